@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# Outside libraries, each used by one room (see docs/decisions.md for why each is here).
+pkg_check_modules(UCX REQUIRED IMPORTED_TARGET ucx)
+pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET libevent_core)
+pkg_check_modules(EVENT_PTHREADS REQUIRED IMPORTED_TARGET libevent_pthreads)
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
+find_program(PROTOC_C NAMES protoc-c REQUIRED)
+if(CKPT_TESTS)
+  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+endif()
+if(CKPT_OPTIONAL)
+  find_library(NUMA_LIBRARY numa)
+  find_package(benchmark QUIET)
+  find_program(SCDOC scdoc)
+endif()
+
+message(STATUS "optional: libnuma          ${NUMA_LIBRARY}")
+message(STATUS "optional: Google Benchmark ${benchmark_VERSION}")
+message(STATUS "optional: scdoc            ${SCDOC}")
