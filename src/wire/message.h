@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The messages of the control protocol as C structs: the only form the other rooms see.
+ *
+ * Who speaks to whom:
+ *   rank  <-> its local agent        UNIX socket, descriptors ride along by SCM_RIGHTS
+ *   agent <-> coordinator            TCP
+ *   agent <-> agent (puller, source) TCP; shard bytes never travel here
+ *   ckptctl <-> coordinator          TCP
+ *
+ * Every message may be lost, repeated or late. Nothing depends on one message: the sender repeats
+ * from its state until the answer makes the state final, and the receiver of a repeated message
+ * changes nothing and answers again. A receiver drops a message whose sequence is not above the
+ * last one it took from the same incarnation, so nothing old comes back to life.
+ *
+ * docs/protocol.md tells each exchange as a story. */
+#ifndef CKPT_WIRE_MESSAGE_H
+#define CKPT_WIRE_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ids.h"
+#include "base/limits.h"
+#include "digest/digest.h"
+#include <ckpt/status.h>
+
+#define WIRE_PROTOCOL_VERSION 1
+#define CKPT_STEP_LATEST UINT64_MAX /* asks for the newest consistent step; never a real step */
+
+/* A run is its owner's: two users may use one name and see nothing of each other. */
+struct run_key {
+    uint32_t uid;
+    char name[CKPT_RUN_NAME_MAX + 1];
+};
+
+/* Names one shard of one checkpoint. */
+struct shard_key {
+    struct run_key run;
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t rank;
+};
+
+enum checkpoint_state {
+    CHECKPOINT_NONE = 0,   /* the coordinator knows nothing of it */
+    CHECKPOINT_OPEN,       /* some shard was announced, some rank is missing */
+    CHECKPOINT_VERIFYING,  /* every rank has sealed; copies are being made and digested */
+    CHECKPOINT_CONSISTENT, /* committed */
+    CHECKPOINT_QUARANTINED, /* was consistent; kept, no longer offered */
+    CHECKPOINT_ABORTED,    /* will never be consistent; its slots are freed */
+    CHECKPOINT_RETIRED,    /* forgotten on purpose; its slots are freed */
+};
+
+/* What an agent says of one copy in its own memory. */
+enum copy_state {
+    COPY_NONE = 0, /* not here, or freed, or failed: never to be counted again */
+    COPY_SEALED,   /* owner's bytes are complete, not yet digested; may be pulled */
+    COPY_HELD,     /* found in the arena after a restart, not yet digested; may not be pulled */
+    COPY_VERIFIED, /* digested by this agent, in this incarnation, from its own memory */
+};
+
+enum pull_purpose {
+    PULL_REPLICATE = 0, /* a copy that counts */
+    PULL_RESTORE,       /* for a local rank that restores; counts too */
+    PULL_FETCH,         /* for a local reader; never counts, never offered, freed on release */
+};
+
+enum message_type {
+    MESSAGE_NONE = 0,
+
+    /* rank -> agent, and the answers */
+    MESSAGE_RANK_OPEN = 1,
+    MESSAGE_RANK_OPENED = 2,
+    MESSAGE_SLOT_ASK = 3,
+    MESSAGE_SLOT_GRANTED = 4, /* + descriptors, writable */
+    MESSAGE_SEAL = 5,
+    MESSAGE_ABANDON = 6,
+    MESSAGE_SAVE_OUTCOME = 7, /* pushed by the agent when a save ends */
+    MESSAGE_LOAD_ASK = 8,     /* rank -> agent, and agent -> coordinator */
+    MESSAGE_LOAD_VERDICT = 9, /* coordinator -> agent */
+    MESSAGE_LOADED = 10,      /* agent -> rank; + descriptors, read-only */
+    MESSAGE_RELEASE = 11,
+    MESSAGE_CHECKPOINT_ASK = 12,  /* rank -> agent -> coordinator */
+    MESSAGE_CHECKPOINT_INFO = 13, /* the answer, back the same way */
+
+    /* agent <-> coordinator */
+    MESSAGE_JOIN = 20,
+    MESSAGE_WELCOME = 21,
+    MESSAGE_HEARTBEAT = 22,
+    MESSAGE_LEASE = 23,
+    MESSAGE_SHARD_REPORT = 24,
+    MESSAGE_SHARD_ACK = 25,
+    MESSAGE_PULL_ORDER = 26,
+    MESSAGE_PULL_FAILED = 27,
+    MESSAGE_VERIFY_ORDER = 28,
+    MESSAGE_CHECKPOINT_STATE = 29,
+    MESSAGE_STALE_EPOCH = 30, /* agent -> coordinator: a newer epoch rules; step down */
+
+    /* agent <-> agent */
+    MESSAGE_OFFER_ASK = 40,
+    MESSAGE_OFFER = 41,
+    MESSAGE_OFFER_DONE = 42,
+    MESSAGE_OFFER_CLOSED = 43,
+
+    /* ckptctl <-> coordinator */
+    MESSAGE_ADMIN_ASK = 50,
+    MESSAGE_ADMIN_ANSWER = 51,
+};
+
+struct message_rank_open {
+    char run[CKPT_RUN_NAME_MAX + 1]; /* the uid comes from the socket's credentials, never from here */
+    uint32_t attempt;
+    uint32_t rank;
+    uint32_t world;
+    uint32_t copies; /* 0: the agent's default */
+    bool reader;     /* only loads and fetches: takes no rank number */
+};
+
+struct message_rank_opened {
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+    char node[CKPT_NODE_NAME_MAX + 1];
+    uint64_t segment_bytes;
+    bool coordinator_known; /* false: saves stage, but nothing becomes consistent for now */
+};
+
+struct message_slot_ask {
+    uint64_t step;
+    uint64_t bytes; /* of the whole shard, header and all */
+};
+
+struct message_slot_granted {
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+    uint64_t step;
+    uint32_t slot;
+    uint64_t generation;
+    uint64_t bytes;
+    uint32_t segment_count;
+    const uint16_t *segments; /* ids, so that a kept mapping can be used again; in the decoder's
+                               * buffer, or the sender's state */
+};
+
+struct message_seal {
+    uint64_t step;
+    uint32_t slot;
+    uint64_t generation;
+};
+
+struct message_save_outcome {
+    uint64_t step;
+    enum ckpt_status status; /* CKPT_OK: consistent */
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+/* rank -> agent: run, attempt and asking rank are the session's. agent -> coordinator: all set. */
+struct message_load_ask {
+    struct run_key run;
+    uint32_t attempt;
+    uint32_t asking_rank;
+    uint32_t world;
+    uint64_t step;      /* or CKPT_STEP_LATEST */
+    uint32_t rank;      /* whose shard; the asking rank's own in a collective load */
+    bool collective;    /* true: one verdict for all ranks of the attempt; false: a fetch */
+    uint32_t load;      /* counts the collective loads of an attempt from 1; or the fetch's id */
+    uint64_t reader;    /* a fetch: the agent's id of who asks, echoed in the verdict */
+};
+
+struct message_load_verdict {
+    struct run_key run;
+    uint32_t attempt;     /* of the ask */
+    uint32_t asking_rank;
+    bool collective;
+    uint32_t load;
+    uint64_t reader;
+    enum ckpt_status status; /* CKPT_OK: the agent's own verified copy of `shard` is to be handed out */
+    char reason[CKPT_REASON_MAX + 1];
+    struct shard_key shard;
+};
+
+struct message_loaded {
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+    uint32_t load;
+    uint32_t attempt; /* of the checkpoint */
+    uint64_t step;
+    uint32_t rank;
+    uint32_t world;
+    uint32_t slot;
+    uint64_t generation;
+    uint64_t bytes;
+    struct digest digest;
+    uint32_t segment_count;
+};
+
+struct message_release {
+    uint32_t slot;
+    uint64_t generation;
+};
+
+struct message_checkpoint_ask {
+    struct run_key run;
+    uint64_t step; /* or CKPT_STEP_LATEST */
+    uint64_t reader;
+};
+
+struct message_checkpoint_info {
+    struct run_key run;
+    uint64_t reader;
+    enum ckpt_status status;
+    enum checkpoint_state state;
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t world;
+    uint32_t copies;
+    uint64_t bytes;
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+struct message_join {
+    uint32_t protocol;
+    char node[CKPT_NODE_NAME_MAX + 1];
+    char domain[CKPT_DOMAIN_NAME_MAX + 1];
+    char address[CKPT_ADDRESS_MAX + 1]; /* where peers reach this agent's control port */
+    uint64_t segment_bytes;
+    uint32_t segments;
+    uint32_t segments_free;
+};
+
+struct message_welcome {
+    enum ckpt_status status; /* refused: CKPT_ERR_VERSION, CKPT_ERR_FULL, CKPT_ERR_INVALID */
+    char reason[CKPT_REASON_MAX + 1];
+    uint32_t heartbeat_ms;
+    uint32_t lease_ms;
+};
+
+struct message_heartbeat {
+    uint32_t segments_free;
+    uint32_t pulls;   /* under way */
+    uint32_t unverified; /* copies found after a restart and not digested yet */
+};
+
+/* One copy in the sender's memory. Repeated until an ack of the same generation and state. */
+struct message_shard_report {
+    struct shard_key shard;
+    uint32_t world;
+    uint32_t copies;
+    uint64_t bytes;
+    uint64_t generation;
+    enum copy_state state;
+    bool owner;  /* this node's rank wrote it */
+    bool cached; /* PULL_FETCH: never counted */
+    uint64_t order; /* of the pull or verify order that this answers, or 0 */
+    struct digest digest; /* valid in COPY_VERIFIED */
+};
+
+struct message_shard_ack {
+    struct shard_key shard;
+    uint64_t generation;
+    enum copy_state state;             /* as reported */
+    enum checkpoint_state checkpoint;  /* what the coordinator holds it for now */
+    bool keep;                         /* false: free the slot */
+    enum ckpt_status status;           /* why not, when keep is false */
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+struct message_pull_order {
+    uint64_t order;
+    struct shard_key shard;
+    uint32_t world;
+    uint32_t copies;
+    uint64_t bytes;
+    enum pull_purpose purpose;
+    char source_node[CKPT_NODE_NAME_MAX + 1];
+    char source_address[CKPT_ADDRESS_MAX + 1];
+    struct incarnation source_incarnation;
+    uint64_t source_generation;
+};
+
+struct message_pull_failed {
+    uint64_t order;
+    struct shard_key shard;
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+/* Digest your copy again and report it with this order's number. */
+struct message_verify_order {
+    uint64_t order;
+    struct shard_key shard;
+    uint64_t generation;
+};
+
+struct message_checkpoint_state {
+    struct run_key run;
+    uint32_t attempt;
+    uint64_t step;
+    enum checkpoint_state state;
+    enum ckpt_status status; /* why, when aborted */
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+struct message_offer_ask {
+    uint64_t pull; /* the puller's number of this pull, echoed */
+    struct shard_key shard;
+    struct incarnation source_incarnation; /* refused when it is not the source's own */
+    uint64_t generation;                   /* refused when the slot's differs */
+};
+
+struct message_region {
+    uint32_t bytes;
+    const uint8_t *descriptor; /* at most CKPT_DESCRIPTOR_MAX */
+};
+
+/* The regions are filled in by the daemon: the machine knows only the slot. */
+struct message_offer {
+    uint64_t pull;
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+    uint32_t slot;
+    uint64_t generation;
+    uint64_t bytes;
+    uint64_t segment_bytes;
+    uint32_t worker_address_bytes;
+    const uint8_t *worker_address; /* the transport's; this and the next in the decoder's buffer, or
+                                    * the sender's */
+    uint32_t region_count;
+    const struct message_region *regions; /* one a segment, in the shard's order */
+};
+
+struct message_offer_done {
+    uint64_t pull;
+    uint32_t slot;
+    uint64_t generation;
+};
+
+/* CKPT_OK: the slot kept its generation for as long as the pull ran. */
+struct message_offer_closed {
+    uint64_t pull;
+    enum ckpt_status status;
+};
+
+enum admin_verb {
+    ADMIN_STATUS = 1,
+    ADMIN_NODES,
+    ADMIN_RUNS,
+    ADMIN_LIST,
+    ADMIN_SHOW,
+    ADMIN_VERIFY,
+    ADMIN_RETIRE,
+    ADMIN_PLACEMENT,
+};
+
+struct message_admin_ask {
+    enum admin_verb verb;
+    uint64_t cookie; /* echoed */
+    struct run_key run; /* uid from the caller; root may name any */
+    uint64_t step;
+    bool newer; /* ADMIN_RETIRE: everything newer than step, so that `latest` moves back to it */
+};
+
+/* One JSON document: the coordinator's tables are for people and scripts, not for machines of ours,
+ * so they have no schema in the wire format. */
+struct message_admin_answer {
+    uint64_t cookie;
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+    uint32_t json_bytes;
+    const char *json; /* in the decoder's buffer, or the sender's; not NUL-terminated */
+};
+
+struct message {
+    enum message_type type;
+    /* Of the sender, from the frame. */
+    uint64_t epoch;
+    struct incarnation incarnation;
+    uint64_t sequence;
+    union {
+        struct message_rank_open rank_open;
+        struct message_rank_opened rank_opened;
+        struct message_slot_ask slot_ask;
+        struct message_slot_granted slot_granted;
+        struct message_seal seal; /* also MESSAGE_ABANDON */
+        struct message_save_outcome save_outcome;
+        struct message_load_ask load_ask;
+        struct message_load_verdict load_verdict;
+        struct message_loaded loaded;
+        struct message_release release;
+        struct message_checkpoint_ask checkpoint_ask;
+        struct message_checkpoint_info checkpoint_info;
+        struct message_join join;
+        struct message_welcome welcome;
+        struct message_heartbeat heartbeat; /* MESSAGE_LEASE and MESSAGE_STALE_EPOCH have no body */
+        struct message_shard_report shard_report;
+        struct message_shard_ack shard_ack;
+        struct message_pull_order pull_order;
+        struct message_pull_failed pull_failed;
+        struct message_verify_order verify_order;
+        struct message_checkpoint_state checkpoint_state;
+        struct message_offer_ask offer_ask;
+        struct message_offer offer;
+        struct message_offer_done offer_done;
+        struct message_offer_closed offer_closed;
+        struct message_admin_ask admin_ask;
+        struct message_admin_answer admin_answer;
+    };
+};
+
+#endif
