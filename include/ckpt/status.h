@@ -3,6 +3,13 @@
 #ifndef CKPT_STATUS_H
 #define CKPT_STATUS_H
 
+/* Marks what libckpt exports; everything else in it is hidden. */
+#if defined(__GNUC__)
+#define CKPT_API __attribute__((visibility("default")))
+#else
+#define CKPT_API
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -58,6 +65,20 @@ enum ckpt_status {
     CKPT_STATUS_TABLE(CKPT_STATUS_ENUM)
 #undef CKPT_STATUS_ENUM
 };
+
+/* What the status means, as lower-case text for a person: "the arena has no free segments".
+ *
+ * RETURN VALUE
+ * A string that lives for ever; "unknown status" for a number that is not in the table, as a newer
+ * peer may send. Never NULL. Any thread, never blocks. */
+CKPT_API const char *ckpt_status_text(enum ckpt_status status);
+
+/* The name of the status as it is written in this header: "CKPT_ERR_FULL".
+ *
+ * RETURN VALUE
+ * A string that lives for ever; "CKPT_ERR_UNKNOWN" for a number that is not in the table. Never
+ * NULL. Any thread, never blocks. */
+CKPT_API const char *ckpt_status_name(enum ckpt_status status);
 
 #ifdef __cplusplus
 }

@@ -36,15 +36,16 @@
 #define CKPT_SEGMENTS_PER_SHARD_MAX 1024
 #define CKPT_ARENA_SEGMENTS_MAX 4096
 
-/* 100 MB is where the safetensors format itself stops (huggingface/safetensors, MAX_HEADER_SIZE). */
+/* 100 MB is where the safetensors format itself stops (huggingface/safetensors, MAX_HEADER_SIZE).
+ */
 #define CKPT_SHARD_HEADER_MAX UINT64_C(100000000)
 
 #define CKPT_FRAME_BODY_MAX (4 * CKPT_MIB)
-#define CKPT_DESCRIPTOR_MAX 512 /* one segment's exported region, as bytes of its transport */
+#define CKPT_DESCRIPTOR_MAX 512      /* one segment's exported region, as bytes of its transport */
 #define CKPT_WORKER_ADDRESS_MAX 4096 /* a transport's address of one endpoint */
 
 _Static_assert(CKPT_SEGMENT_BYTES_MIN % CKPT_CHUNK_BYTES == 0, "a chunk never spans two segments");
-_Static_assert(CKPT_SEGMENTS_PER_SHARD_MAX * (CKPT_DESCRIPTOR_MAX + 64) < CKPT_FRAME_BODY_MAX,
+_Static_assert(CKPT_SEGMENTS_PER_SHARD_MAX *(CKPT_DESCRIPTOR_MAX + 64) < CKPT_FRAME_BODY_MAX,
                "an offer of the largest shard fits one frame");
 
 #endif
