@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's machine: what one node holds, what it pulls, what it tells. Event in, update out.
+ *
+ * Pure, like the coordinator's (coordinator/coordinator.h). The daemon around it (src/ckptd) owns the
+ * arena, the sockets, the transport and the digest threads; the machine names slots, segments and
+ * pulls by number. docs/protocol.md tells each exchange; here are the rules the machine keeps:
+ *
+ *  - A slot passes FREE -> FILLING -> SEALED -> VERIFIED, or FREE -> PULLING -> VERIFIED, or (after a
+ *    restart) ADOPTED -> VERIFIED; from anywhere to DIRTY, and from DIRTY to FREE. Its generation
+ *    rises each time it leaves FREE. The slot record is stored before anything is said about it.
+ *  - COPY_VERIFIED is reported only from a digest that this incarnation computed over this memory.
+ *  - A slot is not freed while a peer reads it, while the transport writes it, while a digest runs
+ *    over it or while a rank maps a restored shard from it: it is marked doomed and freed after.
+ *  - Segments pass to another user only renewed: a new file, so that no descriptor or mapping that
+ *    the earlier user kept reaches it.
+ *  - The coordinator's messages are taken only from the highest epoch seen. */
+#ifndef CKPT_AGENT_H
+#define CKPT_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/message.h"
+#include "wire/note.h"
+
+struct agent;
+
+struct agent_config {
+    char node[CKPT_NODE_NAME_MAX + 1];
+    char domain[CKPT_DOMAIN_NAME_MAX + 1];
+    char address[CKPT_ADDRESS_MAX + 1]; /* of its control port, as told to the coordinator */
+    uint64_t segment_bytes;
+    uint32_t segments; /* <= CKPT_ARENA_SEGMENTS_MAX */
+    uint32_t slots;    /* <= segments */
+    uint32_t ranks_max;
+    uint32_t pulls_max;      /* under way at once; further orders wait */
+    uint32_t copies_default; /* for a run that asks for 0 */
+    uint32_t heartbeat_ms;   /* until MESSAGE_WELCOME says otherwise */
+    uint32_t resend_ms;      /* a report or ask without an answer for so long goes out again */
+    uint32_t offer_pin_ms;   /* a peer's read may pin a slot for so long without a word */
+    uint32_t pull_timeout_ms;/* an ask for an offer, or a close, without an answer for so long fails */
+    uint32_t load_timeout_ms;/* a rank's load without a verdict for so long fails */
+};
+
+void agent_config_default(struct agent_config *config_out);
+size_t agent_memory_bytes(const struct agent_config *config, char *reason); /* 0: out of range */
+enum ckpt_status agent_init(void *memory, size_t bytes, const struct agent_config *config,
+                            struct incarnation incarnation, uint64_t seed, struct agent **agent_out);
+
+/* The state of a slot, also as its record in the arena says it (arena/record.h has the same values). */
+enum slot_state {
+    SLOT_FREE = 0,
+    SLOT_FILLING,  /* a local rank writes */
+    SLOT_SEALED,   /* complete; the owner's digest runs */
+    SLOT_PULLING,  /* the transport writes */
+    SLOT_ADOPTED,  /* found after a restart; a digest runs */
+    SLOT_VERIFIED,
+    SLOT_DIRTY,    /* waits for readers to end, or for its segments to be renewed */
+};
+
+/* One slot's record: stored in the arena, and handed back at the next start. */
+struct slot_record {
+    uint32_t slot;
+    enum slot_state state;
+    uint64_t generation;
+    struct shard_key shard; /* run.uid is the user whose bytes these are */
+    uint32_t world;
+    uint32_t copies;
+    uint64_t bytes;
+    bool owner;
+    bool cached;
+    bool has_digest;
+    struct digest digest;
+    uint32_t segment_count;
+    uint16_t segments[CKPT_SEGMENTS_PER_SHARD_MAX];
+};
+
+enum agent_event_type {
+    AGENT_TICK = 1,
+    AGENT_ADOPT,      /* at start: one slot record found in the arena (record); corrupt: only slot and
+                       * generation hold, the slot's content is refused */
+    AGENT_ADOPT_END,
+    AGENT_COORDINATOR_UP,      /* connected: the machine joins */
+    AGENT_COORDINATOR_DOWN,
+    AGENT_COORDINATOR_MESSAGE,
+    AGENT_PEER_MESSAGE, /* from the peer on connection `link` */
+    AGENT_PEER_DOWN,    /* connection `link` closed, or could not be made */
+    AGENT_RANK_UP,      /* a process connected: `link`, `uid` from the kernel's credentials */
+    AGENT_RANK_MESSAGE,
+    AGENT_RANK_DOWN,
+    AGENT_WORK_DONE,    /* `work` of an earlier update ended with `status` (and `digest`) */
+};
+
+struct agent_event {
+    enum agent_event_type type;
+    uint64_t now_ms;
+    uint32_t link; /* peer or rank connection; never reused in one life */
+    uint32_t uid;
+    const struct message *message;
+    const struct slot_record *record;
+    bool corrupt;
+    uint64_t work;
+    enum ckpt_status status;
+    struct digest digest;
+};
+
+enum agent_work_type {
+    AGENT_WORK_DIGEST = 1, /* digest the slot's bytes; ends with the digest */
+    AGENT_WORK_READ,       /* read the offered bytes into the slot, digesting as they land; ends with
+                            * the digest. The offer is the message of this event. */
+    AGENT_WORK_CANCEL,     /* of the read `cancels`: it ends soon with some status; never waited for */
+    AGENT_WORK_RENEW,      /* give the slot's segments new, zeroed files; ends when they are registered */
+    AGENT_WORK_PEER_CONNECT, /* make connection `link` to `address`; messages to it may follow at once */
+    AGENT_WORK_PEER_CLOSE,
+};
+
+struct agent_work {
+    enum agent_work_type type;
+    uint64_t work; /* its number, for AGENT_WORK_DONE */
+    uint32_t slot;
+    uint64_t generation;
+    uint64_t bytes;
+    uint64_t cancels;
+    uint32_t link; /* AGENT_WORK_READ: the source's connection */
+    char address[CKPT_ADDRESS_MAX + 1];
+};
+
+enum agent_target { AGENT_TO_COORDINATOR = 1, AGENT_TO_PEER, AGENT_TO_RANK };
+
+/* Descriptors of slot's segments ride along with the message. */
+enum agent_attach { ATTACH_NONE = 0, ATTACH_WRITABLE, ATTACH_READ_ONLY, ATTACH_REGIONS };
+
+struct agent_outgoing {
+    enum agent_target target;
+    uint32_t link;
+    enum agent_attach attach; /* ATTACH_REGIONS: fill the offer's worker address and regions */
+    uint32_t attach_slot;
+    bool close;
+    struct message message; /* incarnation and sequence are the daemon's to fill */
+};
+
+#define AGENT_RECORDS_MAX 8
+#define AGENT_WORKS_MAX 16
+#define AGENT_MESSAGES_MAX 32
+#define AGENT_NOTES_MAX 16
+
+struct agent_update {
+    uint32_t record_count;
+    struct slot_record records[AGENT_RECORDS_MAX];
+    uint32_t work_count;
+    struct agent_work works[AGENT_WORKS_MAX];
+    uint32_t message_count;
+    struct agent_outgoing messages[AGENT_MESSAGES_MAX];
+    uint32_t note_count;
+    uint32_t notes_lost;
+    struct machine_note notes[AGENT_NOTES_MAX];
+    uint64_t deadline_ms;
+    bool again;
+};
+
+/* Reads *event, changes *a, fills *update_out with what the daemon must now do, in this order:
+ * (1) store update->records; (2) start update->works; (3) send update->messages; (4) log the notes;
+ * (5) arm update->deadline_ms. Same promises and errors as coordinator_advance. */
+enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,
+                               struct agent_update *update_out);
+
+/* Read-only views, for the daemon (which segments are a slot's) and the simulator's judges. */
+struct agent_slot_view {
+    enum slot_state state;
+    uint64_t generation;
+    struct shard_key shard;
+    uint64_t bytes;
+    bool owner;
+    bool cached;
+    bool doomed;
+    bool has_digest;
+    struct digest digest;
+    uint32_t pins;
+    uint32_t segment_count;
+    const uint16_t *segments;
+};
+bool agent_slot_view(const struct agent *a, uint32_t slot, struct agent_slot_view *view_out);
+uint32_t agent_segments_free(const struct agent *a);
+uint64_t agent_epoch(const struct agent *a);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The coordinator's machine: decides what is consistent. Event in, update out.
+ *
+ * Pure: no clock, no I/O, no allocation after coordinator_init, no globals, no threads. The daemon
+ * around it (src/ckptctld) owns the socket, the store and the time; tests/sim runs the same code in
+ * virtual time. docs/protocol.md tells each exchange; here are the rules the machine keeps:
+ *
+ *  - Commit rule: a checkpoint is CONSISTENT when every rank 0..world-1 has at least `copies` copies,
+ *    each reported COPY_VERIFIED by its own agent in that agent's current incarnation with one and
+ *    the same digest and size, in pairwise distinct failure domains. The reference digest of an
+ *    uncommitted shard is the owner's first report; a copy never reports two digests for one
+ *    generation: one that does is bad.
+ *  - A commit, and what it retires, is one update: the daemon persists it before it sends anything.
+ *  - `latest` is the newest consistent, unquarantined step of a run and never moves back, but for
+ *    ADMIN_RETIRE with `newer` and for a quarantine, both recorded.
+ *  - The first word of a later attempt voids every uncommitted checkpoint of the earlier ones.
+ *  - One restore session per (run, attempt, load) gives all ranks one verdict. */
+#ifndef CKPT_COORDINATOR_H
+#define CKPT_COORDINATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/message.h"
+#include "wire/note.h"
+
+struct coordinator;
+
+struct coordinator_config {
+    uint32_t agents_max;
+    uint32_t runs_max;
+    uint32_t checkpoints_max; /* of all runs, open, consistent and not yet forgotten */
+    uint32_t shards_max;      /* of all checkpoints */
+    uint32_t keep;            /* consistent checkpoints kept per run, >= 1; newest first */
+    uint32_t heartbeat_ms;    /* how often an agent says that it lives */
+    uint32_t lease_ms;        /* an agent silent for so long is lost; > 2 * heartbeat_ms */
+    uint32_t disconnect_grace_ms; /* an agent whose connection closed is lost after so long */
+    uint32_t save_timeout_ms;     /* an open checkpoint without progress for so long is aborted */
+    uint32_t resend_ms;           /* an order without an answer for so long is sent again */
+    uint32_t restore_settle_ms;   /* a restore waits so long for copies still being digested or for
+                                   * agents still joining, before a copy counts as lost */
+    uint32_t restore_timeout_ms;  /* all ranks of an attempt must have asked and be ready in this */
+    uint32_t restore_passes;      /* K: passes over all sources before quarantine */
+    uint32_t pull_attempts_max;   /* failed pulls and digest mismatches of one uncommitted shard
+                                   * before its checkpoint is aborted */
+};
+
+/* Sensible values for everything; the sizes suit 64 agents of 8 ranks. */
+void coordinator_config_default(struct coordinator_config *config_out);
+
+/* Bytes of memory that coordinator_init needs for this config; 0 when a value is out of range, with
+ * the reason in reason (CKPT_REASON_MAX + 1 bytes). Linear in each *_max. */
+size_t coordinator_memory_bytes(const struct coordinator_config *config, char *reason);
+
+/* Makes a coordinator in memory (aligned to 64, zeroed by the caller, kept by the caller).
+ * epoch is the one this life rules in: the store's highest + 1, already durable. seed is for
+ * tie-breaking only; nothing of safety rests on it. */
+enum ckpt_status coordinator_init(void *memory, size_t bytes, const struct coordinator_config *config,
+                                  uint64_t epoch, uint64_t seed, struct coordinator **coordinator_out);
+
+enum coordinator_event_type {
+    COORDINATOR_TICK = 1,   /* the deadline passed, or update.again was set */
+    COORDINATOR_CONNECTED,  /* a connection was accepted: nothing is known of it before MESSAGE_JOIN */
+    COORDINATOR_MESSAGE,    /* from connection `link` */
+    COORDINATOR_DISCONNECTED, /* connection `link` closed */
+    COORDINATOR_REPLAY,     /* one durable record, at start, before any other event */
+    COORDINATOR_REPLAY_END,
+    COORDINATOR_ADMIN,      /* a mutating admin verb, already authorised by the daemon */
+};
+
+/* What a record of the store says. Only facts that agents cannot report are durable. */
+enum coordinator_record_type {
+    RECORD_EPOCH = 1,   /* membership changed */
+    RECORD_CONSISTENT,  /* a commit: the checkpoint, and each shard's size and digest */
+    RECORD_RETIRED,
+    RECORD_QUARANTINED,
+    RECORD_ATTEMPT,     /* a run's attempt rose */
+};
+
+struct coordinator_record_shard {
+    uint64_t bytes;
+    struct digest digest;
+};
+
+/* In an update: shards is NULL, ask coordinator_record_shard() for each rank, before the next
+ * coordinator_advance. In a replay: shards holds world entries in rank order. */
+struct coordinator_record {
+    enum coordinator_record_type type;
+    uint64_t epoch; /* the store refuses the whole transaction when it knows a higher one */
+    struct run_key run;
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t world;
+    uint32_t copies;
+    uint64_t bytes; /* of all shards */
+    const struct coordinator_record_shard *shards;
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+struct coordinator_event {
+    enum coordinator_event_type type;
+    uint64_t now_ms; /* monotonic; never goes back */
+    uint32_t link;   /* the daemon's number of a connection; never reused in one life */
+    const struct message *message;           /* COORDINATOR_MESSAGE */
+    const struct coordinator_record *record; /* COORDINATOR_REPLAY */
+    const struct message_admin_ask *admin;   /* COORDINATOR_ADMIN */
+};
+
+#define COORDINATOR_RECORDS_MAX 16
+#define COORDINATOR_MESSAGES_MAX 64
+#define COORDINATOR_NOTES_MAX 16
+#define COORDINATOR_LINK_ALL UINT32_MAX /* every joined agent */
+
+struct coordinator_outgoing {
+    uint32_t link;       /* or COORDINATOR_LINK_ALL */
+    bool close;          /* close the connection after sending (or, with type MESSAGE_NONE, at once) */
+    struct message message; /* epoch is set; incarnation and sequence are the daemon's to fill */
+};
+
+struct coordinator_update {
+    uint32_t record_count;
+    struct coordinator_record records[COORDINATOR_RECORDS_MAX];
+    uint32_t message_count;
+    struct coordinator_outgoing messages[COORDINATOR_MESSAGES_MAX];
+    uint32_t note_count;
+    uint32_t notes_lost; /* that did not fit */
+    struct machine_note notes[COORDINATOR_NOTES_MAX];
+    uint64_t deadline_ms; /* advance with COORDINATOR_TICK no later than this */
+    bool again;           /* more is waiting to go out: advance with COORDINATOR_TICK at once */
+    /* ADMIN: how the verb ended. */
+    enum ckpt_status admin_status;
+    char admin_reason[CKPT_REASON_MAX + 1];
+};
+
+/* Reads *event, changes *c, fills *update_out with what the daemon must now do, in this order:
+ * (1) persist update->records in one transaction; where the store answers CKPT_ERR_STALE or fails,
+ *     the daemon ends without sending anything: another coordinator rules, or nothing can be promised;
+ * (2) send update->messages; (3) log the notes; (4) arm update->deadline_ms.
+ * Never blocks, allocates, reads a clock or does I/O. One turn's work is bounded: what does not fit
+ * stays queued in the state and `again` is set. Messages that are malformed, stale or unexpected
+ * change nothing. Returns CKPT_OK, or CKPT_ERR_INVALID (now_ms went back; an event type unknown)
+ * with *c and the outputs unchanged. */
+enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordinator_event *event,
+                                     struct coordinator_update *update_out);
+
+/* Size and digest of a rank's shard in the checkpoint of a RECORD_CONSISTENT of the last update. */
+struct coordinator_record_shard coordinator_record_shard(const struct coordinator *c,
+                                                         const struct coordinator_record *record,
+                                                         uint32_t rank);
+
+/* Read-only views, for tables and the simulator's judges. Indexes run from 0 to the count; entries
+ * that are not in use are skipped by the functions returning false. */
+struct coordinator_member_view {
+    const char *node;
+    const char *domain;
+    const char *address;
+    bool joined; /* false: lost */
+    struct incarnation incarnation;
+    uint64_t last_heard_ms;
+    uint32_t segments;
+    uint32_t segments_free;
+    uint64_t segment_bytes;
+    uint32_t copies; /* verified, in its memory */
+    uint32_t pulls;
+    uint32_t mismatches; /* digests of its copies that differed */
+};
+struct coordinator_run_view {
+    struct run_key key;
+    uint32_t attempt;
+    uint32_t world;
+    bool has_latest;
+    uint64_t latest_step;
+    uint32_t checkpoints;
+};
+struct coordinator_checkpoint_view {
+    struct run_key run;
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t world;
+    uint32_t copies;
+    uint64_t bytes;
+    enum checkpoint_state state;
+    uint32_t shards_sealed; /* announced by their owners */
+    uint32_t shards_ready;  /* with the required copies in distinct domains, now */
+    bool degraded;          /* consistent, but some shard is short of copies or domains now */
+    uint32_t restore_failures;
+    const char *reason;
+};
+struct coordinator_copy_view {
+    const char *node;
+    const char *domain;
+    enum copy_state state;
+    bool pulling;
+    bool owner;
+    bool cached;
+    bool bad;
+    uint64_t generation;
+};
+struct coordinator_shard_view {
+    uint32_t rank;
+    uint64_t bytes;
+    bool has_digest;
+    struct digest digest; /* the reference: the owner's, or the committed one */
+    uint32_t copy_count;
+    struct coordinator_copy_view copies[8];
+};
+
+uint64_t coordinator_epoch(const struct coordinator *c);
+uint32_t coordinator_member_count(const struct coordinator *c);
+bool coordinator_member_view(const struct coordinator *c, uint32_t index,
+                             struct coordinator_member_view *view_out);
+uint32_t coordinator_run_count(const struct coordinator *c);
+bool coordinator_run_view(const struct coordinator *c, uint32_t index,
+                          struct coordinator_run_view *view_out);
+uint32_t coordinator_checkpoint_count(const struct coordinator *c);
+bool coordinator_checkpoint_view(const struct coordinator *c, uint32_t index,
+                                 struct coordinator_checkpoint_view *view_out);
+bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_index, uint32_t rank,
+                            struct coordinator_shard_view *view_out);
+
+#endif
