@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chooses a backend by its name. */
+#include "transport/backend.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    const char *form;
+    transport_opener *open;
+} backends[] = {
+    {"loop", "loop", transport_loop_open},
+};
+
+static _Thread_local char open_error[CKPT_REASON_MAX + 1];
+
+void transport_set_open_error(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(open_error, sizeof(open_error), format, arguments);
+    va_end(arguments);
+}
+
+const char *transport_open_error(void)
+{
+    return open_error;
+}
+
+static void report_unknown(const char *spec)
+{
+    char forms[128];
+    size_t used = 0;
+
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+        used += (size_t)snprintf(forms + used, sizeof(forms) - used, "%s%s", i == 0 ? "" : ", ",
+                                 backends[i].form);
+    }
+    transport_set_open_error("unknown transport \"%.60s\"; known: %s", spec, forms);
+}
+
+enum ckpt_status transport_open(const char *spec, const struct transport_options *options,
+                                struct transport **transport_out)
+{
+    static const struct transport_options defaults;
+    size_t name_length = strcspn(spec, ":");
+    const char *arguments = spec[name_length] == ':' ? spec + name_length + 1 : NULL;
+
+    open_error[0] = '\0';
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+        if (strlen(backends[i].name) == name_length &&
+            memcmp(backends[i].name, spec, name_length) == 0) {
+            return backends[i].open(arguments, options != NULL ? options : &defaults,
+                                    transport_out);
+        }
+    }
+    report_unknown(spec);
+    return CKPT_ERR_CONFIG;
+}
