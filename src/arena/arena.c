@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "arena/arena.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arena/inside.h"
+
+void arena_explain(char reason[ARENA_REASON_BYTES], const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(reason, ARENA_REASON_BYTES, format, arguments);
+    va_end(arguments);
+}
+
+enum ckpt_status arena_explain_errno(char reason[ARENA_REASON_BYTES], const char *format, ...)
+{
+    int error = errno;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(reason, ARENA_REASON_BYTES, format, arguments);
+    va_end(arguments);
+    if (length >= 0 && length < ARENA_REASON_BYTES) {
+        char buffer[128];
+        const char *text = strerror_r(error, buffer, sizeof buffer);
+        (void)snprintf(reason + length, (size_t)(ARENA_REASON_BYTES - length), ": %s", text);
+    }
+    return error == ENOSPC || error == ENOMEM ? CKPT_ERR_MEMORY : CKPT_ERR_SYSTEM;
+}
+
+static enum ckpt_status check_options(const struct arena_options *options,
+                                      char reason[ARENA_REASON_BYTES])
+{
+    uint64_t segment_bytes =
+        options->segment_bytes == 0 ? CKPT_SEGMENT_BYTES_DEFAULT : options->segment_bytes;
+    if (segment_bytes % CKPT_SEGMENT_BYTES_MIN != 0 || segment_bytes > UINT64_C(1) << 40) {
+        arena_explain(
+            reason, "segment size %llu is not a multiple of %llu bytes (2 MiB), or is above 1 TiB",
+            (unsigned long long)segment_bytes, (unsigned long long)CKPT_SEGMENT_BYTES_MIN);
+        return CKPT_ERR_CONFIG;
+    }
+    if (options->segment_count == 0 || options->segment_count > CKPT_ARENA_SEGMENTS_MAX) {
+        arena_explain(reason, "%u segments: an arena has 1 to %d; make the segments larger instead",
+                      options->segment_count, CKPT_ARENA_SEGMENTS_MAX);
+        return CKPT_ERR_CONFIG;
+    }
+    if (options->slot_count > options->segment_count) {
+        arena_explain(reason, "%u slots but only %u segments: a slot needs at least one",
+                      options->slot_count, options->segment_count);
+        return CKPT_ERR_CONFIG;
+    }
+    if (options->nodes != NULL &&
+        (options->node_count == 0 || options->node_count > ARENA_NODES_MAX)) {
+        arena_explain(reason, "%u NUMA nodes: 1 to %d can be bound to", options->node_count,
+                      ARENA_NODES_MAX);
+        return CKPT_ERR_CONFIG;
+    }
+    if (options->directory == NULL && (options->node_name == NULL || *options->node_name == 0 ||
+                                       strchr(options->node_name, '/') != NULL)) {
+        arena_explain(reason, "neither an arena directory nor a node name to name it after");
+        return CKPT_ERR_CONFIG;
+    }
+    return CKPT_OK;
+}
+
+static struct arena *allocate(const struct arena_options *options)
+{
+    struct arena *arena = calloc(1, sizeof *arena);
+    if (arena == NULL) {
+        return NULL;
+    }
+    arena->segment_bytes =
+        options->segment_bytes == 0 ? CKPT_SEGMENT_BYTES_DEFAULT : options->segment_bytes;
+    arena->segment_count = options->segment_count;
+    arena->slot_count = options->slot_count == 0 ? options->segment_count : options->slot_count;
+    arena->lock = options->lock;
+    arena->ask_transparent_huge_pages = options->huge_pages != ARENA_HUGE_PAGES_NEVER;
+    arena->directory_fd = -1;
+    arena->index_fd = -1;
+    arena->segments = calloc(arena->segment_count, sizeof *arena->segments);
+    if (arena->segments == NULL || pthread_mutex_init(&arena->floor_mutex, NULL) != 0) {
+        free(arena->segments);
+        free(arena);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < arena->segment_count; i++) {
+        arena->segments[i].fd = -1;
+        arena->segments[i].node = -1;
+        if (options->nodes != NULL) {
+            uint64_t index = (uint64_t)i * options->node_count / arena->segment_count;
+            arena->segments[i].node = options->nodes[index];
+        }
+    }
+    return arena;
+}
+
+/* Undoes as much of arena_open() as was done. */
+static void release(struct arena *arena)
+{
+    arena_segments_close(arena);
+    arena_index_close(arena);
+    if (arena->directory_fd >= 0) {
+        (void)close(arena->directory_fd);
+    }
+    (void)pthread_mutex_destroy(&arena->floor_mutex);
+    free(arena->segments);
+    free(arena);
+}
+
+enum ckpt_status arena_open(const struct arena_options *options, struct arena **arena_out,
+                            char reason[ARENA_REASON_BYTES])
+{
+    enum ckpt_status status = check_options(options, reason);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    struct arena *arena = allocate(options);
+    if (arena == NULL) {
+        arena_explain(reason, "out of memory for the arena's tables");
+        return CKPT_ERR_MEMORY;
+    }
+    status = arena_directory_open(arena, options, true, reason);
+    if (status == CKPT_OK) {
+        status = arena_index_open(arena, reason);
+    }
+    if (status == CKPT_OK) {
+        status = arena_segments_open(arena, options, reason);
+    }
+    if (status != CKPT_OK) {
+        release(arena);
+        return status;
+    }
+    arena_index_publish(arena);
+    *arena_out = arena;
+    return CKPT_OK;
+}
+
+void arena_close(struct arena **arena)
+{
+    if (arena == NULL || *arena == NULL) {
+        return;
+    }
+    release(*arena);
+    *arena = NULL;
+}
+
+const char *arena_directory(const struct arena *arena)
+{
+    return arena->directory;
+}
+
+uint64_t arena_segment_bytes(const struct arena *arena)
+{
+    return arena->segment_bytes;
+}
+
+uint32_t arena_segment_count(const struct arena *arena)
+{
+    return arena->segment_count;
+}
+
+uint32_t arena_slot_count(const struct arena *arena)
+{
+    return arena->slot_count;
+}
+
+uint64_t arena_page_bytes(const struct arena *arena)
+{
+    return arena->page_bytes;
+}
+
+bool arena_is_locked(const struct arena *arena)
+{
+    return arena->huge || (arena->lock != ARENA_LOCK_OFF && !atomic_load(&arena->unlocked));
+}
+
+int arena_segment_node(const struct arena *arena, uint32_t segment)
+{
+    return segment < arena->segment_count ? arena->segments[segment].node : -1;
+}
+
+uint8_t *arena_segment_address(const struct arena *arena, uint32_t segment)
+{
+    return segment < arena->segment_count ? arena->base + segment * arena->segment_bytes : NULL;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arena: one node's pinned memory, as files in memory that survive the agent.
+ *
+ * It maps, binds, faults in, locks, zeroes and records. Which segment belongs to which shard is the
+ * agent machine's decision, never the arena's.
+ *
+ * Threads: arena_open(), arena_close(), arena_segment_repair(), arena_slot_map() and
+ * arena_slot_unmap() want one thread at a time. Everything else may be called from any thread, as
+ * long as no two calls name the same slot or, for the calls that write, the same segment.
+ *
+ * What a trainer can do to the agent with a writable descriptor, and what stands against it
+ * (each point is shown by a test in tests/unit/arena):
+ *  - Cut the file: tmpfs files of a mount carry F_SEAL_SEAL, so the seals that forbid it
+ *    cannot be set; hugetlbfs takes seals on memfds only, and memfds die with the agent. The
+ *    append-only attribute forbids it on tmpfs, but needs CAP_LINUX_IMMUTABLE and forbids
+ *    new mappings. So cutting stays possible, and the agent survives it: arena_guard_install().
+ *  - Punch holes: the file keeps its size and loses pages. arena_segments_check() sees it
+ *    until the pages are faulted in anew; after that the bytes are zero and the digest tells.
+ *  - Keep a descriptor or mapping when the memory passes to another user:
+ *    arena_segments_pass() sees it and changes the file beneath. */
+#ifndef CKPT_ARENA_ARENA_H
+#define CKPT_ARENA_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena/record.h"
+#include "arena/view.h"
+#include "base/limits.h"
+#include <ckpt/status.h>
+
+struct arena;
+
+#define ARENA_PATH_MAX 255
+#define ARENA_NODES_MAX 64
+#define ARENA_REASON_BYTES 1024 /* a start-up error may be several sentences */
+
+enum arena_lock {
+    ARENA_LOCK_REQUIRED = 0, /* memory that can be swapped out is a start-up error */
+    ARENA_LOCK_TRY,
+    ARENA_LOCK_OFF,
+};
+
+enum arena_huge_pages {
+    ARENA_HUGE_PAGES_AUTO = 0, /* hugetlbfs where there is enough of it, else tmpfs */
+    ARENA_HUGE_PAGES_REQUIRE,
+    ARENA_HUGE_PAGES_NEVER,
+};
+
+/* What was done with one segment, for the log; called from the thread of arena_open(). */
+struct arena_progress {
+    uint32_t segments_done;
+    uint32_t segment_count;
+    uint32_t segment; /* the id */
+    bool adopted;     /* it was there; false: made now */
+    int node;         /* the NUMA node it is bound to, or -1 */
+};
+typedef void (*arena_progress_fn)(void *context, const struct arena_progress *progress);
+
+struct arena_options {
+    const char *directory;  /* NULL: the default for node_name, see arena_open() */
+    const char *node_name;  /* for the default directory; may be NULL when directory is given */
+    const char *hugetlbfs;  /* a hugetlbfs mount to use; NULL: looked up in /proc/mounts */
+    uint64_t segment_bytes; /* 0: CKPT_SEGMENT_BYTES_DEFAULT */
+    uint32_t segment_count; /* 1 to CKPT_ARENA_SEGMENTS_MAX */
+    uint32_t slot_count;    /* 1 to segment_count; 0: segment_count */
+    const int *nodes;       /* NUMA nodes to bind to, or NULL: bind nowhere */
+    uint32_t node_count;    /* at most ARENA_NODES_MAX */
+    enum arena_lock lock;
+    enum arena_huge_pages huge_pages;
+    uint32_t prefault_threads;  /* 0: one a core, at most 16 */
+    arena_progress_fn progress; /* may be NULL */
+    void *progress_context;
+};
+
+/* arena_open -- makes what is missing, adopts what is there, maps, binds, faults in and locks it.
+ *
+ * Without options->directory the directory is the one of these that already is an arena, else the
+ * first that can be made: <hugetlbfs mount>/ckptd-<node> when the mount is the agent's to
+ * write and has free huge pages enough, /dev/shm/ckptd-<node>. It is made with mode 0700; one
+ * that is a symlink, another user's or open to others is refused. A directory on anything but tmpfs
+or hugetlbfs is
+ * refused. Its parent has to exist.
+ *
+ * All memory is allocated here: a shortage is an error of this call, never a SIGBUS later. Bytes of
+adopted segments are
+ * not changed; a segment file that is missing, or is not of its full size, is made new, and
+arena_inventory() refuses the records that claim it.
+ * Segment i is bound to nodes[i * node_count / segment_count], strictly: a node without memory
+ * enough is an error.
+ *
+ * Blocks for as long as the first touch of the memory takes. Sets RLIMIT_NOFILE's and
+ * RLIMIT_MEMLOCK's soft limits up to what is needed, within the hard ones. Holds an exclusive
+flock() on the
+ * directory until arena_close() or the death of the process.
+ *
+ * reason: gets one line for a person on every error, and is left alone on CKPT_OK.
+ * RETURN VALUE: CKPT_OK, and *arena_out is the arena, the caller's to arena_close().
+ * ERRORS, *arena_out untouched:
+ *   CKPT_ERR_CONFIG   an option is out of its range, the directory is not ours or not in memory, or
+the XX CKPT_ERR_BUSY     another agent has this arena open
+ *   CKPT_ERR_MEMORY   too little room in the file system, free memory or huge pages
+ *   CKPT_ERR_CORRUPT  both copies of the arena header are damaged
+ *   CKPT_ERR_VERSION  the arena was made by another version's format
+ *   CKPT_ERR_SYSTEM   a system call failed; the reason names it */
+enum ckpt_status arena_open(const struct arena_options *options, struct arena **arena_out,
+                            char reason[ARENA_REASON_BYTES]);
+
+/* arena_close -- unmaps and lets go; files and records stay. Nulls *arena; NULL is left alone. The
+ * caller has deregistered the memory and ended all threads that touch it. Views made by
+ * arena_slot_map() have to be unmapped before. */
+void arena_close(struct arena **arena);
+
+/* arena_destroy_files -- removes the arena that options name: every shard in it is lost.
+ *
+ * RETURN VALUE: CKPT_OK, also when there is none.
+ * ERRORS: as arena_open(): CKPT_ERR_CONFIG, CKPT_ERR_BUSY, CKPT_ERR_SYSTEM. */
+enum ckpt_status arena_destroy_files(const struct arena_options *options,
+                                     char reason[ARENA_REASON_BYTES]);
+
+/* Facts of an open arena; constant until arena_close(). The directory lives as long as the arena.
+ */
+const char *arena_directory(const struct arena *arena);
+uint64_t arena_segment_bytes(const struct arena *arena);
+uint32_t arena_segment_count(const struct arena *arena);
+uint32_t arena_slot_count(const struct arena *arena);
+uint64_t arena_page_bytes(const struct arena *arena);                /* 4 KiB, or the huge page's */
+bool arena_is_locked(const struct arena *arena);                     /* huge pages are, always */
+int arena_segment_node(const struct arena *arena, uint32_t segment); /* -1: not bound */
+
+/* arena_segment_address -- where the agent has the segment mapped: arena_segment_bytes() bytes,
+ * writable. Constant until arena_close(), over arena_segment_repair() too. Segments of
+ * neighbouring ids lie side by side. */
+uint8_t *arena_segment_address(const struct arena *arena, uint32_t segment);
+
+/* arena_segment_fd -- opens the segment anew, for a descriptor to pass by SCM_RIGHTS.
+ *
+ * The descriptor is the caller's to close; close-on-exec. read_only: opened O_RDONLY by name, so it
+ * cannot be mapped writable, and since the file's mode is 0600, only the agent's own user (or root)
+ * can open /proc/self/fd/N of it for writing.
+ *
+ * RETURN VALUE: CKPT_OK, and *fd_out is set.
+ * ERRORS: CKPT_ERR_INVALID: no such segment. CKPT_ERR_SYSTEM: open() failed, errno says why. */
+enum ckpt_status arena_segment_fd(struct arena *arena, uint32_t segment, bool read_only,
+                                  int *fd_out);
+
+/* arena_guard_install -- makes cut segments survivable; call once, early, from the main thread.
+ *
+ * Installs a process-wide SIGBUS handler. A thread that touches a page that an arena or a slot view
+ * of this process has lost reads zeros and goes on: the handler puts anonymous memory under the
+ * whole segment's mapping and marks the segment damaged. So every use of bytes a trainer may have
+ * had in hand is: touch, then arena_segments_check(); what was computed is believed only when that
+ * returns CKPT_OK. A SIGBUS elsewhere goes to the handler that was there before, or kills as ever.
+ * System calls (send, write, process_vm_readv) on lost pages fail with EFAULT instead, with no
+ * signal.
+ *
+ * RETURN VALUE: CKPT_OK, also when already installed. ERRORS: CKPT_ERR_SYSTEM. */
+enum ckpt_status arena_guard_install(void);
+
+/* arena_segment_damaged -- the segment lost pages, as the guard or a check has seen. One load. */
+bool arena_segment_damaged(const struct arena *arena, uint32_t segment);
+
+/* arena_segments_check -- asks the file system whether n segments are still whole.
+ *
+ * One fstat() a segment. Marks as damaged what is not of its full size or has holes.
+ *
+ * RETURN VALUE: CKPT_OK: all n are whole now and none was marked damaged since it was made or
+ * repaired. ERRORS: CKPT_ERR_CORRUPT: one or more are damaged; see arena_segment_damaged().
+ *         CKPT_ERR_INVALID: an id is out of range. */
+enum ckpt_status arena_segments_check(struct arena *arena, const uint16_t *segments, uint32_t n);
+
+/* arena_segment_repair -- puts a new, zeroed, faulted-in, locked file in the segment's place.
+ *
+ * The old file lives on, nameless, for whoever still has it open: a trainer that cut it, or that
+ * keeps a mapping of memory which is about to pass to another user, has no hold on the new one. The
+ * address stays;
+ * **registrations (RDMA, UCX) of the old pages have to be undone before and made again after**,
+ * slot views of it unmapped before. Takes both files' memory for a moment, and the old one's for as
+ * long as it is held open elsewhere. Blocks (first touch of segment_bytes).
+ *
+ * RETURN VALUE: CKPT_OK: the segment is as new, and not damaged.
+ * ERRORS, the old file still in its place:
+ *   CKPT_ERR_INVALID  no such segment
+ *   CKPT_ERR_MEMORY   no room for the new file
+ *   CKPT_ERR_SYSTEM   another system call failed */
+enum ckpt_status arena_segment_repair(struct arena *arena, uint32_t segment);
+
+/* arena_segment_shared -- does any process, by a descriptor, one in flight, or a mapping, still
+ * have the segment open, this process's own arena and views not counted?
+ *
+ * Asked of the kernel by a write lease, which is only granted to a sole opener. Descriptors from
+ * arena_segment_fd() that the agent has not closed count as shared. An answer that cannot be had is
+ * "yes". */
+bool arena_segment_shared(struct arena *arena, uint32_t segment);
+
+/* arena_segments_zero -- zeroes n segments in place; pages stay, pinned and registered.
+ *
+ * Stores past the cache, so that a trainer's working set is not thrown out of it. About memory
+ * bandwidth; one thread. Zeroing alone does not part a user from memory it still has mapped:
+ * arena_segments_pass().
+ *
+ * ERRORS: CKPT_ERR_INVALID: an id is out of range, nothing is zeroed. CKPT_ERR_CORRUPT: one was
+ * or is damaged: it wants arena_segment_repair(). */
+enum ckpt_status arena_segments_zero(struct arena *arena, const uint16_t *segments, uint32_t n);
+
+/* arena_segments_pass -- makes n segments fit to be handed to another user.
+ *
+ * Those that nobody else has open are zeroed in place. Those that are damaged or still open
+ * somewhere are not touched, and are listed in wanting_out (room for n ids): deregister,
+ * arena_segment_repair() and register them.
+ *
+ * RETURN VALUE: CKPT_OK, and *wanting_count_out is 0 or more.
+ * ERRORS: CKPT_ERR_INVALID: an id is out of range, outputs untouched. */
+enum ckpt_status arena_segments_pass(struct arena *arena, const uint16_t *segments, uint32_t n,
+                                     uint16_t *wanting_out, uint32_t *wanting_count_out);
+
+/* arena_slot_map -- a contiguous view of n segments in the agent's own process, guarded.
+ *
+ * bytes as for arena_view_map(). Unmap it with arena_slot_unmap(), never with arena_view_unmap().
+ * The pages are the same as those at arena_segment_address(), already faulted in.
+ *
+ * ERRORS: as arena_view_map(), and CKPT_ERR_INVALID for an id out of range, CKPT_ERR_MEMORY when
+ * ARENA_VIEWS_MAX views are mapped. */
+#define ARENA_VIEWS_MAX 4096
+enum ckpt_status arena_slot_map(struct arena *arena, const uint16_t *segments, uint32_t n,
+                                uint64_t bytes, bool writable, struct arena_view *view_out);
+void arena_slot_unmap(struct arena *arena, struct arena_view *view);
+
+/* arena_record_store -- replaces the record of `slot`.
+ *
+ * Killed at any instruction, the slot's record is afterwards the old one or the new one, whole. The
+ * arena's generation floor is raised first when the record's generation is above it. Not a system
+ * call; about a microsecond.
+ *
+ * ERRORS, the old record still in place:
+ *   CKPT_ERR_INVALID  record->slot is not slot, slot or a segment id is out of the arena's range,
+ * bytes do not fit the segments, or as arena_record_encode() CKPT_ERR_STALE    the generation is
+ * below that of the record in place */
+enum ckpt_status arena_record_store(struct arena *arena, uint32_t slot,
+                                    const struct arena_record *record);
+
+/* arena_record_load -- reads the newest record of `slot`.
+ *
+ * reason: may be NULL; gets one line on CKPT_ERR_CORRUPT and CKPT_ERR_VERSION, which says which
+ * copy is bad. ERRORS, *record_out untouched: CKPT_ERR_NOT_FOUND  never written CKPT_ERR_CORRUPT
+ * the newest copy is damaged, whether or not the older is whole: an older state is not the truth. A
+ * store makes the slot good again CKPT_ERR_VERSION    written by another version's format
+ *   CKPT_ERR_INVALID    slot is out of range */
+enum ckpt_status arena_record_load(struct arena *arena, uint32_t slot,
+                                   struct arena_record *record_out,
+                                   char reason[ARENA_REASON_BYTES]);
+
+/* arena_generation_floor -- the highest generation that was ever stored in any slot of this arena.
+ *
+ * Survives the loss of any one record or header copy. For a slot whose record is damaged, the
+ * next generation is at least this plus one. */
+uint64_t arena_generation_floor(const struct arena *arena);
+
+/* arena_inventory -- visits every slot, in order, with what is to be believed of it.
+ *
+ * status is that of arena_record_load(), or CKPT_ERR_CORRUPT when the record is whole but cannot be
+ * true: it claims a segment that another record claims too (both are refused), that lost its bytes
+ * (made new at arena_open(), cut, holed), or that this arena does not have. reason says so, with
+ * both slots' numbers; empty on CKPT_OK and CKPT_ERR_NOT_FOUND. record is NULL unless a whole
+ * record was read (so also on such a CKPT_ERR_CORRUPT, for the log), valid during the visit.
+ * Segments that no slot of status CKPT_OK claims may hold anyone's bytes when any slot is refused:
+ * arena_segments_pass() comes before their next use then.
+ *
+ * RETURN VALUE: the number of slots with a status other than CKPT_OK and CKPT_ERR_NOT_FOUND. */
+typedef void (*arena_inventory_fn)(void *context, uint32_t slot, enum ckpt_status status,
+                                   const struct arena_record *record, const char *reason);
+uint32_t arena_inventory(struct arena *arena, arena_inventory_fn visit, void *context);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the arena share; no other room includes it. */
+#ifndef CKPT_ARENA_INSIDE_H
+#define CKPT_ARENA_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "arena/arena.h"
+
+#define SEGMENT_NAME_BYTES 32
+
+struct segment {
+    int fd; /* the only open file of this process on the segment: see arena_segment_shared() */
+    int node;
+    atomic_bool damaged;
+    atomic_bool made_new; /* since arena_open(), and no record stored since claims it */
+};
+
+struct arena {
+    char directory[ARENA_PATH_MAX + 1];
+    int directory_fd; /* holds the flock */
+    bool huge;
+    bool ask_transparent_huge_pages;
+    enum arena_lock lock;
+    atomic_bool unlocked; /* with ARENA_LOCK_TRY: some segment could not be locked */
+    uint64_t page_bytes;
+    uint64_t segment_bytes;
+    uint32_t segment_count;
+    uint32_t slot_count;
+    uint8_t *base; /* segment 0; the others follow */
+    void *reservation;
+    size_t reserved_bytes;
+    struct segment *segments;
+
+    int index_fd;
+    uint8_t *index; /* mapped; laid out in index.c */
+    size_t index_bytes;
+    bool index_fresh;            /* made by this arena_open() */
+    pthread_mutex_t floor_mutex; /* guards the header copies */
+    uint64_t header_sequence;
+    _Atomic(uint64_t) generation_floor;
+};
+
+/* arena.c */
+void arena_explain(char reason[ARENA_REASON_BYTES], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Explains errno: "<what>: <text>". ENOSPC and ENOMEM are CKPT_ERR_MEMORY. */
+enum ckpt_status arena_explain_errno(char reason[ARENA_REASON_BYTES], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* directory.c: sets directory, directory_fd (locked), huge, page_bytes. With create false,
+ * CKPT_ERR_NOT_FOUND when there is none. */
+enum ckpt_status arena_directory_open(struct arena *arena, const struct arena_options *options,
+                                      bool create, char reason[ARENA_REASON_BYTES]);
+/* Opens `name` in the arena's directory: CKPT_ERR_NOT_FOUND, or refused when it is a link, another
+ * user's, open to others or no regular file. */
+enum ckpt_status arena_file_open(struct arena *arena, const char *name, bool create, int *fd_out,
+                                 char reason[ARENA_REASON_BYTES]);
+void arena_segment_name(uint32_t segment, char name_out[SEGMENT_NAME_BYTES]);
+
+/* index.c: sets index*, generation_floor; checks the geometry. A new index becomes one by
+ * arena_index_publish(), once the segments are there: until then it is made anew at every open. */
+enum ckpt_status arena_index_open(struct arena *arena, char reason[ARENA_REASON_BYTES]);
+void arena_index_publish(struct arena *arena);
+void arena_index_close(struct arena *arena);
+
+/* preflight.c: limits and room, before anything large is made. */
+enum ckpt_status arena_preflight(struct arena *arena, uint64_t missing_bytes,
+                                 char reason[ARENA_REASON_BYTES]);
+
+/* segments.c: reserves the addresses; opens, maps and faults in all segments, in threads. */
+enum ckpt_status arena_segments_open(struct arena *arena, const struct arena_options *options,
+                                     char reason[ARENA_REASON_BYTES]);
+void arena_segments_close(struct arena *arena);
+
+/* pin.c */
+/* Makes `name` anew with the segment's size, and pins it at the segment's address. On an error the
+ * address may have lost its old mapping; nothing is left of the new file. */
+enum ckpt_status arena_segment_make(struct arena *arena, uint32_t segment, const char *name,
+                                    uint8_t *address, int *fd_out, char reason[ARENA_REASON_BYTES]);
+/* Maps fd at address, binds it as the segment wants, faults it in, locks it. Keeps the bytes. */
+enum ckpt_status arena_segment_pin(struct arena *arena, uint32_t segment, int fd, uint8_t *address,
+                                   char reason[ARENA_REASON_BYTES]);
+/* True when the file has its full size and no holes. */
+bool arena_file_is_whole(const struct arena *arena, int fd);
+
+/* guard.c */
+enum ckpt_status arena_guard_add(struct arena *arena, uint8_t *address, uint32_t count,
+                                 const uint16_t *segments);
+void arena_guard_remove(const uint8_t *address);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One segment file: made, mapped, bound, faulted in, locked. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arena/inside.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+bool arena_file_is_whole(const struct arena *arena, int fd)
+{
+    struct stat info;
+    return fstat(fd, &info) == 0 && info.st_size >= 0 &&
+           (uint64_t)info.st_size == arena->segment_bytes &&
+           (uint64_t)info.st_blocks * 512 >= arena->segment_bytes;
+}
+
+/* The system call itself: libnuma would add a dependency and nothing else. The policy belongs to
+ * the file's pages, so it is set before the first of them is made. */
+static enum ckpt_status bind_node(const struct arena *arena, uint32_t segment, uint8_t *address,
+                                  char reason[ARENA_REASON_BYTES])
+{
+    enum { WORD_BITS = 8 * sizeof(unsigned long), NODES = 1024 };
+    int node = arena->segments[segment].node;
+    if (node < 0) {
+        return CKPT_OK;
+    }
+    unsigned long mask[NODES / WORD_BITS] = {0};
+    if (node >= NODES) {
+        arena_explain(reason, "NUMA node %d is not below %d", node, NODES);
+        return CKPT_ERR_CONFIG;
+    }
+    mask[node / WORD_BITS] = 1ul << (node % WORD_BITS);
+    if (syscall(SYS_mbind, address, arena->segment_bytes, MPOL_BIND, mask, (unsigned long)NODES + 1,
+                0u) != 0) {
+        if (errno == EINVAL) {
+            arena_explain(reason, "there is no memory on NUMA node %d to bind segment %u to", node,
+                          segment);
+            return CKPT_ERR_CONFIG;
+        }
+        return arena_explain_errno(reason, "mbind(segment %u, NUMA node %d)", segment, node);
+    }
+    return CKPT_OK;
+}
+
+/* Adding nothing makes the page this process's, writable, and keeps its bytes. */
+static void touch(uint8_t *address, uint64_t bytes, uint64_t page_bytes)
+{
+    for (uint64_t offset = 0; offset < bytes; offset += page_bytes) {
+        (void)__atomic_fetch_add(address + offset, 0, __ATOMIC_RELAXED);
+    }
+}
+
+static enum ckpt_status fault_in(struct arena *arena, uint32_t segment, int fd, uint8_t *address,
+                                 char reason[ARENA_REASON_BYTES])
+{
+    size_t bytes = (size_t)arena->segment_bytes;
+    if (!arena->huge && arena->ask_transparent_huge_pages) {
+        (void)madvise(address, bytes, MADV_HUGEPAGE); /* where tmpfs is set to take advice */
+    }
+    /* Before fallocate(), which does not know of the advice; without room it fails, quietly. */
+    bool populated = madvise(address, bytes, MADV_POPULATE_WRITE) == 0;
+    if (fallocate(fd, 0, 0, (off_t)bytes) != 0) {
+        return arena_explain_errno(reason, "no memory for segment %u of the arena %s: fallocate",
+                                   segment, arena->directory);
+    }
+    if (!populated) {
+        touch(address, bytes, arena->page_bytes);
+    }
+    return CKPT_OK;
+}
+
+static enum ckpt_status lock(struct arena *arena, uint32_t segment, uint8_t *address,
+                             char reason[ARENA_REASON_BYTES])
+{
+    /* Huge pages are never swapped out. */
+    if (arena->huge || arena->lock == ARENA_LOCK_OFF ||
+        mlock(address, (size_t)arena->segment_bytes) == 0) {
+        return CKPT_OK;
+    }
+    if (arena->lock == ARENA_LOCK_TRY) {
+        atomic_store(&arena->unlocked, true);
+        return CKPT_OK;
+    }
+    return arena_explain_errno(reason, "mlock(segment %u of the arena %s)", segment,
+                               arena->directory);
+}
+
+enum ckpt_status arena_segment_pin(struct arena *arena, uint32_t segment, int fd, uint8_t *address,
+                                   char reason[ARENA_REASON_BYTES])
+{
+    if (mmap(address, (size_t)arena->segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+             fd, 0) == MAP_FAILED) {
+        return arena_explain_errno(reason, "mmap(segment %u of the arena %s)", segment,
+                                   arena->directory);
+    }
+    enum ckpt_status status = bind_node(arena, segment, address, reason);
+    if (status == CKPT_OK) {
+        status = fault_in(arena, segment, fd, address, reason);
+    }
+    if (status == CKPT_OK) {
+        status = lock(arena, segment, address, reason);
+    }
+    /* A core file of the agent shall not hold a model's weights. */
+    (void)madvise(address, (size_t)arena->segment_bytes, MADV_DONTDUMP);
+    return status;
+}
+
+enum ckpt_status arena_segment_make(struct arena *arena, uint32_t segment, const char *name,
+                                    uint8_t *address, int *fd_out, char reason[ARENA_REASON_BYTES])
+{
+    if (unlinkat(arena->directory_fd, name, 0) != 0 && errno != ENOENT) {
+        return arena_explain_errno(reason, "unlink(%s/%s)", arena->directory, name);
+    }
+    int fd = -1;
+    enum ckpt_status status = arena_file_open(arena, name, true, &fd, reason);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    if (ftruncate(fd, (off_t)arena->segment_bytes) != 0) {
+        status = arena_explain_errno(reason, "truncate(%s/%s)", arena->directory, name);
+    } else {
+        status = arena_segment_pin(arena, segment, fd, address, reason);
+    }
+    if (status != CKPT_OK) {
+        (void)unlinkat(arena->directory_fd, name, 0);
+        (void)close(fd);
+        return status;
+    }
+    *fd_out = fd;
+    return CKPT_OK;
+}

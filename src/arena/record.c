@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "arena/record.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+
+#define RECORD_MAGIC UINT32_C(0x52534b43) /* "CKSR" */
+#define FLAG_OWNER 1u
+#define FLAG_HAS_DIGEST 2u
+
+/* The bytes of a record; every number is little-endian. */
+struct record_image {
+    uint32_t magic;
+    uint32_t version;
+    uint64_t sequence;
+    uint64_t generation;
+    uint64_t step;
+    uint64_t bytes;
+    uint32_t slot;
+    uint32_t uid;
+    uint32_t attempt;
+    uint32_t rank;
+    uint32_t world;
+    uint32_t copies;
+    uint32_t segment_count;
+    uint8_t state;
+    uint8_t flags;
+    uint8_t zero_a[2];
+    uint8_t digest[CKPT_DIGEST_BYTES];
+    char run[CKPT_RUN_NAME_MAX + 1];
+    uint16_t segments[CKPT_SEGMENTS_PER_SHARD_MAX];
+    uint8_t zero_b[1812];
+    uint32_t crc; /* CRC-32C of all bytes before it */
+};
+
+_Static_assert(sizeof(struct record_image) == ARENA_RECORD_BYTES, "one record is one page");
+_Static_assert(offsetof(struct record_image, sequence) == 8, "format");
+_Static_assert(offsetof(struct record_image, generation) == 16, "format");
+_Static_assert(offsetof(struct record_image, step) == 24, "format");
+_Static_assert(offsetof(struct record_image, bytes) == 32, "format");
+_Static_assert(offsetof(struct record_image, slot) == 40, "format");
+_Static_assert(offsetof(struct record_image, uid) == 44, "format");
+_Static_assert(offsetof(struct record_image, attempt) == 48, "format");
+_Static_assert(offsetof(struct record_image, rank) == 52, "format");
+_Static_assert(offsetof(struct record_image, world) == 56, "format");
+_Static_assert(offsetof(struct record_image, copies) == 60, "format");
+_Static_assert(offsetof(struct record_image, segment_count) == 64, "format");
+_Static_assert(offsetof(struct record_image, state) == 68, "format");
+_Static_assert(offsetof(struct record_image, flags) == 69, "format");
+_Static_assert(offsetof(struct record_image, digest) == 72, "format");
+_Static_assert(offsetof(struct record_image, run) == 104, "format");
+_Static_assert(offsetof(struct record_image, segments) == 232, "format");
+_Static_assert(offsetof(struct record_image, zero_b) == 2280, "format");
+_Static_assert(offsetof(struct record_image, crc) == 4092, "format");
+
+static bool is_zero(const void *bytes, size_t n)
+{
+    const uint8_t *b = bytes;
+    uint8_t all = 0;
+    for (size_t i = 0; i < n; i++) {
+        all |= b[i];
+    }
+    return all == 0;
+}
+
+static bool is_name_character(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '/' || c == '-';
+}
+
+/* The length of a name that ends within its field and is of the characters that names have. */
+static bool measure_name(const char run[CKPT_RUN_NAME_MAX + 1], size_t *length_out)
+{
+    size_t length = 0;
+    while (length <= CKPT_RUN_NAME_MAX && run[length] != '\0') {
+        if (!is_name_character(run[length])) {
+            return false;
+        }
+        length++;
+    }
+    if (length > CKPT_RUN_NAME_MAX) {
+        return false;
+    }
+    *length_out = length;
+    return true;
+}
+
+static bool are_distinct_segments(const uint16_t *segments, uint32_t count)
+{
+    uint64_t seen[CKPT_ARENA_SEGMENTS_MAX / 64] = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        if (segments[i] >= CKPT_ARENA_SEGMENTS_MAX) {
+            return false;
+        }
+        uint64_t bit = UINT64_C(1) << (segments[i] % 64);
+        if ((seen[segments[i] / 64] & bit) != 0) {
+            return false;
+        }
+        seen[segments[i] / 64] |= bit;
+    }
+    return true;
+}
+
+/* What holds for every record, whether about to be written or just read. */
+static bool is_sound(const struct arena_record *record)
+{
+    size_t name_length;
+    if ((unsigned)record->state > ARENA_SLOT_DIRTY || record->copies > CKPT_COPIES_MAX ||
+        record->rank >= CKPT_WORLD_MAX || record->world > CKPT_WORLD_MAX ||
+        record->segment_count > CKPT_SEGMENTS_PER_SHARD_MAX ||
+        record->slot >= CKPT_ARENA_SEGMENTS_MAX || !measure_name(record->run, &name_length)) {
+        return false;
+    }
+    if (record->state == ARENA_SLOT_FREE && record->segment_count != 0) {
+        return false;
+    }
+    return are_distinct_segments(record->segments, record->segment_count);
+}
+
+enum ckpt_status arena_record_encode(const struct arena_record *record, uint64_t sequence,
+                                     uint8_t bytes_out[ARENA_RECORD_BYTES])
+{
+    if (!is_sound(record)) {
+        return CKPT_ERR_INVALID;
+    }
+    struct record_image image;
+    memset(&image, 0, sizeof image);
+    image.magic = htole32(RECORD_MAGIC);
+    image.version = htole32(ARENA_RECORD_VERSION);
+    image.sequence = htole64(sequence);
+    image.generation = htole64(record->generation);
+    image.step = htole64(record->step);
+    image.bytes = htole64(record->bytes);
+    image.slot = htole32(record->slot);
+    image.uid = htole32(record->uid);
+    image.attempt = htole32(record->attempt);
+    image.rank = htole32(record->rank);
+    image.world = htole32(record->world);
+    image.copies = htole32(record->copies);
+    image.segment_count = htole32(record->segment_count);
+    image.state = (uint8_t)record->state;
+    image.flags =
+        (uint8_t)((record->owner ? FLAG_OWNER : 0u) | (record->has_digest ? FLAG_HAS_DIGEST : 0u));
+    if (record->has_digest) {
+        memcpy(image.digest, record->digest, sizeof image.digest);
+    }
+    size_t length = 0;
+    (void)measure_name(record->run, &length);
+    memcpy(image.run, record->run, length);
+    for (uint32_t i = 0; i < record->segment_count; i++) {
+        image.segments[i] = htole16(record->segments[i]);
+    }
+    image.crc = htole32(crc32c(0, &image, offsetof(struct record_image, crc)));
+    memcpy(bytes_out, &image, sizeof image);
+    return CKPT_OK;
+}
+
+/* Bytes that the format wants zero, so that one record has one form. */
+static bool has_zero_padding(const struct record_image *image, const struct arena_record *record)
+{
+    size_t name_length = strnlen(record->run, sizeof record->run);
+    size_t tail = (CKPT_SEGMENTS_PER_SHARD_MAX - record->segment_count) * sizeof(uint16_t);
+    return is_zero(image->zero_a, sizeof image->zero_a) &&
+           is_zero(image->zero_b, sizeof image->zero_b) &&
+           (record->has_digest || is_zero(image->digest, sizeof image->digest)) &&
+           is_zero(image->run + name_length, sizeof image->run - name_length) &&
+           is_zero(image->segments + record->segment_count, tail);
+}
+
+enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
+                                     struct arena_record *record_out, uint64_t *sequence_out)
+{
+    struct record_image image;
+    if (n != sizeof image) {
+        return CKPT_ERR_CORRUPT;
+    }
+    if (is_zero(bytes, n)) {
+        return CKPT_ERR_NOT_FOUND;
+    }
+    memcpy(&image, bytes, sizeof image);
+    if (le32toh(image.crc) != crc32c(0, &image, offsetof(struct record_image, crc)) ||
+        le32toh(image.magic) != RECORD_MAGIC) {
+        return CKPT_ERR_CORRUPT;
+    }
+    if (le32toh(image.version) != ARENA_RECORD_VERSION) {
+        return CKPT_ERR_VERSION;
+    }
+    struct arena_record record;
+    memset(&record, 0, sizeof record);
+    record.slot = le32toh(image.slot);
+    record.state = (enum arena_slot_state)image.state;
+    record.generation = le64toh(image.generation);
+    record.uid = le32toh(image.uid);
+    memcpy(record.run, image.run, sizeof record.run);
+    record.attempt = le32toh(image.attempt);
+    record.step = le64toh(image.step);
+    record.rank = le32toh(image.rank);
+    record.world = le32toh(image.world);
+    record.copies = le32toh(image.copies);
+    record.bytes = le64toh(image.bytes);
+    record.owner = (image.flags & FLAG_OWNER) != 0;
+    record.has_digest = (image.flags & FLAG_HAS_DIGEST) != 0;
+    memcpy(record.digest, image.digest, sizeof record.digest);
+    record.segment_count = le32toh(image.segment_count);
+    if (record.segment_count > CKPT_SEGMENTS_PER_SHARD_MAX ||
+        (image.flags & ~(FLAG_OWNER | FLAG_HAS_DIGEST)) != 0) {
+        return CKPT_ERR_CORRUPT;
+    }
+    for (uint32_t i = 0; i < record.segment_count; i++) {
+        record.segments[i] = le16toh(image.segments[i]);
+    }
+    if (!is_sound(&record) || !has_zero_padding(&image, &record)) {
+        return CKPT_ERR_CORRUPT;
+    }
+    *record_out = record;
+    if (sequence_out != NULL) {
+        *sequence_out = le64toh(image.sequence);
+    }
+    return CKPT_OK;
+}
+
+const char *arena_slot_state_text(enum arena_slot_state state)
+{
+    switch (state) {
+    case ARENA_SLOT_FREE:
+        return "free";
+    case ARENA_SLOT_FILLING:
+        return "filling";
+    case ARENA_SLOT_SEALED:
+        return "sealed";
+    case ARENA_SLOT_PULLING:
+        return "pulling";
+    case ARENA_SLOT_HELD:
+        return "held";
+    case ARENA_SLOT_DIRTY:
+        return "dirty";
+    }
+    return "unknown";
+}
