@@ -21,6 +21,19 @@ function(ckpt_room name)
   target_link_libraries(ckpt_${name} PUBLIC ckpt_flags ckpt_public_headers ${ROOM_LINKS})
 endfunction()
 
+# ckpt_room_headers(<name>): the target ckpt_<name>_headers, for a room that needs another's structs but
+# must not link its code. It puts the headers of src/<name> alone on the include path.
+function(ckpt_room_headers name)
+  if(TARGET ckpt_${name}_headers)
+    return()
+  endif()
+  set(farm ${CMAKE_BINARY_DIR}/rooms/${name})
+  file(MAKE_DIRECTORY ${farm})
+  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${name} ${farm}/${name} SYMBOLIC)
+  add_library(ckpt_${name}_headers INTERFACE)
+  target_include_directories(ckpt_${name}_headers INTERFACE ${farm})
+endfunction()
+
 # ckpt_program(<name> [DIR <folder>] SOURCES <file>... [LINKS ...]): an executable in bin/.
 function(ckpt_program name)
   cmake_parse_arguments(PROGRAM "" "DIR" "SOURCES;LINKS" ${ARGN})

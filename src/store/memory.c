@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store that forgets at close: an array of records. */
+#include "store/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct memory {
+    struct store store;
+    uint64_t epoch;
+    size_t count;
+    size_t room;
+    struct coordinator_record *records; /* each with its own array of shards, or NULL */
+};
+
+static enum ckpt_status memory_open(const char *location, struct store **store_out,
+                                    char *reason_out)
+{
+    (void)location;
+    struct memory *memory = calloc(1, sizeof(*memory));
+    if (!memory) {
+        return store_refuse(reason_out, CKPT_ERR_MEMORY, "no memory for the record store");
+    }
+    *store_out = &memory->store;
+    return CKPT_OK;
+}
+
+static enum ckpt_status memory_epoch(struct store *store, uint64_t *epoch_out)
+{
+    *epoch_out = ((struct memory *)store)->epoch;
+    return CKPT_OK;
+}
+
+static enum ckpt_status memory_replay(struct store *store, store_visit *visit, void *context)
+{
+    const struct memory *memory = (struct memory *)store;
+    enum ckpt_status status = CKPT_OK;
+    for (size_t i = 0; i < memory->count && status == CKPT_OK; i++) {
+        status = visit(context, &memory->records[i]);
+    }
+    return status;
+}
+
+static void drop_shards(struct coordinator_record *record)
+{
+    free((void *)(uintptr_t)record->shards);
+    record->shards = NULL;
+}
+
+/* Removes what was known of a checkpoint that is now retired. */
+static void forget(struct memory *memory, const struct coordinator_record *retired)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < memory->count; i++) {
+        struct coordinator_record *record = &memory->records[i];
+        if ((record->type == RECORD_CONSISTENT || record->type == RECORD_QUARANTINED) &&
+            store_same_checkpoint(record, retired)) {
+            drop_shards(record);
+        } else {
+            memory->records[kept++] = *record;
+        }
+    }
+    memory->count = kept;
+}
+
+static bool reserve(struct memory *memory, uint32_t count)
+{
+    if (memory->count + count <= memory->room) {
+        return true;
+    }
+    size_t room = 2 * (memory->count + count);
+    struct coordinator_record *records = realloc(memory->records, room * sizeof(*records));
+    if (!records) {
+        return false;
+    }
+    memory->records = records;
+    memory->room = room;
+    return true;
+}
+
+/* Appends one record behind the count; its shards are its own. */
+static bool append(struct memory *memory, const struct store_transaction *transaction,
+                   const struct coordinator_record *record, size_t at)
+{
+    struct coordinator_record copy = *record;
+    copy.shards = NULL;
+    if (record->type == RECORD_CONSISTENT) {
+        struct coordinator_record_shard *shards = calloc(record->world + 1U, sizeof(*shards));
+        if (!shards) {
+            return false;
+        }
+        for (uint32_t rank = 0; rank < record->world; rank++) {
+            shards[rank] = store_shard(transaction, record, rank);
+        }
+        copy.shards = shards;
+    }
+    memory->records[at] = copy;
+    return true;
+}
+
+static enum ckpt_status memory_commit(struct store *store,
+                                      const struct store_transaction *transaction)
+{
+    struct memory *memory = (struct memory *)store;
+    enum ckpt_status status = store_fence(memory->epoch, transaction, store->reason);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    if (!reserve(memory, transaction->count)) {
+        return store_refuse(store->reason, CKPT_ERR_MEMORY, "no memory for a record");
+    }
+    size_t end = memory->count;
+    for (uint32_t i = 0; i < transaction->count; i++) {
+        if (!append(memory, transaction, &transaction->records[i], end)) {
+            while (end > memory->count) {
+                drop_shards(&memory->records[--end]);
+            }
+            return store_refuse(store->reason, CKPT_ERR_MEMORY, "no memory for a record's shards");
+        }
+        end++;
+    }
+    /* From here nothing fails: a retirement takes away what stands before it. */
+    size_t begin = memory->count;
+    for (size_t i = begin; i < end; i++) {
+        struct coordinator_record record = memory->records[i];
+        if (record.type == RECORD_RETIRED) {
+            forget(memory, &record);
+            continue;
+        }
+        if (record.type == RECORD_EPOCH) {
+            memory->epoch = record.epoch;
+        }
+        memory->records[memory->count++] = record;
+    }
+    return CKPT_OK;
+}
+
+static void memory_close(struct store *store)
+{
+    struct memory *memory = (struct memory *)store;
+    for (size_t i = 0; i < memory->count; i++) {
+        drop_shards(&memory->records[i]);
+    }
+    free(memory->records);
+    free(memory);
+}
+
+const struct store_backend store_memory = {
+    .name = "memory",
+    .open = memory_open,
+    .epoch = memory_epoch,
+    .replay = memory_replay,
+    .commit = memory_commit,
+    .close = memory_close,
+};

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+# The store keeps the coordinator's records, so it sees the headers that say what they are; it links
+# neither the machine nor the codec.
+ckpt_room_headers(coordinator)
+ckpt_room_headers(wire)
+ckpt_room(store SOURCES store.c memory.c lock.c mark.c sqlite.c sqlite_open.c sqlite_rows.c
+                LINKS ckpt_base ckpt_digest ckpt_coordinator_headers ckpt_wire_headers)
+target_link_libraries(ckpt_store PRIVATE PkgConfig::SQLITE)

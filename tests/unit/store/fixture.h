@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records to store, and what a replay gave back. */
+#ifndef TESTS_UNIT_STORE_FIXTURE_H
+#define TESTS_UNIT_STORE_FIXTURE_H
+
+#include "store/store.h"
+
+/* The run "llama" of uid 1000, world ranks, digests made of step and rank. */
+struct coordinator_record record_epoch(uint64_t epoch);
+struct coordinator_record record_consistent(uint64_t epoch, uint64_t step, uint32_t world);
+struct coordinator_record record_of(enum coordinator_record_type type, uint64_t epoch,
+                                    uint64_t step);
+
+/* What shard_at of a transaction gives for record_consistent. */
+struct coordinator_record_shard made_shard(const void *context,
+                                           const struct coordinator_record *record, uint32_t rank);
+
+/* Commits with made_shard. */
+enum ckpt_status commit(struct store *store, const struct coordinator_record *records,
+                        uint32_t count);
+
+/* What a replay handed out, in one line: "epoch:1 consistent:100 quarantined:100 attempt:3 ". A
+ * consistent record whose shards are not made_shard's is written as "WRONG". */
+struct seen {
+    enum ckpt_status status;
+    char text[4096];
+};
+struct seen replay(struct store *store);
+
+#endif

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What only the durable store does: it survives, it is one process's, and it notices damage. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fault_point.h"
+#include "unit/store/fixture.h"
+
+static char directory[64];
+static char reason[CKPT_REASON_MAX + 1];
+
+static char *path_of(const char *file, char path_out[128])
+{
+    snprintf(path_out, 128, "%s/%s", directory, file);
+    return path_out;
+}
+
+static int make(void **state)
+{
+    (void)state;
+    snprintf(directory, sizeof(directory), "/tmp/ckpt_sqlite_XXXXXX");
+    reason[0] = '\0';
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int clear(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"records.db", "records.db-wal", "records.db-shm",
+                                        "records.mark", "ckptctld.lock"};
+    char path[128];
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        unlink(path_of(files[i], path));
+    }
+    return rmdir(directory);
+}
+
+static struct store *open_good(void)
+{
+    struct store *store = NULL;
+    if (store_open(&store_sqlite, directory, &store, reason) != CKPT_OK) {
+        fail_msg("%s", reason);
+    }
+    return store;
+}
+
+static void expect_refused(enum ckpt_status status, const char *words)
+{
+    struct store *store = NULL;
+    assert_int_equal(store_open(&store_sqlite, directory, &store, reason), status);
+    assert_null(store);
+    if (!strstr(reason, words)) {
+        fail_msg("'%s' is not in '%s'", words, reason);
+    }
+}
+
+static void fill(void)
+{
+    struct coordinator_record records[] = {record_epoch(1), record_consistent(1, 100, 64),
+                                           record_consistent(1, 200, 64)};
+    struct store *store = open_good();
+    assert_int_equal(commit(store, records, 3), CKPT_OK);
+    store_close(&store);
+}
+
+static void run_sql(const char *sql)
+{
+    char path[128];
+    sqlite3 *database;
+    assert_int_equal(sqlite3_open(path_of("records.db", path), &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+/* Flips one bit of the byte at which `needle` is found in the file. */
+static void flip(const char *file, const void *needle, size_t bytes)
+{
+    char path[128];
+    int fd = open(path_of(file, path), O_RDWR);
+    struct stat status;
+    assert_true(fd >= 0 && fstat(fd, &status) == 0);
+    char *content = malloc((size_t)status.st_size);
+    assert_int_equal(pread(fd, content, (size_t)status.st_size, 0), status.st_size);
+    char *found = memmem(content, (size_t)status.st_size, needle, bytes);
+    assert_non_null(found);
+    *found ^= 1;
+    assert_int_equal(pwrite(fd, found, 1, found - content), 1);
+    close(fd);
+    free(content);
+}
+
+static void records_survive_a_close(void **state)
+{
+    (void)state;
+    fill();
+    struct store *store = open_good();
+    uint64_t epoch;
+    assert_string_equal(replay(store).text, "epoch:1 consistent:100 consistent:200 ");
+    assert_int_equal(store_epoch(store, &epoch), CKPT_OK);
+    assert_int_equal(epoch, 1);
+    store_close(&store);
+}
+
+/* Runs body in a process of its own, which ends by SIGKILL to itself. */
+static void die_after(void (*body)(struct store *store))
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct store *store = NULL;
+        if (store_open(&store_sqlite, directory, &store, reason) == CKPT_OK) {
+            body(store);
+            raise(SIGKILL);
+        }
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+static void commit_two(struct store *store)
+{
+    struct coordinator_record first[] = {record_epoch(1), record_consistent(1, 100, 64)};
+    struct coordinator_record second[] = {record_consistent(1, 200, 64)};
+    if (commit(store, first, 2) != CKPT_OK || commit(store, second, 1) != CKPT_OK) {
+        _exit(1);
+    }
+}
+
+static void records_survive_a_kill(void **state)
+{
+    (void)state;
+    die_after(commit_two);
+    struct store *store = open_good();
+    assert_string_equal(replay(store).text, "epoch:1 consistent:100 consistent:200 ");
+    store_close(&store);
+}
+
+#if CKPT_FAULT_POINTS
+static void die_inside_a_commit(struct store *store)
+{
+    struct coordinator_record first[] = {record_epoch(1), record_consistent(1, 100, 64)};
+    struct coordinator_record second[] = {record_consistent(1, 200, 64),
+                                          record_of(RECORD_RETIRED, 1, 100)};
+    if (commit(store, first, 2) == CKPT_OK &&
+        fault_points_arm("coordinator_in_transaction=crash", reason, sizeof(reason)) == CKPT_OK) {
+        commit(store, second, 2);
+    }
+    _exit(1);
+}
+
+static void a_kill_inside_a_commit_leaves_nothing_of_it(void **state)
+{
+    (void)state;
+    die_after(die_inside_a_commit);
+    struct store *store = open_good();
+    assert_string_equal(replay(store).text, "epoch:1 consistent:100 ");
+    store_close(&store);
+}
+
+static void after_a_failed_commit_none_succeeds(void **state)
+{
+    (void)state;
+    struct coordinator_record records[] = {record_epoch(1), record_epoch(2)};
+    struct store *store = open_good();
+    assert_int_equal(fault_points_arm("coordinator_in_transaction=error@1", reason, sizeof(reason)),
+                     CKPT_OK);
+    assert_int_equal(commit(store, records, 1), CKPT_ERR_DISK);
+    assert_int_equal(commit(store, records, 1), CKPT_ERR_DISK);
+    assert_int_equal(fault_points_arm("", reason, sizeof(reason)), CKPT_OK);
+    assert_int_equal(commit(store, records, 1), CKPT_ERR_DISK);
+    store_close(&store);
+    store = open_good();
+    assert_string_equal(replay(store).text, "");
+    store_close(&store);
+}
+#endif
+
+/* RLIMIT_FSIZE makes write fail as a full disk does, with another number. */
+static void a_full_disk_is_an_error(void **state)
+{
+    (void)state;
+    struct coordinator_record epoch = record_epoch(1);
+    struct coordinator_record big = record_consistent(1, 100, CKPT_WORLD_MAX);
+    struct store *store = open_good();
+    assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
+    struct rlimit before;
+    struct rlimit small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 1 << 20;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    enum ckpt_status status = commit(store, &big, 1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, CKPT_ERR_DISK);
+    assert_non_null(strstr(store_reason(store), "records.db"));
+    assert_int_equal(commit(store, &big, 1), CKPT_ERR_DISK);
+    store_close(&store);
+    store = open_good();
+    assert_string_equal(replay(store).text, "epoch:1 ");
+    store_close(&store);
+}
+
+static void a_second_process_is_refused(void **state)
+{
+    (void)state;
+    struct store *store = open_good();
+    char pid[32];
+    snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
+    expect_refused(CKPT_ERR_BUSY, pid);
+    store_close(&store);
+    store = open_good();
+    store_close(&store);
+}
+
+static void a_flipped_digest_is_found(void **state)
+{
+    (void)state;
+    fill();
+    struct coordinator_record record = record_consistent(1, 200, 64);
+    struct coordinator_record_shard shard = made_shard(NULL, &record, 17);
+    flip("records.db", shard.digest.bytes, sizeof(shard.digest.bytes));
+    struct store *store = open_good();
+    struct seen seen = replay(store);
+    assert_int_equal(seen.status, CKPT_ERR_CORRUPT);
+    assert_non_null(strstr(store_reason(store), "row 3 has damaged shards"));
+    store_close(&store);
+}
+
+static void a_flipped_record_is_found(void **state)
+{
+    (void)state;
+    fill();
+    flip("records.db", "step 100", 8);
+    struct store *store = open_good();
+    assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
+    assert_non_null(strstr(store_reason(store), "row 2 is damaged"));
+    store_close(&store);
+}
+
+static void changed_and_missing_rows_are_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        const char *words;
+    } changes[] = {
+        {"UPDATE record SET step = 101 WHERE id = 2", "row 2 is damaged"},
+        {"UPDATE record SET shards_crc = 0 WHERE id = 2", "row 2 is damaged"},
+        {"UPDATE record SET id = 4 WHERE id = 3", "row 3 is missing"},
+        {"DELETE FROM record WHERE id = 2", "row 2 is missing"},
+        {"DELETE FROM shards WHERE record = 3", "row 3 has lost its shards"},
+        {"UPDATE shards SET sizes_and_digests = x'' WHERE record = 3", "row 3 has damaged shards"},
+        {"UPDATE record SET run = 'llama' || char(0) WHERE id = 2", "row 2 is damaged"},
+    };
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        fill();
+        run_sql(changes[i].sql);
+        struct store *store = open_good();
+        assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
+        if (!strstr(store_reason(store), changes[i].words)) {
+            fail_msg("%s: %s", changes[i].sql, store_reason(store));
+        }
+        store_close(&store);
+        assert_int_equal(clear(NULL), 0);
+        assert_int_equal(make(NULL), 0);
+    }
+}
+
+static void a_lost_tail_is_found(void **state)
+{
+    (void)state;
+    fill();
+    run_sql("DELETE FROM record WHERE id = 3");
+    expect_refused(CKPT_ERR_CORRUPT, "ends at row 2, but row 3 was committed");
+}
+
+static void a_damaged_log_is_found(void **state)
+{
+    (void)state;
+    die_after(commit_two);
+    flip("records.db-wal", "step 200", 8);
+    expect_refused(CKPT_ERR_CORRUPT, "was committed");
+}
+
+static void a_damaged_mark_is_found(void **state)
+{
+    (void)state;
+    fill();
+    flip("records.mark", "\x03\x00\x00\x00\x00\x00\x00\x00", 8);
+    expect_refused(CKPT_ERR_CORRUPT, "records.mark is damaged");
+}
+
+static void a_damaged_index_is_found(void **state)
+{
+    (void)state;
+    fill();
+    run_sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'type = 2',"
+            " 'type = 4') WHERE name = 'record_consistent'");
+    expect_refused(CKPT_ERR_CORRUPT, "is damaged");
+}
+
+static void other_files_are_refused(void **state)
+{
+    (void)state;
+    char path[128];
+    run_sql("CREATE TABLE other (x)");
+    expect_refused(CKPT_ERR_CORRUPT, "another program");
+    assert_int_equal(unlink(path_of("records.db", path)), 0);
+    FILE *file = fopen(path, "w");
+    for (int i = 0; i < 1000; i++) {
+        fputs("not a database", file);
+    }
+    fclose(file);
+    expect_refused(CKPT_ERR_CORRUPT, "records.db");
+    assert_int_equal(unlink(path), 0);
+    fill();
+    run_sql("PRAGMA user_version = 2");
+    expect_refused(CKPT_ERR_VERSION, "schema version 2");
+}
+
+static void a_directory_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    struct store *store = NULL;
+    assert_int_equal(store_open(&store_sqlite, "/proc/ckptctld", &store, reason), CKPT_ERR_SYSTEM);
+    assert_non_null(strstr(reason, "/proc/ckptctld"));
+    assert_int_equal(store_open(&store_sqlite, "/dev/null", &store, reason), CKPT_ERR_SYSTEM);
+    assert_null(store);
+}
+
+static void files_are_private(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"records.db", "records.db-wal", "records.mark",
+                                        "ckptctld.lock"};
+    struct store *store = open_good();
+    struct coordinator_record epoch = record_epoch(1);
+    assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char path[128];
+        struct stat status;
+        assert_int_equal(stat(path_of(files[i], path), &status), 0);
+        assert_int_equal(status.st_mode & 0777, 0600);
+    }
+    store_close(&store);
+}
+
+/* Dropped shards make room for the next: a thousand checkpoints of which two are kept. */
+static void the_file_does_not_grow_by_what_is_retired(void **state)
+{
+    (void)state;
+    char path[128];
+    struct stat early;
+    struct stat late;
+    struct coordinator_record epoch = record_epoch(1);
+    struct store *store = open_good();
+    assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
+    for (uint64_t step = 1; step <= 300; step++) {
+        struct coordinator_record records[] = {record_consistent(1, step, 1024),
+                                               record_of(RECORD_RETIRED, 1, step - 2)};
+        assert_int_equal(commit(store, records, step > 2 ? 2 : 1), CKPT_OK);
+        if (step == 100) {
+            assert_int_equal(stat(path_of("records.db", path), &early), 0);
+        }
+    }
+    store_close(&store);
+    assert_int_equal(stat(path_of("records.db", path), &late), 0);
+    /* 200 checkpoints of 40 KiB passed in between. */
+    assert_true(late.st_size < early.st_size + (1 << 20));
+    store = open_good();
+    assert_string_equal(replay(store).text, "epoch:1 consistent:299 consistent:300 ");
+    store_close(&store);
+}
+
+int main(void)
+{
+#define OF_FILES(test) cmocka_unit_test_setup_teardown(test, make, clear)
+    const struct CMUnitTest tests[] = {
+        OF_FILES(records_survive_a_close),
+        OF_FILES(records_survive_a_kill),
+#if CKPT_FAULT_POINTS
+        OF_FILES(a_kill_inside_a_commit_leaves_nothing_of_it),
+        OF_FILES(after_a_failed_commit_none_succeeds),
+#endif
+        OF_FILES(a_full_disk_is_an_error),
+        OF_FILES(a_second_process_is_refused),
+        OF_FILES(a_flipped_digest_is_found),
+        OF_FILES(a_flipped_record_is_found),
+        OF_FILES(changed_and_missing_rows_are_found),
+        OF_FILES(a_lost_tail_is_found),
+        OF_FILES(a_damaged_log_is_found),
+        OF_FILES(a_damaged_mark_is_found),
+        OF_FILES(a_damaged_index_is_found),
+        OF_FILES(other_files_are_refused),
+        OF_FILES(a_directory_that_cannot_be_is_refused),
+        OF_FILES(files_are_private),
+        OF_FILES(the_file_does_not_grow_by_what_is_retired),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
