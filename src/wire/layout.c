@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/layout.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct wire_layout *wire_layout_of(enum message_type type)
+{
+    switch (type) {
+    case MESSAGE_NONE:
+        return NULL;
+#define LAYOUT(type, noun)                                                                         \
+    case type:                                                                                     \
+        return &wire_layout_##noun;
+        MESSAGE_TYPE_TABLE(LAYOUT, LAYOUT)
+#undef LAYOUT
+    }
+    return NULL;
+}
+
+/* These list every value, so that the compiler names the one that was added and forgotten here. */
+
+bool wire_status_is_known(uint32_t value)
+{
+    switch ((enum ckpt_status)value) {
+#define KNOWN(name, number, text) case name:
+        CKPT_STATUS_TABLE(KNOWN)
+#undef KNOWN
+        return true;
+    }
+    return false;
+}
+
+bool wire_checkpoint_state_is_known(uint32_t value)
+{
+    switch ((enum checkpoint_state)value) {
+    case CHECKPOINT_NONE:
+    case CHECKPOINT_OPEN:
+    case CHECKPOINT_VERIFYING:
+    case CHECKPOINT_CONSISTENT:
+    case CHECKPOINT_QUARANTINED:
+    case CHECKPOINT_ABORTED:
+    case CHECKPOINT_RETIRED:
+        return true;
+    }
+    return false;
+}
+
+bool wire_copy_state_is_known(uint32_t value)
+{
+    switch ((enum copy_state)value) {
+    case COPY_NONE:
+    case COPY_SEALED:
+    case COPY_HELD:
+    case COPY_VERIFIED:
+        return true;
+    }
+    return false;
+}
+
+bool wire_pull_purpose_is_known(uint32_t value)
+{
+    switch ((enum pull_purpose)value) {
+    case PULL_REPLICATE:
+    case PULL_RESTORE:
+    case PULL_FETCH:
+        return true;
+    }
+    return false;
+}
+
+bool wire_admin_verb_is_known(uint32_t value)
+{
+    switch ((enum admin_verb)value) {
+    case ADMIN_STATUS:
+    case ADMIN_NODES:
+    case ADMIN_RUNS:
+    case ADMIN_LIST:
+    case ADMIN_SHOW:
+    case ADMIN_VERIFY:
+    case ADMIN_RETIRE:
+    case ADMIN_PLACEMENT:
+        return true;
+    }
+    return false;
+}
+
+bool wire_refuse(const struct wire_layout *layout, const struct wire_field *field,
+                 struct message_scratch *scratch, const char *what)
+{
+    (void)snprintf(scratch->reason, sizeof(scratch->reason), "%s.%s %s", layout->name, field->name,
+                   what);
+    return false;
+}
+
+bool wire_number_is_valid(const struct wire_layout *layout, const struct wire_field *field,
+                          uint64_t value, struct message_scratch *scratch)
+{
+    if (value > field->max) {
+        (void)snprintf(scratch->reason, sizeof(scratch->reason),
+                       "%s.%s is %" PRIu64 ", above %" PRIu64, layout->name, field->name, value,
+                       field->max);
+        return false;
+    }
+    if (field->is_known != NULL && !field->is_known((uint32_t)value)) {
+        (void)snprintf(scratch->reason, sizeof(scratch->reason),
+                       "%s.%s is %" PRIu64 ", which is no known value", layout->name, field->name,
+                       value);
+        return false;
+    }
+    return true;
+}
+
+bool wire_count_is_valid(const struct wire_layout *layout, const struct wire_field *field,
+                         uint64_t count, uint64_t max, struct message_scratch *scratch)
+{
+    if (count > max) {
+        (void)snprintf(scratch->reason, sizeof(scratch->reason),
+                       "%s.%s has %" PRIu64 " elements or bytes, above %" PRIu64, layout->name,
+                       field->name, count, max);
+        return false;
+    }
+    return true;
+}
+
+bool wire_text_is_valid(const struct wire_layout *layout, const struct wire_field *field,
+                        const char *text, size_t length, struct message_scratch *scratch)
+{
+    if (length == 0) {
+        return field->may_be_empty || wire_refuse(layout, field, scratch, "is empty");
+    }
+    if (field->kind == WIRE_NAME && !name_is_valid(text, field->max)) {
+        return wire_refuse(layout, field, scratch, "is no valid name");
+    }
+    return true;
+}
+
+void message_scratch_init(struct message_scratch *scratch, void *memory, size_t capacity)
+{
+    scratch->memory = memory;
+    scratch->capacity = capacity;
+    scratch->used = 0;
+    scratch->exhausted = false;
+    scratch->reason[0] = '\0';
+}
+
+void *wire_scratch_take(struct message_scratch *scratch, size_t bytes)
+{
+    size_t align = _Alignof(max_align_t);
+    size_t padding = (size_t)(-(uintptr_t)(scratch->memory + scratch->used)) & (align - 1);
+    size_t left = scratch->capacity - scratch->used;
+    if (left < padding || left - padding < bytes) {
+        scratch->exhausted = true;
+        return NULL;
+    }
+    void *taken = scratch->memory + scratch->used + padding;
+    scratch->used += padding + bytes;
+    return taken;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of what an agent and the coordinator say, and of the keys that all share. */
+#include "wire/layout.h"
+
+static const struct wire_field run_key_fields[] = {
+    FIELD_U32(run_key, RunKey, uid, UINT32_MAX),
+    FIELD_NAME(run_key, RunKey, name, CKPT_RUN_NAME_MAX),
+};
+WIRE_LAYOUT(run_key, run_key, run_key);
+
+static const struct wire_field run_key_or_empty_fields[] = {
+    FIELD_U32(run_key, RunKey, uid, UINT32_MAX),
+    FIELD_NAME_OR_EMPTY(run_key, RunKey, name, CKPT_RUN_NAME_MAX),
+};
+WIRE_LAYOUT(run_key_or_empty, run_key, run_key);
+
+static const struct wire_field shard_key_fields[] = {
+    FIELD_RUN(shard_key, ShardKey, run),
+    FIELD_U32(shard_key, ShardKey, attempt, UINT32_MAX),
+    FIELD_U64(shard_key, ShardKey, step),
+    FIELD_U32(shard_key, ShardKey, rank, CKPT_WORLD_MAX - 1),
+};
+WIRE_LAYOUT(shard_key, shard_key, shard_key);
+
+/* A refusal may echo a rank that never was. */
+static const struct wire_field shard_key_or_empty_fields[] = {
+    FIELD_RUN_OR_EMPTY(shard_key, ShardKey, run),
+    FIELD_U32(shard_key, ShardKey, attempt, UINT32_MAX),
+    FIELD_U64(shard_key, ShardKey, step),
+    FIELD_U32(shard_key, ShardKey, rank, UINT32_MAX),
+};
+WIRE_LAYOUT(shard_key_or_empty, shard_key, shard_key);
+
+/* The coordinator answers a wrong protocol number or too many segments with a reason. */
+static const struct wire_field join_fields[] = {
+    FIELD_U32(message_join, Join, protocol, UINT32_MAX),
+    FIELD_NAME(message_join, Join, node, CKPT_NODE_NAME_MAX),
+    FIELD_NAME(message_join, Join, domain, CKPT_DOMAIN_NAME_MAX),
+    FIELD_TEXT(message_join, Join, address, CKPT_ADDRESS_MAX),
+    FIELD_U64(message_join, Join, segment_bytes),
+    FIELD_U32(message_join, Join, segments, UINT32_MAX),
+    FIELD_U32(message_join, Join, segments_free, UINT32_MAX),
+};
+WIRE_LAYOUT(join, message_join, join);
+
+static const struct wire_field welcome_fields[] = {
+    FIELD_STATUS(message_welcome, Welcome, status),
+    FIELD_REASON(message_welcome, Welcome, reason),
+    FIELD_U32(message_welcome, Welcome, heartbeat_ms, UINT32_MAX),
+    FIELD_U32(message_welcome, Welcome, lease_ms, UINT32_MAX),
+};
+WIRE_LAYOUT(welcome, message_welcome, welcome);
+
+static const struct wire_field heartbeat_fields[] = {
+    FIELD_U32(message_heartbeat, Heartbeat, segments_free, CKPT_ARENA_SEGMENTS_MAX),
+    FIELD_U32(message_heartbeat, Heartbeat, pulls, UINT32_MAX),
+    FIELD_U32(message_heartbeat, Heartbeat, unverified, UINT32_MAX),
+};
+WIRE_LAYOUT(heartbeat, message_heartbeat, heartbeat);
+
+WIRE_LAYOUT_EMPTY(lease, lease);
+
+static const struct wire_field shard_report_fields[] = {
+    FIELD_SHARD(message_shard_report, ShardReport, shard),
+    FIELD_U32(message_shard_report, ShardReport, world, CKPT_WORLD_MAX),
+    FIELD_U32(message_shard_report, ShardReport, copies, CKPT_COPIES_MAX),
+    FIELD_U64(message_shard_report, ShardReport, bytes),
+    FIELD_U64(message_shard_report, ShardReport, generation),
+    FIELD_COPY_STATE(message_shard_report, ShardReport, state),
+    FIELD_BOOL(message_shard_report, ShardReport, owner),
+    FIELD_BOOL(message_shard_report, ShardReport, cached),
+    FIELD_U64(message_shard_report, ShardReport, order),
+    FIELD_DIGEST(message_shard_report, ShardReport, digest),
+};
+WIRE_LAYOUT(shard_report, message_shard_report, shard_report);
+
+static const struct wire_field shard_ack_fields[] = {
+    FIELD_SHARD(message_shard_ack, ShardAck, shard),
+    FIELD_U64(message_shard_ack, ShardAck, generation),
+    FIELD_COPY_STATE(message_shard_ack, ShardAck, state),
+    FIELD_CHECKPOINT_STATE(message_shard_ack, ShardAck, checkpoint),
+    FIELD_BOOL(message_shard_ack, ShardAck, keep),
+    FIELD_STATUS(message_shard_ack, ShardAck, status),
+    FIELD_REASON(message_shard_ack, ShardAck, reason),
+};
+WIRE_LAYOUT(shard_ack, message_shard_ack, shard_ack);
+
+static const struct wire_field pull_order_fields[] = {
+    FIELD_U64(message_pull_order, PullOrder, order),
+    FIELD_SHARD(message_pull_order, PullOrder, shard),
+    FIELD_U32(message_pull_order, PullOrder, world, CKPT_WORLD_MAX),
+    FIELD_U32(message_pull_order, PullOrder, copies, CKPT_COPIES_MAX),
+    FIELD_U64(message_pull_order, PullOrder, bytes),
+    FIELD_ENUM(message_pull_order, PullOrder, purpose, pull_purpose, PullPurpose,
+               wire_pull_purpose_is_known),
+    FIELD_NAME(message_pull_order, PullOrder, source_node, CKPT_NODE_NAME_MAX),
+    FIELD_TEXT(message_pull_order, PullOrder, source_address, CKPT_ADDRESS_MAX),
+    FIELD_INCARNATION(message_pull_order, PullOrder, source_incarnation),
+    FIELD_U64(message_pull_order, PullOrder, source_generation),
+};
+WIRE_LAYOUT(pull_order, message_pull_order, pull_order);
+
+static const struct wire_field pull_failed_fields[] = {
+    FIELD_U64(message_pull_failed, PullFailed, order),
+    FIELD_SHARD(message_pull_failed, PullFailed, shard),
+    FIELD_STATUS(message_pull_failed, PullFailed, status),
+    FIELD_REASON(message_pull_failed, PullFailed, reason),
+};
+WIRE_LAYOUT(pull_failed, message_pull_failed, pull_failed);
+
+static const struct wire_field verify_order_fields[] = {
+    FIELD_U64(message_verify_order, VerifyOrder, order),
+    FIELD_SHARD(message_verify_order, VerifyOrder, shard),
+    FIELD_U64(message_verify_order, VerifyOrder, generation),
+};
+WIRE_LAYOUT(verify_order, message_verify_order, verify_order);
+
+static const struct wire_field checkpoint_state_fields[] = {
+    FIELD_RUN(message_checkpoint_state, CheckpointStateNews, run),
+    FIELD_U32(message_checkpoint_state, CheckpointStateNews, attempt, UINT32_MAX),
+    FIELD_U64(message_checkpoint_state, CheckpointStateNews, step),
+    FIELD_CHECKPOINT_STATE(message_checkpoint_state, CheckpointStateNews, state),
+    FIELD_STATUS(message_checkpoint_state, CheckpointStateNews, status),
+    FIELD_REASON(message_checkpoint_state, CheckpointStateNews, reason),
+};
+WIRE_LAYOUT(checkpoint_state, message_checkpoint_state, checkpoint_state_news);
+
+WIRE_LAYOUT_EMPTY(stale_epoch, stale_epoch);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of what a rank and its agent say. The numbers that a rank opens with are bounded by the
+ * agent, which answers a wrong one with a reason instead of closing the session. */
+#include "wire/layout.h"
+
+static const struct wire_field rank_open_fields[] = {
+    FIELD_NAME(message_rank_open, RankOpen, run, CKPT_RUN_NAME_MAX),
+    FIELD_U32(message_rank_open, RankOpen, attempt, UINT32_MAX),
+    FIELD_U32(message_rank_open, RankOpen, rank, UINT32_MAX),
+    FIELD_U32(message_rank_open, RankOpen, world, UINT32_MAX),
+    FIELD_U32(message_rank_open, RankOpen, copies, UINT32_MAX),
+    FIELD_BOOL(message_rank_open, RankOpen, reader),
+};
+WIRE_LAYOUT(rank_open, message_rank_open, rank_open);
+
+static const struct wire_field rank_opened_fields[] = {
+    FIELD_STATUS(message_rank_opened, RankOpened, status),
+    FIELD_REASON(message_rank_opened, RankOpened, reason),
+    FIELD_NAME_OR_EMPTY(message_rank_opened, RankOpened, node, CKPT_NODE_NAME_MAX),
+    FIELD_U64(message_rank_opened, RankOpened, segment_bytes),
+    FIELD_BOOL(message_rank_opened, RankOpened, coordinator_known),
+};
+WIRE_LAYOUT(rank_opened, message_rank_opened, rank_opened);
+
+static const struct wire_field slot_ask_fields[] = {
+    FIELD_U64(message_slot_ask, SlotAsk, step),
+    FIELD_U64(message_slot_ask, SlotAsk, bytes),
+};
+WIRE_LAYOUT(slot_ask, message_slot_ask, slot_ask);
+
+static const struct wire_field slot_granted_fields[] = {
+    FIELD_STATUS(message_slot_granted, SlotGranted, status),
+    FIELD_REASON(message_slot_granted, SlotGranted, reason),
+    FIELD_U64(message_slot_granted, SlotGranted, step),
+    FIELD_U32(message_slot_granted, SlotGranted, slot, UINT32_MAX),
+    FIELD_U64(message_slot_granted, SlotGranted, generation),
+    FIELD_U64(message_slot_granted, SlotGranted, bytes),
+    FIELD_IDS(message_slot_granted, SlotGranted, segments, segment_count,
+              CKPT_SEGMENTS_PER_SHARD_MAX),
+};
+WIRE_LAYOUT(slot_granted, message_slot_granted, slot_granted);
+
+static const struct wire_field seal_fields[] = {
+    FIELD_U64(message_seal, Seal, step),
+    FIELD_U32(message_seal, Seal, slot, UINT32_MAX),
+    FIELD_U64(message_seal, Seal, generation),
+};
+WIRE_LAYOUT(seal, message_seal, seal);
+
+static const struct wire_field abandon_fields[] = {
+    FIELD_U64(message_seal, Abandon, step),
+    FIELD_U32(message_seal, Abandon, slot, UINT32_MAX),
+    FIELD_U64(message_seal, Abandon, generation),
+};
+WIRE_LAYOUT(abandon, message_seal, abandon);
+
+static const struct wire_field save_outcome_fields[] = {
+    FIELD_U64(message_save_outcome, SaveOutcome, step),
+    FIELD_STATUS(message_save_outcome, SaveOutcome, status),
+    FIELD_REASON(message_save_outcome, SaveOutcome, reason),
+};
+WIRE_LAYOUT(save_outcome, message_save_outcome, save_outcome);
+
+static const struct wire_field load_ask_fields[] = {
+    FIELD_RUN_OR_EMPTY(message_load_ask, LoadAsk, run),
+    FIELD_U32(message_load_ask, LoadAsk, attempt, UINT32_MAX),
+    FIELD_U32(message_load_ask, LoadAsk, asking_rank, UINT32_MAX),
+    FIELD_U32(message_load_ask, LoadAsk, world, UINT32_MAX),
+    FIELD_U64(message_load_ask, LoadAsk, step),
+    FIELD_U32(message_load_ask, LoadAsk, rank, UINT32_MAX),
+    FIELD_BOOL(message_load_ask, LoadAsk, collective),
+    FIELD_U32(message_load_ask, LoadAsk, load, UINT32_MAX),
+    FIELD_U64(message_load_ask, LoadAsk, reader),
+};
+WIRE_LAYOUT(load_ask, message_load_ask, load_ask);
+
+static const struct wire_field load_verdict_fields[] = {
+    FIELD_RUN(message_load_verdict, LoadVerdict, run),
+    FIELD_U32(message_load_verdict, LoadVerdict, attempt, UINT32_MAX),
+    FIELD_U32(message_load_verdict, LoadVerdict, asking_rank, UINT32_MAX),
+    FIELD_BOOL(message_load_verdict, LoadVerdict, collective),
+    FIELD_U32(message_load_verdict, LoadVerdict, load, UINT32_MAX),
+    FIELD_U64(message_load_verdict, LoadVerdict, reader),
+    FIELD_STATUS(message_load_verdict, LoadVerdict, status),
+    FIELD_REASON(message_load_verdict, LoadVerdict, reason),
+    FIELD_SHARD_OR_EMPTY(message_load_verdict, LoadVerdict, shard),
+};
+WIRE_LAYOUT(load_verdict, message_load_verdict, load_verdict);
+
+static const struct wire_field loaded_fields[] = {
+    FIELD_STATUS(message_loaded, Loaded, status),
+    FIELD_REASON(message_loaded, Loaded, reason),
+    FIELD_U32(message_loaded, Loaded, load, UINT32_MAX),
+    FIELD_U32(message_loaded, Loaded, attempt, UINT32_MAX),
+    FIELD_U64(message_loaded, Loaded, step),
+    FIELD_U32(message_loaded, Loaded, rank, UINT32_MAX),
+    FIELD_U32(message_loaded, Loaded, world, CKPT_WORLD_MAX),
+    FIELD_U32(message_loaded, Loaded, slot, UINT32_MAX),
+    FIELD_U64(message_loaded, Loaded, generation),
+    FIELD_U64(message_loaded, Loaded, bytes),
+    FIELD_DIGEST(message_loaded, Loaded, digest),
+    FIELD_U32(message_loaded, Loaded, segment_count, CKPT_SEGMENTS_PER_SHARD_MAX),
+};
+WIRE_LAYOUT(loaded, message_loaded, loaded);
+
+static const struct wire_field release_fields[] = {
+    FIELD_U32(message_release, Release, slot, UINT32_MAX),
+    FIELD_U64(message_release, Release, generation),
+};
+WIRE_LAYOUT(release, message_release, release);
+
+static const struct wire_field checkpoint_ask_fields[] = {
+    FIELD_RUN_OR_EMPTY(message_checkpoint_ask, CheckpointAsk, run),
+    FIELD_U64(message_checkpoint_ask, CheckpointAsk, step),
+    FIELD_U64(message_checkpoint_ask, CheckpointAsk, reader),
+};
+WIRE_LAYOUT(checkpoint_ask, message_checkpoint_ask, checkpoint_ask);
+
+static const struct wire_field checkpoint_info_fields[] = {
+    FIELD_RUN_OR_EMPTY(message_checkpoint_info, CheckpointInfo, run),
+    FIELD_U64(message_checkpoint_info, CheckpointInfo, reader),
+    FIELD_STATUS(message_checkpoint_info, CheckpointInfo, status),
+    FIELD_CHECKPOINT_STATE(message_checkpoint_info, CheckpointInfo, state),
+    FIELD_U32(message_checkpoint_info, CheckpointInfo, attempt, UINT32_MAX),
+    FIELD_U64(message_checkpoint_info, CheckpointInfo, step),
+    FIELD_U32(message_checkpoint_info, CheckpointInfo, world, CKPT_WORLD_MAX),
+    FIELD_U32(message_checkpoint_info, CheckpointInfo, copies, UINT32_MAX),
+    FIELD_U64(message_checkpoint_info, CheckpointInfo, bytes),
+    FIELD_REASON(message_checkpoint_info, CheckpointInfo, reason),
+};
+WIRE_LAYOUT(checkpoint_info, message_checkpoint_info, checkpoint_info);
