@@ -171,7 +171,7 @@ struct wire_layout {
     const struct wire_layout wire_layout_##noun = {                                                \
         .name = #noun, .proto = &ckpt__wire__##descriptor##__descriptor}
 
-#define WIRE_LAYOUT_DECLARE(type, noun) extern const struct wire_layout wire_layout_##noun;
+#define WIRE_LAYOUT_DECLARE(type, noun, ...) extern const struct wire_layout wire_layout_##noun;
 MESSAGE_TYPE_TABLE(WIRE_LAYOUT_DECLARE, WIRE_LAYOUT_DECLARE)
 #undef WIRE_LAYOUT_DECLARE
 extern const struct wire_layout wire_layout_run_key;

@@ -20,36 +20,36 @@
 /* Every type, with its name in logs. X: has a body in struct message; EMPTY: has none. A type of
  * enum message_type that is missing here does not compile; one without a layout does not link. */
 #define MESSAGE_TYPE_TABLE(X, EMPTY)                                                               \
-    X(MESSAGE_RANK_OPEN, rank_open)                                                                \
-    X(MESSAGE_RANK_OPENED, rank_opened)                                                            \
-    X(MESSAGE_SLOT_ASK, slot_ask)                                                                  \
-    X(MESSAGE_SLOT_GRANTED, slot_granted)                                                          \
-    X(MESSAGE_SEAL, seal)                                                                          \
-    X(MESSAGE_ABANDON, abandon)                                                                    \
-    X(MESSAGE_SAVE_OUTCOME, save_outcome)                                                          \
-    X(MESSAGE_LOAD_ASK, load_ask)                                                                  \
-    X(MESSAGE_LOAD_VERDICT, load_verdict)                                                          \
-    X(MESSAGE_LOADED, loaded)                                                                      \
-    X(MESSAGE_RELEASE, release)                                                                    \
-    X(MESSAGE_CHECKPOINT_ASK, checkpoint_ask)                                                      \
-    X(MESSAGE_CHECKPOINT_INFO, checkpoint_info)                                                    \
-    X(MESSAGE_JOIN, join)                                                                          \
-    X(MESSAGE_WELCOME, welcome)                                                                    \
-    X(MESSAGE_HEARTBEAT, heartbeat)                                                                \
+    X(MESSAGE_RANK_OPEN, rank_open, rank_open)                                                     \
+    X(MESSAGE_RANK_OPENED, rank_opened, rank_opened)                                               \
+    X(MESSAGE_SLOT_ASK, slot_ask, slot_ask)                                                        \
+    X(MESSAGE_SLOT_GRANTED, slot_granted, slot_granted)                                            \
+    X(MESSAGE_SEAL, seal, seal)                                                                    \
+    X(MESSAGE_ABANDON, abandon, seal)                                                              \
+    X(MESSAGE_SAVE_OUTCOME, save_outcome, save_outcome)                                            \
+    X(MESSAGE_LOAD_ASK, load_ask, load_ask)                                                        \
+    X(MESSAGE_LOAD_VERDICT, load_verdict, load_verdict)                                            \
+    X(MESSAGE_LOADED, loaded, loaded)                                                              \
+    X(MESSAGE_RELEASE, release, release)                                                           \
+    X(MESSAGE_CHECKPOINT_ASK, checkpoint_ask, checkpoint_ask)                                      \
+    X(MESSAGE_CHECKPOINT_INFO, checkpoint_info, checkpoint_info)                                   \
+    X(MESSAGE_JOIN, join, join)                                                                    \
+    X(MESSAGE_WELCOME, welcome, welcome)                                                           \
+    X(MESSAGE_HEARTBEAT, heartbeat, heartbeat)                                                     \
     EMPTY(MESSAGE_LEASE, lease)                                                                    \
-    X(MESSAGE_SHARD_REPORT, shard_report)                                                          \
-    X(MESSAGE_SHARD_ACK, shard_ack)                                                                \
-    X(MESSAGE_PULL_ORDER, pull_order)                                                              \
-    X(MESSAGE_PULL_FAILED, pull_failed)                                                            \
-    X(MESSAGE_VERIFY_ORDER, verify_order)                                                          \
-    X(MESSAGE_CHECKPOINT_STATE, checkpoint_state)                                                  \
+    X(MESSAGE_SHARD_REPORT, shard_report, shard_report)                                            \
+    X(MESSAGE_SHARD_ACK, shard_ack, shard_ack)                                                     \
+    X(MESSAGE_PULL_ORDER, pull_order, pull_order)                                                  \
+    X(MESSAGE_PULL_FAILED, pull_failed, pull_failed)                                               \
+    X(MESSAGE_VERIFY_ORDER, verify_order, verify_order)                                            \
+    X(MESSAGE_CHECKPOINT_STATE, checkpoint_state, checkpoint_state)                                \
     EMPTY(MESSAGE_STALE_EPOCH, stale_epoch)                                                        \
-    X(MESSAGE_OFFER_ASK, offer_ask)                                                                \
-    X(MESSAGE_OFFER, offer)                                                                        \
-    X(MESSAGE_OFFER_DONE, offer_done)                                                              \
-    X(MESSAGE_OFFER_CLOSED, offer_closed)                                                          \
-    X(MESSAGE_ADMIN_ASK, admin_ask)                                                                \
-    X(MESSAGE_ADMIN_ANSWER, admin_answer)
+    X(MESSAGE_OFFER_ASK, offer_ask, offer_ask)                                                     \
+    X(MESSAGE_OFFER, offer, offer)                                                                 \
+    X(MESSAGE_OFFER_DONE, offer_done, offer_done)                                                  \
+    X(MESSAGE_OFFER_CLOSED, offer_closed, offer_closed)                                            \
+    X(MESSAGE_ADMIN_ASK, admin_ask, admin_ask)                                                     \
+    X(MESSAGE_ADMIN_ANSWER, admin_answer, admin_answer)
 
 /* The largest JSON document of an answer: what is left of a frame beside the other fields. */
 #define MESSAGE_JSON_MAX (CKPT_FRAME_BODY_MAX - CKPT_KIB)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TYPE(type, noun) type,
-const enum message_type sample_types[] = {SAMPLE_EACH_TYPE(TYPE)};
+#define TYPE(type, noun, ...) type,
+const enum message_type sample_types[] = {MESSAGE_TYPE_TABLE(TYPE, TYPE)};
 #undef TYPE
 const size_t sample_type_count = sizeof(sample_types) / sizeof(sample_types[0]);
 

@@ -9,9 +9,7 @@
 enum sample_variant { SAMPLE_LEAST, SAMPLE_GREATEST, SAMPLE_PATTERN };
 #define SAMPLE_VARIANTS 3
 
-/* Calls act(type, noun) for every type that there is. */
-#define SAMPLE_EACH_TYPE(act) MESSAGE_TYPE_TABLE(act, act)
-
+/* Every type that there is. */
 extern const enum message_type sample_types[];
 extern const size_t sample_type_count;
 
