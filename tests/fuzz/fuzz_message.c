@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "wire/message_codec.h"
 
@@ -15,6 +16,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define TYPE(type, noun, ...) type,
 static const enum message_type types[] = {MESSAGE_TYPE_TABLE(TYPE, TYPE)};
 #undef TYPE
+
+/* Memory for a frame of that many bytes, which ends where nothing can be read: protobuf-c is not
+ * instrumented, so the sanitizer alone would not see it read too far. */
+static uint8_t *frame_before_guard(size_t bytes)
+{
+    static uint8_t *pages;
+    const size_t room = 2 * BODY_MAX;
+    if (pages == NULL) {
+        pages =
+            mmap(NULL, room + BODY_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED || mprotect(pages + room, BODY_MAX, PROT_NONE) != 0) {
+            abort();
+        }
+    }
+    return pages + room - bytes;
+}
 
 struct decoder {
     struct message_scratch scratch;
@@ -53,16 +70,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .epoch = size,
         .sequence = data[0],
     };
-    uint8_t *frame = malloc(FRAME_HEADER_BYTES + size - 1);
-    if (frame == NULL) {
-        return 0;
-    }
+    uint8_t *frame = frame_before_guard(FRAME_HEADER_BYTES + size - 1);
     memcpy(frame + FRAME_HEADER_BYTES, data + 1, size - 1);
     if (frame_encode_header(&header, data + 1, frame) != CKPT_OK) {
         abort();
     }
     enum ckpt_status status = decode(&first, frame, FRAME_HEADER_BYTES + size - 1);
-    free(frame);
     if (status == CKPT_OK) {
         size_t once_bytes = encode(&first.message, once);
         if (decode(&second, once, once_bytes) != CKPT_OK) {
