@@ -7,7 +7,8 @@
  *
  *  - A slot passes FREE -> FILLING -> SEALED -> VERIFIED, or FREE -> PULLING -> VERIFIED, or (after a
  *    restart) ADOPTED -> VERIFIED; from anywhere to DIRTY, and from DIRTY to FREE. Its generation
- *    rises each time it leaves FREE. The slot record is stored before anything is said about it.
+ *    rises each time it leaves FREE, drawn from one counter of the whole arena, so that of two reports
+ *    about one shard the higher generation is the later. The slot record is stored before anything is said about it.
  *  - COPY_VERIFIED is reported only from a digest that this incarnation computed over this memory.
  *  - A slot is not freed while a peer reads it, while the transport writes it, while a digest runs
  *    over it or while a rank maps a restored shard from it: it is marked doomed and freed after.

@@ -5,9 +5,9 @@
  * around it (src/ckptctld) owns the socket, the store and the time; tests/sim runs the same code in
  * virtual time. docs/protocol.md tells each exchange; here are the rules the machine keeps:
  *
- *  - Commit rule: a checkpoint is CONSISTENT when every rank 0..world-1 has at least `copies` copies,
- *    each reported COPY_VERIFIED by its own agent in that agent's current incarnation with one and
- *    the same digest and size, in pairwise distinct failure domains. The reference digest of an
+ *  - Commit rule: a checkpoint is CONSISTENT when every rank 0..world-1 has at least `copies`
+ * copies, each reported COPY_VERIFIED by its own agent in that agent's current incarnation with one
+ * and the same digest and size, in pairwise distinct failure domains. The reference digest of an
  *    uncommitted shard is the owner's first report; a copy never reports two digests for one
  *    generation: one that does is bad.
  *  - A commit, and what it retires, is one update: the daemon persists it before it sends anything.
@@ -30,11 +30,11 @@ struct coordinator;
 struct coordinator_config {
     uint32_t agents_max;
     uint32_t runs_max;
-    uint32_t checkpoints_max; /* of all runs, open, consistent and not yet forgotten */
-    uint32_t shards_max;      /* of all checkpoints */
-    uint32_t keep;            /* consistent checkpoints kept per run, >= 1; newest first */
-    uint32_t heartbeat_ms;    /* how often an agent says that it lives */
-    uint32_t lease_ms;        /* an agent silent for so long is lost; > 2 * heartbeat_ms */
+    uint32_t checkpoints_max;     /* of all runs, open, consistent and not yet forgotten */
+    uint32_t shards_max;          /* of all checkpoints */
+    uint32_t keep;                /* consistent checkpoints kept per run, >= 1; newest first */
+    uint32_t heartbeat_ms;        /* how often an agent says that it lives */
+    uint32_t lease_ms;            /* an agent silent for so long is lost; > 2 * heartbeat_ms */
     uint32_t disconnect_grace_ms; /* an agent whose connection closed is lost after so long */
     uint32_t save_timeout_ms;     /* an open checkpoint without progress for so long is aborted */
     uint32_t resend_ms;           /* an order without an answer for so long is sent again */
@@ -56,26 +56,28 @@ size_t coordinator_memory_bytes(const struct coordinator_config *config, char *r
 /* Makes a coordinator in memory (aligned to 64, zeroed by the caller, kept by the caller).
  * epoch is the one this life rules in: the store's highest + 1, already durable. seed is for
  * tie-breaking only; nothing of safety rests on it. */
-enum ckpt_status coordinator_init(void *memory, size_t bytes, const struct coordinator_config *config,
-                                  uint64_t epoch, uint64_t seed, struct coordinator **coordinator_out);
+enum ckpt_status coordinator_init(void *memory, size_t bytes,
+                                  const struct coordinator_config *config, uint64_t epoch,
+                                  uint64_t seed, struct coordinator **coordinator_out);
 
 enum coordinator_event_type {
-    COORDINATOR_TICK = 1,   /* the deadline passed, or update.again was set */
-    COORDINATOR_CONNECTED,  /* a connection was accepted: nothing is known of it before MESSAGE_JOIN */
-    COORDINATOR_MESSAGE,    /* from connection `link` */
+    COORDINATOR_TICK = 1,  /* the deadline passed, or update.again was set */
+    COORDINATOR_CONNECTED, /* a connection was accepted: nothing is known of it before MESSAGE_JOIN
+                            */
+    COORDINATOR_MESSAGE,   /* from connection `link` */
     COORDINATOR_DISCONNECTED, /* connection `link` closed */
-    COORDINATOR_REPLAY,     /* one durable record, at start, before any other event */
+    COORDINATOR_REPLAY,       /* one durable record, at start, before any other event */
     COORDINATOR_REPLAY_END,
-    COORDINATOR_ADMIN,      /* a mutating admin verb, already authorised by the daemon */
+    COORDINATOR_ADMIN, /* a mutating admin verb, already authorised by the daemon */
 };
 
 /* What a record of the store says. Only facts that agents cannot report are durable. */
 enum coordinator_record_type {
-    RECORD_EPOCH = 1,   /* membership changed */
-    RECORD_CONSISTENT,  /* a commit: the checkpoint, and each shard's size and digest */
+    RECORD_EPOCH = 1,  /* membership changed */
+    RECORD_CONSISTENT, /* a commit: the checkpoint, and each shard's size and digest */
     RECORD_RETIRED,
     RECORD_QUARANTINED,
-    RECORD_ATTEMPT,     /* a run's attempt rose */
+    RECORD_ATTEMPT, /* a run's attempt rose */
 };
 
 struct coordinator_record_shard {
@@ -107,14 +109,15 @@ struct coordinator_event {
     const struct message_admin_ask *admin;   /* COORDINATOR_ADMIN */
 };
 
+#define COORDINATOR_COPIES_MAX 6 /* of one shard, known at once: wanted, extra and refused ones */
 #define COORDINATOR_RECORDS_MAX 16
 #define COORDINATOR_MESSAGES_MAX 64
 #define COORDINATOR_NOTES_MAX 16
 #define COORDINATOR_LINK_ALL UINT32_MAX /* every joined agent */
 
 struct coordinator_outgoing {
-    uint32_t link;       /* or COORDINATOR_LINK_ALL */
-    bool close;          /* close the connection after sending (or, with type MESSAGE_NONE, at once) */
+    uint32_t link; /* or COORDINATOR_LINK_ALL */
+    bool close;    /* close the connection after sending (or, with type MESSAGE_NONE, at once) */
     struct message message; /* epoch is set; incarnation and sequence are the daemon's to fill */
 };
 
@@ -128,6 +131,7 @@ struct coordinator_update {
     struct machine_note notes[COORDINATOR_NOTES_MAX];
     uint64_t deadline_ms; /* advance with COORDINATOR_TICK no later than this */
     bool again;           /* more is waiting to go out: advance with COORDINATOR_TICK at once */
+    bool step_down;       /* another coordinator rules: end, send nothing more */
     /* ADMIN: how the verb ended. */
     enum ckpt_status admin_status;
     char admin_reason[CKPT_REASON_MAX + 1];
@@ -135,12 +139,12 @@ struct coordinator_update {
 
 /* Reads *event, changes *c, fills *update_out with what the daemon must now do, in this order:
  * (1) persist update->records in one transaction; where the store answers CKPT_ERR_STALE or fails,
- *     the daemon ends without sending anything: another coordinator rules, or nothing can be promised;
- * (2) send update->messages; (3) log the notes; (4) arm update->deadline_ms.
- * Never blocks, allocates, reads a clock or does I/O. One turn's work is bounded: what does not fit
- * stays queued in the state and `again` is set. Messages that are malformed, stale or unexpected
- * change nothing. Returns CKPT_OK, or CKPT_ERR_INVALID (now_ms went back; an event type unknown)
- * with *c and the outputs unchanged. */
+ *     the daemon ends without sending anything: another coordinator rules, or nothing can be
+ * promised; (2) send update->messages; (3) log the notes; (4) arm update->deadline_ms. Never
+ * blocks, allocates, reads a clock or does I/O. One turn's work is bounded: what does not fit stays
+ * queued in the state and `again` is set. Messages that are malformed, stale or unexpected change
+ * nothing. Returns CKPT_OK, or CKPT_ERR_INVALID (now_ms went back; an event type unknown) with *c
+ * and the outputs unchanged. */
 enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordinator_event *event,
                                      struct coordinator_update *update_out);
 
@@ -192,10 +196,12 @@ struct coordinator_copy_view {
     const char *domain;
     enum copy_state state;
     bool pulling;
+    bool verifying; /* ordered to digest it again, no answer yet */
     bool owner;
     bool cached;
-    bool bad;
+    bool bad; /* its digest differed; being freed, or freed */
     uint64_t generation;
+    uint64_t verified_ms; /* when its last good digest was reported; 0: never */
 };
 struct coordinator_shard_view {
     uint32_t rank;
@@ -203,7 +209,7 @@ struct coordinator_shard_view {
     bool has_digest;
     struct digest digest; /* the reference: the owner's, or the committed one */
     uint32_t copy_count;
-    struct coordinator_copy_view copies[8];
+    struct coordinator_copy_view copies[COORDINATOR_COPIES_MAX];
 };
 
 uint64_t coordinator_epoch(const struct coordinator *c);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a checkpoint.
+ *
+ *   OPEN --every rank sealed--> VERIFYING --every shard has its copies--> CONSISTENT --> RETIRED
+ *     \____________________________/   \                                      |
+ *                   |                   ABORTED                          QUARANTINED --> RETIRED
+ *                ABORTED
+ */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const bool allowed[CHECKPOINT_RETIRED + 1][CHECKPOINT_RETIRED + 1] = {
+    [CHECKPOINT_OPEN] = {[CHECKPOINT_VERIFYING] = true, [CHECKPOINT_ABORTED] = true},
+    [CHECKPOINT_VERIFYING] = {[CHECKPOINT_CONSISTENT] = true, [CHECKPOINT_ABORTED] = true},
+    [CHECKPOINT_CONSISTENT] = {[CHECKPOINT_QUARANTINED] = true, [CHECKPOINT_RETIRED] = true},
+    [CHECKPOINT_QUARANTINED] = {[CHECKPOINT_RETIRED] = true},
+};
+
+static void move(struct checkpoint *k, enum checkpoint_state state)
+{
+    assert(allowed[k->state][state]);
+    k->state = (uint8_t)state;
+}
+
+bool checkpoint_is_open(const struct checkpoint *k)
+{
+    return k->state == CHECKPOINT_OPEN || k->state == CHECKPOINT_VERIFYING;
+}
+
+bool checkpoint_is_committed(const struct checkpoint *k)
+{
+    return k->state == CHECKPOINT_CONSISTENT || k->state == CHECKPOINT_QUARANTINED;
+}
+
+void checkpoint_verifying(struct checkpoint *k)
+{
+    move(k, CHECKPOINT_VERIFYING);
+}
+
+static void broadcast(struct coordinator *c, struct coordinator_update *u,
+                      const struct checkpoint *k, enum checkpoint_state state)
+{
+    struct message *m = update_message(c, u, COORDINATOR_LINK_ALL, MESSAGE_CHECKPOINT_STATE);
+    m->checkpoint_state.run = c->runs[k->run].key;
+    m->checkpoint_state.attempt = k->attempt;
+    m->checkpoint_state.step = k->step;
+    m->checkpoint_state.state = state;
+    m->checkpoint_state.status = state == CHECKPOINT_ABORTED ? k->status : CKPT_OK;
+    say(m->checkpoint_state.reason, "%s", state == CHECKPOINT_ABORTED ? k->reason : "");
+}
+
+static struct coordinator_record *record_of(struct coordinator *c, struct coordinator_update *u,
+                                            const struct checkpoint *k,
+                                            enum coordinator_record_type type)
+{
+    struct coordinator_record *record = update_record(c, u, type);
+    record->run = c->runs[k->run].key;
+    record->attempt = k->attempt;
+    record->step = k->step;
+    record->world = k->world;
+    record->copies = k->copies;
+    record->bytes = k->bytes;
+    return record;
+}
+
+static struct machine_note *note_of(struct coordinator *c, struct coordinator_update *u,
+                                    const struct checkpoint *k, enum note_level level,
+                                    const char *event)
+{
+    struct machine_note *note = update_note(u, level, event);
+    note->run = c->runs[k->run].key;
+    note->attempt = k->attempt;
+    note->step = k->step;
+    return note;
+}
+
+void run_refresh_latest(struct coordinator *c, struct run *run)
+{
+    run->has_latest = false;
+    run->latest = 0;
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        if (c->checkpoints[i].state == CHECKPOINT_CONSISTENT) {
+            run->has_latest = true;
+            run->latest = c->checkpoints[i].step;
+            return; /* newest first */
+        }
+    }
+}
+
+void checkpoint_abort(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
+                      enum ckpt_status status, const char *format, ...)
+{
+    assert(status != CKPT_OK);
+    move(k, CHECKPOINT_ABORTED);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(k->reason, sizeof k->reason, format, arguments);
+    va_end(arguments);
+    k->status = status;
+    broadcast(c, u, k, CHECKPOINT_ABORTED);
+    struct machine_note *note = note_of(c, u, k, NOTE_ERROR, "checkpoint_aborted");
+    say(note->text, "%s", k->reason);
+    checkpoint_free_shards(c, k);
+}
+
+void checkpoint_retire(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
+                       const char *reason)
+{
+    struct run *run = &c->runs[k->run];
+    assert(checkpoint_is_committed(k));
+    record_of(c, u, k, RECORD_RETIRED);
+    broadcast(c, u, k, CHECKPOINT_RETIRED);
+    struct machine_note *note = note_of(c, u, k, NOTE_INFO, "checkpoint_retired");
+    say(note->text, "%s", reason);
+    move(k, CHECKPOINT_RETIRED);
+    checkpoint_remove(c, k);
+    run_refresh_latest(c, run);
+}
+
+void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
+                           struct checkpoint *k, const char *reason)
+{
+    struct coordinator_record *record = record_of(c, u, k, RECORD_QUARANTINED);
+    say(record->reason, "%s", reason);
+    move(k, CHECKPOINT_QUARANTINED);
+    say(k->reason, "%s", reason);
+    broadcast(c, u, k, CHECKPOINT_QUARANTINED);
+    struct machine_note *note = note_of(c, u, k, NOTE_ERROR, "checkpoint_quarantined");
+    say(note->text, "%s", reason);
+    run_refresh_latest(c, &c->runs[k->run]);
+}
+
+/* Retires what retention no longer keeps and what can't be consistent any more. Bounded by the room
+ * for records; the tick goes on with the rest. */
+static void retention(struct coordinator *c, struct coordinator_update *u, struct run *run)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = run->first_checkpoint; i != NONE;) {
+        struct checkpoint *k = &c->checkpoints[i];
+        i = k->next_in_run;
+        if (u->record_count == COORDINATOR_RECORDS_MAX || !update_has_room(u, 1)) {
+            u->again = true;
+            return;
+        }
+        if (k->state == CHECKPOINT_CONSISTENT) {
+            kept++;
+            if (kept > c->config.keep && !session_uses(c, k)) {
+                checkpoint_retire(c, u, k, "newer checkpoints are kept in its place");
+            }
+        } else if (k->state == CHECKPOINT_QUARANTINED && kept >= c->config.keep) {
+            checkpoint_retire(c, u, k, "quarantined, and older than what is kept");
+        } else if (checkpoint_is_open(k) && run->has_latest && k->step < run->latest) {
+            checkpoint_abort(c, u, k, CKPT_ERR_ABORTED, "step %llu became consistent first",
+                             (unsigned long long)run->latest);
+        } else if (k->state == CHECKPOINT_ABORTED && run->has_latest && k->step < run->latest) {
+            checkpoint_remove(c, k);
+        }
+    }
+}
+
+static void commit(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
+{
+    struct run *run = &c->runs[k->run];
+    assert(k->shards == k->world && k->sealed == k->world);
+    record_of(c, u, k, RECORD_CONSISTENT);
+    move(k, CHECKPOINT_CONSISTENT);
+    k->status = CKPT_OK;
+    k->reason[0] = '\0';
+    run_refresh_latest(c, run);
+    assert(run->latest == k->step);
+    broadcast(c, u, k, CHECKPOINT_CONSISTENT);
+    struct machine_note *note = note_of(c, u, k, NOTE_INFO, "commit");
+    say(note->text, "world %u, %u copies, %llu bytes", k->world, k->copies,
+        (unsigned long long)k->bytes);
+    retention(c, u, run);
+}
+
+/* Whether the commit rule holds, read from the copies themselves and not from the counters. */
+bool commit_is_due(const struct coordinator *c, const struct checkpoint *k)
+{
+    for (uint32_t rank = 0; rank < k->world; rank++) {
+        const struct shard *s = shard_find(c, k, rank);
+        if (s == NULL || !s->sealed || !shard_has_copies(c, s)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* While a load of the newest attempt has not chosen its step, what the earlier attempt had fully
+ * sealed may still become consistent. */
+static bool attempt_may_commit(const struct run *run, const struct checkpoint *k)
+{
+    return k->attempt == run->attempt ||
+           (k->state == CHECKPOINT_VERIFYING && run->session.state == SESSION_CHOOSING &&
+            run->session.attempt == run->attempt);
+}
+
+void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
+{
+    const struct run *run = &c->runs[k->run];
+    if (k->state != CHECKPOINT_VERIFYING || k->ready != k->world || !attempt_may_commit(run, k) ||
+        (run->has_latest && k->step <= run->latest)) {
+        return;
+    }
+    if (u->record_count == COORDINATOR_RECORDS_MAX || !update_has_room(u, 1)) {
+        u->again = true; /* the tick commits it */
+        return;
+    }
+    bool due = commit_is_due(c, k);
+    assert(due);
+    if (due) {
+        commit(c, u, k);
+    }
+}
+
+/* A later attempt has begun: what the earlier ones have not made consistent never will be, or
+ * `latest` could move under a rank that already restored. */
+void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                       uint32_t attempt, bool keep_verifying)
+{
+    assert(attempt > run->attempt);
+    struct coordinator_record *record = update_record(c, u, RECORD_ATTEMPT);
+    record->run = run->key;
+    record->attempt = attempt;
+    run->attempt = attempt;
+    run->world = 0;
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *k = &c->checkpoints[i];
+        bool keep = keep_verifying && k->state == CHECKPOINT_VERIFYING;
+        if (checkpoint_is_open(k) && !keep && update_has_room(u, 4)) {
+            checkpoint_abort(c, u, k, CKPT_ERR_ATTEMPT, "attempt %u of the run has begun", attempt);
+        }
+    }
+}
+
+void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
+{
+    for (uint32_t i = 0; i < c->checkpoints_high; i++) {
+        struct checkpoint *k = &c->checkpoints[i];
+        if (!k->used || !checkpoint_is_open(k)) {
+            continue;
+        }
+        if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
+            u->again = true;
+            return;
+        }
+        const struct run *run = &c->runs[k->run];
+        if (!attempt_may_commit(run, k)) {
+            checkpoint_abort(c, u, k, CKPT_ERR_ATTEMPT, "attempt %u of the run has begun",
+                             run->attempt);
+        } else if (c->now_ms >= k->progress_ms + c->config.save_timeout_ms) {
+            char why[CKPT_REASON_MAX + 1];
+            say(why, "%s", k->reason);
+            checkpoint_abort(
+                c, u, k, k->status != CKPT_OK ? k->status : CKPT_ERR_TIMEOUT,
+                "no progress for %u ms: %u of %u ranks sealed, %u with all copies%s%.120s",
+                c->config.save_timeout_ms, k->sealed, k->world, k->ready,
+                why[0] != '\0' ? "; " : "", why);
+        } else {
+            commit_if_due(c, u, k);
+        }
+    }
+    for (uint32_t i = 0; i < c->runs_high; i++) {
+        if (c->runs[i].used && c->runs[i].has_latest) {
+            retention(c, u, &c->runs[i]);
+        }
+    }
+}

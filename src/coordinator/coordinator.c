@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory, init and the dispatch of events. */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+void coordinator_config_default(struct coordinator_config *config_out)
+{
+    *config_out = (struct coordinator_config){
+        .agents_max = 256,
+        .runs_max = 256,
+        .checkpoints_max = 1024,
+        .shards_max = 16384,
+        .keep = 2,
+        .heartbeat_ms = 500,
+        .lease_ms = 3000,
+        .disconnect_grace_ms = 1000,
+        .save_timeout_ms = 120000,
+        .resend_ms = 500,
+        .restore_settle_ms = 10000,
+        .restore_timeout_ms = 300000,
+        .restore_passes = 3,
+        .pull_attempts_max = 6,
+    };
+}
+
+static uint32_t power_of_two_above(uint32_t n)
+{
+    uint32_t p = 16;
+    while (p < n) {
+        p *= 2;
+    }
+    return p;
+}
+
+static const char *config_fault(const struct coordinator_config *k)
+{
+    if (k->agents_max < 1 || k->agents_max > CKPT_AGENTS_MAX) {
+        return "agents_max must be 1 to 8192";
+    }
+    if (k->runs_max < 1 || k->runs_max > 65536) {
+        return "runs_max must be 1 to 65536";
+    }
+    if (k->checkpoints_max < 4 || k->checkpoints_max > (1u << 20)) {
+        return "checkpoints_max must be 4 to 1048576";
+    }
+    if (k->shards_max < 16 || k->shards_max > (1u << 26)) {
+        return "shards_max must be 16 to 67108864";
+    }
+    if (k->keep < 1 || k->keep > 64) {
+        return "keep must be 1 to 64";
+    }
+    if (k->heartbeat_ms < 10 || k->lease_ms <= 2 * k->heartbeat_ms) {
+        return "heartbeat_ms must be at least 10, lease_ms more than twice heartbeat_ms";
+    }
+    if (k->resend_ms < 10 || k->save_timeout_ms < k->resend_ms ||
+        k->restore_timeout_ms < k->resend_ms) {
+        return "resend_ms must be at least 10 and below save_timeout_ms and restore_timeout_ms";
+    }
+    if (k->restore_passes < 1 || k->pull_attempts_max < 1 || k->pull_attempts_max > 200) {
+        return "restore_passes must be at least 1, pull_attempts_max 1 to 200";
+    }
+    return NULL;
+}
+
+/* Hands out pieces of one block; with a NULL block it only counts. */
+struct carver {
+    char *block;
+    size_t used;
+};
+
+static void *carve(struct carver *carver, size_t count, size_t size)
+{
+    size_t at = (carver->used + 63) & ~(size_t)63;
+    carver->used = at + count * size;
+    return carver->block == NULL ? NULL : carver->block + at;
+}
+
+static void carve_tables(struct coordinator *c, struct carver *carver,
+                         const struct coordinator_config *k)
+{
+    uint32_t links = power_of_two_above(2 * k->agents_max);
+    uint32_t runs = power_of_two_above(2 * k->runs_max);
+    uint32_t shards = power_of_two_above(k->shards_max);
+
+    c->members = carve(carver, k->agents_max, sizeof *c->members);
+    c->places = carve(carver, k->agents_max, sizeof *c->places);
+    c->domains = carve(carver, k->agents_max, sizeof *c->domains);
+    c->domain_names = carve(carver, k->agents_max, sizeof *c->domain_names);
+    c->link_buckets = carve(carver, links, sizeof(uint32_t));
+    c->runs = carve(carver, k->runs_max, sizeof *c->runs);
+    c->run_buckets = carve(carver, runs, sizeof(uint32_t));
+    c->checkpoints = carve(carver, k->checkpoints_max, sizeof *c->checkpoints);
+    c->shards = carve(carver, k->shards_max, sizeof *c->shards);
+    c->shard_buckets = carve(carver, shards, sizeof(uint32_t));
+    c->fetches = carve(carver, FETCHES_MAX, sizeof *c->fetches);
+    c->link_mask = links - 1;
+    c->run_mask = runs - 1;
+    c->shard_mask = shards - 1;
+}
+
+size_t coordinator_memory_bytes(const struct coordinator_config *config, char *reason)
+{
+    const char *fault = config_fault(config);
+    if (fault != NULL) {
+        say(reason, "%s", fault);
+        return 0;
+    }
+    struct carver carver = {0};
+    struct coordinator counted;
+    carve(&carver, 1, sizeof counted);
+    carve_tables(&counted, &carver, config);
+    return carver.used;
+}
+
+enum ckpt_status coordinator_init(void *memory, size_t bytes,
+                                  const struct coordinator_config *config, uint64_t epoch,
+                                  uint64_t seed, struct coordinator **coordinator_out)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    size_t needed = coordinator_memory_bytes(config, reason);
+    if (needed == 0) {
+        return CKPT_ERR_CONFIG;
+    }
+    if (memory == NULL || bytes < needed || ((uintptr_t)memory & 63) != 0) {
+        return CKPT_ERR_MEMORY;
+    }
+    struct carver carver = {.block = memory};
+    struct coordinator *c = carve(&carver, 1, sizeof *c);
+    carve_tables(c, &carver, config);
+    c->config = *config;
+    c->epoch = epoch;
+    c->next_order = 1 + (seed & 0xffff);
+    c->next_session = 1;
+    c->replaying = true;
+    c->queue_head = c->queue_tail = c->parked = NONE;
+    memset(c->link_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
+    memset(c->run_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
+    memset(c->shard_buckets, 0xff, (c->shard_mask + 1) * sizeof(uint32_t));
+    for (uint32_t i = 0; i < config->shards_max; i++) {
+        c->shards[i].next_in_bucket = i + 1 < config->shards_max ? i + 1 : NONE;
+    }
+    c->first_free_shard = 0;
+    c->free_shards = config->shards_max;
+    *coordinator_out = c;
+    return CKPT_OK;
+}
+
+static void update_begin(struct coordinator_update *u)
+{
+    u->record_count = 0;
+    u->message_count = 0;
+    u->note_count = 0;
+    u->notes_lost = 0;
+    u->again = false;
+    u->step_down = false;
+    u->admin_status = CKPT_OK;
+    u->admin_reason[0] = '\0';
+}
+
+static void tick(struct coordinator *c, struct coordinator_update *u)
+{
+    members_tick(c, u);
+    checkpoints_tick(c, u);
+    sessions_tick(c, u);
+    fetches_tick(c);
+    if (c->now_ms >= c->parked_ms + c->config.resend_ms) {
+        c->parked_ms = c->now_ms;
+        unpark_all(c);
+    }
+}
+
+enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordinator_event *event,
+                                     struct coordinator_update *update_out)
+{
+    if (event->now_ms < c->now_ms || event->type < COORDINATOR_TICK ||
+        event->type > COORDINATOR_ADMIN) {
+        return CKPT_ERR_INVALID;
+    }
+    if (event->type == COORDINATOR_REPLAY && !c->replaying) {
+        return CKPT_ERR_INVALID;
+    }
+    struct coordinator_update *u = update_out;
+    enum ckpt_status status = CKPT_OK;
+    update_begin(u);
+    c->now_ms = event->now_ms;
+    if (!c->started) {
+        c->started = true;
+        c->started_ms = event->now_ms;
+    }
+
+    switch (event->type) {
+    case COORDINATOR_TICK:
+        tick(c, u);
+        break;
+    case COORDINATOR_CONNECTED:
+        break;
+    case COORDINATOR_MESSAGE:
+        member_message(c, u, event->link, event->message);
+        break;
+    case COORDINATOR_DISCONNECTED:
+        member_disconnected(c, event->link);
+        break;
+    case COORDINATOR_REPLAY:
+        status = on_replay(c, event->record);
+        break;
+    case COORDINATOR_REPLAY_END:
+        c->replaying = false;
+        break;
+    case COORDINATOR_ADMIN:
+        on_admin(c, u, event->admin);
+        break;
+    }
+    attend_queue(c, u);
+    u->again = u->again || c->queue_head != NONE;
+    u->deadline_ms = c->now_ms + c->config.heartbeat_ms / 2;
+    invariant_check(c);
+    return status;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading any rank's shard, outside of any verdict: resharding, serving, export.
+ *
+ * The asking agent gets a copy of its own (cached: it never counts) or digests the one it has; when
+ * that digest has come in, the answer goes out. Asks are repeated, so a full table only costs time.
+ */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static enum ckpt_status find(struct coordinator *c, const struct run *run,
+                             const struct message_load_ask *ask, struct checkpoint **k_out,
+                             char *reason)
+{
+    struct checkpoint *k = NULL;
+    if (ask->step == CKPT_STEP_LATEST) {
+        k = run->has_latest ? checkpoint_find_step(c, run, run->latest) : NULL;
+    } else {
+        k = checkpoint_find_step(c, run, ask->step);
+    }
+    if (k == NULL || checkpoint_is_open(k)) {
+        say(reason, ask->step == CKPT_STEP_LATEST ? "the run has no consistent checkpoint"
+                                                  : "the step is not a consistent checkpoint");
+        return ask->step == CKPT_STEP_LATEST ? CKPT_ERR_NO_CHECKPOINT : CKPT_ERR_NOT_FOUND;
+    }
+    if (k->state == CHECKPOINT_QUARANTINED) {
+        say(reason, "quarantined: %.200s", k->reason);
+        return CKPT_ERR_QUARANTINED;
+    }
+    if (ask->rank >= k->world) {
+        say(reason, "rank %u, but the checkpoint has world %u", ask->rank, k->world);
+        return CKPT_ERR_RANK;
+    }
+    *k_out = k;
+    return CKPT_OK;
+}
+
+static void remember(struct coordinator *c, const struct shard *s, uint32_t member,
+                     const struct message_load_ask *ask)
+{
+    struct fetch *free_place = NULL;
+    for (uint32_t i = 0; i < FETCHES_MAX; i++) {
+        struct fetch *f = &c->fetches[i];
+        if (!f->used) {
+            free_place = free_place == NULL ? f : free_place;
+        } else if (f->member == member && f->ask.reader == ask->reader &&
+                   f->ask.load == ask->load) {
+            f->asked_ms = c->now_ms;
+            return;
+        }
+    }
+    if (free_place != NULL) {
+        *free_place = (struct fetch){.used = true,
+                                     .shard = shard_index(c, s),
+                                     .member = member,
+                                     .asked_ms = c->now_ms,
+                                     .ask = *ask};
+        c->fetch_count++;
+    }
+}
+
+void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                  const struct message_load_ask *ask)
+{
+    char reason[CKPT_REASON_MAX + 1] = "";
+    struct checkpoint *k = NULL;
+    enum ckpt_status status = find(c, run_find(c, &ask->run), ask, &k, reason);
+    if (status != CKPT_OK) {
+        send_verdict(c, u, member, ask, status, reason, NULL);
+        return;
+    }
+    struct shard *s = shard_find(c, k, ask->rank);
+    assert(s != NULL);
+    struct copy *copy = copy_find(s, member);
+    remember(c, s, member, ask);
+    if (copy != NULL && copy->order_kind != ORDER_NONE) {
+        if (order_is_stale(c, copy)) {
+            order_resend(c, u, s, copy);
+        }
+    } else if (copy != NULL && copy->state == COPY_VERIFIED && !copy->bad) {
+        order_verify(c, u, s, copy);
+    } else if (copy == NULL || copy->state != COPY_HELD) {
+        struct copy *source = shard_source(c, s, member);
+        if (source != NULL) {
+            order_pull(c, u, s, member, source, PULL_FETCH);
+        } else if (c->now_ms > c->started_ms + c->config.restore_settle_ms) {
+            send_verdict(c, u, member, ask, CKPT_ERR_LOST, "no good copy of the shard is reachable",
+                         NULL);
+        }
+    }
+}
+
+void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                         uint32_t member)
+{
+    for (uint32_t i = 0; c->fetch_count > 0 && i < FETCHES_MAX; i++) {
+        struct fetch *f = &c->fetches[i];
+        if (f->used && f->member == member && f->shard == shard_index(c, s) &&
+            update_has_room(u, 1)) {
+            send_verdict(c, u, member, &f->ask, CKPT_OK, "", s);
+            f->used = false;
+            c->fetch_count--;
+        }
+    }
+}
+
+/* Who no longer repeats its ask no longer waits. */
+void fetches_tick(struct coordinator *c)
+{
+    for (uint32_t i = 0; c->fetch_count > 0 && i < FETCHES_MAX; i++) {
+        struct fetch *f = &c->fetches[i];
+        if (f->used && c->now_ms > f->asked_ms + 10 * c->config.resend_ms) {
+            f->used = false;
+            c->fetch_count--;
+        }
+    }
+}
+
+void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint32_t link,
+                       const struct message_checkpoint_ask *ask)
+{
+    struct message *m = update_message(c, u, link, MESSAGE_CHECKPOINT_INFO);
+    struct message_checkpoint_info *info = &m->checkpoint_info;
+    struct run *run = run_find(c, &ask->run);
+    info->run = ask->run;
+    info->reader = ask->reader;
+    struct checkpoint *k = NULL;
+    if (run != NULL && ask->step != CKPT_STEP_LATEST) {
+        k = checkpoint_find_step(c, run, ask->step);
+    } else if (run != NULL && run->has_latest) {
+        k = checkpoint_find_step(c, run, run->latest);
+    }
+    if (k == NULL) {
+        info->status = ask->step == CKPT_STEP_LATEST ? CKPT_ERR_NO_CHECKPOINT : CKPT_ERR_NOT_FOUND;
+        say(info->reason, "%s", ckpt_status_text(info->status));
+        return;
+    }
+    info->status = k->state == CHECKPOINT_QUARANTINED ? CKPT_ERR_QUARANTINED
+                   : checkpoint_is_open(k)            ? CKPT_ERR_NOT_FOUND
+                                                      : CKPT_OK;
+    info->state = (enum checkpoint_state)k->state;
+    info->attempt = k->attempt;
+    info->step = k->step;
+    info->world = k->world;
+    info->copies = k->copies;
+    info->bytes = k->bytes;
+    say(info->reason, "%s", k->reason);
+}

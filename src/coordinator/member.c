@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Members: joining, leases, loss; and the door for every message.
+ *
+ *   FREE --join--> JOINED --lease over, or disconnected for too long--> LOST --join--> JOINED
+ *
+ * A member keeps its index, domain and place for life, so that a loss moves nothing but its copies.
+ */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct member *member_by_link(struct coordinator *c, uint32_t link)
+{
+    uint32_t i = c->link_buckets[(link * 2654435761u) & c->link_mask];
+    for (; i != NONE; i = c->members[i].next_in_bucket) {
+        if (c->members[i].link == link) {
+            return &c->members[i];
+        }
+    }
+    return NULL;
+}
+
+static void link_set(struct coordinator *c, struct member *m, uint32_t link)
+{
+    uint32_t *bucket = &c->link_buckets[(link * 2654435761u) & c->link_mask];
+    assert(!m->connected);
+    m->link = link;
+    m->connected = true;
+    m->next_in_bucket = *bucket;
+    *bucket = (uint32_t)(m - c->members);
+}
+
+static void link_clear(struct coordinator *c, struct member *m)
+{
+    uint32_t index = (uint32_t)(m - c->members);
+    uint32_t *at = &c->link_buckets[(m->link * 2654435761u) & c->link_mask];
+    while (*at != index) {
+        assert(*at != NONE);
+        at = &c->members[*at].next_in_bucket;
+    }
+    *at = m->next_in_bucket;
+    m->connected = false;
+    m->link = NONE;
+}
+
+static uint32_t domain_intern(struct coordinator *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->domain_count; i++) {
+        if (strcmp(c->domain_names[i], name) == 0) {
+            return i;
+        }
+    }
+    assert(c->domain_count < c->config.agents_max);
+    strcpy(c->domain_names[c->domain_count], name);
+    c->domains[c->domain_count] = (struct placement_domain){.first = PLACEMENT_NONE};
+    return c->domain_count++;
+}
+
+static void place_in_domain(struct coordinator *c, uint32_t member, uint32_t domain)
+{
+    struct placement_member *p = &c->places[member];
+    uint32_t *at = &c->domains[domain].first;
+    while (*at != PLACEMENT_NONE) {
+        at = &c->places[*at].next;
+    }
+    *at = member;
+    *p = (struct placement_member){
+        .domain = domain, .place = c->domains[domain].size++, .next = PLACEMENT_NONE};
+}
+
+static struct member *member_find(struct coordinator *c, const char *node)
+{
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        if (strcmp(c->members[i].node, node) == 0) {
+            return &c->members[i];
+        }
+    }
+    return NULL;
+}
+
+/* Everything the member held is gone from the tables; whatever depended on it gets attention. */
+static void drop_copies(struct coordinator *c, uint32_t member)
+{
+    struct member *m = &c->members[member];
+    while (m->first_copy != NONE) {
+        struct copy *copy;
+        struct shard *s = copy_shard(c, m->first_copy, &copy);
+        copy_drop(c, s, copy);
+        shard_refresh(c, s);
+        restore_copy_gone(c, s, member);
+        queue_push(c, s);
+    }
+    assert(m->copies_verified == 0 && m->pulls == 0);
+}
+
+static void member_lost(struct coordinator *c, struct coordinator_update *u, struct member *m,
+                        const char *why)
+{
+    uint32_t index = (uint32_t)(m - c->members);
+    if (u->record_count == 0 || u->records[0].type != RECORD_EPOCH) {
+        c->epoch++;
+        struct coordinator_record *record = update_record(c, u, RECORD_EPOCH);
+        record->epoch = c->epoch;
+    }
+    m->state = MEMBER_LOST;
+    c->places[index].usable = false;
+    drop_copies(c, index);
+    if (m->connected) {
+        if (update_has_room(u, 1)) {
+            update_close(u, m->link);
+        }
+        link_clear(c, m);
+    }
+    struct machine_note *note = update_note(u, NOTE_WARNING, "agent_lost");
+    strcpy(note->node, m->node);
+    say(note->text, "%s; its copies no longer count", why);
+}
+
+static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t link,
+                   enum ckpt_status status, const char *reason)
+{
+    struct message *m = update_message(c, u, link, MESSAGE_WELCOME);
+    m->welcome.status = status;
+    say(m->welcome.reason, "%s", reason);
+    u->messages[u->message_count - 1].close = true;
+}
+
+static bool join_is_valid(const struct message_join *join)
+{
+    return name_is_valid(join->node, CKPT_NODE_NAME_MAX) &&
+           name_is_valid(join->domain, CKPT_DOMAIN_NAME_MAX) && join->address[0] != '\0' &&
+           join->segments > 0 && join->segments <= CKPT_ARENA_SEGMENTS_MAX &&
+           join->segment_bytes > 0 && join->segments_free <= join->segments;
+}
+
+/* The member for a join, or NULL when it was refused. */
+static struct member *member_for_join(struct coordinator *c, struct coordinator_update *u,
+                                      uint32_t link, const struct message *message)
+{
+    const struct message_join *join = &message->join;
+    char reason[CKPT_REASON_MAX + 1];
+    if (join->protocol != WIRE_PROTOCOL_VERSION) {
+        say(reason, "agent speaks protocol %u, this coordinator %u: upgrade the older one",
+            join->protocol, WIRE_PROTOCOL_VERSION);
+        refuse(c, u, link, CKPT_ERR_VERSION, reason);
+        return NULL;
+    }
+    if (!join_is_valid(join)) {
+        refuse(c, u, link, CKPT_ERR_INVALID, "join with an invalid node, domain, address or size");
+        return NULL;
+    }
+    struct member *m = member_find(c, join->node);
+    if (m == NULL) {
+        if (c->member_count == c->config.agents_max) {
+            refuse(c, u, link, CKPT_ERR_FULL, "the cluster is full: raise agents_max");
+            return NULL;
+        }
+        m = &c->members[c->member_count];
+        strcpy(m->node, join->node);
+        m->first_copy = NONE;
+        m->link = NONE;
+        place_in_domain(c, c->member_count, domain_intern(c, join->domain));
+        c->member_count++;
+        return m;
+    }
+    bool same = incarnation_equal(&m->incarnation, &message->incarnation);
+    if (m->state == MEMBER_JOINED && !same) {
+        if (m->connected && m->link != link) {
+            say(reason, "node %s is already joined by another agent that lives at %s", join->node,
+                m->address);
+            refuse(c, u, link, CKPT_ERR_BUSY, reason);
+            return NULL;
+        }
+        member_lost(c, u, m, "a new agent of this node joined");
+    }
+    if (strcmp(c->domain_names[c->places[m - c->members].domain], join->domain) != 0) {
+        say(reason, "node %s was in domain %s before: restart the coordinator to move it",
+            join->node, c->domain_names[c->places[m - c->members].domain]);
+        refuse(c, u, link, CKPT_ERR_INVALID, reason);
+        return NULL;
+    }
+    return m;
+}
+
+static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_t link,
+                    const struct message *message)
+{
+    struct member *m = member_for_join(c, u, link, message);
+    if (m == NULL) {
+        return;
+    }
+    const struct message_join *join = &message->join;
+    uint32_t index = (uint32_t)(m - c->members);
+    bool rejoined = m->state == MEMBER_JOINED;
+    if (m->connected && m->link != link) {
+        update_close(u, m->link);
+    }
+    if (m->connected) {
+        link_clear(c, m);
+    }
+    strcpy(m->address, join->address);
+    m->incarnation = message->incarnation;
+    m->state = MEMBER_JOINED;
+    m->segments = join->segments;
+    m->segment_bytes = join->segment_bytes;
+    m->heard_ms = c->now_ms;
+    m->lease_until_ms = c->now_ms + c->config.lease_ms;
+    c->places[index].usable = true;
+    c->places[index].segments_free = join->segments_free;
+    link_set(c, m, link);
+
+    struct message *welcome = update_message(c, u, link, MESSAGE_WELCOME);
+    welcome->welcome.heartbeat_ms = c->config.heartbeat_ms;
+    welcome->welcome.lease_ms = c->config.lease_ms;
+    struct machine_note *note =
+        update_note(u, NOTE_INFO, rejoined ? "agent_rejoined" : "agent_joined");
+    strcpy(note->node, m->node);
+    say(note->text, "at %s, domain %s, %u segments", m->address,
+        c->domain_names[c->places[index].domain], m->segments);
+    unpark_all(c);
+}
+
+/* What was ordered and never answered is ordered again. */
+static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
+                         const struct message_heartbeat *heartbeat)
+{
+    uint32_t index = (uint32_t)(m - c->members);
+    if (heartbeat->segments_free <= m->segments) {
+        c->places[index].segments_free = heartbeat->segments_free;
+    }
+    update_message(c, u, m->link, MESSAGE_LEASE);
+    for (uint32_t i = m->first_copy; i != NONE && update_has_room(u, 1);) {
+        struct copy *copy;
+        struct shard *s = copy_shard(c, i, &copy);
+        i = copy->next;
+        if (copy->order_kind != ORDER_NONE && order_is_stale(c, copy)) {
+            order_resend(c, u, s, copy);
+        }
+    }
+}
+
+static void agent_message(struct coordinator *c, struct coordinator_update *u, struct member *m,
+                          const struct message *message)
+{
+    uint32_t index = (uint32_t)(m - c->members);
+    switch ((int)message->type) {
+    case MESSAGE_HEARTBEAT:
+        on_heartbeat(c, u, m, &message->heartbeat);
+        break;
+    case MESSAGE_SHARD_REPORT:
+        on_shard_report(c, u, index, &message->shard_report);
+        break;
+    case MESSAGE_PULL_FAILED:
+        on_pull_failed(c, u, index, &message->pull_failed);
+        break;
+    case MESSAGE_LOAD_ASK:
+        on_load_ask(c, u, index, &message->load_ask);
+        break;
+    case MESSAGE_CHECKPOINT_ASK:
+        on_checkpoint_ask(c, u, m->link, &message->checkpoint_ask);
+        break;
+    case MESSAGE_STALE_EPOCH:
+        break; /* an epoch above ours was handled at the door */
+    default:
+        update_close(u, m->link);
+        break;
+    }
+}
+
+void member_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
+                    const struct message *message)
+{
+    if (message->epoch > c->epoch) {
+        u->step_down = true;
+        struct machine_note *note = update_note(u, NOTE_ERROR, "stale_coordinator");
+        say(note->text, "epoch %llu rules, this coordinator has %llu",
+            (unsigned long long)message->epoch, (unsigned long long)c->epoch);
+        return;
+    }
+    if (message->type == MESSAGE_JOIN) {
+        on_join(c, u, link, message);
+        return;
+    }
+    struct member *m = member_by_link(c, link);
+    if (m == NULL || m->state != MEMBER_JOINED ||
+        !incarnation_equal(&m->incarnation, &message->incarnation)) {
+        update_close(u, link); /* it joins again */
+        return;
+    }
+    m->heard_ms = c->now_ms;
+    m->lease_until_ms = c->now_ms + c->config.lease_ms;
+    agent_message(c, u, m, message);
+}
+
+void member_disconnected(struct coordinator *c, uint32_t link)
+{
+    struct member *m = member_by_link(c, link);
+    if (m == NULL) {
+        return;
+    }
+    link_clear(c, m);
+    uint64_t grace = c->now_ms + c->config.disconnect_grace_ms;
+    if (grace < m->lease_until_ms) {
+        m->lease_until_ms = grace;
+    }
+}
+
+void members_tick(struct coordinator *c, struct coordinator_update *u)
+{
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        struct member *m = &c->members[i];
+        if (m->state == MEMBER_JOINED && c->now_ms >= m->lease_until_ms) {
+            if (!update_has_room(u, 1)) {
+                u->again = true;
+                return;
+            }
+            member_lost(c, u, m,
+                        m->connected ? "silent for longer than its lease" : "disconnected");
+        }
+    }
+}

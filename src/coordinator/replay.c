@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Durable records back into the tables, before anything else happens. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run,
+                                          const struct coordinator_record *record)
+{
+    if (record->shards == NULL || record->world < 1 || record->world > CKPT_WORLD_MAX ||
+        record->copies < 1 || record->copies > CKPT_COPIES_MAX) {
+        return CKPT_ERR_CORRUPT;
+    }
+    if (checkpoint_find_step(c, run, record->step) != NULL ||
+        (run->has_latest && record->step <= run->latest)) {
+        return CKPT_ERR_CORRUPT;
+    }
+    struct checkpoint *k = checkpoint_add(c, run, record->attempt, record->step);
+    if (k == NULL || c->free_shards < record->world) {
+        return CKPT_ERR_FULL;
+    }
+    k->state = CHECKPOINT_CONSISTENT;
+    k->world = record->world;
+    k->copies = record->copies;
+    k->bytes = record->bytes;
+    for (uint32_t rank = 0; rank < record->world; rank++) {
+        struct shard *s = shard_add(c, k, rank);
+        s->sealed = true;
+        s->has_digest = true;
+        s->bytes = record->shards[rank].bytes;
+        s->digest = record->shards[rank].digest;
+        if (s->bytes == 0) {
+            return CKPT_ERR_CORRUPT;
+        }
+    }
+    k->sealed = k->world;
+    run_refresh_latest(c, run);
+    return CKPT_OK;
+}
+
+enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record)
+{
+    if (record->epoch >= c->epoch && record->type != RECORD_EPOCH) {
+        return CKPT_ERR_CORRUPT; /* init was not given an epoch above the store's */
+    }
+    if (record->type == RECORD_EPOCH) {
+        return record->epoch <= c->epoch ? CKPT_OK : CKPT_ERR_CORRUPT;
+    }
+    if (!name_is_valid(record->run.name, CKPT_RUN_NAME_MAX)) {
+        return CKPT_ERR_CORRUPT;
+    }
+    struct run *run = run_find(c, &record->run);
+    run = run != NULL ? run : run_add(c, &record->run);
+    if (run == NULL) {
+        return CKPT_ERR_FULL;
+    }
+    if (record->attempt > run->attempt) {
+        run->attempt = record->attempt;
+    }
+    struct checkpoint *k = checkpoint_find(c, run, record->attempt, record->step);
+    switch (record->type) {
+    case RECORD_EPOCH:
+    case RECORD_ATTEMPT:
+        return CKPT_OK;
+    case RECORD_CONSISTENT:
+        return replay_consistent(c, run, record);
+    case RECORD_RETIRED:
+        if (k == NULL) {
+            return CKPT_ERR_CORRUPT;
+        }
+        checkpoint_remove(c, k);
+        run_refresh_latest(c, run);
+        return CKPT_OK;
+    case RECORD_QUARANTINED:
+        if (k == NULL || k->state != CHECKPOINT_CONSISTENT) {
+            return CKPT_ERR_CORRUPT;
+        }
+        k->state = CHECKPOINT_QUARANTINED;
+        say(k->reason, "%s", record->reason);
+        run_refresh_latest(c, run);
+        return CKPT_OK;
+    }
+    return CKPT_ERR_CORRUPT;
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What agents say of their copies: the only way in which anything becomes ready.
+ *
+ * Happy path: the owner reports SEALED (the checkpoint opens, pulls are ordered), then VERIFIED
+ * (its digest becomes the reference); each holder reports VERIFIED with an equal digest. Failure
+ * modes: the report contradicts what is known (refused with a reason, nothing changes); the digest
+ * differs (the copy is refused, another is made; an owner that changed its mind means that the
+ * bytes changed under the seal: abort).
+ * A repeated report finds the state it asks for and is only acked again. */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void ack(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                const struct message_shard_report *r, enum checkpoint_state checkpoint,
+                enum ckpt_status status, const char *reason)
+{
+    struct message *m = update_message(c, u, c->members[member].link, MESSAGE_SHARD_ACK);
+    m->shard_ack.shard = r->shard;
+    m->shard_ack.generation = r->generation;
+    m->shard_ack.state = r->state;
+    m->shard_ack.checkpoint = checkpoint;
+    m->shard_ack.keep = status == CKPT_OK;
+    m->shard_ack.status = status;
+    say(m->shard_ack.reason, "%s", reason);
+}
+
+static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                   const struct message_shard_report *r, enum checkpoint_state checkpoint,
+                   enum ckpt_status status, const char *reason)
+{
+    struct machine_note *note = update_note(
+        u, status == CKPT_ERR_RETIRED || r->state == COPY_NONE ? NOTE_INFO : NOTE_WARNING,
+        "report_refused");
+    strcpy(note->node, c->members[member].node);
+    note->run = r->shard.run;
+    note->has_shard = true;
+    note->attempt = r->shard.attempt;
+    note->step = r->shard.step;
+    note->rank = r->shard.rank;
+    say(note->text, "%s", reason);
+    ack(c, u, member, r, checkpoint, status, reason);
+}
+
+static bool report_is_valid(const struct message_shard_report *r)
+{
+    return name_is_valid(r->shard.run.name, CKPT_RUN_NAME_MAX) &&
+           r->shard.step != CKPT_STEP_LATEST && r->world >= 1 && r->world <= CKPT_WORLD_MAX &&
+           r->copies >= 1 && r->copies <= CKPT_COPIES_MAX && r->bytes > 0;
+}
+
+/* The checkpoint was never heard of, or is forgotten: may this report open it? */
+static enum ckpt_status may_open(struct coordinator *c, const struct run *run,
+                                 const struct message_shard_report *r, char *reason)
+{
+    if (run != NULL && r->shard.attempt < run->attempt) {
+        say(reason, "attempt %u is over: attempt %u has begun", r->shard.attempt, run->attempt);
+        return CKPT_ERR_ATTEMPT;
+    }
+    if (run != NULL && run->has_latest && r->shard.step <= run->latest) {
+        say(reason, "step %llu is not after the newest consistent step %llu",
+            (unsigned long long)r->shard.step, (unsigned long long)run->latest);
+        return CKPT_ERR_STEP;
+    }
+    if (run != NULL && run->attempt == r->shard.attempt && run->world != 0 &&
+        run->world != r->world) {
+        say(reason, "world is %u, but attempt %u of this run has %u", r->world, run->attempt,
+            run->world);
+        return CKPT_ERR_WORLD;
+    }
+    if (c->free_shards < r->world) {
+        say(reason, "no room for %u shards in the coordinator's tables: raise shards_max",
+            r->world);
+        return CKPT_ERR_FULL;
+    }
+    return CKPT_OK;
+}
+
+/* Opens the checkpoint at its first owner's report. NULL: refused or put off, and answered. */
+static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordinator_update *u,
+                                          uint32_t member, const struct message_shard_report *r)
+{
+    char reason[CKPT_REASON_MAX + 1] = "";
+    struct run *run = run_find(c, &r->shard.run);
+    enum ckpt_status status = may_open(c, run, r, reason);
+    if (status != CKPT_OK) {
+        refuse(c, u, member, r, CHECKPOINT_RETIRED, status, reason);
+        return NULL;
+    }
+    if (!r->owner || r->state == COPY_HELD || r->cached) {
+        /* A holder's copy without its owner: the owner may still be on its way, after a restart. */
+        bool wait = c->now_ms < c->started_ms + c->config.restore_settle_ms;
+        if (wait) {
+            ack(c, u, member, r, CHECKPOINT_NONE, CKPT_OK, "");
+        } else {
+            refuse(c, u, member, r, CHECKPOINT_ABORTED, CKPT_ERR_ABORTED, "its owner is gone");
+        }
+        return NULL;
+    }
+    run = run != NULL ? run : run_add(c, &r->shard.run);
+    if (run == NULL) {
+        refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL,
+               "no room for another run in the coordinator's tables: raise runs_max");
+        return NULL;
+    }
+    if (r->shard.attempt > run->attempt) {
+        run_raise_attempt(c, u, run, r->shard.attempt, false);
+    }
+    struct checkpoint *k = checkpoint_add(c, run, r->shard.attempt, r->shard.step);
+    if (k == NULL) {
+        refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL,
+               "no room for another checkpoint in the coordinator's tables: raise checkpoints_max");
+        return NULL;
+    }
+    k->world = r->world;
+    k->copies = r->copies;
+    run->world = r->world;
+    return k;
+}
+
+/* What contradicts the checkpoint as it is known. */
+static enum ckpt_status contradiction(struct coordinator *c, const struct checkpoint *k,
+                                      const struct shard *s, uint32_t member,
+                                      const struct message_shard_report *r, char *reason)
+{
+    if (k->state == CHECKPOINT_ABORTED) {
+        say(reason, "%s", k->reason);
+        return k->status;
+    }
+    if (r->world != k->world || r->shard.rank >= k->world) {
+        say(reason, "rank %u of world %u, but the checkpoint has world %u", r->shard.rank, r->world,
+            k->world);
+        return CKPT_ERR_WORLD;
+    }
+    if (checkpoint_is_open(k) && r->copies != k->copies) {
+        say(reason, "wants %u copies, but other ranks want %u", r->copies, k->copies);
+        return CKPT_ERR_INVALID;
+    }
+    if (s == NULL) {
+        return CKPT_OK;
+    }
+    if (s->bytes != r->bytes) {
+        say(reason, "shard has %llu bytes, but %llu were announced", (unsigned long long)r->bytes,
+            (unsigned long long)s->bytes);
+        return CKPT_ERR_SIZE;
+    }
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        const struct copy *copy = &s->copies[i];
+        if (r->owner && checkpoint_is_open(k) && copy->member != NONE && copy->owner &&
+            copy->member != member) {
+            say(reason, "rank %u saves on node %s as well: two processes have one rank number",
+                r->shard.rank, c->members[copy->member].node);
+            return CKPT_ERR_RANK;
+        }
+    }
+    return CKPT_OK;
+}
+
+/* A digest that differs from the reference, or from what this copy said before. */
+static void on_mismatch(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                        struct copy *copy, const struct message_shard_report *r, const char *what)
+{
+    struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    struct member *m = &c->members[copy->member];
+    uint32_t member = copy->member;
+    bool owner = copy->owner;
+    struct machine_note *note = update_note(u, NOTE_ERROR, "digest_mismatch");
+    strcpy(note->node, m->node);
+    note->run = r->shard.run;
+    note->has_shard = true;
+    note->attempt = k->attempt;
+    note->step = k->step;
+    note->rank = s->rank;
+    say(note->text, "%s", what);
+    m->mismatches++;
+
+    if (copy->state == COPY_VERIFIED) {
+        m->copies_verified--;
+    }
+    copy_set_order(c, copy, ORDER_NONE);
+    copy->state = COPY_NONE;
+    copy->bad = true;
+    copy->has_digest = false;
+    shard_refresh(c, s);
+    restore_copy_gone(c, s, member);
+    ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST, what);
+
+    if (!checkpoint_is_open(k)) {
+        queue_push(c, s);
+        return;
+    }
+    s->failures++;
+    if (owner) {
+        checkpoint_abort(c, u, k, CKPT_ERR_DIGEST,
+                         "rank %u: the bytes changed after they were sealed (node %s)", s->rank,
+                         m->node);
+    } else if (s->failures >= c->config.pull_attempts_max) {
+        checkpoint_abort(c, u, k, CKPT_ERR_DIGEST,
+                         "rank %u: no copy has the owner's digest after %u tries", s->rank,
+                         s->failures);
+    } else {
+        for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+            struct copy *other = &s->copies[i];
+            if (other->member != NONE && other->owner && other->order_kind == ORDER_NONE &&
+                other->state == COPY_VERIFIED) {
+                order_verify(c, u, s, other);
+            }
+        }
+        queue_push(c, s);
+    }
+}
+
+/* The owner's first digest is the reference: holders that were faster are judged now. */
+static void set_reference(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                          const struct digest *digest)
+{
+    s->has_digest = true;
+    s->digest = *digest;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        struct copy *copy = &s->copies[i];
+        if (copy->member == NONE || copy->owner || copy->state != COPY_VERIFIED ||
+            memcmp(&copy->digest, digest, sizeof *digest) == 0) {
+            continue;
+        }
+        struct message_shard_report r = {.world = c->checkpoints[s->checkpoint].world,
+                                         .bytes = s->bytes,
+                                         .generation = copy->generation,
+                                         .state = COPY_VERIFIED};
+        shard_key_of(c, s, &r.shard);
+        if (c->members[copy->member].connected) {
+            on_mismatch(c, u, s, copy, &r, "differs from the owner's digest");
+            if (c->checkpoints[s->checkpoint].state == CHECKPOINT_ABORTED) {
+                return;
+            }
+        }
+    }
+}
+
+/* A good digest. */
+static void on_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                        struct copy *copy, const struct message_shard_report *r)
+{
+    struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    struct member *m = &c->members[copy->member];
+    uint64_t order = copy->order;
+    bool answered = r->order != 0 && r->order == order;
+
+    if (copy->state != COPY_VERIFIED) {
+        copy->state = COPY_VERIFIED;
+        m->copies_verified++;
+        copy->bad = false;
+        k->progress_ms = c->now_ms;
+    }
+    copy->has_digest = true;
+    copy->digest = r->digest;
+    copy->verified_ms = c->now_ms;
+    if (copy->order_kind == ORDER_PULL || (copy->order_kind == ORDER_VERIFY && answered)) {
+        copy_set_order(c, copy, ORDER_NONE);
+    }
+    if (!s->has_digest && copy->owner) {
+        set_reference(c, u, s, &r->digest);
+        if (k->state == CHECKPOINT_ABORTED) {
+            return;
+        }
+    }
+    shard_refresh(c, s);
+    ack(c, u, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+    restore_copy_verified(c, u, s, copy, answered ? order : 0);
+    if (s->has_digest) {
+        fetch_copy_verified(c, u, s, copy->member);
+    }
+    queue_push(c, s);
+    commit_if_due(c, u, k);
+}
+
+static void on_copy_gone(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                         const struct message_shard_report *r)
+{
+    struct run *run = run_find(c, &r->shard.run);
+    struct checkpoint *k =
+        run == NULL ? NULL : checkpoint_find(c, run, r->shard.attempt, r->shard.step);
+    struct shard *s = k == NULL ? NULL : shard_find(c, k, r->shard.rank);
+    struct copy *copy = s == NULL ? NULL : copy_find(s, member);
+    /* A pull under way has a generation that this report cannot know. */
+    if (copy != NULL && copy->order_kind != ORDER_PULL && copy->generation <= r->generation) {
+        copy_drop(c, s, copy);
+        shard_refresh(c, s);
+        restore_copy_gone(c, s, member);
+        queue_push(c, s);
+    }
+    ack(c, u, member, r, k == NULL ? CHECKPOINT_NONE : (enum checkpoint_state)k->state, CKPT_OK,
+        "");
+}
+
+/* The shard for the report, new when its owner announces it first; NULL: refused, and answered. */
+static struct shard *shard_for_report(struct coordinator *c, struct coordinator_update *u,
+                                      uint32_t member, struct checkpoint *k,
+                                      const struct message_shard_report *r)
+{
+    char reason[CKPT_REASON_MAX + 1] = "";
+    struct shard *s = shard_find(c, k, r->shard.rank);
+    enum ckpt_status status = contradiction(c, k, s, member, r, reason);
+    if (status != CKPT_OK) {
+        refuse(c, u, member, r, (enum checkpoint_state)k->state, status, reason);
+        return NULL;
+    }
+    if (s == NULL) {
+        s = shard_add(c, k, r->shard.rank);
+        if (s == NULL) {
+            refuse(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_FULL,
+                   "no room for another shard in the coordinator's tables: raise shards_max");
+            return NULL;
+        }
+        s->bytes = r->bytes;
+    }
+    if (r->owner && !s->sealed && r->state != COPY_HELD) {
+        s->sealed = true;
+        k->sealed++;
+        k->bytes += s->bytes;
+        k->progress_ms = c->now_ms;
+        if (k->state == CHECKPOINT_OPEN && k->sealed == k->world) {
+            checkpoint_verifying(k);
+        }
+    }
+    return s;
+}
+
+void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                     const struct message_shard_report *r)
+{
+    if (!report_is_valid(r)) {
+        refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_INVALID, "report with invalid values");
+        return;
+    }
+    if (r->state == COPY_NONE) {
+        on_copy_gone(c, u, member, r);
+        return;
+    }
+    struct run *run = run_find(c, &r->shard.run);
+    struct checkpoint *k =
+        run == NULL ? NULL : checkpoint_find(c, run, r->shard.attempt, r->shard.step);
+    k = k != NULL ? k : open_checkpoint(c, u, member, r);
+    struct shard *s = k == NULL ? NULL : shard_for_report(c, u, member, k, r);
+    if (s == NULL) {
+        return;
+    }
+    struct copy *copy = copy_find(s, member);
+    copy = copy != NULL ? copy : copy_add(c, s, member);
+    if (copy == NULL) {
+        refuse(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_FULL,
+               "more copies than are kept");
+        return;
+    }
+    if (r->generation < copy->generation) {
+        ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_STALE,
+            "an older generation");
+        return;
+    }
+    if (copy->bad && copy->state == COPY_NONE && copy->generation == r->generation) {
+        ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST, "refused before");
+        return;
+    }
+    if (r->generation > copy->generation) {
+        if (copy->state == COPY_VERIFIED) {
+            c->members[member].copies_verified--;
+        }
+        copy->state = COPY_NONE;
+        copy->has_digest = false;
+        copy->generation = r->generation;
+    }
+    copy->owner = r->owner;
+    copy->cached = r->cached;
+    if (r->state == COPY_VERIFIED) {
+        bool changed = copy->has_digest && memcmp(&copy->digest, &r->digest, sizeof r->digest) != 0;
+        bool differs = s->has_digest && memcmp(&s->digest, &r->digest, sizeof r->digest) != 0;
+        if (changed || differs) {
+            on_mismatch(c, u, s, copy, r,
+                        changed ? "differs from what this copy said before"
+                                : "differs from the shard's digest");
+            return;
+        }
+        on_verified(c, u, s, copy, r);
+        return;
+    }
+    if (copy->state != COPY_VERIFIED) {
+        copy->state = (uint8_t)r->state;
+        queue_push(c, s);
+    }
+    shard_refresh(c, s);
+    ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+}
+
+void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                    const struct message_pull_failed *f)
+{
+    struct run *run = run_find(c, &f->shard.run);
+    struct checkpoint *k =
+        run == NULL ? NULL : checkpoint_find(c, run, f->shard.attempt, f->shard.step);
+    struct shard *s = k == NULL ? NULL : shard_find(c, k, f->shard.rank);
+    struct copy *copy = s == NULL ? NULL : copy_find(s, member);
+    if (copy == NULL || copy->order_kind != ORDER_PULL || copy->order != f->order) {
+        return;
+    }
+    struct machine_note *note = update_note(u, NOTE_WARNING, "pull_failed");
+    strcpy(note->node, c->members[member].node);
+    note->run = f->shard.run;
+    note->has_shard = true;
+    note->attempt = k->attempt;
+    note->step = k->step;
+    note->rank = s->rank;
+    say(note->text, "%s", f->reason);
+
+    struct copy *source = copy->source == NONE ? NULL : copy_find(s, copy->source);
+    if (source != NULL && f->status != CKPT_ERR_FULL && source->source_failures < UINT8_MAX) {
+        source->source_failures++;
+    }
+    if (f->status == CKPT_ERR_FULL) {
+        c->places[member].segments_free = 0; /* until its next heartbeat says more */
+    }
+    copy_set_order(c, copy, ORDER_NONE);
+    copy->bad = true;
+    restore_copy_gone(c, s, member);
+    if (checkpoint_is_open(k) && ++s->failures >= c->config.pull_attempts_max) {
+        checkpoint_abort(c, u, k, f->status,
+                         "rank %u: %u pulls failed, the last on node %s: %.160s", s->rank,
+                         s->failures, c->members[member].node, f->reason);
+        return;
+    }
+    park(c, s); /* at once would be a hot loop */
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One verdict for all ranks of a load.
+ *
+ *   CHOOSING --a step is fit--> PULLING --all ranks asked, all copies digested anew--> ENDED (ok)
+ *      ^                          |  a shard without a source, restore_passes times
+ *      |__ the next older step ___|                                     ENDED (error), for all
+ *
+ * Nobody gets a byte before everybody can: the verdict goes out when the last rank's copy, in the
+ * memory of that rank's own agent, has been digested after the ask and found equal to the committed
+ * digest. Asks are repeated by the agents until answered, so an ask that comes while choosing is
+ * not kept. A failed pull makes its rank ask-able again; the next repeat of the ask orders it anew.
+ */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                  const struct message_load_ask *ask, enum ckpt_status status, const char *reason,
+                  const struct shard *s)
+{
+    if (!c->members[member].connected) {
+        return; /* it asks again */
+    }
+    struct message *m = update_message(c, u, c->members[member].link, MESSAGE_LOAD_VERDICT);
+    struct message_load_verdict *v = &m->load_verdict;
+    v->run = ask->run;
+    v->attempt = ask->attempt;
+    v->asking_rank = ask->asking_rank;
+    v->collective = ask->collective;
+    v->load = ask->load;
+    v->reader = ask->reader;
+    v->status = status;
+    say(v->reason, "%s", reason);
+    if (s != NULL) {
+        shard_key_of(c, s, &v->shard);
+    }
+}
+
+static void end(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                enum ckpt_status status, const char *reason)
+{
+    struct session *e = &run->session;
+    e->state = SESSION_ENDED;
+    e->status = status;
+    say(e->reason, "%s", reason);
+    e->verdicts_due = e->checkpoint != NONE;
+    e->verdict_rank = 0;
+    struct machine_note *note =
+        update_note(u, status == CKPT_OK ? NOTE_INFO : NOTE_ERROR, "restore_verdict");
+    note->run = run->key;
+    note->attempt = e->attempt;
+    if (e->checkpoint != NONE) {
+        note->step = c->checkpoints[e->checkpoint].step;
+    }
+    say(note->text, "load %u: %s%s%.200s", e->load, ckpt_status_name(status),
+        reason[0] != '\0' ? ": " : "", reason);
+    u->again = u->again || e->verdicts_due;
+}
+
+/* Every shard has a copy that is good, or that may turn out to be. */
+static bool all_shards_alive(const struct coordinator *c, const struct checkpoint *k,
+                             bool *held_out, uint32_t *rank_out)
+{
+    for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
+        const struct shard *s = &c->shards[i];
+        bool good = false;
+        bool held = false;
+        for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
+            good = good || copy_is_good(s, &s->copies[j]);
+            held = held || (s->copies[j].member != NONE && s->copies[j].state == COPY_HELD);
+        }
+        if (!good) {
+            *rank_out = s->rank;
+            *held_out = held;
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct checkpoint *candidate(struct coordinator *c, struct run *run)
+{
+    struct session *e = &run->session;
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *k = &c->checkpoints[i];
+        bool wanted = e->step_wanted == CKPT_STEP_LATEST
+                          ? k->state == CHECKPOINT_CONSISTENT
+                          : k->step == e->step_wanted && checkpoint_is_committed(k);
+        if (wanted && (!e->tried || k->step < e->below)) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
+static void end_without_candidate(struct coordinator *c, struct coordinator_update *u,
+                                  struct run *run)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    struct session *e = &run->session;
+    if (e->tried) {
+        say(reason, "no checkpoint is left of which every shard has a good copy");
+        end(c, u, run, CKPT_ERR_LOST, reason);
+    } else if (e->step_wanted != CKPT_STEP_LATEST) {
+        say(reason, "step %llu is not a consistent checkpoint of this run",
+            (unsigned long long)e->step_wanted);
+        end(c, u, run, CKPT_ERR_NOT_FOUND, reason);
+    } else {
+        end(c, u, run, CKPT_ERR_NO_CHECKPOINT, "the run has no consistent checkpoint");
+    }
+}
+
+/* A pass over the sources of a shard found none. After the last pass the checkpoint is given up. */
+static void pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                        struct checkpoint *k, uint32_t rank)
+{
+    struct session *e = &run->session;
+    char reason[CKPT_REASON_MAX + 1];
+    if (c->now_ms < e->pass_ms + c->config.resend_ms) {
+        return;
+    }
+    e->pass_ms = c->now_ms;
+    e->passes++;
+    k->restore_failures++;
+    if (e->passes < c->config.restore_passes) {
+        return;
+    }
+    say(reason, "step %llu: no good copy of rank %u's shard is reachable",
+        (unsigned long long)k->step, rank);
+    if (e->step_wanted != CKPT_STEP_LATEST) {
+        end(c, u, run, CKPT_ERR_LOST, reason);
+        return;
+    }
+    e->tried = true;
+    e->below = k->step;
+    e->checkpoint = NONE;
+    e->state = SESSION_CHOOSING;
+    e->passes = 0;
+    e->ready = 0;
+    e->id = c->next_session++; /* what ranks were asked for the failed step is void */
+    if (k->state == CHECKPOINT_CONSISTENT) {
+        checkpoint_quarantine(c, u, k, reason);
+    }
+}
+
+static bool newer_is_verifying(const struct coordinator *c, const struct run *run,
+                               const struct checkpoint *k)
+{
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        const struct checkpoint *other = &c->checkpoints[i];
+        if (other->state == CHECKPOINT_VERIFYING && (k == NULL || other->step > k->step)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void choose(struct coordinator *c, struct coordinator_update *u, struct run *run)
+{
+    struct session *e = &run->session;
+    struct checkpoint *k = candidate(c, run);
+    bool settling = c->now_ms < e->settle_ms;
+    bool held = false;
+    uint32_t rank = 0;
+    if (settling && e->step_wanted == CKPT_STEP_LATEST && newer_is_verifying(c, run, k)) {
+        return;
+    }
+    if (k == NULL) {
+        end_without_candidate(c, u, run);
+        return;
+    }
+    if (k->world != e->world) {
+        char reason[CKPT_REASON_MAX + 1];
+        say(reason,
+            "step %llu was saved by %u ranks, not %u: read it with ckpt_info and ckpt_fetch",
+            (unsigned long long)k->step, k->world, e->world);
+        end(c, u, run, CKPT_ERR_WORLD, reason);
+        return;
+    }
+    if (!all_shards_alive(c, k, &held, &rank)) {
+        if (!settling && !held) {
+            pass_failed(c, u, run, k, rank);
+        }
+        return;
+    }
+    /* What is still open would make `latest` move under ranks that have gone back to this step. */
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *open = &c->checkpoints[i];
+        if (!checkpoint_is_open(open)) {
+            continue;
+        }
+        if (!update_has_room(u, 4)) {
+            return; /* the next ask goes on */
+        }
+        checkpoint_abort(c, u, open, CKPT_ERR_ABORTED, "the run restores step %llu",
+                         (unsigned long long)k->step);
+    }
+    e->checkpoint = checkpoint_index(c, k);
+    e->state = SESSION_PULLING;
+}
+
+static bool is_asked(const struct session *e, const struct shard *s)
+{
+    return s->load_session == e->id && s->load_state != LOAD_NONE;
+}
+
+static void become_ready(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                         struct shard *s)
+{
+    struct session *e = &run->session;
+    s->load_state = LOAD_READY;
+    e->ready++;
+    if (e->state == SESSION_PULLING && e->ready == e->world) {
+        end(c, u, run, CKPT_OK, "");
+    } else if (e->state == SESSION_ENDED && e->status == CKPT_OK) {
+        e->verdicts_due = true; /* a rank that moved after the verdict */
+        e->verdict_rank = s->rank < e->verdict_rank ? s->rank : e->verdict_rank;
+        u->again = true;
+    }
+}
+
+void restore_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                           struct copy *copy, uint64_t order)
+{
+    struct run *run = &c->runs[c->checkpoints[s->checkpoint].run];
+    struct session *e = &run->session;
+    if (order != 0 && e->state != SESSION_NONE && e->checkpoint == s->checkpoint &&
+        s->load_session == e->id && s->load_state == LOAD_ASKED && s->load_member == copy->member &&
+        s->load_order == order) {
+        become_ready(c, u, run, s);
+    }
+}
+
+void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member)
+{
+    struct session *e = &c->runs[c->checkpoints[s->checkpoint].run].session;
+    if (e->state == SESSION_NONE || !is_asked(e, s) || s->load_member != member) {
+        return;
+    }
+    if (s->load_state == LOAD_READY && e->state == SESSION_PULLING) {
+        assert(e->ready > 0);
+        e->ready--;
+    }
+    s->load_state = LOAD_NONE;
+}
+
+/* Has the asking rank's agent make or digest its copy. */
+static void ask_copy(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                     struct shard *s, uint32_t member)
+{
+    struct session *e = &run->session;
+    struct copy *copy = copy_find(s, member);
+    if (copy != NULL && copy->cached) {
+        if (copy->order_kind == ORDER_PULL || copy->state == COPY_VERIFIED) {
+            return; /* a reader's: the ask is repeated until it is released */
+        }
+    }
+    if (copy != NULL && copy->order_kind == ORDER_PULL) {
+        s->load_order = copy->order; /* a repair to this very node is under way */
+    } else if (copy != NULL && copy->state == COPY_HELD) {
+        return; /* its first digest is under way */
+    } else if (copy != NULL && copy_is_good(s, copy)) {
+        order_verify(c, u, s, copy);
+        s->load_order = copy->order;
+    } else {
+        struct copy *source = shard_source(c, s, member);
+        if (source == NULL) {
+            pass_failed(c, u, run, &c->checkpoints[s->checkpoint], s->rank);
+            return;
+        }
+        order_pull(c, u, s, member, source, PULL_RESTORE);
+        copy = copy_find(s, member);
+        if (copy == NULL) {
+            return;
+        }
+        s->load_order = copy->order;
+    }
+    s->load_session = e->id;
+    s->load_member = member;
+    s->load_state = LOAD_ASKED;
+}
+
+static void register_ask(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                         uint32_t member, const struct message_load_ask *ask)
+{
+    struct session *e = &run->session;
+    struct shard *s = shard_find(c, &c->checkpoints[e->checkpoint], ask->rank);
+    assert(s != NULL);
+    if (!is_asked(e, s)) {
+        ask_copy(c, u, run, s, member);
+        return;
+    }
+    if (s->load_member != member) {
+        if (c->members[s->load_member].state == MEMBER_JOINED && e->state == SESSION_PULLING) {
+            send_verdict(c, u, member, ask, CKPT_ERR_RANK,
+                         "another node restores the same rank in the same load", NULL);
+            return;
+        }
+        restore_copy_gone(c, s, s->load_member);
+        s->load_state = LOAD_NONE;
+        ask_copy(c, u, run, s, member);
+        return;
+    }
+    if (s->load_state == LOAD_ASKED) {
+        struct copy *copy = copy_find(s, member);
+        if (copy == NULL || copy->order != s->load_order || copy->order_kind == ORDER_NONE) {
+            /* Another order took its place, or failed without a word of this session. */
+            s->load_state = LOAD_NONE;
+            ask_copy(c, u, run, s, member);
+        } else if (order_is_stale(c, copy)) {
+            order_resend(c, u, s, copy);
+            s->load_order = copy->member == member ? copy->order : 0;
+        }
+    } else if (e->state == SESSION_ENDED) {
+        send_verdict(c, u, member, ask, CKPT_OK, "", s);
+        s->load_state = LOAD_ANSWERED;
+    }
+}
+
+static void session_start(struct coordinator *c, struct run *run,
+                          const struct message_load_ask *ask)
+{
+    run->session = (struct session){.state = SESSION_CHOOSING,
+                                    .id = c->next_session++,
+                                    .attempt = ask->attempt,
+                                    .load = ask->load,
+                                    .world = ask->world,
+                                    .step_wanted = ask->step,
+                                    .started_ms = c->now_ms,
+                                    .settle_ms = c->now_ms + c->config.restore_settle_ms,
+                                    .checkpoint = NONE};
+}
+
+static void collective_ask(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                           uint32_t member, const struct message_load_ask *ask)
+{
+    struct session *e = &run->session;
+    bool newer = e->state == SESSION_NONE || ask->attempt > e->attempt ||
+                 (ask->attempt == e->attempt && ask->load > e->load);
+    if (newer) {
+        session_start(c, run, ask);
+    } else if (ask->attempt < e->attempt || ask->load < e->load) {
+        send_verdict(c, u, member, ask, CKPT_ERR_STALE,
+                     "a later load of this run has begun: start a new attempt", NULL);
+        return;
+    }
+    if (ask->world != e->world || ask->step != e->step_wanted) {
+        send_verdict(c, u, member, ask, CKPT_ERR_WORLD,
+                     "other ranks of this load said another world or asked for another step", NULL);
+        return;
+    }
+    if (e->state == SESSION_CHOOSING) {
+        choose(c, u, run);
+    }
+    if (e->state == SESSION_ENDED && e->status != CKPT_OK) {
+        send_verdict(c, u, member, ask, e->status, e->reason, NULL);
+    } else if (e->state == SESSION_ENDED && e->checkpoint == NONE) {
+        send_verdict(c, u, member, ask, CKPT_ERR_RETIRED,
+                     "the checkpoint of this load was retired since: load again", NULL);
+    } else if (e->state != SESSION_CHOOSING) {
+        register_ask(c, u, run, member, ask);
+    }
+}
+
+static bool ask_is_valid(const struct message_load_ask *ask)
+{
+    return name_is_valid(ask->run.name, CKPT_RUN_NAME_MAX) && ask->world >= 1 &&
+           ask->world <= CKPT_WORLD_MAX &&
+           (!ask->collective || (ask->rank < ask->world && ask->rank == ask->asking_rank));
+}
+
+void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                 const struct message_load_ask *ask)
+{
+    if (!ask_is_valid(ask)) {
+        send_verdict(c, u, member, ask, CKPT_ERR_INVALID, "load with invalid values", NULL);
+        return;
+    }
+    struct run *run = run_find(c, &ask->run);
+    if (run == NULL) {
+        send_verdict(c, u, member, ask, CKPT_ERR_NO_CHECKPOINT,
+                     "the run has no consistent checkpoint", NULL);
+        return;
+    }
+    run->touched_ms = c->now_ms;
+    if (!ask->collective) {
+        on_fetch_ask(c, u, member, ask);
+        return;
+    }
+    if (ask->attempt < run->attempt) {
+        send_verdict(c, u, member, ask, CKPT_ERR_ATTEMPT, "a later attempt of this run has begun",
+                     NULL);
+        return;
+    }
+    if (ask->attempt > run->attempt) {
+        run_raise_attempt(c, u, run, ask->attempt, true);
+    }
+    collective_ask(c, u, run, member, ask);
+}
+
+bool session_uses(const struct coordinator *c, const struct checkpoint *k)
+{
+    const struct session *e = &c->runs[k->run].session;
+    return (e->state == SESSION_PULLING || (e->state == SESSION_ENDED && e->verdicts_due)) &&
+           e->checkpoint == checkpoint_index(c, k);
+}
+
+/* Sends what verdicts fit; the rest goes out in the next turn. */
+static void send_verdicts(struct coordinator *c, struct coordinator_update *u, struct run *run)
+{
+    struct session *e = &run->session;
+    struct checkpoint *k = &c->checkpoints[e->checkpoint];
+    for (; e->verdict_rank < e->world; e->verdict_rank++) {
+        if (!update_has_room(u, 1)) {
+            u->again = true;
+            return;
+        }
+        struct shard *s = shard_find(c, k, e->verdict_rank);
+        bool due = s != NULL && is_asked(e, s) && s->load_state != LOAD_ANSWERED &&
+                   (e->status != CKPT_OK || s->load_state == LOAD_READY);
+        if (!due) {
+            continue;
+        }
+        struct message_load_ask ask = {.run = run->key,
+                                       .attempt = e->attempt,
+                                       .asking_rank = s->rank,
+                                       .rank = s->rank,
+                                       .collective = true,
+                                       .load = e->load};
+        send_verdict(c, u, s->load_member, &ask, e->status, e->reason,
+                     e->status == CKPT_OK ? s : NULL);
+        s->load_state = LOAD_ANSWERED;
+    }
+    e->verdicts_due = false;
+}
+
+void sessions_tick(struct coordinator *c, struct coordinator_update *u)
+{
+    for (uint32_t i = 0; i < c->runs_high; i++) {
+        struct run *run = &c->runs[i];
+        struct session *e = &run->session;
+        if (!run->used || e->state == SESSION_NONE) {
+            continue;
+        }
+        if (!update_has_room(u, 4) || u->record_count + 2 > COORDINATOR_RECORDS_MAX) {
+            u->again = true;
+            return;
+        }
+        bool pending = e->state == SESSION_CHOOSING || e->state == SESSION_PULLING;
+        if (pending && c->now_ms >= e->started_ms + c->config.restore_timeout_ms) {
+            end(c, u, run, CKPT_ERR_TIMEOUT,
+                "not every rank asked, or not every shard arrived, in time");
+        }
+        if (e->state == SESSION_ENDED && e->verdicts_due) {
+            send_verdicts(c, u, run);
+        }
+    }
+}

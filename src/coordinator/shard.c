@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copies: who holds which shard, and whether that is enough. */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static uint32_t copy_number(const struct coordinator *c, const struct shard *s,
+                            const struct copy *copy)
+{
+    return shard_index(c, s) * COORDINATOR_COPIES_MAX + (uint32_t)(copy - s->copies);
+}
+
+struct shard *copy_shard(struct coordinator *c, uint32_t number, struct copy **copy_out)
+{
+    struct shard *s = &c->shards[number / COORDINATOR_COPIES_MAX];
+    *copy_out = &s->copies[number % COORDINATOR_COPIES_MAX];
+    return s;
+}
+
+struct copy *copy_find(struct shard *s, uint32_t member)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].member == member) {
+            return &s->copies[i];
+        }
+    }
+    return NULL;
+}
+
+/* A copy that stands for nothing but a bad memory of its member. */
+static bool copy_is_husk(const struct copy *copy)
+{
+    return copy->state == COPY_NONE && copy->order_kind == ORDER_NONE;
+}
+
+struct copy *copy_add(struct coordinator *c, struct shard *s, uint32_t member)
+{
+    assert(copy_find(s, member) == NULL);
+    struct copy *copy = copy_find(s, NONE);
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && copy == NULL; i++) {
+        if (copy_is_husk(&s->copies[i])) {
+            copy = &s->copies[i];
+            copy_drop(c, s, copy);
+        }
+    }
+    if (copy == NULL) {
+        return NULL;
+    }
+    struct member *m = &c->members[member];
+    *copy =
+        (struct copy){.member = member, .next = m->first_copy, .previous = NONE, .source = NONE};
+    if (m->first_copy != NONE) {
+        struct copy *first;
+        copy_shard(c, m->first_copy, &first);
+        first->previous = copy_number(c, s, copy);
+    }
+    m->first_copy = copy_number(c, s, copy);
+    return copy;
+}
+
+void copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind)
+{
+    struct member *m = &c->members[copy->member];
+    if (copy->order_kind == ORDER_PULL) {
+        assert(m->pulls > 0);
+        m->pulls--;
+    }
+    if (kind == ORDER_PULL) {
+        m->pulls++;
+    }
+    copy->order_kind = (uint8_t)kind;
+}
+
+void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy)
+{
+    struct member *m = &c->members[copy->member];
+    uint32_t number = copy_number(c, s, copy);
+    struct copy *other;
+
+    copy_set_order(c, copy, ORDER_NONE);
+    if (copy->state == COPY_VERIFIED) {
+        assert(m->copies_verified > 0);
+        m->copies_verified--;
+    }
+    if (copy->previous == NONE) {
+        assert(m->first_copy == number);
+        m->first_copy = copy->next;
+    } else {
+        copy_shard(c, copy->previous, &other);
+        assert(other->next == number);
+        other->next = copy->next;
+    }
+    if (copy->next != NONE) {
+        copy_shard(c, copy->next, &other);
+        other->previous = copy->previous;
+    }
+    memset(copy, 0, sizeof *copy);
+    copy->member = NONE;
+}
+
+/* Counts toward the commit rule, and may be read by others. */
+bool copy_is_good(const struct shard *s, const struct copy *copy)
+{
+    return copy->member != NONE && copy->state == COPY_VERIFIED && !copy->cached && !copy->bad &&
+           s->has_digest && memcmp(&copy->digest, &s->digest, sizeof s->digest) == 0;
+}
+
+/* The commit rule of one shard: good copies in as many distinct domains as the run asks for. */
+bool shard_has_copies(const struct coordinator *c, const struct shard *s)
+{
+    uint32_t holders[COORDINATOR_COPIES_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (copy_is_good(s, &s->copies[i])) {
+            holders[count++] = s->copies[i].member;
+        }
+    }
+    struct placement_map map = {.member_count = c->member_count, .members = c->places};
+    return placement_domains(&map, holders, count) >= c->checkpoints[s->checkpoint].copies;
+}
+
+void shard_refresh(struct coordinator *c, struct shard *s)
+{
+    struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    bool ready = s->sealed && shard_has_copies(c, s);
+    if (ready != s->ready) {
+        s->ready = ready;
+        k->ready = ready ? k->ready + 1 : k->ready - 1;
+        k->progress_ms = ready ? c->now_ms : k->progress_ms;
+    }
+}
+
+uint32_t shard_segments(const struct coordinator *c, const struct shard *s, uint32_t member)
+{
+    uint64_t segment_bytes = c->members[member].segment_bytes;
+    uint64_t segments = s->bytes / segment_bytes + (s->bytes % segment_bytes != 0);
+    return segments > UINT32_MAX ? UINT32_MAX : (uint32_t)segments;
+}

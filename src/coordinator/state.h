@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The coordinator's tables. Private to src/coordinator.
+ *
+ * Everything is in arrays carved from one block at init and linked by index; NONE ends a list.
+ *
+ *   run 1 --- n checkpoint 1 --- world shard 1 --- few copy n --- 1 member
+ *
+ * A shard that needs a decision is in the attention queue, once; one that must wait (no room, no
+ * domain, a pull that just failed) is parked until the next tick. */
+#ifndef CKPT_COORDINATOR_STATE_H
+#define CKPT_COORDINATOR_STATE_H
+
+#include "coordinator/coordinator.h"
+#include "placement/placement.h"
+
+#define NONE UINT32_MAX
+
+enum order_kind {
+    ORDER_NONE = 0,
+    ORDER_PULL,   /* state is COPY_NONE until the report comes */
+    ORDER_VERIFY, /* state is COPY_VERIFIED, or COPY_SEALED for an owner */
+};
+
+/* One member's copy of one shard. In use when member != NONE. */
+struct copy {
+    uint32_t member;
+    uint32_t
+        next; /* in the member's list; a copy's number is shard * COORDINATOR_COPIES_MAX + place */
+    uint32_t previous;
+    uint8_t state; /* enum copy_state */
+    uint8_t order_kind;
+    uint8_t purpose; /* enum pull_purpose of a pull */
+    bool owner;
+    bool cached;
+    bool bad; /* its digest differed or its pull failed: chosen again only when nothing else is left
+               */
+    uint8_t source_failures; /* pulls from it that failed */
+    uint32_t source;         /* member that a pull reads from */
+    uint64_t generation;
+    uint64_t source_generation;
+    uint64_t order;
+    uint64_t ordered_ms;
+    uint64_t verified_ms;
+    bool has_digest;
+    struct digest digest; /* the first it reported for this generation */
+};
+
+enum load_state { LOAD_NONE = 0, LOAD_ASKED, LOAD_READY, LOAD_ANSWERED };
+
+struct shard {
+    bool used;
+    uint32_t checkpoint;
+    uint32_t rank;
+    uint32_t next_in_bucket;
+    uint32_t next_in_checkpoint;
+    uint32_t next_in_queue; /* of the queue, or of the parked */
+    uint32_t previous_in_queue;
+    bool queued;
+    bool parked;
+    bool sealed; /* its owner announced it, or it was committed */
+    bool ready;  /* has the copies it needs */
+    bool verify_wanted;
+    bool has_digest;
+    uint8_t failures;
+    uint8_t load_state; /* of session load_session; LOAD_NONE for any other */
+    uint32_t load_session;
+    uint32_t load_member;
+    uint64_t load_order;
+    uint64_t bytes;
+    struct digest digest; /* the reference */
+    struct copy copies[COORDINATOR_COPIES_MAX];
+};
+
+struct checkpoint {
+    bool used;
+    uint8_t state; /* enum checkpoint_state */
+    uint32_t run;
+    uint32_t next_in_run;
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t world;
+    uint32_t copies;
+    uint32_t first_shard;
+    uint32_t shards; /* in the table */
+    uint32_t sealed;
+    uint32_t ready;
+    uint32_t restore_failures;
+    uint64_t bytes;
+    uint64_t progress_ms;
+    enum ckpt_status status; /* of an aborted one */
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+enum session_state { SESSION_NONE = 0, SESSION_CHOOSING, SESSION_PULLING, SESSION_ENDED };
+
+/* One collective load of one attempt. */
+struct session {
+    uint8_t state;
+    uint32_t id; /* unique in this life */
+    uint32_t attempt;
+    uint32_t load;
+    uint32_t world;
+    uint64_t step_wanted;
+    uint64_t below; /* candidates are below this step: those above were tried */
+    bool tried;     /* below is set */
+    uint64_t started_ms;
+    uint64_t settle_ms; /* until when a missing copy may still turn up */
+    uint64_t pass_ms;   /* when the last failed pass was */
+    uint32_t passes;
+    uint32_t checkpoint; /* PULLING, or ENDED well */
+    uint32_t ready;
+    bool verdicts_due;
+    uint32_t verdict_rank; /* where sending them goes on */
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+struct run {
+    bool used;
+    struct run_key key;
+    uint32_t next_in_bucket;
+    uint32_t attempt;
+    uint32_t world;
+    bool has_latest;
+    uint64_t latest;
+    uint32_t first_checkpoint; /* newest step first */
+    uint64_t touched_ms;
+    struct session session;
+};
+
+enum member_state { MEMBER_FREE = 0, MEMBER_JOINED, MEMBER_LOST };
+
+struct member {
+    uint8_t state;
+    bool connected;
+    char node[CKPT_NODE_NAME_MAX + 1];
+    char address[CKPT_ADDRESS_MAX + 1];
+    struct incarnation incarnation;
+    uint32_t link;
+    uint32_t next_in_bucket; /* of links */
+    uint64_t heard_ms;
+    uint64_t lease_until_ms;
+    uint64_t segment_bytes;
+    uint32_t segments;
+    uint32_t first_copy;
+    uint32_t copies_verified;
+    uint32_t pulls;
+    uint32_t mismatches;
+};
+
+struct fetch {
+    bool used;
+    uint32_t shard;
+    uint32_t member;
+    uint64_t asked_ms;
+    struct message_load_ask ask;
+};
+
+#define FETCHES_MAX 256
+
+struct coordinator {
+    struct coordinator_config config;
+    uint64_t epoch;
+    uint64_t now_ms;
+    uint64_t started_ms;
+    bool replaying;
+    bool started;
+    uint64_t next_order;
+    uint32_t next_session;
+    uint64_t parked_ms; /* when the parked were last looked at */
+
+    struct member *members;
+    struct placement_member *places; /* beside members, for placement */
+    struct placement_domain *domains;
+    char (*domain_names)[CKPT_DOMAIN_NAME_MAX + 1];
+    uint32_t member_count;
+    uint32_t domain_count;
+    uint32_t *link_buckets;
+    uint32_t link_mask;
+
+    struct run *runs;
+    uint32_t runs_high; /* no run was ever above: scans end here */
+    uint32_t *run_buckets;
+    uint32_t run_mask;
+
+    struct checkpoint *checkpoints;
+    uint32_t checkpoints_high;
+
+    struct shard *shards;
+    uint32_t *shard_buckets;
+    uint32_t shard_mask;
+    uint32_t first_free_shard;
+    uint32_t free_shards;
+
+    uint32_t queue_head;
+    uint32_t queue_tail;
+    uint32_t parked;
+
+    struct fetch *fetches;
+    uint32_t fetch_count;
+};
+
+/* ---- update.c: the bounded outputs ---- */
+bool update_has_room(const struct coordinator_update *u, uint32_t messages);
+struct message *update_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
+                               enum message_type type);
+struct coordinator_record *update_record(struct coordinator *c, struct coordinator_update *u,
+                                         enum coordinator_record_type type);
+void update_close(struct coordinator_update *u, uint32_t link);
+struct machine_note *update_note(struct coordinator_update *u, enum note_level level,
+                                 const char *event);
+__attribute__((format(printf, 2, 3))) void say(char *text, const char *format, ...);
+
+/* ---- table.c: runs, checkpoints, the shard table, the queue ---- */
+struct run *run_find(struct coordinator *c, const struct run_key *key);
+struct run *run_add(struct coordinator *c, const struct run_key *key);
+uint32_t run_index(const struct coordinator *c, const struct run *run);
+struct checkpoint *checkpoint_find(struct coordinator *c, const struct run *run, uint32_t attempt,
+                                   uint64_t step);
+struct checkpoint *checkpoint_find_step(struct coordinator *c, const struct run *run,
+                                        uint64_t step);
+struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32_t attempt,
+                                  uint64_t step);
+void checkpoint_remove(struct coordinator *c, struct checkpoint *k);
+uint32_t checkpoint_index(const struct coordinator *c, const struct checkpoint *k);
+struct shard *shard_find(const struct coordinator *c, const struct checkpoint *k, uint32_t rank);
+struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t rank);
+void checkpoint_free_shards(struct coordinator *c, struct checkpoint *k);
+uint32_t shard_index(const struct coordinator *c, const struct shard *s);
+void queue_push(struct coordinator *c, struct shard *s);
+struct shard *queue_pop(struct coordinator *c);
+void park(struct coordinator *c, struct shard *s);
+void unpark_all(struct coordinator *c);
+void shard_key_of(const struct coordinator *c, const struct shard *s, struct shard_key *key_out);
+
+/* ---- shard.c: copies ---- */
+struct copy *copy_find(struct shard *s, uint32_t member);
+struct copy *copy_add(struct coordinator *c, struct shard *s, uint32_t member);
+void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy);
+struct shard *copy_shard(struct coordinator *c, uint32_t number, struct copy **copy_out);
+bool copy_is_good(const struct shard *s, const struct copy *copy);
+void copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind);
+bool shard_has_copies(const struct coordinator *c, const struct shard *s);
+void shard_refresh(struct coordinator *c, struct shard *s);
+uint32_t shard_segments(const struct coordinator *c, const struct shard *s, uint32_t member);
+
+/* ---- member.c ---- */
+struct member *member_by_link(struct coordinator *c, uint32_t link);
+void member_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
+                    const struct message *m);
+void member_disconnected(struct coordinator *c, uint32_t link);
+void members_tick(struct coordinator *c, struct coordinator_update *u);
+
+/* ---- report.c ---- */
+void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                     const struct message_shard_report *r);
+void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                    const struct message_pull_failed *f);
+
+/* ---- attend.c: what a shard needs next ---- */
+void attend_queue(struct coordinator *c, struct coordinator_update *u);
+struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
+void order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                uint32_t member, struct copy *source, enum pull_purpose purpose);
+void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                  struct copy *copy);
+void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                  struct copy *copy);
+bool order_is_stale(const struct coordinator *c, const struct copy *copy);
+
+/* ---- checkpoint.c: commit, abort, retire, quarantine ---- */
+bool checkpoint_is_open(const struct checkpoint *k);
+void checkpoint_verifying(struct checkpoint *k);
+bool checkpoint_is_committed(const struct checkpoint *k);
+bool commit_is_due(const struct coordinator *c, const struct checkpoint *k);
+void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);
+__attribute__((format(printf, 5, 6))) void
+checkpoint_abort(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
+                 enum ckpt_status status, const char *format, ...);
+void checkpoint_retire(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
+                       const char *reason);
+void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
+                           struct checkpoint *k, const char *reason);
+void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                       uint32_t attempt, bool keep_verifying);
+void run_refresh_latest(struct coordinator *c, struct run *run);
+void checkpoints_tick(struct coordinator *c, struct coordinator_update *u);
+
+/* ---- restore.c, fetch.c ---- */
+void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                 const struct message_load_ask *ask);
+void restore_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                           struct copy *copy, uint64_t order);
+void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member);
+void sessions_tick(struct coordinator *c, struct coordinator_update *u);
+bool session_uses(const struct coordinator *c, const struct checkpoint *k);
+void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                  const struct message_load_ask *ask, enum ckpt_status status, const char *reason,
+                  const struct shard *s);
+void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                  const struct message_load_ask *ask);
+void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                         uint32_t member);
+void fetches_tick(struct coordinator *c);
+void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint32_t link,
+                       const struct message_checkpoint_ask *ask);
+
+/* ---- replay.c, admin.c, invariant.c ---- */
+enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record);
+void on_admin(struct coordinator *c, struct coordinator_update *u,
+              const struct message_admin_ask *ask);
+void invariant_check(const struct coordinator *c);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs, checkpoints, the shard table and the attention queue: finding, adding, removing. */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* FNV-1a (Fowler, Noll, Vo), over the uid and the name. */
+static uint32_t run_hash(const struct run_key *key)
+{
+    uint32_t hash = 2166136261u ^ key->uid;
+    for (const char *p = key->name; *p != '\0'; p++) {
+        hash = (hash ^ (uint8_t)*p) * 16777619u;
+    }
+    return hash;
+}
+
+static uint32_t shard_hash(uint32_t checkpoint, uint32_t rank)
+{
+    uint64_t x = ((uint64_t)checkpoint << 32 | rank) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(x >> 32);
+}
+
+uint32_t run_index(const struct coordinator *c, const struct run *run)
+{
+    return (uint32_t)(run - c->runs);
+}
+
+uint32_t checkpoint_index(const struct coordinator *c, const struct checkpoint *k)
+{
+    return (uint32_t)(k - c->checkpoints);
+}
+
+uint32_t shard_index(const struct coordinator *c, const struct shard *s)
+{
+    return (uint32_t)(s - c->shards);
+}
+
+struct run *run_find(struct coordinator *c, const struct run_key *key)
+{
+    uint32_t i = c->run_buckets[run_hash(key) & c->run_mask];
+    for (; i != NONE; i = c->runs[i].next_in_bucket) {
+        if (c->runs[i].key.uid == key->uid && strcmp(c->runs[i].key.name, key->name) == 0) {
+            return &c->runs[i];
+        }
+    }
+    return NULL;
+}
+
+static void run_remove(struct coordinator *c, struct run *run)
+{
+    uint32_t *link = &c->run_buckets[run_hash(&run->key) & c->run_mask];
+    while (*link != run_index(c, run)) {
+        assert(*link != NONE);
+        link = &c->runs[*link].next_in_bucket;
+    }
+    *link = run->next_in_bucket;
+    memset(run, 0, sizeof *run);
+}
+
+/* A run without any checkpoint has nothing to lose: the one untouched for longest makes room. */
+static struct run *run_evict(struct coordinator *c)
+{
+    struct run *oldest = NULL;
+    for (uint32_t i = 0; i < c->config.runs_max; i++) {
+        struct run *run = &c->runs[i];
+        if (run->first_checkpoint == NONE && !run->has_latest &&
+            (oldest == NULL || run->touched_ms < oldest->touched_ms)) {
+            oldest = run;
+        }
+    }
+    if (oldest != NULL) {
+        run_remove(c, oldest);
+    }
+    return oldest;
+}
+
+struct run *run_add(struct coordinator *c, const struct run_key *key)
+{
+    struct run *run = NULL;
+    for (uint32_t i = 0; i < c->config.runs_max && run == NULL; i++) {
+        run = c->runs[i].used ? NULL : &c->runs[i];
+    }
+    if (run == NULL) {
+        run = run_evict(c);
+    }
+    if (run == NULL) {
+        return NULL;
+    }
+    if (run_index(c, run) >= c->runs_high) {
+        c->runs_high = run_index(c, run) + 1;
+    }
+    uint32_t *bucket = &c->run_buckets[run_hash(key) & c->run_mask];
+    *run = (struct run){.used = true,
+                        .key = *key,
+                        .next_in_bucket = *bucket,
+                        .first_checkpoint = NONE,
+                        .touched_ms = c->now_ms};
+    *bucket = run_index(c, run);
+    return run;
+}
+
+struct checkpoint *checkpoint_find_step(struct coordinator *c, const struct run *run, uint64_t step)
+{
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *k = &c->checkpoints[i];
+        if (k->step == step && k->state != CHECKPOINT_ABORTED) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
+struct checkpoint *checkpoint_find(struct coordinator *c, const struct run *run, uint32_t attempt,
+                                   uint64_t step)
+{
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *k = &c->checkpoints[i];
+        if (k->step == step && k->attempt == attempt) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
+/* An aborted checkpoint is kept only so that late reports of it get the true answer. */
+static struct checkpoint *checkpoint_evict(struct coordinator *c)
+{
+    for (uint32_t i = 0; i < c->config.checkpoints_max; i++) {
+        if (c->checkpoints[i].state == CHECKPOINT_ABORTED) {
+            checkpoint_remove(c, &c->checkpoints[i]);
+            return &c->checkpoints[i];
+        }
+    }
+    return NULL;
+}
+
+struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32_t attempt,
+                                  uint64_t step)
+{
+    struct checkpoint *k = NULL;
+    for (uint32_t i = 0; i < c->config.checkpoints_max && k == NULL; i++) {
+        k = c->checkpoints[i].used ? NULL : &c->checkpoints[i];
+    }
+    if (k == NULL) {
+        k = checkpoint_evict(c);
+    }
+    if (k == NULL) {
+        return NULL;
+    }
+    if (checkpoint_index(c, k) >= c->checkpoints_high) {
+        c->checkpoints_high = checkpoint_index(c, k) + 1;
+    }
+    *k = (struct checkpoint){.used = true,
+                             .state = CHECKPOINT_OPEN,
+                             .run = run_index(c, run),
+                             .attempt = attempt,
+                             .step = step,
+                             .first_shard = NONE,
+                             .progress_ms = c->now_ms};
+    uint32_t *link = &run->first_checkpoint;
+    while (*link != NONE && c->checkpoints[*link].step > step) {
+        link = &c->checkpoints[*link].next_in_run;
+    }
+    k->next_in_run = *link;
+    *link = checkpoint_index(c, k);
+    return k;
+}
+
+void checkpoint_remove(struct coordinator *c, struct checkpoint *k)
+{
+    checkpoint_free_shards(c, k);
+    struct session *session = &c->runs[k->run].session;
+    if (session->state != SESSION_NONE && session->checkpoint == checkpoint_index(c, k)) {
+        session->checkpoint = NONE;
+        session->verdicts_due = false;
+        session->ready = 0;
+        session->state = session->state == SESSION_PULLING ? SESSION_CHOOSING : session->state;
+    }
+    uint32_t *link = &c->runs[k->run].first_checkpoint;
+    while (*link != checkpoint_index(c, k)) {
+        assert(*link != NONE);
+        link = &c->checkpoints[*link].next_in_run;
+    }
+    *link = k->next_in_run;
+    memset(k, 0, sizeof *k);
+}
+
+struct shard *shard_find(const struct coordinator *c, const struct checkpoint *k, uint32_t rank)
+{
+    uint32_t checkpoint = checkpoint_index(c, k);
+    uint32_t i = c->shard_buckets[shard_hash(checkpoint, rank) & c->shard_mask];
+    for (; i != NONE; i = c->shards[i].next_in_bucket) {
+        if (c->shards[i].checkpoint == checkpoint && c->shards[i].rank == rank) {
+            return &c->shards[i];
+        }
+    }
+    return NULL;
+}
+
+struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t rank)
+{
+    assert(shard_find(c, k, rank) == NULL);
+    if (c->first_free_shard == NONE) {
+        return NULL;
+    }
+    uint32_t checkpoint = checkpoint_index(c, k);
+    struct shard *s = &c->shards[c->first_free_shard];
+    c->first_free_shard = s->next_in_bucket;
+    c->free_shards--;
+    uint32_t *bucket = &c->shard_buckets[shard_hash(checkpoint, rank) & c->shard_mask];
+    memset(s, 0, sizeof *s);
+    s->used = true;
+    s->checkpoint = checkpoint;
+    s->rank = rank;
+    s->next_in_bucket = *bucket;
+    s->next_in_checkpoint = k->first_shard;
+    s->next_in_queue = NONE;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        s->copies[i].member = NONE;
+    }
+    *bucket = shard_index(c, s);
+    k->first_shard = shard_index(c, s);
+    k->shards++;
+    return s;
+}
+
+/* Takes the shard out of the queue, or out of the parked. */
+static void unqueue(struct coordinator *c, struct shard *s)
+{
+    uint32_t *head = s->parked ? &c->parked : &c->queue_head;
+    if (s->previous_in_queue == NONE) {
+        *head = s->next_in_queue;
+    } else {
+        c->shards[s->previous_in_queue].next_in_queue = s->next_in_queue;
+    }
+    if (s->next_in_queue != NONE) {
+        c->shards[s->next_in_queue].previous_in_queue = s->previous_in_queue;
+    } else if (s->queued) {
+        c->queue_tail = s->previous_in_queue;
+    }
+    s->queued = s->parked = false;
+}
+
+static void shard_free(struct coordinator *c, struct shard *s)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].member != NONE) {
+            copy_drop(c, s, &s->copies[i]);
+        }
+    }
+    if (s->queued || s->parked) {
+        unqueue(c, s);
+    }
+    uint32_t *link = &c->shard_buckets[shard_hash(s->checkpoint, s->rank) & c->shard_mask];
+    while (*link != shard_index(c, s)) {
+        assert(*link != NONE);
+        link = &c->shards[*link].next_in_bucket;
+    }
+    *link = s->next_in_bucket;
+    s->used = false;
+    s->next_in_bucket = c->first_free_shard;
+    c->first_free_shard = shard_index(c, s);
+    c->free_shards++;
+}
+
+void checkpoint_free_shards(struct coordinator *c, struct checkpoint *k)
+{
+    while (k->first_shard != NONE) {
+        struct shard *s = &c->shards[k->first_shard];
+        k->first_shard = s->next_in_checkpoint;
+        shard_free(c, s);
+    }
+    k->shards = k->sealed = k->ready = 0;
+    for (uint32_t i = 0; c->fetch_count > 0 && i < FETCHES_MAX; i++) {
+        if (c->fetches[i].used && !c->shards[c->fetches[i].shard].used) {
+            c->fetches[i].used = false;
+            c->fetch_count--;
+        }
+    }
+}
+
+void queue_push(struct coordinator *c, struct shard *s)
+{
+    if (s->queued) {
+        return;
+    }
+    if (s->parked) {
+        unqueue(c, s);
+    }
+    s->queued = true;
+    s->next_in_queue = NONE;
+    s->previous_in_queue = c->queue_tail;
+    if (c->queue_tail == NONE) {
+        c->queue_head = shard_index(c, s);
+    } else {
+        c->shards[c->queue_tail].next_in_queue = shard_index(c, s);
+    }
+    c->queue_tail = shard_index(c, s);
+}
+
+struct shard *queue_pop(struct coordinator *c)
+{
+    if (c->queue_head == NONE) {
+        return NULL;
+    }
+    struct shard *s = &c->shards[c->queue_head];
+    assert(s->used && s->queued);
+    unqueue(c, s);
+    return s;
+}
+
+void park(struct coordinator *c, struct shard *s)
+{
+    if (s->queued || s->parked) {
+        return;
+    }
+    s->parked = true;
+    s->previous_in_queue = NONE;
+    s->next_in_queue = c->parked;
+    if (c->parked != NONE) {
+        c->shards[c->parked].previous_in_queue = shard_index(c, s);
+    }
+    c->parked = shard_index(c, s);
+}
+
+void unpark_all(struct coordinator *c)
+{
+    while (c->parked != NONE) {
+        queue_push(c, &c->shards[c->parked]);
+    }
+}
+
+void shard_key_of(const struct coordinator *c, const struct shard *s, struct shard_key *key_out)
+{
+    const struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    key_out->run = c->runs[k->run].key;
+    key_out->attempt = k->attempt;
+    key_out->step = k->step;
+    key_out->rank = s->rank;
+}

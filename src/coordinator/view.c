@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Read-only views of the tables. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+struct coordinator_record_shard coordinator_record_shard(const struct coordinator *c,
+                                                         const struct coordinator_record *record,
+                                                         uint32_t rank)
+{
+    struct coordinator_record_shard shard = {0};
+    for (uint32_t i = 0; i < c->checkpoints_high; i++) {
+        const struct checkpoint *k = &c->checkpoints[i];
+        const struct run *run = &c->runs[k->run];
+        if (k->used && k->state == CHECKPOINT_CONSISTENT && k->step == record->step &&
+            k->attempt == record->attempt && run->key.uid == record->run.uid &&
+            strcmp(run->key.name, record->run.name) == 0) {
+            const struct shard *s = shard_find(c, k, rank);
+            if (s != NULL) {
+                shard.bytes = s->bytes;
+                shard.digest = s->digest;
+            }
+            return shard;
+        }
+    }
+    return shard;
+}
+
+uint64_t coordinator_epoch(const struct coordinator *c)
+{
+    return c->epoch;
+}
+
+uint32_t coordinator_member_count(const struct coordinator *c)
+{
+    return c->member_count;
+}
+
+bool coordinator_member_view(const struct coordinator *c, uint32_t index,
+                             struct coordinator_member_view *view_out)
+{
+    if (index >= c->member_count) {
+        return false;
+    }
+    const struct member *m = &c->members[index];
+    *view_out = (struct coordinator_member_view){
+        .node = m->node,
+        .domain = c->domain_names[c->places[index].domain],
+        .address = m->address,
+        .joined = m->state == MEMBER_JOINED,
+        .incarnation = m->incarnation,
+        .last_heard_ms = m->heard_ms,
+        .segments = m->segments,
+        .segments_free = c->places[index].segments_free,
+        .segment_bytes = m->segment_bytes,
+        .copies = m->copies_verified,
+        .pulls = m->pulls,
+        .mismatches = m->mismatches,
+    };
+    return true;
+}
+
+uint32_t coordinator_run_count(const struct coordinator *c)
+{
+    return c->runs_high;
+}
+
+bool coordinator_run_view(const struct coordinator *c, uint32_t index,
+                          struct coordinator_run_view *view_out)
+{
+    if (index >= c->runs_high || !c->runs[index].used) {
+        return false;
+    }
+    const struct run *run = &c->runs[index];
+    *view_out = (struct coordinator_run_view){
+        .key = run->key,
+        .attempt = run->attempt,
+        .world = run->world,
+        .has_latest = run->has_latest,
+        .latest_step = run->latest,
+    };
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        view_out->checkpoints++;
+        if (view_out->world == 0) {
+            view_out->world = c->checkpoints[i].world;
+        }
+    }
+    return true;
+}
+
+uint32_t coordinator_checkpoint_count(const struct coordinator *c)
+{
+    return c->checkpoints_high;
+}
+
+bool coordinator_checkpoint_view(const struct coordinator *c, uint32_t index,
+                                 struct coordinator_checkpoint_view *view_out)
+{
+    if (index >= c->checkpoints_high || !c->checkpoints[index].used) {
+        return false;
+    }
+    const struct checkpoint *k = &c->checkpoints[index];
+    *view_out = (struct coordinator_checkpoint_view){
+        .run = c->runs[k->run].key,
+        .attempt = k->attempt,
+        .step = k->step,
+        .world = k->world,
+        .copies = k->copies,
+        .bytes = k->bytes,
+        .state = (enum checkpoint_state)k->state,
+        .shards_sealed = k->sealed,
+        .shards_ready = k->ready,
+        .degraded = checkpoint_is_committed(k) && k->ready < k->world,
+        .restore_failures = k->restore_failures,
+        .reason = k->reason,
+    };
+    return true;
+}
+
+static struct coordinator_copy_view copy_view(const struct coordinator *c, const struct copy *copy)
+{
+    const struct member *m = &c->members[copy->member];
+    return (struct coordinator_copy_view){
+        .node = m->node,
+        .domain = c->domain_names[c->places[copy->member].domain],
+        .state = (enum copy_state)copy->state,
+        .pulling = copy->order_kind == ORDER_PULL,
+        .verifying = copy->order_kind == ORDER_VERIFY,
+        .owner = copy->owner,
+        .cached = copy->cached,
+        .bad = copy->bad,
+        .generation = copy->generation,
+        .verified_ms = copy->verified_ms,
+    };
+}
+
+bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_index, uint32_t rank,
+                            struct coordinator_shard_view *view_out)
+{
+    if (checkpoint_index >= c->checkpoints_high || !c->checkpoints[checkpoint_index].used) {
+        return false;
+    }
+    const struct shard *s = shard_find(c, &c->checkpoints[checkpoint_index], rank);
+    if (s == NULL) {
+        return false;
+    }
+    *view_out = (struct coordinator_shard_view){
+        .rank = rank, .bytes = s->bytes, .has_digest = s->has_digest, .digest = s->digest};
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].member != NONE) {
+            view_out->copies[view_out->copy_count++] = copy_view(c, &s->copies[i]);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit/coordinator/cluster.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void advance(struct cluster *cluster, struct coordinator_event *event)
+{
+    event->now_ms = cluster->now_ms;
+    enum ckpt_status status = coordinator_advance(cluster->c, event, &cluster->update);
+    assert(status == CKPT_OK);
+    (void)status;
+}
+
+void cluster_start(struct cluster *cluster, uint32_t keep)
+{
+    struct coordinator_config config;
+    char reason[CKPT_REASON_MAX + 1];
+    memset(cluster, 0, sizeof *cluster);
+    coordinator_config_default(&config);
+    config.agents_max = 8;
+    config.runs_max = 4;
+    config.checkpoints_max = 16;
+    config.shards_max = 64;
+    config.keep = keep;
+    size_t bytes = coordinator_memory_bytes(&config, reason);
+    cluster->memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+    memset(cluster->memory, 0, bytes);
+    cluster->now_ms = 1000;
+    enum ckpt_status status = coordinator_init(cluster->memory, bytes, &config, 5, 1, &cluster->c);
+    assert(status == CKPT_OK);
+    (void)status;
+    struct coordinator_event event = {.type = COORDINATOR_REPLAY_END};
+    advance(cluster, &event);
+}
+
+void cluster_stop(struct cluster *cluster)
+{
+    free(cluster->memory);
+}
+
+void cluster_message(struct cluster *cluster, uint32_t node, const struct message *message)
+{
+    struct message copy = *message;
+    memset(&copy.incarnation, (int)node + 1, sizeof copy.incarnation);
+    struct coordinator_event event = {.type = COORDINATOR_MESSAGE, .link = node, .message = &copy};
+    advance(cluster, &event);
+}
+
+void cluster_tick(struct cluster *cluster, uint64_t ms)
+{
+    struct coordinator_event event = {.type = COORDINATOR_TICK};
+    cluster->now_ms += ms;
+    advance(cluster, &event);
+}
+
+void cluster_join(struct cluster *cluster, uint32_t node, uint8_t life)
+{
+    struct message message = {.type = MESSAGE_JOIN};
+    message.join.protocol = WIRE_PROTOCOL_VERSION;
+    snprintf(message.join.node, sizeof message.join.node, "n%u", node);
+    snprintf(message.join.domain, sizeof message.join.domain, "d%u", node);
+    snprintf(message.join.address, sizeof message.join.address, "127.0.0.1:%u", 7000 + node);
+    message.join.segment_bytes = 1 << 20;
+    message.join.segments = message.join.segments_free = 16;
+    memset(&message.incarnation, life, sizeof message.incarnation);
+    struct coordinator_event event = {
+        .type = COORDINATOR_MESSAGE, .link = node, .message = &message};
+    advance(cluster, &event);
+}
+
+void cluster_disconnect(struct cluster *cluster, uint32_t node)
+{
+    struct coordinator_event event = {.type = COORDINATOR_DISCONNECTED, .link = node};
+    advance(cluster, &event);
+}
+
+struct message cluster_report(uint32_t attempt, uint64_t step, uint32_t rank, uint32_t world,
+                              enum copy_state state, bool owner, uint8_t digest)
+{
+    struct message message = {.type = MESSAGE_SHARD_REPORT};
+    struct message_shard_report *r = &message.shard_report;
+    r->shard.run.uid = 1000;
+    strcpy(r->shard.run.name, "run");
+    r->shard.attempt = attempt;
+    r->shard.step = step;
+    r->shard.rank = rank;
+    r->world = world;
+    r->copies = 2;
+    r->bytes = 4096;
+    r->generation = step;
+    r->state = state;
+    r->owner = owner;
+    memset(&r->digest, digest, sizeof r->digest);
+    return message;
+}
+
+const struct message *cluster_find(const struct cluster *cluster, uint32_t node,
+                                   enum message_type type)
+{
+    for (uint32_t i = 0; i < cluster->update.message_count; i++) {
+        const struct coordinator_outgoing *out = &cluster->update.messages[i];
+        if (out->message.type == type && (out->link == node || out->link == COORDINATOR_LINK_ALL)) {
+            return &out->message;
+        }
+    }
+    return NULL;
+}
+
+uint32_t cluster_count(const struct cluster *cluster, enum message_type type)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < cluster->update.message_count; i++) {
+        count += cluster->update.messages[i].message.type == type;
+    }
+    return count;
+}
+
+uint32_t cluster_records(const struct cluster *cluster, enum coordinator_record_type type)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < cluster->update.record_count; i++) {
+        count += cluster->update.records[i].type == type;
+    }
+    return count;
+}
+
+void cluster_save(struct cluster *cluster, uint32_t attempt, uint64_t step, uint32_t world)
+{
+    for (uint32_t rank = 0; rank < world; rank++) {
+        uint8_t digest = (uint8_t)(step + rank);
+        struct message m = cluster_report(attempt, step, rank, world, COPY_SEALED, true, digest);
+        cluster_message(cluster, rank, &m);
+        uint32_t holder = COORDINATOR_LINK_ALL;
+        uint64_t order = 0;
+        for (uint32_t i = 0; i < cluster->update.message_count; i++) {
+            if (cluster->update.messages[i].message.type == MESSAGE_PULL_ORDER) {
+                holder = cluster->update.messages[i].link;
+                order = cluster->update.messages[i].message.pull_order.order;
+            }
+        }
+        assert(holder != COORDINATOR_LINK_ALL && holder != rank);
+        m = cluster_report(attempt, step, rank, world, COPY_VERIFIED, true, digest);
+        cluster_message(cluster, rank, &m);
+        m = cluster_report(attempt, step, rank, world, COPY_VERIFIED, false, digest);
+        m.shard_report.order = order;
+        cluster_message(cluster, holder, &m);
+    }
+}
+
+struct coordinator_checkpoint_view cluster_checkpoint(const struct cluster *cluster, uint64_t step)
+{
+    struct coordinator_checkpoint_view view = {.state = CHECKPOINT_NONE};
+    for (uint32_t i = 0; i < coordinator_checkpoint_count(cluster->c); i++) {
+        struct coordinator_checkpoint_view k;
+        if (coordinator_checkpoint_view(cluster->c, i, &k) && k.step == step) {
+            view = k;
+        }
+    }
+    return view;
+}

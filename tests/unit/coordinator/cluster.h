@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A coordinator and hand-driven agents: each call is one event, the last update can be looked at.
+ */
+#ifndef CKPT_TESTS_COORDINATOR_CLUSTER_H
+#define CKPT_TESTS_COORDINATOR_CLUSTER_H
+
+#include "coordinator/coordinator.h"
+
+struct cluster {
+    struct coordinator *c;
+    void *memory;
+    uint64_t now_ms;
+    struct coordinator_update update;
+};
+
+void cluster_start(struct cluster *cluster, uint32_t keep);
+void cluster_stop(struct cluster *cluster);
+void cluster_message(struct cluster *cluster, uint32_t node, const struct message *message);
+void cluster_tick(struct cluster *cluster, uint64_t ms);
+void cluster_join(struct cluster *cluster, uint32_t node, uint8_t life);
+void cluster_disconnect(struct cluster *cluster, uint32_t node);
+
+/* A report of rank's shard of step by node: node n has link n, life n. */
+struct message cluster_report(uint32_t attempt, uint64_t step, uint32_t rank, uint32_t world,
+                              enum copy_state state, bool owner, uint8_t digest);
+/* The last update's message of a type to a node; NULL: none. Counts with cluster_count. */
+const struct message *cluster_find(const struct cluster *cluster, uint32_t node,
+                                   enum message_type type);
+uint32_t cluster_count(const struct cluster *cluster, enum message_type type);
+uint32_t cluster_records(const struct cluster *cluster, enum coordinator_record_type type);
+/* Saves step with world ranks, rank i on node i, copies verified by whom the coordinator orders. */
+void cluster_save(struct cluster *cluster, uint32_t attempt, uint64_t step, uint32_t world);
+struct coordinator_checkpoint_view cluster_checkpoint(const struct cluster *cluster, uint64_t step);
+
+#endif

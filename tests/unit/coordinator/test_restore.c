@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One verdict for all ranks; fetches beside it; records back after a restart. */
+#include "unit/coordinator/cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct cluster cluster;
+
+static int start(void **state)
+{
+    (void)state;
+    cluster_start(&cluster, 2);
+    for (uint32_t node = 0; node < 4; node++) {
+        cluster_join(&cluster, node, (uint8_t)(node + 1));
+    }
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    cluster_stop(&cluster);
+    return 0;
+}
+
+static struct message ask(uint32_t attempt, uint32_t load, uint32_t rank, uint32_t world)
+{
+    struct message m = {.type = MESSAGE_LOAD_ASK};
+    m.load_ask.run.uid = 1000;
+    strcpy(m.load_ask.run.name, "run");
+    m.load_ask.attempt = attempt;
+    m.load_ask.asking_rank = m.load_ask.rank = rank;
+    m.load_ask.world = world;
+    m.load_ask.step = CKPT_STEP_LATEST;
+    m.load_ask.collective = true;
+    m.load_ask.load = load;
+    return m;
+}
+
+static void verified(uint32_t node, uint64_t step, uint32_t rank, uint32_t world, bool owner,
+                     uint64_t order)
+{
+    struct message m =
+        cluster_report(1, step, rank, world, COPY_VERIFIED, owner, (uint8_t)(step + rank));
+    m.shard_report.order = order;
+    cluster_message(&cluster, node, &m);
+}
+
+static void the_verdict_waits_for_the_last_rank(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 2); /* rank 0: n0, n1; rank 1: n1, n2 */
+    struct message m = ask(2, 1, 0, 2);
+    cluster_message(&cluster, 0, &m); /* on its old node: digested again */
+    const struct message *order = cluster_find(&cluster, 0, MESSAGE_VERIFY_ORDER);
+    assert_non_null(order);
+    verified(0, 10, 0, 2, true, order->verify_order.order);
+    assert_null(cluster_find(&cluster, 0, MESSAGE_LOAD_VERDICT));
+
+    m = ask(2, 1, 1, 2);
+    cluster_message(&cluster, 3, &m); /* on a new node: pulled */
+    order = cluster_find(&cluster, 3, MESSAGE_PULL_ORDER);
+    assert_non_null(order);
+    assert_int_equal(order->pull_order.purpose, PULL_RESTORE);
+    verified(3, 10, 1, 2, false, order->pull_order.order);
+    cluster_tick(&cluster, 1);
+    const struct message *first = cluster_find(&cluster, 0, MESSAGE_LOAD_VERDICT);
+    const struct message *second = cluster_find(&cluster, 3, MESSAGE_LOAD_VERDICT);
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_int_equal(first->load_verdict.status, CKPT_OK);
+    assert_int_equal(second->load_verdict.shard.step, 10);
+    assert_int_equal(second->load_verdict.shard.rank, 1);
+
+    m = ask(2, 1, 1, 2); /* the verdict was lost: the same one again */
+    cluster_message(&cluster, 3, &m);
+    assert_non_null(cluster_find(&cluster, 3, MESSAGE_LOAD_VERDICT));
+}
+
+static void a_run_without_checkpoint_and_another_world_are_told(void **state)
+{
+    (void)state;
+    struct message m = ask(1, 1, 0, 2);
+    cluster_message(&cluster, 0, &m);
+    assert_int_equal(cluster_find(&cluster, 0, MESSAGE_LOAD_VERDICT)->load_verdict.status,
+                     CKPT_ERR_NO_CHECKPOINT);
+    cluster_save(&cluster, 1, 10, 2);
+    m = ask(2, 1, 0, 3);
+    cluster_message(&cluster, 0, &m);
+    assert_int_equal(cluster_find(&cluster, 0, MESSAGE_LOAD_VERDICT)->load_verdict.status,
+                     CKPT_ERR_WORLD);
+    m = ask(1, 2, 0, 2); /* the attempt before */
+    cluster_message(&cluster, 0, &m);
+    assert_int_equal(cluster_find(&cluster, 0, MESSAGE_LOAD_VERDICT)->load_verdict.status,
+                     CKPT_ERR_ATTEMPT);
+}
+
+static void lose(uint32_t node)
+{
+    cluster_disconnect(&cluster, node);
+    struct message alive = {.type = MESSAGE_HEARTBEAT};
+    for (uint32_t i = 0; i < 3; i++) {
+        for (uint32_t other = 0; other < 4; other++) {
+            if (other != node) {
+                cluster_message(&cluster, other, &alive);
+            }
+        }
+        cluster_tick(&cluster, 600);
+    }
+}
+
+static void a_lost_shard_quarantines_and_falls_to_the_older(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 1);
+    cluster_save(&cluster, 1, 20, 1); /* both on n0 and n1 */
+    struct message gone = cluster_report(1, 20, 0, 1, COPY_NONE, false, 0);
+    cluster_message(&cluster, 1, &gone);
+    gone.shard_report.owner = true;
+    cluster_message(&cluster, 0, &gone);
+
+    struct message m = ask(2, 1, 0, 1);
+    struct message alive = {.type = MESSAGE_HEARTBEAT};
+    const struct message *order = NULL;
+    bool quarantined = false;
+    for (uint32_t i = 0; i < 60 && order == NULL; i++) {
+        for (uint32_t node = 0; node < 4; node++) {
+            cluster_message(&cluster, node, &alive);
+        }
+        cluster_tick(&cluster, 600);
+        cluster_message(&cluster, 0, &m);
+        quarantined = quarantined || cluster_records(&cluster, RECORD_QUARANTINED) == 1;
+        order = cluster_find(&cluster, 0, MESSAGE_VERIFY_ORDER);
+    }
+    assert_true(quarantined);
+    assert_non_null(order);
+    assert_int_equal(order->verify_order.shard.step, 10);
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_QUARANTINED);
+}
+
+static void a_pull_that_fails_goes_to_the_next_source(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 1); /* n0, n1 */
+    struct message m = ask(2, 1, 0, 1);
+    cluster_message(&cluster, 3, &m);
+    const struct message *order = cluster_find(&cluster, 3, MESSAGE_PULL_ORDER);
+    assert_non_null(order);
+    char source[CKPT_NODE_NAME_MAX + 1];
+    strcpy(source, order->pull_order.source_node);
+    struct message failed = {.type = MESSAGE_PULL_FAILED};
+    failed.pull_failed.order = order->pull_order.order;
+    failed.pull_failed.shard = order->pull_order.shard;
+    failed.pull_failed.status = CKPT_ERR_LINK;
+    cluster_message(&cluster, 3, &failed);
+    cluster_message(&cluster, 3, &m); /* the ask is repeated */
+    order = cluster_find(&cluster, 3, MESSAGE_PULL_ORDER);
+    assert_non_null(order);
+    assert_string_not_equal(order->pull_order.source_node, source);
+}
+
+static void a_fetch_waits_for_nobody_and_never_counts(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 2);
+    struct message m = ask(1, 1, 0, 2);
+    m.load_ask.collective = false;
+    m.load_ask.rank = 1;
+    m.load_ask.reader = 42;
+    cluster_message(&cluster, 3, &m);
+    const struct message *order = cluster_find(&cluster, 3, MESSAGE_PULL_ORDER);
+    assert_non_null(order);
+    assert_int_equal(order->pull_order.purpose, PULL_FETCH);
+    struct message done = cluster_report(1, 10, 1, 2, COPY_VERIFIED, false, 11);
+    done.shard_report.order = order->pull_order.order;
+    done.shard_report.cached = true;
+    cluster_message(&cluster, 3, &done);
+    const struct message *verdict = cluster_find(&cluster, 3, MESSAGE_LOAD_VERDICT);
+    assert_non_null(verdict);
+    assert_int_equal(verdict->load_verdict.status, CKPT_OK);
+    assert_int_equal(verdict->load_verdict.reader, 42);
+    lose(2); /* rank 1 was on n1 and n2: the cached copy on n3 does not save it from repair */
+    assert_true(cluster_checkpoint(&cluster, 10).degraded);
+}
+
+static void records_come_back_and_copies_are_judged_by_them(void **state)
+{
+    (void)state;
+    cluster_stop(&cluster);
+    cluster_start(&cluster, 2);
+    struct coordinator_record_shard shard = {.bytes = 4096};
+    memset(&shard.digest, 10, sizeof shard.digest);
+    struct coordinator_record record = {.type = RECORD_CONSISTENT,
+                                        .epoch = 4,
+                                        .attempt = 1,
+                                        .step = 10,
+                                        .world = 1,
+                                        .copies = 2,
+                                        .bytes = 4096,
+                                        .shards = &shard};
+    record.run.uid = 1000;
+    strcpy(record.run.name, "run");
+    struct coordinator_event event = {
+        .type = COORDINATOR_REPLAY, .now_ms = cluster.now_ms, .record = &record};
+    assert_int_equal(coordinator_advance(cluster.c, &event, &cluster.update), CKPT_ERR_INVALID);
+
+    cluster_stop(&cluster);
+    struct coordinator_config config;
+    coordinator_config_default(&config);
+    char reason[CKPT_REASON_MAX + 1];
+    static _Alignas(64) char memory[64 << 20];
+    config.agents_max = 8;
+    assert_true(coordinator_memory_bytes(&config, reason) <= sizeof memory);
+    assert_int_equal(coordinator_init(memory, sizeof memory, &config, 6, 1, &cluster.c), CKPT_OK);
+    cluster.memory = NULL;
+    assert_int_equal(coordinator_advance(cluster.c, &event, &cluster.update), CKPT_OK);
+    event.type = COORDINATOR_REPLAY_END;
+    assert_int_equal(coordinator_advance(cluster.c, &event, &cluster.update), CKPT_OK);
+    cluster_join(&cluster, 0, 1);
+    cluster_join(&cluster, 1, 2);
+    assert_true(cluster_checkpoint(&cluster, 10).degraded);
+    struct message wrong = cluster_report(1, 10, 0, 1, COPY_VERIFIED, true, 11);
+    cluster_message(&cluster, 0, &wrong);
+    assert_int_equal(cluster_find(&cluster, 0, MESSAGE_SHARD_ACK)->shard_ack.status,
+                     CKPT_ERR_DIGEST);
+    struct message right = cluster_report(1, 10, 0, 1, COPY_VERIFIED, false, 10);
+    cluster_message(&cluster, 1, &right);
+    assert_true(cluster_find(&cluster, 1, MESSAGE_SHARD_ACK)->shard_ack.keep);
+    struct message again = {.type = MESSAGE_HEARTBEAT};
+    again.heartbeat.segments_free = 16;
+    cluster_message(&cluster, 0, &again);
+    assert_int_equal(cluster_checkpoint(&cluster, 10).state, CHECKPOINT_CONSISTENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_verdict_waits_for_the_last_rank, start, stop),
+        cmocka_unit_test_setup_teardown(a_run_without_checkpoint_and_another_world_are_told, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(a_lost_shard_quarantines_and_falls_to_the_older, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(a_pull_that_fails_goes_to_the_next_source, start, stop),
+        cmocka_unit_test_setup_teardown(a_fetch_waits_for_nobody_and_never_counts, start, stop),
+        cmocka_unit_test_setup_teardown(records_come_back_and_copies_are_judged_by_them, start,
+                                        stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

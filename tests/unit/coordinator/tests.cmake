@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+ckpt_test(test_coordinator_save
+  SOURCES unit/coordinator/test_save.c unit/coordinator/cluster.c
+  LINKS ckpt_coordinator)
+ckpt_test(test_coordinator_restore
+  SOURCES unit/coordinator/test_restore.c unit/coordinator/cluster.c
+  LINKS ckpt_coordinator)
