@@ -13,14 +13,34 @@ typedef __m256i vector;
 #define xor_words(a, b) _mm256_xor_si256(a, b)
 #define broadcast(word) _mm256_set1_epi32((int)(word))
 
+/* Sixteen registers hold the sixteen words of state and nothing else. So the message words and the
+ * masks are operands in memory, which the compiler must not keep in registers, and one word of
+ * state, v8, is put away while the rotations need a register. */
+static inline __attribute__((always_inline)) vector add_message_at(vector a, const vector *word)
+{
+    __asm__("vpaddd %1, %0, %0" : "+x"(a) : "m"(*word));
+    return a;
+}
+
+static inline __attribute__((always_inline)) vector shuffle_bytes(vector a, const vector *mask)
+{
+    __asm__("vpshufb %1, %0, %0" : "+x"(a) : "m"(*mask));
+    return a;
+}
+
+#define add_message(a, word) add_message_at(a, &(word))
+#define HOLD(word) __asm__("" : "+m"(word))
+
 /* By whole bytes a rotation is one shuffle. */
-#define ROTATE_BYTES(b3, b2, b1, b0)                                                               \
-    _mm256_set_epi8(b3 + 12, b2 + 12, b1 + 12, b0 + 12, b3 + 8, b2 + 8, b1 + 8, b0 + 8, b3 + 4,    \
-                    b2 + 4, b1 + 4, b0 + 4, b3, b2, b1, b0, b3 + 12, b2 + 12, b1 + 12, b0 + 12,    \
-                    b3 + 8, b2 + 8, b1 + 8, b0 + 8, b3 + 4, b2 + 4, b1 + 4, b0 + 4, b3, b2, b1,    \
-                    b0)
-#define rotate16(a) _mm256_shuffle_epi8(a, ROTATE_BYTES(1, 0, 3, 2))
-#define rotate8(a) _mm256_shuffle_epi8(a, ROTATE_BYTES(0, 3, 2, 1))
+static const union {
+    uint8_t bytes[2][32];
+    vector masks[2];
+} rotations = {{{2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13,
+                 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13},
+                {1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12,
+                 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12}}};
+#define rotate16(a) shuffle_bytes(a, &rotations.masks[0])
+#define rotate8(a) shuffle_bytes(a, &rotations.masks[1])
 #define rotate12(a) _mm256_or_si256(_mm256_srli_epi32(a, 12), _mm256_slli_epi32(a, 20))
 #define rotate7(a) _mm256_or_si256(_mm256_srli_epi32(a, 7), _mm256_slli_epi32(a, 25))
 
@@ -63,6 +83,22 @@ static inline void load_block(const uint8_t *at, size_t stride, vector m[16])
             m[i + j] = load_pair(at + j * stride + 4 * i, at + (j + 4) * stride + 4 * i);
         }
         transpose(&m[i], &m[i + 1], &m[i + 2], &m[i + 3]);
+    }
+}
+
+/* Without registers to spare the next block is loaded at once, when the rounds have used this one.
+ */
+#define LOAD_STEPS 28
+struct loader {
+    char unused;
+};
+
+static inline void load_step(struct loader *loader, const uint8_t *at, size_t stride, vector m[16],
+                             unsigned step)
+{
+    (void)loader;
+    if (step == LOAD_STEPS - 1) {
+        load_block(at, stride, m);
     }
 }
 

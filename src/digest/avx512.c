@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sixteen lanes of AVX-512. The sixteen words of state and the sixteen of message are exactly the
- * thirty-two registers, and a rotation is one instruction, so nothing is spilled. */
+/* Sixteen lanes of AVX-512. A rotation is one instruction. Sixteen of the thirty-two registers hold
+ * the state, the message words are operands in memory, and the other sixteen are for the
+ * transposing of the next block, which goes on between the rounds. */
 #include <immintrin.h>
 
 #include "digest/engine.h"
@@ -13,6 +14,7 @@ typedef __m512i vector;
 #define add_words(a, b) _mm512_add_epi32(a, b)
 #define xor_words(a, b) _mm512_xor_si512(a, b)
 #define broadcast(word) _mm512_set1_epi32((int)(word))
+#define HOLD(word) (void)0
 #define rotate16(a) _mm512_ror_epi32(a, 16)
 #define rotate12(a) _mm512_ror_epi32(a, 12)
 #define rotate8(a) _mm512_ror_epi32(a, 8)
@@ -54,26 +56,103 @@ static inline void transpose_quarters(vector *r0, vector *r1, vector *r2, vector
     *r3 = _mm512_shuffle_i32x4(high01, high23, 0xdd);
 }
 
-static inline void load_block(const uint8_t *at, size_t stride, vector m[16])
+/* The message words stay in memory: the compiler must not load them into the registers that the
+ * next block needs. */
+static inline __attribute__((always_inline)) vector add_message_at(vector a, const vector *word)
 {
-    vector row[16];
+    __asm__("vpaddd %1, %0, %0" : "+v"(a) : "m"(*word));
+    return a;
+}
 
-    /* Row 4 j + i is lane 4 i + j, so that the quarters come out in the order of the lanes. */
-    for (size_t i = 0; i < 4; i++) {
-        for (size_t j = 0; j < 4; j++) {
-            row[4 * j + i] = _mm512_loadu_si512(at + (4 * i + j) * stride);
-        }
-    }
-    /* Now row 4 j + i becomes words 4 i to 4 i + 3 of lanes j, 4 + j, 8 + j and 12 + j. */
-    for (size_t j = 0; j < 16; j += 4) {
-        transpose_quarters(&row[j], &row[j + 1], &row[j + 2], &row[j + 3]);
-    }
-    for (size_t i = 0; i < 4; i++) {
-        transpose_words(&row[i], &row[4 + i], &row[8 + i], &row[12 + i]);
-        m[4 * i] = row[i];
-        m[4 * i + 1] = row[4 + i];
-        m[4 * i + 2] = row[8 + i];
-        m[4 * i + 3] = row[12 + i];
+#define add_message(a, word) add_message_at(a, &(word))
+
+/* Half of a block, eight words of each lane, is in eight rows. */
+#define LOAD_STEPS 28
+struct loader {
+    vector rows[8];
+};
+
+/* Row i is the words of lane i and lane i + 4, rows from 4 on of lane i + 4 and i + 8. The load
+ * pairs them, which takes less of the busy shuffle units than a shuffle would. */
+static inline vector load_row(const uint8_t *at, size_t stride, unsigned i)
+{
+    const uint8_t *low = at + (i < 4 ? i : i + 4) * stride;
+    __m256i first = _mm256_loadu_si256((const void *)low);
+    __m256i second = _mm256_loadu_si256((const void *)(low + 4 * stride));
+
+    return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+}
+
+static inline void interleave_words(vector *r0, vector *r1)
+{
+    vector low = _mm512_unpacklo_epi32(*r0, *r1);
+
+    *r1 = _mm512_unpackhi_epi32(*r0, *r1);
+    *r0 = low;
+}
+
+static inline void interleave_pairs(vector *r0, vector *r1)
+{
+    vector low = _mm512_unpacklo_epi64(*r0, *r1);
+
+    *r1 = _mm512_unpackhi_epi64(*r0, *r1);
+    *r0 = low;
+}
+
+/* Row i of lanes 0 to 7 and row i + 4 of lanes 8 to 15 hold one word of the low half of each lane
+ * in their even quarters, and the word four further on in their odd ones. */
+static inline void join_lanes(const vector rows[8], unsigned i, vector *word)
+{
+    word[0] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], 0x88);
+    word[4] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], 0xdd);
+}
+
+static inline __attribute__((always_inline)) void
+load_step(struct loader *loader, const uint8_t *at, size_t stride, vector m[16], unsigned step)
+{
+    vector *rows = loader->rows;
+    unsigned half = step / 14;
+    unsigned phase = step % 14;
+    unsigned i = phase < 6 ? 0 : 4; /* the first row of those that this step is about */
+
+    at += 32 * half;
+    m += 8 * half;
+    switch (phase) {
+    case 0:
+    case 6:
+        rows[i] = load_row(at, stride, i);
+        rows[i + 1] = load_row(at, stride, i + 1);
+        break;
+    case 1:
+    case 7:
+        rows[i + 2] = load_row(at, stride, i + 2);
+        rows[i + 3] = load_row(at, stride, i + 3);
+        break;
+    case 2:
+    case 8:
+        interleave_words(&rows[i], &rows[i + 1]);
+        break;
+    case 3:
+    case 9:
+        interleave_words(&rows[i + 2], &rows[i + 3]);
+        break;
+    case 4:
+    case 10:
+        interleave_pairs(&rows[i], &rows[i + 2]);
+        break;
+    case 5:
+    case 11:
+        interleave_pairs(&rows[i + 1], &rows[i + 3]);
+        break;
+    case 12:
+        /* The interleaving left word 1 in row 2, and word 2 in row 1. */
+        join_lanes(rows, 0, &m[0]);
+        join_lanes(rows, 2, &m[1]);
+        break;
+    default:
+        join_lanes(rows, 1, &m[2]);
+        join_lanes(rows, 3, &m[3]);
+        break;
     }
 }
 

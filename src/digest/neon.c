@@ -11,6 +11,8 @@ typedef uint32x4_t vector;
 
 #define add_words(a, b) vaddq_u32(a, b)
 #define xor_words(a, b) veorq_u32(a, b)
+#define add_message(a, word) add_words(a, word)
+#define HOLD(word) (void)0
 #define broadcast(word) vdupq_n_u32(word)
 
 /* Shift and insert is one instruction, so a rotation is two; by 16 it is a swap of halves. */
@@ -41,7 +43,7 @@ static inline void transpose(vector *r0, vector *r1, vector *r2, vector *r3)
 }
 
 /* Bytes, not words: they may lie at any address, and words are little-endian. */
-static inline vector load(const uint8_t *at)
+static inline vector load_row(const uint8_t *at)
 {
     return vreinterpretq_u32_u8(vld1q_u8(at));
 }
@@ -50,9 +52,24 @@ static inline void load_block(const uint8_t *at, size_t stride, vector m[16])
 {
     for (size_t i = 0; i < 16; i += 4) {
         for (size_t j = 0; j < 4; j++) {
-            m[i + j] = load(at + j * stride + 4 * i);
+            m[i + j] = load_row(at + j * stride + 4 * i);
         }
         transpose(&m[i], &m[i + 1], &m[i + 2], &m[i + 3]);
+    }
+}
+
+/* The next block is loaded at once, when the rounds have used this one. */
+#define LOAD_STEPS 28
+struct loader {
+    char unused;
+};
+
+static inline void load_step(struct loader *loader, const uint8_t *at, size_t stride, vector m[16],
+                             unsigned step)
+{
+    (void)loader;
+    if (step == LOAD_STEPS - 1) {
+        load_block(at, stride, m);
     }
 }
 

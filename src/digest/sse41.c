@@ -13,11 +13,32 @@ typedef __m128i vector;
 #define xor_words(a, b) _mm_xor_si128(a, b)
 #define broadcast(word) _mm_set1_epi32((int)(word))
 
+/* Sixteen registers hold the sixteen words of state and nothing else. So the message words and the
+ * masks are operands in memory, which the compiler must not keep in registers, and one word of
+ * state, v8, is put away while the rotations need a register. */
+static inline __attribute__((always_inline)) vector add_message_at(vector a, const vector *word)
+{
+    __asm__("paddd %1, %0" : "+x"(a) : "m"(*word));
+    return a;
+}
+
+static inline __attribute__((always_inline)) vector shuffle_bytes(vector a, const vector *mask)
+{
+    __asm__("pshufb %1, %0" : "+x"(a) : "m"(*mask));
+    return a;
+}
+
+#define add_message(a, word) add_message_at(a, &(word))
+#define HOLD(word) __asm__("" : "+m"(word))
+
 /* By whole bytes a rotation is one shuffle. */
-#define rotate16(a)                                                                                \
-    _mm_shuffle_epi8(a, _mm_set_epi8(13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2))
-#define rotate8(a)                                                                                 \
-    _mm_shuffle_epi8(a, _mm_set_epi8(12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1))
+static const union {
+    uint8_t bytes[2][16];
+    vector masks[2];
+} rotations = {{{2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13},
+                {1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12}}};
+#define rotate16(a) shuffle_bytes(a, &rotations.masks[0])
+#define rotate8(a) shuffle_bytes(a, &rotations.masks[1])
 #define rotate12(a) _mm_or_si128(_mm_srli_epi32(a, 12), _mm_slli_epi32(a, 20))
 #define rotate7(a) _mm_or_si128(_mm_srli_epi32(a, 7), _mm_slli_epi32(a, 25))
 
@@ -50,6 +71,22 @@ static inline void load_block(const uint8_t *at, size_t stride, vector m[16])
         m[i + 2] = _mm_loadu_si128((const void *)(at + 2 * stride + 4 * i));
         m[i + 3] = _mm_loadu_si128((const void *)(at + 3 * stride + 4 * i));
         transpose(&m[i], &m[i + 1], &m[i + 2], &m[i + 3]);
+    }
+}
+
+/* Without registers to spare the next block is loaded at once, when the rounds have used this one.
+ */
+#define LOAD_STEPS 28
+struct loader {
+    char unused;
+};
+
+static inline void load_step(struct loader *loader, const uint8_t *at, size_t stride, vector m[16],
+                             unsigned step)
+{
+    (void)loader;
+    if (step == LOAD_STEPS - 1) {
+        load_block(at, stride, m);
     }
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "digest/digest.h"
+#include "unit/digest/engines.h"
 #include "unit/digest/test_vectors.h"
 
 #define VECTOR_COUNT (sizeof(test_vectors) / sizeof(test_vectors[0]))
@@ -34,33 +35,18 @@ static void expect(const struct digest *digest, const struct test_vector *vector
     assert_string_equal(hex, vector->hex);
 }
 
-typedef void (*way)(const struct digest_engine *engine, const struct test_vector *vector);
-
-static void each(way check)
+static void one_shot(const struct digest_engine *engine, void *context)
 {
-    for (size_t i = 0; i < digest_engine_count(); i++) {
-        const struct digest_engine *engine = digest_engine_at(i);
-
-        if (!digest_engine_supported(engine)) {
-            print_message("skipped: this CPU does not run engine %s\n", digest_engine_name(engine));
-            continue;
-        }
-        for (size_t j = 0; j < VECTOR_COUNT; j++) {
-            check(engine, &test_vectors[j]);
-        }
-    }
-}
-
-static void one_shot(const struct digest_engine *engine, const struct test_vector *vector)
-{
+    const struct test_vector *vector = context;
     struct digest digest;
 
     digest_bytes(engine, input, vector->bytes, &digest);
     expect(&digest, vector);
 }
 
-static void chunk_and_fold(const struct digest_engine *engine, const struct test_vector *vector)
+static void chunk_and_fold(const struct digest_engine *engine, void *context)
 {
+    const struct test_vector *vector = context;
     struct digest digest;
     uint8_t cv[DIGEST_CV_BYTES];
 
@@ -69,8 +55,9 @@ static void chunk_and_fold(const struct digest_engine *engine, const struct test
     expect(&digest, vector);
 }
 
-static void stream(const struct digest_engine *engine, const struct test_vector *vector)
+static void stream(const struct digest_engine *engine, void *context)
 {
+    const struct test_vector *vector = context;
     static const size_t pieces[] = {1, 63, 64, 1024, 1025, 4096, 16384, 16385, 40000, 102400};
     struct digest_stream stream;
     struct digest digest;
@@ -84,6 +71,15 @@ static void stream(const struct digest_engine *engine, const struct test_vector 
         }
         digest_stream_final(&stream, &digest);
         expect(&digest, vector);
+    }
+}
+
+static void each(void (*check)(const struct digest_engine *engine, void *context))
+{
+    for (size_t i = 0; i < VECTOR_COUNT; i++) {
+        struct test_vector vector = test_vectors[i];
+
+        each_engine(check, &vector);
     }
 }
 

@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-ckpt_test(test_digest_vectors SOURCES unit/digest/test_vectors.c LINKS ckpt_digest)
+foreach(noun vectors engines digest b3sum)
+  ckpt_test(test_digest_${noun} SOURCES unit/digest/test_${noun}.c LINKS ckpt_digest ckpt_base)
+endforeach()
