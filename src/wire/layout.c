@@ -10,7 +10,7 @@ const struct wire_layout *wire_layout_of(enum message_type type)
     switch (type) {
     case MESSAGE_NONE:
         return NULL;
-#define LAYOUT(type, noun, ...)                                                                         \
+#define LAYOUT(type, noun, ...)                                                                    \
     case type:                                                                                     \
         return &wire_layout_##noun;
         MESSAGE_TYPE_TABLE(LAYOUT, LAYOUT)
