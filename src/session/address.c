@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/address.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "session/refuse.h"
+
+bool address_is_path(const char *text)
+{
+    return text[0] == '/';
+}
+
+static enum ckpt_status resolve_path(const char *text, struct address *address_out,
+                                     char *reason_out)
+{
+    struct sockaddr_un path = {.sun_family = AF_UNIX};
+    size_t bytes = strlen(text);
+    if (bytes >= sizeof(path.sun_path)) {
+        return session_refuse(reason_out, CKPT_ERR_INVALID,
+                              "the socket path %.60s... is longer than %zu characters", text,
+                              sizeof(path.sun_path) - 1);
+    }
+    memcpy(path.sun_path, text, bytes + 1);
+    memset(address_out, 0, sizeof(*address_out));
+    memcpy(&address_out->socket, &path, sizeof(path));
+    address_out->bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes + 1);
+    return CKPT_OK;
+}
+
+/* Splits "host:port" and "[host]:port"; false when it is neither. */
+static bool split(const char *text, char host_out[256], char port_out[8])
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 ||
+        colon[1 + strspn(colon + 1, "0123456789")] != '\0' || atol(colon + 1) > 65535) {
+        return false;
+    }
+    const char *host = text;
+    size_t bytes = (size_t)(colon - text);
+    if (bytes >= 2 && host[0] == '[' && host[bytes - 1] == ']') {
+        host++;
+        bytes -= 2;
+    } else if (memchr(host, ':', bytes)) {
+        return false;
+    }
+    if (bytes >= 256) {
+        return false;
+    }
+    memcpy(host_out, host, bytes);
+    host_out[bytes] = '\0';
+    strcpy(port_out, colon + 1);
+    return true;
+}
+
+enum ckpt_status address_resolve(const char *text, bool listening, struct address *address_out,
+                                 char *reason_out)
+{
+    if (address_is_path(text)) {
+        return resolve_path(text, address_out, reason_out);
+    }
+    char host[256];
+    char port[8];
+    bool good = split(text, host, port);
+    bool any = good && (host[0] == '\0' || strcmp(host, "*") == 0);
+    if (!good || (any && !listening)) {
+        return session_refuse(reason_out, CKPT_ERR_INVALID,
+                              "'%.100s' is no address: write host:port, [ipv6]:port or /path",
+                              text);
+    }
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICSERV | (any ? AI_PASSIVE : 0)};
+    struct addrinfo *found;
+    int error = getaddrinfo(any ? NULL : host, port, &hints, &found);
+    if (error != 0) {
+        return session_refuse(reason_out, CKPT_ERR_NOT_FOUND, "no host '%.100s': %s", host,
+                              gai_strerror(error));
+    }
+    memset(address_out, 0, sizeof(*address_out));
+    memcpy(&address_out->socket, found->ai_addr, found->ai_addrlen);
+    address_out->bytes = found->ai_addrlen;
+    freeaddrinfo(found);
+    return CKPT_OK;
+}
+
+void address_text(const struct address *address, char text_out[CKPT_ADDRESS_MAX + 1])
+{
+    char host[INET6_ADDRSTRLEN + 16];
+    char port[8];
+    text_out[0] = '\0';
+    if (address->socket.ss_family == AF_UNIX) {
+        struct sockaddr_un path = {.sun_family = AF_UNIX};
+        if (address->bytes > offsetof(struct sockaddr_un, sun_path)) {
+            memcpy(&path, &address->socket, address->bytes);
+            snprintf(text_out, CKPT_ADDRESS_MAX + 1, "%.*s", (int)sizeof(path.sun_path) - 1,
+                     path.sun_path);
+        }
+        return;
+    }
+    if (getnameinfo((const struct sockaddr *)&address->socket, address->bytes, host, sizeof(host),
+                    port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+        snprintf(text_out, CKPT_ADDRESS_MAX + 1, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
+                 port);
+    }
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/hub.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void bury_dead(struct session_hub *hub)
+{
+    while (hub->dead) {
+        struct session *session = hub->dead;
+        hub->dead = session->flush_next;
+        session_free(session);
+    }
+}
+
+/* Flushing a session may end it, and its owner may then schedule others: what is scheduled while we
+ * are here is for the next turn. */
+static void flush_all(struct session_hub *hub)
+{
+    struct session *session = hub->flushing;
+    hub->flushing = NULL;
+    while (session) {
+        struct session *next = session->flush_next;
+        session->is_flushing = false;
+        session_flush(session);
+        session = next;
+    }
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    struct session_hub *hub = context;
+    flush_all(hub);
+    bury_dead(hub);
+}
+
+void session_hub_flush(struct session_hub *hub)
+{
+    flush_all(hub);
+}
+
+static bool config_is_good(const struct session_hub_config *config)
+{
+    return !incarnation_is_zero(&config->incarnation) && config->sessions_max > 0 &&
+           config->receive_bytes_max >= FRAME_HEADER_BYTES &&
+           config->receive_bytes_max <= FRAME_BYTES_MAX && config->output_bytes_max > 0 &&
+           config->output_total_max > 0 && config->linger_ms > 0;
+}
+
+enum ckpt_status session_hub_open(struct event_base *base, const struct session_hub_config *config,
+                                  struct session_hub **hub_out)
+{
+    if (!config_is_good(config)) {
+        return CKPT_ERR_INVALID;
+    }
+    struct session_hub *hub = calloc(1, sizeof(*hub));
+    if (!hub) {
+        return CKPT_ERR_MEMORY;
+    }
+    hub->base = base;
+    hub->config = *config;
+    hub->buckets = 16;
+    while (hub->buckets < config->sessions_max && hub->buckets < UINT32_C(1) << 20) {
+        hub->buckets *= 2;
+    }
+    size_t scratch_bytes = MESSAGE_SCRATCH_BYTES(config->receive_bytes_max);
+    hub->links = calloc(hub->buckets, sizeof(*hub->links));
+    hub->scratch_memory = malloc(scratch_bytes);
+    hub->frame = malloc(FRAME_BYTES_MAX);
+    hub->flush_event = event_new(base, -1, 0, on_flush, hub);
+    if (!hub->links || !hub->scratch_memory || !hub->frame || !hub->flush_event ||
+        session_filter_make(config->sessions_max, &hub->filter) != CKPT_OK) {
+        session_hub_close(&hub);
+        return CKPT_ERR_MEMORY;
+    }
+    message_scratch_init(&hub->scratch, hub->scratch_memory, scratch_bytes);
+    *hub_out = hub;
+    return CKPT_OK;
+}
+
+void session_hub_stop_listening(struct session_hub *hub)
+{
+    while (hub->listeners) {
+        struct listener *listener = hub->listeners;
+        hub->listeners = listener->next;
+        listener_free(listener);
+    }
+}
+
+void session_hub_close(struct session_hub **hub)
+{
+    if (!*hub) {
+        return;
+    }
+    struct session_hub *old = *hub;
+    session_hub_stop_listening(old);
+    while (old->sessions) {
+        struct session *session = old->sessions;
+        old->sessions = session->next;
+        session_free(session);
+    }
+    bury_dead(old);
+    if (old->flush_event) {
+        event_free(old->flush_event);
+    }
+    if (old->filter) {
+        session_filter_free(&old->filter);
+    }
+    free(old->frame);
+    free(old->scratch_memory);
+    free(old->links);
+    free(old);
+    *hub = NULL;
+}
+
+struct session_counters session_hub_counters(const struct session_hub *hub)
+{
+    return hub->counters;
+}
+
+struct session *session_find(const struct session_hub *hub, uint32_t link)
+{
+    struct session *session = hub->links[link & (hub->buckets - 1)];
+    while (session && session->link != link) {
+        session = session->bucket_next;
+    }
+    return session;
+}
+
+void session_schedule(struct session *session)
+{
+    struct session_hub *hub = session->hub;
+    if (!session->is_flushing) {
+        session->is_flushing = true;
+        session->flush_next = hub->flushing;
+        hub->flushing = session;
+        event_active(hub->flush_event, EV_TIMEOUT, 0);
+    }
+}
+
+static void enqueue(struct session *session, const uint8_t *frame, size_t bytes)
+{
+    struct session_hub *hub = session->hub;
+    size_t waiting = evbuffer_get_length(session->output);
+    if (waiting + bytes > hub->config.output_bytes_max ||
+        hub->counters.output_bytes + bytes > hub->config.output_total_max) {
+        hub->counters.unread++;
+        session_fail(session, CKPT_ERR_LINK, "the peer does not read");
+    } else if (evbuffer_add(session->output, frame, bytes) != 0) {
+        session_fail(session, CKPT_ERR_MEMORY, "no memory for a message");
+    } else {
+        session->queued += bytes;
+        hub->counters.output_bytes += bytes;
+        hub->counters.frames_sent++;
+        session_schedule(session);
+    }
+}
+
+static enum ckpt_status encode(struct session_hub *hub, const struct message *message,
+                               size_t *bytes_out)
+{
+    struct message numbered = *message;
+    numbered.incarnation = hub->config.incarnation;
+    numbered.sequence = hub->sequence + 1;
+    enum ckpt_status status = message_encode(&numbered, hub->frame, FRAME_BYTES_MAX, bytes_out);
+    if (status == CKPT_OK) {
+        hub->sequence++;
+    }
+    return status;
+}
+
+static bool takes_output(const struct session *session)
+{
+    return session->state == SESSION_OPEN || session->state == SESSION_CONNECTING;
+}
+
+static void close_all(const int *descriptors, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        evutil_closesocket(descriptors[i]);
+    }
+}
+
+/* Makes the descriptors ride on the first bytes of the frame that is queued next. */
+static bool add_riders(struct session *session, const int *descriptors, uint32_t count)
+{
+    for (uint32_t done = 0, byte = 0; done < count; byte++) {
+        uint32_t some =
+            count - done < SESSION_DESCRIPTORS_A_BYTE ? count - done : SESSION_DESCRIPTORS_A_BYTE;
+        struct rider *rider = malloc(sizeof(*rider) + some * sizeof(int));
+        if (!rider) {
+            /* Those that ride already are closed with the session. */
+            close_all(descriptors + done, count - done);
+            return false;
+        }
+        rider->next = NULL;
+        rider->at = session->queued + byte;
+        rider->count = some;
+        memcpy(rider->descriptors, descriptors + done, some * sizeof(int));
+        if (session->last_rider) {
+            session->last_rider->next = rider;
+        } else {
+            session->riders = rider;
+        }
+        session->last_rider = rider;
+        done += some;
+    }
+    return true;
+}
+
+enum ckpt_status session_send(struct session *session, const struct message *message,
+                              const int *descriptors, uint32_t count)
+{
+    size_t bytes;
+    enum ckpt_status status = CKPT_ERR_LINK;
+    if (!takes_output(session)) {
+        goto close_descriptors;
+    }
+    status = CKPT_ERR_INVALID;
+    if (count > 0 && !session->is_local) {
+        goto close_descriptors;
+    }
+    status = encode(session->hub, message, &bytes);
+    if (status != CKPT_OK) {
+        goto close_descriptors;
+    }
+    if (!add_riders(session, descriptors, count)) {
+        session_fail(session, CKPT_ERR_MEMORY, "no memory for a message's descriptors");
+        return CKPT_ERR_MEMORY;
+    }
+    enqueue(session, session->hub->frame, bytes);
+    return takes_output(session) ? CKPT_OK : session->end_status;
+
+close_descriptors:
+    close_all(descriptors, count);
+    return status;
+}
+
+enum ckpt_status session_send_group(struct session_hub *hub, uint32_t group,
+                                    const struct message *message)
+{
+    size_t bytes;
+    enum ckpt_status status = encode(hub, message, &bytes);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    for (struct session *session = hub->sessions; session; session = session->next) {
+        if (session->group == group && takes_output(session)) {
+            enqueue(session, hub->frame, bytes);
+            if (!takes_output(session) && status == CKPT_OK) {
+                status = session->end_status;
+            }
+        }
+    }
+    return status;
+}

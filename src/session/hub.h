@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a hub and a session. */
+#ifndef CKPT_SESSION_HUB_H
+#define CKPT_SESSION_HUB_H
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <sys/un.h>
+
+#include "session/filter.h"
+#include "session/session.h"
+#include "wire/message_codec.h"
+#include "wire/stream.h"
+
+/*                      connect                    accept
+ *                         |                         |
+ *                    CONNECTING ---- opened ----> OPEN -- session_close, broken --> CLOSING
+ *                         |                         |                                 | all written
+ *    a call of the owner  |                         |                                 v
+ *    that failed:         +----------> FAILED <-----+                             LINGERING
+ *    noted for the loop                  |          | error, peer closed, idle        | peer
+ * closed, time
+ *                                        +--------> DEAD <----------------------------+
+ *
+ * DEAD: `closed` was called, nothing is open; freed at the end of the turn, as callers on the stack
+ * may still hold the pointer. */
+enum session_state {
+    SESSION_CONNECTING,
+    SESSION_OPEN,
+    SESSION_FAILED,
+    SESSION_CLOSING,
+    SESSION_LINGERING,
+    SESSION_DEAD,
+};
+
+/* Descriptors that ride on one byte of the output. */
+struct rider {
+    struct rider *next;
+    uint64_t at; /* offset of the byte in all that was ever queued to the session */
+    uint32_t count;
+    int descriptors[];
+};
+
+struct session {
+    struct session_hub *hub;
+    struct session *next; /* in hub->sessions */
+    struct session *previous;
+    struct session *bucket_next; /* of one link hash */
+    struct session *flush_next;
+    bool is_flushing; /* in hub->flushing */
+    enum session_state state;
+    uint32_t link;
+    uint32_t group;
+    void *data;
+    const struct session_events *events;
+    void *context;
+    int fd;
+    bool is_local;
+    uint32_t uid;
+    char peer[CKPT_ADDRESS_MAX + 1];
+    struct event *read_event;
+    struct event *write_event;
+    struct event *linger_event;
+    struct incarnation incarnation; /* of the peer, from its first frame */
+    uint64_t sequence;              /* the last taken */
+    struct evbuffer *output;
+    uint64_t queued; /* bytes ever */
+    uint64_t sent;   /* bytes ever */
+    struct rider *riders;
+    struct rider *last_rider;
+    enum ckpt_status end_status; /* for closed */
+    char end_reason[CKPT_REASON_MAX + 1];
+    struct wire_stream stream;
+    uint8_t buffer[]; /* receive_bytes_max */
+};
+
+struct listener {
+    struct listener *next;
+    struct session_hub *hub;
+    const struct session_events *events;
+    void *context;
+    int fd;
+    struct event *accept_event;
+    struct event *retry_event;                              /* after running out of descriptors */
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to be unlinked, or "" */
+};
+
+struct session_hub {
+    struct event_base *base;
+    struct session_hub_config config;
+    struct session_counters counters;
+    struct session_filter *filter;
+    struct listener *listeners;
+    struct session *sessions;
+    struct session *flushing;
+    struct session *dead;
+    struct event *flush_event;
+    uint32_t last_link;
+    uint64_t sequence; /* of the last frame sent to anybody */
+    struct message_scratch scratch;
+    uint8_t *scratch_memory;
+    uint8_t *frame;         /* FRAME_BYTES_MAX, for encoding */
+    struct message message; /* being handed to a callback */
+    uint32_t buckets;       /* a power of two */
+    struct session **links;
+};
+
+/* A session around a socket, in the hub's tables; takes fd on success alone. */
+enum ckpt_status session_make(struct session_hub *hub, int fd, const struct session_events *events,
+                              void *context, struct session **session_out);
+
+/* From the loop only: closes it, calls `closed`, and buries it. */
+void session_end(struct session *session, enum ckpt_status status, const char *reason);
+
+/* From a call of the owner: the loop will end it so. */
+void session_fail(struct session *session, enum ckpt_status status, const char *reason);
+
+/* The loop will write its output, or end it. */
+void session_schedule(struct session *session);
+
+/* Begins to take messages. */
+void session_start(struct session *session);
+
+/* What the loop does for a scheduled session. */
+void session_flush(struct session *session);
+
+/* Frees without a word to anybody. */
+void session_free(struct session *session);
+
+void session_on_read(evutil_socket_t fd, short what, void *context);
+void session_on_write(evutil_socket_t fd, short what, void *context);
+
+/* Closes and unlinks. */
+void listener_free(struct listener *listener);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where sessions come from: accepting and connecting. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "session/address.h"
+#include "session/hub.h"
+#include "session/refuse.h"
+
+#define ACCEPTS_A_TURN 64   /* so that a flood of connects leaves time for messages */
+#define TCP_DEAD_MS 10000   /* unacknowledged bytes for so long: the peer's machine is gone */
+#define ACCEPT_RETRY_MS 200 /* after running out of descriptors */
+
+static void set_tcp_options(int fd)
+{
+    int on = 1;
+    unsigned int dead_ms = TCP_DEAD_MS;
+    /* Best effort: a session works without. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
+}
+
+/* Notes who is at the other end, from `text` where it is TCP. */
+static void name_peer(struct session *session, const struct address *address)
+{
+    struct ucred credentials;
+    socklen_t bytes = sizeof(credentials);
+    session->is_local = address->socket.ss_family == AF_UNIX;
+    if (!session->is_local) {
+        set_tcp_options(session->fd);
+        address_text(address, session->peer);
+    } else if (getsockopt(session->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) == 0) {
+        session->uid = credentials.uid;
+        snprintf(session->peer, sizeof(session->peer), "uid=%u,pid=%d", credentials.uid,
+                 credentials.pid);
+    }
+}
+
+static void accept_one(struct listener *listener, int fd, const struct address *address)
+{
+    struct session_hub *hub = listener->hub;
+    struct session *session;
+    if (session_make(hub, fd, listener->events, listener->context, &session) != CKPT_OK) {
+        hub->counters.refused++;
+        close(fd);
+        return;
+    }
+    hub->counters.accepted++;
+    name_peer(session, address);
+    session_start(session);
+    session->events->opened(session, session->context);
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *context)
+{
+    (void)what;
+    struct listener *listener = context;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        struct address address = {.bytes = sizeof(address.socket)};
+        int peer = accept4(fd, (struct sockaddr *)&address.socket, &address.bytes,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (peer >= 0) {
+            /* A UNIX peer without a name has no family in its address. */
+            if (listener->path[0]) {
+                address.socket.ss_family = AF_UNIX;
+            }
+            accept_one(listener, peer, &address);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            /* The connection stays in the backlog and would wake us at once for ever. */
+            struct timeval later = {.tv_usec = ACCEPT_RETRY_MS * 1000};
+            event_del(listener->accept_event);
+            evtimer_add(listener->retry_event, &later);
+        }
+        if (errno != ECONNABORTED && errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    event_add(((struct listener *)context)->accept_event, NULL);
+}
+
+void listener_free(struct listener *listener)
+{
+    if (listener->accept_event) {
+        event_free(listener->accept_event);
+    }
+    if (listener->retry_event) {
+        event_free(listener->retry_event);
+    }
+    if (listener->fd >= 0) {
+        close(listener->fd);
+    }
+    if (listener->path[0]) {
+        unlink(listener->path);
+    }
+    free(listener);
+}
+
+/* A UNIX socket outlives its program: it is in the way only when nobody answers at it. */
+static enum ckpt_status clear_path(const char *path, const struct address *address,
+                                   char *reason_out)
+{
+    struct stat status;
+    if (lstat(path, &status) != 0) {
+        return CKPT_OK;
+    }
+    if (!S_ISSOCK(status.st_mode)) {
+        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "%s is there and is no socket", path);
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool answers =
+        fd >= 0 && (connect(fd, (const struct sockaddr *)&address->socket, address->bytes) == 0 ||
+                    errno == EAGAIN);
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (answers) {
+        return session_refuse(reason_out, CKPT_ERR_BUSY, "another process listens at %s", path);
+    }
+    if (unlink(path) != 0) {
+        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot replace %s: %s", path,
+                              strerror(errno));
+    }
+    return CKPT_OK;
+}
+
+static enum ckpt_status bind_socket(int fd, const char *text, const struct address *address,
+                                    mode_t mode, char *reason_out)
+{
+    int on = 1;
+    bool is_path = address_is_path(text);
+    if (!is_path) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    }
+    if (bind(fd, (const struct sockaddr *)&address->socket, address->bytes) != 0 ||
+        (is_path && chmod(text, mode) != 0) || listen(fd, SOMAXCONN) != 0) {
+        enum ckpt_status status = errno == EADDRINUSE ? CKPT_ERR_BUSY : CKPT_ERR_SYSTEM;
+        return session_refuse(reason_out, status, "cannot listen at %s: %s", text, strerror(errno));
+    }
+    return CKPT_OK;
+}
+
+enum ckpt_status session_listen(struct session_hub *hub, const char *address, mode_t mode,
+                                const struct session_events *events, void *context,
+                                char *address_out, char *reason_out)
+{
+    struct address resolved;
+    struct listener *listener = NULL;
+    enum ckpt_status status = address_resolve(address, true, &resolved, reason_out);
+    if (status == CKPT_OK && address_is_path(address)) {
+        status = clear_path(address, &resolved, reason_out);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    listener = calloc(1, sizeof(*listener));
+    if (!listener) {
+        return session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to listen at %s", address);
+    }
+    listener->hub = hub;
+    listener->events = events;
+    listener->context = context;
+    listener->fd = socket(resolved.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener->fd < 0) {
+        status = session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot listen at %s: %s", address,
+                                strerror(errno));
+        goto free_listener;
+    }
+    status = bind_socket(listener->fd, address, &resolved, mode, reason_out);
+    if (status != CKPT_OK) {
+        goto free_listener;
+    }
+    if (address_is_path(address)) {
+        snprintf(listener->path, sizeof(listener->path), "%s", address);
+    }
+    listener->accept_event =
+        event_new(hub->base, listener->fd, EV_READ | EV_PERSIST, on_accept, listener);
+    listener->retry_event = evtimer_new(hub->base, on_retry, listener);
+    if (!listener->accept_event || !listener->retry_event ||
+        event_add(listener->accept_event, NULL) != 0) {
+        status = session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to listen at %s", address);
+        goto free_listener;
+    }
+    if (address_out) {
+        resolved.bytes = sizeof(resolved.socket);
+        getsockname(listener->fd, (struct sockaddr *)&resolved.socket, &resolved.bytes);
+        address_text(&resolved, address_out);
+    }
+    listener->next = hub->listeners;
+    hub->listeners = listener;
+    return CKPT_OK;
+
+free_listener:
+    listener_free(listener);
+    return status;
+}
+
+enum ckpt_status session_connect(struct session_hub *hub, const char *address, uint32_t timeout_ms,
+                                 const struct session_events *events, void *context,
+                                 struct session **session_out, char *reason_out)
+{
+    struct address resolved;
+    struct session *session;
+    enum ckpt_status status = address_resolve(address, false, &resolved, reason_out);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    int fd = socket(resolved.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot connect to %s: %s", address,
+                              strerror(errno));
+    }
+    status = session_make(hub, fd, events, context, &session);
+    if (status != CKPT_OK) {
+        close(fd);
+        return session_refuse(reason_out, status, "cannot connect to %s: %s", address,
+                              ckpt_status_text(status));
+    }
+    session->state = SESSION_CONNECTING;
+    session->is_local = resolved.socket.ss_family == AF_UNIX;
+    if (!session->is_local) {
+        set_tcp_options(fd);
+    }
+    snprintf(session->peer, sizeof(session->peer), "%s", address);
+    struct timeval limit = {.tv_sec = timeout_ms / 1000,
+                            .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
+    if (connect(fd, (const struct sockaddr *)&resolved.socket, resolved.bytes) != 0 &&
+        errno != EINPROGRESS) {
+        session_fail(session, CKPT_ERR_LINK, strerror(errno));
+    } else if (event_add(session->write_event, &limit) != 0) {
+        session_fail(session, CKPT_ERR_MEMORY, "no memory to connect");
+    }
+    *session_out = session;
+    return CKPT_OK;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections that carry messages, on libevent: what every daemon of ckptd listens and connects
+ * with.
+ *
+ * A hub owns the sessions of one program: accepted and made ones, TCP and UNIX. It cuts the
+ * streams into frames, decodes them, drops what is old (session/filter.h), fills in incarnation and
+ * sequence of what is sent, and bounds everything that a peer can make it hold:
+ *
+ *  - sessions_max connections; more are closed as they are accepted;
+ *  - receive_bytes_max of a frame; a longer one, or bytes that are no frame, end the session;
+ *  - output_bytes_max queued for a peer that does not read, output_total_max for all peers; then
+ * the session that asks for more ends;
+ *  - a session that is silent for idle_ms ends.
+ *
+ * Happy path: opened -> message* -> closed. `closed` comes exactly once for each session that was
+ * opened or made by session_connect, whoever ended it and how, but for session_hub_close. It never
+ * comes from inside a call of the owner: calls only note what is to be done, the loop does it. A
+ * session pointer is good until its `closed` returns.
+ *
+ * Sending: session_send queues; the loop writes after the callbacks of the turn, so what one turn
+ * says to one peer is one write. Frames to a peer arrive in order or the session ends.
+ *
+ * Descriptors are only ever sent, never taken: those that a peer passes are dropped by the kernel.
+ * The first byte of a frame carries its first SESSION_DESCRIPTORS_A_BYTE descriptors, its second
+ * byte the next, and so on; a receiver keeps those that arrive in a queue and takes as many as the
+ * frame says it has.
+ *
+ * One thread: that of the event_base. Nothing blocks but a name look-up in session_connect. */
+#ifndef CKPT_SESSION_SESSION_H
+#define CKPT_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "wire/message.h"
+
+#define SESSION_DESCRIPTORS_A_BYTE 250 /* below the kernel's SCM_MAX_FD of 253 */
+
+struct event_base;
+struct session_hub;
+struct session;
+
+struct session_hub_config {
+    struct incarnation incarnation; /* of this life of the program: random, never all zero */
+    uint32_t sessions_max;
+    size_t receive_bytes_max; /* of one frame, header and all; each session holds so much */
+    size_t output_bytes_max;
+    size_t output_total_max;
+    uint32_t idle_ms;   /* 0: a session may be silent for ever */
+    uint32_t linger_ms; /* how long a session that is closed may take to write what is queued */
+};
+
+struct session_counters {
+    uint64_t accepted;
+    uint64_t refused; /* above sessions_max */
+    uint64_t frames_received;
+    uint64_t frames_sent;
+    uint64_t frames_old;   /* dropped by the sequence */
+    uint64_t broken;       /* sessions ended by bytes that are not the protocol */
+    uint64_t unread;       /* sessions ended as the peer did not read */
+    uint64_t output_bytes; /* queued now, of all sessions */
+    uint32_t sessions;     /* now */
+};
+
+/* What a session tells its owner. Callbacks may call any function of this header but
+ * session_hub_close and session_hub_flush. */
+struct session_events {
+    /* Accepted, or the connect succeeded: messages may come and go. */
+    void (*opened)(struct session *session, void *context);
+
+    /* One message; it and what it points to live until this returns. */
+    void (*message)(struct session *session, const struct message *message, void *context);
+
+    /* The peer sent what is no frame of this protocol (CKPT_ERR_VERSION, _PROTOCOL, _CORRUPT,
+     * _TOO_LARGE). The session ends after this; a last message may be sent to say so. May be NULL.
+     */
+    void (*broken)(struct session *session, enum ckpt_status status, const char *reason,
+                   void *context);
+
+    /* It is over: CKPT_OK (the peer closed, or session_close), CKPT_ERR_LINK (the connection failed
+     * or could not be made), CKPT_ERR_TIMEOUT (idle, or the connect took too long), or broken's
+     * status. */
+    void (*closed)(struct session *session, enum ckpt_status status, const char *reason,
+                   void *context);
+};
+
+/* CKPT_ERR_INVALID (a zero among the config's bounds or the incarnation), CKPT_ERR_MEMORY. The base
+ * stays the caller's and must outlive the hub. */
+enum ckpt_status session_hub_open(struct event_base *base, const struct session_hub_config *config,
+                                  struct session_hub **hub_out);
+
+/* Ends all listeners and sessions at once, without callbacks; sets *hub to NULL. */
+void session_hub_close(struct session_hub **hub);
+
+/* Writes what is queued as far as the sockets take it now. */
+void session_hub_flush(struct session_hub *hub);
+
+/* Stops listening; sessions go on. */
+void session_hub_stop_listening(struct session_hub *hub);
+
+struct session_counters session_hub_counters(const struct session_hub *hub);
+
+/* Listens at address (session/address.h); port 0 takes a free one. A UNIX socket gets `mode`, and
+ * one that nobody answers at any more is replaced. events must live as long as the hub;
+ * address_out, which may be NULL, gets the address as it is bound.
+ *
+ * reason_out (CKPT_REASON_MAX + 1 bytes) is set on failure.
+ *
+ * ERRORS
+ * - CKPT_ERR_INVALID, CKPT_ERR_NOT_FOUND - the address
+ * - CKPT_ERR_BUSY - somebody listens there already
+ * - CKPT_ERR_SYSTEM - it cannot be bound, for another reason
+ * - CKPT_ERR_MEMORY */
+enum ckpt_status session_listen(struct session_hub *hub, const char *address, mode_t mode,
+                                const struct session_events *events, void *context,
+                                char *address_out, char *reason_out);
+
+/* Begins to connect; `opened` or `closed` comes within timeout_ms. Messages may be sent at once:
+ * they go out when it is open. Fails only as CKPT_ERR_INVALID or CKPT_ERR_NOT_FOUND (the address),
+ * CKPT_ERR_FULL (sessions_max), CKPT_ERR_SYSTEM (no socket) or CKPT_ERR_MEMORY. */
+enum ckpt_status session_connect(struct session_hub *hub, const char *address, uint32_t timeout_ms,
+                                 const struct session_events *events, void *context,
+                                 struct session **session_out, char *reason_out);
+
+/* The session's number, from 1; never used again by this hub. */
+uint32_t session_link(const struct session *session);
+
+/* The session of that number; NULL when it is over. O(1). */
+struct session *session_find(const struct session_hub *hub, uint32_t link);
+
+/* A UNIX peer, and its credentials as the kernel knew them when it connected. uid is UINT32_MAX for
+ * a TCP peer. */
+bool session_is_local(const struct session *session);
+uint32_t session_uid(const struct session *session);
+
+/* Of the peer, for logs: "10.0.0.7:51234", or "uid=1000,pid=4711". Lives as long as the session. */
+const char *session_peer(const struct session *session);
+
+/* Puts the session into a group for session_send_group; 0, at first, is none. */
+void session_set_group(struct session *session, uint32_t group);
+uint32_t session_group(const struct session *session);
+
+/* A pointer of the owner's. */
+void session_set_data(struct session *session, void *data);
+void *session_data(const struct session *session);
+
+/* Queues *message, with its incarnation and sequence filled in. descriptors (NULL when count is 0)
+ * are the session's from here on, also on failure: it closes them when they are sent or the session
+ * ends.
+ *
+ * ERRORS
+ * - CKPT_ERR_INVALID, CKPT_ERR_TOO_LARGE - the message cannot be encoded, or has descriptors and
+ * the peer is not local: a defect of the caller
+ * - CKPT_ERR_LINK - the session is ending; or the peer does not read, and the session ends now
+ * - CKPT_ERR_MEMORY - the session ends now */
+enum ckpt_status session_send(struct session *session, const struct message *message,
+                              const int *descriptors, uint32_t count);
+
+/* Queues *message to every session of a group; encoded once. Errors as session_send, for the first
+ * session that had one; the others get it nevertheless. */
+enum ckpt_status session_send_group(struct session_hub *hub, uint32_t group,
+                                    const struct message *message);
+
+/* Takes no more from the peer, writes what is queued, for linger_ms at most, and ends the session.
+ */
+void session_close(struct session *session);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "session/address.h"
+
+static void good_addresses_come_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *back;
+    } good[] = {
+        {"127.0.0.1:7471", "127.0.0.1:7471"},
+        {"[::1]:1", "[::1]:1"},
+        {"10.1.2.3:0", "10.1.2.3:0"},
+        {"127.0.0.1:65535", "127.0.0.1:65535"},
+        {"/run/ckptctld/ckptctld.sock", "/run/ckptctld/ckptctld.sock"},
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct address address;
+        char reason[CKPT_REASON_MAX + 1] = "";
+        char back[CKPT_ADDRESS_MAX + 1];
+        if (address_resolve(good[i].text, false, &address, reason) != CKPT_OK) {
+            fail_msg("%s: %s", good[i].text, reason);
+        }
+        address_text(&address, back);
+        assert_string_equal(back, good[i].back);
+    }
+}
+
+static void any_host_is_for_listening(void **state)
+{
+    (void)state;
+    struct address address;
+    char reason[CKPT_REASON_MAX + 1];
+    assert_int_equal(address_resolve("*:7471", true, &address, reason), CKPT_OK);
+    assert_int_equal(address_resolve(":7471", true, &address, reason), CKPT_OK);
+    assert_int_equal(address_resolve("*:7471", false, &address, reason), CKPT_ERR_INVALID);
+    assert_int_equal(address_resolve(":7471", false, &address, reason), CKPT_ERR_INVALID);
+}
+
+static void bad_addresses_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",           "host",     "host:",    "host:x",
+                                      "host:65536", "host:-1",  "::1:7471", "host:123456",
+                                      "host:1 ",    "a:b:7471", "host:+1",  "relative/path"};
+    char path[200];
+    struct address address;
+    char reason[CKPT_REASON_MAX + 1];
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        reason[0] = '\0';
+        if (address_resolve(bad[i], false, &address, reason) != CKPT_ERR_INVALID) {
+            fail_msg("'%s' taken", bad[i]);
+        }
+        assert_string_not_equal(reason, "");
+    }
+    memset(path, 'x', sizeof(path));
+    path[0] = '/';
+    path[108] = '\0';
+    assert_int_equal(address_resolve(path, false, &address, reason), CKPT_ERR_INVALID);
+    path[107] = '\0';
+    assert_int_equal(address_resolve(path, false, &address, reason), CKPT_OK);
+    char back[CKPT_ADDRESS_MAX + 1];
+    address_text(&address, back);
+    assert_string_equal(back, path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_addresses_come_back),
+        cmocka_unit_test(any_host_is_for_listening),
+        cmocka_unit_test(bad_addresses_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
