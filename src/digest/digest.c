@@ -9,6 +9,10 @@
 
 #define CHUNK_LEVEL 10 /* a chunk is 2^10 leaves */
 
+/* digest_fold() joins so many chunks at a time, which an engine does in parallel. */
+#define FOLD_LEVEL 8
+#define FOLD_CHUNKS (1 << FOLD_LEVEL)
+
 _Static_assert(DIGEST_CV_BYTES == CKPT_DIGEST_BYTES, "the root is a chaining value");
 _Static_assert(CKPT_CHUNK_BYTES == BLAKE3_LEAF_BYTES << CHUNK_LEVEL, "a chunk is a whole subtree");
 _Static_assert(CKPT_CHUNK_BYTES == BLAKE3_LEAF_BYTES * TREE_LEAVES_MAX, "tree_subtree() takes one");
@@ -65,14 +69,21 @@ enum ckpt_status digest_fold(const uint8_t *cvs, uint64_t chunk_count, uint64_t 
 {
     uint8_t spine_cvs[DIGEST_SPINE_DEPTH][DIGEST_CV_BYTES];
     struct tree_spine spine = {.cvs = spine_cvs};
+    const struct digest_engine *engine = digest_engine_widest();
+    uint8_t group[FOLD_CHUNKS * DIGEST_CV_BYTES];
 
     if (chunk_count != digest_chunk_count(shard_bytes)) {
         return CKPT_ERR_SIZE;
     }
-    for (uint64_t i = 0; i < chunk_count - 1; i++) {
-        tree_spine_push(&spine, CHUNK_LEVEL, cvs + i * DIGEST_CV_BYTES);
+    for (; chunk_count > FOLD_CHUNKS; chunk_count -= FOLD_CHUNKS, cvs += sizeof(group)) {
+        memcpy(group, cvs, sizeof(group));
+        tree_join(engine, group, FOLD_CHUNKS, 0);
+        tree_spine_push(&spine, CHUNK_LEVEL + FOLD_LEVEL, group);
     }
-    tree_spine_root(&spine, cvs + (chunk_count - 1) * DIGEST_CV_BYTES, digest_out);
+    for (; chunk_count > 1; chunk_count--, cvs += DIGEST_CV_BYTES) {
+        tree_spine_push(&spine, CHUNK_LEVEL, cvs);
+    }
+    tree_spine_root(&spine, cvs, digest_out);
     return CKPT_OK;
 }
 

@@ -45,7 +45,7 @@ bool digest_engine_supported(const struct digest_engine *engine)
     return engine->supported();
 }
 
-static const struct digest_engine *widest(void)
+const struct digest_engine *digest_engine_widest(void)
 {
     size_t i = digest_engine_count() - 1;
 
@@ -57,7 +57,8 @@ static const struct digest_engine *widest(void)
 
 enum ckpt_status digest_engine_select(const char *name, const struct digest_engine **engine_out)
 {
-    const struct digest_engine *engine = name == NULL ? widest() : digest_engine_by_name(name);
+    const struct digest_engine *engine =
+        name == NULL ? digest_engine_widest() : digest_engine_by_name(name);
 
     if (engine == NULL) {
         return CKPT_ERR_NOT_FOUND;

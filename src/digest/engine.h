@@ -63,6 +63,9 @@ extern const struct digest_engine digest_engine_avx512;
 extern const struct digest_engine digest_engine_neon;
 #endif
 
+/* The widest engine that this CPU runs. */
+const struct digest_engine *digest_engine_widest(void);
+
 /* The chaining value of one parent of two chaining values, 64 bytes at pair; flags is 0 or
  * BLAKE3_ROOT. cv_out may be pair. */
 void digest_scalar_parent(const uint8_t *pair, uint32_t flags, uint8_t *cv_out);

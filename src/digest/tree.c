@@ -6,8 +6,7 @@
 /* The left subtree of n leaves has the largest power of two below n of them. That is what comes of
  * joining neighbours level by level, with an odd one out at the right end carried up unchanged, so
  * each level is one call that an engine does in parallel. */
-static void join_levels(const struct digest_engine *engine, uint8_t *cvs, size_t count,
-                        uint32_t flags)
+void tree_join(const struct digest_engine *engine, uint8_t *cvs, size_t count, uint32_t flags)
 {
     while (count > 2) {
         size_t pairs = count / 2;
@@ -38,7 +37,7 @@ void tree_subtree(const struct digest_engine *engine, const uint8_t *data, size_
         digest_scalar_leaf(data + whole * BLAKE3_LEAF_BYTES, rest, leaf_index + whole, 0,
                            cvs + whole * DIGEST_CV_BYTES);
     }
-    join_levels(engine, cvs, whole + (rest > 0), flags);
+    tree_join(engine, cvs, whole + (rest > 0), flags);
     memcpy(cv_out, cvs, DIGEST_CV_BYTES);
 }
 

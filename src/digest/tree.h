@@ -15,6 +15,10 @@
 void tree_subtree(const struct digest_engine *engine, const uint8_t *data, size_t bytes,
                   uint64_t leaf_index, uint32_t flags, uint8_t *cv_out);
 
+/* The value of the tree over count chaining values, two or more, to the first 32 bytes of cvs. The
+ * rest of them are overwritten. flags is BLAKE3_ROOT when they are the whole input, or 0. */
+void tree_join(const struct digest_engine *engine, uint8_t *cvs, size_t count, uint32_t flags);
+
 /*
  * The spine holds the subtrees on the left of where the input stands, largest first: one for each
  * bit set in the number of leaves. It is merged eagerly, so tree_spine_push() may only be called

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
-#include "digest/digest.h"
+#include "digest/engine.h"
 
 #define CHUNK CKPT_CHUNK_BYTES
 
@@ -119,6 +119,40 @@ static void chunk__carries_its_place(void **state)
     assert_memory_not_equal(first, second, sizeof(first));
 }
 
+/* The rule of the paper as it stands there: the left subtree has the largest power of two of chunks
+ * that leaves at least one for the right. */
+static void fold_by_the_rule(const uint8_t *cvs, size_t count, uint32_t flags, uint8_t *cv_out)
+{
+    uint8_t pair[2 * DIGEST_CV_BYTES];
+    size_t left = 1;
+
+    if (count == 1) {
+        memcpy(cv_out, cvs, DIGEST_CV_BYTES);
+        return;
+    }
+    while (2 * left < count) {
+        left *= 2;
+    }
+    fold_by_the_rule(cvs, left, 0, pair);
+    fold_by_the_rule(cvs + left * DIGEST_CV_BYTES, count - left, 0, pair + DIGEST_CV_BYTES);
+    digest_scalar_parent(pair, flags, cv_out);
+}
+
+static void fold__every_count(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(i * 7 + i / 251);
+    }
+    for (size_t count = 1; count <= 1100; count++) {
+        struct digest expected, found;
+
+        fold_by_the_rule(data, count, BLAKE3_ROOT, expected.bytes);
+        assert_int_equal(digest_fold(data, count, count * CHUNK, &found), CKPT_OK);
+        assert_true(digest_equal(&found, &expected));
+    }
+}
+
 static void stream__final_leaves_it_as_it_was(void **state)
 {
     const struct digest_engine *engine = digest_engine_by_name("scalar");
@@ -145,6 +179,7 @@ int main(void)
         cmocka_unit_test(equal__sees_every_bit),
         cmocka_unit_test(hex__all_digits),
         cmocka_unit_test(chunk__carries_its_place),
+        cmocka_unit_test(fold__every_count),
         cmocka_unit_test(stream__final_leaves_it_as_it_was),
     };
 

@@ -2,3 +2,10 @@
 foreach(noun vectors engines digest b3sum)
   ckpt_test(test_digest_${noun} SOURCES unit/digest/test_${noun}.c LINKS ckpt_digest ckpt_base)
 endforeach()
+
+if(CKPT_TESTS)
+  add_test(NAME test_digest_neon
+           COMMAND ${CMAKE_SOURCE_DIR}/tests/unit/digest/neon.sh ${CMAKE_SOURCE_DIR}
+                   ${CMAKE_BINARY_DIR}/tests/digest_neon)
+  set_tests_properties(test_digest_neon PROPERTIES TIMEOUT 120 SKIP_RETURN_CODE 77 LABELS unit)
+endif()
