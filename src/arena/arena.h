@@ -145,14 +145,16 @@ uint8_t *arena_segment_address(const struct arena *arena, uint32_t segment);
 enum ckpt_status arena_segment_fd(struct arena *arena, uint32_t segment, bool read_only,
                                   int *fd_out);
 
-/* arena_guard_install -- makes cut segments survivable; call once, early, from the main thread.
+/* arena_guard_install -- makes cut segments survivable. From the main thread, before threads touch
+ * an arena, and after the libraries that set a SIGBUS handler of their own (UCX does); calling it
+ * again puts it back in front of such a handler.
  *
  * Installs a process-wide SIGBUS handler. A thread that touches a page that an arena or a slot view
  * of this process has lost reads zeros and goes on: the handler puts anonymous memory under the
- * whole segment's mapping and marks the segment damaged. So every use of bytes a trainer may have
- * had in hand is: touch, then arena_segments_check(); what was computed is believed only when that
- * returns CKPT_OK. A SIGBUS elsewhere goes to the handler that was there before, or kills as ever.
- * System calls (send, write, process_vm_readv) on lost pages fail with EFAULT instead, with no
+ * whole segment's mapping and marks the segment damaged. So every use of bytes that a trainer may
+ * have had in hand is: touch, then arena_segments_check(); what was computed is believed only when
+ * that returns CKPT_OK. A SIGBUS elsewhere goes to the handler that was there before, or kills as
+ * ever. System calls (send, write, process_vm_readv) on lost pages fail with EFAULT and raise no
  * signal.
  *
  * RETURN VALUE: CKPT_OK, also when already installed. ERRORS: CKPT_ERR_SYSTEM. */
