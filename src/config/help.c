@@ -14,6 +14,9 @@
 #define COMMENTED_LINE_MAX 150
 #define FILE_LINE_MAX 197
 
+/* Stands for a space at which no line ends. */
+#define HARD_SPACE '\x1f'
+
 /* Prints words from column on, with the following lines indented to indent. */
 static void print_wrapped(FILE *out, const char *text, int column, int indent)
 {
@@ -31,7 +34,9 @@ static void print_wrapped(FILE *out, const char *text, int column, int indent)
             fputc(' ', out);
             column++;
         }
-        fprintf(out, "%.*s", bytes, text);
+        for (int i = 0; i < bytes; i++) {
+            fputc(text[i] == HARD_SPACE ? ' ' : text[i], out);
+        }
         column += bytes;
         text += bytes;
         first = false;
@@ -105,7 +110,7 @@ static void print_key(FILE *out, const struct config_key *key)
     const char *fallback = key->fallback ? key->fallback : key->fallback_is;
     bool tell_default =
         fallback && fallback[0] != '\0' && (key->section || key->type != CONFIG_BOOL);
-    snprintf(help, sizeof(help), "%s%s%s%s%s", key->help, tell_default ? " (default: " : "",
+    snprintf(help, sizeof(help), "%s%s%s%s%s", key->help, tell_default ? " (default:\x1f" : "",
              tell_default ? fallback : "", tell_default ? ")" : "",
              key->required && !tell_default ? " (required)" : "");
     print_flag(out, flag, help);
