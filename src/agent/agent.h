@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agent's machine: what one node holds, what it pulls, what it tells. Event in, update out.
  *
- * Pure, like the coordinator's (coordinator/coordinator.h). The daemon around it (src/ckptd) owns the
- * arena, the sockets, the transport and the digest threads; the machine names slots, segments and
- * pulls by number. docs/protocol.md tells each exchange; here are the rules the machine keeps:
+ * Pure, like the coordinator's (coordinator/coordinator.h). The daemon around it (src/ckptd) owns
+ * the arena, the sockets, the transport and the digest threads; the machine names slots, segments
+ * and pulls by number. docs/protocol.md tells each exchange; here are the rules the machine keeps:
  *
- *  - A slot passes FREE -> FILLING -> SEALED -> VERIFIED, or FREE -> PULLING -> VERIFIED, or (after a
- *    restart) ADOPTED -> VERIFIED; from anywhere to DIRTY, and from DIRTY to FREE. Its generation
- *    rises each time it leaves FREE, drawn from one counter of the whole arena, so that of two reports
- *    about one shard the higher generation is the later. The slot record is stored before anything is said about it.
+ *  - A slot passes FREE -> FILLING -> SEALED -> VERIFIED, or FREE -> PULLING -> VERIFIED, or (after
+ * a restart) ADOPTED -> VERIFIED; from anywhere to DIRTY, and from DIRTY to FREE. Its generation
+ *    rises each time it leaves FREE, drawn from one counter of the whole arena, so that of two
+ * reports about one shard the higher generation is the later. The slot record is stored before
+ * anything is said about it.
  *  - COPY_VERIFIED is reported only from a digest that this incarnation computed over this memory.
  *  - A slot is not freed while a peer reads it, while the transport writes it, while a digest runs
  *    over it or while a rank maps a restored shard from it: it is marked doomed and freed after.
  *  - Segments pass to another user only renewed: a new file, so that no descriptor or mapping that
  *    the earlier user kept reaches it.
- *  - The coordinator's messages are taken only from the highest epoch seen. */
+ *  - The coordinator's messages are taken only from the highest epoch seen. What is below the last
+ *    sequence of its sender is dropped before it comes here; what comes twice changes nothing. */
 #ifndef CKPT_AGENT_H
 #define CKPT_AGENT_H
 
@@ -40,27 +42,39 @@ struct agent_config {
     uint32_t heartbeat_ms;   /* until MESSAGE_WELCOME says otherwise */
     uint32_t resend_ms;      /* a report or ask without an answer for so long goes out again */
     uint32_t offer_pin_ms;   /* a peer's read may pin a slot for so long without a word */
-    uint32_t pull_timeout_ms;/* an ask for an offer, or a close, without an answer for so long fails */
-    uint32_t load_timeout_ms;/* a rank's load without a verdict for so long fails */
+    uint32_t
+        pull_timeout_ms; /* an ask for an offer, or a close, without an answer for so long fails */
+    uint32_t load_timeout_ms; /* a rank's load without a verdict for so long fails */
 };
 
 void agent_config_default(struct agent_config *config_out);
-size_t agent_memory_bytes(const struct agent_config *config, char *reason); /* 0: out of range */
-enum ckpt_status agent_init(void *memory, size_t bytes, const struct agent_config *config,
-                            struct incarnation incarnation, uint64_t seed, struct agent **agent_out);
+/* Bytes of memory that agent_init needs; 0 when a value is out of range, with one line about it in
+ * reason (CKPT_REASON_MAX + 1 bytes). */
+size_t agent_memory_bytes(const struct agent_config *config, char *reason);
 
-/* The state of a slot, also as its record in the arena says it (arena/record.h has the same values). */
+/* Makes an agent in memory: aligned to 64, zeroed by the caller, kept by the caller, at least
+ * agent_memory_bytes(). The seed only keeps the numbers of pulls and readers of two lives apart.
+ * ERRORS: CKPT_ERR_CONFIG: as agent_memory_bytes(). CKPT_ERR_MEMORY: bytes are too few, or memory
+ * is not aligned. CKPT_ERR_INVALID: the incarnation is zero. */
+enum ckpt_status agent_init(void *memory, size_t bytes, const struct agent_config *config,
+                            struct incarnation incarnation, uint64_t seed,
+                            struct agent **agent_out);
+
+/* The state of a slot. Generations are drawn from one counter for all slots of the agent, so they
+ * also say which of two records is the later. */
 enum slot_state {
     SLOT_FREE = 0,
-    SLOT_FILLING,  /* a local rank writes */
-    SLOT_SEALED,   /* complete; the owner's digest runs */
-    SLOT_PULLING,  /* the transport writes */
-    SLOT_ADOPTED,  /* found after a restart; a digest runs */
+    SLOT_FILLING, /* a local rank writes */
+    SLOT_SEALED,  /* complete; the owner's digest runs */
+    SLOT_PULLING, /* the transport writes */
+    SLOT_ADOPTED, /* found after a restart; a digest runs */
     SLOT_VERIFIED,
-    SLOT_DIRTY,    /* waits for readers to end, or for its segments to be renewed */
+    SLOT_DIRTY, /* waits for readers to end, or for its segments to be renewed */
 };
 
-/* One slot's record: stored in the arena, and handed back at the next start. */
+/* One slot's record: stored in the arena, and handed back at the next start.
+ * A FREE record has no segments. What is stored as SLOT_ADOPTED or SLOT_VERIFIED is adopted alike.
+ */
 struct slot_record {
     uint32_t slot;
     enum slot_state state;
@@ -79,10 +93,12 @@ struct slot_record {
 
 enum agent_event_type {
     AGENT_TICK = 1,
-    AGENT_ADOPT,      /* at start: one slot record found in the arena (record); corrupt: only slot and
-                       * generation hold, the slot's content is refused */
-    AGENT_ADOPT_END,
-    AGENT_COORDINATOR_UP,      /* connected: the machine joins */
+    AGENT_ADOPT,     /* at start: one slot record found in the arena (record), each slot once;
+                      * corrupt: only slot and generation hold (at least the highest that was
+                      * ever stored), the slot's content is refused */
+    AGENT_ADOPT_END, /* also when nothing was found; no other event comes before it but AGENT_ADOPT
+                      * and AGENT_TICK */
+    AGENT_COORDINATOR_UP, /* connected: the machine joins */
     AGENT_COORDINATOR_DOWN,
     AGENT_COORDINATOR_MESSAGE,
     AGENT_PEER_MESSAGE, /* from the peer on connection `link` */
@@ -90,13 +106,14 @@ enum agent_event_type {
     AGENT_RANK_UP,      /* a process connected: `link`, `uid` from the kernel's credentials */
     AGENT_RANK_MESSAGE,
     AGENT_RANK_DOWN,
-    AGENT_WORK_DONE,    /* `work` of an earlier update ended with `status` (and `digest`) */
+    AGENT_WORK_DONE, /* `work` of an earlier update ended with `status` (and `digest`) */
 };
 
 struct agent_event {
     enum agent_event_type type;
     uint64_t now_ms;
-    uint32_t link; /* peer or rank connection; never reused in one life */
+    uint32_t link; /* peer or rank connection; never reused in one life; the daemon's own numbers
+                    * are below AGENT_LINK_MADE_HERE */
     uint32_t uid;
     const struct message *message;
     const struct slot_record *record;
@@ -106,13 +123,20 @@ struct agent_event {
     struct digest digest;
 };
 
+/* Peer connections that the machine has asked for carry this bit in their number. */
+#define AGENT_LINK_MADE_HERE UINT32_C(0x80000000)
+
+/* DIGEST, READ and RENEW end with AGENT_WORK_DONE, always, also after a cancel. The others have
+ * number 0 and never report: a connection that cannot be made is AGENT_PEER_DOWN. */
 enum agent_work_type {
     AGENT_WORK_DIGEST = 1, /* digest the slot's bytes; ends with the digest */
-    AGENT_WORK_READ,       /* read the offered bytes into the slot, digesting as they land; ends with
-                            * the digest. The offer is the message of this event. */
-    AGENT_WORK_CANCEL,     /* of the read `cancels`: it ends soon with some status; never waited for */
-    AGENT_WORK_RENEW,      /* give the slot's segments new, zeroed files; ends when they are registered */
-    AGENT_WORK_PEER_CONNECT, /* make connection `link` to `address`; messages to it may follow at once */
+    AGENT_WORK_READ,   /* read the offered bytes into the slot, digesting as they land; ends with
+                        * the digest. The offer is the message of this event. */
+    AGENT_WORK_CANCEL, /* of the read `cancels`: it ends soon with some status; never waited for */
+    AGENT_WORK_RENEW,  /* give the slot's segments new, zeroed files; ends when they are registered
+                        */
+    AGENT_WORK_PEER_CONNECT, /* make connection `link` to `address`; messages to it may follow at
+                                once */
     AGENT_WORK_PEER_CLOSE,
 };
 
@@ -137,8 +161,10 @@ struct agent_outgoing {
     uint32_t link;
     enum agent_attach attach; /* ATTACH_REGIONS: fill the offer's worker address and regions */
     uint32_t attach_slot;
-    bool close;
-    struct message message; /* incarnation and sequence are the daemon's to fill */
+    bool close; /* close the connection after sending (with MESSAGE_NONE: at once); the DOWN event
+                 * follows as ever. To the coordinator: it has been silent for its own lease */
+    struct message message; /* incarnation and sequence are the daemon's to fill; what it points to
+                             * lives until the next agent_advance */
 };
 
 #define AGENT_RECORDS_MAX 8
@@ -162,7 +188,10 @@ struct agent_update {
 
 /* Reads *event, changes *a, fills *update_out with what the daemon must now do, in this order:
  * (1) store update->records; (2) start update->works; (3) send update->messages; (4) log the notes;
- * (5) arm update->deadline_ms. Same promises and errors as coordinator_advance. */
+ * (5) arm update->deadline_ms (UINT64_MAX: none). Same promises and errors as coordinator_advance;
+ * CKPT_ERR_INVALID also for events out of the order that enum agent_event_type states, a record of
+ * a slot that does not exist, and a NULL message or record. Of *update_out only the counts, the
+ * entries below them, and the last three fields are written. */
 enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,
                                struct agent_update *update_out);
 
@@ -177,7 +206,7 @@ struct agent_slot_view {
     bool doomed;
     bool has_digest;
     struct digest digest;
-    uint32_t pins;
+    uint32_t pins; /* offers to peers and loans to ranks */
     uint32_t segment_count;
     const uint16_t *segments;
 };

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The coordinator's connection: joining, living, and whose word is taken. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define INTERVAL_MS_MAX 3600000
+
+void agent_coordinator_up(struct agent *a)
+{
+    struct coordinator_link *c = &a->coordinator;
+    c->up = true;
+    c->joined = false;
+    c->lease_ms = 0;
+    c->join_due_ms = a->now_ms;
+}
+
+void agent_coordinator_down(struct agent *a)
+{
+    a->coordinator.up = false;
+    a->coordinator.joined = false;
+}
+
+static void say_join(struct agent *a)
+{
+    struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_JOIN);
+    assert(out != NULL);
+    struct message_join *join = &out->message.join;
+    join->protocol = WIRE_PROTOCOL_VERSION;
+    memcpy(join->node, a->config.node, sizeof(join->node));
+    memcpy(join->domain, a->config.domain, sizeof(join->domain));
+    memcpy(join->address, a->config.address, sizeof(join->address));
+    join->segment_bytes = a->config.segment_bytes;
+    join->segments = a->config.segments;
+    join->segments_free = a->segments_free;
+}
+
+/* All that is asked of the coordinator or told to it is so again: it may be another one. */
+static void tell_everything(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        if (agent_copy_state(&a->slots[i]) != COPY_NONE) {
+            agent_report_wanted(a, i);
+        }
+    }
+    for (uint32_t i = 0; i < a->load_count; i++) {
+        a->loads[i].due_ms = a->now_ms;
+    }
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        a->sessions[i].query.due_ms = a->now_ms;
+    }
+}
+
+static void take_welcome(struct agent *a, const struct message_welcome *welcome)
+{
+    struct coordinator_link *c = &a->coordinator;
+    if (welcome->status != CKPT_OK) {
+        if (!c->joined && c->refused != welcome->status) {
+            c->refused = welcome->status;
+            agent_note(a, NOTE_ERROR, "join_refused", NULL,
+                       "the coordinator refuses this node: %.200s",
+                       agent_text_ends(welcome->reason, CKPT_REASON_MAX) ? welcome->reason : "");
+        }
+        if (!c->joined) {
+            c->join_due_ms = a->now_ms + c->heartbeat_ms;
+        }
+        return;
+    }
+    if (welcome->heartbeat_ms > 0 && welcome->heartbeat_ms <= INTERVAL_MS_MAX) {
+        c->heartbeat_ms = welcome->heartbeat_ms;
+    }
+    bool lease_is_sane =
+        welcome->lease_ms > c->heartbeat_ms && welcome->lease_ms <= INTERVAL_MS_MAX;
+    c->lease_ms = lease_is_sane ? welcome->lease_ms : 0;
+    if (c->joined) {
+        return;
+    }
+    c->joined = true;
+    c->refused = CKPT_OK;
+    c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
+    tell_everything(a);
+    agent_note(a, NOTE_INFO, "joined", NULL, "joined in epoch %llu", (unsigned long long)a->epoch);
+}
+
+/* Whether the message is the ruling coordinator's. */
+static bool may_be_taken(struct agent *a, const struct message *message)
+{
+    struct coordinator_link *c = &a->coordinator;
+    if (!c->up || incarnation_is_zero(&message->incarnation)) {
+        return false;
+    }
+    if (message->epoch < a->epoch) {
+        agent_note(a, NOTE_WARNING, "stale_epoch", NULL,
+                   "a coordinator of epoch %llu speaks, and %llu rules",
+                   (unsigned long long)message->epoch, (unsigned long long)a->epoch);
+        struct agent_outgoing *out =
+            agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_STALE_EPOCH);
+        assert(out != NULL);
+        (void)out;
+        return false;
+    }
+    if (!incarnation_equal(&message->incarnation, &c->incarnation)) {
+        c->incarnation = message->incarnation;
+        c->life++;
+        c->joined = false;
+        c->join_due_ms = a->now_ms;
+    }
+    a->epoch = message->epoch;
+    return true;
+}
+
+void agent_coordinator_message(struct agent *a, const struct message *message)
+{
+    if (!may_be_taken(a, message)) {
+        return;
+    }
+    a->coordinator.heard_ms = a->now_ms;
+    enum message_type type = message->type;
+    if (type == MESSAGE_WELCOME) {
+        take_welcome(a, &message->welcome);
+    } else if (!a->coordinator.joined || type == MESSAGE_LEASE) {
+        return;
+    } else if (type == MESSAGE_SHARD_ACK) {
+        agent_report_ack(a, &message->shard_ack);
+    } else if (type == MESSAGE_PULL_ORDER) {
+        agent_pull_order(a, &message->pull_order);
+    } else if (type == MESSAGE_VERIFY_ORDER) {
+        agent_verify_order(a, &message->verify_order);
+    } else if (type == MESSAGE_CHECKPOINT_STATE) {
+        agent_checkpoint_state(a, &message->checkpoint_state);
+    } else if (type == MESSAGE_LOAD_VERDICT) {
+        agent_load_verdict(a, &message->load_verdict);
+    } else if (type == MESSAGE_CHECKPOINT_INFO) {
+        agent_query_info(a, &message->checkpoint_info);
+    } else {
+        agent_note(a, NOTE_WARNING, "coordinator_protocol", NULL,
+                   "the coordinator sent message %d, which is none of its", (int)type);
+    }
+}
+
+static uint32_t count_unverified(const struct agent *a)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        count += a->slots[i].state == SLOT_ADOPTED;
+    }
+    return count;
+}
+
+/* So that both tables meet even after a lost word. */
+static void tell_some_again(struct agent *a)
+{
+    struct coordinator_link *c = &a->coordinator;
+    uint32_t told = 0;
+    for (uint32_t i = 0; i < a->config.slots && told < AGENT_INVENTORY_PER_HEARTBEAT; i++) {
+        uint32_t slot = c->inventory_next;
+        c->inventory_next = (slot + 1) % a->config.slots;
+        if (agent_copy_state(&a->slots[slot]) != COPY_NONE) {
+            if (a->slots[slot].acked) {
+                agent_report_wanted(a, slot);
+            }
+            told++;
+        }
+    }
+}
+
+static void beat(struct agent *a)
+{
+    struct coordinator_link *c = &a->coordinator;
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_HEARTBEAT);
+    assert(out != NULL);
+    out->message.heartbeat.segments_free = a->segments_free;
+    out->message.heartbeat.pulls = agent_pulls_under_way(a);
+    out->message.heartbeat.unverified = count_unverified(a);
+    c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
+    tell_some_again(a);
+}
+
+/* A connection that carries nothing for a whole lease is dead, whatever the kernel thinks of it. */
+static void hang_up(struct agent *a)
+{
+    struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_NONE);
+    assert(out != NULL);
+    out->close = true;
+    agent_note(a, NOTE_WARNING, "coordinator_silent", NULL,
+               "the coordinator has said nothing for %u ms: connecting anew",
+               a->coordinator.lease_ms);
+    agent_coordinator_down(a);
+}
+
+void agent_coordinator_pump(struct agent *a)
+{
+    struct coordinator_link *c = &a->coordinator;
+    if (!c->up || !agent_update_has_room(a)) {
+        return;
+    }
+    if (!c->joined) {
+        if (c->join_due_ms <= a->now_ms) {
+            say_join(a);
+            c->join_due_ms = a->now_ms + a->config.resend_ms;
+        }
+        agent_update_deadline(a, c->join_due_ms);
+        return;
+    }
+    if (c->lease_ms > 0 && a->now_ms - c->heard_ms >= c->lease_ms) {
+        hang_up(a);
+        return;
+    }
+    if (c->heartbeat_due_ms <= a->now_ms) {
+        beat(a);
+    }
+    agent_update_deadline(a, c->heartbeat_due_ms);
+    if (c->lease_ms > 0) {
+        agent_update_deadline(a, c->heard_ms + c->lease_ms);
+    }
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What must hold after every event, whatever came in. */
+#include "agent/state.h"
+
+#include <assert.h>
+
+#define PAIRS_CHECKED_MAX 64 /* slots; comparing all pairs of more costs too much */
+
+static void check_segments(const struct agent *a)
+{
+    uint32_t free = 0;
+    for (uint32_t i = 0; i < a->config.segments; i++) {
+        const struct segment *segment = &a->segments[i];
+        if (segment->slot == AGENT_NONE) {
+            free++;
+            continue;
+        }
+        assert(segment->slot < a->config.slots);
+        const struct slot *s = &a->slots[segment->slot];
+        assert(segment->place < s->segment_count && s->segments[segment->place] == i);
+        assert(segment->uid == s->shard.run.uid);
+        assert(!segment->unknown || s->state == SLOT_DIRTY);
+    }
+    assert(free == a->segments_free);
+}
+
+static void check_work(const struct slot *s)
+{
+    if (s->work == 0) {
+        return;
+    }
+    bool ending = s->state == SLOT_DIRTY && s->doomed;
+    switch (s->work_type) {
+    case AGENT_WORK_READ:
+        assert(s->state == SLOT_PULLING || ending);
+        return;
+    case AGENT_WORK_RENEW:
+        assert(s->state == SLOT_DIRTY);
+        return;
+    case AGENT_WORK_DIGEST:
+        assert(s->state == SLOT_SEALED || s->state == SLOT_VERIFIED || s->state == SLOT_ADOPTED ||
+               ending);
+        return;
+    case AGENT_WORK_CANCEL:
+    case AGENT_WORK_PEER_CONNECT:
+    case AGENT_WORK_PEER_CLOSE:
+        break;
+    }
+    assert(!"a slot's work is one that ends");
+}
+
+static void check_slot(struct slot *s)
+{
+    assert(s->generation >= s->generation_checked);
+    s->generation_checked = s->generation;
+    check_work(s);
+    if (s->state == SLOT_FREE) {
+        assert(s->segment_count == 0 && !s->doomed && !agent_slot_is_held(s));
+        assert(!s->renew_wanted && !s->digest_wanted && !s->cancel_wanted);
+        return;
+    }
+    assert(s->segment_count > 0 && s->generation > 0);
+    assert(s->state != SLOT_VERIFIED || s->has_digest);
+    assert(s->state != SLOT_FILLING || (s->owner && s->work == 0));
+    assert(s->state != SLOT_DIRTY || s->doomed || s->renew_wanted ||
+           s->work_type == AGENT_WORK_RENEW);
+    assert(!s->doomed || s->state == SLOT_DIRTY || s->state == SLOT_FILLING);
+    assert(s->loans == 0 || s->state == SLOT_VERIFIED || s->doomed);
+    assert(s->offers == 0 || s->state == SLOT_SEALED || s->state == SLOT_VERIFIED || s->doomed);
+    assert(!s->digest_wanted || agent_copy_state(s) != COPY_NONE);
+}
+
+static void check_pins(const struct agent *a)
+{
+    uint32_t offers = 0, loans = 0;
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        offers += a->slots[i].offers;
+        loans += a->slots[i].loans;
+    }
+    for (uint32_t i = 0; i < a->offer_count; i++) {
+        const struct offer *offer = &a->offers[i];
+        if (offer->used) {
+            assert(a->slots[offer->slot].offers > 0);
+            assert(a->slots[offer->slot].generation == offer->generation);
+            offers--;
+        }
+    }
+    for (uint32_t i = 0; i < a->load_count; i++) {
+        const struct load *load = &a->loads[i];
+        if (load->state != LOAD_UNUSED) {
+            assert(a->sessions[load->session].open);
+        }
+        if (load->state == LOAD_LOANED) {
+            assert(a->slots[load->slot].loans > 0);
+            assert(a->slots[load->slot].generation == load->generation);
+            loans--;
+        }
+    }
+    assert(offers == 0 && loans == 0);
+}
+
+static void check_pulls(const struct agent *a)
+{
+    uint32_t connected = 0;
+    for (uint32_t i = 0; i < a->pull_count; i++) {
+        const struct pull *pull = &a->pulls[i];
+        if (pull->state == PULL_UNUSED) {
+            continue;
+        }
+        if (pull->state == PULL_QUEUED) {
+            assert(pull->slot == AGENT_NONE && pull->peer == AGENT_NONE);
+            continue;
+        }
+        const struct slot *s = &a->slots[pull->slot];
+        assert(s->generation == pull->generation && !s->doomed);
+        assert(s->state == (pull->state == PULL_RENEWING ? SLOT_DIRTY : SLOT_PULLING));
+        assert((pull->state == PULL_READING) == (s->work != 0 && s->work_type == AGENT_WORK_READ));
+        connected += pull->peer != AGENT_NONE;
+    }
+    for (uint32_t i = 0; i < a->peer_count; i++) {
+        connected -= a->peers[i].pulls;
+    }
+    assert(connected == 0);
+    assert(agent_pulls_under_way(a) <= a->config.pulls_max);
+}
+
+static void check_sessions(const struct agent *a)
+{
+    uint32_t filling = 0;
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        const struct slot *s = &a->slots[i];
+        filling += s->state == SLOT_FILLING || (s->state == SLOT_DIRTY && s->owner && !s->doomed);
+    }
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        const struct rank_session *session = &a->sessions[i];
+        if (!session->used || session->filling == AGENT_NONE) {
+            continue;
+        }
+        const struct slot *s = &a->slots[session->filling];
+        assert(s->state == SLOT_FILLING || s->state == SLOT_DIRTY);
+        assert(s->shard.rank == session->rank && s->shard.run.uid == session->uid);
+        filling--;
+    }
+    assert(filling == 0);
+}
+
+/* One shard has one live slot. */
+static void check_pairs(const struct agent *a)
+{
+    if (a->config.slots > PAIRS_CHECKED_MAX) {
+        return;
+    }
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        const struct slot *s = &a->slots[i];
+        if (s->state != SLOT_FREE && !s->doomed) {
+            assert(agent_slot_live(a, &s->shard) == i);
+        }
+    }
+}
+
+void agent_invariants(struct agent *a)
+{
+    check_segments(a);
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        assert(a->slots[i].generation <= a->generation_last);
+        check_slot(&a->slots[i]);
+    }
+    check_pins(a);
+    check_pulls(a);
+    check_sessions(a);
+    check_pairs(a);
+    assert(a->coordinator.up || !a->coordinator.joined);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A rank's loads: asked of the coordinator until it has a verdict, handed out, released. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void answer(struct agent *a, const struct rank_session *session, uint32_t load,
+                   enum ckpt_status status, const char *reason)
+{
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_LOADED);
+    assert(out != NULL && status != CKPT_OK);
+    out->message.loaded.status = status;
+    out->message.loaded.load = load;
+    memcpy(out->message.loaded.reason, reason, strlen(reason) + 1);
+}
+
+static void hand_out(struct agent *a, const struct load *load)
+{
+    const struct slot *s = &a->slots[load->slot];
+    assert(load->state == LOAD_LOANED && s->loans > 0 && s->generation == load->generation);
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, a->sessions[load->session].link, MESSAGE_LOADED);
+    assert(out != NULL);
+    out->attach = ATTACH_READ_ONLY;
+    out->attach_slot = load->slot;
+    struct message_loaded *loaded = &out->message.loaded;
+    loaded->status = CKPT_OK;
+    loaded->load = load->load;
+    loaded->attempt = s->shard.attempt;
+    loaded->step = s->shard.step;
+    loaded->rank = s->shard.rank;
+    loaded->world = s->world;
+    loaded->slot = load->slot;
+    loaded->generation = s->generation;
+    loaded->bytes = s->bytes;
+    loaded->digest = s->digest;
+    loaded->segment_count = s->segment_count;
+}
+
+static struct load *find(struct agent *a, uint32_t session, bool collective, uint32_t number)
+{
+    for (uint32_t i = 0; i < a->load_count; i++) {
+        struct load *load = &a->loads[i];
+        if (load->state != LOAD_UNUSED && load->session == session &&
+            load->collective == collective && load->load == number) {
+            return load;
+        }
+    }
+    return NULL;
+}
+
+/* Each session has its own part of the table, so that none crowds out another. */
+static struct load *find_unused(struct agent *a, uint32_t session)
+{
+    for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
+        struct load *load = &a->loads[session * AGENT_LOADS_PER_RANK + i];
+        if (load->state == LOAD_UNUSED) {
+            return load;
+        }
+    }
+    return NULL;
+}
+
+static enum ckpt_status check(const struct rank_session *session,
+                              const struct message_load_ask *ask, char *reason)
+{
+    if (ask->collective && session->reader) {
+        agent_reason(reason, "a reader is no rank and restores none: fetch a shard instead");
+        return CKPT_ERR_INVALID;
+    }
+    if (!ask->collective && ask->rank >= CKPT_WORLD_MAX) {
+        agent_reason(reason, "rank %u is outside any world: the largest has %d", ask->rank,
+                     CKPT_WORLD_MAX);
+        return CKPT_ERR_RANK;
+    }
+    return CKPT_OK;
+}
+
+void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_ask *ask)
+{
+    struct rank_session *session = &a->sessions[index];
+    char reason[CKPT_REASON_MAX + 1] = "";
+    enum ckpt_status status = check(session, ask, reason);
+    if (status != CKPT_OK) {
+        answer(a, session, ask->load, status, reason);
+        return;
+    }
+    uint32_t rank = ask->collective ? session->rank : ask->rank;
+    struct load *load = find(a, index, ask->collective, ask->load);
+    if (load != NULL && load->state == LOAD_LOANED) {
+        hand_out(a, load);
+        return;
+    }
+    if (load != NULL) {
+        if (load->step != ask->step || load->rank != rank) {
+            answer(a, session, ask->load, CKPT_ERR_INVALID,
+                   "this load has been asked for another shard: count loads on");
+        }
+        return; /* the verdict comes by itself */
+    }
+    load = find_unused(a, index);
+    if (load == NULL) {
+        agent_reason(reason, "this process holds or asks for %d shards already: release one first",
+                     AGENT_LOADS_PER_RANK);
+        answer(a, session, ask->load, CKPT_ERR_FULL, reason);
+        return;
+    }
+    memset(load, 0, sizeof(*load));
+    load->state = LOAD_ASKING;
+    load->session = index;
+    load->collective = ask->collective;
+    load->load = ask->load;
+    load->rank = rank;
+    load->step = ask->step;
+    load->reader = ++a->reader_last;
+    load->asked_ms = a->now_ms;
+    load->due_ms = a->now_ms;
+    load->slot = AGENT_NONE;
+}
+
+static struct load *find_asked(struct agent *a, const struct message_load_verdict *verdict)
+{
+    for (uint32_t i = 0; i < a->load_count; i++) {
+        struct load *load = &a->loads[i];
+        if (load->state != LOAD_ASKING || load->collective != verdict->collective) {
+            continue;
+        }
+        const struct rank_session *session = &a->sessions[load->session];
+        if (!agent_run_equal(&session->run, &verdict->run) || load->load != verdict->load) {
+            continue;
+        }
+        if (load->collective
+                ? session->attempt == verdict->attempt && session->rank == verdict->asking_rank
+                : load->reader == verdict->reader) {
+            return load;
+        }
+    }
+    return NULL;
+}
+
+static bool names_what_was_asked(const struct rank_session *session, const struct load *load,
+                                 const struct shard_key *shard)
+{
+    return agent_shard_is_valid(shard) && agent_run_equal(&shard->run, &session->run) &&
+           shard->rank == load->rank &&
+           (load->step == CKPT_STEP_LATEST || load->step == shard->step);
+}
+
+void agent_load_verdict(struct agent *a, const struct message_load_verdict *verdict)
+{
+    if (!agent_run_is_valid(&verdict->run) || !agent_text_ends(verdict->reason, CKPT_REASON_MAX)) {
+        return;
+    }
+    struct load *load = find_asked(a, verdict);
+    if (load == NULL) {
+        return;
+    }
+    const struct rank_session *session = &a->sessions[load->session];
+    if (verdict->status != CKPT_OK) {
+        answer(a, session, load->load, verdict->status, verdict->reason);
+        load->state = LOAD_UNUSED;
+        return;
+    }
+    if (!names_what_was_asked(session, load, &verdict->shard)) {
+        agent_note(a, NOTE_WARNING, "verdict_refused", NULL,
+                   "a verdict for load %u of rank %u names a shard that was not asked for",
+                   load->load, session->rank);
+        return;
+    }
+    uint32_t slot = agent_slot_live(a, &verdict->shard);
+    if (slot == AGENT_NONE || !agent_slot_may_be_loaned(&a->slots[slot])) {
+        return; /* it went away after the verdict: the ask goes on */
+    }
+    load->state = LOAD_LOANED;
+    load->slot = slot;
+    load->generation = a->slots[slot].generation;
+    a->slots[slot].loans++;
+    hand_out(a, load);
+}
+
+static void unloan(struct agent *a, struct load *load)
+{
+    assert(load->state == LOAD_LOANED);
+    agent_slot_unloan(a, load->slot);
+    memset(load, 0, sizeof(*load));
+}
+
+/* One that this process does not hold changes nothing: a repeat. */
+void agent_load_release(struct agent *a, uint32_t index, const struct message_release *release)
+{
+    for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
+        struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
+        if (load->state == LOAD_LOANED && load->slot == release->slot &&
+            load->generation == release->generation) {
+            unloan(a, load);
+            return;
+        }
+    }
+}
+
+void agent_load_session_ends(struct agent *a, uint32_t index)
+{
+    for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
+        struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
+        if (load->state == LOAD_LOANED) {
+            unloan(a, load);
+        } else {
+            memset(load, 0, sizeof(*load));
+        }
+    }
+}
+
+static void time_out(struct agent *a, struct load *load)
+{
+    const struct rank_session *session = &a->sessions[load->session];
+    char reason[CKPT_REASON_MAX + 1];
+    agent_reason(reason, "no verdict in %u ms for rank %u of run %s: %s", a->config.load_timeout_ms,
+                 load->rank, session->run.name,
+                 a->coordinator.joined ? "not every rank has asked, or a shard is still on its way"
+                                       : "no coordinator answers node's agent; see ckptctl status");
+    answer(a, session, load->load, CKPT_ERR_TIMEOUT, reason);
+    memset(load, 0, sizeof(*load));
+}
+
+static void ask_coordinator(struct agent *a, struct load *load)
+{
+    const struct rank_session *session = &a->sessions[load->session];
+    struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_LOAD_ASK);
+    assert(out != NULL);
+    struct message_load_ask *ask = &out->message.load_ask;
+    ask->run = session->run;
+    ask->attempt = session->attempt;
+    ask->asking_rank = session->rank;
+    ask->world = session->world;
+    ask->step = load->step;
+    ask->rank = load->rank;
+    ask->collective = load->collective;
+    ask->load = load->load;
+    ask->reader = load->reader;
+    load->due_ms = a->now_ms + a->config.resend_ms;
+}
+
+void agent_loads_pump(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->load_count; i++) {
+        struct load *load = &a->loads[i];
+        if (load->state != LOAD_ASKING) {
+            continue;
+        }
+        uint64_t ends_ms = load->asked_ms + a->config.load_timeout_ms;
+        bool asks = a->coordinator.joined && load->due_ms <= a->now_ms;
+        if ((ends_ms <= a->now_ms || asks) && !agent_update_has_room(a)) {
+            return;
+        }
+        if (ends_ms <= a->now_ms) {
+            time_out(a, load);
+            continue;
+        }
+        if (asks) {
+            ask_coordinator(a, load);
+        }
+        agent_update_deadline(a, ends_ms);
+        if (a->coordinator.joined) {
+            agent_update_deadline(a, load->due_ms);
+        }
+    }
+}

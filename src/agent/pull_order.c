@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The coordinator's orders to pull, and the memory of those that failed. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+void agent_pull_fail_order(struct agent *a, const struct message_pull_order *order, uint64_t life,
+                           enum ckpt_status status, const char *reason)
+{
+    assert(status != CKPT_OK);
+    struct failure *failure = &a->failures[a->failure_next];
+    a->failure_next = (a->failure_next + 1) % a->failure_count;
+    memset(failure, 0, sizeof(*failure));
+    failure->used = true;
+    failure->life = life;
+    failure->failed.order = order->order;
+    failure->failed.shard = order->shard;
+    failure->failed.status = status;
+    memcpy(failure->failed.reason, reason, strlen(reason) + 1);
+    agent_note(a, NOTE_WARNING, "pull_failed", &order->shard, "%s", reason);
+}
+
+static struct failure *find_failure(struct agent *a, uint64_t order, uint64_t life)
+{
+    for (uint32_t i = 0; i < a->failure_count; i++) {
+        struct failure *failure = &a->failures[i];
+        if (failure->used && failure->failed.order == order && failure->life == life) {
+            return failure;
+        }
+    }
+    return NULL;
+}
+
+static const char *what_is_wrong(const struct agent *a, const struct message_pull_order *order)
+{
+    if (order->world == 0 || order->world > CKPT_WORLD_MAX || order->shard.rank >= order->world) {
+        return "the order's rank is outside its world";
+    }
+    if (order->copies == 0 || order->copies > CKPT_COPIES_MAX) {
+        return "the order's number of copies is out of range";
+    }
+    if (order->bytes == 0) {
+        return "the order is for no bytes";
+    }
+    if ((unsigned)order->purpose > PULL_FETCH) {
+        return "the order's purpose is unknown";
+    }
+    if (!name_is_valid(order->source_node, CKPT_NODE_NAME_MAX) ||
+        order->source_address[0] == '\0' ||
+        !agent_text_ends(order->source_address, CKPT_ADDRESS_MAX) ||
+        incarnation_is_zero(&order->source_incarnation)) {
+        return "the order's source has no name, address or incarnation";
+    }
+    if (incarnation_equal(&order->source_incarnation, &a->incarnation)) {
+        return "the order names this agent as the source";
+    }
+    return NULL;
+}
+
+/* The shard is here, or a rank here writes it. */
+static void order_for_held(struct agent *a, uint32_t slot, const struct message_pull_order *order)
+{
+    struct slot *s = &a->slots[slot];
+    if (s->bytes != order->bytes) {
+        agent_pull_fail_order(a, order, a->coordinator.life, CKPT_ERR_SIZE,
+                              "a copy of another size is here already");
+        return;
+    }
+    switch (s->state) {
+    case SLOT_VERIFIED:
+    case SLOT_ADOPTED:
+        if (s->cached && order->purpose != PULL_FETCH) {
+            s->cached = false;
+            agent_update_record(a, slot);
+        }
+        s->report_order = order->order;
+        agent_report_wanted(a, slot);
+        return;
+    case SLOT_FILLING:
+    case SLOT_SEALED:
+    case SLOT_DIRTY:
+        agent_pull_fail_order(a, order, a->coordinator.life, CKPT_ERR_BUSY,
+                              "the owner's own copy is here, and not digested yet");
+        return;
+    case SLOT_FREE:
+    case SLOT_PULLING:
+        break;
+    }
+    assert(!"a live slot that is pulled has its pull");
+}
+
+static struct pull *find_pull(struct agent *a, const struct shard_key *shard)
+{
+    for (uint32_t i = 0; i < a->pull_count; i++) {
+        if (a->pulls[i].state != PULL_UNUSED &&
+            agent_shard_equal(&a->pulls[i].order.shard, shard)) {
+            return &a->pulls[i];
+        }
+    }
+    return NULL;
+}
+
+static bool same_source(const struct message_pull_order *a, const struct message_pull_order *b)
+{
+    return incarnation_equal(&a->source_incarnation, &b->source_incarnation) &&
+           a->source_generation == b->source_generation && a->bytes == b->bytes &&
+           strcmp(a->source_address, b->source_address) == 0;
+}
+
+static void enqueue(struct agent *a, const struct message_pull_order *order)
+{
+    for (uint32_t i = 0; i < a->pull_count; i++) {
+        struct pull *pull = &a->pulls[i];
+        if (pull->state != PULL_UNUSED) {
+            continue;
+        }
+        memset(pull, 0, sizeof(*pull));
+        agent_pull_move(pull, PULL_QUEUED);
+        pull->number = ++a->pull_last;
+        pull->life = a->coordinator.life;
+        pull->order = *order;
+        pull->slot = AGENT_NONE;
+        pull->peer = AGENT_NONE;
+        pull->since_ms = a->now_ms;
+        return;
+    }
+    agent_note(a, NOTE_WARNING, "pull_queue_full", &order->shard,
+               "%u pulls wait already: the order will come again", a->pull_count);
+}
+
+/* A newer order for a shard that is being pulled. From the same source only its number matters. */
+static void order_again(struct agent *a, struct pull *pull, const struct message_pull_order *order)
+{
+    struct order now = {a->coordinator.life, order->order};
+    struct order before = {pull->life, pull->order.order};
+    if (agent_order_compare(now, before) <= 0) {
+        return;
+    }
+    if (pull->state != PULL_QUEUED && !same_source(&pull->order, order)) {
+        agent_pull_drop(a, pull);
+        enqueue(a, order);
+        return;
+    }
+    bool counts = order->purpose != PULL_FETCH || pull->order.purpose != PULL_FETCH;
+    enum pull_purpose purpose =
+        counts && order->purpose == PULL_FETCH ? pull->order.purpose : order->purpose;
+    pull->order = *order;
+    pull->order.purpose = purpose;
+    pull->life = a->coordinator.life;
+    if (pull->slot != AGENT_NONE && counts && a->slots[pull->slot].cached) {
+        a->slots[pull->slot].cached = false;
+        agent_update_record(a, pull->slot);
+    }
+}
+
+void agent_pull_order(struct agent *a, const struct message_pull_order *order)
+{
+    uint64_t life = a->coordinator.life;
+    if (!agent_shard_is_valid(&order->shard)) {
+        agent_note(a, NOTE_WARNING, "order_refused", NULL,
+                   "pull order %llu names no shard that can be", (unsigned long long)order->order);
+        return;
+    }
+    struct failure *failure = find_failure(a, order->order, life);
+    if (failure != NULL) {
+        failure->told = false;
+        return;
+    }
+    const char *wrong = what_is_wrong(a, order);
+    if (wrong != NULL) {
+        agent_pull_fail_order(a, order, life, CKPT_ERR_INVALID, wrong);
+        return;
+    }
+    struct pull *pull = find_pull(a, &order->shard);
+    if (pull != NULL) {
+        order_again(a, pull, order);
+        return;
+    }
+    uint32_t slot = agent_slot_live(a, &order->shard);
+    if (slot != AGENT_NONE) {
+        order_for_held(a, slot, order);
+    } else {
+        enqueue(a, order);
+    }
+}
+
+void agent_failures_pump(struct agent *a)
+{
+    if (!a->coordinator.joined) {
+        return;
+    }
+    for (uint32_t i = 0; i < a->failure_count; i++) {
+        struct failure *failure = &a->failures[i];
+        if (!failure->used || failure->told) {
+            continue;
+        }
+        if (!agent_update_has_room(a)) {
+            return;
+        }
+        struct agent_outgoing *out =
+            agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_PULL_FAILED);
+        assert(out != NULL);
+        out->message.pull_failed = failure->failed;
+        failure->told = true;
+    }
+}

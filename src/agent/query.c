@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A rank's question about a checkpoint, passed on to the coordinator and back. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static struct message_checkpoint_info *answer(struct agent *a, const struct rank_session *session,
+                                              uint64_t reader)
+{
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_CHECKPOINT_INFO);
+    assert(out != NULL);
+    out->message.checkpoint_info.reader = reader;
+    out->message.checkpoint_info.run = session->run;
+    return &out->message.checkpoint_info;
+}
+
+/* A later question takes the place of the one before it: a process asks one at a time. */
+void agent_query_ask(struct agent *a, uint32_t index, const struct message_checkpoint_ask *ask)
+{
+    struct rank_session *session = &a->sessions[index];
+    struct query *query = &session->query;
+    if (!a->coordinator.joined) {
+        struct message_checkpoint_info *info = answer(a, session, ask->reader);
+        info->step = ask->step;
+        info->status = CKPT_ERR_NO_COORDINATOR;
+        agent_reason(info->reason, "the agent of node %s has no coordinator: is ckptctld running?",
+                     a->config.node);
+        query->used = false;
+        return;
+    }
+    if (query->used && query->step == ask->step && query->rank_reader == ask->reader) {
+        return;
+    }
+    memset(query, 0, sizeof(*query));
+    query->used = true;
+    query->step = ask->step;
+    query->reader = ++a->reader_last;
+    query->rank_reader = ask->reader;
+    query->asked_ms = a->now_ms;
+    query->due_ms = a->now_ms;
+}
+
+void agent_query_info(struct agent *a, const struct message_checkpoint_info *info)
+{
+    if (!agent_text_ends(info->reason, CKPT_REASON_MAX)) {
+        return;
+    }
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        struct rank_session *session = &a->sessions[i];
+        if (!session->used || !session->query.used || session->query.reader != info->reader ||
+            !agent_run_equal(&session->run, &info->run)) {
+            continue;
+        }
+        uint64_t reader = session->query.rank_reader;
+        *answer(a, session, reader) = *info;
+        a->update->messages[a->update->message_count - 1].message.checkpoint_info.reader = reader;
+        session->query.used = false;
+        return;
+    }
+}
+
+static void time_out(struct agent *a, struct rank_session *session)
+{
+    struct message_checkpoint_info *info = answer(a, session, session->query.rank_reader);
+    info->step = session->query.step;
+    info->status = CKPT_ERR_TIMEOUT;
+    agent_reason(info->reason, "the coordinator has not answered node %s in %u ms", a->config.node,
+                 a->config.load_timeout_ms);
+    session->query.used = false;
+}
+
+void agent_queries_pump(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        struct rank_session *session = &a->sessions[i];
+        struct query *query = &session->query;
+        if (!session->used || !query->used) {
+            continue;
+        }
+        uint64_t ends_ms = query->asked_ms + a->config.load_timeout_ms;
+        bool asks = a->coordinator.joined && query->due_ms <= a->now_ms;
+        if ((ends_ms <= a->now_ms || asks) && !agent_update_has_room(a)) {
+            return;
+        }
+        if (ends_ms <= a->now_ms) {
+            time_out(a, session);
+            continue;
+        }
+        if (asks) {
+            struct agent_outgoing *out =
+                agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_CHECKPOINT_ASK);
+            assert(out != NULL);
+            out->message.checkpoint_ask.run = session->run;
+            out->message.checkpoint_ask.step = query->step;
+            out->message.checkpoint_ask.reader = query->reader;
+            query->due_ms = a->now_ms + a->config.resend_ms;
+        }
+        agent_update_deadline(a, ends_ms);
+        if (a->coordinator.joined) {
+            agent_update_deadline(a, query->due_ms);
+        }
+    }
+}

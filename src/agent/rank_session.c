@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One process at the local socket: who it says it is, and that its words are in order. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static uint32_t find_session(const struct agent *a, uint32_t link)
+{
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        if (a->sessions[i].used && a->sessions[i].link == link) {
+            return i;
+        }
+    }
+    return AGENT_NONE;
+}
+
+static void answer_open(struct agent *a, uint32_t link, enum ckpt_status status, const char *reason,
+                        bool close)
+{
+    struct agent_outgoing *out = agent_update_message(a, AGENT_TO_RANK, link, MESSAGE_RANK_OPENED);
+    assert(out != NULL);
+    out->close = close;
+    struct message_rank_opened *opened = &out->message.rank_opened;
+    opened->status = status;
+    memcpy(opened->reason, reason, strlen(reason) + 1);
+    memcpy(opened->node, a->config.node, sizeof(opened->node));
+    opened->segment_bytes = a->config.segment_bytes;
+    opened->coordinator_known = a->coordinator.joined;
+}
+
+void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid)
+{
+    if (find_session(a, link) != AGENT_NONE) {
+        return;
+    }
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        struct rank_session *session = &a->sessions[i];
+        if (!session->used) {
+            memset(session, 0, sizeof(*session));
+            session->used = true;
+            session->link = link;
+            session->uid = uid;
+            session->filling = AGENT_NONE;
+            return;
+        }
+    }
+    char reason[CKPT_REASON_MAX + 1];
+    agent_reason(reason,
+                 "node %s serves %u processes already: close one, or raise ranks_max of its "
+                 "ckptd",
+                 a->config.node, a->config.ranks_max);
+    answer_open(a, link, CKPT_ERR_FULL, reason, true);
+}
+
+void agent_rank_down(struct agent *a, uint32_t link)
+{
+    uint32_t index = find_session(a, link);
+    if (index == AGENT_NONE) {
+        return;
+    }
+    struct rank_session *session = &a->sessions[index];
+    if (session->filling != AGENT_NONE) {
+        agent_slot_writer_gone(a, session->filling);
+    }
+    agent_load_session_ends(a, index);
+    memset(session, 0, sizeof(*session));
+    session->filling = AGENT_NONE;
+}
+
+static enum ckpt_status check_words(const struct message_rank_open *ask, char *reason)
+{
+    if (!name_is_valid(ask->run, CKPT_RUN_NAME_MAX)) {
+        agent_reason(reason,
+                     "the run's name must be 1 to %d of A-Z a-z 0-9 . _ / -, with no empty, "
+                     ". or .. part",
+                     CKPT_RUN_NAME_MAX);
+        return CKPT_ERR_NAME;
+    }
+    if (ask->copies > CKPT_COPIES_MAX) {
+        agent_reason(reason, "%u copies are asked for: at most %d can be kept", ask->copies,
+                     CKPT_COPIES_MAX);
+        return CKPT_ERR_INVALID;
+    }
+    if (ask->reader) {
+        return CKPT_OK;
+    }
+    if (ask->world == 0 || ask->world > CKPT_WORLD_MAX) {
+        agent_reason(reason, "world is %u: it must be 1 to %d", ask->world, CKPT_WORLD_MAX);
+        return CKPT_ERR_INVALID;
+    }
+    if (ask->rank >= ask->world) {
+        agent_reason(reason, "rank %u is outside the world of %u: ranks count from 0", ask->rank,
+                     ask->world);
+        return CKPT_ERR_RANK;
+    }
+    return CKPT_OK;
+}
+
+/* Against what else is known on this node of the run. */
+static enum ckpt_status check_run(struct agent *a, const struct run_key *key,
+                                  const struct message_rank_open *ask, char *reason)
+{
+    const struct run *run = agent_run_find(a, key);
+    if (run != NULL && ask->attempt < run->attempt) {
+        agent_reason(reason,
+                     "attempt %u of run %s has begun, and this is attempt %u: use a higher "
+                     "number at each start",
+                     run->attempt, key->name, ask->attempt);
+        return CKPT_ERR_ATTEMPT;
+    }
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        const struct rank_session *other = &a->sessions[i];
+        if (!other->used || !other->open || other->reader || other->attempt != ask->attempt ||
+            !agent_run_equal(&other->run, key)) {
+            continue;
+        }
+        if (other->world != ask->world) {
+            agent_reason(reason,
+                         "rank %u of run %s said a world of %u in attempt %u, this one says "
+                         "%u: all ranks must say the same",
+                         other->rank, key->name, other->world, ask->attempt, ask->world);
+            return CKPT_ERR_WORLD;
+        }
+        if (other->rank == ask->rank) {
+            agent_reason(reason,
+                         "another process on node %s is rank %u of attempt %u of run %s: "
+                         "give each its own rank, or wait until it has ended",
+                         a->config.node, ask->rank, ask->attempt, key->name);
+            return CKPT_ERR_RANK;
+        }
+    }
+    return CKPT_OK;
+}
+
+static bool is_repeat(const struct rank_session *session, const struct message_rank_open *ask)
+{
+    const struct message_rank_open *asked = &session->asked;
+    return strncmp(asked->run, ask->run, sizeof(ask->run)) == 0 && asked->attempt == ask->attempt &&
+           asked->rank == ask->rank && asked->world == ask->world && asked->copies == ask->copies &&
+           asked->reader == ask->reader;
+}
+
+static void open_session(struct agent *a, uint32_t index, const struct message_rank_open *ask)
+{
+    struct rank_session *session = &a->sessions[index];
+    char reason[CKPT_REASON_MAX + 1] = "";
+    if (session->open) {
+        bool repeat = is_repeat(session, ask);
+        answer_open(a, session->link, repeat ? CKPT_OK : CKPT_ERR_INVALID,
+                    repeat ? "" : "this connection is another rank's already: open a new one",
+                    false);
+        return;
+    }
+    struct run_key key = {.uid = session->uid};
+    enum ckpt_status status = check_words(ask, reason);
+    if (status == CKPT_OK) {
+        memcpy(key.name, ask->run, strnlen(ask->run, CKPT_RUN_NAME_MAX));
+    }
+    if (status == CKPT_OK && !ask->reader) {
+        status = check_run(a, &key, ask, reason);
+    }
+    if (status != CKPT_OK) {
+        answer_open(a, session->link, status, reason, false);
+        return;
+    }
+    session->open = true;
+    session->asked = *ask;
+    session->run = key;
+    session->attempt = ask->attempt;
+    session->reader = ask->reader;
+    session->rank = ask->reader ? 0 : ask->rank;
+    session->world = ask->world;
+    session->copies = ask->copies != 0 ? ask->copies : a->config.copies_default;
+    if (!session->reader) {
+        struct run *run = agent_run_make(a, &key);
+        run->attempt = ask->attempt > run->attempt ? ask->attempt : run->attempt;
+        agent_save_find_earlier(a, index);
+    }
+    answer_open(a, session->link, CKPT_OK, "", false);
+}
+
+/* What is said before RANK_OPEN, or is no rank's to say, is no use of this protocol. */
+static void hang_up(struct agent *a, const struct rank_session *session, enum message_type type)
+{
+    agent_note(a, NOTE_WARNING, "rank_protocol", NULL,
+               "a process of user %u sent message %d, which it may not send now: connection closed",
+               session->uid, (int)type);
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_NONE);
+    assert(out != NULL);
+    out->close = true;
+}
+
+void agent_rank_message(struct agent *a, uint32_t link, const struct message *message)
+{
+    uint32_t index = find_session(a, link);
+    if (index == AGENT_NONE) {
+        return;
+    }
+    struct rank_session *session = &a->sessions[index];
+    if (message->type == MESSAGE_RANK_OPEN) {
+        open_session(a, index, &message->rank_open);
+    } else if (!session->open) {
+        hang_up(a, session, message->type);
+    } else if (message->type == MESSAGE_SLOT_ASK) {
+        agent_save_ask(a, index, &message->slot_ask);
+    } else if (message->type == MESSAGE_SEAL) {
+        agent_save_seal(a, index, &message->seal);
+    } else if (message->type == MESSAGE_ABANDON) {
+        agent_save_abandon(a, index, &message->seal);
+    } else if (message->type == MESSAGE_LOAD_ASK) {
+        agent_load_ask(a, index, &message->load_ask);
+    } else if (message->type == MESSAGE_RELEASE) {
+        agent_load_release(a, index, &message->release);
+    } else if (message->type == MESSAGE_CHECKPOINT_ASK) {
+        agent_query_ask(a, index, &message->checkpoint_ask);
+    } else {
+        hang_up(a, session, message->type);
+    }
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one file of this room that formats text. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void agent_reason(char reason_out[CKPT_REASON_MAX + 1], const char *format, ...)
+{
+    assert(reason_out != NULL && format != NULL);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason_out, CKPT_REASON_MAX + 1, format, arguments);
+    va_end(arguments);
+}
+
+void agent_note(struct agent *a, enum note_level level, const char *event,
+                const struct shard_key *shard, const char *format, ...)
+{
+    assert(a->update != NULL && event != NULL);
+    struct agent_update *update = a->update;
+    if (update->note_count == AGENT_NOTES_MAX) {
+        update->notes_lost++;
+        return;
+    }
+    struct machine_note *note = &update->notes[update->note_count++];
+    memset(note, 0, sizeof(*note));
+    note->level = level;
+    note->event = event;
+    memcpy(note->node, a->config.node, sizeof(note->node));
+    if (shard != NULL) {
+        note->has_shard = true;
+        note->run = shard->run;
+        note->attempt = shard->attempt;
+        note->step = shard->step;
+        note->rank = shard->rank;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(note->text, sizeof(note->text), format, arguments);
+    va_end(arguments);
+}

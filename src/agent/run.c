@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is known of runs, and what the coordinator decides about checkpoints. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct run *agent_run_find(struct agent *a, const struct run_key *key)
+{
+    for (uint32_t i = 0; i < a->run_count; i++) {
+        if (a->runs[i].used && agent_run_equal(&a->runs[i].key, key)) {
+            a->runs[i].used_ms = a->now_ms;
+            return &a->runs[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_needed(const struct agent *a, const struct run *run)
+{
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        const struct rank_session *session = &a->sessions[i];
+        if (session->used && session->open && agent_run_equal(&session->run, &run->key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* There are more entries than sessions, so one that no session needs is always to be had. */
+struct run *agent_run_make(struct agent *a, const struct run_key *key)
+{
+    struct run *run = agent_run_find(a, key);
+    if (run != NULL) {
+        return run;
+    }
+    for (uint32_t i = 0; i < a->run_count; i++) {
+        struct run *candidate = &a->runs[i];
+        if (!candidate->used) {
+            run = candidate;
+            break;
+        }
+        if ((run == NULL || candidate->used_ms < run->used_ms) && !is_needed(a, candidate)) {
+            run = candidate;
+        }
+    }
+    assert(run != NULL);
+    memset(run, 0, sizeof(*run));
+    run->used = true;
+    run->key = *key;
+    run->used_ms = a->now_ms;
+    return run;
+}
+
+void agent_checkpoint_consistent(struct agent *a, const struct run_key *key, uint32_t attempt,
+                                 uint64_t step)
+{
+    struct run *run = agent_run_make(a, key);
+    if (!run->has_latest || step > run->latest) {
+        run->has_latest = true;
+        run->latest = step;
+    }
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        struct slot *s = &a->slots[i];
+        if (s->state != SLOT_FREE && agent_shard_is_of(&s->shard, key, attempt, step)) {
+            s->checkpoint = CHECKPOINT_CONSISTENT;
+        }
+    }
+    struct shard_key any = {.run = *key, .attempt = attempt, .step = step};
+    agent_save_end(a, &any, true, CKPT_OK, "");
+}
+
+/* Its slots are freed. Where it was the run's newest, which one is that now is not known here. */
+static void checkpoint_ends(struct agent *a, const struct message_checkpoint_state *state)
+{
+    struct run *run = agent_run_find(a, &state->run);
+    if (run != NULL && run->has_latest && run->latest == state->step) {
+        run->has_latest = false;
+    }
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        const struct slot *s = &a->slots[i];
+        if (s->state != SLOT_FREE &&
+            agent_shard_is_of(&s->shard, &state->run, state->attempt, state->step) &&
+            !(s->state == SLOT_DIRTY && !s->doomed)) {
+            agent_slot_doom(a, i);
+        }
+    }
+    enum ckpt_status status = state->status;
+    if (status == CKPT_OK) {
+        status = state->state == CHECKPOINT_RETIRED ? CKPT_ERR_RETIRED : CKPT_ERR_ABORTED;
+    }
+    struct shard_key any = {.run = state->run, .attempt = state->attempt, .step = state->step};
+    agent_save_end(a, &any, true, status, state->reason);
+}
+
+void agent_checkpoint_state(struct agent *a, const struct message_checkpoint_state *state)
+{
+    if (!agent_run_is_valid(&state->run) || state->step == CKPT_STEP_LATEST ||
+        !agent_text_ends(state->reason, CKPT_REASON_MAX)) {
+        return;
+    }
+    switch (state->state) {
+    case CHECKPOINT_CONSISTENT:
+        agent_checkpoint_consistent(a, &state->run, state->attempt, state->step);
+        return;
+    case CHECKPOINT_ABORTED:
+    case CHECKPOINT_RETIRED:
+        agent_pulls_of_checkpoint_end(a, state);
+        checkpoint_ends(a, state);
+        return;
+    case CHECKPOINT_QUARANTINED: {
+        struct run *run = agent_run_find(a, &state->run);
+        if (run != NULL && run->has_latest && run->latest == state->step) {
+            run->has_latest = false;
+        }
+        return;
+    }
+    case CHECKPOINT_NONE:
+    case CHECKPOINT_OPEN:
+    case CHECKPOINT_VERIFYING:
+        break;
+    }
+}

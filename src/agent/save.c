@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A rank's saves: slot asked for, sealed or abandoned, and how it ended. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void refuse(struct agent *a, const struct rank_session *session, uint64_t step,
+                   enum ckpt_status status, const char *reason)
+{
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_SLOT_GRANTED);
+    assert(out != NULL && status != CKPT_OK);
+    struct message_slot_granted *granted = &out->message.slot_granted;
+    granted->status = status;
+    granted->step = step;
+    memcpy(granted->reason, reason, strlen(reason) + 1);
+}
+
+static void grant(struct agent *a, const struct rank_session *session)
+{
+    const struct slot *s = &a->slots[session->filling];
+    assert(s->state == SLOT_FILLING && !s->record_pending);
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_SLOT_GRANTED);
+    assert(out != NULL);
+    out->attach = ATTACH_WRITABLE;
+    out->attach_slot = session->filling;
+    struct message_slot_granted *granted = &out->message.slot_granted;
+    granted->status = CKPT_OK;
+    granted->step = s->shard.step;
+    granted->slot = session->filling;
+    granted->generation = s->generation;
+    granted->bytes = s->bytes;
+    granted->segment_count = s->segment_count;
+    granted->segments = s->segments;
+}
+
+static void tell_outcome(struct agent *a, const struct rank_session *session, uint64_t step,
+                         enum ckpt_status status, const char *reason)
+{
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_SAVE_OUTCOME);
+    assert(out != NULL);
+    out->message.save_outcome.step = step;
+    out->message.save_outcome.status = status;
+    memcpy(out->message.save_outcome.reason, reason, strlen(reason) + 1);
+}
+
+static enum ckpt_status check_step(struct agent *a, const struct rank_session *session,
+                                   uint64_t step, char *reason)
+{
+    const struct run *run = agent_run_find(a, &session->run);
+    if (step == CKPT_STEP_LATEST) {
+        agent_reason(reason, "%llu names the newest step and cannot be saved",
+                     (unsigned long long)step);
+        return CKPT_ERR_STEP;
+    }
+    if (run != NULL && session->attempt < run->attempt) {
+        agent_reason(reason,
+                     "attempt %u of run %s has begun: this process is of attempt %u and can "
+                     "save no more",
+                     run->attempt, session->run.name, session->attempt);
+        return CKPT_ERR_ATTEMPT;
+    }
+    if (session->has_step && step <= session->last_step) {
+        agent_reason(reason, "step %llu is not above %llu, the last that rank %u of run %s saved",
+                     (unsigned long long)step, (unsigned long long)session->last_step,
+                     session->rank, session->run.name);
+        return CKPT_ERR_STEP;
+    }
+    if (run != NULL && run->has_latest && step <= run->latest) {
+        agent_reason(reason, "step %llu is not above %llu, the newest consistent step of run %s",
+                     (unsigned long long)step, (unsigned long long)run->latest, session->run.name);
+        return CKPT_ERR_STEP;
+    }
+    return CKPT_OK;
+}
+
+/* The ask while an earlier one has its slot. True: answered. */
+static bool ask_again(struct agent *a, struct rank_session *session,
+                      const struct message_slot_ask *ask)
+{
+    const struct slot *s = &a->slots[session->filling];
+    bool same = s->shard.step == ask->step && s->bytes == ask->bytes && !s->doomed;
+    if (s->state == SLOT_DIRTY) {
+        if (same) {
+            return true; /* it is being renewed: the grant comes by itself */
+        }
+        /* Never granted, so that nobody writes in it. */
+        agent_slot_writer_gone(a, session->filling);
+        session->filling = AGENT_NONE;
+        return false;
+    }
+    if (same) {
+        grant(a, session);
+        return true;
+    }
+    char reason[CKPT_REASON_MAX + 1];
+    agent_reason(reason,
+                 "rank %u of run %s still fills slot %u with step %llu: seal or abandon it "
+                 "first",
+                 session->rank, session->run.name, session->filling,
+                 (unsigned long long)s->shard.step);
+    refuse(a, session, ask->step, CKPT_ERR_BUSY, reason);
+    return true;
+}
+
+void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_ask *ask)
+{
+    struct rank_session *session = &a->sessions[index];
+    char reason[CKPT_REASON_MAX + 1] = "";
+    if (session->reader) {
+        refuse(a, session, ask->step, CKPT_ERR_INVALID, "a reader holds no rank and cannot save");
+        return;
+    }
+    if (session->filling != AGENT_NONE && ask_again(a, session, ask)) {
+        return;
+    }
+    if (ask->bytes == 0) {
+        refuse(a, session, ask->step, CKPT_ERR_SIZE, "a shard has a header, so it has bytes");
+        return;
+    }
+    enum ckpt_status status = check_step(a, session, ask->step, reason);
+    if (status != CKPT_OK) {
+        refuse(a, session, ask->step, status, reason);
+        return;
+    }
+    struct slot_claim claim = {
+        .shard = {session->run, session->attempt, ask->step, session->rank},
+        .world = session->world,
+        .copies = session->copies,
+        .bytes = ask->bytes,
+        .owner = true,
+    };
+    uint32_t other = agent_slot_live(a, &claim.shard);
+    if (other != AGENT_NONE) {
+        agent_reason(reason, "node %s holds a copy of step %llu of rank %u already (slot %u, %s)",
+                     a->config.node, (unsigned long long)ask->step, session->rank, other,
+                     agent_slot_state_text(a->slots[other].state));
+        refuse(a, session, ask->step, CKPT_ERR_STEP, reason);
+        return;
+    }
+    uint32_t slot;
+    status = agent_slot_take(a, &claim, SLOT_FILLING, &slot, reason);
+    if (status != CKPT_OK) {
+        refuse(a, session, ask->step, status, reason);
+        return;
+    }
+    session->filling = slot;
+    if (a->slots[slot].state == SLOT_FILLING) {
+        grant(a, session);
+    }
+}
+
+void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status)
+{
+    struct slot *s = &a->slots[slot];
+    assert(s->state == SLOT_DIRTY && s->owner);
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        struct rank_session *session = &a->sessions[i];
+        if (!session->used || session->filling != slot) {
+            continue;
+        }
+        if (status == CKPT_OK) {
+            agent_slot_move(s, SLOT_FILLING);
+            agent_update_record(a, slot);
+            grant(a, session);
+        } else {
+            refuse(a, session, s->shard.step, CKPT_ERR_SYSTEM,
+                   "the agent could not renew memory that another user had; see its log");
+            session->filling = AGENT_NONE;
+            agent_slot_writer_gone(a, slot);
+        }
+        return;
+    }
+    assert(!"a slot is renewed for a rank that is here, or doomed");
+}
+
+static struct save *find_save(struct rank_session *session, uint64_t step)
+{
+    for (uint32_t i = 0; i < AGENT_SAVES_KEPT; i++) {
+        if (session->saves[i].used && session->saves[i].step == step) {
+            return &session->saves[i];
+        }
+    }
+    return NULL;
+}
+
+static struct save *add_save(struct rank_session *session, uint64_t step, uint32_t slot,
+                             uint64_t generation)
+{
+    struct save *save = &session->saves[session->save_next];
+    session->save_next = (session->save_next + 1) % AGENT_SAVES_KEPT;
+    memset(save, 0, sizeof(*save));
+    save->used = true;
+    save->step = step;
+    save->slot = slot;
+    save->generation = generation;
+    if (!session->has_step || step > session->last_step) {
+        session->has_step = true;
+        session->last_step = step;
+    }
+    return save;
+}
+
+/* Whether the words name the slot that the session fills. */
+static bool names_filling(const struct agent *a, const struct rank_session *session,
+                          const struct message_seal *seal)
+{
+    if (session->filling == AGENT_NONE || session->filling != seal->slot) {
+        return false;
+    }
+    const struct slot *s = &a->slots[session->filling];
+    return s->state == SLOT_FILLING && s->generation == seal->generation &&
+           s->shard.step == seal->step;
+}
+
+void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal *seal)
+{
+    struct rank_session *session = &a->sessions[index];
+    if (!names_filling(a, session, seal)) {
+        const struct save *save = find_save(session, seal->step);
+        if (save != NULL && save->slot == seal->slot && save->generation == seal->generation) {
+            return; /* a repeat */
+        }
+        char reason[CKPT_REASON_MAX + 1];
+        agent_reason(reason,
+                     "slot %u of generation %llu is not being filled with step %llu by this "
+                     "process: ask for a slot anew",
+                     seal->slot, (unsigned long long)seal->generation,
+                     (unsigned long long)seal->step);
+        tell_outcome(a, session, seal->step,
+                     seal->slot < a->config.slots ? CKPT_ERR_STALE : CKPT_ERR_INVALID, reason);
+        return;
+    }
+    uint32_t slot = session->filling;
+    struct slot *s = &a->slots[slot];
+    session->filling = AGENT_NONE;
+    struct save *save = add_save(session, seal->step, slot, seal->generation);
+    if (s->doomed) {
+        save->ended = true;
+        save->status = CKPT_ERR_ABORTED;
+        agent_reason(save->reason, "step %llu was given up while rank %u still filled it",
+                     (unsigned long long)seal->step, session->rank);
+        agent_slot_writer_gone(a, slot);
+        return;
+    }
+    agent_slot_move(s, SLOT_SEALED);
+    s->digest_wanted = true;
+    agent_update_record(a, slot);
+    agent_report_wanted(a, slot);
+}
+
+void agent_save_abandon(struct agent *a, uint32_t index, const struct message_seal *seal)
+{
+    struct rank_session *session = &a->sessions[index];
+    if (!names_filling(a, session, seal)) {
+        return; /* a repeat, or not this rank's: there is nothing to give up */
+    }
+    agent_slot_writer_gone(a, session->filling);
+    session->filling = AGENT_NONE;
+}
+
+/* A process that has connected again hears of what it sealed before. */
+void agent_save_find_earlier(struct agent *a, uint32_t index)
+{
+    struct rank_session *session = &a->sessions[index];
+    assert(session->open && !session->reader);
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        const struct slot *s = &a->slots[i];
+        if (!s->owner || s->doomed || agent_copy_state(s) == COPY_NONE ||
+            s->shard.rank != session->rank || s->shard.attempt != session->attempt ||
+            !agent_run_equal(&s->shard.run, &session->run)) {
+            continue;
+        }
+        struct save *save = add_save(session, s->shard.step, i, s->generation);
+        save->ended = s->checkpoint == CHECKPOINT_CONSISTENT;
+        save->status = CKPT_OK;
+    }
+}
+
+/* The save of shard (of every rank of its checkpoint) has ended so. */
+void agent_save_end(struct agent *a, const struct shard_key *shard, bool every_rank,
+                    enum ckpt_status status, const char *reason)
+{
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        struct rank_session *session = &a->sessions[i];
+        if (!session->used || !session->open || session->reader ||
+            session->attempt != shard->attempt || !agent_run_equal(&session->run, &shard->run) ||
+            (!every_rank && session->rank != shard->rank)) {
+            continue;
+        }
+        struct save *save = find_save(session, shard->step);
+        if (save != NULL && !save->ended) {
+            save->ended = true;
+            save->status = status;
+            memcpy(save->reason, reason, strlen(reason) + 1);
+        }
+    }
+}
+
+void agent_saves_pump(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        struct rank_session *session = &a->sessions[i];
+        for (uint32_t j = 0; session->used && j < AGENT_SAVES_KEPT; j++) {
+            struct save *save = &session->saves[j];
+            if (!save->used || !save->ended || save->told) {
+                continue;
+            }
+            if (!agent_update_has_room(a)) {
+                return;
+            }
+            tell_outcome(a, session, save->step, save->status, save->reason);
+            save->told = true;
+        }
+    }
+}

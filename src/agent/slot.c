@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One slot's life. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+/*           .--> FILLING --> SEALED --.
+ *   FREE ---+--> PULLING -------------+--> VERIFIED
+ *    ^      '--> ADOPTED -------------'
+ *    '-- DIRTY <-- any; DIRTY --> FILLING, PULLING once renewed */
+#define TO(state) (1U << (state))
+static const unsigned allowed_moves[] = {
+    [SLOT_FREE] = TO(SLOT_FILLING) | TO(SLOT_PULLING) | TO(SLOT_ADOPTED) | TO(SLOT_DIRTY),
+    [SLOT_FILLING] = TO(SLOT_SEALED) | TO(SLOT_DIRTY),
+    [SLOT_SEALED] = TO(SLOT_VERIFIED) | TO(SLOT_DIRTY),
+    [SLOT_PULLING] = TO(SLOT_VERIFIED) | TO(SLOT_DIRTY),
+    [SLOT_ADOPTED] = TO(SLOT_VERIFIED) | TO(SLOT_DIRTY),
+    [SLOT_VERIFIED] = TO(SLOT_DIRTY),
+    [SLOT_DIRTY] = TO(SLOT_FREE) | TO(SLOT_FILLING) | TO(SLOT_PULLING),
+};
+
+const char *agent_slot_state_text(enum slot_state state)
+{
+    static const char *const texts[] = {"free",    "filling",  "sealed", "pulling",
+                                        "adopted", "verified", "dirty"};
+    assert((unsigned)state < sizeof(texts) / sizeof(texts[0]));
+    return texts[state];
+}
+
+void agent_slot_move(struct slot *slot, enum slot_state to)
+{
+    assert((unsigned)slot->state < sizeof(allowed_moves) / sizeof(allowed_moves[0]));
+    assert((allowed_moves[slot->state] & TO(to)) != 0);
+    slot->state = to;
+}
+
+/* A slot being renewed is its claimant's already, so it is found too; a doomed one is nobody's. */
+uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard)
+{
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        const struct slot *slot = &a->slots[i];
+        if (slot->state != SLOT_FREE && !slot->doomed && agent_shard_equal(&slot->shard, shard)) {
+            return i;
+        }
+    }
+    return AGENT_NONE;
+}
+
+uint64_t agent_slot_segments_needed(const struct agent *a, uint64_t bytes)
+{
+    uint64_t segment_bytes = a->config.segment_bytes;
+    return bytes / segment_bytes + (bytes % segment_bytes != 0);
+}
+
+/* One whose COPY_NONE is still to be acknowledged is taken last: taking it ends the repeating. */
+static uint32_t find_free(const struct agent *a)
+{
+    uint32_t second = AGENT_NONE;
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        const struct slot *slot = &a->slots[i];
+        if (slot->state != SLOT_FREE) {
+            continue;
+        }
+        if (!slot->none_pending) {
+            return i;
+        }
+        second = second == AGENT_NONE ? i : second;
+    }
+    return second;
+}
+
+static void claim_slot(struct agent *a, struct slot *slot, const struct slot_claim *claim)
+{
+    assert(slot->state == SLOT_FREE && slot->segment_count == 0 && !agent_slot_is_held(slot));
+    uint64_t checked = slot->generation_checked;
+    uint16_t *segments = slot->segments;
+    memset(slot, 0, sizeof(*slot));
+    slot->segments = segments;
+    slot->generation_checked = checked;
+    slot->generation = ++a->generation_last;
+    slot->shard = claim->shard;
+    slot->world = claim->world;
+    slot->copies = claim->copies;
+    slot->bytes = claim->bytes;
+    slot->owner = claim->owner;
+    slot->cached = claim->cached;
+    slot->report_due_ms = a->now_ms;
+}
+
+/* Takes a slot and its segments, and stores its record. The slot is in `state`, or in SLOT_DIRTY
+ * for as long as its segments have to be renewed first. On an error nothing has changed, and reason
+ * says what was short. */
+enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim,
+                                 enum slot_state state, uint32_t *slot_out,
+                                 char reason[CKPT_REASON_MAX + 1])
+{
+    assert(state == SLOT_FILLING || state == SLOT_PULLING);
+    assert(agent_slot_live(a, &claim->shard) == AGENT_NONE);
+    uint64_t needed = agent_slot_segments_needed(a, claim->bytes);
+    if (needed == 0 || needed > a->config.segments || needed > CKPT_SEGMENTS_PER_SHARD_MAX) {
+        agent_reason(reason,
+                     "a shard of %llu bytes needs %llu segments, and node %s has %u: give "
+                     "its ckptd more memory",
+                     (unsigned long long)claim->bytes, (unsigned long long)needed, a->config.node,
+                     a->config.segments);
+        return CKPT_ERR_TOO_LARGE;
+    }
+    uint32_t slot = find_free(a);
+    if (slot == AGENT_NONE || needed > a->segments_free) {
+        agent_reason(reason,
+                     "node %s has %u of %u segments free and %llu are needed for %llu bytes: "
+                     "wait until an older checkpoint is retired, or give its ckptd more",
+                     a->config.node, a->segments_free, a->config.segments,
+                     (unsigned long long)needed, (unsigned long long)claim->bytes);
+        return CKPT_ERR_FULL;
+    }
+    struct slot *s = &a->slots[slot];
+    claim_slot(a, s, claim);
+    bool renew;
+    bool taken = agent_segments_take(a, slot, (uint32_t)needed, &renew);
+    assert(taken);
+    (void)taken;
+    agent_slot_move(s, renew ? SLOT_DIRTY : state);
+    s->renew_wanted = renew;
+    agent_update_record(a, slot);
+    *slot_out = slot;
+    return CKPT_OK;
+}
+
+/* Whatever keeps the slot's memory from being given away. */
+bool agent_slot_is_held(const struct slot *slot)
+{
+    return slot->work != 0 || slot->offers != 0 || slot->loans != 0 || slot->state == SLOT_FILLING;
+}
+
+static void become_dirty(struct agent *a, uint32_t slot)
+{
+    struct slot *s = &a->slots[slot];
+    assert(s->doomed);
+    s->renew_wanted = false;
+    s->digest_wanted = false;
+    s->verify_pending = false;
+    s->cancel_wanted = s->work != 0 && s->work_type == AGENT_WORK_READ;
+    if (s->state != SLOT_DIRTY) {
+        agent_slot_move(s, SLOT_DIRTY);
+        s->record_pending = true;
+    }
+    (void)a;
+}
+
+/* The copy does not count any more and its memory is freed when nothing holds it. The writer of a
+ * FILLING slot holds it: what it still writes must not land in another shard. */
+void agent_slot_doom(struct agent *a, uint32_t slot)
+{
+    struct slot *s = &a->slots[slot];
+    assert(s->state != SLOT_FREE);
+    if (s->doomed) {
+        return;
+    }
+    if (agent_copy_state(s) != COPY_NONE) {
+        s->none_pending = true;
+        s->none_reports = 0;
+        s->report_due_ms = a->now_ms;
+        if (s->verify_pending) {
+            s->report_order = s->verify.number;
+        }
+    }
+    s->doomed = true;
+    if (s->state != SLOT_FILLING) {
+        become_dirty(a, slot);
+    }
+}
+
+/* The rank has abandoned the slot, is gone, or has sealed a doomed one. */
+void agent_slot_writer_gone(struct agent *a, uint32_t slot)
+{
+    struct slot *s = &a->slots[slot];
+    assert(s->state == SLOT_FILLING || s->state == SLOT_DIRTY);
+    s->doomed = true;
+    become_dirty(a, slot);
+}
+
+/* The digest is of this incarnation, over the memory as it is: the copy counts from now on. */
+void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *digest)
+{
+    struct slot *s = &a->slots[slot];
+    assert(!s->doomed && s->segment_count > 0);
+    s->digest = *digest;
+    s->found = *digest;
+    s->has_digest = true;
+    agent_slot_move(s, SLOT_VERIFIED);
+    s->unread_since_ms = a->now_ms;
+    agent_update_record(a, slot);
+    agent_report_wanted(a, slot);
+}
+
+/* Found to have changed since its first digest. */
+static bool is_bad(const struct slot *slot)
+{
+    return slot->has_digest &&
+           memcmp(slot->digest.bytes, slot->found.bytes, sizeof(slot->digest.bytes)) != 0;
+}
+
+bool agent_slot_may_be_read_by_peer(const struct slot *slot)
+{
+    return !slot->doomed && !slot->cached &&
+           (slot->state == SLOT_SEALED || (slot->state == SLOT_VERIFIED && !is_bad(slot)));
+}
+
+bool agent_slot_may_be_loaned(const struct slot *slot)
+{
+    return slot->state == SLOT_VERIFIED && !slot->doomed && !is_bad(slot);
+}
+
+void agent_slot_unloan(struct agent *a, uint32_t slot)
+{
+    struct slot *s = &a->slots[slot];
+    assert(s->loans > 0);
+    s->loans--;
+    if (s->loans == 0 && s->cached) {
+        agent_slot_doom(a, slot);
+    }
+}
+
+/* A cached copy whose reader went away before the verdict came has no last reader to free it. */
+void agent_slots_expire(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        struct slot *s = &a->slots[i];
+        if (s->state != SLOT_VERIFIED || !s->cached || s->loans > 0) {
+            continue;
+        }
+        uint64_t at_ms = s->unread_since_ms + a->config.load_timeout_ms;
+        if (at_ms <= a->now_ms) {
+            agent_slot_doom(a, i);
+        } else {
+            agent_update_deadline(a, at_ms);
+        }
+    }
+}
+
+/* Segments are free only when the record that says so is stored with or before their next one. */
+void agent_slots_free_pump(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        struct slot *s = &a->slots[i];
+        if (!s->doomed || agent_slot_is_held(s)) {
+            continue;
+        }
+        assert(s->state == SLOT_DIRTY);
+        if (a->update->record_count == AGENT_RECORDS_MAX) {
+            a->update->again = true;
+            return;
+        }
+        agent_segments_free_of(a, i);
+        agent_slot_move(s, SLOT_FREE);
+        s->doomed = false;
+        s->cancel_wanted = false;
+        agent_update_record(a, i);
+    }
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent machine's state, private to this room: plain tables in the memory given to agent_init.
+ *
+ * Handlers change tables and may put a few outputs into the update at once; everything that may be
+ * many (frees, records, works, reports, outcomes, asks) is left as a mark in the tables, and the
+ * *_pump functions turn marks into outputs for as long as there is room. What finds no room keeps
+ * its mark, and `again` is set. */
+#ifndef CKPT_AGENT_STATE_H
+#define CKPT_AGENT_STATE_H
+
+#include "agent/agent.h"
+#include "base/limits.h"
+
+#define AGENT_NONE UINT32_MAX
+#define AGENT_NEVER UINT64_MAX
+#define AGENT_SAVES_KEPT 8          /* outcomes that a rank may still hear of */
+#define AGENT_LOADS_PER_RANK 64     /* shards that one process may hold or ask for at once */
+#define AGENT_DIGESTS_MAX 8         /* under way at once */
+#define AGENT_ADOPTED_DIGESTS_MAX 4 /* of those, for what was found after a restart */
+#define AGENT_INVENTORY_PER_HEARTBEAT 8
+#define AGENT_NONE_REPORTS_MAX                                                                     \
+    8                      /* how often a freed copy's COPY_NONE is repeated without an ack        \
+                            */
+#define AGENT_IDLE_PEERS 8 /* connections kept beyond those in use */
+
+/* Orders are numbered by one life of a coordinator; those of a later life are the newer ones. */
+struct order {
+    uint64_t life;
+    uint64_t number;
+};
+
+struct segment {
+    uint32_t slot;       /* AGENT_NONE: free */
+    uint16_t place;      /* in its slot, or in its last one */
+    bool used;           /* someone's bytes may be in it */
+    bool unknown;        /* whose they are is not known: renewed before its next use */
+    uint32_t uid;        /* whose */
+    uint64_t tag;        /* run and rank of the last use, hashed */
+    uint64_t generation; /* of the last use */
+};
+
+struct slot {
+    enum slot_state state;
+    bool doomed; /* to be freed when nothing holds it */
+    bool owner;
+    bool cached;
+    bool has_digest;
+    bool record_pending;
+    bool renew_wanted;
+    bool digest_wanted;
+    bool cancel_wanted;
+    uint64_t generation;
+    uint64_t generation_checked; /* by the invariants */
+    struct shard_key shard;
+    uint32_t world;
+    uint32_t copies;
+    uint64_t bytes;
+    struct digest digest; /* the first of this generation, as in the record */
+    struct digest found;  /* the latest */
+    uint32_t segment_count;
+    uint16_t *segments;
+    uint32_t offers; /* entries of the offer table */
+    uint32_t loans;  /* loads that ranks have mapped */
+    uint64_t work;   /* under way, 0: none */
+    enum agent_work_type work_type;
+    bool work_serves_verify; /* the digest under way began after the verify order came */
+    bool verify_pending;
+    struct order verify;
+    enum checkpoint_state checkpoint; /* as the coordinator last said */
+    uint64_t unread_since_ms;         /* cached: without a reader since */
+    /* The report. */
+    bool acked;
+    bool none_pending; /* the copy is gone and COPY_NONE is not acknowledged */
+    uint32_t none_reports;
+    uint64_t report_due_ms;
+    uint64_t report_order;
+};
+
+struct run {
+    bool used;
+    struct run_key key;
+    uint32_t attempt; /* the highest heard of */
+    bool has_latest;
+    uint64_t latest; /* the newest consistent step heard of in this life */
+    uint64_t used_ms;
+};
+
+struct save {
+    bool used;
+    bool ended;
+    bool told;
+    uint64_t step;
+    uint32_t slot;
+    uint64_t generation;
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+/* A rank's question about a checkpoint; one at a time. */
+struct query {
+    bool used;
+    uint64_t step;
+    uint64_t reader;      /* ours */
+    uint64_t rank_reader; /* the rank's, given back */
+    uint64_t asked_ms;
+    uint64_t due_ms;
+};
+
+struct rank_session {
+    bool used;
+    bool open;
+    uint32_t link;
+    uint32_t uid;
+    struct message_rank_open asked; /* to know a repeat */
+    struct run_key run;
+    uint32_t attempt;
+    uint32_t rank;
+    uint32_t world;
+    uint32_t copies;
+    bool reader;
+    bool has_step;
+    uint64_t last_step; /* sealed */
+    uint32_t filling;   /* the slot that it writes, or that is being renewed for it */
+    struct save saves[AGENT_SAVES_KEPT];
+    uint32_t save_next;
+    struct query query;
+};
+
+enum load_state {
+    LOAD_UNUSED = 0,
+    LOAD_ASKING, /* repeated to the coordinator */
+    LOAD_LOANED, /* the rank has the descriptors */
+};
+
+struct load {
+    enum load_state state;
+    uint32_t session;
+    bool collective;
+    uint32_t load;
+    uint32_t rank;
+    uint64_t step;
+    uint64_t reader;
+    uint64_t asked_ms;
+    uint64_t due_ms;
+    uint32_t slot;
+    uint64_t generation;
+};
+
+enum pull_state {
+    PULL_UNUSED = 0,
+    PULL_QUEUED,
+    PULL_RENEWING, /* its slot's segments are being renewed */
+    PULL_ASKING,   /* connecting, or waiting for the offer */
+    PULL_READING,
+    PULL_CLOSING, /* all bytes are here; was the source's slot still the same? */
+};
+
+struct pull {
+    enum pull_state state;
+    uint64_t number;
+    uint64_t life; /* of the order's coordinator */
+    struct message_pull_order order;
+    uint32_t slot;
+    uint64_t generation;
+    uint32_t peer;
+    uint32_t source_slot;
+    bool offered;
+    struct digest digest;
+    uint64_t since_ms; /* in this state */
+    uint64_t due_ms;
+};
+
+/* A pull that failed: told again when its order is repeated, rather than tried again. */
+struct failure {
+    bool used;
+    bool told;
+    uint64_t life;
+    struct message_pull_failed failed;
+};
+
+struct peer {
+    bool used;
+    bool suspect; /* does not answer: closed with its last pull */
+    uint32_t link;
+    uint32_t pulls;
+    uint64_t idle_since_ms;
+    char address[CKPT_ADDRESS_MAX + 1];
+};
+
+/* A peer's read of a slot of ours. */
+struct offer {
+    bool used;
+    uint32_t link;
+    uint64_t pull;
+    uint32_t slot;
+    uint64_t generation;
+    uint64_t heard_ms;
+};
+
+struct coordinator_link {
+    bool up;
+    bool joined;
+    struct incarnation incarnation;
+    uint64_t life; /* counts the incarnations heard */
+    uint64_t join_due_ms;
+    uint64_t heartbeat_due_ms;
+    uint64_t heard_ms;
+    uint32_t heartbeat_ms;
+    uint32_t lease_ms; /* 0: not told */
+    uint32_t inventory_next;
+    enum ckpt_status refused;
+};
+
+struct agent {
+    struct agent_config config;
+    struct incarnation incarnation;
+    uint64_t now_ms;
+    uint64_t epoch;
+    bool adopting;
+    bool found_records;
+    uint64_t generation_last;
+    uint64_t work_last;
+    uint64_t pull_last;
+    uint64_t reader_last;
+    uint32_t link_last;
+    uint32_t failure_next;
+    uint32_t segments_free;
+    uint32_t run_count, session_count, load_count, pull_count, failure_count, peer_count,
+        offer_count;
+    struct coordinator_link coordinator;
+    struct agent_update *update; /* of the call under way */
+    struct segment *segments;
+    struct slot *slots;
+    uint16_t *slot_segments;
+    uint16_t *scratch; /* as many as segments */
+    struct run *runs;
+    struct rank_session *sessions;
+    struct load *loads;
+    struct pull *pulls;
+    struct failure *failures;
+    struct peer *peers;
+    struct offer *offers;
+};
+
+/* update.c: outputs, as many as fit. NULL or false: no room, and `again` is set. */
+void agent_update_begin(struct agent *a, struct agent_update *update);
+struct agent_outgoing *agent_update_message(struct agent *a, enum agent_target target,
+                                            uint32_t link, enum message_type type);
+struct agent_work *agent_update_work(struct agent *a, enum agent_work_type type);
+bool agent_update_record(struct agent *a, uint32_t slot);
+void agent_update_records_pump(struct agent *a);
+bool agent_update_has_room(const struct agent *a);
+void agent_update_deadline(struct agent *a, uint64_t at_ms);
+void agent_note(struct agent *a, enum note_level level, const char *event,
+                const struct shard_key *shard, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* reason.c */
+void agent_reason(char reason_out[CKPT_REASON_MAX + 1], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* identity.c: what keys are, and which of those in messages are well formed. */
+bool agent_run_equal(const struct run_key *a, const struct run_key *b);
+bool agent_shard_equal(const struct shard_key *a, const struct shard_key *b);
+bool agent_shard_is_of(const struct shard_key *shard, const struct run_key *run, uint32_t attempt,
+                       uint64_t step);
+bool agent_run_is_valid(const struct run_key *run);
+bool agent_shard_is_valid(const struct shard_key *shard);
+bool agent_text_ends(const char *text, size_t max);
+uint64_t agent_rank_tag(const struct run_key *run, uint32_t rank);
+int agent_order_compare(struct order a, struct order b);
+
+/* segment.c */
+bool agent_segments_take(struct agent *a, uint32_t slot, uint32_t count, bool *renew_out);
+void agent_segments_free_of(struct agent *a, uint32_t slot);
+void agent_segments_renewed(struct agent *a, uint32_t slot, bool done);
+void agent_segments_forget_users(struct agent *a);
+
+/* slot.c */
+struct slot_claim {
+    struct shard_key shard;
+    uint32_t world;
+    uint32_t copies;
+    uint64_t bytes;
+    bool owner;
+    bool cached;
+};
+const char *agent_slot_state_text(enum slot_state state);
+void agent_slot_move(struct slot *slot, enum slot_state to);
+uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard);
+uint64_t agent_slot_segments_needed(const struct agent *a, uint64_t bytes);
+enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim,
+                                 enum slot_state state, uint32_t *slot_out,
+                                 char reason[CKPT_REASON_MAX + 1]);
+void agent_slot_doom(struct agent *a, uint32_t slot);
+void agent_slot_writer_gone(struct agent *a, uint32_t slot);
+void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *digest);
+bool agent_slot_may_be_read_by_peer(const struct slot *slot);
+bool agent_slot_may_be_loaned(const struct slot *slot);
+bool agent_slot_is_held(const struct slot *slot);
+void agent_slot_unloan(struct agent *a, uint32_t slot);
+void agent_slots_expire(struct agent *a);
+void agent_slots_free_pump(struct agent *a);
+
+/* digest.c: the works over slots. */
+bool agent_digest_counts(const struct slot *slot);
+void agent_verify_order(struct agent *a, const struct message_verify_order *order);
+bool agent_work_read_start(struct agent *a, uint32_t slot, uint32_t link);
+void agent_works_pump(struct agent *a);
+void agent_work_done(struct agent *a, const struct agent_event *event);
+
+/* adopt.c */
+enum ckpt_status agent_adopt_check(const struct agent *a, const struct slot_record *record);
+void agent_adopt(struct agent *a, const struct slot_record *record, bool corrupt);
+void agent_adopt_end(struct agent *a);
+
+/* run.c */
+struct run *agent_run_find(struct agent *a, const struct run_key *key);
+struct run *agent_run_make(struct agent *a, const struct run_key *key);
+void agent_checkpoint_state(struct agent *a, const struct message_checkpoint_state *state);
+void agent_checkpoint_consistent(struct agent *a, const struct run_key *run, uint32_t attempt,
+                                 uint64_t step);
+
+/* rank_session.c */
+void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid);
+void agent_rank_down(struct agent *a, uint32_t link);
+void agent_rank_message(struct agent *a, uint32_t link, const struct message *message);
+
+/* save.c */
+void agent_save_ask(struct agent *a, uint32_t session, const struct message_slot_ask *ask);
+void agent_save_seal(struct agent *a, uint32_t session, const struct message_seal *seal);
+void agent_save_abandon(struct agent *a, uint32_t session, const struct message_seal *seal);
+void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status);
+void agent_save_find_earlier(struct agent *a, uint32_t session);
+void agent_save_end(struct agent *a, const struct shard_key *shard, bool every_rank,
+                    enum ckpt_status status, const char *reason);
+void agent_saves_pump(struct agent *a);
+
+/* load.c */
+void agent_load_ask(struct agent *a, uint32_t session, const struct message_load_ask *ask);
+void agent_load_verdict(struct agent *a, const struct message_load_verdict *verdict);
+void agent_load_release(struct agent *a, uint32_t session, const struct message_release *release);
+void agent_load_session_ends(struct agent *a, uint32_t session);
+void agent_loads_pump(struct agent *a);
+
+/* query.c */
+void agent_query_ask(struct agent *a, uint32_t session, const struct message_checkpoint_ask *ask);
+void agent_query_info(struct agent *a, const struct message_checkpoint_info *info);
+void agent_queries_pump(struct agent *a);
+
+/* peer.c */
+uint32_t agent_peer_take(struct agent *a, const char *address);
+void agent_peer_release(struct agent *a, uint32_t peer, bool suspect);
+void agent_peers_pump(struct agent *a);
+uint32_t agent_peer_by_link(const struct agent *a, uint32_t link);
+
+/* pull.c, pull_order.c */
+void agent_pull_order(struct agent *a, const struct message_pull_order *order);
+void agent_pull_move(struct pull *pull, enum pull_state to);
+void agent_pull_renewed(struct agent *a, uint32_t slot, enum ckpt_status status);
+void agent_pull_read_done(struct agent *a, uint32_t slot, const struct agent_event *event);
+void agent_pull_message(struct agent *a, uint32_t link, const struct message *message);
+void agent_pull_peer_down(struct agent *a, uint32_t link);
+void agent_pull_drop(struct agent *a, struct pull *pull);
+void agent_pull_fail(struct agent *a, struct pull *pull, enum ckpt_status status,
+                     const char *reason);
+void agent_pull_fail_order(struct agent *a, const struct message_pull_order *order, uint64_t life,
+                           enum ckpt_status status, const char *reason);
+void agent_pulls_of_checkpoint_end(struct agent *a, const struct message_checkpoint_state *state);
+void agent_failures_pump(struct agent *a);
+void agent_pulls_pump(struct agent *a);
+uint32_t agent_pulls_under_way(const struct agent *a);
+
+/* source.c */
+void agent_source_message(struct agent *a, uint32_t link, const struct message *message);
+void agent_source_peer_down(struct agent *a, uint32_t link);
+void agent_source_expire(struct agent *a);
+
+/* report.c */
+enum copy_state agent_copy_state(const struct slot *slot);
+void agent_report_wanted(struct agent *a, uint32_t slot);
+void agent_report_absent(struct agent *a, const struct shard_key *shard, uint64_t generation,
+                         uint64_t order);
+void agent_report_ack(struct agent *a, const struct message_shard_ack *ack);
+void agent_reports_pump(struct agent *a);
+
+/* coordinator_link.c */
+void agent_coordinator_up(struct agent *a);
+void agent_coordinator_down(struct agent *a);
+void agent_coordinator_message(struct agent *a, const struct message *message);
+void agent_coordinator_pump(struct agent *a);
+
+/* invariant.c: asserts what must hold after every event. */
+void agent_invariants(struct agent *a);
+
+#endif

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# The pure rooms reach for nothing outside. Sanitizers add symbols of their own, so plain builds only.
+if(CKPT_TESTS AND NOT CKPT_SANITIZE)
+  foreach(room agent coordinator)
+    if(TARGET ckpt_${room})
+      add_test(NAME style_pure_${room}
+               COMMAND ${CMAKE_SOURCE_DIR}/tests/style/pure_symbols.sh $<TARGET_FILE:ckpt_${room}>
+                       -- $<TARGET_FILE:ckpt_placement> $<TARGET_FILE:ckpt_base>)
+      set_tests_properties(style_pure_${room} PROPERTIES LABELS style)
+    endif()
+  endforeach()
+  # It can fail: base reads the clock.
+  add_test(NAME style_pure_finds_impure
+           COMMAND ${CMAKE_SOURCE_DIR}/tests/style/pure_symbols.sh $<TARGET_FILE:ckpt_base>)
+  set_tests_properties(style_pure_finds_impure PROPERTIES LABELS style WILL_FAIL TRUE)
+endif()
