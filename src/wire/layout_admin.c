@@ -8,6 +8,7 @@ static const struct wire_field admin_ask_fields[] = {
     FIELD_RUN_OR_EMPTY(message_admin_ask, AdminAsk, run),
     FIELD_U64(message_admin_ask, AdminAsk, step),
     FIELD_BOOL(message_admin_ask, AdminAsk, newer),
+    FIELD_U32(message_admin_ask, AdminAsk, from, UINT32_MAX),
 };
 WIRE_LAYOUT(admin_ask, message_admin_ask, admin_ask);
 

@@ -25,6 +25,7 @@
 #include <ckpt/status.h>
 
 #define WIRE_PROTOCOL_VERSION 1
+#define CKPT_UID_ANY UINT32_MAX /* whoever's run it is; (uid_t)-1 is nobody's */
 #define CKPT_STEP_LATEST UINT64_MAX /* asks for the newest consistent step; never a real step */
 
 /* A run is its owner's: two users may use one name and see nothing of each other. */
@@ -354,9 +355,10 @@ enum admin_verb {
 struct message_admin_ask {
     enum admin_verb verb;
     uint64_t cookie; /* echoed */
-    struct run_key run; /* uid from the caller; root may name any */
+    struct run_key run; /* uid: the caller's own; who may see all may name any, or CKPT_UID_ANY */
     uint64_t step;
     bool newer; /* ADMIN_RETIRE: everything newer than step, so that `latest` moves back to it */
+    uint32_t from; /* of a long table: the first entry wanted, as "next" of the last answer said */
 };
 
 /* One JSON document: the coordinator's tables are for people and scripts, not for machines of ours,
