@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ckptctl asks. Over the UNIX socket the kernel says whose process asks: root and the user
+ * that ckptctld runs as may see and do everything, others see and change their own runs, and cannot
+ * tell another's run from one that does not exist. Over TCP nobody can say who asks;
+ * options.tcp_admin says what may be asked there. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "tables.h"
+#include "wire/message_codec.h"
+
+/* One ask on its way to an answer. */
+struct ask {
+    struct daemon *daemon;
+    struct caller caller;
+    const struct message_admin_ask *message;
+    struct run_key run; /* with its owner known */
+    char *reason;       /* CKPT_REASON_MAX + 1 bytes */
+};
+
+static enum ckpt_status refuse(const struct ask *ask, enum ckpt_status status, const char *reason)
+{
+    snprintf(ask->reason, CKPT_REASON_MAX + 1, "%s", reason);
+    return status;
+}
+
+static bool names_a_run(enum admin_verb verb)
+{
+    return verb != ADMIN_STATUS && verb != ADMIN_NODES && verb != ADMIN_RUNS;
+}
+
+/* Who asks, and whether that verb may be asked so. */
+static enum ckpt_status find_caller(struct ask *ask, const struct session *session)
+{
+    const struct options *options = &ask->daemon->options;
+    if (session_is_local(session)) {
+        ask->caller.uid = session_uid(session);
+        ask->caller.privileged = ask->caller.uid == 0 || ask->caller.uid == geteuid();
+        return CKPT_OK;
+    }
+    ask->caller.uid = ask->message->run.uid;
+    ask->caller.privileged = true;
+    bool is_harmless = ask->message->verb == ADMIN_STATUS || ask->message->verb == ADMIN_NODES;
+    if (options->tcp_admin == TCP_ADMIN_FULL ||
+        (options->tcp_admin == TCP_ADMIN_STATUS && is_harmless)) {
+        return CKPT_OK;
+    }
+    return refuse(ask, CKPT_ERR_DENIED,
+                  "not over TCP, where your user is not known: use ckptctl on the coordinator's "
+                  "node, or set tcp_admin there");
+}
+
+/* A privileged caller may leave the owner open, when one user alone has a run of the name. */
+static enum ckpt_status find_owner(struct ask *ask)
+{
+    struct coordinator_run_view run;
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < coordinator_run_count(ask->daemon->machine); i++) {
+        if (coordinator_run_view(ask->daemon->machine, i, &run) &&
+            strcmp(run.key.name, ask->run.name) == 0) {
+            ask->run.uid = run.key.uid;
+            found++;
+        }
+    }
+    if (found == 0) {
+        return refuse(ask, CKPT_ERR_NOT_FOUND, "no such run");
+    }
+    if (found > 1) {
+        return refuse(ask, CKPT_ERR_INVALID,
+                      "several users have a run of this name: say whose with --user");
+    }
+    return CKPT_OK;
+}
+
+static enum ckpt_status find_run(struct ask *ask)
+{
+    struct coordinator_run_view run;
+    ask->run = ask->message->run;
+    if (!name_is_valid(ask->run.name, CKPT_RUN_NAME_MAX)) {
+        return refuse(ask, CKPT_ERR_NAME, "that is no name of a run");
+    }
+    if (ask->caller.privileged && ask->run.uid == CKPT_UID_ANY) {
+        return find_owner(ask);
+    }
+    if (ask->run.uid == CKPT_UID_ANY) {
+        ask->run.uid = ask->caller.uid;
+    }
+    if (!ask->caller.privileged && ask->run.uid != ask->caller.uid) {
+        return refuse(ask, CKPT_ERR_DENIED, "that is another user's run");
+    }
+    for (uint32_t i = 0; i < coordinator_run_count(ask->daemon->machine); i++) {
+        if (coordinator_run_view(ask->daemon->machine, i, &run) && run.key.uid == ask->run.uid &&
+            strcmp(run.key.name, ask->run.name) == 0) {
+            return CKPT_OK;
+        }
+    }
+    return refuse(ask, CKPT_ERR_NOT_FOUND, "no such run");
+}
+
+/* The verbs that change something go through the machine. */
+static enum ckpt_status change(const struct ask *ask, json_t **document_out)
+{
+    struct message_admin_ask message = *ask->message;
+    struct coordinator_event event = {.type = COORDINATOR_ADMIN, .admin = &message};
+    enum ckpt_status status = CKPT_ERR_DISK;
+    uint64_t now_ms = daemon_now_ms();
+    message.run = ask->run;
+    snprintf(ask->reason, CKPT_REASON_MAX + 1, "the coordinator is ending");
+    loop_advance(ask->daemon, &event, &status, ask->reason);
+    log_event(LOG_LEVEL_INFO, "admin",
+              "verb=%s caller=%" PRIu32 " run=%s uid=%" PRIu32 " step=%" PRIu64
+              " newer=%d status=%s",
+              message.verb == ADMIN_VERIFY ? "verify" : "retire", ask->caller.uid,
+              LOG_QUOTED(message.run.name), message.run.uid, message.step, (int)message.newer,
+              ckpt_status_name(status));
+    if (status == CKPT_OK) {
+        *document_out = json_pack("{s:I}", "now_ms", (json_int_t)now_ms);
+    }
+    return status;
+}
+
+static enum ckpt_status show(const struct ask *ask, json_t **document_out)
+{
+    uint32_t index;
+    if (!table_find_checkpoint(ask->daemon, &ask->run, ask->message->step, &index)) {
+        return refuse(ask, CKPT_ERR_NOT_FOUND,
+                      ask->message->step == CKPT_STEP_LATEST
+                          ? "the run has no consistent checkpoint"
+                          : "no such checkpoint of this run");
+    }
+    *document_out = table_shards(ask->daemon, index, ask->message->from);
+    return CKPT_OK;
+}
+
+static enum ckpt_status answer(struct ask *ask, json_t **document_out)
+{
+    const struct daemon *daemon = ask->daemon;
+    uint32_t from = ask->message->from;
+    enum ckpt_status status = CKPT_OK;
+    if (names_a_run(ask->message->verb)) {
+        status = find_run(ask);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    switch (ask->message->verb) {
+    case ADMIN_STATUS:
+        *document_out = table_status(daemon);
+        return CKPT_OK;
+    case ADMIN_NODES:
+        *document_out = table_nodes(daemon, from);
+        return CKPT_OK;
+    case ADMIN_RUNS:
+        *document_out = table_runs(daemon, &ask->caller, from);
+        return CKPT_OK;
+    case ADMIN_LIST:
+        *document_out = table_checkpoints(daemon, &ask->run, from);
+        return CKPT_OK;
+    case ADMIN_SHOW:
+    case ADMIN_PLACEMENT:
+        return show(ask, document_out);
+    case ADMIN_VERIFY:
+    case ADMIN_RETIRE:
+        return change(ask, document_out);
+    }
+    return refuse(ask, CKPT_ERR_INVALID, "no such verb");
+}
+
+void admin_answer(struct daemon *daemon, struct session *session, const struct message *message)
+{
+    struct message reply = {.type = MESSAGE_ADMIN_ANSWER};
+    struct ask ask = {
+        .daemon = daemon, .message = &message->admin_ask, .reason = reply.admin_answer.reason};
+    json_t *document = NULL;
+    char *text = NULL;
+    enum ckpt_status status = find_caller(&ask, session);
+    if (status == CKPT_OK) {
+        status = answer(&ask, &document);
+    }
+    if (status == CKPT_OK) {
+        reply.admin_answer.reason[0] = '\0';
+        text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+        status = text ? CKPT_OK : CKPT_ERR_MEMORY;
+    }
+    if (text && strlen(text) > MESSAGE_JSON_MAX) {
+        status = refuse(&ask, CKPT_ERR_TOO_LARGE, "the answer does not fit one message");
+    } else if (text) {
+        reply.admin_answer.json = text;
+        reply.admin_answer.json_bytes = (uint32_t)strlen(text);
+    }
+    reply.epoch = coordinator_epoch(daemon->machine);
+    reply.admin_answer.cookie = message->admin_ask.cookie;
+    reply.admin_answer.status = status;
+    status = session_send(session, &reply, NULL, 0);
+    if (status != CKPT_OK) {
+        log_event(LOG_LEVEL_INFO, "answer_unsent", "peer=%s status=%s", session_peer(session),
+                  ckpt_status_name(status));
+    }
+    free(text);
+    json_decref(document);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ckptctld, from its first to its last line. */
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "daemon.h"
+#include "session/notify.h"
+#include "session/signals.h"
+
+uint64_t daemon_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void daemon_end(struct daemon *daemon, enum exit_code code)
+{
+    if (!daemon->ending) {
+        daemon->ending = true;
+        daemon->exit_code = code;
+        event_base_loopbreak(daemon->base);
+    }
+}
+
+static void on_signal(int number, void *context)
+{
+    struct daemon *daemon = context;
+    if (number == SIGHUP) {
+        log_event(LOG_LEVEL_INFO, "signal_ignored",
+                  "signal=SIGHUP text=\"configuration is read at start only\"");
+        return;
+    }
+    log_event(LOG_LEVEL_INFO, "ending", "signal=%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    session_notify("STOPPING=1");
+    daemon_end(daemon, EXIT_ENDED);
+}
+
+/* As many descriptors as there may be sessions, and some for the store. */
+static void raise_descriptor_limit(const struct options *options)
+{
+    struct rlimit limit;
+    rlim_t wanted = 2 * (rlim_t)options->machine.agents_max + 256;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
+        log_event(LOG_LEVEL_WARN, "few_descriptors",
+                  "limit=%" PRIuMAX " wanted=%" PRIuMAX " text=\"not all agents can connect: raise "
+                  "LimitNOFILE\"",
+                  (uintmax_t)limit.rlim_cur, (uintmax_t)wanted);
+    }
+}
+
+static void set_up_log(const struct options *options)
+{
+    log_set_level(options->log_level);
+    log_to_stderr(options->log_format == LOG_FORMAT_JOURNAL ||
+                  (options->log_format == LOG_FORMAT_AUTO && log_stderr_is_journal()));
+}
+
+static void run(struct daemon *daemon)
+{
+    struct session_signals *signals = NULL;
+    daemon->exit_code = EXIT_START;
+    if (session_signals_watch(daemon->base, on_signal, daemon, &signals) != CKPT_OK ||
+        loop_open(daemon) != CKPT_OK) {
+        log_event(LOG_LEVEL_ERROR, "start_failed", "text=\"no memory\"");
+        goto free_signals;
+    }
+    daemon->exit_code = daemon_start(daemon);
+    if (daemon->exit_code != EXIT_ENDED) {
+        goto stop;
+    }
+    daemon->exit_code = peers_open(daemon);
+    if (daemon->exit_code != EXIT_ENDED) {
+        goto close_peers;
+    }
+    log_event(LOG_LEVEL_INFO, "ready",
+              "version=%s address=%s socket=%s epoch=%" PRIu64 " memory_bytes=%zu", CKPT_VERSION,
+              daemon->address, LOG_QUOTED(daemon->options.socket),
+              coordinator_epoch(daemon->machine), daemon->memory_bytes);
+    session_notify("READY=1");
+    event_base_dispatch(daemon->base);
+
+close_peers:
+    daemon->ending = true;
+    peers_close(daemon);
+stop:
+    daemon_stop(daemon);
+    loop_close(daemon);
+free_signals:
+    session_signals_free(&signals);
+}
+
+/* The daemon's own struct is large: the update holds the messages of a turn. */
+static enum exit_code run_with(const struct options *options)
+{
+    struct daemon *daemon = calloc(1, sizeof(*daemon));
+    struct event_base *base = event_base_new();
+    enum exit_code code = EXIT_START;
+    if (daemon && base) {
+        daemon->options = *options;
+        daemon->base = base;
+        raise_descriptor_limit(options);
+        run(daemon);
+        code = daemon->exit_code;
+        log_event(code == EXIT_ENDED ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "ended", "exit=%d",
+                  (int)code);
+    } else {
+        log_event(LOG_LEVEL_ERROR, "start_failed", "text=\"no memory\"");
+    }
+    if (base) {
+        event_base_free(base);
+    }
+    free(daemon);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct config *config = NULL;
+    enum config_request request;
+    struct options options;
+    char reason[CKPT_REASON_MAX + 1];
+    enum exit_code code = EXIT_CONFIG;
+    umask(077);
+    if (config_load(&options_program, argc, argv, environ, &config, &request, reason,
+                    sizeof(reason)) != CKPT_OK) {
+        fprintf(stderr, "ckptctld: %s\n", reason);
+        return EXIT_CONFIG;
+    }
+    if (request == CONFIG_HELP || request == CONFIG_VERSION) {
+        config_answer(&options_program, config, request, stdout);
+        return EXIT_ENDED;
+    }
+    if (options_read(config, &options, reason) != CKPT_OK ||
+        fault_points_arm_from_environment(reason, sizeof(reason)) != CKPT_OK) {
+        fprintf(stderr, "ckptctld: %s\n", reason);
+    } else if (config_answer(&options_program, config, request, stdout)) {
+        code = EXIT_ENDED;
+    } else {
+        set_up_log(&options);
+        code = run_with(&options);
+    }
+    config_delete(&config);
+    return code;
+}

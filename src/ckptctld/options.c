@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include "store/store.h"
+
+enum key {
+    KEY_LISTEN,
+    KEY_SOCKET,
+    KEY_STATE,
+    KEY_STORE,
+    KEY_TCP_ADMIN,
+    KEY_AGENTS,
+    KEY_RUNS,
+    KEY_CHECKPOINTS,
+    KEY_SHARDS,
+    KEY_KEEP,
+    KEY_HEARTBEAT,
+    KEY_LEASE,
+    KEY_GRACE,
+    KEY_SAVE_TIMEOUT,
+    KEY_RESEND,
+    KEY_SETTLE,
+    KEY_RESTORE_TIMEOUT,
+    KEY_PASSES,
+    KEY_PULL_ATTEMPTS,
+    KEY_LOG_LEVEL,
+    KEY_LOG_FORMAT,
+    KEY_EPOCH_ABOVE,
+    KEY_COUNT
+};
+
+#define DAY_MS (24 * 3600 * 1000)
+
+static const char *const stores[] = {"sqlite", "memory", NULL};
+static const char *const admins[] = {"none", "status", "full", NULL};
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const formats[] = {"auto", "journal", "time", NULL};
+
+/* The defaults of sizes and times are coordinator_config_default's; a unit test compares them. */
+static const struct config_key keys[KEY_COUNT] = {
+    [KEY_LISTEN] = {.section = "coordinator",
+                    .name = "listen",
+                    .flag = "listen",
+                    .letter = 'l',
+                    .type = CONFIG_STRING,
+                    .fallback = "127.0.0.1:7471",
+                    .placeholder = "HOST:PORT",
+                    .help = "where agents reach the coordinator; *:7471 is every address"},
+    [KEY_SOCKET] = {.section = "coordinator",
+                    .name = "socket",
+                    .flag = "socket",
+                    .letter = 's',
+                    .type = CONFIG_PATH,
+                    .fallback = "/run/ckptctld/ckptctld.sock",
+                    .help = "UNIX socket for ckptctl, which knows its caller's user"},
+    [KEY_STATE] = {.section = "coordinator",
+                   .name = "state_directory",
+                   .flag = "state-directory",
+                   .letter = 'd',
+                   .type = CONFIG_PATH,
+                   .fallback = "/var/lib/ckptctld",
+                   .help = "local directory of the records, made where it is missing"},
+    [KEY_STORE] = {.section = "coordinator",
+                   .name = "store",
+                   .flag = "store",
+                   .type = CONFIG_ENUM,
+                   .choices = stores,
+                   .fallback = "sqlite",
+                   .help = "where records go; memory forgets everything at the end"},
+    [KEY_TCP_ADMIN] = {.section = "coordinator",
+                       .name = "tcp_admin",
+                       .flag = "tcp-admin",
+                       .type = CONFIG_ENUM,
+                       .choices = admins,
+                       .fallback = "status",
+                       .help =
+                           "what ckptctl may do over TCP, where its user is not known: full lets "
+                           "anyone who reaches the port see and retire everything"},
+    [KEY_AGENTS] = {.section = "coordinator",
+                    .name = "agents_max",
+                    .flag = "agents-max",
+                    .type = CONFIG_INTEGER,
+                    .fallback = "256",
+                    .min = 1,
+                    .max = CKPT_AGENTS_MAX,
+                    .help = "nodes that may ever join one life of the coordinator"},
+    [KEY_RUNS] = {.section = "coordinator",
+                  .name = "runs_max",
+                  .flag = "runs-max",
+                  .type = CONFIG_INTEGER,
+                  .fallback = "256",
+                  .min = 1,
+                  .max = 65536,
+                  .help = "training runs known at once"},
+    [KEY_CHECKPOINTS] = {.section = "coordinator",
+                         .name = "checkpoints_max",
+                         .flag = "checkpoints-max",
+                         .type = CONFIG_INTEGER,
+                         .fallback = "1024",
+                         .min = 4,
+                         .max = 1 << 20,
+                         .help = "checkpoints known at once, of all runs"},
+    [KEY_SHARDS] = {.section = "coordinator",
+                    .name = "shards_max",
+                    .flag = "shards-max",
+                    .type = CONFIG_INTEGER,
+                    .fallback = "16384",
+                    .min = 16,
+                    .max = 1 << 26,
+                    .help = "shards known at once, of all checkpoints: about (keep + 2) times the "
+                            "ranks of all runs"},
+    [KEY_KEEP] = {.section = "coordinator",
+                  .name = "keep",
+                  .flag = "keep",
+                  .type = CONFIG_INTEGER,
+                  .fallback = "2",
+                  .min = 1,
+                  .max = 64,
+                  .help = "consistent checkpoints kept of each run"},
+    [KEY_HEARTBEAT] = {.section = "coordinator",
+                       .name = "heartbeat",
+                       .flag = "heartbeat",
+                       .type = CONFIG_DURATION,
+                       .fallback = "500ms",
+                       .min = 10,
+                       .max = DAY_MS,
+                       .help = "how often an agent says that it lives"},
+    [KEY_LEASE] = {.section = "coordinator",
+                   .name = "lease",
+                   .flag = "lease",
+                   .type = CONFIG_DURATION,
+                   .fallback = "3s",
+                   .min = 20,
+                   .max = DAY_MS,
+                   .help = "an agent silent for so long is lost; more than twice heartbeat"},
+    [KEY_GRACE] = {.section = "coordinator",
+                   .name = "disconnect_grace",
+                   .flag = "disconnect-grace",
+                   .type = CONFIG_DURATION,
+                   .fallback = "1s",
+                   .max = DAY_MS,
+                   .help = "an agent whose connection closed is lost after so long"},
+    [KEY_SAVE_TIMEOUT] = {.section = "coordinator",
+                          .name = "save_timeout",
+                          .flag = "save-timeout",
+                          .type = CONFIG_DURATION,
+                          .fallback = "120s",
+                          .min = 10,
+                          .max = DAY_MS,
+                          .help = "an open checkpoint without progress for so long is aborted"},
+    [KEY_RESEND] = {.section = "coordinator",
+                    .name = "resend",
+                    .flag = "resend",
+                    .type = CONFIG_DURATION,
+                    .fallback = "500ms",
+                    .min = 10,
+                    .max = DAY_MS,
+                    .help = "an order without an answer for so long is sent again"},
+    [KEY_SETTLE] = {.section = "coordinator",
+                    .name = "restore_settle",
+                    .flag = "restore-settle",
+                    .type = CONFIG_DURATION,
+                    .fallback = "10s",
+                    .max = DAY_MS,
+                    .help = "a restore waits so long for copies that are still digested and for "
+                            "agents that have not come back"},
+    [KEY_RESTORE_TIMEOUT] = {.section = "coordinator",
+                             .name = "restore_timeout",
+                             .flag = "restore-timeout",
+                             .type = CONFIG_DURATION,
+                             .fallback = "300s",
+                             .min = 10,
+                             .max = DAY_MS,
+                             .help = "all ranks must have asked and be ready in this"},
+    [KEY_PASSES] = {.section = "coordinator",
+                    .name = "restore_passes",
+                    .flag = "restore-passes",
+                    .type = CONFIG_INTEGER,
+                    .fallback = "3",
+                    .min = 1,
+                    .max = 1000,
+                    .help = "passes over all copies before a checkpoint is quarantined"},
+    [KEY_PULL_ATTEMPTS] = {.section = "coordinator",
+                           .name = "pull_attempts_max",
+                           .flag = "pull-attempts-max",
+                           .type = CONFIG_INTEGER,
+                           .fallback = "6",
+                           .min = 1,
+                           .max = 200,
+                           .help = "failed pulls and differing digests of one shard before its "
+                                   "checkpoint is aborted"},
+    [KEY_LOG_LEVEL] = {.section = "log",
+                       .name = "level",
+                       .type = CONFIG_ENUM,
+                       .choices = levels,
+                       .fallback = "info",
+                       .help = "how much is logged, to standard error"},
+    [KEY_LOG_FORMAT] = {.section = "log",
+                        .name = "format",
+                        .type = CONFIG_ENUM,
+                        .choices = formats,
+                        .fallback = "auto",
+                        .help = "auto sees whether the journal listens"},
+    [KEY_EPOCH_ABOVE] = {.name = "epoch_above",
+                         .flag = "epoch-above",
+                         .type = CONFIG_INTEGER,
+                         .placeholder = "N",
+                         .max = INT64_MAX - 1,
+                         .help = "rule in an epoch above N: after the state directory was lost or "
+                                 "brought back from a backup, when agents have seen N"},
+};
+
+const struct config_program options_program = {
+    .name = "ckptctld",
+    .version = CKPT_VERSION,
+    .summary =
+        "The coordinator of ckptd: one for a cluster. It decides which checkpoints are "
+        "consistent, where copies go, and what a failed job restores. The agents (ckptd) hold "
+        "the bytes; training goes on while the coordinator is away, and checkpoints become "
+        "consistent when it is back.",
+    .keys = keys,
+    .key_count = KEY_COUNT,
+    .details = "SIGTERM and SIGINT end it within two seconds; what was committed is on disk\n"
+               "before anyone is told, so it may also be killed. Logs go to standard error,\n"
+               "one event a line. Under systemd it says when it is ready (Type=notify).\n",
+    .examples = "  ckptctld --listen=10.0.0.1:7471\n"
+                "  ckptctld --listen=127.0.0.1:0 --socket=/tmp/c.sock --state-directory=/tmp/c\n"
+                "  ckptctld --check-config\n",
+    .exit_codes = "  0  ended by SIGTERM or SIGINT\n"
+                  "  1  could not start: address in use, state directory taken, no memory\n"
+                  "  2  the configuration is wrong\n"
+                  "  3  the record store failed or is damaged: look before starting it again\n"
+                  "  4  another coordinator rules\n",
+};
+
+static uint32_t number(const struct config *config, enum key key)
+{
+    return (uint32_t)config_number(config, (size_t)key);
+}
+
+enum ckpt_status options_read(const struct config *config, struct options *options_out,
+                              char *reason_out)
+{
+    struct options options = {
+        .listen = config_text(config, KEY_LISTEN),
+        .socket = config_text(config, KEY_SOCKET),
+        .state_directory = config_text(config, KEY_STATE),
+        .store = store_backend_by_name(config_text(config, KEY_STORE)),
+        .tcp_admin = (enum tcp_admin)number(config, KEY_TCP_ADMIN),
+        .epoch_above = (uint64_t)config_number(config, KEY_EPOCH_ABOVE),
+        .log_level = (enum log_level)number(config, KEY_LOG_LEVEL),
+        .log_format = (enum log_format)number(config, KEY_LOG_FORMAT),
+        .machine =
+            {
+                .agents_max = number(config, KEY_AGENTS),
+                .runs_max = number(config, KEY_RUNS),
+                .checkpoints_max = number(config, KEY_CHECKPOINTS),
+                .shards_max = number(config, KEY_SHARDS),
+                .keep = number(config, KEY_KEEP),
+                .heartbeat_ms = number(config, KEY_HEARTBEAT),
+                .lease_ms = number(config, KEY_LEASE),
+                .disconnect_grace_ms = number(config, KEY_GRACE),
+                .save_timeout_ms = number(config, KEY_SAVE_TIMEOUT),
+                .resend_ms = number(config, KEY_RESEND),
+                .restore_settle_ms = number(config, KEY_SETTLE),
+                .restore_timeout_ms = number(config, KEY_RESTORE_TIMEOUT),
+                .restore_passes = number(config, KEY_PASSES),
+                .pull_attempts_max = number(config, KEY_PULL_ATTEMPTS),
+            },
+    };
+    if (coordinator_memory_bytes(&options.machine, reason_out) == 0) {
+        return CKPT_ERR_CONFIG;
+    }
+    *options_out = options;
+    return CKPT_OK;
+}

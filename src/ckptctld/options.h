@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ckptctld is told by its file, environment and flags. */
+#ifndef CKPT_CKPTCTLD_OPTIONS_H
+#define CKPT_CKPTCTLD_OPTIONS_H
+
+#include "base/log.h"
+#include "config/config.h"
+#include "coordinator/coordinator.h"
+
+/* What a caller over TCP, whose user nobody can prove, may ask. */
+enum tcp_admin {
+    TCP_ADMIN_NONE,
+    TCP_ADMIN_STATUS, /* status and nodes, which name no run */
+    TCP_ADMIN_FULL,   /* everything, of everybody */
+};
+
+enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_JOURNAL, LOG_FORMAT_TIME };
+
+struct options {
+    const char *listen;
+    const char *socket;
+    const char *state_directory;
+    const struct store_backend *store;
+    enum tcp_admin tcp_admin;
+    uint64_t epoch_above; /* 0: whatever the store says */
+    enum log_level log_level;
+    enum log_format log_format;
+    struct coordinator_config machine;
+};
+
+extern const struct config_program options_program;
+
+/* Reads a loaded configuration, whose strings it keeps pointing to. CKPT_ERR_CONFIG, with a line in
+ * reason_out (CKPT_REASON_MAX + 1 bytes), when values contradict each other. */
+enum ckpt_status options_read(const struct config *config, struct options *options_out,
+                              char *reason_out);
+
+#endif
