@@ -9,7 +9,7 @@
  * long as no two calls name the same slot or, for the calls that write, the same segment.
  *
  * What a trainer can do to the agent with a writable descriptor, and what stands against it
- * (each point is shown by a test in tests/unit/arena):
+ * (tests/unit/arena/test_arena_guard.c shows it):
  *  - Cut the file: tmpfs files of a mount carry F_SEAL_SEAL, so the seals that forbid it
  *    cannot be set; hugetlbfs takes seals on memfds only, and memfds die with the agent. The
  *    append-only attribute forbids it on tmpfs, but needs CAP_LINUX_IMMUTABLE and forbids
@@ -77,29 +77,27 @@ struct arena_options {
 /* arena_open -- makes what is missing, adopts what is there, maps, binds, faults in and locks it.
  *
  * Without options->directory the directory is the one of these that already is an arena, else the
- * first that can be made: <hugetlbfs mount>/ckptd-<node> when the mount is the agent's to
- * write and has free huge pages enough, /dev/shm/ckptd-<node>. It is made with mode 0700; one
- * that is a symlink, another user's or open to others is refused. A directory on anything but tmpfs
-or hugetlbfs is
- * refused. Its parent has to exist.
+ * first that can be made: <hugetlbfs mount>/ckptd-<node> when the mount is the agent's to write and
+ * has free huge pages enough, /dev/shm/ckptd-<node>. It is made with mode 0700; one that is a
+ * symlink, another user's or open to others is refused. A directory on anything but tmpfs or
+ * hugetlbfs is refused. Its parent has to exist.
  *
  * All memory is allocated here: a shortage is an error of this call, never a SIGBUS later. Bytes of
-adopted segments are
- * not changed; a segment file that is missing, or is not of its full size, is made new, and
-arena_inventory() refuses the records that claim it.
- * Segment i is bound to nodes[i * node_count / segment_count], strictly: a node without memory
- * enough is an error.
+ * adopted segments are not changed; a segment file that is missing, or is not of its full size, is
+ * made new, and arena_inventory() refuses the records that claim it. The nodes share the segments
+ * in blocks, the first node the lowest ids, and strictly: a node without memory is an error.
  *
  * Blocks for as long as the first touch of the memory takes. Sets RLIMIT_NOFILE's and
  * RLIMIT_MEMLOCK's soft limits up to what is needed, within the hard ones. Holds an exclusive
-flock() on the
- * directory until arena_close() or the death of the process.
+ * flock() on the directory until arena_close() or the death of the process.
  *
  * reason: gets one line for a person on every error, and is left alone on CKPT_OK.
  * RETURN VALUE: CKPT_OK, and *arena_out is the arena, the caller's to arena_close().
  * ERRORS, *arena_out untouched:
- *   CKPT_ERR_CONFIG   an option is out of its range, the directory is not ours or not in memory, or
-the XX CKPT_ERR_BUSY     another agent has this arena open
+ *   CKPT_ERR_CONFIG   an option is out of its range, the directory is not ours or not in memory,
+ *                     the arena there has another geometry, or RLIMIT_MEMLOCK or RLIMIT_NOFILE is
+ *                     too low (the reason names the setting)
+ *   CKPT_ERR_BUSY     another agent has this arena open
  *   CKPT_ERR_MEMORY   too little room in the file system, free memory or huge pages
  *   CKPT_ERR_CORRUPT  both copies of the arena header are damaged
  *   CKPT_ERR_VERSION  the arena was made by another version's format
@@ -119,8 +117,7 @@ void arena_close(struct arena **arena);
 enum ckpt_status arena_destroy_files(const struct arena_options *options,
                                      char reason[ARENA_REASON_BYTES]);
 
-/* Facts of an open arena; constant until arena_close(). The directory lives as long as the arena.
- */
+/* Facts of an open arena; constant until arena_close(). The text lives as long as the arena. */
 const char *arena_directory(const struct arena *arena);
 uint64_t arena_segment_bytes(const struct arena *arena);
 uint32_t arena_segment_count(const struct arena *arena);
@@ -145,14 +142,16 @@ uint8_t *arena_segment_address(const struct arena *arena, uint32_t segment);
 enum ckpt_status arena_segment_fd(struct arena *arena, uint32_t segment, bool read_only,
                                   int *fd_out);
 
-/* arena_guard_install -- makes cut segments survivable; call once, early, from the main thread.
+/* arena_guard_install -- makes cut segments survivable. From the main thread, before threads touch
+ * an arena, and after the libraries that set a SIGBUS handler of their own (UCX does); calling it
+ * again puts it back in front of such a handler.
  *
  * Installs a process-wide SIGBUS handler. A thread that touches a page that an arena or a slot view
  * of this process has lost reads zeros and goes on: the handler puts anonymous memory under the
- * whole segment's mapping and marks the segment damaged. So every use of bytes a trainer may have
- * had in hand is: touch, then arena_segments_check(); what was computed is believed only when that
- * returns CKPT_OK. A SIGBUS elsewhere goes to the handler that was there before, or kills as ever.
- * System calls (send, write, process_vm_readv) on lost pages fail with EFAULT instead, with no
+ * whole segment's mapping and marks the segment damaged. So every use of bytes that a trainer may
+ * have had in hand is: touch, then arena_segments_check(); what was computed is believed only when
+ * that returns CKPT_OK. A SIGBUS elsewhere goes to the handler that was there before, or kills as
+ * ever. System calls (send, write, process_vm_readv) on lost pages fail with EFAULT and raise no
  * signal.
  *
  * RETURN VALUE: CKPT_OK, also when already installed. ERRORS: CKPT_ERR_SYSTEM. */
@@ -166,18 +165,19 @@ bool arena_segment_damaged(const struct arena *arena, uint32_t segment);
  * One fstat() a segment. Marks as damaged what is not of its full size or has holes.
  *
  * RETURN VALUE: CKPT_OK: all n are whole now and none was marked damaged since it was made or
- * repaired. ERRORS: CKPT_ERR_CORRUPT: one or more are damaged; see arena_segment_damaged().
- *         CKPT_ERR_INVALID: an id is out of range. */
+ * repaired.
+ * ERRORS:
+ *   CKPT_ERR_CORRUPT  one or more are damaged; see arena_segment_damaged()
+ *   CKPT_ERR_INVALID  an id is out of range */
 enum ckpt_status arena_segments_check(struct arena *arena, const uint16_t *segments, uint32_t n);
 
 /* arena_segment_repair -- puts a new, zeroed, faulted-in, locked file in the segment's place.
  *
  * The old file lives on, nameless, for whoever still has it open: a trainer that cut it, or that
  * keeps a mapping of memory which is about to pass to another user, has no hold on the new one. The
- * address stays;
- * **registrations (RDMA, UCX) of the old pages have to be undone before and made again after**,
- * slot views of it unmapped before. Takes both files' memory for a moment, and the old one's for as
- * long as it is held open elsewhere. Blocks (first touch of segment_bytes).
+ * address stays, the pages do not: registrations (RDMA, UCX) have to be undone before and made
+ * again after, slot views of it unmapped before. Takes both files' memory for a moment, and the old
+ * one's for as long as it is held open elsewhere. Blocks (first touch of segment_bytes).
  *
  * RETURN VALUE: CKPT_OK: the segment is as new, and not damaged.
  * ERRORS, the old file still in its place:
@@ -207,8 +207,8 @@ enum ckpt_status arena_segments_zero(struct arena *arena, const uint16_t *segmen
 /* arena_segments_pass -- makes n segments fit to be handed to another user.
  *
  * Those that nobody else has open are zeroed in place. Those that are damaged or still open
- * somewhere are not touched, and are listed in wanting_out (room for n ids): deregister,
- * arena_segment_repair() and register them.
+ * somewhere are listed in wanting_out (room for n ids): deregister them, arena_segment_repair()
+ * them, register them.
  *
  * RETURN VALUE: CKPT_OK, and *wanting_count_out is 0 or more.
  * ERRORS: CKPT_ERR_INVALID: an id is out of range, outputs untouched. */
@@ -231,21 +231,25 @@ void arena_slot_unmap(struct arena *arena, struct arena_view *view);
  *
  * Killed at any instruction, the slot's record is afterwards the old one or the new one, whole. The
  * arena's generation floor is raised first when the record's generation is above it. Not a system
- * call; about a microsecond.
+ * call; a few microseconds.
  *
  * ERRORS, the old record still in place:
  *   CKPT_ERR_INVALID  record->slot is not slot, slot or a segment id is out of the arena's range,
- * bytes do not fit the segments, or as arena_record_encode() CKPT_ERR_STALE    the generation is
- * below that of the record in place */
+ *                     bytes do not fit the segments, or as arena_record_encode()
+ *   CKPT_ERR_STALE    the generation is below that of the record in place; or that record is
+ *                     damaged, and the generation is not above arena_generation_floor() */
 enum ckpt_status arena_record_store(struct arena *arena, uint32_t slot,
                                     const struct arena_record *record);
 
 /* arena_record_load -- reads the newest record of `slot`.
  *
- * reason: may be NULL; gets one line on CKPT_ERR_CORRUPT and CKPT_ERR_VERSION, which says which
- * copy is bad. ERRORS, *record_out untouched: CKPT_ERR_NOT_FOUND  never written CKPT_ERR_CORRUPT
- * the newest copy is damaged, whether or not the older is whole: an older state is not the truth. A
- * store makes the slot good again CKPT_ERR_VERSION    written by another version's format
+ * reason: may be NULL; on CKPT_ERR_CORRUPT and CKPT_ERR_VERSION it gets one line that says which
+ * copy is bad.
+ * ERRORS, *record_out untouched:
+ *   CKPT_ERR_NOT_FOUND  never written
+ *   CKPT_ERR_CORRUPT    the newest copy is damaged, whether or not the older is whole: an older
+ *                       state is not the truth. A store makes the slot good again
+ *   CKPT_ERR_VERSION    written by another version's format
  *   CKPT_ERR_INVALID    slot is out of range */
 enum ckpt_status arena_record_load(struct arena *arena, uint32_t slot,
                                    struct arena_record *record_out,

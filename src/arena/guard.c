@@ -29,7 +29,6 @@ struct range {
 static struct range ranges[RANGES_MAX];
 static pthread_mutex_t ranges_mutex = PTHREAD_MUTEX_INITIALIZER; /* for adding and removing */
 static struct sigaction action_before;
-static bool installed;
 
 /* True when the address was in a range and may be touched again. */
 static bool recover(uintptr_t address)
@@ -72,19 +71,20 @@ static void handle(int signal_number, siginfo_t *info, void *context)
 
 enum ckpt_status arena_guard_install(void)
 {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = handle;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    (void)sigemptyset(&action.sa_mask);
     enum ckpt_status status = CKPT_OK;
     (void)pthread_mutex_lock(&ranges_mutex);
-    if (!installed) {
-        struct sigaction action;
-        memset(&action, 0, sizeof action);
-        action.sa_sigaction = handle;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-        (void)sigemptyset(&action.sa_mask);
-        /* Read before the handler can run, which reads it without a lock. */
-        if (sigaction(SIGBUS, NULL, &action_before) != 0 || sigaction(SIGBUS, &action, NULL) != 0) {
-            status = CKPT_ERR_SYSTEM;
-        }
-        installed = status == CKPT_OK;
+    struct sigaction current;
+    if (sigaction(SIGBUS, NULL, &current) != 0) {
+        status = CKPT_ERR_SYSTEM;
+    } else if ((current.sa_flags & SA_SIGINFO) == 0 || current.sa_sigaction != handle) {
+        /* Before the handler can run, which reads it without a lock. */
+        action_before = current;
+        status = sigaction(SIGBUS, &action, NULL) == 0 ? CKPT_OK : CKPT_ERR_SYSTEM;
     }
     (void)pthread_mutex_unlock(&ranges_mutex);
     return status;

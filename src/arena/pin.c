@@ -81,9 +81,10 @@ static enum ckpt_status fault_in(struct arena *arena, uint32_t segment, int fd, 
 static enum ckpt_status lock(struct arena *arena, uint32_t segment, uint8_t *address,
                              char reason[ARENA_REASON_BYTES])
 {
-    /* Huge pages are never swapped out. */
+    /* Huge pages are never swapped out. mlock2(), because the sanitizers make mlock() do nothing.
+     */
     if (arena->huge || arena->lock == ARENA_LOCK_OFF ||
-        mlock(address, (size_t)arena->segment_bytes) == 0) {
+        mlock2(address, (size_t)arena->segment_bytes, 0) == 0) {
         return CKPT_OK;
     }
     if (arena->lock == ARENA_LOCK_TRY) {

@@ -58,7 +58,11 @@ static enum ckpt_status check_lock(struct arena *arena, char reason[ARENA_REASON
     uint64_t bytes = (arena->segment_count + UINT64_C(1)) * arena->segment_bytes;
     uint64_t allowed = raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
     if (mlock2(arena->base, (size_t)bytes, MLOCK_ONFAULT) == 0) {
-        (void)munlock(arena->base, (size_t)bytes);
+        /* Reserved anew rather than munlock()ed, which the sanitizers make do nothing. */
+        if (mmap(arena->base, (size_t)bytes, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+            return arena_explain_errno(reason, "mmap of %.2f GiB of addresses", in_gib(bytes));
+        }
         return CKPT_OK;
     }
     if (errno == ENOSYS || arena->lock == ARENA_LOCK_TRY) {

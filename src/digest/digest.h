@@ -13,7 +13,7 @@
  *
  * Every function is pure: no allocation, no I/O, no lock, no state but its arguments. All may be
  * called from any number of threads at once; a struct digest_stream is used by one at a time.
- * Stack use is bounded: 36 KiB below digest_chunk() and digest_bytes(), 12 KiB below the rest.
+ * Stack use is bounded: 40 KiB below what reads data, 16 KiB below digest_fold().
  *
  * Source: "BLAKE3: one function, fast everywhere" (O'Connor, Aumasson, Neves, Wilcox-O'Hearn),
  * version 20211102, sections 2.1 to 2.5. docs/digest.md says how it is made fast.

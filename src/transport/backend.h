@@ -48,7 +48,6 @@ struct read_slot {
     struct transport_endpoint *endpoint;
     struct transport_region *local;
     uint64_t cookie;
-    uint64_t deadline_ns;
     uint32_t index;
     enum ckpt_status status;
 };
@@ -57,8 +56,8 @@ struct read_list {
     struct read_slot *first, *last;
 };
 
-/* Every read is in one of three lists: free, in flight (oldest first, so earliest deadline first),
- * done (finished and not yet taken). All memory is allocated by reads_open(). */
+/* Every read is in one of three lists: idle, in flight (oldest first), done (finished and not yet
+ * taken). All memory is allocated by reads_open(). */
 struct read_table {
     uint8_t *records;
     size_t record_bytes;
@@ -101,8 +100,12 @@ size_t reads_take(struct read_table *reads, struct transport_completion *done, s
 /* Whether a completion is ready. */
 bool reads_ready(const struct read_table *reads);
 
-/* The earliest deadline, or UINT64_MAX. */
+/* When the first endpoint with reads in flight will have been silent for too long; UINT64_MAX if
+ * none has any. */
 uint64_t reads_deadline_ns(const struct read_table *reads);
+
+/* An endpoint that is past that, or NULL. */
+struct transport_endpoint *reads_silent_endpoint(const struct read_table *reads, uint64_t now_ns);
 
 /* Fails all reads in flight with CKPT_ERR_LINK, gives every read to the sink, releases every
  * endpoint. For close. */

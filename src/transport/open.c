@@ -12,6 +12,7 @@ static const struct {
     transport_opener *open;
 } backends[] = {
     {"loop", "loop", transport_loop_open},
+    {"ucx", "ucx[:tcp|:shm]", transport_ucx_open},
 };
 
 static _Thread_local char open_error[CKPT_REASON_MAX + 1];

@@ -75,8 +75,9 @@ struct read_slot *reads_begin(struct read_table *reads,
     slot->local = request->local;
     slot->cookie = request->cookie;
     slot->status = CKPT_OK;
-    slot->deadline_ns = transport_now_ns() + reads->timeout_ns;
-    slot->endpoint->reads_in_flight++;
+    if (slot->endpoint->reads_in_flight++ == 0) {
+        slot->endpoint->heard_ns = transport_now_ns();
+    }
     slot->local->reads_in_flight++;
     append(&reads->in_flight, slot);
     return slot;
@@ -168,9 +169,33 @@ bool reads_ready(const struct read_table *reads)
     return reads->done.first != NULL || reads->gone != 0;
 }
 
+static uint64_t deadline_of(const struct read_table *reads,
+                            const struct transport_endpoint *endpoint)
+{
+    return endpoint->reads_in_flight != 0 ? endpoint->heard_ns + reads->timeout_ns : UINT64_MAX;
+}
+
 uint64_t reads_deadline_ns(const struct read_table *reads)
 {
-    return reads->in_flight.first != NULL ? reads->in_flight.first->deadline_ns : UINT64_MAX;
+    uint64_t earliest = UINT64_MAX;
+
+    if (reads->in_flight.first != NULL) {
+        for (struct transport_endpoint *e = reads->endpoints; e != NULL; e = e->next) {
+            uint64_t deadline = deadline_of(reads, e);
+            earliest = deadline < earliest ? deadline : earliest;
+        }
+    }
+    return earliest;
+}
+
+struct transport_endpoint *reads_silent_endpoint(const struct read_table *reads, uint64_t now_ns)
+{
+    struct transport_endpoint *endpoint = reads->endpoints;
+
+    while (endpoint != NULL && deadline_of(reads, endpoint) > now_ns) {
+        endpoint = endpoint->next;
+    }
+    return endpoint;
 }
 
 void reads_drain(struct read_table *reads, transport_sink *sink, void *context,

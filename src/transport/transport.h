@@ -70,7 +70,8 @@ struct transport_capabilities {
 
 /* Zeroed options are the defaults. */
 struct transport_options {
-    uint32_t timeout_ms; /* a read without an answer for so long fails its endpoint; default 5000 */
+    uint32_t timeout_ms;    /* an endpoint with reads in flight that is silent
+                                  for so long fails; default 5000 */
     uint32_t in_flight_max; /* default 256; its bookkeeping is allocated when opened */
     const char *devices;    /* comma list of network devices ("lo", "mlx5_0:1"); NULL: all that fit.
                                Read only during the open. */
@@ -103,6 +104,7 @@ struct transport_endpoint {
     struct transport *transport;
     struct transport_endpoint *next; /* in the backend's list */
     uint64_t cookie;
+    uint64_t heard_ns; /* when a sign of life came last, while reads are in flight */
     uint32_t reads_in_flight;
     bool disconnecting; /* disconnect was asked for */
     bool gone;          /* and nothing of it is left but its completion */

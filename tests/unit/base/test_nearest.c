@@ -26,6 +26,10 @@ static void slips_of_the_finger_are_found(void **state)
     assert_string_equal(nearest("log_levels"), "log_level");
     assert_string_equal(nearest("stat"), "state");
     assert_string_equal(nearest("linger"), "linger");
+    /* Two letters may differ in one only: a swap is one. */
+    const char *const short_names[] = {"id"};
+    assert_string_equal(nearest_name("di", short_names, 1), "id");
+    assert_null(nearest_name("xy", short_names, 1));
 }
 
 static void strangers_have_no_neighbour(void **state)

@@ -119,6 +119,21 @@ static void chunk__carries_its_place(void **state)
     assert_memory_not_equal(first, second, sizeof(first));
 }
 
+/* Beyond 4 TiB the number of a leaf needs more than 32 bits. */
+static void chunk__beyond_four_tebibytes(void **state)
+{
+    const struct digest_engine *engine = digest_engine_by_name("scalar");
+    uint64_t index = (UINT64_C(1) << 22) + 3;
+    uint64_t shard_bytes = index * CHUNK + BLAKE3_LEAF_BYTES;
+    uint8_t expected[DIGEST_CV_BYTES], found[DIGEST_CV_BYTES];
+
+    (void)state;
+    digest_scalar_leaf(data, BLAKE3_LEAF_BYTES, index * 1024, 0, expected);
+    assert_int_equal(digest_chunk(engine, data, BLAKE3_LEAF_BYTES, index, shard_bytes, found),
+                     CKPT_OK);
+    assert_memory_equal(found, expected, sizeof(found));
+}
+
 /* The rule of the paper as it stands there: the left subtree has the largest power of two of chunks
  * that leaves at least one for the right. */
 static void fold_by_the_rule(const uint8_t *cvs, size_t count, uint32_t flags, uint8_t *cv_out)
@@ -179,6 +194,7 @@ int main(void)
         cmocka_unit_test(equal__sees_every_bit),
         cmocka_unit_test(hex__all_digits),
         cmocka_unit_test(chunk__carries_its_place),
+        cmocka_unit_test(chunk__beyond_four_tebibytes),
         cmocka_unit_test(fold__every_count),
         cmocka_unit_test(stream__final_leaves_it_as_it_was),
     };

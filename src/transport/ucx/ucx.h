@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The UCX backend. This folder alone includes the headers of UCX.
+ *
+ * Happy path: the reader sends a request; the source's progress checks region, generation and
+ * range, and sends the bytes as active messages of one fragment each, straight from the region,
+ * then an END with a status. The reader's handler copies each fragment to its place. UCX never
+ * learns an address of the reader's memory: once a read has completed nothing can write there,
+ * whatever UCX still does with a connection that was closed. UCX's own get is not used: with a peer
+ * that may fail it is always emulated (docs/transport.md), and the emulation lets any peer read and
+ * write any address; so the feature RMA is not even asked for. Failure modes: an error of UCX,
+ * silence beyond the deadline, or transport_disconnect() set an endpoint's failure; progress then
+ * force-closes it, outside of UCX's callbacks, and its reads end as soon as UCX has let go of their
+ * request messages. On the source's side a client whose endpoint fails loses its jobs the same way.
+ * On close: endpoints and clients are force-closed, and progress runs until UCX holds no message of
+ * ours, two seconds at most. */
+#ifndef CKPT_TRANSPORT_UCX_UCX_H
+#define CKPT_TRANSPORT_UCX_UCX_H
+
+#include <ucp/api/ucp.h>
+
+#include "transport/backend.h"
+#include "transport/label.h"
+
+/* Sends of one job that UCX may hold at once. Enough to keep a socket full between two progress
+ * calls. */
+#define UCX_FRAGMENTS_IN_FLIGHT 4
+
+/* Requests of peers that wait or are being served; more are answered with CKPT_ERR_FULL. */
+#define UCX_JOBS_MAX 8192
+
+#define UCX_REGIONS_MAX (2 * CKPT_ARENA_SEGMENTS_MAX)
+#define UCX_CLOSE_NS UINT64_C(2000000000)
+
+enum ucx_message { UCX_HELLO = 1, UCX_REQUEST, UCX_DATA, UCX_END, UCX_BYE };
+
+/* Headers of active messages: little-endian hosts only, as UCX's own. */
+struct ucx_hello { /* payload: the reader's address label. BYE has the same header and no payload.
+                    */
+    uint64_t link; /* the reader's random name for its endpoint */
+};
+
+struct ucx_request {
+    uint64_t link, token, region, generation, offset, bytes;
+    uint32_t index;
+    uint32_t zero;
+};
+
+struct ucx_reply { /* of DATA (offset in the read; payload) and END (status) */
+    uint64_t token, offset;
+    uint32_t index;
+    uint32_t status;
+};
+
+_Static_assert(sizeof(struct ucx_hello) == 8 && sizeof(struct ucx_request) == 56 &&
+                   sizeof(struct ucx_reply) == 24,
+               "the layout is the protocol");
+
+struct ucx_region {
+    struct transport_region base;
+    uint64_t id; /* serial << 16 | place */
+    uint64_t generation;
+    uint32_t sends; /* fragments of it that UCX holds */
+    bool withdrawn;
+};
+
+struct ucx_endpoint {
+    struct transport_endpoint base;
+    ucp_ep_h ep; /* NULL once it was closed */
+    uint64_t peer;
+    uint32_t sends;           /* of HELLO and BYE, that UCX holds */
+    enum ckpt_status failure; /* CKPT_OK while it works */
+    struct ucx_hello hello;
+};
+
+struct ucx_read {
+    struct read_slot slot;
+    struct ucx_request request; /* token 0: the record is idle */
+    uint8_t *target;
+    uint64_t received;
+    bool sending; /* UCX holds request */
+    bool ended;   /* the END said that all was sent */
+    bool settled; /* the result is known */
+    enum ckpt_status result;
+};
+
+/* A reader that this transport serves. */
+struct ucx_client {
+    struct ucx_client *next;
+    struct ucx *ucx;
+    ucp_ep_h ep; /* NULL before it is made and after it is closed */
+    uint64_t link;
+    uint8_t *address; /* of the reader, until ep is made */
+    size_t address_bytes;
+    uint32_t jobs;
+    bool failed;
+};
+
+struct ucx_fragment {
+    struct ucx_job *job;
+    struct ucx_reply header;
+    struct ucx_region *region; /* whose sends it counts in; NULL for an END */
+    bool busy;
+};
+
+/* One request being served. */
+struct ucx_job {
+    struct ucx_job *next;
+    struct ucx_client *client;
+    struct ucx_request request;
+    uint64_t posted;
+    uint32_t pending;
+    bool ended; /* the END was sent, or cannot be */
+    struct ucx_fragment fragments[UCX_FRAGMENTS_IN_FLIGHT];
+};
+
+struct ucx {
+    struct transport base;
+    struct read_table reads;
+    ucp_context_h context;
+    ucp_worker_h worker;
+    uint8_t *address; /* framed */
+    size_t address_bytes;
+    uint64_t id;
+    uint64_t last_token;
+    uint64_t fragment_bytes;
+    bool attention; /* an endpoint or a client has failed, or is new */
+    struct ucx_region *regions[UCX_REGIONS_MAX];
+    uint64_t region_serial;
+    uint32_t region_hint; /* places below are taken */
+    struct ucx_client *clients;
+    struct ucx_job *jobs; /* being served, a ring in order of turn: first and last */
+    struct ucx_job *jobs_last;
+    struct ucx_job *idle_jobs;
+    uint32_t jobs_count;
+};
+
+static inline struct ucx *as_ucx(struct transport *t)
+{
+    return (struct ucx *)(void *)t;
+}
+
+/* configure.c */
+enum ckpt_status ucx_context_open(const char *mode, const char *devices, struct ucx *u);
+enum ckpt_status ucx_status(ucs_status_t status);
+
+/* region.c */
+enum ckpt_status ucx_register(struct transport *t, const struct transport_memory *memory,
+                              struct transport_region **region_out);
+enum ckpt_status ucx_deregister(struct transport_region *base);
+enum ckpt_status ucx_export(struct transport_region *base, uint8_t *descriptor_out,
+                            size_t *bytes_out);
+struct ucx_region *ucx_region_find(struct ucx *u, uint64_t id);
+void ucx_regions_close(struct ucx *u);
+
+/* reader.c */
+enum ckpt_status ucx_connect(struct transport *t, const uint8_t *address, size_t address_bytes,
+                             struct transport_endpoint **endpoint_out);
+void ucx_disconnect(struct transport_endpoint *base);
+enum ckpt_status ucx_start_read(const struct transport_read_request *request);
+void ucx_read_settle(struct ucx *u, struct ucx_read *read, enum ckpt_status status);
+enum ckpt_status ucx_reader_open(struct ucx *u);
+void ucx_endpoint_fail(struct ucx_endpoint *endpoint, enum ckpt_status status);
+void ucx_endpoints_tend(struct ucx *u);
+void ucx_endpoint_release(struct transport_endpoint *base);
+bool ucx_endpoints_quiet(const struct ucx *u);
+
+/* source.c */
+enum ckpt_status ucx_source_open(struct ucx *u);
+bool ucx_source_serve(struct ucx *u);
+void ucx_clients_tend(struct ucx *u);
+void ucx_source_fail_region(struct ucx *u, const struct ucx_region *region);
+bool ucx_source_quiet(const struct ucx *u);
+void ucx_source_close(struct ucx *u);
+
+#endif

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/crc32c.h"
+#include "unit/arena/fixture.h"
+
+#define GOLDEN "unit/arena/slot_record.golden"
+
+/* The index of the fixture's arena: two headers, one page of cells, two copies a slot. */
+#define CELLS 8192
+#define COPY(slot, copy) (12288 + ((slot)*2 + (copy)) * ARENA_RECORD_BYTES)
+
+static struct arena_record full_record(void)
+{
+    struct arena_record record = fixture_record(7, UINT64_C(0x1122334455667788), 3, 1000);
+    record.state = ARENA_SLOT_HELD;
+    record.owner = false;
+    record.step = UINT64_C(0x0102030405060708);
+    return record;
+}
+
+static void test_what_is_encoded_is_decoded(void **state)
+{
+    (void)state;
+    struct arena_record record = full_record();
+    uint8_t bytes[ARENA_RECORD_BYTES];
+    assert_int_equal(arena_record_encode(&record, 9, bytes), CKPT_OK);
+    struct arena_record decoded;
+    uint64_t sequence = 0;
+    assert_int_equal(arena_record_decode(bytes, sizeof bytes, &decoded, &sequence), CKPT_OK);
+    assert_memory_equal(&decoded, &record, sizeof record);
+    assert_int_equal(sequence, 9);
+}
+
+static void test_every_flipped_bit_is_detected(void **state)
+{
+    (void)state;
+    struct arena_record record = full_record();
+    uint8_t bytes[ARENA_RECORD_BYTES];
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_OK);
+    struct arena_record untouched;
+    memset(&untouched, 0x5a, sizeof untouched);
+    struct arena_record decoded = untouched;
+    for (size_t bit = 0; bit < 8 * sizeof bytes; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(arena_record_decode(bytes, sizeof bytes, &decoded, NULL),
+                         CKPT_ERR_CORRUPT);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    assert_memory_equal(&decoded, &untouched, sizeof decoded);
+}
+
+/* Sets one byte and makes the checksum right again: the ranges have to be checked too. */
+static enum ckpt_status decode_with(size_t offset, uint8_t value)
+{
+    struct arena_record record = full_record();
+    uint8_t bytes[ARENA_RECORD_BYTES];
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_OK);
+    assert_int_not_equal(bytes[offset], value);
+    bytes[offset] = value;
+    uint32_t crc = crc32c(0, bytes, sizeof bytes - 4);
+    for (size_t i = 0; i < 4; i++) {
+        bytes[sizeof bytes - 4 + i] = (uint8_t)(crc >> 8 * i);
+    }
+    return arena_record_decode(bytes, sizeof bytes, &record, NULL);
+}
+
+static void test_fields_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_with(41, 2), CKPT_OK);             /* another slot, to show that the */
+    assert_int_equal(decode_with(0, 0), CKPT_ERR_CORRUPT);     /* checksum is right; the magic */
+    assert_int_equal(decode_with(4, 2), CKPT_ERR_VERSION);     /* version */
+    assert_int_equal(decode_with(42, 1), CKPT_ERR_CORRUPT);    /* slot */
+    assert_int_equal(decode_with(54, 1), CKPT_ERR_CORRUPT);    /* rank */
+    assert_int_equal(decode_with(59, 1), CKPT_ERR_CORRUPT);    /* world */
+    assert_int_equal(decode_with(60, 5), CKPT_ERR_CORRUPT);    /* copies */
+    assert_int_equal(decode_with(65, 5), CKPT_ERR_CORRUPT);    /* segment count */
+    assert_int_equal(decode_with(68, 6), CKPT_ERR_CORRUPT);    /* state */
+    assert_int_equal(decode_with(68, 0), CKPT_ERR_CORRUPT);    /* FREE with segments */
+    assert_int_equal(decode_with(69, 4), CKPT_ERR_CORRUPT);    /* an unknown flag */
+    assert_int_equal(decode_with(69, 0), CKPT_ERR_CORRUPT);    /* a digest without its flag */
+    assert_int_equal(decode_with(70, 1), CKPT_ERR_CORRUPT);    /* padding */
+    assert_int_equal(decode_with(104, ' '), CKPT_ERR_CORRUPT); /* name */
+    assert_int_equal(decode_with(231, 'a'), CKPT_ERR_CORRUPT); /* after the name */
+    assert_int_equal(decode_with(232, 4), CKPT_ERR_CORRUPT);   /* a segment twice */
+    assert_int_equal(decode_with(233, 16), CKPT_ERR_CORRUPT);  /* segment id 4099 */
+    assert_int_equal(decode_with(2279, 1), CKPT_ERR_CORRUPT);  /* a segment after the count */
+    assert_int_equal(decode_with(4091, 1), CKPT_ERR_CORRUPT);  /* padding */
+}
+
+static void test_unsound_records_are_not_encoded(void **state)
+{
+    (void)state;
+    uint8_t bytes[ARENA_RECORD_BYTES] = {0};
+    struct arena_record record = full_record();
+    memset(record.run, 'a', sizeof record.run);
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = full_record();
+    record.segment_count = CKPT_SEGMENTS_PER_SHARD_MAX + 1;
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = full_record();
+    record.segments[999] = record.segments[0];
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = full_record();
+    record.state = (enum arena_slot_state)17;
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        assert_int_equal(bytes[i], 0);
+    }
+    assert_int_equal(arena_record_decode(bytes, sizeof bytes, &record, NULL), CKPT_ERR_NOT_FOUND);
+    assert_int_equal(arena_record_decode(bytes, sizeof bytes - 1, &record, NULL), CKPT_ERR_CORRUPT);
+}
+
+/* The bytes of format 1 never change. */
+static void test_the_golden_file(void **state)
+{
+    (void)state;
+    struct arena_record record = full_record();
+    uint8_t bytes[ARENA_RECORD_BYTES];
+    assert_int_equal(arena_record_encode(&record, UINT64_C(0x8877665544332211), bytes), CKPT_OK);
+    FILE *file = fopen(CKPT_SOURCE_TESTS "/" GOLDEN, "rb");
+    assert_non_null(file);
+    uint8_t golden[ARENA_RECORD_BYTES + 1];
+    assert_int_equal(fread(golden, 1, sizeof golden, file), ARENA_RECORD_BYTES);
+    (void)fclose(file);
+    assert_memory_equal(golden, bytes, sizeof bytes);
+}
+
+static void flip(const struct arena_options *options, size_t offset, uint8_t mask)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/index", options->directory);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    uint8_t byte;
+    assert_int_equal(pread(fd, &byte, 1, (off_t)offset), 1);
+    byte ^= mask;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)offset), 1);
+    assert_int_equal(close(fd), 0);
+}
+
+static void store(struct arena *arena, uint32_t slot, uint64_t generation, uint16_t first,
+                  uint32_t n)
+{
+    struct arena_record record = fixture_record(slot, generation, first, n);
+    assert_int_equal(arena_record_store(arena, slot, &record), CKPT_OK);
+}
+
+/* For every byte of the newest copy: refused, and said so; of the older copy or of the cell:
+ * nothing is lost. */
+static void test_every_flipped_byte_in_the_arena(void **state)
+{
+    (void)state;
+    struct arena_options options = fixture_options();
+    struct arena *arena = fixture_open(&options);
+    char reason[ARENA_REASON_BYTES];
+    struct arena_record loaded;
+    store(arena, 1, 5, 0, 1); /* sequence 1, copy 1 */
+    for (size_t i = 0; i < 8; i++) {
+        flip(&options, CELLS + 8 + i, 0x10);
+        assert_int_equal(arena_record_load(arena, 1, &loaded, NULL), CKPT_OK);
+        assert_int_equal(loaded.generation, 5);
+        flip(&options, CELLS + 8 + i, 0x10);
+    }
+    store(arena, 1, 6, 0, 2); /* sequence 2, copy 0: the newest */
+    for (size_t i = 0; i < ARENA_RECORD_BYTES; i++) {
+        flip(&options, COPY(1, 0) + i, 0x10);
+        assert_int_equal(arena_record_load(arena, 1, &loaded, reason), CKPT_ERR_CORRUPT);
+        assert_non_null(strstr(reason, "copy A"));
+        assert_non_null(strstr(reason, "newest"));
+        flip(&options, COPY(1, 0) + i, 0x10);
+        flip(&options, COPY(1, 1) + i, 0x10);
+        assert_int_equal(arena_record_load(arena, 1, &loaded, NULL), CKPT_OK);
+        assert_int_equal(loaded.generation, 6);
+        flip(&options, COPY(1, 1) + i, 0x10);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        flip(&options, CELLS + 8 + i, 0x10);
+        assert_int_equal(arena_record_load(arena, 1, &loaded, NULL), CKPT_OK);
+        assert_int_equal(loaded.generation, 6);
+        flip(&options, CELLS + 8 + i, 0x10);
+    }
+    flip(&options, COPY(1, 0) + 50, 1);
+    flip(&options, COPY(1, 1) + 50, 1);
+    assert_int_equal(arena_record_load(arena, 1, &loaded, reason), CKPT_ERR_CORRUPT);
+    assert_non_null(strstr(reason, "both copies"));
+    /* A damaged slot takes no generation that it may have had, and is good after a store. */
+    struct arena_record record = fixture_record(1, 6, 0, 2);
+    assert_int_equal(arena_record_store(arena, 1, &record), CKPT_ERR_STALE);
+    store(arena, 1, 7, 0, 2);
+    assert_int_equal(arena_record_load(arena, 1, &loaded, NULL), CKPT_OK);
+    assert_int_equal(loaded.generation, 7);
+    fixture_remove(&arena, &options);
+}
+
+static void test_the_generation_never_goes_back(void **state)
+{
+    (void)state;
+    struct arena_options options = fixture_options();
+    struct arena *arena = fixture_open(&options);
+    store(arena, 0, 100, 0, 1);
+    store(arena, 3, 7, 1, 1);
+    struct arena_record record = fixture_record(0, 99, 0, 1);
+    assert_int_equal(arena_record_store(arena, 0, &record), CKPT_ERR_STALE);
+    assert_int_equal(arena_generation_floor(arena), 100);
+    arena_close(&arena);
+    /* The record and either header copy may be lost together. */
+    flip(&options, COPY(0, 1) + 17, 0xff);
+    for (size_t copy = 0; copy < 2; copy++) {
+        flip(&options, copy * 4096 + 40, 0xff);
+        arena = fixture_open(&options);
+        assert_int_equal(arena_generation_floor(arena), 100);
+        struct arena_record loaded;
+        assert_int_equal(arena_record_load(arena, 0, &loaded, NULL), CKPT_ERR_CORRUPT);
+        arena_close(&arena); /* it has written both header copies again */
+    }
+    flip(&options, 40, 0xff);
+    flip(&options, 4096 + 40, 0xff);
+    char reason[ARENA_REASON_BYTES] = "";
+    assert_int_equal(arena_open(&options, &arena, reason), CKPT_ERR_CORRUPT);
+    assert_non_null(strstr(reason, "rm -r"));
+    fixture_remove(&arena, &options);
+}
+
+static void test_records_that_do_not_fit_the_arena(void **state)
+{
+    (void)state;
+    struct arena_options options = fixture_options();
+    struct arena *arena = fixture_open(&options);
+    struct arena_record record = fixture_record(1, 1, 0, 2);
+    assert_int_equal(arena_record_store(arena, 0, &record), CKPT_ERR_INVALID);
+    assert_int_equal(arena_record_store(arena, 4, &record), CKPT_ERR_INVALID);
+    record.segments[1] = FIXTURE_SEGMENTS;
+    assert_int_equal(arena_record_store(arena, 1, &record), CKPT_ERR_INVALID);
+    record = fixture_record(1, 1, 0, 2);
+    record.bytes = 2 * FIXTURE_SEGMENT_BYTES + 1;
+    assert_int_equal(arena_record_store(arena, 1, &record), CKPT_ERR_INVALID);
+    assert_int_equal(arena_record_load(arena, 1, &record, NULL), CKPT_ERR_NOT_FOUND);
+    assert_int_equal(arena_record_load(arena, 4, &record, NULL), CKPT_ERR_INVALID);
+    fixture_remove(&arena, &options);
+}
+
+struct seen {
+    enum ckpt_status status[4];
+    bool has_record[4];
+    char reason[4][ARENA_REASON_BYTES];
+};
+
+static void see(void *context, uint32_t slot, enum ckpt_status status,
+                const struct arena_record *record, const char *reason)
+{
+    struct seen *seen = context;
+    seen->status[slot] = status;
+    seen->has_record[slot] = record != NULL;
+    (void)snprintf(seen->reason[slot], ARENA_REASON_BYTES, "%s", reason);
+}
+
+static void test_the_inventory_refuses_what_cannot_be_true(void **state)
+{
+    (void)state;
+    struct arena_options options = fixture_options();
+    struct arena *arena = fixture_open(&options);
+    struct seen seen;
+    assert_int_equal(arena_inventory(arena, see, &seen), 0);
+    assert_int_equal(seen.status[0], CKPT_ERR_NOT_FOUND);
+    store(arena, 0, 1, 0, 2);
+    store(arena, 1, 2, 2, 1);
+    store(arena, 2, 3, 1, 1); /* claims segment 1, as slot 0 does */
+    assert_int_equal(arena_inventory(arena, see, &seen), 2);
+    assert_int_equal(seen.status[0], CKPT_ERR_CORRUPT);
+    assert_int_equal(seen.status[1], CKPT_OK);
+    assert_int_equal(seen.status[2], CKPT_ERR_CORRUPT);
+    assert_int_equal(seen.status[3], CKPT_ERR_NOT_FOUND);
+    assert_true(seen.has_record[0] && seen.has_record[1] && seen.has_record[2]);
+    assert_non_null(strstr(seen.reason[0], "slot 2"));
+    assert_non_null(strstr(seen.reason[2], "segment 1"));
+    assert_string_equal(seen.reason[1], "");
+    arena_close(&arena);
+    /* A segment that went missing takes its record with it. */
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/segment-0002", options.directory);
+    assert_int_equal(unlink(path), 0);
+    flip(&options, COPY(2, 1) + 20, 1);
+    arena = fixture_open(&options);
+    assert_int_equal(arena_inventory(arena, see, &seen), 2);
+    assert_int_equal(seen.status[0], CKPT_OK);
+    assert_int_equal(seen.status[1], CKPT_ERR_CORRUPT);
+    assert_non_null(strstr(seen.reason[1], "made anew"));
+    assert_int_equal(seen.status[2], CKPT_ERR_CORRUPT);
+    assert_false(seen.has_record[2]);
+    store(arena, 1, 4, 2, 1); /* filled anew: true again */
+    assert_int_equal(arena_inventory(arena, see, &seen), 1);
+    fixture_remove(&arena, &options);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_encoded_is_decoded),
+        cmocka_unit_test(test_every_flipped_bit_is_detected),
+        cmocka_unit_test(test_fields_out_of_range_are_refused),
+        cmocka_unit_test(test_unsound_records_are_not_encoded),
+        cmocka_unit_test(test_the_golden_file),
+        cmocka_unit_test(test_every_flipped_byte_in_the_arena),
+        cmocka_unit_test(test_the_generation_never_goes_back),
+        cmocka_unit_test(test_records_that_do_not_fit_the_arena),
+        cmocka_unit_test(test_the_inventory_refuses_what_cannot_be_true),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
