@@ -75,6 +75,7 @@ struct transport_options {
     uint32_t in_flight_max; /* default 256; its bookkeeping is allocated when opened */
     const char *devices;    /* comma list of network devices ("lo", "mlx5_0:1"); NULL: all that fit.
                                Read only during the open. */
+    uint16_t port;          /* to listen at, where the backend listens; default: any free one */
     uint64_t seed;          /* of a fault transport */
 };
 

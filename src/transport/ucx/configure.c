@@ -19,14 +19,14 @@ static const struct setting tuning[] = {
     {NULL, "", "ZCOPY_THRESH", "4k"},
     /* A peer whose machine is gone is noticed in seconds, not hours. */
     {NULL, "", "KEEPALIVE_INTERVAL", "1s"},
-    {"tcp", "TCP_", "KEEPIDLE", "2s"},
-    {"tcp", "TCP_", "KEEPINTVL", "1s"},
-    {"tcp", "TCP_", "KEEPCNT", "3"},
+    {NULL, "TCP_", "KEEPIDLE", "2s"},
+    {NULL, "TCP_", "KEEPINTVL", "1s"},
+    {NULL, "TCP_", "KEEPCNT", "3"},
     /* A fragment is one message: a header and up to this many bytes, sent from the region by
      * sendmsg() and received by one recv() into a buffer that fits the second-level cache. */
-    {"tcp", "TCP_", "RX_SEG_SIZE", "128k"},
+    {NULL, "TCP_", "RX_SEG_SIZE", "128k"},
     /* Nothing of ours is received by one-sided writes. */
-    {"tcp", "TCP_", "PUT_ENABLE", "n"},
+    {NULL, "TCP_", "PUT_ENABLE", "n"},
     /* Without this UCX leaves shared memory out when errors of peers are to be reported. */
     {"shm", "MM_", "MM_ERROR_HANDLING", "y"},
     /* UCX 1.13 takes more, and silently loses messages: the
@@ -71,7 +71,9 @@ static enum ckpt_status configure(ucp_config_t *config, const char *mode, const 
     } else if (strcmp(mode, "tcp") == 0) {
         transports = "tcp";
     } else if (strcmp(mode, "shm") == 0) {
-        transports = "posix";
+        /* The processes find each other by TCP. */
+        transports = "posix,tcp";
+        devices = devices != NULL ? devices : "lo";
     } else {
         transport_set_open_error("unknown kind of ucx \"%.60s\"; known: ucx, ucx:tcp, ucx:shm",
                                  mode);

@@ -52,10 +52,14 @@ static bool arm(struct transport *t)
 static enum ckpt_status address(struct transport *t, uint8_t *address_out, size_t *bytes_out)
 {
     struct ucx *u = as_ucx(t);
+    uint8_t payload[HOSTS_BYTES_MAX];
+    struct label label = {.kind = LABEL_ADDRESS,
+                          .backend = LABEL_UCX,
+                          .transport = u->id,
+                          .payload = payload,
+                          .payload_bytes = hosts_encode(&u->hosts, payload)};
 
-    memcpy(address_out, u->address, u->address_bytes);
-    *bytes_out = u->address_bytes;
-    return CKPT_OK;
+    return label_encode(&label, address_out, CKPT_WORKER_ADDRESS_MAX, bytes_out);
 }
 
 /* Makes UCX let go of everything of ours; bounded. */
@@ -77,13 +81,15 @@ static void quiesce(struct ucx *u)
         ucx_endpoints_tend(u);
         while (ucp_worker_progress(u->worker) != 0) {
         }
-    } while ((!ucx_endpoints_quiet(u) || !ucx_source_quiet(u)) && transport_now_ns() < end);
+    } while ((u->reads.in_flight.first != NULL || !ucx_source_quiet(u)) &&
+             transport_now_ns() < end);
 }
 
 static void close_ucx(struct transport *t, transport_sink *sink, void *context)
 {
     struct ucx *u = as_ucx(t);
 
+    ucp_listener_destroy(u->listener);
     quiesce(u);
     reads_drain(&u->reads, sink, context, ucx_endpoint_release);
     ucx_regions_close(u);
@@ -92,7 +98,6 @@ static void close_ucx(struct transport *t, transport_sink *sink, void *context)
     ucp_cleanup(u->context);
     transport_base_close(t);
     reads_close(&u->reads);
-    free(u->address);
     free(u);
 }
 
@@ -109,35 +114,7 @@ static const struct transport_ops ucx_ops = {
     .arm = arm,
 };
 
-/* Frames the worker's address once: it does not change. */
-static enum ckpt_status make_address(struct ucx *u)
-{
-    ucp_address_t *address;
-    size_t bytes;
-    struct label label = {.kind = LABEL_ADDRESS, .backend = LABEL_UCX, .transport = u->id};
-    enum ckpt_status status;
-
-    if (ucp_worker_get_address(u->worker, &address, &bytes) != UCS_OK) {
-        return CKPT_ERR_MEMORY;
-    }
-    label.payload = (const uint8_t *)address;
-    label.payload_bytes = bytes;
-    u->address = malloc(CKPT_WORKER_ADDRESS_MAX);
-    status = u->address == NULL
-                 ? CKPT_ERR_MEMORY
-                 : label_encode(&label, u->address, CKPT_WORKER_ADDRESS_MAX, &u->address_bytes);
-    ucp_worker_release_address(u->worker, address);
-    if (status == CKPT_ERR_TOO_LARGE) {
-        transport_set_open_error(
-            "ucx: the address of all devices has %zu bytes, more than %d: name "
-            "fewer devices",
-            bytes, CKPT_WORKER_ADDRESS_MAX - LABEL_HEADER_BYTES);
-        status = CKPT_ERR_CONFIG;
-    }
-    return status;
-}
-
-static enum ckpt_status open_worker(struct ucx *u)
+static enum ckpt_status open_worker(struct ucx *u, const struct transport_options *options)
 {
     ucp_worker_params_t parameters = {.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE,
                                       .thread_mode = UCS_THREAD_MODE_SINGLE};
@@ -149,10 +126,7 @@ static enum ckpt_status open_worker(struct ucx *u)
         transport_set_open_error("ucx: opening a worker: %s", ucs_status_string(result));
         return CKPT_ERR_SYSTEM;
     }
-    status = make_address(u);
-    if (status == CKPT_OK) {
-        status = ucx_reader_open(u);
-    }
+    status = ucx_reader_open(u);
     if (status == CKPT_OK) {
         status = ucx_source_open(u);
     }
@@ -161,8 +135,11 @@ static enum ckpt_status open_worker(struct ucx *u)
         transport_set_open_error("ucx: these devices give no events to sleep on");
         status = CKPT_ERR_SYSTEM;
     }
+    if (status == CKPT_OK) {
+        u->hosts.port = options->port;
+        status = ucx_source_listen(u, options->devices);
+    }
     if (status != CKPT_OK) {
-        free(u->address);
         ucp_worker_destroy(u->worker);
     }
     return status;
@@ -191,7 +168,7 @@ enum ckpt_status transport_ucx_open(const char *arguments, const struct transpor
     if (status != CKPT_OK) {
         goto close_base;
     }
-    status = open_worker(u);
+    status = open_worker(u, options);
     if (status != CKPT_OK) {
         goto close_context;
     }

@@ -16,53 +16,34 @@ static void on_error(void *argument, ucp_ep_h ep, ucs_status_t status)
     as_ucx(endpoint->base.transport)->attention = true;
 }
 
-static void on_endpoint_sent(void *request, ucs_status_t status, void *argument)
-{
-    struct ucx_endpoint *endpoint = argument;
-
-    (void)status; /* a failed send fails the endpoint, which on_error() hears of */
-    endpoint->sends--;
-    as_ucx(endpoint->base.transport)->attention = true;
-    ucp_request_free(request);
-}
-
-/* Sends HELLO or BYE. */
-static void greet(struct ucx_endpoint *endpoint, enum ucx_message message, const void *payload,
-                  size_t bytes)
-{
-    ucp_request_param_t parameters = {.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK |
-                                                      UCP_OP_ATTR_FIELD_USER_DATA |
-                                                      UCP_OP_ATTR_FIELD_FLAGS,
-                                      .flags = UCP_AM_SEND_FLAG_EAGER,
-                                      .cb.send = on_endpoint_sent,
-                                      .user_data = endpoint};
-    void *request = ucp_am_send_nbx(endpoint->ep, message, &endpoint->hello,
-                                    sizeof(endpoint->hello), payload, bytes, &parameters);
-
-    if (UCS_PTR_IS_ERR(request)) {
-        ucx_endpoint_fail(endpoint, ucx_status(UCS_PTR_STATUS(request)));
-    } else if (request != NULL) {
-        endpoint->sends++;
-    }
-}
-
 enum ckpt_status ucx_connect(struct transport *t, const uint8_t *address, size_t address_bytes,
                              struct transport_endpoint **endpoint_out)
 {
     struct ucx *u = as_ucx(t);
     struct ucx_endpoint *endpoint;
     struct label label;
-    enum ckpt_status status =
-        label_decode(address, address_bytes, LABEL_ADDRESS, LABEL_UCX, &label);
+    struct hosts hosts;
+    struct sockaddr_storage peer;
     ucp_ep_params_t parameters = {
-        .field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
-                      UCP_EP_PARAM_FIELD_ERR_HANDLER,
+        .field_mask = UCP_EP_PARAM_FIELD_FLAGS | UCP_EP_PARAM_FIELD_SOCK_ADDR |
+                      UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER,
+        .flags = UCP_EP_PARAMS_FLAGS_CLIENT_SERVER,
+        .sockaddr.addr = (const struct sockaddr *)&peer,
         .err_mode = UCP_ERR_HANDLING_MODE_PEER,
         .err_handler.cb = on_error,
     };
+    enum ckpt_status status =
+        label_decode(address, address_bytes, LABEL_ADDRESS, LABEL_UCX, &label);
 
+    if (status == CKPT_OK) {
+        status = hosts_decode(label.payload, label.payload_bytes, &hosts);
+    }
     if (status != CKPT_OK) {
         return status;
+    }
+    parameters.sockaddr.addrlen = hosts_choose(&hosts, &u->hosts, &peer);
+    if (parameters.sockaddr.addrlen == 0) {
+        return CKPT_ERR_LINK;
     }
     endpoint = calloc(1, sizeof(*endpoint));
     if (endpoint == NULL) {
@@ -70,15 +51,12 @@ enum ckpt_status ucx_connect(struct transport *t, const uint8_t *address, size_t
     }
     endpoint->base.transport = t;
     endpoint->peer = label.transport;
-    endpoint->hello.link = transport_random_id();
-    parameters.address = (const ucp_address_t *)(const void *)label.payload;
     parameters.err_handler.arg = endpoint;
     if (ucp_ep_create(u->worker, &parameters, &endpoint->ep) != UCS_OK) {
         free(endpoint);
         return CKPT_ERR_LINK;
     }
     reads_add_endpoint(&u->reads, &endpoint->base);
-    greet(endpoint, UCX_HELLO, u->address, u->address_bytes);
     *endpoint_out = &endpoint->base;
     return CKPT_OK;
 }
@@ -93,12 +71,7 @@ void ucx_endpoint_fail(struct ucx_endpoint *endpoint, enum ckpt_status status)
 
 void ucx_disconnect(struct transport_endpoint *base)
 {
-    struct ucx_endpoint *endpoint = (struct ucx_endpoint *)(void *)base;
-
-    if (endpoint->failure == CKPT_OK) {
-        greet(endpoint, UCX_BYE, NULL, 0);
-    }
-    ucx_endpoint_fail(endpoint, CKPT_ERR_LINK);
+    ucx_endpoint_fail((struct ucx_endpoint *)(void *)base, CKPT_ERR_LINK);
 }
 
 void ucx_read_settle(struct ucx *u, struct ucx_read *read, enum ckpt_status status)
@@ -129,7 +102,7 @@ static enum ckpt_status send_request(struct ucx_endpoint *endpoint, struct ucx_r
     ucp_request_param_t parameters = {.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK |
                                                       UCP_OP_ATTR_FIELD_USER_DATA |
                                                       UCP_OP_ATTR_FIELD_FLAGS,
-                                      .flags = UCP_AM_SEND_FLAG_EAGER,
+                                      .flags = UCP_AM_SEND_FLAG_EAGER | UCP_AM_SEND_FLAG_REPLY,
                                       .cb.send = on_request_sent,
                                       .user_data = read};
     void *request = ucp_am_send_nbx(endpoint->ep, UCX_REQUEST, &read->request,
@@ -166,7 +139,6 @@ enum ckpt_status ucx_start_read(const struct transport_read_request *request)
         return CKPT_ERR_FULL;
     }
     read->request = (struct ucx_request){
-        .link = endpoint->hello.link,
         .token = ++u->last_token != 0 ? u->last_token : ++u->last_token,
         /* The peer has no region 0: a descriptor of another transport is stale by definition. */
         .region = label.transport == endpoint->peer ? label.region : 0,
@@ -308,22 +280,10 @@ void ucx_endpoints_tend(struct ucx *u)
                 }
             }
         }
-        if (base->disconnecting && endpoint->sends == 0 && base->reads_in_flight == 0) {
+        if (base->disconnecting && base->reads_in_flight == 0) {
             reads_report_gone(&u->reads, base);
         }
     }
-}
-
-bool ucx_endpoints_quiet(const struct ucx *u)
-{
-    for (const struct transport_endpoint *base = u->reads.endpoints; base != NULL;
-         base = base->next) {
-        const struct ucx_endpoint *endpoint = (const struct ucx_endpoint *)(const void *)base;
-        if (endpoint->sends != 0 || base->reads_in_flight != 0) {
-            return false;
-        }
-    }
-    return true;
 }
 
 void ucx_endpoint_release(struct transport_endpoint *base)

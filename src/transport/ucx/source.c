@@ -3,14 +3,18 @@
  */
 #include "transport/ucx/ucx.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct ucx_client *find_client(struct ucx *u, uint64_t link)
+static struct ucx_client *find_client(struct ucx *u, const ucp_am_recv_param_t *parameters)
 {
     struct ucx_client *client = u->clients;
 
-    while (client != NULL && client->link != link) {
+    if ((parameters->recv_attr & UCP_AM_RECV_ATTR_FIELD_REPLY_EP) == 0) {
+        return NULL;
+    }
+    while (client != NULL && client->ep != parameters->reply_ep) {
         client = client->next;
     }
     return client;
@@ -25,58 +29,24 @@ static void on_error(void *argument, ucp_ep_h ep, ucs_status_t status)
     client->ucx->attention = true;
 }
 
-static ucs_status_t on_hello(void *argument, const void *header, size_t header_bytes, void *data,
-                             size_t bytes, const ucp_am_recv_param_t *parameters)
+static void on_connection(ucp_conn_request_h asking, void *argument)
 {
     struct ucx *u = argument;
-    struct ucx_client *client;
-    struct ucx_hello hello;
-    struct label label;
+    struct ucx_client *client = NULL;
 
-    if (header_bytes != sizeof(hello) || bytes > CKPT_WORKER_ADDRESS_MAX ||
-        (parameters->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0) {
-        return UCS_OK;
+    if (u->clients_count < UCX_CLIENTS_MAX) {
+        client = calloc(1, sizeof(*client));
     }
-    memcpy(&hello, header, sizeof(hello));
-    if (label_decode(data, bytes, LABEL_ADDRESS, LABEL_UCX, &label) != CKPT_OK ||
-        find_client(u, hello.link) != NULL) {
-        return UCS_OK;
-    }
-    client = calloc(1, sizeof(*client));
     if (client == NULL) {
-        return UCS_OK;
+        ucp_listener_reject(u->listener, asking);
+        return;
     }
-    client->address = malloc(label.payload_bytes);
-    if (client->address == NULL) {
-        free(client);
-        return UCS_OK;
-    }
-    memcpy(client->address, label.payload, label.payload_bytes);
     client->ucx = u;
-    client->link = hello.link;
+    client->asking = asking;
     client->next = u->clients;
     u->clients = client;
+    u->clients_count++;
     u->attention = true;
-    return UCS_OK;
-}
-
-static ucs_status_t on_bye(void *argument, const void *header, size_t header_bytes, void *data,
-                           size_t bytes, const ucp_am_recv_param_t *parameters)
-{
-    struct ucx *u = argument;
-    struct ucx_hello hello;
-    struct ucx_client *client;
-
-    (void)data, (void)bytes, (void)parameters;
-    if (header_bytes == sizeof(hello)) {
-        memcpy(&hello, header, sizeof(hello));
-        client = find_client(u, hello.link);
-        if (client != NULL) {
-            client->failed = true;
-            u->attention = true;
-        }
-    }
-    return UCS_OK;
 }
 
 static void append_job(struct ucx *u, struct ucx_job *job)
@@ -98,12 +68,12 @@ static ucs_status_t on_request(void *argument, const void *header, size_t header
     struct ucx_client *client;
     struct ucx_job *job = u->idle_jobs;
 
-    (void)data, (void)bytes, (void)parameters;
+    (void)data, (void)bytes;
     if (header_bytes != sizeof(request)) {
         return UCS_OK;
     }
     memcpy(&request, header, sizeof(request));
-    client = find_client(u, request.link);
+    client = find_client(u, parameters);
     if (client == NULL || client->failed) {
         return UCS_OK;
     }
@@ -247,19 +217,18 @@ bool ucx_source_serve(struct ucx *u)
 static void make_endpoint(struct ucx *u, struct ucx_client *client)
 {
     ucp_ep_params_t parameters = {
-        .field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
+        .field_mask = UCP_EP_PARAM_FIELD_CONN_REQUEST | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
                       UCP_EP_PARAM_FIELD_ERR_HANDLER,
-        .address = (const ucp_address_t *)(const void *)client->address,
+        .conn_request = client->asking,
         .err_mode = UCP_ERR_HANDLING_MODE_PEER,
         .err_handler = {.cb = on_error, .arg = client},
     };
 
+    client->asking = NULL;
     if (ucp_ep_create(u->worker, &parameters, &client->ep) != UCS_OK) {
         client->ep = NULL;
         client->failed = true;
     }
-    free(client->address);
-    client->address = NULL;
 }
 
 static void force_close(struct ucx_client *client)
@@ -274,7 +243,8 @@ static void force_close(struct ucx_client *client)
     client->ep = NULL;
 }
 
-/* Answers HELLOs, and lets go of clients that have left or failed. Outside of UCX's callbacks only.
+/* Takes new clients on, and lets go of clients that have left or failed. Outside of UCX's callbacks
+ * only.
  */
 void ucx_clients_tend(struct ucx *u)
 {
@@ -282,7 +252,7 @@ void ucx_clients_tend(struct ucx *u)
 
     while (*link != NULL) {
         struct ucx_client *client = *link;
-        if (client->address != NULL && !client->failed) {
+        if (client->asking != NULL) {
             make_endpoint(u, client);
         }
         if (client->failed && client->ep != NULL) {
@@ -290,7 +260,7 @@ void ucx_clients_tend(struct ucx *u)
         }
         if (client->failed && client->jobs == 0) {
             *link = client->next;
-            free(client->address);
+            u->clients_count--;
             free(client);
         } else {
             link = &client->next;
@@ -321,22 +291,49 @@ bool ucx_source_quiet(const struct ucx *u)
 
 enum ckpt_status ucx_source_open(struct ucx *u)
 {
-    static const struct {
-        enum ucx_message message;
-        ucp_am_recv_callback_t handler;
-    } handlers[] = {{UCX_HELLO, on_hello}, {UCX_REQUEST, on_request}, {UCX_BYE, on_bye}};
+    ucp_am_handler_param_t parameters = {.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID |
+                                                       UCP_AM_HANDLER_PARAM_FIELD_CB |
+                                                       UCP_AM_HANDLER_PARAM_FIELD_ARG,
+                                         .id = UCX_REQUEST,
+                                         .cb = on_request,
+                                         .arg = u};
 
-    for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
-        ucp_am_handler_param_t parameters = {.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID |
-                                                           UCP_AM_HANDLER_PARAM_FIELD_CB |
-                                                           UCP_AM_HANDLER_PARAM_FIELD_ARG,
-                                             .id = handlers[i].message,
-                                             .cb = handlers[i].handler,
-                                             .arg = u};
-        if (ucp_worker_set_am_recv_handler(u->worker, &parameters) != UCS_OK) {
-            return CKPT_ERR_MEMORY;
+    return ucp_worker_set_am_recv_handler(u->worker, &parameters) == UCS_OK ? CKPT_OK
+                                                                            : CKPT_ERR_MEMORY;
+}
+
+enum ckpt_status ucx_source_listen(struct ucx *u, const char *devices)
+{
+    struct sockaddr_storage where;
+    struct sockaddr_in four;
+    ucp_listener_attr_t attributes = {.field_mask = UCP_LISTENER_ATTR_FIELD_SOCKADDR};
+    ucp_listener_params_t parameters = {
+        .field_mask = UCP_LISTENER_PARAM_FIELD_SOCK_ADDR | UCP_LISTENER_PARAM_FIELD_CONN_HANDLER,
+        .sockaddr.addr = (const struct sockaddr *)&where,
+        .conn_handler = {.cb = on_connection, .arg = u},
+    };
+    ucs_status_t result;
+
+    if (hosts_of_this_machine(devices, &u->hosts) != CKPT_OK) {
+        transport_set_open_error("ucx: this machine has no network address to listen at");
+        return CKPT_ERR_SYSTEM;
+    }
+    parameters.sockaddr.addrlen = hosts_listen_address(&u->hosts, &where);
+    result = ucp_listener_create(u->worker, &parameters, &u->listener);
+    if (result == UCS_OK) {
+        result = ucp_listener_query(u->listener, &attributes);
+        if (result != UCS_OK) {
+            ucp_listener_destroy(u->listener);
         }
     }
+    if (result != UCS_OK) {
+        transport_set_open_error("ucx: listening at port %u: %s", u->hosts.port,
+                                 ucs_status_string(result));
+        return CKPT_ERR_SYSTEM;
+    }
+    /* The port has the same place in addresses of both families. */
+    memcpy(&four, &attributes.sockaddr, sizeof(four));
+    u->hosts.port = ntohs(four.sin_port);
     return CKPT_OK;
 }
 
@@ -357,7 +354,6 @@ void ucx_source_close(struct ucx *u)
     while (u->clients != NULL) {
         struct ucx_client *client = u->clients;
         u->clients = client->next;
-        free(client->address);
         free(client);
     }
 }

@@ -20,27 +20,26 @@
 
 #include "transport/backend.h"
 #include "transport/label.h"
+#include "transport/ucx/hosts.h"
 
 /* Sends of one job that UCX may hold at once. Enough to keep a socket full between two progress
  * calls. */
 #define UCX_FRAGMENTS_IN_FLIGHT 4
 
-/* Requests of peers that wait or are being served; more are answered with CKPT_ERR_FULL. */
+/* Requests of peers that wait or are being served; more are not answered. */
 #define UCX_JOBS_MAX 8192
+
+/* Readers at once; more are rejected. */
+#define UCX_CLIENTS_MAX (2 * CKPT_AGENTS_MAX)
 
 #define UCX_REGIONS_MAX (2 * CKPT_ARENA_SEGMENTS_MAX)
 #define UCX_CLOSE_NS UINT64_C(2000000000)
 
-enum ucx_message { UCX_HELLO = 1, UCX_REQUEST, UCX_DATA, UCX_END, UCX_BYE };
+enum ucx_message { UCX_REQUEST = 1, UCX_DATA, UCX_END };
 
 /* Headers of active messages: little-endian hosts only, as UCX's own. */
-struct ucx_hello { /* payload: the reader's address label. BYE has the same header and no payload.
-                    */
-    uint64_t link; /* the reader's random name for its endpoint */
-};
-
 struct ucx_request {
-    uint64_t link, token, region, generation, offset, bytes;
+    uint64_t token, region, generation, offset, bytes;
     uint32_t index;
     uint32_t zero;
 };
@@ -51,8 +50,7 @@ struct ucx_reply { /* of DATA (offset in the read; payload) and END (status) */
     uint32_t status;
 };
 
-_Static_assert(sizeof(struct ucx_hello) == 8 && sizeof(struct ucx_request) == 56 &&
-                   sizeof(struct ucx_reply) == 24,
+_Static_assert(sizeof(struct ucx_request) == 48 && sizeof(struct ucx_reply) == 24,
                "the layout is the protocol");
 
 struct ucx_region {
@@ -67,9 +65,7 @@ struct ucx_endpoint {
     struct transport_endpoint base;
     ucp_ep_h ep; /* NULL once it was closed */
     uint64_t peer;
-    uint32_t sends;           /* of HELLO and BYE, that UCX holds */
     enum ckpt_status failure; /* CKPT_OK while it works */
-    struct ucx_hello hello;
 };
 
 struct ucx_read {
@@ -87,10 +83,8 @@ struct ucx_read {
 struct ucx_client {
     struct ucx_client *next;
     struct ucx *ucx;
-    ucp_ep_h ep; /* NULL before it is made and after it is closed */
-    uint64_t link;
-    uint8_t *address; /* of the reader, until ep is made */
-    size_t address_bytes;
+    ucp_conn_request_h asking; /* until ep is made of it */
+    ucp_ep_h ep;               /* NULL before that, and after it is closed */
     uint32_t jobs;
     bool failed;
 };
@@ -118,8 +112,8 @@ struct ucx {
     struct read_table reads;
     ucp_context_h context;
     ucp_worker_h worker;
-    uint8_t *address; /* framed */
-    size_t address_bytes;
+    ucp_listener_h listener;
+    struct hosts hosts; /* where it listens */
     uint64_t id;
     uint64_t last_token;
     uint64_t fragment_bytes;
@@ -128,6 +122,7 @@ struct ucx {
     uint64_t region_serial;
     uint32_t region_hint; /* places below are taken */
     struct ucx_client *clients;
+    uint32_t clients_count;
     struct ucx_job *jobs; /* being served, a ring in order of turn: first and last */
     struct ucx_job *jobs_last;
     struct ucx_job *idle_jobs;
@@ -162,10 +157,10 @@ enum ckpt_status ucx_reader_open(struct ucx *u);
 void ucx_endpoint_fail(struct ucx_endpoint *endpoint, enum ckpt_status status);
 void ucx_endpoints_tend(struct ucx *u);
 void ucx_endpoint_release(struct transport_endpoint *base);
-bool ucx_endpoints_quiet(const struct ucx *u);
 
 /* source.c */
 enum ckpt_status ucx_source_open(struct ucx *u);
+enum ckpt_status ucx_source_listen(struct ucx *u, const char *devices);
 bool ucx_source_serve(struct ucx *u);
 void ucx_clients_tend(struct ucx *u);
 void ucx_source_fail_region(struct ucx *u, const struct ucx_region *region);
