@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Does what an update of the machine says: records, work, messages, notes, in that order. */
+#include "daemon.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fault_point.h"
+#include "base/log.h"
+
+static void act_on_record(struct daemon *d, const struct slot_record *record)
+{
+    switch (record->state) {
+    case SLOT_FILLING:
+        FAULT_POINT(agent_before_grant);
+        break;
+    case SLOT_SEALED:
+        FAULT_POINT(agent_before_seal_record);
+        break;
+    case SLOT_VERIFIED:
+        FAULT_POINT(agent_before_pulled_record);
+        break;
+    case SLOT_DIRTY:
+    case SLOT_FREE:
+        FAULT_POINT(agent_before_retire);
+        break;
+    case SLOT_PULLING:
+    case SLOT_ADOPTED:
+        break;
+    }
+    if (record->state == SLOT_DIRTY && record->segment_count > 0) {
+        mover_revoke(d->mover, record->segments, record->segment_count);
+    }
+    enum ckpt_status status = records_store(d, record);
+    if (status != CKPT_OK) {
+        /* What can't be recorded must not be said. */
+        log_event(LOG_LEVEL_ERROR, "record_not_stored", "slot=%u status=%s", record->slot,
+                  ckpt_status_name(status));
+        d->is_broken = true;
+    }
+    if (record->state == SLOT_FILLING) {
+        FAULT_POINT(agent_after_grant);
+    } else if (record->state == SLOT_SEALED) {
+        FAULT_POINT(agent_after_seal_record);
+    } else if (record->state == SLOT_VERIFIED) {
+        FAULT_POINT(agent_after_pulled_record);
+    }
+}
+
+static struct job *job_for(struct daemon *d, const struct agent_work *work, enum job_kind kind)
+{
+    struct agent_slot_view slot;
+    bool found = agent_slot_view(d->machine, work->slot, &slot);
+    assert(found);
+    (void)found;
+    return job_make(kind, work->work, work->slot, work->generation,
+                    kind == JOB_RENEW ? 0 : work->bytes, slot.segments, slot.segment_count,
+                    d->arena, d->completions, d->engine);
+}
+
+/* A job that can't be made has failed; the machine hears of it as of any other. */
+static void fail_work(struct daemon *d, struct job *job, const struct agent_work *work)
+{
+    job_free(job);
+    job = job_make(JOB_DIGEST, work->work, work->slot, work->generation, 0, NULL, 0, d->arena,
+                   d->completions, d->engine);
+    if (job == NULL) {
+        log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=work");
+        d->is_broken = true;
+        return;
+    }
+    job_fail(job, CKPT_ERR_MEMORY);
+    job_release(job);
+}
+
+static void act_on_work(struct daemon *d, const struct agent_work *work)
+{
+    struct job *job = NULL;
+    switch (work->type) {
+    case AGENT_WORK_DIGEST:
+        FAULT_POINT(agent_before_digest_report);
+        job = job_for(d, work, JOB_DIGEST);
+        if (job != NULL) {
+            digester_add(d->digester, job);
+            return;
+        }
+        break;
+    case AGENT_WORK_READ:
+        FAULT_POINT(agent_pull_before_read);
+        assert(d->event_message != NULL && d->event_message->type == MESSAGE_OFFER);
+        job = job_for(d, work, JOB_READ);
+        if (job != NULL && job_take_offer(job, work->link, &d->event_message->offer)) {
+            mover_read(d->mover, job);
+            return;
+        }
+        break;
+    case AGENT_WORK_RENEW:
+        FAULT_POINT(agent_before_zero);
+        job = job_for(d, work, JOB_RENEW);
+        if (job != NULL) {
+            digester_add(d->digester, job);
+            return;
+        }
+        break;
+    case AGENT_WORK_CANCEL:
+        mover_cancel(d->mover, work->cancels);
+        return;
+    case AGENT_WORK_PEER_CONNECT:
+        links_connect_peer(d, work->link, work->address);
+        return;
+    case AGENT_WORK_PEER_CLOSE:
+        links_close_peer(d, work->link);
+        return;
+    }
+    fail_work(d, job, work);
+}
+
+/* Opens the descriptors that ride along. 0: there was an error, or nothing to open. */
+static uint32_t open_segments(struct daemon *d, uint32_t slot, bool read_only, int *descriptors)
+{
+    struct agent_slot_view view;
+    uint32_t count = 0;
+    if (!agent_slot_view(d->machine, slot, &view)) {
+        return 0;
+    }
+    for (; count < view.segment_count; count++) {
+        if (arena_segment_fd(d->arena, view.segments[count], read_only, &descriptors[count]) !=
+            CKPT_OK) {
+            log_event(LOG_LEVEL_ERROR, "segment_not_opened", "segment=%u error=\"%m\"",
+                      view.segments[count]);
+            while (count > 0) {
+                close(descriptors[--count]);
+            }
+            return 0;
+        }
+    }
+    return count;
+}
+
+static void send_offer(struct daemon *d, const struct agent_outgoing *out)
+{
+    struct agent_slot_view view;
+    bool found = agent_slot_view(d->machine, out->attach_slot, &view);
+    assert(found);
+    (void)found;
+    struct offer_reply *reply = offer_reply_make(view.segment_count);
+    if (reply == NULL) {
+        log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=offer");
+        return; /* the puller asks again */
+    }
+    reply->link = out->link;
+    reply->message = out->message;
+    memcpy(reply->segments, view.segments, view.segment_count * sizeof(uint16_t));
+    FAULT_POINT(agent_before_offer);
+    mover_offer(d->mover, reply);
+}
+
+static void act_on_message(struct daemon *d, const struct agent_outgoing *out)
+{
+    static int descriptors[CKPT_SEGMENTS_PER_SHARD_MAX];
+    struct session *session = links_find(d, out->target, out->link);
+    uint32_t count = 0;
+    if (session == NULL) {
+        return; /* it is gone; the machine hears of it */
+    }
+    if (out->attach == ATTACH_REGIONS) {
+        send_offer(d, out);
+        return;
+    }
+    if (out->attach != ATTACH_NONE) {
+        count = open_segments(d, out->attach_slot, out->attach == ATTACH_READ_ONLY, descriptors);
+        if (count == 0) {
+            session_close(session); /* better no answer than one without its memory */
+            return;
+        }
+        if (out->message.type == MESSAGE_LOADED) {
+            FAULT_POINT(agent_restore_before_answer);
+        }
+    }
+    if (out->message.type != MESSAGE_NONE) {
+        enum ckpt_status status =
+            session_send(session, &out->message, count > 0 ? descriptors : NULL, count);
+        if (status != CKPT_OK && status != CKPT_ERR_LINK) {
+            log_event(LOG_LEVEL_ERROR, "message_not_sent", "type=%d status=%s",
+                      (int)out->message.type, ckpt_status_name(status));
+        }
+    }
+    if (out->close) {
+        session_close(session);
+    }
+}
+
+static void act_on_note(const struct daemon *d, const struct machine_note *note)
+{
+    static const enum log_level levels[] = {[NOTE_INFO] = LOG_LEVEL_INFO,
+                                            [NOTE_WARNING] = LOG_LEVEL_WARN,
+                                            [NOTE_ERROR] = LOG_LEVEL_ERROR};
+    const char *node = note->node[0] != '\0' ? note->node : d->node;
+    if (note->run.name[0] == '\0') {
+        log_event(levels[note->level], note->event, "node=%s text=%s", node,
+                  LOG_QUOTED(note->text));
+    } else {
+        log_event(levels[note->level], note->event,
+                  "node=%s uid=%u run=%s attempt=%u step=%llu rank=%d text=%s", node, note->run.uid,
+                  note->run.name, note->attempt, (unsigned long long)note->step,
+                  note->has_shard ? (int)note->rank : -1, LOG_QUOTED(note->text));
+    }
+}
+
+void act_on_update(struct daemon *d, const struct agent_update *update)
+{
+    for (uint32_t i = 0; i < update->record_count; i++) {
+        act_on_record(d, &update->records[i]);
+    }
+    for (uint32_t i = 0; i < update->work_count; i++) {
+        act_on_work(d, &update->works[i]);
+    }
+    for (uint32_t i = 0; i < update->message_count && !d->is_broken; i++) {
+        act_on_message(d, &update->messages[i]);
+    }
+    for (uint32_t i = 0; i < update->note_count; i++) {
+        act_on_note(d, &update->notes[i]);
+    }
+    if (update->notes_lost > 0) {
+        log_event(LOG_LEVEL_WARN, "notes_lost", "count=%u", update->notes_lost);
+    }
+}
+
+static void send_filled_offer(struct daemon *d, struct offer_reply *reply)
+{
+    struct session *session = links_find(d, AGENT_TO_PEER, reply->link);
+    if (session != NULL) {
+        enum ckpt_status status = session_send(session, &reply->message, NULL, 0);
+        if (status != CKPT_OK) {
+            log_event(LOG_LEVEL_WARN, "offer_not_sent", "status=%s", ckpt_status_name(status));
+        }
+    }
+}
+
+void act_on_completions(struct daemon *d)
+{
+    struct job *job;
+    struct offer_reply *offer;
+    completions_take(d->completions, &job, &offer);
+    while (offer != NULL) {
+        struct offer_reply *next = offer->next;
+        send_filled_offer(d, offer);
+        offer_reply_free(offer);
+        offer = next;
+    }
+    while (job != NULL) {
+        struct job *next = job->next;
+        struct agent_event event = {.type = AGENT_WORK_DONE,
+                                    .work = job->work,
+                                    .status = (enum ckpt_status)atomic_load(&job->status),
+                                    .digest = job->digest};
+        job_free(job);
+        daemon_event(d, &event);
+        job = next;
+    }
+}

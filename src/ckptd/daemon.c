@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making everything in order, one turn of the machine, ending everything in reverse. */
+#include "daemon.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "options.h"
+#include "session/notify.h"
+#include "session/signals.h"
+
+/* An offer of the largest shard fits: 1024 regions with their descriptors. */
+#define RECEIVE_BYTES_MAX (1 * CKPT_MIB)
+#define OUTPUT_BYTES_MAX (8 * CKPT_MIB)
+#define OUTPUT_TOTAL_MAX (32 * CKPT_MIB)
+#define SESSIONS_BESIDE_RANKS 512
+
+uint64_t daemon_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- a turn ---- */
+
+static void arm(struct daemon *d, uint64_t deadline_ms)
+{
+    if (deadline_ms == UINT64_MAX) {
+        event_del(d->deadline_event);
+        return;
+    }
+    uint64_t now = daemon_now_ms();
+    uint64_t wait = deadline_ms > now ? deadline_ms - now : 0;
+    struct timeval pause = {.tv_sec = (time_t)(wait / 1000),
+                            .tv_usec = (suseconds_t)(wait % 1000) * 1000};
+    event_add(d->deadline_event, &pause);
+}
+
+/* Links are noted during a turn and only then spoken to, so a turn never runs inside another. */
+void daemon_event(struct daemon *d, struct agent_event *event)
+{
+    do {
+        event->now_ms = daemon_now_ms();
+        d->event_message = event->message;
+        enum ckpt_status status = agent_advance(d->machine, event, d->update);
+        assert(status == CKPT_OK);
+        (void)status;
+        act_on_update(d, d->update);
+        d->event_message = NULL;
+        *event = (struct agent_event){.type = AGENT_TICK};
+    } while (d->update->again && !d->is_broken);
+    if (d->base != NULL) {
+        arm(d, d->update->deadline_ms);
+    }
+    if (d->is_broken && d->base != NULL) {
+        event_base_loopbreak(d->base);
+    }
+}
+
+/* ---- the parts ---- */
+
+static enum ckpt_status identify(struct daemon *d, char *reason)
+{
+    const char *node = config_text(d->config, OPTION_NODE);
+    const char *domain = config_text(d->config, OPTION_DOMAIN);
+    char host[256] = "";
+    if (node == NULL && gethostname(host, sizeof host - 1) == 0) {
+        node = host;
+    }
+    domain = domain == NULL ? node : domain;
+    if (!name_is_valid(node, CKPT_NODE_NAME_MAX) || !name_is_valid(domain, CKPT_DOMAIN_NAME_MAX)) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "[agent] node or domain: at most 63 of A-Z a-z 0-9 . _ / - are a name");
+        return CKPT_ERR_CONFIG;
+    }
+    strcpy(d->node, node);
+    strcpy(d->domain, domain);
+    if (getrandom(&d->incarnation, sizeof d->incarnation, 0) != sizeof d->incarnation) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "getrandom failed");
+        return CKPT_ERR_SYSTEM;
+    }
+    return CKPT_OK;
+}
+
+static void progress(void *context, const struct arena_progress *done)
+{
+    (void)context;
+    if (done->segments_done == done->segment_count ||
+        done->segments_done * 4 / done->segment_count !=
+            (done->segments_done - 1) * 4 / done->segment_count) {
+        log_event(LOG_LEVEL_INFO, "arena_progress", "segments=%u of=%u", done->segments_done,
+                  done->segment_count);
+    }
+}
+
+static enum ckpt_status open_arena(struct daemon *d, char *reason)
+{
+    const struct config *config = d->config;
+    char why[ARENA_REASON_BYTES];
+    int nodes[ARENA_NODES_MAX];
+    size_t node_count = config_list_count(config, OPTION_ARENA_NUMA_NODES);
+    for (size_t i = 0; i < node_count && i < ARENA_NODES_MAX; i++) {
+        nodes[i] = atoi(config_list_at(config, OPTION_ARENA_NUMA_NODES, i));
+    }
+    uint64_t bytes = (uint64_t)config_number(config, OPTION_ARENA_BYTES);
+    uint64_t segment_bytes = (uint64_t)config_number(config, OPTION_ARENA_SEGMENT_BYTES);
+    uint64_t segments = bytes / segment_bytes;
+    if (segments < 1 || segments > CKPT_ARENA_SEGMENTS_MAX || segment_bytes % (2 * CKPT_MIB) != 0) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "[arena] bytes / segment_bytes is %llu segments: must be 1 to %d, and "
+                 "segment_bytes a multiple of 2 MiB",
+                 (unsigned long long)segments, CKPT_ARENA_SEGMENTS_MAX);
+        return CKPT_ERR_CONFIG;
+    }
+    struct arena_options options = {
+        .directory = config_text(config, OPTION_ARENA_DIRECTORY),
+        .node_name = d->node,
+        .segment_bytes = segment_bytes,
+        .segment_count = (uint32_t)segments,
+        .nodes = node_count > 0 ? nodes : NULL,
+        .node_count = (uint32_t)node_count,
+        .lock = config_number(config, OPTION_ARENA_LOCK) == 0   ? ARENA_LOCK_REQUIRED
+                : config_number(config, OPTION_ARENA_LOCK) == 1 ? ARENA_LOCK_TRY
+                                                                : ARENA_LOCK_OFF,
+        .huge_pages = (enum arena_huge_pages)config_number(config, OPTION_ARENA_HUGE_PAGES),
+        .prefault_threads = (uint32_t)config_number(config, OPTION_ARENA_PREFAULT_THREADS),
+        .progress = progress,
+    };
+    enum ckpt_status status = arena_guard_install();
+    if (status == CKPT_OK) {
+        status = arena_open(&options, &d->arena, why);
+    }
+    if (status != CKPT_OK) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "arena: %.240s", why);
+        return status;
+    }
+    log_event(LOG_LEVEL_INFO, "arena_open",
+              "directory=%s segments=%u segment_bytes=%llu page_bytes=%llu locked=%s",
+              arena_directory(d->arena), arena_segment_count(d->arena),
+              (unsigned long long)arena_segment_bytes(d->arena),
+              (unsigned long long)arena_page_bytes(d->arena),
+              arena_is_locked(d->arena) ? "yes" : "no");
+    return CKPT_OK;
+}
+
+static enum ckpt_status start_workers(struct daemon *d, char *reason)
+{
+    const struct config *config = d->config;
+    const char *engine = config_text(config, OPTION_DIGEST_ENGINE);
+    enum ckpt_status status =
+        digest_engine_select(strcmp(engine, "auto") == 0 ? NULL : engine, &d->engine);
+    if (status != CKPT_OK) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "[digest] engine %s can't run on this CPU", engine);
+        return status;
+    }
+    status = completions_make(&d->completions);
+    if (status == CKPT_OK) {
+        status = digester_start((uint32_t)config_number(config, OPTION_DIGEST_THREADS),
+                                (int)config_number(config, OPTION_DIGEST_NICE), &d->digester);
+    }
+    if (status != CKPT_OK) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "the digest threads can't be started");
+        return status;
+    }
+    struct mover_options options = {
+        .transport = config_text(config, OPTION_TRANSPORT),
+        .devices = config_text(config, OPTION_TRANSPORT_DEVICES),
+        .timeout_ms = (uint32_t)config_number(config, OPTION_TRANSPORT_TIMEOUT),
+        .depth = (uint32_t)config_number(config, OPTION_TRANSPORT_DEPTH),
+        .slice_bytes = (uint64_t)config_number(config, OPTION_TRANSPORT_SLICE_BYTES),
+    };
+    status = mover_start(&options, d->arena, d->digester, d->completions, &d->mover, reason);
+    if (status == CKPT_OK) {
+        status = arena_guard_install(); /* UCX has put its own handler in front */
+    }
+    if (status == CKPT_OK) {
+        digester_set_mover(d->digester, d->mover);
+        log_event(LOG_LEVEL_INFO, "transport_open", "spec=%s digest=%s", options.transport,
+                  digest_engine_name(d->engine));
+    }
+    return status;
+}
+
+static enum ckpt_status make_machine(struct daemon *d, char *reason)
+{
+    struct agent_config config;
+    agent_config_default(&config);
+    strcpy(config.node, d->node);
+    strcpy(config.domain, d->domain);
+    strcpy(config.address, d->address);
+    config.segment_bytes = arena_segment_bytes(d->arena);
+    config.segments = arena_segment_count(d->arena);
+    config.slots = arena_slot_count(d->arena);
+    config.ranks_max = (uint32_t)config_number(d->config, OPTION_RANKS_MAX);
+    config.pulls_max = (uint32_t)config_number(d->config, OPTION_PULLS_MAX);
+    config.copies_default = (uint32_t)config_number(d->config, OPTION_COPIES);
+    config.resend_ms = (uint32_t)config_number(d->config, OPTION_RESEND);
+    config.pull_timeout_ms = (uint32_t)config_number(d->config, OPTION_PULL_TIMEOUT);
+    config.load_timeout_ms = (uint32_t)config_number(d->config, OPTION_LOAD_TIMEOUT);
+    size_t bytes = agent_memory_bytes(&config, reason);
+    if (bytes == 0) {
+        return CKPT_ERR_CONFIG;
+    }
+    bytes = (bytes + 63) & ~(size_t)63;
+    d->machine_memory = aligned_alloc(64, bytes);
+    d->update = calloc(1, sizeof *d->update);
+    if (d->machine_memory == NULL || d->update == NULL) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "out of memory");
+        return CKPT_ERR_MEMORY;
+    }
+    memset(d->machine_memory, 0, bytes);
+    uint64_t seed;
+    memcpy(&seed, d->incarnation.bytes, sizeof seed);
+    return agent_init(d->machine_memory, bytes, &config, d->incarnation, seed, &d->machine);
+}
+
+/* ---- the loop ---- */
+
+static void on_deadline(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    struct agent_event event = {.type = AGENT_TICK};
+    daemon_event(context, &event);
+}
+
+static void on_completion(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    act_on_completions(context);
+}
+
+static void on_reconnect(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    links_connect_coordinator(context);
+}
+
+static enum ckpt_status make_loop(struct daemon *d, char *reason)
+{
+    struct session_hub_config config = {
+        .incarnation = d->incarnation,
+        .sessions_max =
+            (uint32_t)config_number(d->config, OPTION_RANKS_MAX) * 2 + SESSIONS_BESIDE_RANKS,
+        .receive_bytes_max = RECEIVE_BYTES_MAX,
+        .output_bytes_max = OUTPUT_BYTES_MAX,
+        .output_total_max = OUTPUT_TOTAL_MAX,
+        .idle_ms = 0, /* a trainer may compute for hours between saves */
+        .linger_ms = 500,
+    };
+    d->base = event_base_new();
+    if (d->base != NULL) {
+        d->deadline_event = evtimer_new(d->base, on_deadline, d);
+        d->reconnect_event = evtimer_new(d->base, on_reconnect, d);
+        d->completion_event = event_new(d->base, completions_fd(d->completions),
+                                        EV_READ | EV_PERSIST, on_completion, d);
+    }
+    if (d->base == NULL || d->deadline_event == NULL || d->reconnect_event == NULL ||
+        d->completion_event == NULL || event_add(d->completion_event, NULL) != 0 ||
+        session_hub_open(d->base, &config, &d->hub) != CKPT_OK) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "the event loop can't be made");
+        return CKPT_ERR_SYSTEM;
+    }
+    return CKPT_OK;
+}
+
+enum ckpt_status daemon_start(struct daemon *d, const struct config *config, char *reason)
+{
+    memset(d, 0, sizeof *d);
+    d->config = config;
+    d->reconnect_ms = 50;
+    enum ckpt_status status = identify(d, reason);
+    if (status == CKPT_OK) {
+        status = open_arena(d, reason);
+    }
+    if (status == CKPT_OK) {
+        status = start_workers(d, reason);
+    }
+    if (status == CKPT_OK) {
+        status = make_loop(d, reason);
+    }
+    if (status == CKPT_OK) {
+        status = links_listen(d, reason);
+    }
+    if (status == CKPT_OK) {
+        status = make_machine(d, reason);
+    }
+    if (status == CKPT_OK) {
+        records_adopt(d);
+        links_connect_coordinator(d);
+    }
+    return status;
+}
+
+static void on_signal(int number, void *context)
+{
+    struct daemon *d = context;
+    if (number == SIGHUP) {
+        return;
+    }
+    log_event(LOG_LEVEL_INFO, "stopping", "signal=%d", number);
+    event_base_loopexit(d->base, NULL);
+}
+
+int daemon_run(struct daemon *d)
+{
+    struct session_signals *signals = NULL;
+    if (session_signals_watch(d->base, on_signal, d, &signals) != CKPT_OK) {
+        return 1;
+    }
+    (void)session_notify("READY=1");
+    log_event(LOG_LEVEL_INFO, "ready", "node=%s domain=%s address=%s socket=%s", d->node, d->domain,
+              d->address, config_text(d->config, OPTION_SOCKET));
+    event_base_dispatch(d->base);
+    (void)session_notify("STOPPING=1");
+    session_signals_free(&signals);
+    return d->is_broken ? 1 : 0;
+}
+
+void daemon_end(struct daemon *d)
+{
+    if (d->hub != NULL) {
+        session_hub_close(&d->hub);
+    }
+    links_free(d);
+    mover_stop(&d->mover);
+    digester_stop(&d->digester);
+    completions_free(&d->completions);
+    if (d->base != NULL) {
+        if (d->completion_event != NULL) {
+            event_free(d->completion_event);
+        }
+        if (d->reconnect_event != NULL) {
+            event_free(d->reconnect_event);
+        }
+        if (d->deadline_event != NULL) {
+            event_free(d->deadline_event);
+        }
+        event_base_free(d->base);
+    }
+    arena_close(&d->arena);
+    free(d->update);
+    free(d->machine_memory);
+}

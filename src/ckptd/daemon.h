@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The process around the agent's machine.
+ *
+ * One thread, the loop, runs the machine and all sockets. The mover's thread owns the transport,
+ * the digester's threads digest; they hear of work through their own queues and answer through the
+ * completions. The machine never waits for them, and they never see the machine. */
+#ifndef CKPT_CKPTD_DAEMON_H
+#define CKPT_CKPTD_DAEMON_H
+
+#include "agent/agent.h"
+#include "arena/arena.h"
+#include "completions.h"
+#include "config/config.h"
+#include "digester.h"
+#include "mover.h"
+#include "session/session.h"
+
+struct event;
+struct event_base;
+
+/* A connection that the machine asked for: its number there, and its session here. */
+struct made_link {
+    struct made_link *next;
+    uint32_t link;
+    struct session *session;
+};
+
+struct daemon {
+    const struct config *config;
+    struct incarnation incarnation;
+    char node[CKPT_NODE_NAME_MAX + 1];
+    char domain[CKPT_DOMAIN_NAME_MAX + 1];
+    char address[CKPT_ADDRESS_MAX + 1];
+
+    struct arena *arena;
+    const struct digest_engine *engine;
+    struct completions *completions;
+    struct digester *digester;
+    struct mover *mover;
+
+    void *machine_memory;
+    struct agent *machine;
+    struct agent_update *update;
+    const struct message *event_message; /* of the event that is being acted on */
+
+    struct event_base *base;
+    struct event *deadline_event;
+    struct event *completion_event;
+    struct event *reconnect_event;
+    struct session_hub *hub;
+    struct session *coordinator;
+    bool coordinator_up;
+    uint32_t reconnect_ms;
+    struct made_link *made_links;
+    bool is_broken; /* an arena or machine that cannot be trusted: the loop ends, exit 1 */
+};
+
+/* daemon.c: making and ending everything, and one turn of the machine. */
+enum ckpt_status daemon_start(struct daemon *d, const struct config *config, char *reason);
+int daemon_run(struct daemon *d);
+void daemon_end(struct daemon *d);
+uint64_t daemon_now_ms(void);
+void daemon_event(struct daemon *d, struct agent_event *event);
+
+/* act.c: does what an update says. */
+void act_on_update(struct daemon *d, const struct agent_update *update);
+void act_on_completions(struct daemon *d);
+
+/* links.c: the sessions with ranks, peers and the coordinator. */
+enum ckpt_status links_listen(struct daemon *d, char *reason);
+void links_connect_coordinator(struct daemon *d);
+void links_connect_peer(struct daemon *d, uint32_t link, const char *address);
+void links_close_peer(struct daemon *d, uint32_t link);
+struct session *links_find(struct daemon *d, enum agent_target target, uint32_t link);
+void links_free(struct daemon *d);
+
+/* records.c: slot records between the machine and the arena. */
+enum ckpt_status records_store(struct daemon *d, const struct slot_record *record);
+void records_adopt(struct daemon *d);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sessions: ranks on the UNIX socket, peers in both directions, the coordinator.
+ *
+ * Peers' and ranks' links are the sessions' own numbers; a connection that the machine asked for
+ * has the machine's number, kept in made_links. The coordinator is connected to for ever, with
+ * growing pauses. */
+#include "daemon.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "options.h"
+
+#define CONNECT_TIMEOUT_MS 3000
+#define RECONNECT_MS_MIN 50
+#define RECONNECT_MS_MAX 2000
+
+static void turn(struct daemon *d, enum agent_event_type type, uint32_t link, uint32_t uid,
+                 const struct message *message)
+{
+    struct agent_event event = {.type = type, .link = link, .uid = uid, .message = message};
+    daemon_event(d, &event);
+}
+
+/* ---- ranks ---- */
+
+static void rank_opened(struct session *session, void *context)
+{
+    turn(context, AGENT_RANK_UP, session_link(session), session_uid(session), NULL);
+}
+
+static void rank_message(struct session *session, const struct message *message, void *context)
+{
+    turn(context, AGENT_RANK_MESSAGE, session_link(session), session_uid(session), message);
+}
+
+static void rank_closed(struct session *session, enum ckpt_status status, const char *reason,
+                        void *context)
+{
+    if (status != CKPT_OK) {
+        log_event(LOG_LEVEL_WARN, "rank_disconnected", "peer=%s status=%s reason=%s",
+                  LOG_QUOTED(session_peer(session)), ckpt_status_name(status), LOG_QUOTED(reason));
+    }
+    turn(context, AGENT_RANK_DOWN, session_link(session), session_uid(session), NULL);
+}
+
+/* A client of another version gets a refusal that it can read; other bytes get nothing. */
+static void rank_broken(struct session *session, enum ckpt_status status, const char *reason,
+                        void *context)
+{
+    (void)context;
+    log_event(LOG_LEVEL_WARN, "rank_refused", "peer=%s status=%s reason=%s",
+              LOG_QUOTED(session_peer(session)), ckpt_status_name(status), LOG_QUOTED(reason));
+    if (status == CKPT_ERR_VERSION) {
+        struct message refusal = {.type = MESSAGE_RANK_OPENED};
+        refusal.rank_opened.status = CKPT_ERR_VERSION;
+        strncpy(refusal.rank_opened.reason, reason, CKPT_REASON_MAX);
+        (void)session_send(session, &refusal, NULL, 0);
+    }
+}
+
+static const struct session_events rank_events = {
+    .opened = rank_opened, .message = rank_message, .broken = rank_broken, .closed = rank_closed};
+
+/* ---- peers ---- */
+
+static uint32_t peer_link(struct daemon *d, const struct session *session)
+{
+    for (struct made_link *made = d->made_links; made != NULL; made = made->next) {
+        if (made->session == session) {
+            return made->link;
+        }
+    }
+    return session_link(session);
+}
+
+static void peer_opened(struct session *session, void *context)
+{
+    (void)session;
+    (void)context;
+}
+
+static void peer_message(struct session *session, const struct message *message, void *context)
+{
+    turn(context, AGENT_PEER_MESSAGE, peer_link(context, session), 0, message);
+}
+
+static void forget(struct daemon *d, uint32_t link)
+{
+    for (struct made_link **at = &d->made_links; *at != NULL; at = &(*at)->next) {
+        if ((*at)->link == link) {
+            struct made_link *made = *at;
+            *at = made->next;
+            free(made);
+            return;
+        }
+    }
+}
+
+static void peer_closed(struct session *session, enum ckpt_status status, const char *reason,
+                        void *context)
+{
+    struct daemon *d = context;
+    uint32_t link = peer_link(d, session);
+    if (status != CKPT_OK) {
+        log_event(LOG_LEVEL_INFO, "peer_disconnected", "peer=%s status=%s reason=%s",
+                  session_peer(session), ckpt_status_name(status), LOG_QUOTED(reason));
+    }
+    forget(d, link);
+    mover_link_down(d->mover, link);
+    turn(d, AGENT_PEER_DOWN, link, 0, NULL);
+}
+
+static const struct session_events peer_events = {
+    .opened = peer_opened, .message = peer_message, .closed = peer_closed};
+
+void links_connect_peer(struct daemon *d, uint32_t link, const char *address)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    struct made_link *made = calloc(1, sizeof *made);
+    enum ckpt_status status = made == NULL
+                                  ? CKPT_ERR_MEMORY
+                                  : session_connect(d->hub, address, CONNECT_TIMEOUT_MS,
+                                                    &peer_events, d, &made->session, reason);
+    if (status != CKPT_OK) {
+        log_event(LOG_LEVEL_WARN, "peer_not_connected", "address=%s status=%s", address,
+                  ckpt_status_name(status));
+        free(made);
+        return; /* the machine's own time-out ends the pull */
+    }
+    made->link = link;
+    made->next = d->made_links;
+    d->made_links = made;
+}
+
+void links_close_peer(struct daemon *d, uint32_t link)
+{
+    struct session *session = links_find(d, AGENT_TO_PEER, link);
+    if (session != NULL) {
+        session_close(session);
+    }
+}
+
+/* ---- the coordinator ---- */
+
+static void retry(struct daemon *d)
+{
+    struct timeval pause = {.tv_sec = d->reconnect_ms / 1000,
+                            .tv_usec = (suseconds_t)(d->reconnect_ms % 1000) * 1000};
+    event_add(d->reconnect_event, &pause);
+    d->reconnect_ms =
+        d->reconnect_ms * 2 > RECONNECT_MS_MAX ? RECONNECT_MS_MAX : d->reconnect_ms * 2;
+}
+
+static void coordinator_opened(struct session *session, void *context)
+{
+    struct daemon *d = context;
+    (void)session;
+    d->coordinator_up = true;
+    d->reconnect_ms = RECONNECT_MS_MIN;
+    log_event(LOG_LEVEL_INFO, "coordinator_connected", "peer=%s", session_peer(session));
+    turn(d, AGENT_COORDINATOR_UP, 0, 0, NULL);
+}
+
+static void coordinator_message(struct session *session, const struct message *message,
+                                void *context)
+{
+    (void)session;
+    turn(context, AGENT_COORDINATOR_MESSAGE, 0, 0, message);
+}
+
+static void coordinator_closed(struct session *session, enum ckpt_status status, const char *reason,
+                               void *context)
+{
+    struct daemon *d = context;
+    (void)session;
+    d->coordinator = NULL;
+    if (d->coordinator_up) {
+        d->coordinator_up = false;
+        log_event(LOG_LEVEL_WARN, "coordinator_disconnected", "status=%s reason=%s",
+                  ckpt_status_name(status), LOG_QUOTED(reason));
+        turn(d, AGENT_COORDINATOR_DOWN, 0, 0, NULL);
+    }
+    retry(d);
+}
+
+static const struct session_events coordinator_events = {
+    .opened = coordinator_opened, .message = coordinator_message, .closed = coordinator_closed};
+
+void links_connect_coordinator(struct daemon *d)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    enum ckpt_status status =
+        session_connect(d->hub, config_text(d->config, OPTION_COORDINATOR), CONNECT_TIMEOUT_MS,
+                        &coordinator_events, d, &d->coordinator, reason);
+    if (status != CKPT_OK) {
+        log_event(LOG_LEVEL_WARN, "coordinator_not_connected", "reason=%s", LOG_QUOTED(reason));
+        retry(d);
+    }
+}
+
+/* ---- all ---- */
+
+struct session *links_find(struct daemon *d, enum agent_target target, uint32_t link)
+{
+    if (target == AGENT_TO_COORDINATOR) {
+        return d->coordinator_up ? d->coordinator : NULL;
+    }
+    if ((link & AGENT_LINK_MADE_HERE) == 0) {
+        return session_find(d->hub, link);
+    }
+    for (struct made_link *made = d->made_links; made != NULL; made = made->next) {
+        if (made->link == link) {
+            return made->session;
+        }
+    }
+    return NULL;
+}
+
+enum ckpt_status links_listen(struct daemon *d, char *reason)
+{
+    char bound[CKPT_ADDRESS_MAX + 1];
+    const char *mode_text = config_text(d->config, OPTION_SOCKET_MODE);
+    char *end;
+    unsigned long mode = strtoul(mode_text, &end, 8);
+    if (*end != '\0') {
+        snprintf(reason, CKPT_REASON_MAX + 1, "[agent] socket_mode %s is not octal", mode_text);
+        return CKPT_ERR_CONFIG;
+    }
+    enum ckpt_status status = session_listen(d->hub, config_text(d->config, OPTION_LISTEN), 0,
+                                             &peer_events, d, bound, reason);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    const char *advertise = config_text(d->config, OPTION_ADVERTISE);
+    snprintf(d->address, sizeof d->address, "%s", advertise != NULL ? advertise : bound);
+    return session_listen(d->hub, config_text(d->config, OPTION_SOCKET), (mode_t)mode, &rank_events,
+                          d, NULL, reason);
+}
+
+void links_free(struct daemon *d)
+{
+    while (d->made_links != NULL) {
+        forget(d, d->made_links->link);
+    }
+}

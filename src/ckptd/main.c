@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ckptd: the agent. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "daemon.h"
+#include "options.h"
+
+extern char **environ;
+
+int main(int argc, char **argv)
+{
+    char reason[CKPT_REASON_MAX + 256];
+    struct config *config = NULL;
+    enum config_request request;
+    enum ckpt_status status =
+        config_load(&ckptd_program, argc, argv, environ, &config, &request, reason, sizeof reason);
+    if (status == CKPT_OK && config_answer(&ckptd_program, config, request, stdout)) {
+        config_delete(&config);
+        return 0;
+    }
+    if (status == CKPT_OK) {
+        status = fault_points_arm_from_environment(reason, sizeof reason);
+    }
+    if (status != CKPT_OK) {
+        fprintf(stderr, "ckptd: %s\n", reason);
+        config_delete(&config);
+        return 2;
+    }
+    enum log_level level = LOG_LEVEL_INFO;
+    (void)log_level_from_name(config_text(config, OPTION_LOG_LEVEL), &level);
+    log_set_level(level);
+    log_to_stderr(log_stderr_is_journal());
+
+    struct daemon daemon;
+    int code = 1;
+    status = daemon_start(&daemon, config, reason);
+    if (status == CKPT_OK) {
+        code = daemon_run(&daemon);
+    } else {
+        log_event(LOG_LEVEL_ERROR, "not_started", "status=%s reason=%s", ckpt_status_name(status),
+                  LOG_QUOTED(reason));
+        code = status == CKPT_ERR_CONFIG ? 2 : 1;
+    }
+    daemon_end(&daemon);
+    log_event(LOG_LEVEL_INFO, "ended", "code=%d", code);
+    config_delete(&config);
+    return code;
+}

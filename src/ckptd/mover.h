@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The thread that owns the transport: it registers the arena, serves peers' reads, and reads.
+ *
+ * Commands are queued by any thread and done in order. A read is cut into slices of whole chunks;
+ * slices of all reads under way share the transport's depth in turn, and each chunk goes to the
+ * digester the moment it has landed.
+ *
+ * On failure of a slice the read issues no more, waits until nothing of it is in flight (then
+ * nobody writes its memory any more) and finishes with the failure; the peer's endpoint is given up
+ * and made anew by the next read. */
+#ifndef CKPT_CKPTD_MOVER_H
+#define CKPT_CKPTD_MOVER_H
+
+#include "completions.h"
+#include "digester.h"
+#include "job.h"
+
+struct mover;
+
+struct mover_options {
+    const char *transport; /* a spec of transport_open() */
+    const char *devices;   /* or NULL */
+    uint32_t timeout_ms;
+    uint32_t depth;       /* slices in flight; 0: what the transport likes */
+    uint64_t slice_bytes; /* 0: what the transport likes; rounded to whole chunks */
+};
+
+/* Starts the thread, opens the transport and registers every segment; blocks until that is done.
+ * reason (CKPT_REASON_MAX + 1 bytes) is set on failure. Errors as transport_open() and
+ * transport_register(), and CKPT_ERR_SYSTEM. */
+enum ckpt_status mover_start(const struct mover_options *options, struct arena *arena,
+                             struct digester *digester, struct completions *completions,
+                             struct mover **mover_out, char *reason);
+
+/* Stops the thread and closes the transport: all reads finish first, as failed. Nulls *mover. */
+void mover_stop(struct mover **mover);
+
+void mover_read(struct mover *mover, struct job *job); /* takes the caller's hold */
+void mover_cancel(struct mover *mover, uint64_t work);
+void mover_renew(struct mover *mover, struct job *job); /* its wanting segments; takes the hold */
+void mover_link_down(struct mover *mover, uint32_t link);
+
+/* Fills in the offer and posts it to the completions. */
+void mover_offer(struct mover *mover, struct offer_reply *offer);
+
+/* Makes the segments' descriptors that were given out so far stale. */
+void mover_revoke(struct mover *mover, const uint16_t *segments, uint32_t n);
+
+#endif
