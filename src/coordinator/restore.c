@@ -251,16 +251,12 @@ static void ask_copy(struct coordinator *c, struct coordinator_update *u, struct
 {
     struct session *e = &run->session;
     struct copy *copy = copy_find(s, member);
-    if (copy != NULL && copy->cached) {
-        if (copy->order_kind == ORDER_PULL || copy->state == COPY_VERIFIED) {
-            return; /* a reader's: the ask is repeated until it is released */
-        }
-    }
     if (copy != NULL && copy->order_kind == ORDER_PULL) {
-        s->load_order = copy->order; /* a repair to this very node is under way */
+        s->load_order = copy->order; /* a repair to this very node, or a reader's, is under way */
     } else if (copy != NULL && copy->state == COPY_HELD) {
         return; /* its first digest is under way */
-    } else if (copy != NULL && copy_is_good(s, copy)) {
+    } else if (copy != NULL && copy->state == COPY_VERIFIED && !copy->bad) {
+        /* A reader's cached copy does as well: it is digested anew like any other. */
         order_verify(c, u, s, copy);
         s->load_order = copy->order;
     } else {
