@@ -144,8 +144,8 @@ static void judge_bytes(struct sim *sim, const struct message_loaded *loaded,
     }
     memory_read(sim, mapping, 0, (uint32_t)loaded->bytes, bytes);
     digest_of(bytes, (uint32_t)loaded->bytes, &now);
-    if (digest_equal(&now, digest)) {
-        return;
+    if (digest_equal(&now, digest) || sim->mix.liar == (int)mapping->node) {
+        return; /* a liar may be the only witness, where one copy is all that was asked for */
     }
     const struct sim_slot *slot = &sim->nodes[mapping->node].slots[loaded->slot];
     if (slot->touched && slot->touched_generation == loaded->generation &&

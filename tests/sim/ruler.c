@@ -223,6 +223,10 @@ static void send(struct sim *sim, uint32_t index, const struct coordinator_outgo
 static void speak(struct sim *sim, uint32_t index)
 {
     struct sim_ruler *ruler = &sim->rulers[index];
+    if (ruler->update.step_down) {
+        host_crash(sim, SIM_NODES_MAX + index);
+        return;
+    }
     for (uint32_t i = 0; i < ruler->update.message_count; i++) {
         if (host_crash_point(sim, SIM_NODES_MAX + index)) {
             return;
