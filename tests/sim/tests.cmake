@@ -20,7 +20,7 @@ foreach(machine agent coordinator)
   target_include_directories(ckptsim_bugs PRIVATE ${CMAKE_BINARY_DIR}/rooms/${machine})
 endforeach()
 
-add_test(NAME sim_seeds COMMAND ckptsim --seeds 200 --jobs 2)
+add_test(NAME sim_seeds COMMAND ckptsim --seeds 50 --jobs 2)
 add_test(NAME sim_same_history COMMAND ckptsim --check-replay --seeds 5 --start 7)
 # add_test(NAME sim_planted_bugs COMMAND ckptsim_bugs --bugs --seeds 2000 --jobs 2)
 set_tests_properties(sim_seeds sim_same_history PROPERTIES LABELS sim TIMEOUT 900)
