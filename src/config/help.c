@@ -127,6 +127,17 @@ static bool starts_section(const struct config_program *program, size_t key)
     return section != NULL;
 }
 
+/* Whether there is anything that a file could say. */
+static bool has_section(const struct config_program *program)
+{
+    for (size_t i = 0; i < program->key_count; i++) {
+        if (program->keys[i].section) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool in_section(const struct config_key *key, const char *section)
 {
     return key->section && strcmp(key->section, section) == 0;
@@ -185,10 +196,12 @@ void config_print_help(const struct config_program *program, FILE *out)
             print_key(out, &program->keys[i]);
         }
     }
-    snprintf(help, sizeof(help), "read FILE in place of %s", path);
-    print_flag(out, "  -c, --config=FILE", help);
-    print_flag(out, "      --check-config",
-               "check file, environment and flags, print what holds, exit");
+    if (has_section(program)) {
+        snprintf(help, sizeof(help), "read FILE in place of %s", path);
+        print_flag(out, "  -c, --config=FILE", help);
+        print_flag(out, "      --check-config",
+                   "check file, environment and flags, print what holds, exit");
+    }
     print_flag(out, "  -h, --help", "print this page, exit");
     print_flag(out, "  -V, --version", "print the version, exit");
     print_ways(program, path, out);

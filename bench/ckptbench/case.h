@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cases of ckptbench. A case is a file; it reads its own flags and makes its own report. */
+#ifndef CKPTBENCH_CASE_H
+#define CKPTBENCH_CASE_H
+
+#include <stdbool.h>
+
+#include "config/config.h"
+
+enum bench_exit {
+    BENCH_OK = 0,
+    BENCH_FAILED = 1, /* something could not be measured, a digest was wrong, a bar was missed */
+    BENCH_USAGE = 2,
+};
+
+struct bench_case {
+    const char *name;
+    const char *summary; /* NULL: not for people, not in the page of --help */
+    enum bench_exit (*run)(int argc, char **argv); /* argv[0] is the case's name */
+};
+
+extern const struct bench_case case_cycle;
+extern const struct bench_case case_digest;
+extern const struct bench_case case_raw;
+extern const struct bench_case case_scale;
+extern const struct bench_case case_source;
+
+/* Loads a case's flags. False: there is nothing to run, and *exit_out says how the program ends;
+ * errors have been printed. The config is the caller's to config_delete. */
+bool case_options(const struct config_program *program, int argc, char **argv,
+                  struct config **config_out, enum bench_exit *exit_out);
+
+/* Prints "ckptbench: " and the line to standard error, on a line of its own. */
+void case_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

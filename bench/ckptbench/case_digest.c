@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ckptbench digest: each engine and b3sum on one thread, over the same bytes, in turn. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "belongings.h"
+#include "buffer.h"
+#include "case.h"
+#include "clock.h"
+#include "digest/digest.h"
+#include "progress.h"
+#include "report.h"
+
+#define ENGINES_MAX 8
+
+enum key { KEY_BYTES, KEY_REPEAT, KEY_DIRECTORY, KEY_JSON, KEY_COUNT };
+
+static const struct config_key keys[KEY_COUNT] = {
+    [KEY_BYTES] = {.name = "bytes",
+                   .flag = "bytes",
+                   .letter = 'b',
+                   .type = CONFIG_BYTES,
+                   .fallback = "1GiB",
+                   .min = 1,
+                   .max = INT64_C(1) << 40,
+                   .help = "how much is digested each time"},
+    [KEY_REPEAT] = {.name = "repeat",
+                    .flag = "repeat",
+                    .letter = 'r',
+                    .type = CONFIG_INTEGER,
+                    .fallback = "7",
+                    .min = 1,
+                    .max = 1000,
+                    .help = "turns, after one that is not counted"},
+    [KEY_DIRECTORY] = {.name = "dir",
+                       .flag = "dir",
+                       .type = CONFIG_STRING,
+                       .fallback = "/dev/shm",
+                       .placeholder = "PATH",
+                       .help = "where the file for b3sum is made, and removed again"},
+    [KEY_JSON] = {.name = "json",
+                  .flag = "json",
+                  .type = CONFIG_STRING,
+                  .placeholder = "FILE",
+                  .help = "also write the result as JSON; - is standard output"},
+};
+
+static const struct config_program program = {
+    .name = "ckptbench digest",
+    .version = CKPT_VERSION,
+    .summary =
+        "Measures BLAKE3 on one thread by each engine that this CPU runs, and by b3sum "
+        "--num-threads 1 where there is one, over the same bytes of the same file, in turn. All "
+        "must give the same digest.",
+    .keys = keys,
+    .key_count = KEY_COUNT,
+    .details = "b3sum is shown twice: by the time it took, and by the user time it took, which is\n"
+               "without its start and its mapping of the file. The ratios are to these two.\n",
+    .examples = "  ckptbench digest --bytes=256MiB --repeat=9 --json=digest.json\n",
+};
+
+struct contest {
+    uint64_t bytes;
+    uint8_t *data; /* the file, mapped and faulted in */
+    char path[PATH_MAX];
+    char b3sum[PATH_MAX]; /* "" when there is none */
+    size_t engine_count;
+    const struct digest_engine *engines[ENGINES_MAX];
+    struct samples speed[ENGINES_MAX];
+    struct samples ratio[ENGINES_MAX];
+    struct samples user_ratio[ENGINES_MAX];
+    struct samples b3sum_speed;
+    struct samples b3sum_user_speed;
+    struct digest digest;
+};
+
+static bool find_b3sum(char *path_out, size_t size)
+{
+    const char *path = getenv("PATH");
+    while (path != NULL && *path != '\0') {
+        int length = (int)strcspn(path, ":");
+        snprintf(path_out, size, "%.*s/b3sum", length, path);
+        if (access(path_out, X_OK) == 0) {
+            return true;
+        }
+        path += length;
+        path += *path == ':';
+    }
+    path_out[0] = '\0';
+    return false;
+}
+
+static bool make_data(struct contest *contest, const char *directory)
+{
+    const char *made = belongings_make_directory(directory, "ckptbench");
+    if (made == NULL) {
+        case_complain("digest: cannot make a directory in %s: %s", directory, strerror(errno));
+        return false;
+    }
+    snprintf(contest->path, sizeof(contest->path), "%s/bytes", made);
+    int fd = open(contest->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    void *data = MAP_FAILED;
+    if (fd >= 0 && posix_fallocate(fd, 0, (off_t)contest->bytes) == 0) {
+        data = mmap(NULL, contest->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (data == MAP_FAILED) {
+        case_complain("digest: no room for %llu bytes in %s", (unsigned long long)contest->bytes,
+                      directory);
+        return false;
+    }
+    contest->data = data;
+    buffer_fill(contest->data, contest->bytes, 1);
+    return true;
+}
+
+/* Runs b3sum once; its digest as text, its seconds by the wall and in user mode. */
+static bool run_b3sum(struct contest *contest, char hex_out[DIGEST_HEX_BYTES], double *wall_out,
+                      double *user_out)
+{
+    char *argv[] = {"b3sum", "--num-threads", "1", contest->path, NULL};
+    struct rusage usage;
+    int out[2];
+    if (pipe2(out, O_CLOEXEC) != 0) {
+        return false;
+    }
+    uint64_t start = now_ns();
+    pid_t pid = belongings_start(contest->b3sum, argv, -1, out[1], -1);
+    close(out[1]);
+    ssize_t count = pid > 0 ? read(out[0], hex_out, DIGEST_HEX_BYTES - 1) : -1;
+    int status = pid > 0 ? belongings_wait(pid, &usage) : -1;
+    *wall_out = seconds_since(start);
+    close(out[0]);
+    if (count != DIGEST_HEX_BYTES - 1 || status < 0 || !WIFEXITED(status) ||
+        WEXITSTATUS(status) != 0) {
+        case_complain("digest: b3sum failed");
+        return false;
+    }
+    hex_out[DIGEST_HEX_BYTES - 1] = '\0';
+    *user_out = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
+    return true;
+}
+
+static bool b3sum_turn(struct contest *contest, bool counts)
+{
+    char hex[DIGEST_HEX_BYTES];
+    char ours[DIGEST_HEX_BYTES];
+    double wall;
+    double user;
+    if (!run_b3sum(contest, hex, &wall, &user)) {
+        return false;
+    }
+    digest_hex(&contest->digest, ours);
+    if (strcmp(hex, ours) != 0) {
+        case_complain("digest: b3sum says %s, the engines say %s", hex, ours);
+        return false;
+    }
+    if (counts) {
+        samples_add(&contest->b3sum_speed, gbps(contest->bytes, wall));
+        if (user > 0) {
+            samples_add(&contest->b3sum_user_speed, gbps(contest->bytes, user));
+        }
+    }
+    return true;
+}
+
+static bool engine_turn(struct contest *contest, size_t i, bool counts)
+{
+    struct digest digest;
+    uint64_t start = now_ns();
+    digest_bytes(contest->engines[i], contest->data, contest->bytes, &digest);
+    double seconds = seconds_since(start);
+    if (i == 0 && !counts) {
+        contest->digest = digest;
+    } else if (!digest_equal(&digest, &contest->digest)) {
+        case_complain("digest: engine %s gives another digest than %s",
+                      digest_engine_name(contest->engines[i]),
+                      digest_engine_name(contest->engines[0]));
+        return false;
+    }
+    if (counts) {
+        samples_add(&contest->speed[i], gbps(contest->bytes, seconds));
+    }
+    return true;
+}
+
+/* Of a turn that has just ended. */
+static void add_ratios(struct contest *contest)
+{
+    const struct samples *wall = &contest->b3sum_speed;
+    const struct samples *user = &contest->b3sum_user_speed;
+    for (size_t i = 0; i < contest->engine_count; i++) {
+        size_t last = contest->speed[i].count - 1;
+        double speed = contest->speed[i].values[last];
+        if (wall->count > 0 && wall->values[wall->count - 1] > 0) {
+            samples_add(&contest->ratio[i], speed / wall->values[wall->count - 1]);
+        }
+        if (user->count > 0 && user->values[user->count - 1] > 0) {
+            samples_add(&contest->user_ratio[i], speed / user->values[user->count - 1]);
+        }
+    }
+}
+
+static bool take_turns(struct contest *contest, uint32_t repeat)
+{
+    for (uint32_t turn = 0; turn <= repeat; turn++) {
+        for (size_t i = 0; i < contest->engine_count; i++) {
+            progress("digest: turn %u of %u, %s", turn, repeat,
+                     digest_engine_name(contest->engines[i]));
+            if (!engine_turn(contest, i, turn > 0)) {
+                return false;
+            }
+        }
+        if (contest->b3sum[0] != '\0' && !b3sum_turn(contest, turn > 0)) {
+            return false;
+        }
+        if (turn > 0) {
+            add_ratios(contest);
+        }
+    }
+    return true;
+}
+
+static void tell_engine(const struct contest *contest, size_t i, struct report *report)
+{
+    const char *name = digest_engine_name(contest->engines[i]);
+    char key[64];
+    char label[64];
+    snprintf(key, sizeof(key), "%s_gbps", name);
+    report_add(report, key, name, "GB/s", 2, &contest->speed[i]);
+    if (i > 0) {
+        report_note(report, "%.2f x %s",
+                    samples_median(&contest->speed[i]) / samples_median(&contest->speed[i - 1]),
+                    digest_engine_name(contest->engines[i - 1]));
+    }
+    snprintf(key, sizeof(key), "%s_ratio", name);
+    snprintf(label, sizeof(label), "%s / b3sum", name);
+    report_add(report, key, label, "", 2, &contest->ratio[i]);
+    snprintf(key, sizeof(key), "%s_user_ratio", name);
+    snprintf(label, sizeof(label), "%s / b3sum, user time", name);
+    report_add(report, key, label, "", 2, &contest->user_ratio[i]);
+}
+
+static bool tell(const struct contest *contest, const struct config *config)
+{
+    struct report *report =
+        report_make("digest", "BLAKE3 on one thread, 10^9 bytes a second, and ratios to b3sum");
+    if (report == NULL) {
+        return false;
+    }
+    char hex[DIGEST_HEX_BYTES];
+    digest_hex(&contest->digest, hex);
+    report_set_integer(report, "bytes", contest->bytes);
+    report_set_text(report, "digest", hex);
+    if (contest->b3sum[0] != '\0') {
+        report_add(report, "b3sum_gbps", "b3sum --num-threads 1", "GB/s", 2, &contest->b3sum_speed);
+        report_add(report, "b3sum_user_gbps", "b3sum, user time alone", "GB/s", 2,
+                   &contest->b3sum_user_speed);
+    } else {
+        report_missing(report, "b3sum_gbps", "b3sum --num-threads 1", "b3sum is not installed");
+        report_missing(report, "b3sum_user_gbps", "b3sum, user time alone",
+                       "b3sum is not installed");
+    }
+    for (size_t i = 0; i < contest->engine_count; i++) {
+        tell_engine(contest, i, report);
+    }
+    bool given = report_give(report, config_text(config, KEY_JSON));
+    report_free(&report);
+    return given;
+}
+
+static enum bench_exit run(int argc, char **argv)
+{
+    struct config *config;
+    enum bench_exit code;
+    if (!case_options(&program, argc, argv, &config, &code)) {
+        return code;
+    }
+    struct contest *contest = calloc(1, sizeof(*contest));
+    if (contest == NULL) {
+        config_delete(&config);
+        return BENCH_FAILED;
+    }
+    contest->bytes = (uint64_t)config_number(config, KEY_BYTES);
+    find_b3sum(contest->b3sum, sizeof(contest->b3sum));
+    for (size_t i = 0; i < digest_engine_count() && contest->engine_count < ENGINES_MAX; i++) {
+        if (digest_engine_supported(digest_engine_at(i))) {
+            contest->engines[contest->engine_count++] = digest_engine_at(i);
+        }
+    }
+    bool good = make_data(contest, config_text(config, KEY_DIRECTORY)) &&
+                take_turns(contest, (uint32_t)config_number(config, KEY_REPEAT)) &&
+                tell(contest, config);
+    buffer_free(&contest->data, contest->bytes);
+    free(contest);
+    config_delete(&config);
+    return good ? BENCH_OK : BENCH_FAILED;
+}
+
+const struct bench_case case_digest = {
+    .name = "digest", .summary = "each BLAKE3 engine beside b3sum, on one thread", .run = run};

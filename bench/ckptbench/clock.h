@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Time as it is measured here: monotonic, nanoseconds. Any thread. */
+#ifndef CKPTBENCH_CLOCK_H
+#define CKPTBENCH_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_ns(clockid_t which)
+{
+    struct timespec now;
+    clock_gettime(which, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+static inline double seconds_since(uint64_t start_ns)
+{
+    return (double)(now_ns() - start_ns) / 1e9;
+}
+
+/* 10^9 bytes a second; 0 when no time passed. */
+static inline double gbps(uint64_t bytes, double seconds)
+{
+    return seconds > 0 ? (double)bytes / seconds / 1e9 : 0;
+}
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ckptbench: picks the case. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/nearest.h"
+#include "belongings.h"
+#include "case.h"
+#include "progress.h"
+
+static const struct bench_case *const cases[] = {
+    &case_raw,
+    &case_digest,
+    &case_source,
+};
+
+#define CASES (sizeof(cases) / sizeof(cases[0]))
+
+void case_complain(const char *format, ...)
+{
+    va_list arguments;
+    progress_clear();
+    fputs("ckptbench: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+}
+
+bool case_options(const struct config_program *program, int argc, char **argv,
+                  struct config **config_out, enum bench_exit *exit_out)
+{
+    char reason[CONFIG_TEXT_MAX];
+    char *no_environment[] = {NULL};
+    enum config_request request;
+    struct config *config = NULL;
+    if (config_load(program, argc, argv, no_environment, &config, &request, reason,
+                    sizeof(reason)) != CKPT_OK) {
+        case_complain("%s: %s (ckptbench %s --help lists the flags)", argv[0], reason, argv[0]);
+        *exit_out = BENCH_USAGE;
+        return false;
+    }
+    if (config_answer(program, config, request, stdout)) {
+        config_delete(&config);
+        *exit_out = BENCH_OK;
+        return false;
+    }
+    *config_out = config;
+    return true;
+}
+
+static void print_help(void)
+{
+    puts("Usage: ckptbench CASE [OPTION]...\n\n"
+         "Measures a checkpoint path. Each ratio is formed from measurements made in turn, in\n"
+         "one run on one machine; medians are shown with the least and the greatest.\n\n"
+         "Cases:");
+    for (size_t i = 0; i < CASES; i++) {
+        if (cases[i]->summary != NULL) {
+            printf("  %-8s %s\n", cases[i]->name, cases[i]->summary);
+        }
+    }
+    puts("\nOptions:\n"
+         "  -h, --help      print this page, exit; after a case: the case's own page\n"
+         "  -V, --version   print the version, exit\n\n"
+         "Examples:\n"
+         "  ckptbench cycle --bytes=1GiB --json=cycle.json\n"
+         "  ckptbench cycle --check\n"
+         "  ckptbench digest --bytes=256MiB\n\n"
+         "Exit status:\n"
+         "  0  measured\n"
+         "  1  a run failed, or with --check a bar was missed\n"
+         "  2  the command line is wrong");
+}
+
+static const struct bench_case *find(const char *name)
+{
+    for (size_t i = 0; i < CASES; i++) {
+        if (strcmp(cases[i]->name, name) == 0) {
+            return cases[i];
+        }
+    }
+    return NULL;
+}
+
+static enum bench_exit refuse(const char *name)
+{
+    const char *names[CASES];
+    size_t count = 0;
+    for (size_t i = 0; i < CASES; i++) {
+        if (cases[i]->summary != NULL) {
+            names[count++] = cases[i]->name;
+        }
+    }
+    const char *nearest = nearest_name(name, names, count);
+    case_complain("unknown case %s%s%s%s (ckptbench --help lists the cases)", LOG_QUOTED(name),
+                  nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
+                  nearest != NULL ? "?" : "");
+    return BENCH_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        case_complain("which case? (ckptbench --help lists them)");
+        return BENCH_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help();
+        return BENCH_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        puts("ckptbench " CKPT_VERSION);
+        return BENCH_OK;
+    }
+    const struct bench_case *chosen = find(argv[1]);
+    if (chosen == NULL) {
+        return refuse(argv[1]);
+    }
+    if (!belongings_guard()) {
+        case_complain("cannot start a thread");
+        return BENCH_FAILED;
+    }
+    enum bench_exit code = chosen->run(argc - 1, argv + 1);
+    progress_clear();
+    belongings_end();
+    return code;
+}
