@@ -6,21 +6,30 @@
  * whatever becomes of the process.
  *
  * PROMISES
- *     The library never aborts, exits, prints, forks, installs or takes signals, starts no thread that
- *     outlives a call, and waits nowhere without a bound. A dead, slow or full agent costs
- *     a status within the bound; training goes on.
+ *     The library never aborts, exits, prints, forks, installs or takes signals, starts no thread
+ *     that outlives a call, and waits nowhere without a bound. A dead, slow or full agent costs a
+ *     status within the bound; training goes on. What the agent says is checked before it is used.
  *
  * THREADS
- *     A context may be used by one thread at a time. Different contexts are independent.
+ *     A context may be used by one thread at a time. Different contexts are independent. ckpt_save
+ *     starts copy_threads - 1 threads of its own, with all signals blocked, and they have ended
+ * when it returns.
+ *
+ *     A child made by fork() may do nothing with its parent's context but ckpt_close it, and has no
+ *     use of its mappings; the connection lasts until both have closed it. It opens its own.
  *
  * STATUS
- *     Every function returns an enum ckpt_status (ckpt/status.h), CKPT_OK on success. Output arguments are
- *     set only on success. ckpt_reason() has one line about the last failure on a context: what,
- *     where, and what to do.
+ *     Every function returns an enum ckpt_status (ckpt/status.h), CKPT_OK on success. Output
+ *     arguments are set only on success. ckpt_reason() has one line about the last failure on a
+ *     context: what, where, and what to do.
  *
- *     Any call may return CKPT_ERR_NO_AGENT (the agent does not answer, or went away; the next call tries
- *     to connect again), CKPT_ERR_TIMEOUT, CKPT_ERR_PROTOCOL or CKPT_ERR_INTERNAL. Those are not repeated
- *     below. */
+ *     Any call on a context may return CKPT_ERR_NO_AGENT (the agent does not answer, or went away;
+ *     the next call tries to connect again, with the errors of ckpt_open), CKPT_ERR_TIMEOUT,
+ *     CKPT_ERR_PROTOCOL (the agent's answer makes no sense; the next call connects again),
+ *     CKPT_ERR_VERSION, CKPT_ERR_INVALID (a NULL, or a context of the process that forked this
+ *     one), CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM (a limit of this process, as of open files: a shard of
+ *     N segments needs N descriptors for a moment) or CKPT_ERR_INTERNAL (a defect: close the
+ *     context). Those are not repeated below. */
 #ifndef CKPT_CKPT_H
 #define CKPT_CKPT_H
 
@@ -40,16 +49,17 @@ extern "C" {
 struct ckpt; /* a context */
 
 struct ckpt_options {
-    uint32_t size;       /* sizeof(struct ckpt_options): lets later versions add fields */
-    const char *socket;  /* the agent's; NULL: $CKPT_SOCKET, else /run/ckptd/ckptd.sock */
-    const char *run;     /* stable over restarts: [A-Za-z0-9._/-], at most 127 bytes */
-    uint32_t attempt;    /* counts the run's starts; must rise with each */
+    uint32_t size;      /* sizeof(struct ckpt_options): lets later versions add fields */
+    const char *socket; /* the agent's; NULL: $CKPT_SOCKET, else /run/ckptd/ckptd.sock */
+    const char *run;    /* stable over restarts: [A-Za-z0-9._/-], at most 127 bytes */
+    uint32_t attempt;   /* counts the run's starts; must rise with each */
     uint32_t rank;
     uint32_t world;
-    uint32_t copies;     /* wanted, the owner's included; 0: the agent's default (2) */
-    uint32_t timeout_ms; /* bound of every call that talks to the agent; 0: 5000 */
-    uint32_t copy_threads; /* threads that copy tensors in ckpt_save; 0: 1 */
-    bool reader;         /* true: holds no rank, can't save; for ckpt_fetch, ckpt_info only */
+    uint32_t copies;       /* wanted, the owner's included; 0: the agent's default (2) */
+    uint32_t timeout_ms;   /* bound of every call that talks to the agent; 0: 5000 */
+    uint32_t copy_threads; /* threads that copy tensors in ckpt_save; 0: 1; at most 256 are used */
+    bool reader; /* true: holds no rank, can't save; for ckpt_fetch, ckpt_info only; rank and world
+                  * are not looked at */
 };
 
 /* ckpt_open - become a rank (or a reader) of a run
@@ -58,7 +68,8 @@ struct ckpt_options {
  * given to ckpt_close.
  *
  * ERRORS
- *     CKPT_ERR_INVALID  size, world = 0, or copies above 4
+ *     CKPT_ERR_INVALID  size, world = 0 or above 65536, copies above 4, or the socket's path is too
+ *                       long
  *     CKPT_ERR_NAME     run
  *     CKPT_ERR_RANK     rank >= world, or another process of this node holds the rank
  *     CKPT_ERR_WORLD    another rank of this attempt said another world
@@ -68,17 +79,20 @@ struct ckpt_options {
  *     CKPT_ERR_FULL     the agent serves as many ranks as it is configured for */
 CKPT_API enum ckpt_status ckpt_open(const struct ckpt_options *options, struct ckpt **ckpt_out);
 
-/* As ckpt_open; on failure writes one line about it to reason (reason_bytes with its NUL). */
-CKPT_API enum ckpt_status ckpt_open_reason(const struct ckpt_options *options, struct ckpt **ckpt_out,
-                                           char *reason, size_t reason_bytes);
+/* As ckpt_open; on failure writes one line about it to reason (reason_bytes with its NUL; NULL: not
+ * wanted). */
+CKPT_API enum ckpt_status ckpt_open_reason(const struct ckpt_options *options,
+                                           struct ckpt **ckpt_out, char *reason,
+                                           size_t reason_bytes);
 
 /* ckpt_close - leave the run
  *
- * Unmaps everything, also loaded shards. What was sealed stays with the agents and goes on to become
- * consistent. Sets *ckpt to NULL; NULL and a pointer to NULL are taken. */
+ * Unmaps everything, also loaded shards. What was sealed stays with the agents and goes on to
+ * become consistent. Does not block. Sets *ckpt to NULL; NULL and a pointer to NULL are taken. */
 CKPT_API void ckpt_close(struct ckpt **ckpt);
 
-/* One line about the last failure on this context: "" when there was none. Valid until the next call. */
+/* One line about the last failure on this context: "" when there was none. Valid until the next
+ * call on it. */
 CKPT_API const char *ckpt_reason(const struct ckpt *ckpt);
 
 /* A tensor in the caller's memory, contiguous in row-major order. */
@@ -98,43 +112,49 @@ struct ckpt_metadata {
 
 /* ckpt_save - stage this rank's state of a step
  *
- * Lays the tensors out as a safetensors file in a slot of the agent's pinned memory and copies them in;
- * returns when the copy is complete and sealed: the tensors may be changed at once. This copy is the
- * whole stall. What follows (digest, replication, commit) needs nothing of this process.
+ * Lays the tensors out as a safetensors file in a slot of the agent's pinned memory and copies them
+ * in; returns when the copy is complete and sealed: the tensors may be changed at once. This copy
+ * is the whole stall. What follows (digest, replication, commit) needs nothing of this process.
  * Every rank of the world saves the same steps, in rising order. count = 0 is an empty shard.
- * metadata goes into the header's __metadata__; NULL for none.
+ * metadata goes into the header's __metadata__ (at most 256 pairs, UTF-8); NULL for none.
+ *
+ * Waits at most timeout_ms, the time of the copy not counted. Memory is allocated only when there
+ * are more tensors than in any save of this context before (1024 at first), before the agent is
+ * asked; the first save into new segments maps them and fills page tables. The copy itself
+ * allocates nothing, takes no lock and makes no system call.
  *
  * ERRORS (nothing was staged, nothing that was consistent is touched, training can go on)
- *     CKPT_ERR_STEP       step is not above this rank's last or the run's newest consistent step, or is
- *                         CKPT_STEP_LATEST
- *     CKPT_ERR_NAME, CKPT_ERR_DTYPE, CKPT_ERR_SIZE  a tensor; ckpt_reason() names it
- *     CKPT_ERR_FULL       the arena has no room until older checkpoints are retired
- *     CKPT_ERR_TOO_LARGE  larger than the arena, 65536 tensors, or 1024 segments
- *     CKPT_ERR_BUSY       an earlier save of this rank has not been sealed
- *     CKPT_ERR_INVALID    a reader's context, or a NULL */
-CKPT_API enum ckpt_status ckpt_save(struct ckpt *ckpt, uint64_t step, const struct ckpt_tensor *tensors,
-                                    size_t count, const struct ckpt_metadata *metadata,
-                                    size_t metadata_count);
+ *     CKPT_ERR_STEP       step is not above this rank's last or the run's newest consistent step,
+ * or is CKPT_STEP_LATEST CKPT_ERR_NAME, CKPT_ERR_DTYPE, CKPT_ERR_SIZE  a tensor; ckpt_reason()
+ * names it. _SIZE is also more than 8 dimensions CKPT_ERR_FULL       the arena has no room until
+ * older checkpoints are retired CKPT_ERR_TOO_LARGE  larger than the arena, 65536 tensors, or 1024
+ * segments CKPT_ERR_BUSY       an earlier save of this rank has not been sealed CKPT_ERR_INVALID a
+ * reader's context, a NULL, or metadata that is not UTF-8 or has a key twice */
+CKPT_API enum ckpt_status ckpt_save(struct ckpt *ckpt, uint64_t step,
+                                    const struct ckpt_tensor *tensors, size_t count,
+                                    const struct ckpt_metadata *metadata, size_t metadata_count);
 
 /* ckpt_save_bytes - stage opaque bytes: one U8 tensor named "bytes". Errors as ckpt_save. */
 CKPT_API enum ckpt_status ckpt_save_bytes(struct ckpt *ckpt, uint64_t step, const void *data,
                                           uint64_t bytes);
 
-/* ckpt_save_shard - stage a whole safetensors file as it is, byte for byte, so that the shard's digest is
- * the file's own BLAKE3. CKPT_ERR_CORRUPT when the bytes are not a safetensors file; else as ckpt_save. */
+/* ckpt_save_shard - stage a whole safetensors file as it is, byte for byte, so that the shard's
+ * digest is the file's own BLAKE3. CKPT_ERR_CORRUPT when the bytes are not a safetensors file,
+ * _NAME, _DTYPE, _SIZE or _TOO_LARGE when a tensor in it is none of ckptd's; else as ckpt_save. */
 CKPT_API enum ckpt_status ckpt_save_shard(struct ckpt *ckpt, uint64_t step, const void *data,
                                           uint64_t bytes);
 
 /* ckpt_wait - wait until a saved step is CONSISTENT
  *
- * Blocks for at most timeout_ms (0: only looks). CKPT_OK: every rank's shard of the step has its
- * copies, equal by digest, in distinct failure domains, and the commit is durable.
+ * Blocks for at most timeout_ms (0: only looks). An agent that is lost meanwhile is connected to
+ * again until then. CKPT_OK: every rank's shard of the step has its copies, equal by digest, in
+ * distinct failure domains, and the commit is durable.
  *
  * ERRORS
  *     CKPT_ERR_TIMEOUT    not yet; ask again
- *     CKPT_ERR_NOT_FOUND  this context has not saved the step
- *     others              the checkpoint will never be consistent: CKPT_ERR_ABORTED, _DIGEST, _WORLD, _STEP,
- *                         _RANK, _ATTEMPT, _NO_DOMAIN, _FULL ...; ckpt_reason() says why */
+ *     CKPT_ERR_NOT_FOUND  the step is none of the last 64 that this context saved
+ *     others              the checkpoint will never be consistent: CKPT_ERR_ABORTED, _DIGEST,
+ * _WORLD, _STEP, _RANK, _ATTEMPT, _NO_DOMAIN, _FULL ...; ckpt_reason() says why */
 CKPT_API enum ckpt_status ckpt_wait(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms);
 
 struct ckpt_info {
@@ -147,12 +167,15 @@ struct ckpt_info {
 
 /* ckpt_info - which checkpoint is there
  *
- * step or CKPT_STEP_LATEST: the newest consistent one. For a new world to find out how to read an old one.
- * CKPT_ERR_NO_CHECKPOINT, CKPT_ERR_NOT_FOUND, CKPT_ERR_QUARANTINED, CKPT_ERR_NO_COORDINATOR. */
+ * step or CKPT_STEP_LATEST: the newest consistent one. For a new world to find out how to read an
+ * old one. CKPT_ERR_NO_CHECKPOINT, CKPT_ERR_NOT_FOUND, CKPT_ERR_QUARANTINED,
+ * CKPT_ERR_NO_COORDINATOR. */
 CKPT_API enum ckpt_status ckpt_info(struct ckpt *ckpt, uint64_t step, struct ckpt_info *info_out);
 
 /* A shard, mapped read-only and without a copy from the agent's memory. Valid until ckpt_unload or
- * ckpt_close. */
+ * ckpt_close. The agent keeps it for this context as long as the connection lasts: should the agent
+ * end meanwhile, one that is started again knows nothing of it and may use the memory for another
+ * shard when the checkpoint is retired. */
 struct ckpt_shard {
     uint64_t step;
     uint32_t attempt;
@@ -160,22 +183,27 @@ struct ckpt_shard {
     uint32_t world;
     const void *data; /* the whole safetensors file */
     uint64_t bytes;
-    uint8_t digest[32]; /* BLAKE3 of data, committed and found equal by the agent over this very memory */
+    uint8_t digest[32]; /* BLAKE3 of data, committed and found equal by the agent over this very
+                           memory */
     size_t tensor_count;
     void *private_state;
 };
 
 /* ckpt_load - this rank's shard of the step that all ranks of the attempt restore
  *
- * Collective in effect, not in communication: every rank of the attempt calls it the same number of times, and
- * all get the same step, or all get an error. Blocks for at most timeout_ms. step: CKPT_STEP_LATEST,
- * or a number (then no other step is tried in its place).
+ * Collective in effect, not in communication: every rank of the attempt calls it the same number of
+ * times, and all get the same step, or all get an error. A call that fails counts too, but for a
+ * CKPT_ERR_INVALID. Blocks for at most timeout_ms, not those of the context; an agent that is lost
+ * meanwhile is connected to again until then. step: CKPT_STEP_LATEST, or a number (then no other
+ * step is tried in its place).
  *
  * ERRORS
  *     CKPT_ERR_NO_CHECKPOINT  the run has no consistent checkpoint: start from the beginning
  *     CKPT_ERR_WORLD          it was saved by another number of ranks: use ckpt_info and ckpt_fetch
- *     CKPT_ERR_LOST           shards are gone with the nodes that held them; ckpt_reason() says which
- *     CKPT_ERR_NOT_FOUND, CKPT_ERR_QUARANTINED, CKPT_ERR_RETIRED  the step asked for
+ *     CKPT_ERR_LOST           shards are gone with the nodes that held them; ckpt_reason() says
+ * which CKPT_ERR_NOT_FOUND, CKPT_ERR_QUARANTINED, CKPT_ERR_RETIRED  the step asked for
+ *     CKPT_ERR_CORRUPT        its bytes are what was saved, and no safetensors file
+ *     CKPT_ERR_FULL           this context holds as many shards as the agent lends: unload one
  *     CKPT_ERR_TIMEOUT        not every rank asked, or not every shard arrived, in time */
 CKPT_API enum ckpt_status ckpt_load(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms,
                                     struct ckpt_shard *shard_out);
@@ -183,16 +211,16 @@ CKPT_API enum ckpt_status ckpt_load(struct ckpt *ckpt, uint64_t step, uint32_t t
 /* ckpt_fetch - any rank's shard of a consistent checkpoint, for resharding, serving or export
  *
  * Joins no verdict and waits for no other rank. Errors as ckpt_load, and CKPT_ERR_RANK. */
-CKPT_API enum ckpt_status ckpt_fetch(struct ckpt *ckpt, uint64_t step, uint32_t rank, uint32_t timeout_ms,
-                                     struct ckpt_shard *shard_out);
+CKPT_API enum ckpt_status ckpt_fetch(struct ckpt *ckpt, uint64_t step, uint32_t rank,
+                                     uint32_t timeout_ms, struct ckpt_shard *shard_out);
 
 /* ckpt_unload - give a shard back; its data must not be touched afterwards. Clears *shard. */
 CKPT_API void ckpt_unload(struct ckpt *ckpt, struct ckpt_shard *shard);
 
 /* ckpt_find, ckpt_tensor_at - a tensor of a loaded shard, by name or by place (0..tensor_count-1)
  *
- * tensor_out->data points into the mapping, tensor_out->name into the shard's index; both live as long as the
- * shard. CKPT_ERR_NOT_FOUND. */
+ * tensor_out->data points into the mapping, tensor_out->name into the shard's index; both live as
+ * long as the shard. CKPT_ERR_NOT_FOUND. */
 CKPT_API enum ckpt_status ckpt_find(const struct ckpt_shard *shard, const char *name,
                                     struct ckpt_tensor *tensor_out);
 CKPT_API enum ckpt_status ckpt_tensor_at(const struct ckpt_shard *shard, size_t index,
@@ -201,8 +229,8 @@ CKPT_API enum ckpt_status ckpt_tensor_at(const struct ckpt_shard *shard, size_t 
 /* ckpt_read - copy bytes [offset, offset + bytes) of a tensor of a loaded shard into buffer
  *
  * CKPT_ERR_NOT_FOUND (name), CKPT_ERR_SIZE (the range leaves the tensor). */
-CKPT_API enum ckpt_status ckpt_read(const struct ckpt_shard *shard, const char *name, uint64_t offset,
-                                    uint64_t bytes, void *buffer);
+CKPT_API enum ckpt_status ckpt_read(const struct ckpt_shard *shard, const char *name,
+                                    uint64_t offset, uint64_t bytes, void *buffer);
 
 /* Of the library: "0.1.0". */
 CKPT_API const char *ckpt_version(void);

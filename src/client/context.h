@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a struct ckpt, and what the files of this room ask of each other.
+ *
+ * Every function here that can fail leaves one line in ckpt->reason. One thread. */
+#ifndef CKPT_CLIENT_CONTEXT_H
+#define CKPT_CLIENT_CONTEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <ckpt/ckpt.h>
+
+#include "base/limits.h"
+#include "client/agent_link.h"
+#include "client/copy.h"
+#include "client/mappings.h"
+#include "shard/shard.h"
+
+#define CLIENT_SAVES_KEPT 64 /* steps whose outcome is remembered */
+#define CLIENT_TIMEOUT_MS_DEFAULT 5000
+
+/* Above this an agent cannot mean it; sums of sizes below it do not overflow. */
+#define CLIENT_SEGMENT_BYTES_MAX (UINT64_C(1) << 40)
+
+/* Fetches are numbered apart from collective loads, as an answer has only the number. */
+#define CLIENT_FETCH_BASE UINT32_C(0x80000000)
+
+enum rank_state {
+    RANK_CLOSED = 0, /* no connection */
+    RANK_OPENING,    /* connected and asked; the answer has not come */
+    RANK_OPEN,
+};
+
+struct save {
+    bool used;
+    bool ended;
+    uint64_t step;
+    uint32_t link;    /* the number of the connection it was sealed on */
+    int64_t asked_ns; /* when the coordinator was asked how it ended, after a lost connection */
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+struct loaded; /* one mapped shard: load.c */
+
+struct ckpt {
+    char run[CKPT_RUN_NAME_MAX + 1];
+    char socket[CKPT_ADDRESS_MAX + 1];
+    uint32_t attempt;
+    uint32_t rank;
+    uint32_t world;
+    uint32_t copies;
+    uint32_t timeout_ms;
+    uint32_t copy_threads;
+    bool reader;
+    pid_t process; /* a child made by fork() may only close */
+    bool poisoned; /* a defect was found: every call says so from then on */
+
+    struct agent_link link;
+    enum rank_state state;
+    bool was_open; /* the rank was ours once */
+    uint64_t segment_bytes;
+    uint64_t abandoned; /* late grants given back */
+
+    bool has_step;
+    uint64_t last_step; /* sealed, as the next two */
+    uint64_t last_generation;
+    uint32_t last_link; /* the connection that last_generation is of */
+    struct save saves[CLIENT_SAVES_KEPT];
+    uint32_t save_next;
+
+    struct mappings mappings;
+
+    /* Scratch of ckpt_save, for tensor_room tensors. */
+    size_t tensor_room;
+    struct shard_tensor *tensors;
+    struct copy_piece *pieces;
+    uint32_t *names;
+    struct shard_metadata *metadata; /* SHARD_METADATA_MAX */
+
+    uint32_t loads; /* collective ones asked for so far */
+    uint32_t fetches;
+    uint64_t questions;
+    struct loaded *loaded;
+
+    char reason[CKPT_REASON_MAX + 1];
+};
+
+/* Sets the reason and returns status. */
+__attribute__((format(printf, 3, 4))) enum ckpt_status
+client_fail(struct ckpt *ckpt, enum ckpt_status status, const char *format, ...);
+
+/* A broken invariant: the context is of no use from here on. Returns CKPT_ERR_INTERNAL. */
+enum ckpt_status client_poison(struct ckpt *ckpt, const char *what);
+
+/* What every public call begins with: CKPT_ERR_INVALID for NULL or a child of fork(),
+ * CKPT_ERR_INTERNAL for a poisoned context. Clears the reason. */
+enum ckpt_status client_enter(struct ckpt *ckpt);
+
+/* False in a child made by fork(): the connection is the parent's. */
+bool client_is_own_process(const struct ckpt *ckpt);
+
+/* rank.c: makes sure that the context is a rank of the agent: connects and opens when it is not.
+ * What ckpt_open lists, CKPT_ERR_NO_AGENT when there is no answer in time. */
+enum ckpt_status client_rank_ensure(struct ckpt *ckpt, struct deadline deadline);
+
+/* Sends; a lost connection becomes CKPT_ERR_NO_AGENT. */
+enum ckpt_status client_send(struct ckpt *ckpt, struct message *message, struct deadline deadline);
+
+/* Receives messages, notes outcomes and gives back what came too late, until one is the answer to
+ * what is asked. CKPT_ERR_TIMEOUT; CKPT_ERR_NO_AGENT when the connection is lost. */
+typedef bool client_is_answer(const struct message *message, const void *asked);
+enum ckpt_status client_await(struct ckpt *ckpt, client_is_answer *is_answer, const void *asked,
+                              struct deadline deadline, struct message *message_out);
+
+/* Ends the connection to an agent that breaks the protocol; `what` says how. Returns
+ * CKPT_ERR_PROTOCOL. */
+enum ckpt_status client_break(struct ckpt *ckpt, const char *what);
+
+/* Gives a slot or a shard back. When that cannot be said the connection ends, which says it too. */
+void client_abandon(struct ckpt *ckpt, uint64_t step, uint32_t slot, uint64_t generation);
+void client_release(struct ckpt *ckpt, uint32_t slot, uint64_t generation);
+
+/* Whether so many segments of this agent hold a shard of so many bytes. */
+bool client_segments_fit(const struct ckpt *ckpt, uint64_t bytes, uint32_t segment_count);
+
+/* The reason that the agent gave, or the status' text; returns status. */
+enum ckpt_status client_refused(struct ckpt *ckpt, const char *what, enum ckpt_status status,
+                                const char *reason);
+
+/* saves.c: which steps were sealed, and how they ended. */
+void client_saves_add(struct ckpt *ckpt, uint64_t step);
+struct save *client_saves_find(struct ckpt *ckpt, uint64_t step);
+void client_saves_end(struct ckpt *ckpt, uint64_t step, enum ckpt_status status,
+                      const char *reason);
+
+/* load.c: unmaps everything that was loaded. */
+void client_loaded_clear(struct ckpt *ckpt);
+
+#endif

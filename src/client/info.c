@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/context.h"
+
+static bool is_answer(const struct message *message, const void *question)
+{
+    return message->type == MESSAGE_CHECKPOINT_INFO &&
+           message->checkpoint_info.reader == *(const uint64_t *)question;
+}
+
+static enum ckpt_status status_of_state(enum checkpoint_state state)
+{
+    switch (state) {
+    case CHECKPOINT_CONSISTENT:
+        return CKPT_OK;
+    case CHECKPOINT_QUARANTINED:
+        return CKPT_ERR_QUARANTINED;
+    case CHECKPOINT_ABORTED:
+        return CKPT_ERR_ABORTED;
+    case CHECKPOINT_RETIRED:
+        return CKPT_ERR_RETIRED;
+    case CHECKPOINT_NONE:
+    case CHECKPOINT_OPEN:
+    case CHECKPOINT_VERIFYING:
+        break;
+    }
+    return CKPT_ERR_NOT_FOUND;
+}
+
+enum ckpt_status ckpt_info(struct ckpt *ckpt, uint64_t step, struct ckpt_info *info_out)
+{
+    enum ckpt_status status = client_enter(ckpt);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    if (info_out == NULL) {
+        return client_fail(ckpt, CKPT_ERR_INVALID,
+                           "ckpt_info has nowhere to write: info_out is NULL");
+    }
+    struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
+    uint64_t question = ++ckpt->questions;
+    struct message message = {.type = MESSAGE_CHECKPOINT_ASK};
+    message.checkpoint_ask.step = step;
+    message.checkpoint_ask.reader = question;
+    status = client_rank_ensure(ckpt, deadline);
+    if (status == CKPT_OK) {
+        status = client_send(ckpt, &message, deadline);
+    }
+    if (status == CKPT_OK) {
+        status = client_await(ckpt, is_answer, &question, deadline, &message);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    const struct message_checkpoint_info *info = &message.checkpoint_info;
+    status = info->status != CKPT_OK ? info->status : status_of_state(info->state);
+    if (status != CKPT_OK) {
+        return client_refused(ckpt, "no checkpoint to tell of", status, info->reason);
+    }
+    if (step != CKPT_STEP_LATEST && info->step != step) {
+        return client_break(ckpt, "an answer about a step that was not asked for");
+    }
+    *info_out = (struct ckpt_info){
+        .step = info->step,
+        .attempt = info->attempt,
+        .world = info->world,
+        .copies = info->copies,
+        .bytes = info->bytes,
+    };
+    return CKPT_OK;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/mappings.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; older kernels answer EINVAL */
+#endif
+
+/* The size is looked at each time, as a kept mapping of a file that was cut cannot be written. */
+static enum ckpt_status identify(const uint16_t *ids, const int *fds, uint32_t count,
+                                 uint64_t segment_bytes, struct mapped_segment *segments_out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct stat info;
+        if (fstat(fds[i], &info) != 0) {
+            return CKPT_ERR_SYSTEM;
+        }
+        if (info.st_size < 0 || (uint64_t)info.st_size != segment_bytes) {
+            return CKPT_ERR_SIZE;
+        }
+        segments_out[i] = (struct mapped_segment){
+            .device = (uint64_t)info.st_dev,
+            .inode = (uint64_t)info.st_ino,
+            .id = ids[i],
+        };
+    }
+    return CKPT_OK;
+}
+
+static bool same(const struct mapped_segment *a, const struct mapped_segment *b)
+{
+    return a->id == b->id && a->device == b->device && a->inode == b->inode;
+}
+
+/* A mapping of more segments serves a shard of its first ones. */
+static bool begins_with(const struct mapping *mapping, const struct mapped_segment *segments,
+                        uint32_t count)
+{
+    if (mapping->view.address == NULL || count > mapping->count) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!same(&mapping->segments[i], &segments[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool overlaps(const struct mapping *mapping, const struct mapped_segment *segments,
+                     uint32_t count)
+{
+    for (uint32_t i = 0; i < mapping->count; i++) {
+        for (uint32_t j = 0; j < count; j++) {
+            if (mapping->segments[i].id == segments[j].id) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void drop(struct mapping *mapping)
+{
+    arena_view_unmap(&mapping->view);
+    mapping->count = 0;
+}
+
+/* Page faults belong here, not into the copy. The agent's files are faulted in already, so this
+ * fills page tables. A page that is only read is mapped for writing too, as tmpfs and hugetlbfs
+ * track no dirty pages. */
+static void fault_in(const struct arena_view *view)
+{
+    if (madvise(view->address, view->mapped_bytes, MADV_POPULATE_WRITE) == 0) {
+        return;
+    }
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t at = 0; at < view->bytes; at += page) {
+        (void)*(volatile const uint8_t *)(view->address + at);
+    }
+}
+
+static struct mapping *choose(struct mappings *mappings)
+{
+    struct mapping *oldest = &mappings->kept[0];
+    for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
+        struct mapping *mapping = &mappings->kept[i];
+        if (mapping->view.address == NULL) {
+            return mapping;
+        }
+        oldest = mapping->used < oldest->used ? mapping : oldest;
+    }
+    drop(oldest);
+    return oldest;
+}
+
+enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, const int *fds,
+                              uint32_t count, uint64_t segment_bytes, uint64_t bytes,
+                              uint8_t **address_out)
+{
+    struct mapped_segment segments[CKPT_SEGMENTS_PER_SHARD_MAX];
+    if (count == 0 || count > CKPT_SEGMENTS_PER_SHARD_MAX) {
+        return CKPT_ERR_INVALID;
+    }
+    enum ckpt_status status = identify(ids, fds, count, segment_bytes, segments);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
+        struct mapping *mapping = &mappings->kept[i];
+        if (mapping->segment_bytes == segment_bytes && begins_with(mapping, segments, count)) {
+            mapping->used = ++mappings->clock;
+            *address_out = mapping->view.address;
+            return CKPT_OK;
+        }
+    }
+    for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
+        if (overlaps(&mappings->kept[i], segments, count)) {
+            drop(&mappings->kept[i]);
+        }
+    }
+    struct arena_view view;
+    status = arena_view_map(fds, count, segment_bytes, bytes, true, &view);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    fault_in(&view);
+    struct mapping *mapping = choose(mappings);
+    mapping->view = view;
+    mapping->segment_bytes = segment_bytes;
+    mapping->count = count;
+    mapping->used = ++mappings->clock;
+    memcpy(mapping->segments, segments, count * sizeof(*segments));
+    *address_out = view.address;
+    return CKPT_OK;
+}
+
+void mappings_clear(struct mappings *mappings)
+{
+    for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
+        drop(&mappings->kept[i]);
+    }
+}

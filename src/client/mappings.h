@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The slots that were written last stay mapped, so that a save into the same segments maps nothing.
+ *
+ * A segment's number is not enough to know it again: the agent gives it a new file when it passes
+ * to another user. So each is known by the device and inode of its file. A kept mapping that has a
+ * segment in common with a new one is dropped, so that no file outlives its segment for long.
+ *
+ * One thread. Never writes to what it maps but to fault pages in, which changes no byte. */
+#ifndef CKPT_CLIENT_MAPPINGS_H
+#define CKPT_CLIENT_MAPPINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena/view.h"
+#include "base/limits.h"
+
+#define MAPPINGS_KEPT 4
+
+struct mapped_segment {
+    uint64_t device;
+    uint64_t inode;
+    uint16_t id;
+};
+
+struct mapping {
+    struct arena_view view; /* address NULL: none */
+    uint64_t segment_bytes;
+    uint64_t used; /* rises: the lowest is the one to go */
+    uint32_t count;
+    struct mapped_segment segments[CKPT_SEGMENTS_PER_SHARD_MAX];
+};
+
+struct mappings {
+    uint64_t clock;
+    struct mapping kept[MAPPINGS_KEPT];
+};
+
+/* Maps `count` segments, of numbers ids and files fds, writable and faulted in, or finds them
+ * mapped. *address_out is good until the next call. The descriptors stay the caller's.
+ *
+ * ERRORS: those of arena_view_map(). */
+enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, const int *fds,
+                              uint32_t count, uint64_t segment_bytes, uint64_t bytes,
+                              uint8_t **address_out);
+
+void mappings_clear(struct mappings *mappings);
+
+#endif

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# ckpt_client is for tests; `ckpt` is what trainers link: the same objects, with nothing but the
+# public functions to be seen.
+ckpt_room(client
+  SOURCES open.c rank.c agent_link.c save.c copy.c copy_run.c mappings.c saves.c wait.c info.c
+          load.c tensors.c
+  LINKS ckpt_base ckpt_wire ckpt_shard ckpt_digest ckpt_arena_view Threads::Threads)
+
+add_library(ckpt SHARED $<TARGET_OBJECTS:ckpt_client>)
+set(CKPT_MAP ${CMAKE_CURRENT_LIST_DIR}/libckpt.map)
+set_target_properties(ckpt PROPERTIES
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${CKPT_MAP})
+target_link_libraries(ckpt PRIVATE ckpt_flags ckpt_base ckpt_wire ckpt_shard ckpt_arena_view)
+target_link_libraries(ckpt PUBLIC ckpt_public_headers)
+target_link_options(ckpt PRIVATE -Wl,--version-script=${CKPT_MAP})
+if(NOT CKPT_SANITIZE)
+  target_link_options(ckpt PRIVATE -Wl,--no-undefined)
+endif()

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A save: check and lay out, ask for a slot, write the header, copy, seal. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fault_point.h"
+#include "client/context.h"
+#include "shard/tensor.h"
+
+/* What is to be written into a slot: a header, unless it has one already, and pieces. */
+struct stage {
+    uint64_t step;
+    uint64_t bytes;
+    const struct shard_layout *layout; /* NULL: the pieces are the whole file */
+    size_t tensor_count;
+    size_t metadata_count;
+    size_t piece_count;
+};
+
+struct grant {
+    uint32_t slot;
+    uint64_t generation;
+    uint8_t *address;
+};
+
+struct asked {
+    uint64_t step;
+    uint64_t bytes;
+};
+
+/* A grant of other bytes is the late answer to an earlier ask. */
+static bool is_grant(const struct message *message, const void *asked_pointer)
+{
+    const struct asked *asked = asked_pointer;
+    const struct message_slot_granted *granted = &message->slot_granted;
+    return message->type == MESSAGE_SLOT_GRANTED && granted->step == asked->step &&
+           (granted->status != CKPT_OK || granted->bytes == asked->bytes);
+}
+
+static enum ckpt_status check_step(struct ckpt *ckpt, uint64_t step)
+{
+    if (ckpt->reader) {
+        return client_fail(ckpt, CKPT_ERR_INVALID, "a reader's context holds no rank to save");
+    }
+    if (step == CKPT_STEP_LATEST) {
+        return client_fail(ckpt, CKPT_ERR_STEP,
+                           "CKPT_STEP_LATEST is no step: save a smaller number");
+    }
+    if (ckpt->has_step && step <= ckpt->last_step) {
+        return client_fail(
+            ckpt, CKPT_ERR_STEP, "step %llu is not above %llu, the last that rank %u saved",
+            (unsigned long long)step, (unsigned long long)ckpt->last_step, ckpt->rank);
+    }
+    return CKPT_OK;
+}
+
+static enum ckpt_status check_counts(struct ckpt *ckpt, const struct ckpt_tensor *tensors,
+                                     size_t count, const struct ckpt_metadata *metadata,
+                                     size_t metadata_count)
+{
+    if ((tensors == NULL && count > 0) || (metadata == NULL && metadata_count > 0)) {
+        return client_fail(ckpt, CKPT_ERR_INVALID,
+                           "%zu tensors and %zu pairs of metadata are said to be at NULL",
+                           tensors == NULL ? count : 0, metadata == NULL ? metadata_count : 0);
+    }
+    if (count > CKPT_TENSORS_MAX || metadata_count > SHARD_METADATA_MAX) {
+        return client_fail(ckpt, CKPT_ERR_TOO_LARGE,
+                           "%zu tensors and %zu pairs of metadata: at most %d and %d fit one shard",
+                           count, metadata_count, CKPT_TENSORS_MAX, SHARD_METADATA_MAX);
+    }
+    return CKPT_OK;
+}
+
+/* The scratch was made by ckpt_open for a common number of tensors; it grows here, before anything
+ * is asked of the agent, and stays. */
+static enum ckpt_status make_room(struct ckpt *ckpt, size_t count)
+{
+    if (count <= ckpt->tensor_room) {
+        return CKPT_OK;
+    }
+    size_t room = ckpt->tensor_room;
+    while (room < count) {
+        room *= 2;
+    }
+    struct shard_tensor *tensors = malloc(room * sizeof(*tensors));
+    struct copy_piece *pieces = malloc(room * sizeof(*pieces));
+    uint32_t *names = malloc(shard_scratch_count(room) * sizeof(*names));
+    if (tensors == NULL || pieces == NULL || names == NULL) {
+        free(tensors);
+        free(pieces);
+        free(names);
+        return client_fail(ckpt, CKPT_ERR_MEMORY, "no memory for a table of %zu tensors", room);
+    }
+    free(ckpt->tensors);
+    free(ckpt->pieces);
+    free(ckpt->names);
+    ckpt->tensors = tensors;
+    ckpt->pieces = pieces;
+    ckpt->names = names;
+    ckpt->tensor_room = room;
+    return CKPT_OK;
+}
+
+static enum ckpt_status take_tensors(struct ckpt *ckpt, const struct ckpt_tensor *tensors,
+                                     size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct ckpt_tensor *from = &tensors[i];
+        if (from->name == NULL) {
+            return client_fail(ckpt, CKPT_ERR_NAME, "tensor %zu has no name", i);
+        }
+        if (from->data == NULL && from->bytes > 0) {
+            return client_fail(ckpt, CKPT_ERR_INVALID,
+                               "tensor %zu (%s) says %llu bytes and has no data", i,
+                               TENSOR_LABEL(from->name), (unsigned long long)from->bytes);
+        }
+        struct shard_tensor *to = &ckpt->tensors[i];
+        to->name = from->name;
+        to->dtype = from->dtype;
+        to->dimensions = from->dimensions;
+        memcpy(to->shape, from->shape, sizeof(to->shape));
+    }
+    return CKPT_OK;
+}
+
+static enum ckpt_status take_metadata(struct ckpt *ckpt, const struct ckpt_metadata *metadata,
+                                      size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (metadata[i].key == NULL || metadata[i].value == NULL) {
+            return client_fail(ckpt, CKPT_ERR_INVALID, "pair %zu of the metadata has a NULL", i);
+        }
+        ckpt->metadata[i] = (struct shard_metadata){metadata[i].key, metadata[i].value};
+    }
+    return CKPT_OK;
+}
+
+/* The layout computed what each tensor needs; the caller must have said the same. */
+static enum ckpt_status take_pieces(struct ckpt *ckpt, const struct ckpt_tensor *tensors,
+                                    size_t count)
+{
+    uint64_t before = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (ckpt->tensors[i].bytes != tensors[i].bytes) {
+            return client_fail(ckpt, CKPT_ERR_SIZE,
+                               "tensor %zu (%s) says %llu bytes, its shape and type give %llu", i,
+                               TENSOR_LABEL(tensors[i].name), (unsigned long long)tensors[i].bytes,
+                               (unsigned long long)ckpt->tensors[i].bytes);
+        }
+        ckpt->pieces[i] = (struct copy_piece){
+            .offset = ckpt->tensors[i].offset,
+            .from = tensors[i].data,
+            .bytes = tensors[i].bytes,
+            .before = before,
+        };
+        before += tensors[i].bytes;
+    }
+    return CKPT_OK;
+}
+
+static enum ckpt_status ask(struct ckpt *ckpt, const struct stage *stage, struct deadline deadline,
+                            struct message *answer_out)
+{
+    struct asked asked = {.step = stage->step, .bytes = stage->bytes};
+    for (;;) {
+        uint64_t abandoned = ckpt->abandoned;
+        struct message message = {.type = MESSAGE_SLOT_ASK};
+        message.slot_ask.step = stage->step;
+        message.slot_ask.bytes = stage->bytes;
+        enum ckpt_status status = client_send(ckpt, &message, deadline);
+        if (status == CKPT_OK) {
+            status = client_await(ckpt, is_grant, &asked, deadline, answer_out);
+        }
+        if (status == CKPT_ERR_TIMEOUT) {
+            return client_fail(ckpt, CKPT_ERR_NO_AGENT,
+                               "the agent at %s gave no slot for step %llu in %u ms: is it "
+                               "stopped or overloaded?",
+                               ckpt->socket, (unsigned long long)stage->step, ckpt->timeout_ms);
+        }
+        if (status != CKPT_OK) {
+            return status;
+        }
+        /* Busy with what an earlier call asked for and did not wait for: given back by now. */
+        if (answer_out->slot_granted.status != CKPT_ERR_BUSY || ckpt->abandoned == abandoned) {
+            return CKPT_OK;
+        }
+    }
+}
+
+static enum ckpt_status map(struct ckpt *ckpt, const struct stage *stage,
+                            const struct message_slot_granted *granted, uint8_t **address_out)
+{
+    if (!client_segments_fit(ckpt, stage->bytes, granted->segment_count)) {
+        return client_break(ckpt, "a slot whose segments are not those of its bytes");
+    }
+    /* Generations of one arena only rise. */
+    if (ckpt->last_link == ckpt->link.number && granted->generation <= ckpt->last_generation) {
+        return client_break(ckpt, "a slot of a generation that was sealed before");
+    }
+    enum ckpt_status status =
+        mappings_get(&ckpt->mappings, granted->segments, ckpt->link.carried, granted->segment_count,
+                     ckpt->segment_bytes, stage->bytes, address_out);
+    if (status == CKPT_ERR_MEMORY || status == CKPT_ERR_SYSTEM) {
+        client_abandon(ckpt, granted->step, granted->slot, granted->generation);
+        return client_fail(ckpt, status, "a slot of %u segments of %llu bytes cannot be mapped: %s",
+                           granted->segment_count, (unsigned long long)ckpt->segment_bytes,
+                           status == CKPT_ERR_MEMORY
+                               ? "raise the limit of address space (ulimit -v)"
+                               : "mmap failed");
+    }
+    if (status != CKPT_OK) {
+        return client_break(ckpt, "segments that are not files of the size it said, for writing");
+    }
+    return CKPT_OK;
+}
+
+static enum ckpt_status take_slot(struct ckpt *ckpt, const struct stage *stage,
+                                  struct deadline deadline, struct grant *grant_out)
+{
+    struct message message;
+    enum ckpt_status status = client_rank_ensure(ckpt, deadline);
+    if (status == CKPT_OK) {
+        status = ask(ckpt, stage, deadline, &message);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    const struct message_slot_granted *granted = &message.slot_granted;
+    if (granted->status != CKPT_OK) {
+        return client_refused(ckpt, "the agent gave no slot", granted->status, granted->reason);
+    }
+    uint8_t *address;
+    status = map(ckpt, stage, granted, &address);
+    if (status == CKPT_OK) {
+        *grant_out = (struct grant){granted->slot, granted->generation, address};
+    }
+    return status;
+}
+
+static enum ckpt_status seal(struct ckpt *ckpt, const struct stage *stage,
+                             const struct grant *grant, struct deadline deadline)
+{
+    struct message message = {.type = MESSAGE_SEAL};
+    message.seal.step = stage->step;
+    message.seal.slot = grant->slot;
+    message.seal.generation = grant->generation;
+    enum ckpt_status status = client_send(ckpt, &message, deadline);
+    if (status == CKPT_ERR_TIMEOUT) {
+        /* The end of the connection gives the slot back, which nothing else would. */
+        (void)client_break(ckpt, "it takes no messages");
+        return client_fail(ckpt, CKPT_ERR_NO_AGENT,
+                           "the agent at %s takes no messages: is it stopped or overloaded?",
+                           ckpt->socket);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    FAULT_POINT(client_save_after_seal);
+    ckpt->has_step = true;
+    ckpt->last_step = stage->step;
+    ckpt->last_generation = grant->generation;
+    ckpt->last_link = ckpt->link.number;
+    client_saves_add(ckpt, stage->step);
+    return CKPT_OK;
+}
+
+/* From here on the copy is all that takes time: it has no bound but the bytes, and counts for none
+ * of the time that may be waited. */
+static enum ckpt_status stage_all(struct ckpt *ckpt, const struct stage *stage,
+                                  struct deadline deadline)
+{
+    struct grant grant;
+    enum ckpt_status status = take_slot(ckpt, stage, deadline, &grant);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    int64_t begin_ns = deadline_now_ns();
+    FAULT_POINT(client_save_before_copy);
+    if (stage->layout != NULL &&
+        shard_header_encode(ckpt->tensors, stage->tensor_count, ckpt->metadata,
+                            stage->metadata_count, stage->layout, grant.address) != CKPT_OK) {
+        client_abandon(ckpt, stage->step, grant.slot, grant.generation);
+        return client_poison(ckpt, "a header is longer than it was laid out");
+    }
+    copy_pieces(grant.address, ckpt->pieces, stage->piece_count, ckpt->copy_threads);
+    FAULT_POINT(client_save_before_seal);
+    deadline.at_ns += deadline_now_ns() - begin_ns;
+    return seal(ckpt, stage, &grant, deadline);
+}
+
+static enum ckpt_status save(struct ckpt *ckpt, uint64_t step, const struct ckpt_tensor *tensors,
+                             size_t count, const struct ckpt_metadata *metadata,
+                             size_t metadata_count)
+{
+    struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
+    struct shard_layout layout;
+    enum ckpt_status status = check_step(ckpt, step);
+    if (status == CKPT_OK) {
+        status = check_counts(ckpt, tensors, count, metadata, metadata_count);
+    }
+    if (status == CKPT_OK) {
+        status = make_room(ckpt, count);
+    }
+    if (status == CKPT_OK) {
+        status = take_tensors(ckpt, tensors, count);
+    }
+    if (status == CKPT_OK) {
+        status = take_metadata(ckpt, metadata, metadata_count);
+    }
+    if (status == CKPT_OK) {
+        status = shard_layout_make(ckpt->tensors, count, ckpt->metadata, metadata_count,
+                                   ckpt->names, &layout, ckpt->reason, sizeof(ckpt->reason));
+    }
+    if (status == CKPT_OK) {
+        status = take_pieces(ckpt, tensors, count);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    struct stage stage = {
+        .step = step,
+        .bytes = layout.bytes,
+        .layout = &layout,
+        .tensor_count = count,
+        .metadata_count = metadata_count,
+        .piece_count = count,
+    };
+    return stage_all(ckpt, &stage, deadline);
+}
+
+enum ckpt_status ckpt_save(struct ckpt *ckpt, uint64_t step, const struct ckpt_tensor *tensors,
+                           size_t count, const struct ckpt_metadata *metadata,
+                           size_t metadata_count)
+{
+    enum ckpt_status status = client_enter(ckpt);
+    return status != CKPT_OK ? status : save(ckpt, step, tensors, count, metadata, metadata_count);
+}
+
+enum ckpt_status ckpt_save_bytes(struct ckpt *ckpt, uint64_t step, const void *data, uint64_t bytes)
+{
+    enum ckpt_status status = client_enter(ckpt);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    struct ckpt_tensor tensor = {
+        .name = SHARD_OPAQUE_NAME,
+        .dtype = CKPT_DTYPE_U8,
+        .dimensions = 1,
+        .shape = {bytes},
+        .data = data,
+        .bytes = bytes,
+    };
+    return save(ckpt, step, &tensor, 1, NULL, 0);
+}
+
+static enum ckpt_status check_shard(struct ckpt *ckpt, const void *data, uint64_t bytes)
+{
+    uint64_t header_bytes;
+    struct shard_index *index = NULL;
+    if (data == NULL) {
+        return client_fail(ckpt, CKPT_ERR_INVALID, "the shard is said to be at NULL");
+    }
+    enum ckpt_status status =
+        bytes < 8 ? CKPT_ERR_CORRUPT : shard_header_size(data, bytes, &header_bytes);
+    if (status != CKPT_OK) {
+        return client_fail(ckpt, status,
+                           "%llu bytes are no safetensors file: they end before its header does",
+                           (unsigned long long)bytes);
+    }
+    status = shard_index_new(data, header_bytes, bytes, &index, ckpt->reason, sizeof(ckpt->reason));
+    shard_index_delete(&index);
+    return status;
+}
+
+enum ckpt_status ckpt_save_shard(struct ckpt *ckpt, uint64_t step, const void *data, uint64_t bytes)
+{
+    enum ckpt_status status = client_enter(ckpt);
+    if (status == CKPT_OK) {
+        status = check_step(ckpt, step);
+    }
+    if (status == CKPT_OK) {
+        status = check_shard(ckpt, data, bytes);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    ckpt->pieces[0] = (struct copy_piece){.from = data, .bytes = bytes};
+    struct stage stage = {.step = step, .bytes = bytes, .piece_count = 1};
+    return stage_all(ckpt, &stage, deadline_after_ms(ckpt->timeout_ms));
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit/client/fake_agent.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "wire/message_codec.h"
+#include "wire/stream.h"
+
+#define DESCRIPTORS_A_BYTE 250
+#define INPUT_BYTES 65536
+
+struct fake_agent {
+    fake_script *script;
+    pthread_t thread;
+    atomic_bool stop;
+    int listener;
+    int session; /* the connection that is served; -1: none */
+    uint32_t connections;
+    char directory[64];
+    char path[96];
+    int segments[FAKE_SEGMENTS];
+    uint64_t sequence;
+    struct incarnation incarnation;
+    struct wire_stream stream;
+    uint8_t input[INPUT_BYTES];
+    struct message_scratch scratch;
+    uint8_t scratch_memory[MESSAGE_SCRATCH_BYTES(INPUT_BYTES)];
+    char wrong[256];
+};
+
+void fake_wrong(struct fake_agent *agent, const char *what)
+{
+    if (agent->wrong[0] == '\0') {
+        (void)snprintf(agent->wrong, sizeof(agent->wrong), "%s", what);
+    }
+}
+
+static bool wait_readable(struct fake_agent *agent, int fd)
+{
+    while (!atomic_load(&agent->stop)) {
+        struct pollfd entry = {.fd = fd, .events = POLLIN};
+        if (poll(&entry, 1, 20) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void *serve(void *argument)
+{
+    struct fake_agent *agent = argument;
+    while (wait_readable(agent, agent->listener)) {
+        agent->session = accept4(agent->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (agent->session < 0) {
+            fake_wrong(agent, "accept failed");
+            return NULL;
+        }
+        wire_stream_init(&agent->stream, agent->input, sizeof(agent->input));
+        agent->script(agent, agent->connections++);
+        close(agent->session);
+        agent->session = -1;
+    }
+    return NULL;
+}
+
+static int make_segment(void)
+{
+    int fd = memfd_create("segment", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)FAKE_SEGMENT_BYTES), 0);
+    return fd;
+}
+
+struct fake_agent *fake_agent_start(fake_script *script)
+{
+    struct fake_agent *agent = calloc(1, sizeof(*agent));
+    assert_non_null(agent);
+    agent->script = script;
+    agent->session = -1;
+    memset(agent->incarnation.bytes, 7, sizeof(agent->incarnation.bytes));
+    message_scratch_init(&agent->scratch, agent->scratch_memory, sizeof(agent->scratch_memory));
+    for (uint32_t i = 0; i < FAKE_SEGMENTS; i++) {
+        agent->segments[i] = make_segment();
+    }
+    (void)snprintf(agent->directory, sizeof(agent->directory), "/tmp/ckpt-fake-XXXXXX");
+    assert_non_null(mkdtemp(agent->directory));
+    (void)snprintf(agent->path, sizeof(agent->path), "%s/agent.sock", agent->directory);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, agent->path, strlen(agent->path) + 1);
+    agent->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(agent->listener >= 0);
+    assert_int_equal(bind(agent->listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(agent->listener, 8), 0);
+    assert_int_equal(pthread_create(&agent->thread, NULL, serve, agent), 0);
+    return agent;
+}
+
+void fake_agent_stop(struct fake_agent **agent_pointer)
+{
+    struct fake_agent *agent = *agent_pointer;
+    char wrong[256];
+    atomic_store(&agent->stop, true);
+    assert_int_equal(pthread_join(agent->thread, NULL), 0);
+    close(agent->listener);
+    for (uint32_t i = 0; i < FAKE_SEGMENTS; i++) {
+        close(agent->segments[i]);
+    }
+    (void)unlink(agent->path);
+    (void)rmdir(agent->directory);
+    memcpy(wrong, agent->wrong, sizeof(wrong));
+    free(agent);
+    *agent_pointer = NULL;
+    if (wrong[0] != '\0') {
+        fail_msg("the fake agent: %s", wrong);
+    }
+}
+
+const char *fake_agent_path(const struct fake_agent *agent)
+{
+    return agent->path;
+}
+
+struct ckpt_options fake_options(const struct fake_agent *agent)
+{
+    return (struct ckpt_options){
+        .size = sizeof(struct ckpt_options),
+        .socket = agent->path,
+        .run = "tests/fake",
+        .attempt = 3,
+        .rank = 1,
+        .world = 4,
+        .copies = 2,
+        .timeout_ms = 20000,
+    };
+}
+
+/* 1: a message; 0: the rank closed, or the test is over. */
+static int take_any(struct fake_agent *agent, struct message *message_out)
+{
+    for (;;) {
+        const uint8_t *frame;
+        size_t bytes;
+        if (wire_stream_next(&agent->stream, &frame, &bytes) != CKPT_OK) {
+            fake_wrong(agent, "the rank sent no frame");
+            return 0;
+        }
+        if (frame != NULL) {
+            if (message_decode(frame, bytes, &agent->scratch, message_out) != CKPT_OK) {
+                fake_wrong(agent, agent->scratch.reason);
+                return 0;
+            }
+            return 1;
+        }
+        uint8_t *space;
+        size_t room = wire_stream_space(&agent->stream, &space);
+        if (!wait_readable(agent, agent->session)) {
+            return 0;
+        }
+        ssize_t got = recv(agent->session, space, room, 0);
+        if (got <= 0) {
+            return 0;
+        }
+        wire_stream_filled(&agent->stream, (size_t)got);
+    }
+}
+
+bool fake_take(struct fake_agent *agent, enum message_type wanted, struct message *message_out)
+{
+    if (take_any(agent, message_out) == 0) {
+        return false;
+    }
+    if (message_out->type != wanted) {
+        char text[128];
+        (void)snprintf(text, sizeof(text), "the rank sent %s, not %s",
+                       message_type_name(message_out->type), message_type_name(wanted));
+        fake_wrong(agent, text);
+        return false;
+    }
+    return true;
+}
+
+bool fake_take_end(struct fake_agent *agent)
+{
+    struct message message;
+    if (take_any(agent, &message) != 0) {
+        fake_wrong(agent, message_type_name(message.type));
+        return false;
+    }
+    return true;
+}
+
+/* One byte with its descriptors, or all bytes when there are none. */
+static void send_part(struct fake_agent *agent, const uint8_t *bytes, size_t count, const int *fds,
+                      uint32_t fd_count)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(DESCRIPTORS_A_BYTE * sizeof(int))];
+    } control = {0};
+    struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = count};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    if (fd_count > 0) {
+        header.msg_control = &control;
+        header.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+        struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+        memcpy(CMSG_DATA(c), fds, fd_count * sizeof(int));
+    }
+    while (part.iov_len > 0) {
+        ssize_t sent = sendmsg(agent->session, &header, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            return; /* the rank has gone: the test sees that by itself */
+        }
+        part.iov_base = (uint8_t *)part.iov_base + sent;
+        part.iov_len -= (size_t)sent;
+        header.msg_control = NULL;
+        header.msg_controllen = 0;
+    }
+}
+
+void fake_send_bytes(struct fake_agent *agent, const void *bytes, size_t count)
+{
+    send_part(agent, bytes, count, NULL, 0);
+}
+
+void fake_send(struct fake_agent *agent, struct message *message, const int *fds, uint32_t count)
+{
+    uint8_t frame[16384];
+    size_t bytes;
+    size_t at = 0;
+    message->incarnation = agent->incarnation;
+    message->sequence = ++agent->sequence;
+    if (message_encode(message, frame, sizeof(frame), &bytes) != CKPT_OK) {
+        char reason[CKPT_REASON_MAX + 1] = "too long";
+        (void)message_check(message, reason);
+        fake_wrong(agent, reason);
+        return;
+    }
+    for (uint32_t sent = 0; sent < count; at++) {
+        uint32_t now = count - sent < DESCRIPTORS_A_BYTE ? count - sent : DESCRIPTORS_A_BYTE;
+        send_part(agent, frame + at, 1, fds + sent, now);
+        sent += now;
+    }
+    send_part(agent, frame + at, bytes - at, NULL, 0);
+}
+
+bool fake_open_rank(struct fake_agent *agent)
+{
+    struct message message;
+    if (!fake_take(agent, MESSAGE_RANK_OPEN, &message)) {
+        return false;
+    }
+    struct message answer = {.type = MESSAGE_RANK_OPENED};
+    answer.rank_opened.segment_bytes = FAKE_SEGMENT_BYTES;
+    memcpy(answer.rank_opened.node, "fake", 5);
+    fake_send(agent, &answer, NULL, 0);
+    return true;
+}
+
+bool fake_grant(struct fake_agent *agent, uint32_t first, uint32_t count, uint64_t generation,
+                struct message_slot_ask *ask_out)
+{
+    struct message message;
+    if (!fake_take(agent, MESSAGE_SLOT_ASK, &message)) {
+        return false;
+    }
+    uint16_t ids[FAKE_SEGMENTS];
+    for (uint32_t i = 0; i < count; i++) {
+        ids[i] = (uint16_t)(first + i);
+    }
+    struct message answer = {.type = MESSAGE_SLOT_GRANTED};
+    answer.slot_granted.step = message.slot_ask.step;
+    answer.slot_granted.bytes = message.slot_ask.bytes;
+    answer.slot_granted.slot = first;
+    answer.slot_granted.generation = generation;
+    answer.slot_granted.segment_count = count;
+    answer.slot_granted.segments = ids;
+    fake_send(agent, &answer, agent->segments + first, count);
+    if (ask_out != NULL) {
+        *ask_out = message.slot_ask;
+    }
+    return true;
+}
+
+void fake_outcome(struct fake_agent *agent, uint64_t step, enum ckpt_status status,
+                  const char *reason)
+{
+    struct message message = {.type = MESSAGE_SAVE_OUTCOME};
+    message.save_outcome.step = step;
+    message.save_outcome.status = status;
+    (void)snprintf(message.save_outcome.reason, sizeof(message.save_outcome.reason), "%s", reason);
+    fake_send(agent, &message, NULL, 0);
+}
+
+bool fake_load(struct fake_agent *agent, uint32_t first, uint64_t step, uint64_t bytes,
+               struct message_load_ask *ask_out)
+{
+    struct message message;
+    if (!fake_take(agent, MESSAGE_LOAD_ASK, &message)) {
+        return false;
+    }
+    uint32_t count = (uint32_t)((bytes + FAKE_SEGMENT_BYTES - 1) / FAKE_SEGMENT_BYTES);
+    int fds[FAKE_SEGMENTS];
+    for (uint32_t i = 0; i < count; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", agent->segments[first + i]);
+        fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    struct message answer = {.type = MESSAGE_LOADED};
+    answer.loaded.load = message.load_ask.load;
+    answer.loaded.attempt = 2;
+    answer.loaded.step = step;
+    answer.loaded.rank = message.load_ask.rank;
+    answer.loaded.world = 4;
+    answer.loaded.slot = first;
+    answer.loaded.generation = 9;
+    answer.loaded.bytes = bytes;
+    memset(answer.loaded.digest.bytes, 0xd1, sizeof(answer.loaded.digest.bytes));
+    answer.loaded.segment_count = count;
+    fake_send(agent, &answer, fds, count);
+    for (uint32_t i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+    if (ask_out != NULL) {
+        *ask_out = message.load_ask;
+    }
+    return true;
+}
+
+int fake_segment(struct fake_agent *agent, uint32_t segment)
+{
+    return agent->segments[segment];
+}
+
+void fake_segment_renew(struct fake_agent *agent, uint32_t segment)
+{
+    close(agent->segments[segment]);
+    agent->segments[segment] = make_segment();
+}
+
+void fake_segment_read(struct fake_agent *agent, uint32_t segment, uint64_t offset, void *buffer,
+                       uint64_t bytes)
+{
+    if (pread(agent->segments[segment], buffer, bytes, (off_t)offset) != (ssize_t)bytes) {
+        fake_wrong(agent, "a segment could not be read");
+    }
+}
+
+void fake_set_sequence(struct fake_agent *agent, uint64_t sequence)
+{
+    agent->sequence = sequence;
+}
+
+uint32_t open_descriptors(void)
+{
+    uint32_t count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    assert_non_null(directory);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
