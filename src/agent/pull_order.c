@@ -74,8 +74,10 @@ static void order_for_held(struct agent *a, uint32_t slot, const struct message_
             s->cached = false;
             agent_update_record(a, slot);
         }
-        s->report_order = order->order;
-        agent_report_wanted(a, slot);
+        /* Who orders the bytes wants to know them good now, and not when they came. */
+        agent_verify_order(a, &(struct message_verify_order){.order = order->order,
+                                                             .shard = order->shard,
+                                                             .generation = s->generation});
         return;
     case SLOT_FILLING:
     case SLOT_SEALED:

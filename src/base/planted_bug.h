@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bugs on purpose: they prove that the simulator's judges can fail.
+ *
+ * Compiled in only where CKPT_PLANTED_BUGS is 1, which is the program ckptsim_bugs and nothing that
+ * is installed; everywhere else PLANTED_BUG(x) is the constant false and leaves no trace. */
+#ifndef CKPT_BASE_PLANTED_BUG_H
+#define CKPT_BASE_PLANTED_BUG_H
+
+#define PLANTED_BUG_TABLE(X)                                                                       \
+    X(ONE_DIGEST, "commit without the second digest")                                              \
+    X(SAME_GENERATION, "a slot is used again with its old generation")                             \
+    X(TELL_BEFORE_DURABLE, "consistent is told before the record is durable")                      \
+    X(OBEY_STALE_EPOCH, "an agent obeys a coordinator whose epoch is over")                        \
+    X(ONE_DOMAIN, "two copies in one failure domain count as two")                                 \
+    X(TRUST_RECORD, "an agent reports the digest of its slot record and computes none")            \
+    X(RESTORE_UNVERIFIED, "a restore hands out a copy that was not digested for it")               \
+    X(MIXED_STEPS, "ranks of one restore get the newest step at the time of each one's ask")       \
+    X(OLD_INCARNATION, "copies of an agent's earlier life go on counting")                         \
+    X(RETIRE_NEWEST, "retention retires the newest consistent checkpoint too")                     \
+    X(NO_RENEWAL, "segments pass to another user without renewal")                                 \
+    X(MISSING_RANK, "a rank that said nothing does not hinder a commit")                           \
+    X(FREE_WHILE_PINNED, "a slot is freed while a rank reads it")                                  \
+    X(OFFER_STALE_GENERATION, "a source serves a slot of another generation than was asked for")   \
+    X(LATEST_BACK, "a checkpoint below latest may become consistent")
+
+enum planted_bug {
+    PLANTED_BUG_NONE = 0,
+#define PLANTED_BUG_ENUM(name, text) PLANTED_BUG_##name,
+    PLANTED_BUG_TABLE(PLANTED_BUG_ENUM)
+#undef PLANTED_BUG_ENUM
+        PLANTED_BUG_COUNT
+};
+
+#if CKPT_PLANTED_BUGS
+extern int planted_bug_number;
+#define PLANTED_BUG(name) (planted_bug_number == PLANTED_BUG_##name)
+#else
+#define PLANTED_BUG(name) (0)
+#endif
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the simulated cluster, to each other. */
+#ifndef CKPT_SIM_HOSTS_H
+#define CKPT_SIM_HOSTS_H
+
+#include "sim.h"
+
+/* host.c: what agents and coordinators have in common. Host numbers: nodes, then rulers. */
+struct sim_host *host_at(struct sim *sim, uint32_t host);
+void host_reset(struct sim *sim, struct sim_host *host);
+void host_empty_inbox(struct sim_host *host);
+void host_take(struct sim *sim, uint32_t host, struct parcel *parcel);
+void host_inbox_turn(struct sim *sim, uint32_t host);
+void host_wake(struct sim *sim, uint32_t host);
+void host_arm_tick(struct sim *sim, uint32_t host, uint64_t deadline_ms, bool again);
+/* True when the host died just now, in the middle of what it was doing. */
+bool host_crash_point(struct sim *sim, uint32_t host);
+void host_crash(struct sim *sim, uint32_t host);
+
+/* net.c: connections and what passes on them. */
+uint32_t net_connect(struct sim *sim, struct sim_end from, struct sim_end to);
+void net_send(struct sim *sim, uint32_t link, uint32_t side, const struct message *message,
+              enum agent_attach attach, const struct sim_mapping *attached);
+void net_close(struct sim *sim, uint32_t link, uint32_t side);
+void net_cut(struct sim *sim, uint32_t link); /* both ends find it closed, at some time */
+void net_close_all(struct sim *sim, enum end_type type, uint32_t index);
+void net_arrive(struct sim *sim, struct parcel *parcel);
+bool net_end_is_live(struct sim *sim, uint32_t link, uint32_t side);
+/* The open link that the host's machine knows by this number; false when there is none. */
+bool net_find(struct sim *sim, enum end_type type, uint32_t index, uint32_t number,
+              uint32_t *link_out, uint32_t *side_out);
+struct parcel *parcel_new(enum parcel_type type);
+void parcel_free(struct parcel *parcel);
+uint32_t end_host(const struct sim_end *end); /* host number; a rank's is its node's */
+
+/* describe.c */
+void trace_message(struct sim *sim, const char *who, uint32_t index, const char *what,
+                   uint32_t link, const struct message *message);
+
+/* node.c: the agent's process. */
+void node_init(struct sim *sim, uint32_t node);
+void node_start(struct sim *sim, uint32_t node);
+void node_wipe(struct sim *sim, uint32_t node);
+void node_take(struct sim *sim, uint32_t node, struct parcel *parcel);
+void node_look_for_coordinator(struct sim *sim, uint32_t node);
+void node_died(struct sim *sim, uint32_t node);
+
+/* memory.c */
+bool memory_map_slot(struct sim *sim, uint32_t node, uint32_t slot,
+                     struct sim_mapping *mapping_out);
+/* Copies through a mapping; a byte whose file is gone reads as 0 and swallows writes. */
+void memory_read(struct sim *sim, const struct sim_mapping *mapping, uint32_t offset,
+                 uint32_t bytes, uint8_t *to);
+void memory_write(struct sim *sim, const struct sim_mapping *mapping, uint32_t offset,
+                  uint32_t bytes, const uint8_t *from);
+bool memory_is_mapped(struct sim *sim, const struct sim_mapping *mapping);
+/* The slot whose stored record has this segment, or UINT32_MAX. */
+uint32_t memory_slot_of_segment(struct sim *sim, uint32_t node, uint32_t segment);
+void memory_store_record(struct sim *sim, uint32_t node, const struct slot_record *record);
+void memory_renew(struct sim *sim, uint32_t node, uint32_t segment);
+void memory_touch(struct sim *sim, uint32_t node, uint32_t slot, const char *why);
+bool memory_flip(struct sim *sim, bool owner);
+/* Digest of the bytes that the slot's record says it has, as they are now. */
+bool memory_digest(struct sim *sim, uint32_t node, uint32_t slot, struct digest *digest_out);
+void digest_of(const uint8_t *bytes, uint32_t count, struct digest *digest_out);
+
+/* work.c */
+void work_start(struct sim *sim, uint32_t node, const struct agent_work *work,
+                const struct agent_event *event);
+void work_turn(struct sim *sim, uint32_t index);
+void work_drop_all(struct sim *sim, uint32_t node);
+
+/* ruler.c: the coordinator's process, and the store. */
+bool ruler_start(struct sim *sim, uint32_t *ruler_out);
+void ruler_take(struct sim *sim, uint32_t ruler, struct parcel *parcel);
+void ruler_persisted(struct sim *sim, uint32_t ruler);
+void ruler_died(struct sim *sim, uint32_t ruler);
+bool ruler_pick(struct sim *sim, uint32_t *ruler_out);
+
+/* rank.c and job.c: the trainers. */
+void rank_spawn(struct sim *sim, struct sim_job *job, uint32_t rank);
+void rank_kill(struct sim *sim, struct sim_job *job, uint32_t rank);
+void rank_turn(struct sim *sim, uint32_t index, uint32_t process, uint32_t script);
+void rank_take(struct sim *sim, uint32_t index, struct parcel *parcel);
+void rank_load(struct sim *sim, struct sim_job *job, uint32_t rank);
+void rank_later(struct sim *sim, struct sim_job *job, uint32_t rank, uint64_t in_ms);
+void rank_send(struct sim *sim, struct sim_job *job, uint32_t rank, const struct message *message);
+void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t rank);
+void rank_fill_bytes(const struct sim_job *job, uint32_t rank, uint64_t step, uint32_t offset,
+                     uint32_t count, uint8_t *to);
+void job_init(struct sim *sim, uint32_t run);
+void job_start(struct sim *sim, struct sim_job *job);
+void job_turn(struct sim *sim, uint32_t run, uint32_t life);
+void job_restart(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms);
+void job_fail(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms);
+void job_node_wiped(struct sim *sim, uint32_t node);
+void job_rank_answered(struct sim *sim, struct sim_job *job);
+
+/* nemesis.c */
+void nemesis_init(struct sim *sim);
+void nemesis_strike(struct sim *sim, enum fault_kind kind);
+void nemesis_heal(struct sim *sim, uint32_t heal);
+void nemesis_stop(struct sim *sim);
+
+#endif

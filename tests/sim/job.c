@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A training run: starts its ranks, lets them restore together, train and save in step, and starts
+ * all of them again, as a later attempt, when one fails. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "hosts.h"
+#include "judge.h"
+
+#define LOAD_PATIENCE_MS 15000
+#define STEP 10
+
+void job_init(struct sim *sim, uint32_t run)
+{
+    struct sim_job *job = &sim->jobs[run];
+    job->run = run;
+    job->user = sim_between(sim, 0, 1);
+    job->key.uid = sim_uid(job->user);
+    /* Two users may use one name. */
+    snprintf(job->key.name, sizeof job->key.name, "run/%c", sim_chance(sim, PPM / 2) ? 'a' : 'b');
+    for (uint32_t other = 0; other < run; other++) {
+        if (sim->jobs[other].key.uid == job->key.uid &&
+            strcmp(sim->jobs[other].key.name, job->key.name) == 0) {
+            snprintf(job->key.name, sizeof job->key.name, "run/%u", run);
+        }
+    }
+    job->world = sim_between(sim, 1, sim->mix.runs == 1 ? 8 : 4);
+    uint32_t copies_max = sim->mix.domains < 3 ? sim->mix.domains : 3;
+    job->copies =
+        sim_chance(sim, PPM * 3 / 4) && copies_max >= 2 ? 2 : sim_between(sim, 1, copies_max);
+    job->interval_ms = sim_between(sim, 300, 1200);
+    for (uint32_t rank = 0; rank < job->world; rank++) {
+        job->shard_bytes[rank] =
+            sim_between(sim, 1, SIM_SHARD_SEGMENTS_MAX * sim->mix.segment_bytes);
+        if (!sim->mix.roomy) {
+            job->shard_bytes[rank] = sim_between(sim, 1, 2 * sim->mix.segment_bytes);
+        }
+    }
+    sim_later(sim, sim_between(sim, 300, 1500), TURN_JOB, run, job->life, 0, NULL);
+}
+
+void job_start(struct sim *sim, struct sim_job *job)
+{
+    job->attempt++;
+    job->load = 1;
+    job->life++;
+    job->phase = JOB_LOADING;
+    job->phase_since_ms = sim->now_ms;
+    uint32_t offset = sim_between(sim, 0, sim->mix.nodes - 1);
+    sim_trace(sim, "job %s starts attempt %u", job->key.name, job->attempt);
+    for (uint32_t rank = 0; rank < job->world; rank++) {
+        uint32_t node = (offset + rank) % sim->mix.nodes;
+        if (!sim->nodes[node].host.alive) {
+            node = sim_between(sim, 0, sim->mix.nodes - 1);
+        }
+        job->ranks[rank].node = node;
+        rank_spawn(sim, job, rank);
+    }
+    sim_later(sim, 100, TURN_JOB, job->run, job->life, 0, NULL);
+}
+
+void job_restart(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms)
+{
+    for (uint32_t rank = 0; rank < job->world; rank++) {
+        rank_kill(sim, job, rank);
+    }
+    job->phase = JOB_DOWN;
+    job->life++;
+    sim_later(sim, restart_in_ms, TURN_JOB, job->run, job->life, 0, NULL);
+}
+
+void job_fail(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms)
+{
+    if (job->phase != JOB_OFF && job->phase != JOB_DOWN) {
+        job_restart(sim, job, restart_in_ms);
+    }
+}
+
+void job_node_wiped(struct sim *sim, uint32_t node)
+{
+    for (uint32_t run = 0; run < sim->mix.runs; run++) {
+        struct sim_job *job = &sim->jobs[run];
+        bool hit = false;
+        for (uint32_t rank = 0; rank < job->world; rank++) {
+            if (job->ranks[rank].phase != RANK_OFF && job->ranks[rank].node == node) {
+                rank_kill(sim, job, rank);
+                hit = true;
+            }
+        }
+        if (hit) {
+            job_fail(sim, job, sim_between(sim, 50, 1500));
+        }
+    }
+}
+
+/* All ranks of the job have their answer: they go on together or fail together. */
+void job_rank_answered(struct sim *sim, struct sim_job *job)
+{
+    if (job->phase != JOB_LOADING) {
+        return;
+    }
+    bool mixed = false;
+    for (uint32_t rank = 0; rank < job->world; rank++) {
+        if (!job->ranks[rank].answered) {
+            return;
+        }
+        mixed = mixed || job->ranks[rank].answer != job->ranks[0].answer ||
+                (job->ranks[0].answer == CKPT_OK &&
+                 job->ranks[rank].answer_step != job->ranks[0].answer_step);
+    }
+    enum ckpt_status answer = mixed ? CKPT_ERR_TIMEOUT : job->ranks[0].answer;
+    sim_trace(sim, "job %s attempt %u load %u: %s step %" PRIu64, job->key.name, job->attempt,
+              job->load, ckpt_status_name(answer), job->ranks[0].answer_step);
+    judge_restored(sim, job, answer, job->ranks[0].answer_step);
+    if (answer != CKPT_OK && answer != CKPT_ERR_NO_CHECKPOINT) {
+        sim->stats.verdicts_bad++;
+        if (++job->failures_in_a_row < 3 || sim->faults_over) {
+            job_fail(sim, job, sim_between(sim, 100, 600));
+            return;
+        }
+    }
+    job->failures_in_a_row = 0;
+    uint64_t from = answer == CKPT_OK ? job->ranks[0].answer_step : job->highest_step;
+    job->phase = JOB_TRAINING;
+    job->phase_since_ms = sim->now_ms;
+    job->next_step = from;
+    for (uint32_t rank = 0; rank < job->world; rank++) {
+        job->ranks[rank].step = from;
+    }
+}
+
+/* The same processes load again, as in-process recovery does. */
+static void reload(struct sim *sim, struct sim_job *job)
+{
+    job->load++;
+    job->phase = JOB_LOADING;
+    job->phase_since_ms = sim->now_ms;
+    for (uint32_t rank = 0; rank < job->world; rank++) {
+        job->ranks[rank].answered = false;
+        if (job->ranks[rank].opened) {
+            if (job->ranks[rank].phase == RANK_FILLING) {
+                struct message message = {.type = MESSAGE_ABANDON};
+                message.seal = (struct message_seal){.step = job->ranks[rank].step,
+                                                     .slot = job->ranks[rank].slot,
+                                                     .generation = job->ranks[rank].generation};
+                rank_send(sim, job, rank, &message);
+            }
+            rank_load(sim, job, rank);
+        }
+    }
+}
+
+void job_turn(struct sim *sim, uint32_t run, uint32_t life)
+{
+    struct sim_job *job = &sim->jobs[run];
+    if (job->life != life) {
+        return;
+    }
+    if (job->phase == JOB_OFF || job->phase == JOB_DOWN) {
+        job_start(sim, job);
+        return;
+    }
+    uint64_t next = 100;
+    if (job->phase == JOB_LOADING && sim->now_ms - job->phase_since_ms > LOAD_PATIENCE_MS) {
+        sim->stats.verdicts_bad++;
+        judge_restored(sim, job, CKPT_ERR_TIMEOUT, 0);
+        job_fail(sim, job, sim_between(sim, 100, 600));
+        return;
+    }
+    if (job->phase == JOB_TRAINING) {
+        if (!sim->faults_over && !sim->mix.clean && sim_chance(sim, PPM / 60)) {
+            reload(sim, job);
+        } else {
+            job->next_step += STEP;
+            next = job->interval_ms;
+        }
+    }
+    sim_later(sim, next, TURN_JOB, run, life, 0, NULL);
+}

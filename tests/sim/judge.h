@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The judges: they watch the world (memory, store, wires, what ranks get) and say when a promise of
+ * docs/design.md section "what must always hold" is broken. They trust nothing that a machine says
+ * of itself, except where they ask a coordinator which copies it counted, to hold that against it.
+ */
+#ifndef CKPT_SIM_JUDGE_H
+#define CKPT_SIM_JUDGE_H
+
+#include "sim.h"
+
+/* A shard as its rank sealed it. Two processes that claim one rank make two variants of a key. */
+struct ghost {
+    struct ghost *next; /* in its bucket */
+    uint32_t run;
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t rank;
+    uint32_t node;
+    uint32_t wipes;
+    uint32_t slot;
+    uint64_t generation;
+    uint32_t bytes;
+    struct digest digest;
+    bool tainted; /* the owner's memory was changed after the seal: what is committed may be that */
+};
+
+/* A durable commit. */
+struct commit {
+    uint32_t run;
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t world;
+    uint32_t copies;
+    bool retired;
+    bool quarantined;
+    uint32_t bytes[SIM_WORLD_MAX];
+    struct digest digests[SIM_WORLD_MAX];
+};
+
+/* One collective load, as the ranks were answered. */
+struct session {
+    uint32_t run;
+    uint32_t attempt;
+    uint32_t load;
+    bool answered; /* with a step, or that there is none: the attempt has begun for good */
+    bool has_step;
+    uint64_t step;
+    uint32_t shard_attempt;
+    bool verdict_ok; /* said by the ruler of verdict_incarnation */
+    bool verdict_bad;
+    struct incarnation verdict_by;
+};
+
+#define GHOST_BUCKETS 256
+#define COMMITS_MAX 1024
+#define SESSIONS_MAX 512
+struct judge {
+    struct ghost *ghosts[GHOST_BUCKETS];
+    uint32_t commit_count;
+    struct commit commits[COMMITS_MAX];
+    uint32_t session_count;
+    struct session sessions[SESSIONS_MAX];
+    uint64_t latest[SIM_RUNS_MAX];   /* by the store, 0: none */
+    bool retire_newer[SIM_RUNS_MAX]; /* an admin asked for it */
+    uint64_t retire_newer_than[SIM_RUNS_MAX];
+    bool retire_step[SIM_RUNS_MAX];
+    /* After the faults. */
+    bool must_restore[SIM_RUNS_MAX];
+    uint64_t must_restore_step[SIM_RUNS_MAX];
+    bool restored[SIM_RUNS_MAX];
+    bool saved[SIM_RUNS_MAX];
+};
+
+struct judge *judge_new(void);
+void judge_delete(struct judge **judge);
+
+/* judge.c: what the judges remember. */
+struct ghost *judge_ghost_add(struct sim *sim, const struct sim_job *job, uint32_t rank,
+                              uint64_t step);
+struct ghost *judge_ghost_find(struct sim *sim, uint32_t run, uint32_t attempt, uint64_t step,
+                               uint32_t rank, const struct digest *digest);
+bool judge_ghost_is_tainted(struct sim *sim, uint32_t run, uint32_t attempt, uint64_t step,
+                            uint32_t rank);
+void judge_taint(struct sim *sim, uint32_t node, uint32_t slot, uint64_t generation);
+struct commit *judge_commit_find(struct sim *sim, uint32_t run, uint32_t attempt, uint64_t step);
+struct commit *judge_newest(struct sim *sim, uint32_t run);
+/* Whether this slot's memory now holds these bytes, whatever its agent says of it. */
+bool judge_slot_is_intact(struct sim *sim, uint32_t node, uint32_t slot,
+                          const struct digest *digest);
+uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32_t rank,
+                            uint32_t except_node, uint32_t except_slot);
+
+/* judge_commit.c: 1, 2, 4, 5, 12. */
+void judge_transaction(struct sim *sim, uint32_t ruler);
+void judge_durable(struct sim *sim, uint32_t ruler, const struct sim_record *record);
+
+/* judge_latest.c: 7, 8, 11. */
+void judge_store_record(struct sim *sim, uint32_t ruler, const struct sim_record *record);
+void judge_ruler_message(struct sim *sim, uint32_t ruler, uint32_t node,
+                         const struct message *message);
+void judge_rank_message(struct sim *sim, uint32_t node, const struct sim_end *to,
+                        const struct message *message, const struct sim_mapping *attached);
+
+/* judge_slot.c: 8, 9, 13, 14, 18. */
+void judge_slot_record(struct sim *sim, uint32_t node, const struct slot_record *before,
+                       const struct slot_record *after);
+void judge_landing(struct sim *sim, const struct sim_work *work);
+void judge_rank_write(struct sim *sim, const struct sim_job *job, const struct sim_rank *rank);
+void judge_memory(struct sim *sim);
+
+/* judge_agent.c: 1, 10, 11. */
+void judge_agent_turn(struct sim *sim, uint32_t node, const struct agent_event *event,
+                      const struct agent_update *update);
+void judge_agent_message(struct sim *sim, uint32_t node, const struct message *message);
+
+/* judge_restore.c: 3, 16, 17. */
+void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct message *message);
+void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
+                  const struct message_loaded *loaded, const struct sim_mapping *mapping);
+void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank);
+
+/* judge_liveness.c: 20. */
+void judge_faults_over(struct sim *sim);
+void judge_restored(struct sim *sim, struct sim_job *job, enum ckpt_status status, uint64_t step);
+void judge_end(struct sim *sim);
+bool judge_is_content(struct sim *sim); /* nothing more is to come: the seed may end */
+
+#endif

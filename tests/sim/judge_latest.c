@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `latest` only goes forward, and nobody hears of a commit that is not durable: invariants 7,
+ * 8, 11.
+ *
+ * Reads the store's log as it grows, and every message as it leaves.
+ *
+ * Not verified: the text of messages; what ckptctl is shown. */
+#include <inttypes.h>
+
+#include "hosts.h"
+#include "judge.h"
+
+static void judge_consistent(struct sim *sim, const struct coordinator_record *r, uint32_t run)
+{
+    const struct commit *newest = judge_newest(sim, run);
+    if (newest && r->step <= newest->step) {
+        sim_violation(sim, "run %u: latest goes from step %" PRIu64 " back to %" PRIu64, run,
+                      newest->step, r->step);
+    }
+    for (uint32_t i = 0; i < sim->judge->session_count; i++) {
+        const struct session *session = &sim->judge->sessions[i];
+        if (session->run == run && session->attempt > r->attempt && session->answered) {
+            sim_violation(sim,
+                          "run %u: attempt %u commits step %" PRIu64
+                          " when attempt %u has restored already",
+                          run, r->attempt, r->step, session->attempt);
+        }
+    }
+}
+
+static void judge_retired(struct sim *sim, const struct coordinator_record *r, uint32_t run)
+{
+    struct commit *commit = judge_commit_find(sim, run, r->attempt, r->step);
+    if (!commit) {
+        return;
+    }
+    if (commit == judge_newest(sim, run) && !sim->judge->retire_newer[run]) {
+        sim_violation(sim, "run %u: its newest consistent checkpoint, step %" PRIu64 ", is retired",
+                      run, r->step);
+    }
+    commit->retired = true;
+}
+
+void judge_store_record(struct sim *sim, uint32_t ruler, const struct sim_record *record)
+{
+    const struct coordinator_record *r = &record->record;
+    for (uint32_t i = sim->store.count - 1; i-- > 0;) {
+        if (sim->store.records[i].record.epoch > r->epoch) {
+            sim_violation(sim, "ruler %u of epoch %" PRIu64 " wrote after epoch %" PRIu64, ruler,
+                          r->epoch, sim->store.records[i].record.epoch);
+        }
+        break;
+    }
+    const struct sim_job *job = sim_job_of(sim, &r->run);
+    if (!job) {
+        return;
+    }
+    if (r->type == RECORD_CONSISTENT) {
+        judge_consistent(sim, r, job->run);
+    } else if (r->type == RECORD_RETIRED) {
+        judge_retired(sim, r, job->run);
+    } else if (r->type == RECORD_QUARANTINED) {
+        struct commit *commit = judge_commit_find(sim, job->run, r->attempt, r->step);
+        if (commit) {
+            commit->quarantined = true;
+        } else {
+            sim_violation(sim, "what was never consistent is quarantined");
+        }
+    }
+}
+
+static void check_durable(struct sim *sim, const struct run_key *key, uint32_t attempt,
+                          uint64_t step, const char *what)
+{
+    const struct sim_job *job = sim_job_of(sim, key);
+    if (job && !judge_commit_find(sim, job->run, attempt, step)) {
+        sim_violation(sim,
+                      "%s says that attempt %u step %" PRIu64
+                      " of run %u is consistent, and the store does not",
+                      what, attempt, step, job->run);
+    }
+}
+
+void judge_ruler_message(struct sim *sim, uint32_t ruler, uint32_t node,
+                         const struct message *message)
+{
+    if (message->type == MESSAGE_CHECKPOINT_STATE) {
+        const struct message_checkpoint_state *state = &message->checkpoint_state;
+        if (state->state == CHECKPOINT_CONSISTENT) {
+            check_durable(sim, &state->run, state->attempt, state->step, "CHECKPOINT_STATE");
+        }
+        const struct sim_job *job = sim_job_of(sim, &state->run);
+        const struct commit *commit =
+            job ? judge_commit_find(sim, job->run, state->attempt, state->step) : NULL;
+        if (state->state == CHECKPOINT_RETIRED && commit && !commit->retired) {
+            sim_violation(sim, "step %" PRIu64 " of run %u is told to be retired before it is",
+                          state->step, job->run);
+        }
+    } else if (message->type == MESSAGE_SHARD_ACK &&
+               message->shard_ack.checkpoint == CHECKPOINT_CONSISTENT) {
+        check_durable(sim, &message->shard_ack.shard.run, message->shard_ack.shard.attempt,
+                      message->shard_ack.shard.step, "SHARD_ACK");
+    } else if (message->type == MESSAGE_CHECKPOINT_INFO &&
+               message->checkpoint_info.status == CKPT_OK &&
+               message->checkpoint_info.state == CHECKPOINT_CONSISTENT) {
+        check_durable(sim, &message->checkpoint_info.run, message->checkpoint_info.attempt,
+                      message->checkpoint_info.step, "CHECKPOINT_INFO");
+    } else if (message->type == MESSAGE_LOAD_VERDICT) {
+        judge_verdict(sim, ruler, node, message);
+    }
+}
+
+void judge_rank_message(struct sim *sim, uint32_t node, const struct sim_end *to,
+                        const struct message *message, const struct sim_mapping *attached)
+{
+    const struct sim_job *job = &sim->jobs[to->index / SIM_WORLD_MAX];
+    if (message->type == MESSAGE_SAVE_OUTCOME && message->save_outcome.status == CKPT_OK) {
+        bool durable = false;
+        for (uint32_t attempt = 1; attempt <= job->attempt; attempt++) {
+            durable =
+                durable || judge_commit_find(sim, job->run, attempt, message->save_outcome.step);
+        }
+        if (!durable) {
+            sim_violation(sim,
+                          "a rank of run %u is told that step %" PRIu64
+                          " is consistent, and the store does not say so",
+                          job->run, message->save_outcome.step);
+        }
+    }
+    for (uint32_t i = 0; attached && i < attached->count; i++) {
+        uint32_t users = sim->nodes[node].segments[attached->segments[i]].users;
+        if (users & ~(1u << job->user)) {
+            sim_violation(sim,
+                          "node %u hands segment %u to user %u, which held another user's "
+                          "bytes",
+                          node, attached->segments[i], job->user);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ranks get the right bytes, and all of them the same step: invariants 3, 16 and 17.
+ *
+ * Not verified: a load that one rank's agent gave up while the others had their verdict (its
+ * process gets an error and the job starts anew; nobody can promise more when an agent dies between
+ * two messages); bytes that a flip or a rank changed after the last digest before the hand-over. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "hosts.h"
+#include "judge.h"
+
+static struct session *find_session(struct sim *sim, uint32_t run, uint32_t attempt, uint32_t load)
+{
+    struct judge *judge = sim->judge;
+    for (uint32_t i = judge->session_count; i-- > 0;) {
+        struct session *session = &judge->sessions[i];
+        if (session->run == run && session->attempt == attempt && session->load == load) {
+            return session;
+        }
+    }
+    if (judge->session_count == SESSIONS_MAX) {
+        return NULL;
+    }
+    struct session *session = &judge->sessions[judge->session_count++];
+    *session = (struct session){.run = run, .attempt = attempt, .load = load};
+    return session;
+}
+
+static void judge_step(struct sim *sim, struct session *session, uint32_t shard_attempt,
+                       uint64_t step)
+{
+    if (session->has_step && (session->step != step || session->shard_attempt != shard_attempt)) {
+        sim_violation(
+            sim, "run %u attempt %u load %u: some ranks get step %" PRIu64 ", some step %" PRIu64,
+            session->run, session->attempt, session->load, session->step, step);
+    }
+    session->has_step = true;
+    session->step = step;
+    session->shard_attempt = shard_attempt;
+}
+
+static struct sim_slot *find_slot(struct sim *sim, uint32_t node, const struct shard_key *key)
+{
+    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        struct sim_slot *slot = &sim->nodes[node].slots[i];
+        const struct shard_key *held = &slot->record.shard;
+        if (slot->stored && slot->record.state == SLOT_VERIFIED && held->rank == key->rank &&
+            held->step == key->step && held->attempt == key->attempt &&
+            held->run.uid == key->run.uid && strcmp(held->run.name, key->run.name) == 0 &&
+            slot->digest_life == sim->nodes[node].host.life &&
+            slot->digest_generation == slot->record.generation) {
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+static bool node_is_known(struct sim *sim, uint32_t ruler, uint32_t node)
+{
+    struct coordinator_member_view view;
+    const struct coordinator *machine = sim->rulers[ruler].machine;
+    for (uint32_t i = 0; i < coordinator_member_count(machine); i++) {
+        if (coordinator_member_view(machine, i, &view) && view.joined &&
+            strcmp(view.node, sim->nodes[node].name) == 0) {
+            return sim->nodes[node].host.alive &&
+                   incarnation_equal(&view.incarnation, &sim->nodes[node].host.incarnation);
+        }
+    }
+    return false;
+}
+
+static void judge_good_verdict(struct sim *sim, uint32_t ruler, uint32_t node,
+                               const struct message_load_verdict *verdict,
+                               const struct sim_job *job)
+{
+    const struct shard_key *key = &verdict->shard;
+    const struct commit *commit = judge_commit_find(sim, job->run, key->attempt, key->step);
+    if (!commit || key->rank >= commit->world) {
+        sim_violation(sim, "a verdict names step %" PRIu64 " of run %u, which is not consistent",
+                      key->step, job->run);
+        return;
+    }
+    if (coordinator_epoch(sim->rulers[ruler].machine) < sim->store.epoch) {
+        return; /* another rules, and what this one knows is old */
+    }
+    if (commit->retired) {
+        sim_violation(sim, "a verdict names step %" PRIu64 " of run %u, which is retired",
+                      key->step, job->run);
+    }
+    if (node_is_known(sim, ruler, node) && !find_slot(sim, node, key)) {
+        sim_violation(sim, "a verdict names step %" PRIu64 " rank %u, which node %u does not hold",
+                      key->step, key->rank, node);
+    }
+}
+
+void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct message *message)
+{
+    const struct message_load_verdict *verdict = &message->load_verdict;
+    const struct sim_job *job = sim_job_of(sim, &verdict->run);
+    if (!job) {
+        return;
+    }
+    if (verdict->status == CKPT_OK) {
+        judge_good_verdict(sim, ruler, node, verdict, job);
+    }
+    struct session *session = find_session(sim, job->run, verdict->attempt, verdict->load);
+    if (!verdict->collective || !session) {
+        return;
+    }
+    session->answered = session->answered || verdict->status == CKPT_OK ||
+                        verdict->status == CKPT_ERR_NO_CHECKPOINT;
+    if (!incarnation_equal(&session->verdict_by, &sim->rulers[ruler].host.incarnation)) {
+        session->verdict_by = sim->rulers[ruler].host.incarnation;
+        session->verdict_ok = false;
+        session->verdict_bad = false;
+    }
+    if (verdict->status == CKPT_OK) {
+        session->verdict_ok = true;
+        judge_step(sim, session, verdict->shard.attempt, verdict->shard.step);
+    } else if (verdict->load <= job->load || verdict->attempt < job->attempt) {
+        session->verdict_bad = true;
+    }
+    if (session->verdict_ok && session->verdict_bad) {
+        sim_violation(sim,
+                      "run %u attempt %u load %u: one coordinator tells some ranks step %" PRIu64
+                      " and others %s",
+                      job->run, verdict->attempt, verdict->load, session->step,
+                      ckpt_status_name(verdict->status));
+    }
+}
+
+/* The bytes behind the mapping, or what excuses that they are others. */
+static void judge_bytes(struct sim *sim, const struct message_loaded *loaded,
+                        const struct sim_mapping *mapping, const struct digest *digest,
+                        const char *when)
+{
+    uint8_t bytes[SIM_SHARD_BYTES_MAX];
+    struct digest now;
+    if (loaded->bytes > (uint64_t)mapping->count * sim->mix.segment_bytes) {
+        sim_violation(sim, "a rank is handed %" PRIu64 " bytes in %u segments", loaded->bytes,
+                      mapping->count);
+        return;
+    }
+    memory_read(sim, mapping, 0, (uint32_t)loaded->bytes, bytes);
+    digest_of(bytes, (uint32_t)loaded->bytes, &now);
+    if (digest_equal(&now, digest) || sim->mix.liar == (int)mapping->node) {
+        return; /* a liar may be the only witness, where one copy is all that was asked for */
+    }
+    const struct sim_slot *slot = &sim->nodes[mapping->node].slots[loaded->slot];
+    if (slot->touched && slot->touched_generation == loaded->generation &&
+        slot->touched_ms >= slot->digest_began_ms) {
+        sim->stats.excused++;
+        return;
+    }
+    sim_violation(sim, "%s: node %u slot %u step %" PRIu64 " rank %u are not the committed bytes",
+                  when, mapping->node, loaded->slot, loaded->step, loaded->rank);
+}
+
+static bool is_wrong_rank(const struct sim_job *job, const struct sim_rank *rank,
+                          const struct message_loaded *loaded)
+{
+    bool is_fetch = loaded->load >= SIM_FETCH_FIRST;
+    uint32_t expected = is_fetch ? rank->fetch_rank : (uint32_t)(rank - job->ranks);
+    return (loaded->rank != expected && (!is_fetch || loaded->load == rank->fetch_load)) ||
+           loaded->world != job->world;
+}
+
+void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
+                  const struct message_loaded *loaded, const struct sim_mapping *mapping)
+{
+    const struct commit *commit = judge_commit_find(sim, job->run, loaded->attempt, loaded->step);
+    if (!commit || loaded->rank >= commit->world || loaded->slot >= sim->mix.segments) {
+        sim_violation(sim, "a rank of run %u is handed step %" PRIu64 ", which is not consistent",
+                      job->run, loaded->step);
+        return;
+    }
+    if (is_wrong_rank(job, rank, loaded)) {
+        sim_violation(sim, "a rank of run %u is handed the shard of rank %u of %u", job->run,
+                      loaded->rank, loaded->world);
+    }
+    if (loaded->bytes != commit->bytes[loaded->rank] ||
+        !digest_equal(&loaded->digest, &commit->digests[loaded->rank])) {
+        sim_violation(sim, "a rank of run %u is handed another size or digest than the committed",
+                      job->run);
+        return;
+    }
+    judge_bytes(sim, loaded, mapping, &commit->digests[loaded->rank], "handed over");
+    const struct sim_slot *slot = &sim->nodes[mapping->node].slots[loaded->slot];
+    if (slot->digest_life != sim->nodes[mapping->node].host.life ||
+        slot->digest_generation != loaded->generation) {
+        sim_violation(sim, "node %u hands over slot %u, which it did not digest", mapping->node,
+                      loaded->slot);
+    }
+    if (loaded->load >= SIM_FETCH_FIRST) {
+        sim->stats.fetches++;
+        return;
+    }
+    if (slot->digest_ended_ms < job->phase_since_ms) {
+        sim_violation(sim, "node %u hands over slot %u, which it did not digest for this restore",
+                      mapping->node, loaded->slot);
+    }
+    sim->stats.restores++;
+    struct session *session = find_session(sim, job->run, job->attempt, loaded->load);
+    if (session) {
+        judge_step(sim, session, loaded->attempt, loaded->step);
+    }
+}
+
+void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank)
+{
+    const struct commit *commit =
+        judge_commit_find(sim, job->run, rank->loaded.attempt, rank->loaded.step);
+    if (!commit) {
+        return;
+    }
+    if (!memory_is_mapped(sim, &rank->restored)) {
+        if (sim->nodes[rank->restored.node].wipes == rank->restored.wipes) {
+            sim_violation(sim, "a segment that a rank of run %u reads was renewed", job->run);
+        }
+        return;
+    }
+    judge_bytes(sim, &rank->loaded, &rank->restored, &commit->digests[rank->loaded.rank],
+                "while a rank reads");
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory of the nodes: segments of a few bytes, and the slot records beside them. It outlives
+ * the agent's process, and ends with the node. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "hosts.h"
+#include "judge.h"
+
+void digest_of(const uint8_t *bytes, uint32_t count, struct digest *digest_out)
+{
+    static const struct digest_engine *engine;
+    if (!engine) {
+        (void)digest_engine_select(NULL, &engine);
+    }
+    digest_bytes(engine, bytes, count, digest_out);
+}
+
+static void mark_dirty(struct sim *sim, uint32_t node, uint32_t slot)
+{
+    struct sim_slot *held = &sim->nodes[node].slots[slot];
+    if (!held->dirty) {
+        held->dirty = true;
+        sim->dirty[sim->dirty_count++] = node * SIM_SEGMENTS_MAX + slot;
+    }
+}
+
+static void map_segments(struct sim *sim, uint32_t node, uint32_t count, const uint16_t *segments,
+                         struct sim_mapping *mapping_out)
+{
+    *mapping_out = (struct sim_mapping){.node = node, .wipes = sim->nodes[node].wipes};
+    for (uint32_t i = 0; i < count && i < SIM_SHARD_SEGMENTS_MAX; i++) {
+        if (segments[i] >= sim->mix.segments) {
+            sim_violation(sim, "node %u names segment %u of %u", node, segments[i],
+                          sim->mix.segments);
+            return;
+        }
+        mapping_out->segments[i] = segments[i];
+        mapping_out->versions[i] = sim->nodes[node].segments[segments[i]].version;
+        mapping_out->count = i + 1;
+    }
+}
+
+bool memory_map_slot(struct sim *sim, uint32_t node, uint32_t slot, struct sim_mapping *mapping_out)
+{
+    struct agent_slot_view view;
+    if (!agent_slot_view(sim->nodes[node].machine, slot, &view)) {
+        return false;
+    }
+    map_segments(sim, node, view.segment_count, view.segments, mapping_out);
+    return true;
+}
+
+/* The segment behind byte offset, or NULL when its file is gone. */
+static struct sim_segment *segment_at(struct sim *sim, const struct sim_mapping *mapping,
+                                      uint32_t offset)
+{
+    struct sim_node *node = &sim->nodes[mapping->node];
+    uint32_t i = offset / sim->mix.segment_bytes;
+    if (i >= mapping->count || node->wipes != mapping->wipes) {
+        return NULL;
+    }
+    struct sim_segment *segment = &node->segments[mapping->segments[i]];
+    return segment->version == mapping->versions[i] ? segment : NULL;
+}
+
+void memory_read(struct sim *sim, const struct sim_mapping *mapping, uint32_t offset,
+                 uint32_t bytes, uint8_t *to)
+{
+    for (uint32_t done = 0; done < bytes;) {
+        uint32_t within = (offset + done) % sim->mix.segment_bytes;
+        uint32_t piece = sim->mix.segment_bytes - within;
+        piece = piece < bytes - done ? piece : bytes - done;
+        const struct sim_segment *segment = segment_at(sim, mapping, offset + done);
+        if (segment) {
+            memcpy(to + done, segment->bytes + within, piece);
+        } else {
+            memset(to + done, 0, piece);
+        }
+        done += piece;
+    }
+}
+
+void memory_write(struct sim *sim, const struct sim_mapping *mapping, uint32_t offset,
+                  uint32_t bytes, const uint8_t *from)
+{
+    for (uint32_t done = 0; done < bytes;) {
+        uint32_t within = (offset + done) % sim->mix.segment_bytes;
+        uint32_t piece = sim->mix.segment_bytes - within;
+        piece = piece < bytes - done ? piece : bytes - done;
+        struct sim_segment *segment = segment_at(sim, mapping, offset + done);
+        if (segment) {
+            memcpy(segment->bytes + within, from + done, piece);
+            uint32_t index = mapping->segments[(offset + done) / sim->mix.segment_bytes];
+            uint32_t slot = memory_slot_of_segment(sim, mapping->node, index);
+            if (slot != UINT32_MAX) {
+                mark_dirty(sim, mapping->node, slot);
+            }
+        }
+        done += piece;
+    }
+}
+
+bool memory_is_mapped(struct sim *sim, const struct sim_mapping *mapping)
+{
+    for (uint32_t i = 0; i < mapping->count; i++) {
+        if (!segment_at(sim, mapping, i * sim->mix.segment_bytes)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint32_t memory_slot_of_segment(struct sim *sim, uint32_t node, uint32_t segment)
+{
+    for (uint32_t slot = 0; slot < sim->mix.segments; slot++) {
+        const struct sim_slot *held = &sim->nodes[node].slots[slot];
+        if (!held->stored || held->record.state == SLOT_FREE) {
+            continue;
+        }
+        for (uint32_t i = 0; i < held->record.segment_count; i++) {
+            if (held->record.segments[i] == segment) {
+                return slot;
+            }
+        }
+    }
+    return UINT32_MAX;
+}
+
+void memory_store_record(struct sim *sim, uint32_t node, const struct slot_record *record)
+{
+    if (record->slot >= sim->mix.segments || record->segment_count > CKPT_SEGMENTS_PER_SHARD_MAX) {
+        sim_violation(sim, "node %u stores a record of slot %u", node, record->slot);
+        return;
+    }
+    struct sim_slot *held = &sim->nodes[node].slots[record->slot];
+    judge_slot_record(sim, node, held->stored ? &held->record : NULL, record);
+    held->stored = true;
+    held->corrupt = false;
+    held->record = *record;
+    mark_dirty(sim, node, record->slot);
+    uint32_t user = sim_user_of_uid(record->shard.run.uid);
+    if (record->state != SLOT_FREE && record->state != SLOT_DIRTY) {
+        for (uint32_t i = 0; i < record->segment_count; i++) {
+            sim->nodes[node].segments[record->segments[i]].users |= 1u << user;
+        }
+    }
+    sim_hash(sim, record->generation * 16 + (uint64_t)record->state);
+    sim_trace(sim, "node %u stores slot %u gen %" PRIu64 " state %d step %" PRIu64 " rank %u", node,
+              record->slot, record->generation, (int)record->state, record->shard.step,
+              record->shard.rank);
+}
+
+void memory_renew(struct sim *sim, uint32_t node, uint32_t segment)
+{
+    struct sim_segment *file = &sim->nodes[node].segments[segment];
+    file->version++;
+    file->users = 0;
+    memset(file->bytes, 0, sizeof file->bytes);
+}
+
+void memory_touch(struct sim *sim, uint32_t node, uint32_t slot, const char *why)
+{
+    struct sim_slot *held = &sim->nodes[node].slots[slot];
+    held->touched = true;
+    held->touched_generation = held->record.generation;
+    held->touched_ms = sim->now_ms;
+    mark_dirty(sim, node, slot);
+    judge_taint(sim, node, slot, held->record.generation);
+    sim_trace(sim, "%s: node %u slot %u gen %" PRIu64, why, node, slot, held->record.generation);
+}
+
+bool memory_flip(struct sim *sim, bool owner)
+{
+    uint32_t candidates[SIM_NODES_MAX * SIM_SEGMENTS_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sim->mix.nodes * sim->mix.segments; i++) {
+        const struct sim_slot *held =
+            &sim->nodes[i / sim->mix.segments].slots[i % sim->mix.segments];
+        if (held->stored && held->record.state != SLOT_FREE && held->record.state != SLOT_DIRTY &&
+            held->record.owner == owner && held->record.bytes > 0 &&
+            held->record.segment_count > 0) {
+            candidates[count++] = i;
+        }
+    }
+    if (count == 0) {
+        return false;
+    }
+    uint32_t chosen = candidates[prng_below(&sim->prng, count)];
+    uint32_t node = chosen / sim->mix.segments;
+    uint32_t slot = chosen % sim->mix.segments;
+    const struct slot_record *record = &sim->nodes[node].slots[slot].record;
+    uint32_t at = (uint32_t)prng_below(&sim->prng, record->bytes);
+    if (at / sim->mix.segment_bytes >= record->segment_count) {
+        return false;
+    }
+    struct sim_segment *segment =
+        &sim->nodes[node].segments[record->segments[at / sim->mix.segment_bytes]];
+    segment->bytes[at % sim->mix.segment_bytes] ^= (uint8_t)(1u << sim_between(sim, 0, 7));
+    memory_touch(sim, node, slot, "flip");
+    return true;
+}
+
+bool memory_digest(struct sim *sim, uint32_t node, uint32_t slot, struct digest *digest_out)
+{
+    const struct sim_slot *held = &sim->nodes[node].slots[slot];
+    uint8_t bytes[SIM_SHARD_BYTES_MAX];
+    if (!held->stored || held->record.segment_count > SIM_SHARD_SEGMENTS_MAX ||
+        held->record.bytes > (uint64_t)held->record.segment_count * sim->mix.segment_bytes) {
+        return false;
+    }
+    struct sim_mapping mapping;
+    map_segments(sim, node, held->record.segment_count, held->record.segments, &mapping);
+    memory_read(sim, &mapping, 0, (uint32_t)held->record.bytes, bytes);
+    digest_of(bytes, (uint32_t)held->record.bytes, digest_out);
+    return true;
+}

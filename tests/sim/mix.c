@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mix.h"
+
+#include <string.h>
+
+const char *fault_kind_name(enum fault_kind kind)
+{
+    static const char *const names[FAULT_KINDS] = {
+        [FAULT_LOSS] = "message lost",
+        [FAULT_REPEAT] = "message repeated",
+        [FAULT_DELAY] = "message delayed",
+        [FAULT_PARTITION] = "partition",
+        [FAULT_ONE_WAY] = "one-way partition",
+        [FAULT_SWIZZLE] = "swizzled stop",
+        [FAULT_LINK_CUT] = "connection cut",
+        [FAULT_AGENT_CRASH] = "agent crash",
+        [FAULT_AGENT_CRASH_MID_UPDATE] = "agent crash in mid-update",
+        [FAULT_AGENT_PAUSE] = "agent pause",
+        [FAULT_WIPE] = "node wiped",
+        [FAULT_RECORD_CORRUPT] = "slot record damaged",
+        [FAULT_COORDINATOR_CRASH] = "coordinator crash",
+        [FAULT_COORDINATOR_CRASH_MID_UPDATE] = "coordinator crash in mid-update",
+        [FAULT_COORDINATOR_PAUSE] = "coordinator pause",
+        [FAULT_RECORDS_LOST] = "unsynced records lost",
+        [FAULT_TWO_COORDINATORS] = "two coordinators",
+        [FAULT_FLIP_SOURCE] = "bit flip in an owner's copy",
+        [FAULT_FLIP_HOLDER] = "bit flip in a holder's copy",
+        [FAULT_FLIP_WIRE] = "bit flip in a read",
+        [FAULT_LIE] = "lying digest",
+        [FAULT_READ_FAILS] = "read failed",
+        [FAULT_JOB_FAILS] = "job failure",
+        [FAULT_RANK_DIES_FILLING] = "rank died filling",
+        [FAULT_WRITE_AFTER_SEAL] = "write after seal",
+        [FAULT_ODD_RANK] = "odd rank message",
+        [FAULT_FULL_ARENA] = "arena full",
+        [FAULT_SLOW_STORE] = "slow store",
+        [FAULT_ADMIN] = "admin verb",
+    };
+    return names[kind];
+}
+
+static uint32_t between(struct prng *prng, uint32_t low, uint32_t high)
+{
+    return low + (uint32_t)prng_below(prng, (uint64_t)high - low + 1);
+}
+
+static void draw_sizes(struct prng *prng, struct sim_mix *mix)
+{
+    mix->nodes = between(prng, 3, 8);
+    mix->domains = prng_chance(prng, PPM / 2) ? mix->nodes : between(prng, 2, mix->nodes);
+    mix->runs = between(prng, 1, 3);
+    mix->segment_bytes = 64 * between(prng, 1, 4);
+    mix->keep = between(prng, 1, 2);
+    mix->faults_ms = between(prng, 6000, 16000);
+    mix->roomy = prng_chance(prng, 7 * PPM / 10);
+    mix->segments = mix->roomy ? 96 : between(prng, 8, 30);
+    mix->through_codec = prng_chance(prng, PPM / 16);
+    mix->unfiltered_repeats = prng_chance(prng, PPM / 2);
+    mix->paused_memory_serves = prng_chance(prng, PPM / 2);
+}
+
+static void draw_rates(struct prng *prng, struct sim_mix *mix)
+{
+    if (prng_chance(prng, PPM / 2)) {
+        mix->loss_ppm = between(prng, 0, 3 * PPM / 10);
+    }
+    if (prng_chance(prng, PPM / 2)) {
+        mix->repeat_ppm = between(prng, 0, PPM / 2);
+    }
+    mix->delay_max_ms = prng_chance(prng, PPM / 2) ? between(prng, 1, 10) : between(prng, 1, 250);
+    if (prng_chance(prng, PPM / 3)) {
+        mix->read_fail_ppm = between(prng, 0, PPM / 10);
+    }
+    if (prng_chance(prng, PPM / 3)) {
+        mix->flip_wire_ppm = between(prng, 0, PPM / 10);
+    }
+    if (prng_chance(prng, PPM / 2)) {
+        mix->store_delay_max_ms = between(prng, 1, 60);
+    }
+    if (prng_chance(prng, PPM / 4)) {
+        mix->write_after_seal_ppm = between(prng, PPM / 50, PPM / 4);
+    }
+    if (prng_chance(prng, PPM / 5)) {
+        mix->liar = (int)prng_below(prng, mix->nodes);
+        mix->lie_ppm = prng_chance(prng, PPM / 2) ? PPM : between(prng, PPM / 20, PPM / 2);
+    }
+    mix->odd_ranks = prng_chance(prng, PPM / 4);
+}
+
+static void draw_gaps(struct prng *prng, struct sim_mix *mix)
+{
+    static const enum fault_kind kinds[] = {
+        FAULT_PARTITION,         FAULT_ONE_WAY,
+        FAULT_SWIZZLE,           FAULT_LINK_CUT,
+        FAULT_AGENT_CRASH,       FAULT_AGENT_CRASH_MID_UPDATE,
+        FAULT_AGENT_PAUSE,       FAULT_WIPE,
+        FAULT_COORDINATOR_CRASH, FAULT_COORDINATOR_CRASH_MID_UPDATE,
+        FAULT_COORDINATOR_PAUSE, FAULT_TWO_COORDINATORS,
+        FAULT_FLIP_SOURCE,       FAULT_FLIP_HOLDER,
+        FAULT_JOB_FAILS,         FAULT_RANK_DIES_FILLING,
+    };
+    for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        bool in = prng_chance(prng, 35 * PPM / 100);
+        uint32_t gap = between(prng, 1200, 9000);
+        mix->gap_ms[kinds[i]] = in ? gap : 0;
+    }
+    if (prng_chance(prng, PPM / 5)) {
+        mix->gap_ms[FAULT_ADMIN] = between(prng, 1500, 6000);
+    }
+}
+
+void sim_mix_draw(struct prng *prng, struct sim_mix *mix_out)
+{
+    struct sim_mix mix;
+    memset(&mix, 0, sizeof mix);
+    mix.liar = -1;
+    draw_sizes(prng, &mix);
+    mix.clean = prng_chance(prng, PPM / 12);
+    if (mix.clean) {
+        mix.roomy = true;
+        mix.segments = 96;
+        mix.delay_max_ms = between(prng, 1, 20);
+        mix.gap_ms[FAULT_JOB_FAILS] = prng_chance(prng, PPM / 2) ? 5000 : 0;
+    } else {
+        draw_rates(prng, &mix);
+        draw_gaps(prng, &mix);
+    }
+    *mix_out = mix;
+}

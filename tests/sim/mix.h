@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one seed is: how large the cluster, what the jobs do, which faults come how often. Swarm
+ * testing: each fault is in about half the seeds and its strength is drawn, so that rare meetings
+ * of two faults are not drowned by a third. */
+#ifndef CKPT_SIM_MIX_H
+#define CKPT_SIM_MIX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/prng.h"
+
+#define PPM 1000000u
+
+enum fault_kind {
+    FAULT_LOSS = 0,
+    FAULT_REPEAT,
+    FAULT_DELAY,
+    FAULT_PARTITION,
+    FAULT_ONE_WAY,
+    FAULT_SWIZZLE,
+    FAULT_LINK_CUT,
+    FAULT_AGENT_CRASH,
+    FAULT_AGENT_CRASH_MID_UPDATE,
+    FAULT_AGENT_PAUSE,
+    FAULT_WIPE,
+    FAULT_RECORD_CORRUPT,
+    FAULT_COORDINATOR_CRASH,
+    FAULT_COORDINATOR_CRASH_MID_UPDATE,
+    FAULT_COORDINATOR_PAUSE,
+    FAULT_RECORDS_LOST,
+    FAULT_TWO_COORDINATORS,
+    FAULT_FLIP_SOURCE,
+    FAULT_FLIP_HOLDER,
+    FAULT_FLIP_WIRE,
+    FAULT_LIE,
+    FAULT_READ_FAILS,
+    FAULT_JOB_FAILS,
+    FAULT_RANK_DIES_FILLING,
+    FAULT_WRITE_AFTER_SEAL,
+    FAULT_ODD_RANK,
+    FAULT_FULL_ARENA,
+    FAULT_SLOW_STORE,
+    FAULT_ADMIN, /* not a fault: retire and verify by hand */
+    FAULT_KINDS
+};
+
+const char *fault_kind_name(enum fault_kind kind);
+
+/* How often a kind strikes: events an hour of virtual time would be unreadable, so: the mean gap in
+ * ms, 0 for never. */
+struct sim_mix {
+    bool clean; /* no fault at all; everything that is asked for must succeed */
+
+    uint32_t nodes;
+    uint32_t domains;
+    uint32_t runs;
+    uint32_t segment_bytes;
+    uint32_t segments; /* of each node */
+    bool roomy;        /* arenas are large enough for everything at once */
+    uint32_t keep;
+    uint32_t faults_ms;      /* the faults stop then */
+    bool through_codec;      /* messages pass the real encoder and decoder */
+    bool unfiltered_repeats; /* repeats carry a sequence of their own */
+
+    uint32_t loss_ppm;
+    uint32_t repeat_ppm;
+    uint32_t delay_max_ms;
+    uint32_t read_fail_ppm; /* of chunks */
+    uint32_t flip_wire_ppm; /* of chunks */
+    uint32_t store_delay_max_ms;
+    uint32_t write_after_seal_ppm;
+    uint32_t lie_ppm;          /* of the liar's digests */
+    int liar;                  /* node, or -1 */
+    bool paused_memory_serves; /* one-sided reads of a stopped process succeed */
+    bool odd_ranks;
+    uint32_t gap_ms[FAULT_KINDS]; /* of those that the nemesis starts */
+};
+
+/* Draws everything from prng. */
+void sim_mix_draw(struct prng *prng, struct sim_mix *mix_out);
+
+#endif

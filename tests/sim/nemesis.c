@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whoever wants the cluster to fail. Each kind of fault that the seed has strikes again and again,
+ * at gaps around its mean, until the faults stop; then everything that it broke is mended. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "hosts.h"
+#include "judge.h"
+
+static void arm(struct sim *sim, enum fault_kind kind, uint32_t gap_ms)
+{
+    sim_later(sim, sim_between(sim, gap_ms / 2, gap_ms + gap_ms / 2), TURN_NEMESIS, 0, 0,
+              (uint32_t)kind, NULL);
+}
+
+void nemesis_init(struct sim *sim)
+{
+    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
+        if (sim->mix.gap_ms[kind] > 0) {
+            arm(sim, (enum fault_kind)kind, sim->mix.gap_ms[kind]);
+        }
+    }
+}
+
+static void add(struct sim *sim, const struct sim_heal *heal, int sign)
+{
+    uint8_t(*cells)[SIM_HOSTS_MAX] = heal->clog ? sim->clog : sim->cut;
+    for (uint32_t from = 0; from < SIM_HOSTS_MAX; from++) {
+        for (uint32_t to = 0; to < SIM_HOSTS_MAX; to++) {
+            if (heal->rows[from] >> to & 1) {
+                cells[from][to] = (uint8_t)(cells[from][to] + sign);
+            }
+        }
+    }
+}
+
+static struct sim_heal *new_heal(struct sim *sim)
+{
+    for (uint32_t i = 0; i < SIM_HEALS_MAX; i++) {
+        if (!sim->heals[i].active) {
+            sim->heals[i] = (struct sim_heal){.active = true};
+            return &sim->heals[i];
+        }
+    }
+    return NULL;
+}
+
+static void start_heal(struct sim *sim, struct sim_heal *heal, uint32_t for_ms)
+{
+    add(sim, heal, 1);
+    sim_later(sim, for_ms, TURN_HEAL, 0, 0, (uint32_t)(heal - sim->heals), NULL);
+}
+
+void nemesis_heal(struct sim *sim, uint32_t heal)
+{
+    if (sim->heals[heal].active) {
+        add(sim, &sim->heals[heal], -1);
+        sim->heals[heal].active = false;
+    }
+}
+
+/* Nothing passes from one part of the hosts to the other, or both ways. */
+static void partition(struct sim *sim, bool one_way)
+{
+    struct sim_heal *heal = new_heal(sim);
+    if (!heal) {
+        return;
+    }
+    uint32_t all = (1u << SIM_HOSTS_MAX) - 1;
+    uint32_t part = sim_between(sim, 1, all - 1);
+    if (sim_chance(sim, PPM / 3)) {
+        part = 1u << sim_between(sim, 0, SIM_HOSTS_MAX - 1);
+    }
+    for (uint32_t host = 0; host < SIM_HOSTS_MAX; host++) {
+        bool in = part >> host & 1;
+        if (in) {
+            heal->rows[host] = (uint16_t)(all & ~part);
+        } else if (!one_way) {
+            heal->rows[host] = (uint16_t)part;
+        }
+    }
+    sim_fault(sim, one_way ? FAULT_ONE_WAY : FAULT_PARTITION);
+    start_heal(sim, heal, sim_between(sim, 100, 4000));
+}
+
+/* Stops the links of some hosts, one host after the other, and lets them go in another order. */
+static void swizzle(struct sim *sim)
+{
+    sim_fault(sim, FAULT_SWIZZLE);
+    uint32_t all = (1u << SIM_HOSTS_MAX) - 1;
+    uint32_t part = sim_between(sim, 1, all);
+    for (uint32_t host = 0; host < SIM_HOSTS_MAX; host++) {
+        struct sim_heal *heal = part >> host & 1 ? new_heal(sim) : NULL;
+        if (!heal) {
+            continue;
+        }
+        heal->clog = true;
+        heal->rows[host] = (uint16_t)all;
+        for (uint32_t other = 0; other < SIM_HOSTS_MAX; other++) {
+            heal->rows[other] |= (uint16_t)(1u << host);
+        }
+        start_heal(sim, heal, sim_between(sim, 100, 2500));
+    }
+}
+
+/* Both ends find one connection closed; neither closed it. */
+static void cut_link(struct sim *sim)
+{
+    for (uint32_t tries = 0; tries < 20 && sim->link_count > 0; tries++) {
+        uint32_t link = (uint32_t)prng_below(&sim->prng, sim->link_count);
+        if (!net_end_is_live(sim, link, 0) || !net_end_is_live(sim, link, 1)) {
+            continue;
+        }
+        net_cut(sim, link);
+        sim_fault(sim, FAULT_LINK_CUT);
+        return;
+    }
+}
+
+static bool pick_node(struct sim *sim, uint32_t *node_out)
+{
+    uint32_t node = sim_between(sim, 0, sim->mix.nodes - 1);
+    *node_out = node;
+    return sim->nodes[node].host.alive;
+}
+
+static bool pick_ruler(struct sim *sim, uint32_t *ruler_out)
+{
+    uint32_t ruler = sim_between(sim, 0, SIM_RULERS_MAX - 1);
+    *ruler_out = ruler;
+    if (!sim->rulers[ruler].host.alive) {
+        *ruler_out = sim->front;
+    }
+    return sim->rulers[*ruler_out].host.alive;
+}
+
+static void pause_host(struct sim *sim, uint32_t index, enum fault_kind kind)
+{
+    struct sim_host *host = host_at(sim, index);
+    if (host->paused) {
+        return;
+    }
+    host->paused = true;
+    sim_fault(sim, kind);
+    sim_later(sim, sim_between(sim, 50, 4000), TURN_RESUME, index, host->life, 0, NULL);
+}
+
+static void corrupt_record(struct sim *sim, uint32_t node)
+{
+    uint32_t slot = sim_between(sim, 0, sim->mix.segments - 1);
+    if (sim_chance(sim, PPM / 4) && sim->nodes[node].slots[slot].stored) {
+        sim->nodes[node].slots[slot].corrupt = true;
+        sim_fault(sim, FAULT_RECORD_CORRUPT);
+    }
+}
+
+static void crash_agent(struct sim *sim, bool wipe)
+{
+    uint32_t node;
+    if (!pick_node(sim, &node)) {
+        return;
+    }
+    sim_fault(sim, wipe ? FAULT_WIPE : FAULT_AGENT_CRASH);
+    if (wipe) {
+        job_node_wiped(sim, node);
+    }
+    host_crash(sim, node);
+    if (wipe) {
+        node_wipe(sim, node);
+    } else {
+        corrupt_record(sim, node);
+    }
+}
+
+/* Another coordinator starts while the old one lives: stopped, cut off, or simply there. */
+static void second_ruler(struct sim *sim)
+{
+    uint32_t old = sim->front;
+    uint32_t ruler;
+    if (!sim->rulers[old].host.alive) {
+        return;
+    }
+    if (sim_chance(sim, PPM / 2)) {
+        pause_host(sim, SIM_NODES_MAX + old, FAULT_COORDINATOR_PAUSE);
+    }
+    if (ruler_start(sim, &ruler)) {
+        sim_fault(sim, FAULT_TWO_COORDINATORS);
+    }
+}
+
+static void fail_job(struct sim *sim, bool filling)
+{
+    for (uint32_t tries = 0; tries < 24; tries++) {
+        struct sim_job *job = &sim->jobs[sim_between(sim, 0, sim->mix.runs - 1)];
+        uint32_t rank = sim_between(sim, 0, job->world - 1);
+        if (job->ranks[rank].phase == RANK_OFF ||
+            (filling && job->ranks[rank].phase != RANK_FILLING)) {
+            continue;
+        }
+        sim_fault(sim, filling ? FAULT_RANK_DIES_FILLING : FAULT_JOB_FAILS);
+        rank_kill(sim, job, rank);
+        job_fail(sim, job, sim_between(sim, 20, 1500));
+        return;
+    }
+}
+
+static void type_admin_verb(struct sim *sim)
+{
+    uint32_t ruler = sim->front;
+    const struct sim_job *job = &sim->jobs[sim_between(sim, 0, sim->mix.runs - 1)];
+    const struct commit *newest = judge_newest(sim, job->run);
+    if (!sim->rulers[ruler].host.alive || !newest) {
+        return;
+    }
+    struct parcel *parcel = parcel_new(PARCEL_ADMIN);
+    parcel->host = SIM_NODES_MAX + ruler;
+    parcel->life = sim->rulers[ruler].host.life;
+    parcel->admin =
+        (struct message_admin_ask){.verb = ADMIN_VERIFY, .run = job->key, .step = newest->step};
+    if (sim_chance(sim, PPM / 2)) {
+        parcel->admin.verb = ADMIN_RETIRE;
+        parcel->admin.newer = sim_chance(sim, PPM / 2);
+        parcel->admin.step = newest->step - 10 * sim_between(sim, 0, 2);
+        sim->judge->retire_step[job->run] = true;
+        if (parcel->admin.newer) {
+            sim->judge->retire_newer[job->run] = true;
+        }
+    }
+    sim_fault(sim, FAULT_ADMIN);
+    sim_later(sim, 0, TURN_PARCEL, 0, 0, 0, parcel);
+}
+
+static void strike_host(struct sim *sim, enum fault_kind kind)
+{
+    uint32_t index;
+    if (kind == FAULT_AGENT_PAUSE || kind == FAULT_AGENT_CRASH_MID_UPDATE) {
+        if (!pick_node(sim, &index)) {
+            return;
+        }
+    } else {
+        if (!pick_ruler(sim, &index)) {
+            return;
+        }
+        index += SIM_NODES_MAX;
+    }
+    if (kind == FAULT_AGENT_PAUSE || kind == FAULT_COORDINATOR_PAUSE) {
+        pause_host(sim, index, kind);
+    } else if (kind == FAULT_COORDINATOR_CRASH) {
+        sim_fault(sim, kind);
+        host_crash(sim, index);
+    } else {
+        host_at(sim, index)->crash_in = sim_between(sim, 1, 20);
+    }
+}
+
+void nemesis_strike(struct sim *sim, enum fault_kind kind)
+{
+    if (sim->faults_over) {
+        return;
+    }
+    arm(sim, kind, sim->mix.gap_ms[kind]);
+    if (kind == FAULT_PARTITION || kind == FAULT_ONE_WAY) {
+        partition(sim, kind == FAULT_ONE_WAY);
+    } else if (kind == FAULT_SWIZZLE) {
+        swizzle(sim);
+    } else if (kind == FAULT_LINK_CUT) {
+        cut_link(sim);
+    } else if (kind == FAULT_AGENT_CRASH || kind == FAULT_WIPE) {
+        crash_agent(sim, kind == FAULT_WIPE);
+    } else if (kind == FAULT_TWO_COORDINATORS) {
+        second_ruler(sim);
+    } else if (kind == FAULT_FLIP_SOURCE || kind == FAULT_FLIP_HOLDER) {
+        if (memory_flip(sim, kind == FAULT_FLIP_SOURCE)) {
+            sim_fault(sim, kind);
+        }
+    } else if (kind == FAULT_JOB_FAILS || kind == FAULT_RANK_DIES_FILLING) {
+        fail_job(sim, kind == FAULT_RANK_DIES_FILLING);
+    } else if (kind == FAULT_ADMIN) {
+        type_admin_verb(sim);
+    } else {
+        strike_host(sim, kind);
+    }
+}
+
+/* Everything is mended: what stood still goes on, what was apart meets. */
+void nemesis_stop(struct sim *sim)
+{
+    for (uint32_t heal = 0; heal < SIM_HEALS_MAX; heal++) {
+        nemesis_heal(sim, heal);
+    }
+    bool ruled = false;
+    for (uint32_t index = 0; index < SIM_HOSTS_MAX; index++) {
+        struct sim_host *host = host_at(sim, index);
+        host->paused = false;
+        host->crash_in = 0;
+        host_wake(sim, index);
+        ruled = ruled || (index >= SIM_NODES_MAX && host->alive);
+    }
+    uint32_t ruler;
+    if (!ruled) {
+        (void)ruler_start(sim, &ruler);
+    }
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        if (!sim->nodes[node].host.alive) {
+            node_start(sim, node);
+        }
+    }
+}

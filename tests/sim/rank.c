@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A rank's process: connects to its node's agent, restores, trains, saves; as libckpt would do it.
+ *
+ * Happy path: CONNECTING -> OPENING -> LOADING -> TRAINING <-> ASKING -> FILLING -> TRAINING.
+ * Whatever breaks the connection leads back to CONNECTING, and training goes on without saves.
+ * Its death is rank_kill: whatever it held is let go by the agent when the socket closes. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "hosts.h"
+#include "judge.h"
+
+#define OPEN_TIMEOUT_MS 2000
+#define ASK_TIMEOUT_MS 600
+
+static struct sim_job *job_at(struct sim *sim, uint32_t index)
+{
+    return &sim->jobs[index / SIM_WORLD_MAX];
+}
+
+static uint64_t mix64(uint64_t x)
+{
+    x ^= x >> 30;
+    x *= UINT64_C(0xbf58476d1ce4e5b9);
+    x ^= x >> 27;
+    x *= UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+void rank_fill_bytes(const struct sim_job *job, uint32_t rank, uint64_t step, uint32_t offset,
+                     uint32_t count, uint8_t *to)
+{
+    uint64_t key = mix64(step ^ (uint64_t)rank << 40 ^ (uint64_t)job->run << 48) ^
+                   mix64((uint64_t)job->ranks[rank].process << 32 | job->attempt);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t word = mix64(key + (offset + i) / 8 * UINT64_C(0x9e3779b97f4a7c15));
+        to[i] = (uint8_t)(word >> 8 * ((offset + i) % 8));
+    }
+}
+
+void rank_later(struct sim *sim, struct sim_job *job, uint32_t index, uint64_t in_ms)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    sim_later(sim, in_ms, TURN_RANK, job->run * SIM_WORLD_MAX + index, rank->process,
+              ++rank->script, NULL);
+}
+
+void rank_send(struct sim *sim, struct sim_job *job, uint32_t index, const struct message *message)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    if (rank->link && net_end_is_live(sim, rank->link - 1, 0)) {
+        net_send(sim, rank->link - 1, 0, message, ATTACH_NONE, NULL);
+    }
+}
+
+void rank_spawn(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    uint32_t node = rank->node;
+    *rank = (struct sim_rank){.phase = RANK_CONNECTING,
+                              .node = node,
+                              .process = ++sim->next_process,
+                              .incarnation = sim_incarnation(sim)};
+    rank->odd = sim->mix.odd_ranks && !sim->faults_over && sim_chance(sim, PPM / 3);
+    rank_later(sim, job, index, sim_between(sim, 1, 60));
+}
+
+void rank_kill(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    if (rank->phase == RANK_OFF) {
+        return;
+    }
+    if (rank->link) {
+        net_close(sim, rank->link - 1, 0);
+    }
+    rank->link = 0;
+    rank->phase = RANK_OFF;
+    rank->holds = false;
+}
+
+/* Goes to the agent again later. A load that had no answer stays without one: the agent forgot it.
+ */
+static void disconnect(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    if (rank->link) {
+        net_close(sim, rank->link - 1, 0);
+        rank->link = 0;
+    }
+    rank->opened = false;
+    rank->holds = false;
+    rank->tampers = false;
+    rank->phase = RANK_CONNECTING;
+    rank_later(sim, job, index, sim_between(sim, 50, 300));
+}
+
+static void connect(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    struct sim_node *node = &sim->nodes[rank->node];
+    if (!node->host.alive) {
+        rank_later(sim, job, index, sim_between(sim, 50, 200));
+        return;
+    }
+    struct sim_end from = {
+        .type = END_RANK, .index = job->run * SIM_WORLD_MAX + index, .life = rank->process};
+    struct sim_end to = {.type = END_NODE, .index = rank->node, .life = node->host.life};
+    to.link = node->next_link++;
+    rank->link = net_connect(sim, from, to) + 1;
+    struct parcel *parcel = parcel_new(PARCEL_UP);
+    parcel->link = rank->link - 1;
+    parcel->side = 1;
+    sim->links[parcel->link].ends[1].last_arrival_ms = sim->now_ms;
+    sim_later(sim, 0, TURN_PARCEL, parcel->link, 0, 0, parcel);
+    struct message message = {.type = MESSAGE_RANK_OPEN};
+    struct message_rank_open *open = &message.rank_open;
+    memcpy(open->run, job->key.name, sizeof open->run);
+    open->attempt = job->attempt;
+    open->rank = index;
+    open->world = job->world;
+    open->copies = job->copies;
+    rank_send(sim, job, index, &message);
+    rank->phase = RANK_OPENING;
+    rank_later(sim, job, index, OPEN_TIMEOUT_MS);
+}
+
+void rank_load(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    struct message message = {.type = MESSAGE_LOAD_ASK};
+    message.load_ask = (struct message_load_ask){.step = CKPT_STEP_LATEST,
+                                                 .rank = index,
+                                                 .asking_rank = index,
+                                                 .world = job->world,
+                                                 .attempt = job->attempt,
+                                                 .collective = true,
+                                                 .load = job->load};
+    rank->phase = RANK_LOADING;
+    rank->answered = false;
+    rank->load_asked_ms = sim->now_ms;
+    rank_send(sim, job, index, &message);
+}
+
+static void fetch(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    struct message message = {.type = MESSAGE_LOAD_ASK};
+    rank->fetches = true;
+    rank->fetch_load = rank->fetch_load ? rank->fetch_load + 1 : SIM_FETCH_FIRST;
+    rank->fetch_rank = sim_between(sim, 0, job->world - 1);
+    message.load_ask = (struct message_load_ask){.step = CKPT_STEP_LATEST,
+                                                 .rank = rank->fetch_rank,
+                                                 .asking_rank = index,
+                                                 .world = job->world,
+                                                 .attempt = job->attempt,
+                                                 .load = rank->fetch_load};
+    rank->load_asked_ms = sim->now_ms;
+    rank_send(sim, job, index, &message);
+}
+
+static void ask_checkpoint(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct message message = {.type = MESSAGE_CHECKPOINT_ASK};
+    message.checkpoint_ask =
+        (struct message_checkpoint_ask){.run = job->key, .step = CKPT_STEP_LATEST};
+    rank_send(sim, job, index, &message);
+}
+
+static void ask_slot(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    rank->step = job->next_step;
+    if (rank->step > job->highest_step) {
+        job->highest_step = rank->step;
+    }
+    rank->bytes = job->shard_bytes[index];
+    rank->filled = 0;
+    struct message message = {.type = MESSAGE_SLOT_ASK};
+    message.slot_ask = (struct message_slot_ask){.step = rank->step, .bytes = rank->bytes};
+    rank->phase = RANK_ASKING;
+    rank_send(sim, job, index, &message);
+    rank_later(sim, job, index, ASK_TIMEOUT_MS);
+}
+
+/* Between saves: now and then it looks at a checkpoint, reads another rank's shard, or is odd. */
+static void train(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    if (job->phase != JOB_TRAINING || !rank->opened) {
+        rank_later(sim, job, index, 50);
+        return;
+    }
+    if (rank->step < job->next_step) {
+        ask_slot(sim, job, index);
+        return;
+    }
+    if (sim_chance(sim, PPM / 30)) {
+        ask_checkpoint(sim, job, index);
+    } else if (!rank->fetches && !rank->holds && sim_chance(sim, PPM / 40)) {
+        fetch(sim, job, index);
+    }
+    if (rank->odd && sim_chance(sim, PPM / 10)) {
+        sim_fault(sim, FAULT_ODD_RANK);
+        rank_odd_message(sim, job, index);
+    }
+    rank_later(sim, job, index, sim_between(sim, 20, 80));
+}
+
+static void tamper(struct sim *sim, struct sim_rank *rank)
+{
+    uint8_t byte = (uint8_t)sim_between(sim, 0, 255);
+    uint32_t at = (uint32_t)prng_below(&sim->prng, rank->bytes);
+    uint32_t i = at / sim->mix.segment_bytes;
+    const struct sim_mapping *mapping = &rank->writable;
+    rank->tampers = --rank->tampers_left > 0;
+    if (i >= mapping->count || !memory_is_mapped(sim, mapping)) {
+        return;
+    }
+    memory_write(sim, mapping, at, 1, &byte);
+    sim_fault(sim, FAULT_WRITE_AFTER_SEAL);
+    uint32_t slot = memory_slot_of_segment(sim, mapping->node, mapping->segments[i]);
+    if (slot != UINT32_MAX) {
+        memory_touch(sim, mapping->node, slot, "write after seal");
+    }
+}
+
+static void seal(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    struct message message = {.type = MESSAGE_SEAL};
+    message.seal = (struct message_seal){
+        .step = rank->step, .slot = rank->slot, .generation = rank->generation};
+    judge_ghost_add(sim, job, index, rank->step);
+    rank_send(sim, job, index, &message);
+    rank->phase = RANK_TRAINING;
+    rank->tampers =
+        !sim->faults_over && rank->bytes > 0 && sim_chance(sim, sim->mix.write_after_seal_ppm);
+    rank->tampers_left = sim_between(sim, 1, 3);
+    rank_later(sim, job, index, sim_between(sim, 1, 60));
+}
+
+static void fill(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    uint8_t bytes[SIM_SHARD_BYTES_MAX];
+    uint32_t left = rank->bytes - rank->filled;
+    uint32_t piece = rank->bytes / sim_between(sim, 1, 4) + 1;
+    piece = piece < left ? piece : left;
+    judge_rank_write(sim, job, rank);
+    rank_fill_bytes(job, index, rank->step, rank->filled, piece, bytes);
+    memory_write(sim, &rank->writable, rank->filled, piece, bytes);
+    rank->filled += piece;
+    if (rank->filled == rank->bytes) {
+        seal(sim, job, index);
+    } else {
+        rank_later(sim, job, index, sim_between(sim, 1, 15));
+    }
+}
+
+static void release(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    judge_held(sim, job, rank);
+    struct message message = {.type = MESSAGE_RELEASE};
+    message.release =
+        (struct message_release){.slot = rank->loaded.slot, .generation = rank->loaded.generation};
+    rank_send(sim, job, index, &message);
+    rank->holds = false;
+}
+
+void rank_turn(struct sim *sim, uint32_t who, uint32_t process, uint32_t script)
+{
+    struct sim_job *job = job_at(sim, who);
+    uint32_t index = who % SIM_WORLD_MAX;
+    struct sim_rank *rank = &job->ranks[index];
+    if (rank->process != process || rank->script != script) {
+        return;
+    }
+    if (rank->holds && sim->now_ms > rank->loaded_ms + 150) {
+        release(sim, job, index);
+    }
+    if (rank->tampers && rank->phase == RANK_TRAINING) {
+        tamper(sim, rank);
+    }
+    switch (rank->phase) {
+    case RANK_OFF:
+    case RANK_LOADING:
+        break;
+    case RANK_CONNECTING:
+        connect(sim, job, index);
+        break;
+    case RANK_OPENING:
+        disconnect(sim, job, index);
+        break;
+    case RANK_TRAINING:
+        train(sim, job, index);
+        break;
+    case RANK_ASKING:
+        rank->phase = RANK_TRAINING;
+        rank_later(sim, job, index, 10);
+        break;
+    case RANK_FILLING:
+        fill(sim, job, index);
+        break;
+    }
+}
+
+static void take_opened(struct sim *sim, struct sim_job *job, uint32_t index,
+                        const struct message_rank_opened *opened)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    if (rank->phase != RANK_OPENING) {
+        return;
+    }
+    if (opened->status != CKPT_OK) {
+        sim_trace(sim, "rank %u of %s is refused: %s", index, job->key.name, opened->reason);
+        disconnect(sim, job, index);
+        return;
+    }
+    rank->opened = true;
+    if (job->phase == JOB_LOADING && !rank->answered) {
+        rank_load(sim, job, index);
+        return;
+    }
+    rank->phase = RANK_TRAINING;
+    rank_later(sim, job, index, 1);
+}
+
+static void take_granted(struct sim *sim, struct sim_job *job, uint32_t index,
+                         const struct parcel *parcel)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    const struct message_slot_granted *granted = &parcel->message.slot_granted;
+    if (granted->status == CKPT_OK && (rank->phase != RANK_ASKING || granted->step != rank->step)) {
+        struct message message = {.type = MESSAGE_ABANDON};
+        message.seal = (struct message_seal){
+            .step = granted->step, .slot = granted->slot, .generation = granted->generation};
+        rank_send(sim, job, index, &message);
+        return;
+    }
+    if (rank->phase != RANK_ASKING) {
+        return;
+    }
+    rank_later(sim, job, index, sim_between(sim, 1, 10));
+    if (granted->status != CKPT_OK) {
+        sim_trace(sim, "rank %u of %s skips step %" PRIu64 ": %s", index, job->key.name, rank->step,
+                  granted->reason);
+        if (granted->status == CKPT_ERR_FULL) {
+            sim_fault(sim, FAULT_FULL_ARENA);
+        }
+        rank->phase = RANK_TRAINING;
+        return;
+    }
+    if (parcel->attached.count * sim->mix.segment_bytes < rank->bytes ||
+        granted->bytes != rank->bytes) {
+        sim_violation(sim, "rank %u of %s was granted less than it asked for", index,
+                      job->key.name);
+        return;
+    }
+    rank->phase = RANK_FILLING;
+    rank->slot = granted->slot;
+    rank->generation = granted->generation;
+    rank->writable = parcel->attached;
+}
+
+static void take_loaded(struct sim *sim, struct sim_job *job, uint32_t index,
+                        const struct parcel *parcel)
+{
+    struct sim_rank *rank = &job->ranks[index];
+    const struct message_loaded *loaded = &parcel->message.loaded;
+    bool is_fetch = loaded->load >= SIM_FETCH_FIRST;
+    if (loaded->status == CKPT_OK) {
+        if (rank->holds) {
+            release(sim, job, index);
+        }
+        judge_loaded(sim, job, rank, loaded, &parcel->attached);
+        rank->holds = true;
+        rank->restored = parcel->attached;
+        rank->loaded = *loaded;
+        rank->loaded_ms = sim->now_ms;
+    }
+    if (is_fetch) {
+        rank->fetches = rank->fetches && loaded->load != rank->fetch_load;
+        return;
+    }
+    if (rank->phase != RANK_LOADING || loaded->load != job->load) {
+        return;
+    }
+    rank->answered = true;
+    rank->answer = loaded->status;
+    rank->answer_step = loaded->step;
+    rank->phase = RANK_TRAINING;
+    rank_later(sim, job, index, sim_between(sim, 1, 200));
+    job_rank_answered(sim, job);
+}
+
+void rank_take(struct sim *sim, uint32_t who, struct parcel *parcel)
+{
+    struct sim_job *job = job_at(sim, who);
+    uint32_t index = who % SIM_WORLD_MAX;
+    struct sim_rank *rank = &job->ranks[index];
+    if (rank->link != parcel->link + 1) {
+        return;
+    }
+    if (parcel->type == PARCEL_DOWN) {
+        sim->links[parcel->link].ends[parcel->side].open = false;
+        rank->link = 0;
+        disconnect(sim, job, index);
+        return;
+    }
+    trace_message(sim, "rank", who, "takes", parcel->link, &parcel->message);
+    if (parcel->message.type == MESSAGE_RANK_OPENED) {
+        take_opened(sim, job, index, &parcel->message.rank_opened);
+    } else if (parcel->message.type == MESSAGE_SLOT_GRANTED) {
+        take_granted(sim, job, index, parcel);
+    } else if (parcel->message.type == MESSAGE_LOADED) {
+        take_loaded(sim, job, index, parcel);
+    } else if (parcel->message.type == MESSAGE_SAVE_OUTCOME &&
+               parcel->message.save_outcome.status == CKPT_OK) {
+        job->outcomes_ok++;
+    }
+}
+
+/* What a broken or hostile trainer sends: any field may be anything, also what belongs to others.
+ */
+void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    static const enum message_type types[] = {
+        MESSAGE_RANK_OPEN, MESSAGE_SLOT_ASK, MESSAGE_SEAL, MESSAGE_ABANDON,      MESSAGE_LOAD_ASK,
+        MESSAGE_RELEASE,   MESSAGE_LOADED,   MESSAGE_JOIN, MESSAGE_SHARD_REPORT,
+    };
+    struct message message = {0};
+    message.type = types[sim_between(sim, 0, sizeof types / sizeof types[0] - 1)];
+    message.epoch = sim_between(sim, 0, 100);
+    uint32_t slot = sim_between(sim, 0, sim->mix.segments + 1);
+    uint64_t generation = slot < sim->mix.segments
+                              ? sim->nodes[job->ranks[index].node].slots[slot].record.generation
+                              : 7;
+    if (message.type == MESSAGE_SEAL || message.type == MESSAGE_ABANDON) {
+        message.seal = (struct message_seal){
+            .step = sim_between(sim, 0, 100), .slot = slot, .generation = generation};
+    } else if (message.type == MESSAGE_RELEASE) {
+        message.release = (struct message_release){slot, generation};
+    } else if (message.type == MESSAGE_SLOT_ASK) {
+        message.slot_ask.step = sim_chance(sim, PPM / 2) ? 0 : UINT64_MAX - sim_between(sim, 0, 1);
+        message.slot_ask.bytes = sim_chance(sim, PPM / 2) ? 0 : prng_next(&sim->prng);
+    } else if (message.type == MESSAGE_LOAD_ASK) {
+        message.load_ask.step = prng_next(&sim->prng);
+        message.load_ask.rank = sim_between(sim, 0, 20);
+        message.load_ask.load = 1000 + sim_between(sim, 0, 3);
+        message.load_ask.world = sim_between(sim, 0, 9);
+    } else if (message.type == MESSAGE_RANK_OPEN) {
+        snprintf(message.rank_open.run, sizeof message.rank_open.run, "odd/%u", index);
+        message.rank_open.rank = sim_between(sim, 0, 9);
+        message.rank_open.world = sim_between(sim, 0, 9);
+    }
+    rank_send(sim, job, index, &message);
+}

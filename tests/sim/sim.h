@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The simulated cluster: the two real machines, and everything around them made up.
+ *
+ * A node is an agent's machine (src/agent) with a memory of tiny segments that outlives the agent's
+ * process; a ruler is a coordinator's machine (src/coordinator) over one store that all rulers
+ * share; a job is a training run whose ranks save and restore. All of it moves in virtual time, one
+ * turn at a time, from one seed. The judges (judge.h) look on. */
+#ifndef CKPT_SIM_SIM_H
+#define CKPT_SIM_SIM_H
+
+#include <stdio.h>
+
+#include "agent/agent.h"
+#include "base/prng.h"
+#include "coordinator/coordinator.h"
+#include "mix.h"
+#include "turns.h"
+#include "session/filter.h"
+
+#define SIM_NODES_MAX 8
+#define SIM_RULERS_MAX 3
+#define SIM_HOSTS_MAX (SIM_NODES_MAX + SIM_RULERS_MAX)
+#define SIM_RUNS_MAX 3
+#define SIM_WORLD_MAX 8
+#define SIM_SEGMENTS_MAX 96
+#define SIM_SEGMENT_BYTES_MAX 256
+#define SIM_SHARD_SEGMENTS_MAX 4
+#define SIM_SHARD_BYTES_MAX (SIM_SEGMENT_BYTES_MAX * SIM_SHARD_SEGMENTS_MAX)
+#define SIM_SENDERS_MAX 128
+#define SIM_DESCRIPTOR_BYTES 16
+#define SIM_WORKS_MAX 1024
+#define SIM_CONFIG_HEARTBEAT_MS 200
+#define SIM_CONFIG_LEASE_MS 1000
+
+/* Files of segments as some process has them mapped: a renewed segment is another file. */
+struct sim_mapping {
+    uint32_t node;
+    uint32_t wipes; /* of the node, when it was mapped */
+    uint32_t count;
+    uint16_t segments[SIM_SHARD_SEGMENTS_MAX];
+    uint32_t versions[SIM_SHARD_SEGMENTS_MAX];
+};
+
+/* A connection; ends[0] made it. An end is void when its host's life is another one. */
+enum end_type { END_NODE = 1, END_RULER, END_RANK };
+struct sim_end {
+    enum end_type type;
+    uint32_t index; /* node, ruler, or run * SIM_WORLD_MAX + rank */
+    uint32_t life;
+    uint32_t link; /* the machine's number for it */
+    bool open;
+    uint64_t last_arrival_ms; /* UNIX sockets keep order and lose nothing */
+};
+struct sim_link {
+    struct sim_end ends[2];
+    bool welcomed; /* the coordinator took the JOIN that came on it */
+};
+
+/* What arrives somewhere. */
+enum parcel_type {
+    PARCEL_MESSAGE = 1,
+    PARCEL_UP,   /* the connection is made */
+    PARCEL_DOWN, /* the other end closed it */
+    PARCEL_WORK, /* to the node itself: work ended */
+    PARCEL_ADMIN,
+    PARCEL_TICK,
+};
+struct parcel {
+    struct parcel *next;
+    enum parcel_type type;
+    uint32_t link;          /* index into sim.links */
+    uint32_t side;          /* of the end that it goes to */
+    struct message message; /* its pointers lead into the fields below */
+    uint16_t segments[SIM_SHARD_SEGMENTS_MAX];
+    struct message_region regions[SIM_SHARD_SEGMENTS_MAX];
+    uint8_t descriptors[SIM_SHARD_SEGMENTS_MAX][SIM_DESCRIPTOR_BYTES];
+    enum agent_attach attach;
+    struct sim_mapping attached;
+    uint32_t host; /* PARCEL_WORK, PARCEL_ADMIN, PARCEL_TICK: where it goes, in which life */
+    uint32_t life;
+    uint64_t work;
+    enum ckpt_status status;
+    struct digest digest;
+    struct message_admin_ask admin;
+};
+
+/* What every simulated process has. */
+struct sim_host {
+    bool alive;
+    bool paused;
+    bool busy; /* a coordinator that waits for its store */
+    uint32_t life;
+    struct incarnation incarnation;
+    uint64_t sequence;
+    struct session_filter *seen; /* as the daemons drop what is old */
+    struct parcel *inbox_first;
+    struct parcel *inbox_last;
+    bool inbox_turn; /* a TURN_INBOX is queued */
+    uint32_t tick;   /* the number of the tick that is armed */
+    uint64_t tick_at_ms;
+    bool tick_armed;
+    uint32_t crash_in;  /* dies at the n-th next thing it does to the world; 0: not armed */
+    uint32_t again_run; /* turns in a row that asked for another at once */
+};
+
+struct sim_segment {
+    uint32_t version;
+    uint32_t users; /* bit per uid index: whose bytes or mappings this file has seen */
+    uint8_t bytes[SIM_SEGMENT_BYTES_MAX];
+};
+
+/* What the judges know of a slot, from watching the memory and not from the agent. */
+struct sim_slot {
+    bool stored; /* a record is in the arena */
+    bool corrupt;
+    struct slot_record record;
+    uint64_t generation_high; /* ever stored */
+    uint64_t generation_used; /* with bytes in it */
+    struct shard_key generation_shard;
+    /* The last digest that really was computed over it. */
+    uint32_t digest_life;
+    uint64_t digest_generation;
+    uint64_t digest_began_ms;
+    uint64_t digest_ended_ms;
+    struct digest digest;
+    /* The last fault that changed its bytes. */
+    bool touched;
+    uint64_t touched_generation;
+    uint64_t touched_ms;
+    bool dirty; /* bytes or record changed in this turn: in sim.dirty */
+};
+
+struct sim_node {
+    struct sim_host host;
+    char name[CKPT_NODE_NAME_MAX + 1];
+    uint32_t domain;
+    void *memory;
+    size_t memory_bytes;
+    struct agent *machine;
+    struct agent_config config;
+    uint32_t wipes;
+    struct sim_segment segments[SIM_SEGMENTS_MAX];
+    struct sim_slot slots[SIM_SEGMENTS_MAX];
+    uint32_t coordinator_link; /* index into sim.links + 1; 0: none */
+    bool coordinator_up;       /* the machine was told */
+    uint64_t coordinator_since_ms;
+    uint32_t next_link;
+    uint64_t epoch_seen; /* the judge's own count */
+};
+
+#define SIM_RECORDS_MAX 4096
+struct sim_record {
+    struct coordinator_record record;
+    struct coordinator_record_shard shards[SIM_WORLD_MAX];
+};
+
+struct sim_store {
+    uint64_t epoch;
+    uint32_t count;
+    struct sim_record records[SIM_RECORDS_MAX];
+};
+
+struct sim_ruler {
+    struct sim_host host;
+    void *memory;
+    size_t memory_bytes;
+    struct coordinator *machine;
+    uint64_t epoch;
+    struct coordinator_update update;
+    uint32_t transaction_count;
+    struct sim_record transaction[COORDINATOR_RECORDS_MAX];
+    char complaint[512]; /* of the judge, if the transaction becomes durable */
+    uint32_t next_link;
+};
+
+struct sim_work {
+    bool active;
+    enum agent_work_type type;
+    uint32_t node;
+    uint32_t life;
+    uint64_t work;
+    uint32_t slot;
+    uint64_t generation;
+    uint32_t bytes;
+    uint32_t landed;
+    uint32_t chunk;
+    bool cancelled;
+    uint64_t began_ms;
+    struct sim_mapping here;  /* digest and read: the slot's own segments */
+    struct sim_mapping there; /* read: the source's */
+    uint32_t there_life;
+    uint8_t shadow[SIM_SHARD_BYTES_MAX]; /* what was digested: the bytes as they were when read */
+};
+
+/* Loads with these numbers are fetches. */
+#define SIM_FETCH_FIRST 100000u
+
+enum rank_phase {
+    RANK_OFF = 0,
+    RANK_CONNECTING,
+    RANK_OPENING,
+    RANK_LOADING,
+    RANK_TRAINING, /* between saves */
+    RANK_ASKING,
+    RANK_FILLING,
+};
+
+struct sim_rank {
+    enum rank_phase phase;
+    uint32_t process; /* number of this process, as its life */
+    uint32_t script;  /* the number of the turn that is armed */
+    uint32_t node;
+    uint32_t link; /* index into sim.links + 1; 0: none */
+    struct incarnation incarnation;
+    uint64_t sequence;
+    bool opened;
+    bool odd;
+
+    uint64_t step; /* being saved */
+    uint32_t slot;
+    uint64_t generation;
+    uint32_t bytes;
+    uint32_t filled;
+    struct sim_mapping writable;
+    bool tampers; /* writes again into what it sealed */
+    uint32_t tampers_left;
+
+    uint64_t load_asked_ms;
+    bool answered;
+    enum ckpt_status answer;
+    uint64_t answer_step;
+    bool holds; /* a restored mapping */
+    struct sim_mapping restored;
+    struct message_loaded loaded;
+    uint64_t loaded_ms;
+    bool fetches; /* the load under way is a fetch */
+    uint32_t fetch_load;
+    uint32_t fetch_rank;
+};
+
+enum job_phase { JOB_OFF = 0, JOB_LOADING, JOB_TRAINING, JOB_DOWN };
+
+struct sim_job {
+    uint32_t run;
+    uint32_t user; /* index of the uid */
+    struct run_key key;
+    enum job_phase phase;
+    uint32_t life; /* counts attempts and in-process reloads: voids turns */
+    uint32_t attempt;
+    uint32_t load;
+    uint32_t world;
+    uint32_t copies;
+    uint32_t failures_in_a_row;
+    uint64_t phase_since_ms;
+    uint64_t interval_ms;
+    uint64_t next_step;
+    uint64_t highest_step;
+    uint32_t shard_bytes[SIM_WORLD_MAX];
+    struct sim_rank ranks[SIM_WORLD_MAX];
+    uint64_t outcomes_ok; /* pushed CKPT_OK to some rank */
+};
+
+/* A fault that ends: adds one to cells of a matrix at its start and takes them back. */
+#define SIM_HEALS_MAX 256
+struct sim_heal {
+    bool active;
+    bool clog; /* else cut */
+    uint16_t rows[SIM_HOSTS_MAX];
+};
+
+struct sim_stats {
+    uint64_t seeds;
+    uint64_t turns;
+    uint64_t advances;
+    uint64_t messages;
+    uint64_t commits;
+    uint64_t restores; /* ranks that got their bytes back */
+    uint64_t fetches;
+    uint64_t verdicts_bad; /* collective loads that ended in an error */
+    uint64_t live_judged;  /* runs whose restore had to succeed after the faults */
+    uint64_t faults[FAULT_KINDS];
+    uint64_t excused; /* bytes that differ, by a flip that nothing could have seen yet */
+};
+
+struct judge;
+
+struct sim {
+    uint64_t seed;
+    struct prng prng;
+    struct sim_mix mix;
+    uint64_t now_ms;
+    bool faults_over;
+    bool ended;
+    struct turns turns;
+
+    uint32_t link_count;
+    uint32_t link_room;
+    struct sim_link *links;
+    uint8_t cut[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
+    uint8_t clog[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
+    struct sim_heal heals[SIM_HEALS_MAX];
+
+    struct sim_node nodes[SIM_NODES_MAX];
+    struct sim_ruler rulers[SIM_RULERS_MAX];
+    uint32_t front; /* the ruler that new connections reach */
+    struct sim_store store;
+    struct sim_work works[SIM_WORKS_MAX];
+    struct sim_job jobs[SIM_RUNS_MAX];
+    uint32_t next_process;
+    struct agent_update agent_update;
+    uint32_t dirty_count;
+    uint32_t dirty[SIM_NODES_MAX * SIM_SEGMENTS_MAX]; /* node * SIM_SEGMENTS_MAX + slot */
+    struct judge *judge;
+
+    struct sim_stats stats;
+    uint64_t hash; /* of everything that happened, in order */
+    FILE *trace;   /* or NULL */
+    bool failed;
+    char failure[1024];
+};
+
+/* Runs one seed to its end or to the first violation; false and sim->failure on a violation. The
+ * struct may be used again for another seed. */
+bool sim_run(struct sim *sim, uint64_t seed, FILE *trace);
+
+/* Draws. */
+uint32_t sim_between(struct sim *sim, uint32_t low, uint32_t high);
+bool sim_chance(struct sim *sim, uint32_t ppm);
+struct incarnation sim_incarnation(struct sim *sim);
+
+/* Queues a turn in_ms from now. */
+void sim_later(struct sim *sim, uint64_t in_ms, enum turn_type type, uint32_t who, uint32_t life,
+               uint32_t number, struct parcel *parcel);
+
+/* A line of the trace; nothing when there is none. */
+void sim_trace(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Adds to the hash of the history: equal hashes mean equal histories. */
+void sim_hash(struct sim *sim, uint64_t value);
+
+/* A judge's verdict: the first one ends the run. */
+void sim_violation(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void sim_fault(struct sim *sim, enum fault_kind kind);
+
+/* The user's number as the kernel would tell it, of a user index. */
+uint32_t sim_uid(uint32_t user);
+uint32_t sim_user_of_uid(uint32_t uid);
+struct sim_job *sim_job_of(struct sim *sim, const struct run_key *key);
+
+#endif

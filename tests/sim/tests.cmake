@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# The simulator: the two machines as they are, and once more with planted bugs.
+if(NOT TARGET ckpt_agent OR NOT TARGET ckpt_coordinator)
+  return()
+endif()
+
+set(CKPT_SIM_SOURCES main.c batch.c planted.c mix.c turns.c sim.c host.c net.c memory.c work.c node.c
+    ruler.c rank.c job.c nemesis.c describe.c judge.c judge_commit.c judge_latest.c judge_slot.c judge_agent.c
+    judge_restore.c judge_liveness.c)
+ckpt_program(ckptsim DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
+             LINKS ckpt_agent ckpt_coordinator ckpt_session ckpt_wire ckpt_digest ckpt_base)
+
+# The machines' own sources again, with the switch that src/base/planted_bug.h describes.
+ckpt_program(ckptsim_bugs DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
+             LINKS ckpt_placement ckpt_session ckpt_wire ckpt_digest ckpt_base)
+target_compile_definitions(ckptsim_bugs PRIVATE CKPT_PLANTED_BUGS=1)
+foreach(machine agent coordinator)
+  get_target_property(sources ckpt_${machine} SOURCES)
+  target_sources(ckptsim_bugs PRIVATE ${sources})
+  target_include_directories(ckptsim_bugs PRIVATE ${CMAKE_BINARY_DIR}/rooms/${machine})
+endforeach()
+
+add_test(NAME sim_seeds COMMAND ckptsim --seeds 50 --jobs 2)
+add_test(NAME sim_same_history COMMAND ckptsim --check-replay --seeds 5 --start 7)
+# add_test(NAME sim_planted_bugs COMMAND ckptsim_bugs --bugs --seeds 2000 --jobs 2)
+set_tests_properties(sim_seeds sim_same_history PROPERTIES LABELS sim TIMEOUT 900)

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an agent's threads and its transport do: digests, reads and renewals, piece by piece in
+ * virtual time, so that bytes which change in between are seen half old and half new.
+ *
+ * A read lands in the reader's memory and is digested as it lands: a flip that comes between the
+ * landing and the end is not in the digest, as it would not be with real caches. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "hosts.h"
+#include "judge.h"
+
+static struct sim_work *find(struct sim *sim, uint32_t node, uint64_t number)
+{
+    for (uint32_t i = 0; i < SIM_WORKS_MAX; i++) {
+        struct sim_work *work = &sim->works[i];
+        if (work->active && work->node == node && work->work == number &&
+            work->life == sim->nodes[node].host.life) {
+            return work;
+        }
+    }
+    return NULL;
+}
+
+static void finish(struct sim *sim, struct sim_work *work, enum ckpt_status status)
+{
+    struct sim_node *node = &sim->nodes[work->node];
+    struct parcel *parcel = parcel_new(PARCEL_WORK);
+    parcel->host = work->node;
+    parcel->life = work->life;
+    parcel->work = work->work;
+    parcel->status = status;
+    work->active = false;
+    if (status == CKPT_OK && work->type != AGENT_WORK_RENEW) {
+        digest_of(work->shadow, work->bytes, &parcel->digest);
+        if (!sim->faults_over && sim->mix.liar == (int)work->node &&
+            sim_chance(sim, sim->mix.lie_ppm)) {
+            parcel->digest.bytes[0] ^= 0x5a;
+            sim_fault(sim, FAULT_LIE);
+        }
+        struct sim_slot *slot = &node->slots[work->slot];
+        slot->digest_life = work->life;
+        slot->digest_generation = work->generation;
+        slot->digest_began_ms = work->began_ms;
+        slot->digest_ended_ms = sim->now_ms;
+        slot->digest = parcel->digest;
+    }
+    sim_trace(sim, "node %u work %" PRIu64 " ends %d", work->node, work->work, (int)status);
+    sim_later(sim, 0, TURN_PARCEL, 0, 0, 0, parcel);
+}
+
+/* Where the offered regions say the source's bytes are. */
+static bool read_offer(struct sim *sim, const struct message *offer, struct sim_work *work)
+{
+    if (!offer || offer->type != MESSAGE_OFFER || offer->offer.region_count == 0 ||
+        offer->offer.region_count > SIM_SHARD_SEGMENTS_MAX || !offer->offer.regions) {
+        return false;
+    }
+    for (uint32_t i = 0; i < offer->offer.region_count; i++) {
+        const uint8_t *descriptor = offer->offer.regions[i].descriptor;
+        if (offer->offer.regions[i].bytes != SIM_DESCRIPTOR_BYTES) {
+            return false;
+        }
+        work->there.node = load_le32(descriptor);
+        work->there_life = load_le32(descriptor + 4);
+        work->there.versions[i] = load_le32(descriptor + 8);
+        work->there.segments[i] = load_le16(descriptor + 12);
+        work->there.wipes = load_le16(descriptor + 14);
+        work->there.count = i + 1;
+    }
+    return work->there.node < sim->mix.nodes;
+}
+
+static struct sim_work *new_work(struct sim *sim, uint32_t node, const struct agent_work *asked)
+{
+    for (uint32_t i = 0; i < SIM_WORKS_MAX; i++) {
+        if (!sim->works[i].active) {
+            sim->works[i] = (struct sim_work){.active = true,
+                                              .type = asked->type,
+                                              .node = node,
+                                              .life = sim->nodes[node].host.life,
+                                              .work = asked->work,
+                                              .slot = asked->slot,
+                                              .generation = asked->generation,
+                                              .began_ms = sim->now_ms};
+            return &sim->works[i];
+        }
+    }
+    sim_violation(sim, "more than %d works under way", SIM_WORKS_MAX);
+    return NULL;
+}
+
+void work_start(struct sim *sim, uint32_t node, const struct agent_work *asked,
+                const struct agent_event *event)
+{
+    if (asked->type == AGENT_WORK_CANCEL) {
+        struct sim_work *work = find(sim, node, asked->cancels);
+        if (work) {
+            work->cancelled = true;
+        }
+        return;
+    }
+    struct sim_work *work = new_work(sim, node, asked);
+    if (!work) {
+        return;
+    }
+    if (asked->slot >= sim->mix.segments || !memory_map_slot(sim, node, asked->slot, &work->here) ||
+        (asked->type != AGENT_WORK_RENEW &&
+         asked->bytes > (uint64_t)work->here.count * sim->mix.segment_bytes)) {
+        sim_violation(
+            sim, "node %u starts work %" PRIu64 " on slot %u that cannot hold %" PRIu64 " bytes",
+            node, asked->work, asked->slot, asked->bytes);
+        work->active = false;
+        return;
+    }
+    work->bytes = (uint32_t)asked->bytes;
+    work->chunk = work->bytes / sim_between(sim, 1, 4) + 1;
+    sim_trace(sim, "node %u work %" PRIu64 " type %d slot %u gen %" PRIu64, node, asked->work,
+              (int)asked->type, asked->slot, asked->generation);
+    if (asked->type == AGENT_WORK_READ && !read_offer(sim, event->message, work)) {
+        finish(sim, work, CKPT_ERR_PROTOCOL);
+        return;
+    }
+    sim_later(sim, sim_between(sim, 1, 10), TURN_WORK, (uint32_t)(work - sim->works), work->life,
+              (uint32_t)work->work, NULL);
+}
+
+/* What may stand between a reader and its source. CKPT_ERR_TIMEOUT: nothing yet, try again. */
+static enum ckpt_status reach_source(struct sim *sim, const struct sim_work *work)
+{
+    const struct sim_node *source = &sim->nodes[work->there.node];
+    if (!source->host.alive || source->host.life != work->there_life ||
+        !memory_is_mapped(sim, &work->there)) {
+        return CKPT_ERR_LINK;
+    }
+    uint32_t here = work->node;
+    uint32_t there = work->there.node;
+    if (sim->cut[here][there] || sim->cut[there][here] || sim->clog[here][there] ||
+        sim->clog[there][here] || (source->host.paused && !sim->mix.paused_memory_serves)) {
+        return sim->now_ms - work->began_ms > 3000 ? CKPT_ERR_LINK : CKPT_ERR_TIMEOUT;
+    }
+    if (!sim->faults_over && sim_chance(sim, sim->mix.read_fail_ppm)) {
+        sim_fault(sim, FAULT_READ_FAILS);
+        return CKPT_ERR_LINK;
+    }
+    return CKPT_OK;
+}
+
+/* One piece. False when the work ended. */
+static bool read_piece(struct sim *sim, struct sim_work *work, uint32_t bytes)
+{
+    enum ckpt_status status = reach_source(sim, work);
+    if (status != CKPT_OK) {
+        if (status != CKPT_ERR_TIMEOUT) {
+            finish(sim, work, status);
+        }
+        return status == CKPT_ERR_TIMEOUT;
+    }
+    uint8_t *to = work->shadow + work->landed;
+    memory_read(sim, &work->there, work->landed, bytes, to);
+    if (bytes > 0 && !sim->faults_over && sim_chance(sim, sim->mix.flip_wire_ppm)) {
+        sim_fault(sim, FAULT_FLIP_WIRE);
+        to[prng_below(&sim->prng, bytes)] ^= 0x10;
+    }
+    judge_landing(sim, work);
+    memory_write(sim, &work->here, work->landed, bytes, to);
+    work->landed += bytes;
+    return true;
+}
+
+static void renew(struct sim *sim, struct sim_work *work)
+{
+    for (uint32_t i = 0; i < work->here.count; i++) {
+        memory_renew(sim, work->node, work->here.segments[i]);
+    }
+    finish(sim, work, CKPT_OK);
+}
+
+void work_turn(struct sim *sim, uint32_t index)
+{
+    struct sim_work *work = &sim->works[index];
+    struct sim_node *node = &sim->nodes[work->node];
+    if (node->host.paused) {
+        sim_later(sim, 20, TURN_WORK, index, work->life, (uint32_t)work->work, NULL);
+        return;
+    }
+    if (work->type == AGENT_WORK_RENEW) {
+        renew(sim, work);
+        return;
+    }
+    if (work->cancelled) {
+        finish(sim, work, CKPT_ERR_ABORTED);
+        return;
+    }
+    uint32_t left = work->bytes - work->landed;
+    uint32_t bytes = left < work->chunk ? left : work->chunk;
+    if (work->type == AGENT_WORK_DIGEST) {
+        memory_read(sim, &work->here, work->landed, bytes, work->shadow + work->landed);
+        work->landed += bytes;
+    } else if (!read_piece(sim, work, bytes)) {
+        return;
+    }
+    if (work->landed == work->bytes) {
+        finish(sim, work, CKPT_OK);
+        return;
+    }
+    sim_later(sim, sim_between(sim, 1, 10), TURN_WORK, index, work->life, (uint32_t)work->work,
+              NULL);
+}
+
+void work_drop_all(struct sim *sim, uint32_t node)
+{
+    for (uint32_t i = 0; i < SIM_WORKS_MAX; i++) {
+        if (sim->works[i].active && sim->works[i].node == node) {
+            sim->works[i].active = false;
+        }
+    }
+}
