@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From an order to a verified copy, and every way in which that ends otherwise. */
+#include "unit/agent/driver.h"
+
+#include <string.h>
+
+static const struct message_pull_failed *failed(const struct driver *d)
+{
+    const struct agent_outgoing *out = driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_PULL_FAILED);
+    return out != NULL ? &out->message.pull_failed : NULL;
+}
+
+static struct message offer_for(const struct driver *d, const struct message *order)
+{
+    const struct agent_outgoing *out = driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK);
+    assert_non_null(out);
+    struct message offer = {.type = MESSAGE_OFFER};
+    offer.offer.pull = out->message.offer_ask.pull;
+    offer.offer.slot = 3;
+    offer.offer.generation = order->pull_order.source_generation;
+    offer.offer.bytes = order->pull_order.bytes;
+    offer.offer.segment_bytes = SEGMENT;
+    offer.offer.region_count = (uint32_t)((order->pull_order.bytes + SEGMENT - 1) / SEGMENT);
+    return offer;
+}
+
+/* Ordered, asked, offered, reading. */
+struct reading {
+    struct message order;
+    struct message offer;
+    uint32_t link;
+    uint32_t slot;
+    uint64_t work;
+};
+
+static struct reading begin_reading(struct driver *d, uint64_t step)
+{
+    struct reading r = {.order = driver_order(d, step, 3, 2 * SEGMENT)};
+    driver_coordinator(d, r.order);
+    r.offer = offer_for(d, &r.order);
+    r.link = driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK)->link;
+    driver_peer(d, r.link, r.offer);
+    const struct agent_work *read = driver_works(d, AGENT_WORK_READ);
+    assert_non_null(read);
+    r.slot = read->slot;
+    r.work = read->work;
+    return r;
+}
+
+static void start(struct driver *d)
+{
+    memset(d, 0, sizeof(*d));
+    driver_start(d);
+    driver_join(d);
+}
+
+static void a_pull_passes_through_its_states(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct message order = driver_order(&d, 10, 3, 2 * SEGMENT);
+    driver_coordinator(&d, order);
+    const struct agent_work *connect = driver_works(&d, AGENT_WORK_PEER_CONNECT);
+    assert_string_equal(connect->address, "n2:7000");
+    assert_true((connect->link & AGENT_LINK_MADE_HERE) != 0);
+    uint32_t link = connect->link;
+    const struct agent_outgoing *ask = driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK);
+    assert_int_equal(ask->link, link);
+    assert_int_equal(ask->message.offer_ask.generation, 50);
+    struct message offer = offer_for(&d, &order);
+    struct shard_key key = key_of(ALICE, 10, 3);
+    uint32_t slot = driver_find(&d, &key);
+    assert_int_equal(driver_stored(&d, slot)->state, SLOT_PULLING);
+    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 0);
+
+    driver_peer(&d, link, offer);
+    const struct agent_work *read = driver_works(&d, AGENT_WORK_READ);
+    assert_int_equal(read->slot, slot);
+    assert_int_equal(read->link, link);
+    assert_int_equal(read->bytes, 2 * SEGMENT);
+    uint64_t work = read->work;
+    driver_peer(&d, link, offer); /* repeated: no second read */
+    assert_true(driver_silent(&d));
+    struct message closed = {.type = MESSAGE_OFFER_CLOSED,
+                             .offer_closed = {offer.offer.pull, CKPT_OK}};
+    driver_peer(&d, link, closed); /* before its time */
+    assert_true(driver_silent(&d));
+
+    driver_work(&d, work, CKPT_OK, 0x77);
+    assert_int_equal(driver_slot(&d, slot).state, SLOT_PULLING); /* not before the source agrees */
+    const struct agent_outgoing *done = driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_DONE);
+    assert_int_equal(done->message.offer_done.slot, 3);
+    assert_int_equal(done->message.offer_done.generation, 50);
+    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 0);
+
+    driver_peer(&d, link, closed);
+    assert_int_equal(driver_stored(&d, slot)->state, SLOT_VERIFIED);
+    const struct agent_outgoing *report =
+        driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+    assert_int_equal(report->message.shard_report.state, COPY_VERIFIED);
+    assert_false(report->message.shard_report.owner);
+    assert_int_equal(report->message.shard_report.order, order.pull_order.order);
+    struct digest digest = digest_of(0x77);
+    assert_memory_equal(&report->message.shard_report.digest, &digest, sizeof(digest));
+    driver_peer(&d, link, closed);
+    assert_true(driver_silent(&d));
+    driver_tick(&d, 30000);
+    assert_int_equal(driver_works(&d, AGENT_WORK_PEER_CLOSE)->link, link);
+    driver_stop(&d);
+}
+
+static void repeats_of_an_order_change_nothing(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct reading r = begin_reading(&d, 10);
+    driver_coordinator(&d, r.order);
+    assert_true(driver_silent(&d));
+    struct message newer = r.order; /* from the same source: only the number matters */
+    newer.pull_order.order = ++d.orders;
+    driver_coordinator(&d, newer);
+    assert_true(driver_silent(&d));
+    driver_work(&d, r.work, CKPT_OK, 1);
+    struct message closed = {.type = MESSAGE_OFFER_CLOSED,
+                             .offer_closed = {r.offer.offer.pull, CKPT_OK}};
+    driver_peer(&d, r.link, closed);
+    const struct agent_outgoing *report =
+        driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+    assert_int_equal(report->message.shard_report.order, newer.pull_order.order);
+    driver_ack(&d, r.slot, true, CHECKPOINT_VERIFYING);
+    driver_coordinator(&d, newer); /* held: reported again, with the number */
+    report = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+    assert_int_equal(report->message.shard_report.order, newer.pull_order.order);
+    assert_int_equal(d.update.work_count, 0);
+    driver_stop(&d);
+}
+
+static void another_source_ends_the_read_first(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct reading r = begin_reading(&d, 10);
+    struct message other = driver_order(&d, 10, 3, 2 * SEGMENT);
+    strcpy(other.pull_order.source_address, "n3:7000");
+    other.pull_order.source_incarnation = life(9);
+    driver_coordinator(&d, other);
+    assert_int_equal(driver_works(&d, AGENT_WORK_CANCEL)->cancels, r.work);
+    assert_null(driver_works(&d, AGENT_WORK_PEER_CONNECT));
+    assert_null(failed(&d)); /* nobody waits for the old order */
+    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_DIRTY);
+    driver_tick(&d, 100);
+    assert_null(driver_works(&d, AGENT_WORK_CANCEL));
+    assert_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    driver_work(&d, r.work, CKPT_OK, 1); /* it may even have succeeded */
+    assert_string_equal(driver_works(&d, AGENT_WORK_PEER_CONNECT)->address, "n3:7000");
+    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    driver_coordinator(&d, r.order); /* the old order is old */
+    assert_null(driver_works(&d, AGENT_WORK_CANCEL));
+    driver_stop(&d);
+}
+
+static void a_source_that_refuses_ends_the_pull(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct message order = driver_order(&d, 10, 3, SEGMENT);
+    driver_coordinator(&d, order);
+    struct message offer = offer_for(&d, &order);
+    uint32_t link = driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK)->link;
+    offer.offer.status = CKPT_ERR_STALE;
+    strcpy(offer.offer.reason, "another generation");
+    driver_peer(&d, link + 1, offer); /* not that connection */
+    offer.offer.pull++;
+    driver_peer(&d, link, offer); /* not that pull */
+    assert_true(driver_silent(&d));
+    offer.offer.pull--;
+    driver_peer(&d, link, offer);
+    assert_int_equal(failed(&d)->status, CKPT_ERR_STALE);
+    assert_int_equal(failed(&d)->order, order.pull_order.order);
+    assert_non_null(strstr(failed(&d)->reason, "another generation"));
+    assert_int_equal(agent_segments_free(d.agent), 8);
+    driver_coordinator(&d, order); /* a repeat is told how it ended, not tried again */
+    assert_int_equal(failed(&d)->status, CKPT_ERR_STALE);
+    assert_int_equal(d.update.work_count + d.update.record_count, 0);
+    order.pull_order.order = ++d.orders;
+    driver_coordinator(&d, order);
+    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    assert_null(driver_works(&d, AGENT_WORK_PEER_CONNECT)); /* the connection is still there */
+    driver_stop(&d);
+}
+
+static void offers_that_do_not_add_up_are_refused(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        struct driver d;
+        start(&d);
+        struct message order = driver_order(&d, 10, 3, 2 * SEGMENT);
+        driver_coordinator(&d, order);
+        struct message offer = offer_for(&d, &order);
+        uint32_t link = driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK)->link;
+        offer.offer.generation += i == 0;
+        offer.offer.bytes += i == 1;
+        offer.offer.region_count += i == 2;
+        offer.offer.region_count -= i == 3;
+        offer.offer.segment_bytes = i == 4 ? 0 : SEGMENT;
+        if (i == 5) {
+            offer.incarnation = life(77); /* started anew behind the same address */
+        }
+        driver_peer(&d, link, offer);
+        assert_int_equal(failed(&d)->status, i == 5 ? CKPT_ERR_STALE : CKPT_ERR_PROTOCOL);
+        assert_null(driver_works(&d, AGENT_WORK_READ));
+        assert_int_equal(agent_segments_free(d.agent), 8);
+        driver_stop(&d);
+    }
+}
+
+static void a_read_that_fails_is_reported(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct reading r = begin_reading(&d, 10);
+    driver_work(&d, r.work, CKPT_ERR_TIMEOUT, 0);
+    assert_int_equal(failed(&d)->status, CKPT_ERR_TIMEOUT);
+    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_FREE);
+    assert_non_null(driver_works(&d, AGENT_WORK_PEER_CLOSE)); /* suspect */
+    r = begin_reading(&d, 11);
+    driver_work(&d, r.work, CKPT_ERR_CORRUPT, 0);
+    assert_int_equal(failed(&d)->status, CKPT_ERR_CORRUPT);
+    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_DONE)); /* its pin is given back */
+    r = begin_reading(&d, 12);
+    driver_work(&d, r.work, CKPT_OK, 0);
+    struct message closed = {.type = MESSAGE_OFFER_CLOSED,
+                             .offer_closed = {r.offer.offer.pull, CKPT_ERR_STALE}};
+    driver_peer(&d, r.link, closed);
+    assert_int_equal(failed(&d)->status, CKPT_ERR_STALE);
+    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_FREE);
+    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 0); /* it never was a copy */
+    driver_stop(&d);
+}
+
+static void a_lost_connection_ends_its_pulls(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct reading r = begin_reading(&d, 10);
+    driver_coordinator(&d, driver_order(&d, 11, 3, SEGMENT));
+    assert_null(driver_works(&d, AGENT_WORK_PEER_CONNECT)); /* shared */
+    driver_event(&d, (struct agent_event){.type = AGENT_PEER_DOWN, .link = r.link});
+    assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED), 2);
+    assert_int_equal(failed(&d)->status, CKPT_ERR_LINK);
+    assert_int_equal(driver_works(&d, AGENT_WORK_CANCEL)->cancels, r.work);
+    assert_int_equal(agent_segments_free(d.agent), 6); /* the transport may still write */
+    driver_work(&d, r.work, CKPT_ERR_LINK, 0);
+    assert_int_equal(agent_segments_free(d.agent), 8);
+    driver_event(&d, (struct agent_event){.type = AGENT_PEER_DOWN, .link = r.link});
+    assert_true(driver_silent(&d));
+    driver_stop(&d);
+}
+
+static void silence_is_asked_again_and_given_up(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct message order = driver_order(&d, 10, 3, SEGMENT);
+    driver_coordinator(&d, order);
+    assert_true(d.update.deadline_ms <= d.now_ms + d.config.resend_ms);
+    driver_tick(&d, d.config.resend_ms - 1);
+    assert_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    driver_tick(&d, 1);
+    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    struct message lease = {.type = MESSAGE_LEASE};
+    driver_coordinator(&d, lease);
+    driver_tick(&d, d.config.pull_timeout_ms - d.config.resend_ms);
+    assert_int_equal(failed(&d)->status, CKPT_ERR_TIMEOUT);
+    assert_int_equal(agent_segments_free(d.agent), 8);
+    driver_coordinator(&d, lease);
+    struct reading r = begin_reading(&d, 11);
+    driver_tick(&d, d.config.offer_pin_ms / 4); /* a long read keeps the source's pin */
+    driver_coordinator(&d, lease);
+    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+    driver_join(&d);
+    driver_tick(&d, d.config.offer_pin_ms / 4);
+    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_PULLING);
+    driver_work(&d, r.work, CKPT_OK, 0);
+    driver_tick(&d, d.config.resend_ms);
+    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_DONE));
+    driver_stop(&d);
+}
+
+static void pulls_beyond_the_maximum_wait(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct reading first = begin_reading(&d, 10);
+    struct reading second = begin_reading(&d, 11);
+    struct message third = driver_order(&d, 12, 3, SEGMENT);
+    driver_coordinator(&d, third);
+    assert_true(driver_silent(&d));
+    driver_checkpoint(&d, 12, CHECKPOINT_ABORTED); /* one that waits is dropped */
+    third.pull_order.order = ++d.orders;
+    driver_coordinator(&d, third);
+    driver_work(&d, first.work, CKPT_ERR_CORRUPT, 0);
+    driver_settle(&d);
+    struct shard_key key = key_of(ALICE, 12, 3);
+    assert_int_equal(driver_slot(&d, driver_find(&d, &key)).state, SLOT_PULLING);
+    assert_int_equal(driver_slot(&d, second.slot).state, SLOT_PULLING);
+    driver_stop(&d);
+}
+
+static void orders_are_refused(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    for (int i = 0; i < 11; i++) {
+        struct message order = driver_order(&d, 10, 3, SEGMENT);
+        struct message_pull_order *o = &order.pull_order;
+        o->world = i == 0 ? 3 : i == 1 ? 0 : o->world;
+        o->copies = i == 2 ? 0 : i == 3 ? CKPT_COPIES_MAX + 1 : o->copies;
+        o->bytes = i == 4 ? 0 : o->bytes;
+        o->purpose = i == 5 ? (enum pull_purpose)9 : o->purpose;
+        if (i == 6) {
+            strcpy(o->source_node, "a b");
+        } else if (i == 7) {
+            memset(o->source_address, 'x', sizeof(o->source_address));
+        } else if (i == 8) {
+            o->source_address[0] = '\0';
+        } else if (i == 9) {
+            o->source_incarnation = life(0);
+        } else if (i == 10) {
+            o->source_incarnation = life(LIFE_OF_AGENT);
+        }
+        driver_coordinator(&d, order);
+        assert_int_equal(failed(&d)->status, CKPT_ERR_INVALID);
+        assert_int_equal(d.update.record_count + d.update.work_count, 0);
+    }
+    struct message order = driver_order(&d, 10, 3, SEGMENT);
+    strcpy(order.pull_order.shard.run.name, "/");
+    driver_coordinator(&d, order);
+    assert_true(driver_silent(&d));
+    assert_non_null(driver_noted(&d, "order_refused"));
+    order = driver_order(&d, 10, 3, 8 * SEGMENT + 1);
+    driver_coordinator(&d, order);
+    assert_int_equal(failed(&d)->status, CKPT_ERR_TOO_LARGE);
+    order = driver_order(&d, 10, 3, UINT64_MAX);
+    driver_coordinator(&d, order);
+    assert_int_equal(failed(&d)->status, CKPT_ERR_TOO_LARGE);
+    driver_pull(&d, 9, 3, 6 * SEGMENT);
+    driver_coordinator(&d, driver_order(&d, 10, 3, 3 * SEGMENT));
+    assert_int_equal(failed(&d)->status, CKPT_ERR_FULL);
+    driver_coordinator(&d, driver_order(&d, 9, 3, 5 * SEGMENT));
+    assert_int_equal(failed(&d)->status, CKPT_ERR_SIZE);
+    driver_stop(&d);
+}
+
+static void the_owner_pulls_nothing_over_its_own(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    driver_rank(&d, 1, ALICE, 3);
+    struct message_slot_granted granted = *driver_ask(&d, 1, 10, SEGMENT);
+    driver_coordinator(&d, driver_order(&d, 10, 3, SEGMENT));
+    assert_int_equal(failed(&d)->status, CKPT_ERR_BUSY);
+    driver_seal(&d, 1, 10, granted.slot, granted.generation);
+    uint64_t work = driver_works(&d, AGENT_WORK_DIGEST)->work;
+    driver_coordinator(&d, driver_order(&d, 10, 3, SEGMENT));
+    assert_int_equal(failed(&d)->status, CKPT_ERR_BUSY);
+    assert_int_equal(driver_slot(&d, granted.slot).state, SLOT_SEALED);
+    driver_work(&d, work, CKPT_OK, 1);
+    struct message order = driver_order(&d, 10, 3, SEGMENT);
+    driver_coordinator(&d, order);
+    assert_null(failed(&d));
+    const struct agent_outgoing *report =
+        driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+    assert_int_equal(report->message.shard_report.order, order.pull_order.order);
+    driver_stop(&d);
+}
+
+static void a_pull_into_another_users_memory_renews_it(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    driver_rank(&d, 1, BOB, 0);
+    struct message_slot_granted granted = *driver_ask(&d, 1, 1, 8 * SEGMENT);
+    struct message abandon = {.type = MESSAGE_ABANDON,
+                              .seal = {1, granted.slot, granted.generation}};
+    driver_rank_says(&d, 1, abandon);
+    struct message order = driver_order(&d, 10, 3, SEGMENT);
+    driver_coordinator(&d, order);
+    assert_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    uint64_t work = driver_works(&d, AGENT_WORK_RENEW)->work;
+    driver_work(&d, work, CKPT_OK, 0);
+    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    driver_coordinator(&d, driver_order(&d, 11, 3, SEGMENT));
+    work = driver_works(&d, AGENT_WORK_RENEW)->work;
+    driver_work(&d, work, CKPT_ERR_MEMORY, 0);
+    assert_int_equal(failed(&d)->status, CKPT_ERR_SYSTEM);
+    driver_coordinator(&d, driver_order(&d, 12, 3, SEGMENT)); /* aborted while it is renewed */
+    work = driver_works(&d, AGENT_WORK_RENEW)->work;
+    driver_checkpoint(&d, 12, CHECKPOINT_ABORTED);
+    driver_work(&d, work, CKPT_OK, 0);
+    assert_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    assert_int_equal(agent_segments_free(d.agent), 7);
+    driver_stop(&d);
+}
+
+static void the_digest_of_an_earlier_work_never_counts(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct reading r = begin_reading(&d, 10);
+    driver_checkpoint(&d, 10, CHECKPOINT_ABORTED);
+    assert_int_equal(driver_works(&d, AGENT_WORK_CANCEL)->cancels, r.work);
+    struct reading next = begin_reading(&d, 11);
+    assert_true(next.slot != r.slot); /* the cancelled read still holds its slot */
+    driver_work(&d, r.work, CKPT_OK, 1);
+    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_FREE);
+    driver_work(&d, r.work, CKPT_OK, 1);
+    driver_work(&d, next.work + 65536, CKPT_OK, 1);
+    driver_work(&d, UINT64_MAX, CKPT_OK, 1);
+    driver_work(&d, 0, CKPT_OK, 1);
+    assert_true(driver_silent(&d));
+    assert_int_equal(driver_slot(&d, next.slot).state, SLOT_PULLING);
+    driver_stop(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pull_passes_through_its_states),
+        cmocka_unit_test(repeats_of_an_order_change_nothing),
+        cmocka_unit_test(another_source_ends_the_read_first),
+        cmocka_unit_test(a_source_that_refuses_ends_the_pull),
+        cmocka_unit_test(offers_that_do_not_add_up_are_refused),
+        cmocka_unit_test(a_read_that_fails_is_reported),
+        cmocka_unit_test(a_lost_connection_ends_its_pulls),
+        cmocka_unit_test(silence_is_asked_again_and_given_up),
+        cmocka_unit_test(pulls_beyond_the_maximum_wait),
+        cmocka_unit_test(orders_are_refused),
+        cmocka_unit_test(the_owner_pulls_nothing_over_its_own),
+        cmocka_unit_test(a_pull_into_another_users_memory_renews_it),
+        cmocka_unit_test(the_digest_of_an_earlier_work_never_counts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
