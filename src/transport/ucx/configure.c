@@ -2,9 +2,14 @@
 /* How UCX is set up: by the program, so that nobody has to export variables. */
 #include "transport/ucx/ucx.h"
 
+#include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucs/debug/log_def.h>
+
+#include "base/log.h"
 
 struct setting {
     const char *mode;   /* the kind of transport that has it; NULL: all */
@@ -24,7 +29,7 @@ static const struct setting tuning[] = {
     {NULL, "TCP_", "KEEPCNT", "3"},
     /* A fragment is one message: a header and up to this many bytes, sent from the region by
      * sendmsg() and received by one recv() into a buffer that fits the second-level cache. */
-    {NULL, "TCP_", "RX_SEG_SIZE", "128k"},
+    {NULL, "TCP_", "RX_SEG_SIZE", "256k"},
     /* Nothing of ours is received by one-sided writes. */
     {NULL, "TCP_", "PUT_ENABLE", "n"},
     /* Without this UCX leaves shared memory out when errors of peers are to be reported. */
@@ -35,7 +40,7 @@ static const struct setting tuning[] = {
 };
 
 /* Segments of above, less the headers of UCX. */
-#define FRAGMENT_BYTES_TCP (127 * CKPT_KIB)
+#define FRAGMENT_BYTES_TCP (255 * CKPT_KIB)
 #define FRAGMENT_BYTES_ANY (62 * CKPT_KIB)
 
 enum ckpt_status ucx_status(ucs_status_t status)
@@ -97,14 +102,39 @@ static enum ckpt_status configure(ucp_config_t *config, const char *mode, const 
     return status;
 }
 
+/* UCX prints to standard output, which belongs to the program. */
+static ucs_log_func_rc_t log_of_ucx(const char *file, unsigned line, const char *function,
+                                    ucs_log_level_t level,
+                                    const ucs_log_component_config_t *component,
+                                    const char *message, va_list arguments)
+{
+    char text[CKPT_REASON_MAX + 1];
+
+    (void)function, (void)component;
+    if (level <= UCS_LOG_LEVEL_WARN) {
+        vsnprintf(text, sizeof(text), message, arguments);
+        log_event(level == UCS_LOG_LEVEL_FATAL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "ucx",
+                  "at=%s:%u text=%s", basename(file), line, LOG_QUOTED(text));
+    }
+    return UCS_LOG_FUNC_RC_STOP;
+}
+
+static void take_log(void)
+{
+    ucs_log_push_handler(log_of_ucx);
+}
+
 enum ckpt_status ucx_context_open(const char *mode, const char *devices, struct ucx *u)
 {
     ucp_params_t parameters = {.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME,
                                .name = "ckptd"};
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     ucp_config_t *config;
-    ucs_status_t result = ucp_config_read(NULL, NULL, &config);
+    ucs_status_t result;
     enum ckpt_status status;
 
+    pthread_once(&once, take_log);
+    result = ucp_config_read(NULL, NULL, &config);
     if (result != UCS_OK) {
         transport_set_open_error("ucx: reading UCX_... variables: %s", ucs_status_string(result));
         return CKPT_ERR_CONFIG;

@@ -11,10 +11,11 @@
 static size_t progress(struct transport *t, struct transport_completion *done, size_t done_max)
 {
     struct ucx *u = as_ucx(t);
+    bool moved = true;
 
     transport_base_disarm(t);
-    for (int turn = 0; turn < TURNS_MAX; turn++) {
-        bool moved = ucp_worker_progress(u->worker) != 0;
+    for (int turn = 0; turn < TURNS_MAX && moved && !reads_ready(&u->reads); turn++) {
+        moved = ucp_worker_progress(u->worker) != 0;
         if (u->jobs != NULL) {
             moved |= ucx_source_serve(u);
         }
@@ -23,10 +24,8 @@ static size_t progress(struct transport *t, struct transport_completion *done, s
             ucx_clients_tend(u);
             ucx_endpoints_tend(u);
         }
-        if (!moved || reads_ready(&u->reads)) {
-            break;
-        }
     }
+    u->busy = moved;
     if (u->reads.in_flight.first != NULL) {
         uint64_t now = transport_now_ns();
         struct transport_endpoint *silent = reads_silent_endpoint(&u->reads, now);
@@ -42,7 +41,7 @@ static bool arm(struct transport *t)
 {
     struct ucx *u = as_ucx(t);
 
-    if (reads_ready(&u->reads) || u->attention || ucp_worker_arm(u->worker) != UCS_OK) {
+    if (reads_ready(&u->reads) || u->attention || u->busy || ucp_worker_arm(u->worker) != UCS_OK) {
         return false;
     }
     transport_base_set_armed(t, reads_deadline_ns(&u->reads));

@@ -117,6 +117,7 @@ struct ucx {
     uint64_t id;
     uint64_t last_token;
     uint64_t fragment_bytes;
+    bool busy;      /* the last progress ended with more to do */
     bool attention; /* an endpoint or a client has failed, or is new */
     struct ucx_region *regions[UCX_REGIONS_MAX];
     uint64_t region_serial;
