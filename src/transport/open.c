@@ -12,6 +12,7 @@ static const struct {
     transport_opener *open;
 } backends[] = {
     {"loop", "loop", transport_loop_open},
+    {"fault", "fault:KEY=VALUE,...:SPEC", transport_fault_open},
     {"ucx", "ucx[:tcp|:shm]", transport_ucx_open},
 };
 

@@ -106,6 +106,7 @@ static void on_fragment_sent(void *request, ucs_status_t status, void *argument)
     }
     fragment->busy = false;
     fragment->job->pending--;
+    fragment->job->client->sends--;
 }
 
 /* Sends one message of a job; region is NULL for an END. */
@@ -132,6 +133,7 @@ static void send_reply(struct ucx_job *job, struct ucx_region *region, const voi
                                       .region = region,
                                       .busy = true};
     job->pending++;
+    job->client->sends++;
     if (region != NULL) {
         region->sends++;
     }
@@ -168,7 +170,8 @@ static bool serve(struct ucx *u, struct ucx_job *job)
     enum ckpt_status status;
     uint64_t bytes = job->request.bytes - job->posted;
 
-    if (job->ended || job->client->ep == NULL || job->pending == UCX_FRAGMENTS_IN_FLIGHT) {
+    if (job->ended || job->client->ep == NULL || job->pending == UCX_FRAGMENTS_IN_FLIGHT ||
+        job->client->sends == UCX_SENDS_PER_CLIENT) {
         return false;
     }
     status = check(u, &job->request, &region);
@@ -187,7 +190,8 @@ static bool serve(struct ucx *u, struct ucx_job *job)
     return true;
 }
 
-/* Gives each job a turn. Returns whether anything was sent or ended. */
+/* Serves the jobs in the order of their requests, so that a reader gets its slices one after
+ * another and not all at the end. Returns whether anything was sent or ended. */
 bool ucx_source_serve(struct ucx *u)
 {
     struct ucx_job *job = u->jobs;
@@ -197,7 +201,9 @@ bool ucx_source_serve(struct ucx *u)
     while (job != NULL) {
         struct ucx_job *next = job->next;
         if (!job->client->failed) {
-            moved |= serve(u, job);
+            while (serve(u, job)) {
+                moved = true;
+            }
         } else {
             job->ended = true;
         }

@@ -26,6 +26,9 @@
  * calls. */
 #define UCX_FRAGMENTS_IN_FLIGHT 4
 
+/* And of all jobs of one reader: more would only lie in UCX's queue, in a mixed order. */
+#define UCX_SENDS_PER_CLIENT 8
+
 /* Requests of peers that wait or are being served; more are not answered. */
 #define UCX_JOBS_MAX 8192
 
@@ -86,6 +89,7 @@ struct ucx_client {
     ucp_conn_request_h asking; /* until ep is made of it */
     ucp_ep_h ep;               /* NULL before that, and after it is closed */
     uint32_t jobs;
+    uint32_t sends;
     bool failed;
 };
 
@@ -124,7 +128,7 @@ struct ucx {
     uint32_t region_hint; /* places below are taken */
     struct ucx_client *clients;
     uint32_t clients_count;
-    struct ucx_job *jobs; /* being served, a ring in order of turn: first and last */
+    struct ucx_job *jobs; /* being served, in the order of their requests */
     struct ucx_job *jobs_last;
     struct ucx_job *idle_jobs;
     uint32_t jobs_count;
