@@ -21,8 +21,8 @@ function(ckpt_room name)
   target_link_libraries(ckpt_${name} PUBLIC ckpt_flags ckpt_public_headers ${ROOM_LINKS})
 endfunction()
 
-# ckpt_room_headers(<name>): the target ckpt_<name>_headers, for a room that needs another's structs but
-# must not link its code. It puts the headers of src/<name> alone on the include path.
+# ckpt_room_headers(<name>): the target ckpt_<name>_headers, for a room that needs another's structs
+# but must not link its code. It puts the headers of src/<name> alone on the include path.
 function(ckpt_room_headers name)
   if(TARGET ckpt_${name}_headers)
     return()
@@ -57,7 +57,8 @@ function(ckpt_test name)
   add_executable(${name} ${TEST_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  target_link_libraries(${name} PRIVATE ckpt_flags ckpt_public_headers ${TEST_LINKS} PkgConfig::CMOCKA)
+  target_link_libraries(${name} PRIVATE ckpt_flags ckpt_public_headers ${TEST_LINKS}
+                                        PkgConfig::CMOCKA)
   add_test(NAME ${name} COMMAND ${name})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 120)
@@ -66,8 +67,8 @@ function(ckpt_test name)
                                           LABELS "unit;${TEST_LABELS}")
 endfunction()
 
-# ckpt_fuzz(<name> SOURCE <file> LINKS ...): a libFuzzer target tests/fuzz/<file>, corpus tests/fuzz/corpus/<name>.
-# Built only by the fuzz preset.
+# ckpt_fuzz(<name> SOURCE <file> LINKS ...): a libFuzzer target tests/fuzz/<file>, corpus
+# tests/fuzz/corpus/<name>. Built only by the fuzz preset.
 function(ckpt_fuzz name)
   if(NOT CKPT_FUZZ)
     return()

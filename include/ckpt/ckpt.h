@@ -13,7 +13,7 @@
  * THREADS
  *     A context may be used by one thread at a time. Different contexts are independent. ckpt_save
  *     starts copy_threads - 1 threads of its own, with all signals blocked, and they have ended
- * when it returns.
+ *     when it returns.
  *
  *     A child made by fork() may do nothing with its parent's context but ckpt_close it, and has no
  *     use of its mappings; the connection lasts until both have closed it. It opens its own.
@@ -125,11 +125,14 @@ struct ckpt_metadata {
  *
  * ERRORS (nothing was staged, nothing that was consistent is touched, training can go on)
  *     CKPT_ERR_STEP       step is not above this rank's last or the run's newest consistent step,
- * or is CKPT_STEP_LATEST CKPT_ERR_NAME, CKPT_ERR_DTYPE, CKPT_ERR_SIZE  a tensor; ckpt_reason()
- * names it. _SIZE is also more than 8 dimensions CKPT_ERR_FULL       the arena has no room until
- * older checkpoints are retired CKPT_ERR_TOO_LARGE  larger than the arena, 65536 tensors, or 1024
- * segments CKPT_ERR_BUSY       an earlier save of this rank has not been sealed CKPT_ERR_INVALID a
- * reader's context, a NULL, or metadata that is not UTF-8 or has a key twice */
+ *                         or is CKPT_STEP_LATEST
+ *     CKPT_ERR_NAME, CKPT_ERR_DTYPE, CKPT_ERR_SIZE  a tensor; ckpt_reason() names it. _SIZE is also
+ *                         more than 8 dimensions
+ *     CKPT_ERR_FULL       the arena has no room until older checkpoints are retired
+ *     CKPT_ERR_TOO_LARGE  larger than the arena, 65536 tensors, or 1024 segments
+ *     CKPT_ERR_BUSY       an earlier save of this rank has not been sealed
+ *     CKPT_ERR_INVALID    a reader's context, a NULL, or metadata that is not UTF-8 or has a key
+ *                         twice */
 CKPT_API enum ckpt_status ckpt_save(struct ckpt *ckpt, uint64_t step,
                                     const struct ckpt_tensor *tensors, size_t count,
                                     const struct ckpt_metadata *metadata, size_t metadata_count);
@@ -154,7 +157,8 @@ CKPT_API enum ckpt_status ckpt_save_shard(struct ckpt *ckpt, uint64_t step, cons
  *     CKPT_ERR_TIMEOUT    not yet; ask again
  *     CKPT_ERR_NOT_FOUND  the step is none of the last 64 that this context saved
  *     others              the checkpoint will never be consistent: CKPT_ERR_ABORTED, _DIGEST,
- * _WORLD, _STEP, _RANK, _ATTEMPT, _NO_DOMAIN, _FULL ...; ckpt_reason() says why */
+ *                         _WORLD, _STEP, _RANK, _ATTEMPT, _NO_DOMAIN, _FULL ...;
+ *                         ckpt_reason() says why */
 CKPT_API enum ckpt_status ckpt_wait(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms);
 
 struct ckpt_info {
@@ -201,7 +205,8 @@ struct ckpt_shard {
  *     CKPT_ERR_NO_CHECKPOINT  the run has no consistent checkpoint: start from the beginning
  *     CKPT_ERR_WORLD          it was saved by another number of ranks: use ckpt_info and ckpt_fetch
  *     CKPT_ERR_LOST           shards are gone with the nodes that held them; ckpt_reason() says
- * which CKPT_ERR_NOT_FOUND, CKPT_ERR_QUARANTINED, CKPT_ERR_RETIRED  the step asked for
+ *                             which
+ *     CKPT_ERR_NOT_FOUND, CKPT_ERR_QUARANTINED, CKPT_ERR_RETIRED  the step asked for
  *     CKPT_ERR_CORRUPT        its bytes are what was saved, and no safetensors file
  *     CKPT_ERR_FULL           this context holds as many shards as the agent lends: unload one
  *     CKPT_ERR_TIMEOUT        not every rank asked, or not every shard arrived, in time */

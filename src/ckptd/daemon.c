@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,14 +103,40 @@ static void progress(void *context, const struct arena_progress *done)
     }
 }
 
+static enum ckpt_status read_numa_nodes(const struct config *config,
+                                        int nodes_out[ARENA_NODES_MAX], size_t *count_out,
+                                        char *reason)
+{
+    size_t count = config_list_count(config, OPTION_ARENA_NUMA_NODES);
+    if (count > ARENA_NODES_MAX) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "[arena] numa_nodes names %zu nodes: at most %d",
+                 count, ARENA_NODES_MAX);
+        return CKPT_ERR_CONFIG;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *text = config_list_at(config, OPTION_ARENA_NUMA_NODES, i);
+        char *end;
+        long node = strtol(text, &end, 10);
+        if (end == text || *end != '\0' || node < 0 || node > INT_MAX) {
+            snprintf(reason, CKPT_REASON_MAX + 1,
+                     "[arena] numa_nodes: \"%.40s\" is not the number of a NUMA node", text);
+            return CKPT_ERR_CONFIG;
+        }
+        nodes_out[i] = (int)node;
+    }
+    *count_out = count;
+    return CKPT_OK;
+}
+
 static enum ckpt_status open_arena(struct daemon *d, char *reason)
 {
     const struct config *config = d->config;
     char why[ARENA_REASON_BYTES];
     int nodes[ARENA_NODES_MAX];
-    size_t node_count = config_list_count(config, OPTION_ARENA_NUMA_NODES);
-    for (size_t i = 0; i < node_count && i < ARENA_NODES_MAX; i++) {
-        nodes[i] = atoi(config_list_at(config, OPTION_ARENA_NUMA_NODES, i));
+    size_t node_count = 0;
+    enum ckpt_status status = read_numa_nodes(config, nodes, &node_count, reason);
+    if (status != CKPT_OK) {
+        return status;
     }
     uint64_t bytes = (uint64_t)config_number(config, OPTION_ARENA_BYTES);
     uint64_t segment_bytes = (uint64_t)config_number(config, OPTION_ARENA_SEGMENT_BYTES);
@@ -135,7 +162,7 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
         .prefault_threads = (uint32_t)config_number(config, OPTION_ARENA_PREFAULT_THREADS),
         .progress = progress,
     };
-    enum ckpt_status status = arena_guard_install();
+    status = arena_guard_install();
     if (status == CKPT_OK) {
         status = arena_open(&options, &d->arena, why);
     }

@@ -58,7 +58,7 @@ static void rank_broken(struct session *session, enum ckpt_status status, const 
     if (status == CKPT_ERR_VERSION) {
         struct message refusal = {.type = MESSAGE_RANK_OPENED};
         refusal.rank_opened.status = CKPT_ERR_VERSION;
-        strncpy(refusal.rank_opened.reason, reason, CKPT_REASON_MAX);
+        snprintf(refusal.rank_opened.reason, sizeof(refusal.rank_opened.reason), "%s", reason);
         (void)session_send(session, &refusal, NULL, 0);
     }
 }

@@ -109,7 +109,8 @@ enum message_type {
 };
 
 struct message_rank_open {
-    char run[CKPT_RUN_NAME_MAX + 1]; /* the uid comes from the socket's credentials, never from here */
+    /* The uid comes from the socket's credentials, never from here. */
+    char run[CKPT_RUN_NAME_MAX + 1];
     uint32_t attempt;
     uint32_t rank;
     uint32_t world;
@@ -174,7 +175,8 @@ struct message_load_verdict {
     bool collective;
     uint32_t load;
     uint64_t reader;
-    enum ckpt_status status; /* CKPT_OK: the agent's own verified copy of `shard` is to be handed out */
+    /* CKPT_OK: the agent's own verified copy of `shard` is to be handed out. */
+    enum ckpt_status status;
     char reason[CKPT_REASON_MAX + 1];
     struct shard_key shard;
 };

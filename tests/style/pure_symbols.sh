@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Fails when an archive of a pure room reaches for anything but memory, text in memory and assert: no
-# clock, no allocation, no I/O, no randomness, no thread; or when it has variables outside functions.
+# Fails when an archive of a pure room reaches for anything but memory, text in memory and assert:
+# no clock, no allocation, no I/O, no randomness, no thread; or when it has variables outside
+# functions.
 #
 #   pure_symbols.sh ARCHIVE... [-- ARCHIVE...]
 #
-# The archives after -- are rooms that the first ones link and that are not pure as a whole: of those
-# only the members that are reached are judged, and what these reach in turn.
+# The archives after -- are rooms that the first ones link and that are not pure as a whole: of
+# those only the members that are reached are judged, and what these reach in turn.
 set -eu
 
 allowed='^(mem(cpy|set|cmp|move|chr)|str(len|nlen|cmp|ncmp|cpy|chr)|v?snprintf'

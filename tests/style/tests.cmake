@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The pure rooms reach for nothing outside. Sanitizers add symbols of their own, so plain builds only.
+# The pure rooms reach for nothing outside. Sanitizers add symbols of their own, so plain builds
+# only.
 if(CKPT_TESTS AND NOT CKPT_SANITIZE)
   foreach(room agent coordinator)
     if(TARGET ckpt_${room})
@@ -13,4 +14,13 @@ if(CKPT_TESTS AND NOT CKPT_SANITIZE)
   add_test(NAME style_pure_finds_impure
            COMMAND ${CMAKE_SOURCE_DIR}/tests/style/pure_symbols.sh $<TARGET_FILE:ckpt_base>)
   set_tests_properties(style_pure_finds_impure PROPERTIES LABELS style WILL_FAIL TRUE)
+endif()
+
+# What a file may look like, and that each of these rules can fail.
+find_program(PYTHON3 NAMES python3)
+if(CKPT_TESTS AND PYTHON3)
+  add_test(NAME style_tidy COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/tidy.py)
+  add_test(NAME style_tidy_finds
+           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/tidy.py --self-test)
+  set_tests_properties(style_tidy style_tidy_finds PROPERTIES LABELS style)
 endif()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-ckpt_test(test_arena_open SOURCES unit/arena/test_arena_open.c unit/arena/fixture.c LINKS ckpt_arena)
+ckpt_test(test_arena_open SOURCES unit/arena/test_arena_open.c unit/arena/fixture.c
+          LINKS ckpt_arena)
 ckpt_test(test_arena_record SOURCES unit/arena/test_arena_record.c unit/arena/fixture.c
           LINKS ckpt_arena)
 target_compile_definitions(test_arena_record PRIVATE

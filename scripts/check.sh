@@ -1,0 +1,103 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Everything that must hold before a commit, from a fresh clone, with no state left by hand.
+#
+#   check.sh [STAGE]...      only these stages; see the end of this file
+set -u
+cd "$(dirname "$0")/.." || exit 1
+LOGS=build/check
+. scripts/stages.sh
+
+SEEDS=${SEEDS:-2000}
+FUZZ_SECONDS=${FUZZ_SECONDS:-60}
+
+style() {
+    python3 tests/style/tidy.py --self-test
+    python3 tests/style/tidy.py
+    git ls-files .ci/run '*.sh' | xargs shellcheck --severity=warning --external-sources
+    echo "style holds"
+}
+
+# The whole suite with all warnings as errors.
+dev() {
+    scripts/build.sh dev "$JOBS"
+    run_ctest dev
+}
+
+asan() {
+    scripts/build.sh asan "$JOBS"
+    run_ctest asan -LE style
+}
+
+# Only what has threads: the rest was seen by asan.
+tsan() {
+    scripts/build.sh tsan "$JOBS"
+    run_ctest tsan -L threads
+}
+
+# Without the optional libraries, and optimised.
+minimal() {
+    scripts/build.sh minimal "$JOBS"
+    run_ctest minimal -LE 'style|sim|integration'
+}
+
+# The second compiler, and each decoder over its corpus and for a few seconds beyond.
+fuzz() {
+    scripts/build.sh fuzz "$JOBS"
+    local targets=(tests/fuzz/corpus/*/) target name
+    for target in "${targets[@]}"; do
+        name=$(basename "$target")
+        echo "== $name"
+        mkdir -p "build/fuzz/found/$name"
+        "build/fuzz/bin/$name" -runs=0 "$target"
+        "build/fuzz/bin/$name" -max_total_time=$((FUZZ_SECONDS / ${#targets[@]} + 1)) \
+            -artifact_prefix="build/fuzz/found/$name-" -print_final_stats=1 \
+            "build/fuzz/found/$name" "$target"
+    done 2>&1
+    echo "${#targets[@]} decoders"
+}
+
+# Files of ours that the dev preset compiles; generated code is not judged.
+sources() {
+    git ls-files 'src/*.c' | grep -v -e '/neon.c$'
+}
+
+tidy() {
+    scripts/build.sh dev "$JOBS"
+    sources | xargs -n 6 -P "$JOBS" clang-tidy-14 -p build/dev --quiet --warnings-as-errors='*'
+    echo "$(sources | wc -l) files"
+}
+
+cppcheck_() {
+    cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+        --suppressions-list=scripts/cppcheck.suppressions --error-exitcode=1 \
+        -j "$JOBS" -D_GNU_SOURCE -Isrc -Iinclude src
+    echo "src"
+}
+
+simulator() {
+    scripts/build.sh minimal "$JOBS"
+    build/minimal/bin/ckptsim --seeds "$SEEDS" --jobs "$JOBS"
+}
+
+demo() {
+    scripts/build.sh minimal "$JOBS"
+    scripts/demo.sh build/minimal/bin
+}
+
+installed() {
+    scripts/build.sh minimal "$JOBS"
+    scripts/check_install.sh build/minimal
+}
+
+wanted=${*:-deps style dev asan tsan minimal installed fuzz tidy cppcheck simulator demo}
+for name in $wanted; do
+    case $name in
+    deps) stage deps scripts/deps.sh build optional demo test ;;
+    cppcheck) stage cppcheck cppcheck_ ;;
+    style | dev | asan | tsan | minimal | installed | fuzz | tidy | simulator | demo)
+        stage "$name" "$name" ;;
+    *) echo "check: there is no stage '$name'" >&2; exit 2 ;;
+    esac
+done
+finish

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Sourced by check.sh and soak.sh: runs named stages one after the other, goes on after a failure,
+# and ends with a table of times, what was skipped, what failed, and one line of sums.
+#
+#   stage NAME FUNCTION [ARGUMENT]...   the function's output goes to $LOGS/NAME.log. A stage that
+#                                       calls run_ctest counts each test, any other counts as one.
+#   finish                              prints the table and exits
+
+JOBS=${JOBS:-$(nproc)}
+LOGS=${LOGS:?}
+passed=0
+failed=0
+skipped=0
+declare -a failures=() skips=() times=()
+
+rm -rf "$LOGS"
+mkdir -p "$LOGS"
+
+# run_ctest PRESET [CTEST-ARGUMENT]...: every test of a built preset.
+run_ctest() {
+    local preset=$1
+    shift
+    ctest --test-dir "build/$preset" --output-on-failure --no-tests=error \
+        --output-junit "$PWD/$LOGS/$STAGE.xml" --parallel "$JOBS" "$@"
+}
+
+# Adds up one JUnit file of ctest: "passed failed skipped", then a line for each test of note.
+count_ctest() {
+    awk -v RS='<testcase ' 'NR > 1 {
+        name = $0; sub(/^[^"]*"/, "", name); sub(/".*/, "", name)
+        if ($0 ~ /<failure/) { f++; notes = notes "failed " name "\n" }
+        else if ($0 ~ /<skipped|status="notrun"|status="disabled"/) {
+            s++; notes = notes "skipped " name "\n"
+        } else { p++ }
+    } END { printf "%d %d %d\n%s", p, f, s, notes }' "$1"
+}
+
+stage() {
+    STAGE=$1
+    shift
+    local begin=$SECONDS status=0 took what name
+    printf '%-14s ' "$STAGE"
+    # Not with ||: that would switch -e off inside.
+    ( set -e; "$@" ) >"$LOGS/$STAGE.log" 2>&1 </dev/null
+    status=$?
+    took=$((SECONDS - begin))
+    times+=("$(printf '%-14s %4d s' "$STAGE" "$took")")
+
+    if [ -s "$LOGS/$STAGE.xml" ]; then
+        local p f s
+        { read -r p f s
+          while read -r what name; do
+              if [ "$what" = failed ]; then failures+=("$STAGE: $name"); fi
+              if [ "$what" = skipped ]; then skips+=("$STAGE: $name"); fi
+          done; } < <(count_ctest "$LOGS/$STAGE.xml")
+        passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+        printf '%4d s   %d passed, %d failed, %d skipped\n' "$took" "$p" "$f" "$s"
+        # The tests are well and the stage is not: something around them failed.
+        if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
+            failed=$((failed + 1))
+            failures+=("$STAGE: exit status $status")
+        fi
+    elif [ "$status" -eq 77 ]; then
+        skipped=$((skipped + 1))
+        skips+=("$STAGE: $(tail -n 1 "$LOGS/$STAGE.log")")
+        printf '%4d s   skipped: %s\n' "$took" "$(tail -n 1 "$LOGS/$STAGE.log")"
+        return 0
+    elif [ "$status" -ne 0 ]; then
+        failed=$((failed + 1))
+        failures+=("$STAGE: exit status $status")
+        printf '%4d s   FAILED\n' "$took"
+    else
+        passed=$((passed + 1))
+        printf '%4d s   ok   %s\n' "$took" "$(tail -n 1 "$LOGS/$STAGE.log" | cut -c1-70)"
+    fi
+    if [ "$status" -ne 0 ]; then
+        echo "---- the end of $LOGS/$STAGE.log"
+        tail -n "${TAIL:-120}" "$LOGS/$STAGE.log"
+        echo "----"
+    fi
+}
+
+finish() {
+    echo
+    printf '%s\n' "${times[@]}"
+    printf '%-14s %4d s\n' total "$SECONDS"
+    if [ "${#skips[@]}" -gt 0 ]; then
+        echo
+        printf 'skipped  %s\n' "${skips[@]}"
+    fi
+    if [ "${#failures[@]}" -gt 0 ]; then
+        echo
+        printf 'FAILED   %s\n' "${failures[@]}"
+    fi
+    echo
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+    exit
+}
