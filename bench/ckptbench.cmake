@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The commit is looked up at each build, and what depends on it is compiled anew only when it changed.
+# The commit is looked up at each build, and what depends on it is compiled anew only when it
+# changed.
 set(ckptbench_generated ${CMAKE_BINARY_DIR}/ckptbench)
 add_custom_target(ckptbench_commit
   COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DHEADER=${ckptbench_generated}/commit.h
@@ -7,7 +8,8 @@ add_custom_target(ckptbench_commit
   BYPRODUCTS ${ckptbench_generated}/commit.h COMMENT "")
 
 ckpt_program(ckptbench DIR bench/ckptbench
-  SOURCES main.c belongings.c buffer.c copy.c environment.c progress.c raw.c report.c samples.c self.c
+  SOURCES main.c belongings.c buffer.c copy.c environment.c progress.c raw.c report.c samples.c
+          self.c
           case_digest.c case_raw.c case_source.c
   LINKS ckpt_base ckpt_config ckpt_digest ckpt_transport PkgConfig::JANSSON Threads::Threads)
 add_dependencies(ckptbench ckptbench_commit)
