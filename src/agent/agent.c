@@ -243,7 +243,7 @@ static void take_event(struct agent *a, const struct agent_event *event)
         agent_work_done(a, event);
         return;
     }
-    assert(!"the event was checked");
+    assert(false && "the event was checked");
 }
 
 /* In this order: time runs out, what that frees is freed, what waited for room begins, records come

@@ -61,7 +61,7 @@ static unsigned digest_rank(const struct slot *slot)
     case SLOT_DIRTY:
         break;
     }
-    assert(!"a slot without complete bytes wants no digest");
+    assert(false && "a slot without complete bytes wants no digest");
     return 0;
 }
 

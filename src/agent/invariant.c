@@ -46,7 +46,7 @@ static void check_work(const struct slot *s)
     case AGENT_WORK_PEER_CLOSE:
         break;
     }
-    assert(!"a slot's work is one that ends");
+    assert(false && "a slot's work is one that ends");
 }
 
 static void check_slot(struct slot *s)

@@ -175,7 +175,9 @@ static void take_closed(struct agent *a, struct pull *pull,
         agent_pull_fail(a, pull, closed->status, "the source's slot did not last to the end");
         return;
     }
-    a->slots[pull->slot].report_order = pull->order.order;
+    struct slot *s = &a->slots[pull->slot];
+    s->verify = (struct order){pull->life, pull->order.order}; /* a repeat is reported again */
+    s->report_order = pull->order.order;
     agent_slot_verified(a, pull->slot, &pull->digest);
     leave(a, pull, false);
 }

@@ -89,7 +89,7 @@ static void order_for_held(struct agent *a, uint32_t slot, const struct message_
     case SLOT_PULLING:
         break;
     }
-    assert(!"a live slot that is pulled has its pull");
+    assert(false && "a live slot that is pulled has its pull");
 }
 
 static struct pull *find_pull(struct agent *a, const struct shard_key *shard)

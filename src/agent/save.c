@@ -174,7 +174,7 @@ void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status)
         }
         return;
     }
-    assert(!"a slot is renewed for a rank that is here, or doomed");
+    assert(false && "a slot is renewed for a rank that is here, or doomed");
 }
 
 static struct save *find_save(struct rank_session *session, uint64_t step)

@@ -204,6 +204,7 @@ static void a_cached_copy_is_no_source(void **state)
     /* A copy that is wanted after all counts from the order on. */
     order = driver_order(&d, 10, 3, SEGMENT);
     driver_coordinator(&d, order);
+    driver_work(&d, driver_works(&d, AGENT_WORK_DIGEST)->work, CKPT_OK, 1);
     assert_false(
         driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT)->message.shard_report.cached);
     assert_int_equal(ask(&d, PEER, 1, key, generation)->status, CKPT_OK);
