@@ -12,6 +12,7 @@
 #include "progress.h"
 
 static const struct bench_case *const cases[] = {
+    &case_cycle,
     &case_raw,
     &case_digest,
     &case_source,
