@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The threads of the agent: digests, renewals and reads, over a real arena and the in-process transport. */
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "completions.h"
+#include "digester.h"
+#include "mover.h"
+#include "transport/transport.h"
+
+#define SEGMENT_BYTES (2 * CKPT_MIB)
+#define SEGMENTS 6
+#define SHARD_BYTES (3 * CKPT_MIB + 12345)
+
+/* Another node's transport: its thread serves it, as a peer's mover would. */
+struct source {
+    struct transport *transport;
+    struct transport_region *regions[2];
+    uint8_t *memory; /* two segments of SEGMENT_BYTES */
+    uint8_t address[CKPT_WORKER_ADDRESS_MAX];
+    size_t address_bytes;
+    uint8_t descriptors[2][CKPT_DESCRIPTOR_MAX];
+    size_t descriptor_bytes[2];
+    pthread_t thread;
+    atomic_bool stopping;
+    pthread_barrier_t ready;
+};
+
+static struct arena *arena;
+static struct arena_options arena_options;
+static char directory[64];
+static struct completions *completions;
+static struct digester *digester;
+static const struct digest_engine *engine;
+static struct source source;
+
+static void *serve(void *context)
+{
+    struct source *s = context;
+    assert_int_equal(transport_open("loop", NULL, &s->transport), CKPT_OK);
+    for (int i = 0; i < 2; i++) {
+        struct transport_memory memory = {.address = s->memory + (size_t)i * SEGMENT_BYTES,
+                                          .bytes = SEGMENT_BYTES,
+                                          .generation = 1};
+        assert_int_equal(transport_register(s->transport, &memory, &s->regions[i]), CKPT_OK);
+        assert_int_equal(
+            transport_export(s->regions[i], s->descriptors[i], &s->descriptor_bytes[i]), CKPT_OK);
+    }
+    assert_int_equal(transport_address(s->transport, s->address, &s->address_bytes), CKPT_OK);
+    pthread_barrier_wait(&s->ready);
+    while (!atomic_load(&s->stopping)) {
+        struct transport_completion done[8];
+        if (transport_progress(s->transport, done, 8) == 0 && transport_arm(s->transport)) {
+            struct pollfd waiter = {.fd = transport_event_fd(s->transport), .events = POLLIN};
+            (void)poll(&waiter, 1, 10);
+        }
+    }
+    transport_close(s->transport, NULL, NULL);
+    return NULL;
+}
+
+static int start(void **state)
+{
+    char reason[ARENA_REASON_BYTES];
+    (void)state;
+    snprintf(directory, sizeof directory, "/dev/shm/ckptd-test-workers-%d", getpid());
+    arena_options = (struct arena_options){.directory = directory,
+                                           .segment_bytes = SEGMENT_BYTES,
+                                           .segment_count = SEGMENTS,
+                                           .lock = ARENA_LOCK_TRY,
+                                           .huge_pages = ARENA_HUGE_PAGES_NEVER};
+    if (arena_open(&arena_options, &arena, reason) != CKPT_OK) {
+        print_error("%s\n", reason);
+        return -1;
+    }
+    assert_int_equal(completions_make(&completions), CKPT_OK);
+    assert_int_equal(digester_start(2, 0, &digester), CKPT_OK);
+    assert_int_equal(digest_engine_select(NULL, &engine), CKPT_OK);
+    memset(&source, 0, sizeof source);
+    source.memory = aligned_alloc(4096, 2 * SEGMENT_BYTES);
+    for (size_t i = 0; i < 2 * SEGMENT_BYTES; i++) {
+        source.memory[i] = (uint8_t)(i * 7 + i / 4096);
+    }
+    pthread_barrier_init(&source.ready, NULL, 2);
+    pthread_create(&source.thread, NULL, serve, &source);
+    pthread_barrier_wait(&source.ready);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    char reason[ARENA_REASON_BYTES];
+    (void)state;
+    atomic_store(&source.stopping, true);
+    pthread_join(source.thread, NULL);
+    pthread_barrier_destroy(&source.ready);
+    free(source.memory);
+    digester_stop(&digester);
+    completions_free(&completions);
+    arena_close(&arena);
+    return arena_destroy_files(&arena_options, reason) == CKPT_OK ? 0 : -1;
+}
+
+static struct job *wait_job(void)
+{
+    struct pollfd waiter = {.fd = completions_fd(completions), .events = POLLIN};
+    struct job *job = NULL;
+    struct offer_reply *offer = NULL;
+    while (job == NULL) {
+        assert_int_equal(poll(&waiter, 1, 20000), 1);
+        completions_take(completions, &job, &offer);
+        assert_null(offer);
+    }
+    assert_null(job->next);
+    return job;
+}
+
+static void fill(const uint16_t *segments, uint64_t bytes, const uint8_t *from)
+{
+    for (uint64_t at = 0; at < bytes; at += SEGMENT_BYTES) {
+        uint64_t left = bytes - at < SEGMENT_BYTES ? bytes - at : SEGMENT_BYTES;
+        memcpy(arena_segment_address(arena, segments[at / SEGMENT_BYTES]), from + at, left);
+    }
+}
+
+static struct job *make(enum job_kind kind, const uint16_t *segments, uint32_t n)
+{
+    struct job *job = job_make(kind, 77, 1, 5, kind == JOB_RENEW ? 0 : SHARD_BYTES, segments, n,
+                               arena, completions, engine);
+    assert_non_null(job);
+    return job;
+}
+
+static void digests_a_slot_over_several_segments(void **state)
+{
+    (void)state;
+    const uint16_t segments[] = {4, 1};
+    struct digest expected;
+    fill(segments, SHARD_BYTES, source.memory);
+    digest_bytes(engine, source.memory, SHARD_BYTES, &expected);
+    digester_add(digester, make(JOB_DIGEST, segments, 2));
+    struct job *job = wait_job();
+    assert_int_equal(job->work, 77);
+    assert_int_equal(atomic_load(&job->status), CKPT_OK);
+    assert_true(digest_equal(&job->digest, &expected));
+    job_free(job);
+}
+
+static void renewal_zeroes_what_nobody_has_open_and_replaces_the_rest(void **state)
+{
+    (void)state;
+    struct mover *mover;
+    char reason[CKPT_REASON_MAX + 1];
+    const uint16_t segments[] = {2, 3};
+    int kept;
+    struct mover_options options = {.transport = "loop"};
+    assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
+    digester_set_mover(digester, mover);
+    fill(segments, 2 * SEGMENT_BYTES, source.memory);
+    assert_int_equal(arena_segment_fd(arena, 3, false, &kept), CKPT_OK);
+    digester_add(digester, make(JOB_RENEW, segments, 2));
+    struct job *job = wait_job();
+    assert_int_equal(atomic_load(&job->status), CKPT_OK);
+    job_free(job);
+    for (uint32_t i = 0; i < 2; i++) {
+        const uint8_t *address = arena_segment_address(arena, segments[i]);
+        for (size_t at = 0; at < SEGMENT_BYTES; at += 511) {
+            assert_int_equal(address[at], 0);
+        }
+    }
+    /* Who kept a descriptor has the old bytes, and no hold on the new ones. */
+    uint8_t byte = 1;
+    assert_int_equal(pwrite(kept, &byte, 1, 0), 1);
+    assert_int_equal(arena_segment_address(arena, 3)[0], 0);
+    close(kept);
+    mover_stop(&mover);
+}
+
+static struct job *make_read(const uint16_t *segments, uint32_t n)
+{
+    struct job *job = make(JOB_READ, segments, n);
+    struct message_region regions[2];
+    for (int i = 0; i < 2; i++) {
+        regions[i] = (struct message_region){.bytes = (uint32_t)source.descriptor_bytes[i],
+                                             .descriptor = source.descriptors[i]};
+    }
+    struct message_offer offer = {.bytes = SHARD_BYTES,
+                                  .segment_bytes = SEGMENT_BYTES,
+                                  .worker_address = source.address,
+                                  .worker_address_bytes = (uint32_t)source.address_bytes,
+                                  .region_count = 2,
+                                  .regions = regions};
+    assert_true(job_take_offer(job, 9, &offer));
+    return job;
+}
+
+static void read_with(const char *transport, bool cancel)
+{
+    struct mover *mover;
+    char reason[CKPT_REASON_MAX + 1];
+    const uint16_t segments[] = {5, 0};
+    struct digest expected;
+    struct mover_options options = {.transport = transport, .timeout_ms = 2000, .depth = 2};
+    assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
+    digest_bytes(engine, source.memory, SHARD_BYTES, &expected);
+    mover_read(mover, make_read(segments, 2));
+    if (cancel) {
+        mover_cancel(mover, 77);
+    }
+    struct job *job = wait_job();
+    enum ckpt_status status = (enum ckpt_status)atomic_load(&job->status);
+    if (cancel) {
+        assert_true(status == CKPT_ERR_ABORTED || status == CKPT_OK);
+    } else if (strstr(transport, "error") != NULL) {
+        assert_int_not_equal(status, CKPT_OK);
+    } else if (strstr(transport, "corrupt") != NULL) {
+        assert_int_equal(status, CKPT_OK);
+        assert_false(digest_equal(&job->digest, &expected));
+    } else {
+        assert_int_equal(status, CKPT_OK);
+        assert_true(digest_equal(&job->digest, &expected));
+        assert_memory_equal(arena_segment_address(arena, 5), source.memory, SEGMENT_BYTES);
+    }
+    job_free(job);
+    mover_stop(&mover);
+}
+
+static void reads_and_digests_what_lands(void **state)
+{
+    (void)state;
+    read_with("loop", false);
+}
+
+static void a_cancelled_read_ends(void **state)
+{
+    (void)state;
+    read_with("loop", true);
+}
+
+static void a_failed_read_reports_its_failure(void **state)
+{
+    (void)state;
+    read_with("fault:error=1:loop", false);
+}
+
+static void corruption_on_the_way_shows_in_the_digest(void **state)
+{
+    (void)state;
+    read_with("fault:corrupt=1:loop", false);
+}
+
+static void an_offer_that_does_not_add_up_is_refused(void **state)
+{
+    (void)state;
+    struct mover *mover;
+    char reason[CKPT_REASON_MAX + 1];
+    const uint16_t segments[] = {5, 0};
+    struct mover_options options = {.transport = "loop"};
+    assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
+    struct job *job = make_read(segments, 2);
+    job->region_count = 1;
+    mover_read(mover, job);
+    job = wait_job();
+    assert_int_equal(atomic_load(&job->status), CKPT_ERR_PROTOCOL);
+    job_free(job);
+    mover_stop(&mover);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(digests_a_slot_over_several_segments),
+        cmocka_unit_test(renewal_zeroes_what_nobody_has_open_and_replaces_the_rest),
+        cmocka_unit_test(reads_and_digests_what_lands),
+        cmocka_unit_test(a_cancelled_read_ends),
+        cmocka_unit_test(a_failed_read_reports_its_failure),
+        cmocka_unit_test(corruption_on_the_way_shows_in_the_digest),
+        cmocka_unit_test(an_offer_that_does_not_add_up_is_refused),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
