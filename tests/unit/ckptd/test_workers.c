@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The threads of the agent: digests, renewals and reads, over a real arena and the in-process transport. */
+/* The threads of the agent: digests, renewals and reads, over a real arena and the in-process
+ * transport. */
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
