@@ -54,6 +54,12 @@ static enum ckpt_status find_caller(struct ask *ask, const struct session *sessi
                   "node, or set tcp_admin there");
 }
 
+static enum ckpt_status refuse_unknown(const struct ask *ask)
+{
+    snprintf(ask->reason, CKPT_REASON_MAX + 1, "no run %s is known", ask->run.name);
+    return CKPT_ERR_NOT_FOUND;
+}
+
 /* A privileged caller may leave the owner open, when one user alone has a run of the name. */
 static enum ckpt_status find_owner(struct ask *ask)
 {
@@ -67,7 +73,7 @@ static enum ckpt_status find_owner(struct ask *ask)
         }
     }
     if (found == 0) {
-        return refuse(ask, CKPT_ERR_NOT_FOUND, "no such run");
+        return refuse_unknown(ask);
     }
     if (found > 1) {
         return refuse(ask, CKPT_ERR_INVALID,
@@ -98,7 +104,7 @@ static enum ckpt_status find_run(struct ask *ask)
             return CKPT_OK;
         }
     }
-    return refuse(ask, CKPT_ERR_NOT_FOUND, "no such run");
+    return refuse_unknown(ask);
 }
 
 /* The verbs that change something go through the machine. */

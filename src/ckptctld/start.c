@@ -17,8 +17,8 @@ static enum exit_code refuse(const char *event, enum ckpt_status status, const c
 {
     log_event(LOG_LEVEL_ERROR, event, "status=%s text=%s", ckpt_status_name(status),
               LOG_QUOTED(reason));
-    bool store_is_bad = status == CKPT_ERR_CORRUPT || status == CKPT_ERR_DISK ||
-                        status == CKPT_ERR_VERSION;
+    bool store_is_bad =
+        status == CKPT_ERR_CORRUPT || status == CKPT_ERR_DISK || status == CKPT_ERR_VERSION;
     return status == CKPT_ERR_STALE ? EXIT_STALE : store_is_bad ? EXIT_STORE : EXIT_START;
 }
 

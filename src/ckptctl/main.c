@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ckptctl: command line to verb. */
+#include <errno.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/nearest.h"
+#include "config/config.h"
+#include "ctl.h"
+#include "link.h"
+
+enum key {
+    KEY_COORDINATOR,
+    KEY_SOCKET,
+    KEY_COLOR,
+    KEY_JSON,
+    KEY_USER,
+    KEY_TIMEOUT,
+    KEY_NEWER,
+    KEY_WAIT,
+    KEY_COPIES,
+    KEY_ATTEMPT,
+    KEY_COUNT
+};
+
+#define COORDINATOR_DEFAULT "/run/ckptctld/ckptctld.sock"
+
+static const char *const colors[] = {"auto", "always", "never", NULL};
+
+static const struct config_key keys[KEY_COUNT] = {
+    [KEY_COORDINATOR] = {.section = "ckptctl",
+                         .name = "coordinator",
+                         .flag = "coordinator",
+                         .letter = 'C',
+                         .type = CONFIG_STRING,
+                         .fallback = COORDINATOR_DEFAULT,
+                         .placeholder = "ADDRESS",
+                         .help =
+                             "of ckptctld: its UNIX socket or HOST:PORT; also CKPT_COORDINATOR"},
+    [KEY_SOCKET] = {.section = "ckptctl",
+                    .name = "socket",
+                    .flag = "socket",
+                    .letter = 'S',
+                    .type = CONFIG_PATH,
+                    .fallback_is = "CKPT_SOCKET, or /run/ckptd/ckptd.sock",
+                    .help = "of this node's agent, for export and import"},
+    [KEY_COLOR] = {.section = "ckptctl",
+                   .name = "color",
+                   .flag = "color",
+                   .type = CONFIG_ENUM,
+                   .choices = colors,
+                   .fallback = "auto",
+                   .help = "auto is on a terminal, unless NO_COLOR is set"},
+    [KEY_JSON] = {.name = "json",
+                  .flag = "json",
+                  .letter = 'j',
+                  .type = CONFIG_BOOL,
+                  .help = "one JSON document for programs; docs/ckptctl.md names its fields"},
+    [KEY_USER] = {.name = "user",
+                  .flag = "user",
+                  .letter = 'u',
+                  .type = CONFIG_STRING,
+                  .placeholder = "NAME|UID",
+                  .help = "whose run; for root, when several users have a run of the name"},
+    [KEY_TIMEOUT] = {.name = "timeout",
+                     .flag = "timeout",
+                     .letter = 't',
+                     .type = CONFIG_DURATION,
+                     .max = 7 * 24 * 3600 * 1000,
+                     .help =
+                         "how long wait, verify, export and import may take (default: 60s; wait: "
+                         "10min)"},
+    [KEY_NEWER] = {.name = "newer",
+                   .flag = "newer",
+                   .type = CONFIG_BOOL,
+                   .help = "retire: everything newer than STEP, to go back to it"},
+    [KEY_WAIT] = {.name = "wait",
+                  .flag = "wait",
+                  .letter = 'w',
+                  .type = CONFIG_BOOL,
+                  .help = "import: until the checkpoint is consistent"},
+    [KEY_COPIES] = {.name = "copies",
+                    .flag = "copies",
+                    .type = CONFIG_INTEGER,
+                    .min = 1,
+                    .max = CKPT_COPIES_MAX,
+                    .help = "import: of each shard (default: the agent's)"},
+    [KEY_ATTEMPT] = {.name = "attempt",
+                     .flag = "attempt",
+                     .type = CONFIG_INTEGER,
+                     .min = 1,
+                     .max = UINT32_MAX,
+                     .help = "import: of the run (default: that of its newest checkpoint, or 1)"},
+};
+
+static const struct verb *const verbs[] = {
+    &verb_status, &verb_nodes,  &verb_runs,   &verb_list,   &verb_show,   &verb_placement,
+    &verb_wait,   &verb_verify, &verb_retire, &verb_export, &verb_import,
+};
+#define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
+
+static const struct config_program program = {
+    .name = "ckptctl",
+    .version = CKPT_VERSION,
+    .operands = "VERB [ARGUMENT...]",
+    .summary =
+        "Looks at and changes what ckptd keeps: checkpoints of training runs in the memory of "
+        "several nodes. A checkpoint that is shown as consistent has its copies in distinct "
+        "failure domains, digested by each holder from its own memory, and equal.",
+    .keys = keys,
+    .key_count = KEY_COUNT,
+    .details = "Verbs (ckptctl VERB --help says more):\n"
+               "  status                      is the coordinator well, and what does it know\n"
+               "  nodes                       agents: alive, lost, free memory, copies\n"
+               "  runs                        training runs, and the newest step of each\n"
+               "  list RUN                    checkpoints of a run\n"
+               "  show RUN [STEP]             shards of a checkpoint: digests, and who has copies\n"
+               "  placement [RUN]             which nodes hold what\n"
+               "  wait RUN [STEP]             until a checkpoint is consistent\n"
+               "  verify RUN [STEP]           digest all copies again, now, and compare\n"
+               "  retire RUN STEP [--newer]   forget a checkpoint, or go back to one\n"
+               "  export RUN STEP RANK FILE   a shard becomes a file\n"
+               "  import RUN STEP FILE...     files become a checkpoint, one rank each\n"
+               "\n"
+               "STEP is a number or \"latest\", the newest consistent one. Other users' runs are\n"
+               "shown to root and to the user that ckptctld runs as.\n",
+    .examples = "  ckptctl runs\n"
+                "  ckptctl show team/llama latest\n"
+                "  ckptctl wait team/llama 1200 --timeout=5min && echo safe\n"
+                "  ckptctl --json nodes | jq '.nodes[] | select(.joined | not) | .node'\n"
+                "  ckptctl import team/base 1 model-*.safetensors --wait\n",
+    .exit_codes = "  0  done, and the answer is yes\n"
+                  "  1  refused, failed, not found, copies differ, or not in time\n"
+                  "  2  the command line or the configuration is wrong\n"
+                  "  3  no coordinator, or no agent, answers\n",
+};
+
+enum exit_code complain(enum exit_code code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("ckptctl: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return code;
+}
+
+uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void pause_ms(uint32_t ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    nanosleep(&time, NULL);
+}
+
+bool parse_number(const char *what, const char *text, uint32_t max, uint32_t *number_out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number > max) {
+        complain(EXIT_USAGE, "%s '%s' is no number from 0 to %" PRIu32, what, text, max);
+        return false;
+    }
+    *number_out = (uint32_t)number;
+    return true;
+}
+
+bool parse_step(const char *text, uint64_t *step_out)
+{
+    char *end;
+    if (strcmp(text, "latest") == 0) {
+        *step_out = CKPT_STEP_LATEST;
+        return true;
+    }
+    errno = 0;
+    unsigned long long step = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || step == CKPT_STEP_LATEST) {
+        complain(EXIT_USAGE, "'%s' is no step: a number or \"latest\" is", text);
+        return false;
+    }
+    *step_out = step;
+    return true;
+}
+
+bool name_run(const struct ctl *ctl, const char *text, struct message_admin_ask *ask)
+{
+    if (!name_is_valid(text, CKPT_RUN_NAME_MAX)) {
+        complain(EXIT_USAGE, "'%s' is no name of a run: 1 to %d of A-Z a-z 0-9 . _ / -", text,
+                 CKPT_RUN_NAME_MAX);
+        return false;
+    }
+    ask->run.uid = ctl->user;
+    snprintf(ask->run.name, sizeof(ask->run.name), "%s", text);
+    return true;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        if (strcmp(name, verbs[i]->name) == 0) {
+            return verbs[i];
+        }
+    }
+    return NULL;
+}
+
+static enum exit_code refuse_verb(const char *name)
+{
+    const char *names[VERB_COUNT];
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        names[i] = verbs[i]->name;
+    }
+    const char *nearest = nearest_name(name, names, VERB_COUNT);
+    return complain(EXIT_USAGE,
+                    nearest ? "unknown verb '%s'; did you mean %s?"
+                            : "unknown verb '%s'; ckptctl --help lists them",
+                    name, nearest);
+}
+
+/* The page of one verb, when the command line has a verb and asks for help. */
+static bool print_verb_help(int argc, char **argv)
+{
+    const struct verb *verb = NULL;
+    bool asks = false;
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-' && !verb) {
+            verb = find_verb(argv[i]);
+        }
+        asks = asks || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+    }
+    if (!asks || !verb) {
+        return false;
+    }
+    printf("Usage: ckptctl %s%s%s [OPTION...]\n\n%s\n", verb->name, verb->operands[0] ? " " : "",
+           verb->operands, verb->help);
+    printf("\nckptctl --help lists all options and exit codes.\n");
+    return true;
+}
+
+/* A user's name or number. */
+static bool parse_user(const char *text, uint32_t *uid_out)
+{
+    const struct passwd *entry = getpwnam(text);
+    if (entry) {
+        *uid_out = entry->pw_uid;
+        return true;
+    }
+    if (text[0] >= '0' && text[0] <= '9') {
+        return parse_number("--user", text, UINT32_MAX - 1, uid_out);
+    }
+    complain(EXIT_USAGE, "--user: there is no user '%s' here", text);
+    return false;
+}
+
+static bool read_options(const struct config *config, struct ctl *ctl)
+{
+    const char *variable = getenv("CKPT_COORDINATOR");
+    const char *no_color = getenv("NO_COLOR");
+    ctl->coordinator = config_text(config, KEY_COORDINATOR);
+    if (variable && variable[0] && config_source(config, KEY_COORDINATOR) != CONFIG_FROM_FLAG &&
+        config_source(config, KEY_COORDINATOR) != CONFIG_FROM_ENVIRONMENT) {
+        ctl->coordinator = variable;
+    }
+    ctl->agent_socket = config_text(config, KEY_SOCKET);
+    ctl->json = config_flag(config, KEY_JSON);
+    ctl->newer = config_flag(config, KEY_NEWER);
+    ctl->wait = config_flag(config, KEY_WAIT);
+    ctl->copies = (uint32_t)config_number(config, KEY_COPIES);
+    ctl->attempt = (uint32_t)config_number(config, KEY_ATTEMPT);
+    ctl->has_timeout = config_is_set(config, KEY_TIMEOUT);
+    ctl->timeout_ms = ctl->has_timeout ? (uint32_t)config_number(config, KEY_TIMEOUT) : 60000;
+    const char *color = config_text(config, KEY_COLOR);
+    ctl->color =
+        strcmp(color, "always") == 0 ||
+        (strcmp(color, "auto") == 0 && isatty(STDOUT_FILENO) && (!no_color || no_color[0] == '\0'));
+    ctl->user = CKPT_UID_ANY;
+    const char *user = config_text(config, KEY_USER);
+    return !user || parse_user(user, &ctl->user);
+}
+
+static enum exit_code check_flags(const struct config *config, const struct verb *verb)
+{
+    static const struct {
+        enum key key;
+        enum flag flag;
+    } special[] = {{KEY_TIMEOUT, FLAG_TIMEOUT},
+                   {KEY_NEWER, FLAG_NEWER},
+                   {KEY_WAIT, FLAG_WAIT},
+                   {KEY_COPIES, FLAG_COPIES},
+                   {KEY_ATTEMPT, FLAG_ATTEMPT}};
+    for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+        if (config_is_set(config, special[i].key) && !(verb->flags & (unsigned)special[i].flag)) {
+            return complain(EXIT_USAGE, "%s takes no --%s", verb->name, keys[special[i].key].flag);
+        }
+    }
+    return EXIT_DONE;
+}
+
+static enum exit_code run(const struct config *config)
+{
+    struct ctl ctl = {.link = NULL};
+    ctl.operands = config_operands(config, &ctl.operand_count);
+    if (ctl.operand_count == 0) {
+        return complain(EXIT_USAGE, "no verb; ckptctl --help lists them");
+    }
+    const struct verb *verb = find_verb(ctl.operands[0]);
+    if (!verb) {
+        return refuse_verb(ctl.operands[0]);
+    }
+    ctl.operands++;
+    ctl.operand_count--;
+    if (ctl.operand_count < verb->operands_min || ctl.operand_count > verb->operands_max) {
+        return complain(EXIT_USAGE, "%s %s; usage: ckptctl %s%s%s", verb->name,
+                        ctl.operand_count < verb->operands_min ? "needs more" : "takes fewer",
+                        verb->name, verb->operands[0] ? " " : "", verb->operands);
+    }
+    enum exit_code code = check_flags(config, verb);
+    if (code != EXIT_DONE || !read_options(config, &ctl)) {
+        return EXIT_USAGE;
+    }
+    code = verb->run(&ctl);
+    link_close(&ctl);
+    if (fflush(stdout) != 0 && code == EXIT_DONE) {
+        code = complain(EXIT_NO, "cannot write the output: %s", strerror(errno));
+    }
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct config *config = NULL;
+    enum config_request request;
+    char reason[CKPT_REASON_MAX + 1];
+    if (print_verb_help(argc, argv)) {
+        return EXIT_DONE;
+    }
+    if (config_load(&program, argc, argv, environ, &config, &request, reason, sizeof(reason)) !=
+        CKPT_OK) {
+        return complain(EXIT_USAGE, "%s", reason);
+    }
+    enum exit_code code = EXIT_DONE;
+    if (!config_answer(&program, config, request, stdout)) {
+        code = run(config);
+    }
+    config_delete(&config);
+    return code;
+}

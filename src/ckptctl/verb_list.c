@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+
+#include "link.h"
+#include "table.h"
+
+static const struct column columns[] = {
+    {.name = "STEP", .right = true},
+    {.name = "STATE"},
+    {.name = "ATTEMPT", .right = true},
+    {.name = "WORLD", .right = true},
+    {.name = "COPIES", .right = true},
+    {.name = "BYTES", .right = true},
+    {.name = "SEALED", .right = true},
+    {.name = "READY", .right = true},
+    {.name = "NOTE"},
+};
+
+static void add_row(struct table *table, const json_t *checkpoint)
+{
+    const char *state = field_text(checkpoint, "state");
+    bool degraded = field_true(checkpoint, "degraded");
+    uint64_t world = field_number(checkpoint, "world");
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(checkpoint, "step"));
+    table_cell(table, state_style(state, degraded), "%s", state);
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(checkpoint, "attempt"));
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, world);
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(checkpoint, "copies"));
+    table_cell(table, STYLE_PLAIN, "%s", SIZE_TEXT(field_number(checkpoint, "bytes")));
+    table_cell(table, STYLE_PLAIN, "%" PRIu64 "/%" PRIu64,
+               field_number(checkpoint, "shards_sealed"), world);
+    table_cell(table, STYLE_PLAIN, "%" PRIu64 "/%" PRIu64, field_number(checkpoint, "shards_ready"),
+               world);
+    table_cell(table, degraded ? STYLE_WARN : STYLE_PLAIN, "%s%s",
+               degraded ? "short of copies now; " : "", field_text(checkpoint, "reason"));
+}
+
+static enum exit_code run(struct ctl *ctl)
+{
+    json_t *document;
+    struct message_admin_ask ask = {.verb = ADMIN_LIST};
+    if (!name_run(ctl, ctl->operands[0], &ask)) {
+        return EXIT_USAGE;
+    }
+    enum exit_code code = link_ask_all(ctl, &ask, "checkpoints", &document);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    json_t *checkpoints = json_object_get(document, "checkpoints");
+    sort_by(checkpoints, "step", true);
+    if (ctl->json) {
+        print_json(document);
+    } else {
+        struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
+        size_t i;
+        const json_t *checkpoint;
+        json_array_foreach(checkpoints, i, checkpoint)
+        {
+            add_row(table, checkpoint);
+        }
+        table_print(table, ctl, "the run has no checkpoint");
+    }
+    json_decref(document);
+    return EXIT_DONE;
+}
+
+const struct verb verb_list = {
+    .name = "list",
+    .operands = "RUN",
+    .summary = "checkpoints of a run",
+    .help = "The checkpoints of a run, newest first.\n"
+            "\n"
+            "  open         some ranks have sealed their shard, some have not\n"
+            "  verifying    all have; copies are made and digested\n"
+            "  consistent   every shard has its copies, equal, in distinct failure domains\n"
+            "  quarantined  was consistent; kept, but no longer offered after failed restores\n"
+            "  aborted      will never be consistent; NOTE says why\n"
+            "\n"
+            "SEALED counts shards that their ranks have written, READY those that have all copies\n"
+            "now: a consistent checkpoint with fewer lost a node and is being repaired.",
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run,
+};

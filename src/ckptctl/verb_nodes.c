@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+
+#include "link.h"
+#include "table.h"
+
+static const struct column columns[] = {
+    {.name = "NODE"},
+    {.name = "STATE"},
+    {.name = "DOMAIN"},
+    {.name = "ADDRESS"},
+    {.name = "HEARD", .right = true},
+    {.name = "MEMORY", .right = true},
+    {.name = "FREE", .right = true},
+    {.name = "COPIES", .right = true},
+    {.name = "PULLS", .right = true},
+    {.name = "MISMATCHES", .right = true},
+};
+
+static void add_row(struct table *table, const json_t *node)
+{
+    bool joined = field_true(node, "joined");
+    uint64_t bytes = field_number(node, "segment_bytes");
+    uint64_t mismatches = field_number(node, "mismatches");
+    table_cell(table, STYLE_PLAIN, "%s", field_text(node, "node"));
+    table_cell(table, joined ? STYLE_GOOD : STYLE_BAD, "%s", joined ? "joined" : "lost");
+    table_cell(table, STYLE_PLAIN, "%s", field_text(node, "domain"));
+    table_cell(table, STYLE_PLAIN, "%s", field_text(node, "address"));
+    table_cell(table, STYLE_PLAIN, "%s", AGE_TEXT(field_number(node, "heard_ms_ago")));
+    table_cell(table, STYLE_PLAIN, "%s", SIZE_TEXT(bytes * field_number(node, "segments")));
+    table_cell(table, STYLE_PLAIN, "%s", SIZE_TEXT(bytes * field_number(node, "segments_free")));
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "copies"));
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "pulls"));
+    table_cell(table, mismatches ? STYLE_BAD : STYLE_PLAIN, "%" PRIu64, mismatches);
+}
+
+static enum exit_code run(struct ctl *ctl)
+{
+    json_t *document;
+    struct message_admin_ask ask = {.verb = ADMIN_NODES};
+    enum exit_code code = link_ask_all(ctl, &ask, "nodes", &document);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (ctl->json) {
+        print_json(document);
+    } else {
+        struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
+        size_t i;
+        const json_t *node;
+        json_array_foreach(json_object_get(document, "nodes"), i, node)
+        {
+            add_row(table, node);
+        }
+        table_print(table, ctl, "no agent has joined yet");
+    }
+    json_decref(document);
+    return EXIT_DONE;
+}
+
+const struct verb verb_nodes = {
+    .name = "nodes",
+    .operands = "",
+    .summary = "agents: alive, lost, free memory, copies",
+    .help =
+        "One line a node whose agent has joined since the coordinator started. HEARD is how long\n"
+        "ago the agent spoke; COPIES are verified ones in its memory; MISMATCHES counts digests\n"
+        "that differed: a node where that grows has bad memory.",
+    .run = run,
+};

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "link.h"
+#include "table.h"
+
+static enum exit_code run(struct ctl *ctl)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    json_t *answer;
+    struct message_admin_ask ask = {.verb = ADMIN_RETIRE, .newer = ctl->newer};
+    if (!name_run(ctl, ctl->operands[0], &ask) || !parse_step(ctl->operands[1], &ask.step)) {
+        return EXIT_USAGE;
+    }
+    if (ask.step == CKPT_STEP_LATEST) {
+        return complain(EXIT_USAGE, "retire needs the step as a number");
+    }
+    enum ckpt_status status = link_ask(ctl, &ask, &answer, reason);
+    if (status != CKPT_OK) {
+        return link_complain(status, reason);
+    }
+    if (ctl->json) {
+        print_json(answer);
+    } else if (ctl->newer) {
+        printf("everything newer than step %s is retired\n", ctl->operands[1]);
+    } else {
+        printf("step %s is retired\n", ctl->operands[1]);
+    }
+    json_decref(answer);
+    return EXIT_DONE;
+}
+
+const struct verb verb_retire = {
+    .name = "retire",
+    .operands = "RUN STEP",
+    .summary = "forget a checkpoint, or go back to one",
+    .help = "Forgets a checkpoint on all nodes; its memory is free for the next. There is no way\n"
+            "back. The newest consistent checkpoint of a run cannot be retired so.\n"
+            "\n"
+            "  --newer   retires everything newer than STEP in its place: the next restore of the\n"
+            "            run gives STEP",
+    .flags = FLAG_NEWER,
+    .operands_min = 2,
+    .operands_max = 2,
+    .run = run,
+};

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+
+#include "link.h"
+#include "table.h"
+
+static const struct column columns[] = {
+    {.name = "RUN"},
+    {.name = "USER"},
+    {.name = "ATTEMPT", .right = true},
+    {.name = "WORLD", .right = true},
+    {.name = "LATEST", .right = true},
+    {.name = "CHECKPOINTS", .right = true},
+};
+
+static void add_row(struct table *table, const json_t *run)
+{
+    const json_t *latest = json_object_get(run, "latest");
+    table_cell(table, STYLE_PLAIN, "%s", field_text(run, "run"));
+    table_cell(table, STYLE_PLAIN, "%s", USER_TEXT(field_number(run, "uid")));
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(run, "attempt"));
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(run, "world"));
+    if (json_is_integer(latest)) {
+        table_cell(table, STYLE_GOOD, "%" PRIu64, (uint64_t)json_integer_value(latest));
+    } else {
+        table_cell(table, STYLE_WARN, "none");
+    }
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(run, "checkpoints"));
+}
+
+static enum exit_code run(struct ctl *ctl)
+{
+    json_t *document;
+    struct message_admin_ask ask = {.verb = ADMIN_RUNS};
+    enum exit_code code = link_ask_all(ctl, &ask, "runs", &document);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (ctl->json) {
+        print_json(document);
+    } else {
+        struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
+        size_t i;
+        const json_t *entry;
+        json_array_foreach(json_object_get(document, "runs"), i, entry)
+        {
+            if (ctl->user == CKPT_UID_ANY || ctl->user == field_number(entry, "uid")) {
+                add_row(table, entry);
+            }
+        }
+        table_print(table, ctl, "no runs");
+    }
+    json_decref(document);
+    return EXIT_DONE;
+}
+
+const struct verb verb_runs = {
+    .name = "runs",
+    .operands = "",
+    .summary = "training runs, and the newest step of each",
+    .help =
+        "One line a run. LATEST is its newest consistent step: what a restore would give. Other\n"
+        "users' runs are shown to root and to the user that ckptctld runs as.",
+    .run = run,
+};

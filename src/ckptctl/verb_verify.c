@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Digest all copies again, now: the coordinator orders it, and never tells a node what it should find.
+ *
+ * What is judged are the copies that were verified when the verb began. Each of them has one of these
+ * ends: it was digested after the order and still counts (ok); it was refused, which shows as bad,
+ * as gone, or as a new copy being made in its place (differs, when its node's count of mismatches rose;
+ * else gone, as with a lost node); or nothing is heard in time. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "link.h"
+#include "table.h"
+
+#define POLL_MS 100
+
+static const struct column columns[] = {
+    {.name = "RANK", .right = true},
+    {.name = "NODE"},
+    {.name = "DOMAIN"},
+    {.name = "RESULT"},
+};
+
+static const json_t *find(const json_t *array, const char *name, const char *text)
+{
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(array, i, entry)
+    {
+        if (strcmp(field_text(entry, name), text) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+static const json_t *find_shard(const json_t *document, uint64_t rank)
+{
+    const json_t *shards = json_object_get(document, "shards");
+    /* In rank order, all of them, in a consistent checkpoint. */
+    const json_t *shard = json_array_get(shards, rank);
+    if (shard && field_number(shard, "rank") == rank) {
+        return shard;
+    }
+    size_t i;
+    json_array_foreach(shards, i, shard)
+    {
+        if (field_number(shard, "rank") == rank) {
+            return shard;
+        }
+    }
+    return NULL;
+}
+
+/* The copies to be judged: [{"rank", "node", "domain", "generation", "result": "waiting"}]. */
+static json_t *copies_of(const json_t *document)
+{
+    json_t *copies = json_array();
+    size_t i;
+    size_t j;
+    const json_t *shard;
+    const json_t *copy;
+    json_array_foreach(json_object_get(document, "shards"), i, shard)
+    {
+        json_array_foreach(json_object_get(shard, "copies"), j, copy)
+        {
+            if (strcmp(field_text(copy, "state"), "verified") == 0 && !field_true(copy, "cached") &&
+                !field_true(copy, "bad")) {
+                json_array_append_new(
+                    copies,
+                    json_pack("{s:O,s:O,s:O,s:O,s:s}", "rank", json_object_get(shard, "rank"),
+                              "node", json_object_get(copy, "node"), "domain",
+                              json_object_get(copy, "domain"), "generation",
+                              json_object_get(copy, "generation"), "result", "no answer"));
+            }
+        }
+    }
+    return copies;
+}
+
+/* Whether the node's count of mismatches rose between two tables of nodes. */
+static bool mismatched(const json_t *before, const json_t *after, const char *node)
+{
+    const json_t *was = find(json_object_get(before, "nodes"), "node", node);
+    const json_t *is = find(json_object_get(after, "nodes"), "node", node);
+    return was && is && field_number(is, "mismatches") > field_number(was, "mismatches");
+}
+
+/* Brings the results up to what the documents say; how many are still waiting. */
+static size_t judge(json_t *copies, const json_t *shown, uint64_t asked_ms, const json_t *before,
+                    const json_t *after)
+{
+    size_t waiting = 0;
+    size_t i;
+    json_t *copy;
+    json_array_foreach(copies, i, copy)
+    {
+        const char *node = field_text(copy, "node");
+        const json_t *shard = find_shard(shown, field_number(copy, "rank"));
+        const json_t *now = find(json_object_get(shard, "copies"), "node", node);
+        bool is_there = now && !field_true(now, "bad") &&
+                        strcmp(field_text(now, "state"), "verified") == 0 &&
+                        field_number(now, "generation") == field_number(copy, "generation");
+        const char *result = "no answer";
+        if (!is_there) {
+            result = mismatched(before, after, node) ? "differs" : "gone";
+        } else if (field_number(now, "verified_ms") >= asked_ms) {
+            result = "ok";
+        } else {
+            waiting++;
+        }
+        json_object_set_new(copy, "result", json_string(result));
+    }
+    return waiting;
+}
+
+static enum exit_code print_results(const struct ctl *ctl, json_t *document, json_t *copies)
+{
+    enum exit_code code = json_array_size(copies) > 0 ? EXIT_DONE : EXIT_NO;
+    size_t good = 0;
+    size_t i;
+    const json_t *copy;
+    struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
+    json_array_foreach(copies, i, copy)
+    {
+        const char *result = field_text(copy, "result");
+        bool ok = strcmp(result, "ok") == 0;
+        good += ok;
+        code = ok ? code : EXIT_NO;
+        table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(copy, "rank"));
+        table_cell(table, STYLE_PLAIN, "%s", field_text(copy, "node"));
+        table_cell(table, STYLE_PLAIN, "%s", field_text(copy, "domain"));
+        table_cell(table, ok ? STYLE_GOOD : STYLE_BAD, "%s", result);
+    }
+    json_t *answer =
+        json_pack("{s:O,s:O,s:O,s:b,s:O}", "run", json_object_get(document, "run"), "attempt",
+                  json_object_get(document, "attempt"), "step", json_object_get(document, "step"),
+                  "equal", code == EXIT_DONE, "copies", copies);
+    if (ctl->json) {
+        print_json(answer);
+        fflush(stdout);
+    }
+    json_decref(answer);
+    if (!ctl->json) {
+        table_print(table, ctl, "the checkpoint has no verified copy");
+        printf("\nstep %" PRIu64 ": %zu of %zu copies are what they should be\n",
+               field_number(document, "step"), good, json_array_size(copies));
+    } else {
+        table_free(table);
+    }
+    return code;
+}
+
+struct verification {
+    struct message_admin_ask show;
+    json_t *shown;
+    json_t *nodes_before;
+    json_t *copies;
+    uint64_t asked_ms; /* by the coordinator's clock */
+};
+
+static enum exit_code begin(struct ctl *ctl, struct verification *v)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    struct message_admin_ask nodes = {.verb = ADMIN_NODES};
+    enum exit_code code = link_ask_all(ctl, &v->show, "shards", &v->shown);
+    if (code == EXIT_DONE) {
+        code = link_ask_all(ctl, &nodes, "nodes", &v->nodes_before);
+    }
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    /* From here on this very checkpoint, whatever becomes the latest meanwhile. */
+    json_t *answer;
+    v->show.step = field_number(v->shown, "step");
+    v->show.run.uid = (uint32_t)field_number(v->shown, "uid");
+    v->copies = copies_of(v->shown);
+    struct message_admin_ask verify = v->show;
+    verify.verb = ADMIN_VERIFY;
+    enum ckpt_status status = link_ask(ctl, &verify, &answer, reason);
+    if (status != CKPT_OK) {
+        return link_complain(status, reason);
+    }
+    v->asked_ms = field_number(answer, "now_ms");
+    json_decref(answer);
+    return EXIT_DONE;
+}
+
+static enum exit_code await_results(struct ctl *ctl, struct verification *v)
+{
+    uint64_t end_ms = now_ms() + ctl->timeout_ms;
+    for (;;) {
+        json_t *nodes;
+        json_t *shown;
+        struct message_admin_ask ask = {.verb = ADMIN_NODES};
+        /* The shards first: a mismatch is counted before its copy goes. */
+        enum exit_code code = link_ask_all(ctl, &v->show, "shards", &shown);
+        if (code != EXIT_DONE) {
+            return code;
+        }
+        code = link_ask_all(ctl, &ask, "nodes", &nodes);
+        if (code != EXIT_DONE) {
+            json_decref(shown);
+            return code;
+        }
+        size_t waiting = judge(v->copies, shown, v->asked_ms, v->nodes_before, nodes);
+        json_decref(nodes);
+        json_decref(shown);
+        if (waiting == 0 || now_ms() >= end_ms) {
+            return EXIT_DONE;
+        }
+        pause_ms(POLL_MS);
+    }
+}
+
+static enum exit_code run(struct ctl *ctl)
+{
+    struct verification v = {.show = {.verb = ADMIN_SHOW, .step = CKPT_STEP_LATEST}};
+    if (!name_run(ctl, ctl->operands[0], &v.show) ||
+        (ctl->operand_count > 1 && !parse_step(ctl->operands[1], &v.show.step))) {
+        return EXIT_USAGE;
+    }
+    enum exit_code code = begin(ctl, &v);
+    if (code == EXIT_DONE) {
+        code = await_results(ctl, &v);
+    }
+    if (code == EXIT_DONE) {
+        code = print_results(ctl, v.shown, v.copies);
+    }
+    json_decref(v.copies);
+    json_decref(v.nodes_before);
+    json_decref(v.shown);
+    return code;
+}
+
+const struct verb verb_verify = {
+    .name = "verify",
+    .operands = "RUN [STEP]",
+    .summary = "digest all copies again, now, and compare",
+    .help =
+        "Every node that holds a copy digests its own memory again. It is not told which digest\n"
+        "it should find. Exits 1 when a copy differs, is gone, or was not digested within\n"
+        "--timeout (default 60s). A copy that differs is refused, freed and made anew from a good\n"
+        "one by itself.",
+    .flags = FLAG_TIMEOUT,
+    .operands_min = 1,
+    .operands_max = 2,
+    .run = run,
+};

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "link.h"
+#include "table.h"
+
+#define WAIT_DEFAULT_MS 600000
+#define POLL_MS 100
+
+enum progress { PROGRESS_WAITING, PROGRESS_DONE, PROGRESS_NEVER };
+
+/* What a list of checkpoints says of the step; `best` gets the entry that it says it of. */
+static enum progress judge(const json_t *document, uint64_t step, const json_t **best_out)
+{
+    enum progress progress = PROGRESS_WAITING;
+    size_t i;
+    const json_t *checkpoint;
+    *best_out = NULL;
+    json_array_foreach(json_object_get(document, "checkpoints"), i, checkpoint)
+    {
+        const char *state = field_text(checkpoint, "state");
+        bool consistent = strcmp(state, "consistent") == 0;
+        bool wanted = step == CKPT_STEP_LATEST || field_number(checkpoint, "step") == step;
+        if (wanted && consistent) {
+            *best_out = checkpoint;
+            return PROGRESS_DONE;
+        }
+        if (wanted && step != CKPT_STEP_LATEST &&
+            (strcmp(state, "aborted") == 0 || strcmp(state, "quarantined") == 0)) {
+            *best_out = checkpoint;
+            progress = PROGRESS_NEVER;
+        }
+        if (!*best_out && consistent && field_number(checkpoint, "step") > step) {
+            *best_out = checkpoint;
+            progress = PROGRESS_NEVER;
+        }
+    }
+    return progress;
+}
+
+static enum exit_code report(const struct ctl *ctl, const json_t *checkpoint)
+{
+    if (ctl->json) {
+        print_json(checkpoint);
+    } else {
+        printf("step %" PRIu64 " is consistent: %" PRIu64 " ranks, %s, %" PRIu64 " copies\n",
+               field_number(checkpoint, "step"), field_number(checkpoint, "world"),
+               SIZE_TEXT(field_number(checkpoint, "bytes")), field_number(checkpoint, "copies"));
+    }
+    return EXIT_DONE;
+}
+
+static enum exit_code report_never(const json_t *checkpoint, uint64_t step)
+{
+    uint64_t seen = field_number(checkpoint, "step");
+    if (seen != step) {
+        return complain(EXIT_NO,
+                        "step %" PRIu64 " is not there, and never will be: step %" PRIu64
+                        " is consistent already",
+                        step, seen);
+    }
+    return complain(EXIT_NO, "step %" PRIu64 " is %s: %s", step, field_text(checkpoint, "state"),
+                    field_text(checkpoint, "reason"));
+}
+
+static enum exit_code run(struct ctl *ctl)
+{
+    struct message_admin_ask ask = {.verb = ADMIN_LIST};
+    uint64_t step = CKPT_STEP_LATEST;
+    uint32_t limit_ms = ctl->has_timeout ? ctl->timeout_ms : WAIT_DEFAULT_MS;
+    if (!name_run(ctl, ctl->operands[0], &ask) ||
+        (ctl->operand_count > 1 && !parse_step(ctl->operands[1], &step))) {
+        return EXIT_USAGE;
+    }
+    uint64_t end_ms = now_ms() + limit_ms;
+    for (;;) {
+        char reason[CKPT_REASON_MAX + 1];
+        const json_t *best = NULL;
+        json_t *document = NULL;
+        enum progress progress = PROGRESS_WAITING;
+        enum ckpt_status status = link_ask(ctl, &ask, &document, reason);
+        /* A run begins with its first save; a coordinator that restarts comes back. */
+        if (status != CKPT_OK && status != CKPT_ERR_NOT_FOUND &&
+            status != CKPT_ERR_NO_COORDINATOR) {
+            return link_complain(status, reason);
+        }
+        if (status == CKPT_OK) {
+            progress = judge(document, step, &best);
+        }
+        bool is_late = now_ms() >= end_ms;
+        enum exit_code code = EXIT_NO;
+        if (progress == PROGRESS_DONE) {
+            code = report(ctl, best);
+        } else if (progress == PROGRESS_NEVER) {
+            code = report_never(best, step);
+        } else if (is_late && status == CKPT_ERR_NO_COORDINATOR) {
+            code = link_complain(status, reason);
+        } else if (is_late) {
+            code = complain(EXIT_NO, "not consistent after %s: ckptctl list %s says how far it is",
+                            AGE_TEXT(limit_ms), ctl->operands[0]);
+        }
+        json_decref(document);
+        if (progress != PROGRESS_WAITING || is_late) {
+            return code;
+        }
+        pause_ms(POLL_MS);
+    }
+}
+
+const struct verb verb_wait = {
+    .name = "wait",
+    .operands = "RUN [STEP]",
+    .summary = "until a checkpoint is consistent",
+    .help = "Waits until STEP is consistent; without STEP, until the run has any consistent\n"
+            "checkpoint. Exits 1 when it was aborted, when a newer one is consistent already and\n"
+            "the step is gone, or after --timeout (default 10min).",
+    .flags = FLAG_TIMEOUT,
+    .operands_min = 1,
+    .operands_max = 2,
+    .run = run,
+};
