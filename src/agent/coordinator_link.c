@@ -44,8 +44,9 @@ static void tell_everything(struct agent *a)
             agent_report_wanted(a, i);
         }
     }
-    for (uint32_t i = 0; i < a->load_count; i++) {
-        a->loads[i].due_ms = a->now_ms;
+    uint32_t cursor = 0;
+    for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
+        load->due_ms = a->now_ms;
     }
     for (uint32_t i = 0; i < a->session_count; i++) {
         a->sessions[i].query.due_ms = a->now_ms;

@@ -4,8 +4,6 @@
 
 #include <assert.h>
 
-#define PAIRS_CHECKED_MAX 64 /* slots; comparing all pairs of more costs too much */
-
 static void check_segments(const struct agent *a)
 {
     uint32_t free = 0;
@@ -49,10 +47,24 @@ static void check_work(const struct slot *s)
     assert(false && "a slot's work is one that ends");
 }
 
+/* One shard has one live slot; a slot's shard changes only with its generation. */
+static void check_generation(const struct agent *a, struct slot *s)
+{
+    assert(s->generation >= s->generation_checked && s->generation <= a->generation_last);
+    if (s->generation > s->generation_checked && s->state != SLOT_FREE && !s->doomed) {
+        uint32_t live = agent_slot_live(a, &s->shard);
+        assert(&a->slots[live] == s);
+        for (uint32_t i = live + 1; i < a->config.slots; i++) {
+            const struct slot *other = &a->slots[i];
+            assert(other->state == SLOT_FREE || other->doomed ||
+                   !agent_shard_equal(&other->shard, &s->shard));
+        }
+    }
+    s->generation_checked = s->generation;
+}
+
 static void check_slot(struct slot *s)
 {
-    assert(s->generation >= s->generation_checked);
-    s->generation_checked = s->generation;
     check_work(s);
     if (s->state == SLOT_FREE) {
         assert(s->segment_count == 0 && !s->doomed && !agent_slot_is_held(s));
@@ -85,11 +97,9 @@ static void check_pins(const struct agent *a)
             offers--;
         }
     }
-    for (uint32_t i = 0; i < a->load_count; i++) {
-        const struct load *load = &a->loads[i];
-        if (load->state != LOAD_UNUSED) {
-            assert(a->sessions[load->session].open);
-        }
+    uint32_t cursor = 0;
+    for (const struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
+        assert(a->sessions[load->session].open);
         if (load->state == LOAD_LOANED) {
             assert(a->slots[load->slot].loans > 0);
             assert(a->slots[load->slot].generation == load->generation);
@@ -144,30 +154,15 @@ static void check_sessions(const struct agent *a)
     assert(filling == 0);
 }
 
-/* One shard has one live slot. */
-static void check_pairs(const struct agent *a)
-{
-    if (a->config.slots > PAIRS_CHECKED_MAX) {
-        return;
-    }
-    for (uint32_t i = 0; i < a->config.slots; i++) {
-        const struct slot *s = &a->slots[i];
-        if (s->state != SLOT_FREE && !s->doomed) {
-            assert(agent_slot_live(a, &s->shard) == i);
-        }
-    }
-}
-
 void agent_invariants(struct agent *a)
 {
     check_segments(a);
     for (uint32_t i = 0; i < a->config.slots; i++) {
-        assert(a->slots[i].generation <= a->generation_last);
+        check_generation(a, &a->slots[i]);
         check_slot(&a->slots[i]);
     }
     check_pins(a);
     check_pulls(a);
     check_sessions(a);
-    check_pairs(a);
     assert(a->coordinator.up || !a->coordinator.joined);
 }

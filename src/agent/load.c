@@ -39,12 +39,36 @@ static void hand_out(struct agent *a, const struct load *load)
     loaded->segment_count = s->segment_count;
 }
 
+/* Walks the loads in use; *cursor starts at 0. NULL: no more. Most processes have none, and are
+ * stepped over whole. */
+struct load *agent_load_next(const struct agent *a, uint32_t *cursor)
+{
+    while (*cursor < a->load_count) {
+        uint32_t at = *cursor;
+        if (a->sessions[at / AGENT_LOADS_PER_RANK].loads == 0) {
+            *cursor = (at / AGENT_LOADS_PER_RANK + 1) * AGENT_LOADS_PER_RANK;
+            continue;
+        }
+        *cursor = at + 1;
+        if (a->loads[at].state != LOAD_UNUSED) {
+            return &a->loads[at];
+        }
+    }
+    return NULL;
+}
+
+static void end(struct agent *a, struct load *load)
+{
+    assert(load->state != LOAD_UNUSED && a->sessions[load->session].loads > 0);
+    a->sessions[load->session].loads--;
+    memset(load, 0, sizeof(*load));
+}
+
 static struct load *find(struct agent *a, uint32_t session, bool collective, uint32_t number)
 {
-    for (uint32_t i = 0; i < a->load_count; i++) {
-        struct load *load = &a->loads[i];
-        if (load->state != LOAD_UNUSED && load->session == session &&
-            load->collective == collective && load->load == number) {
+    for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
+        struct load *load = &a->loads[session * AGENT_LOADS_PER_RANK + i];
+        if (load->state != LOAD_UNUSED && load->collective == collective && load->load == number) {
             return load;
         }
     }
@@ -108,6 +132,7 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
         return;
     }
     memset(load, 0, sizeof(*load));
+    session->loads++;
     load->state = LOAD_ASKING;
     load->session = index;
     load->collective = ask->collective;
@@ -122,8 +147,8 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
 
 static struct load *find_asked(struct agent *a, const struct message_load_verdict *verdict)
 {
-    for (uint32_t i = 0; i < a->load_count; i++) {
-        struct load *load = &a->loads[i];
+    uint32_t cursor = 0;
+    for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
         if (load->state != LOAD_ASKING || load->collective != verdict->collective) {
             continue;
         }
@@ -160,7 +185,7 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
     const struct rank_session *session = &a->sessions[load->session];
     if (verdict->status != CKPT_OK) {
         answer(a, session, load->load, verdict->status, verdict->reason);
-        load->state = LOAD_UNUSED;
+        end(a, load);
         return;
     }
     if (!names_what_was_asked(session, load, &verdict->shard)) {
@@ -184,7 +209,7 @@ static void unloan(struct agent *a, struct load *load)
 {
     assert(load->state == LOAD_LOANED);
     agent_slot_unloan(a, load->slot);
-    memset(load, 0, sizeof(*load));
+    end(a, load);
 }
 
 /* One that this process does not hold changes nothing: a repeat. */
@@ -206,8 +231,8 @@ void agent_load_session_ends(struct agent *a, uint32_t index)
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_LOANED) {
             unloan(a, load);
-        } else {
-            memset(load, 0, sizeof(*load));
+        } else if (load->state == LOAD_ASKING) {
+            end(a, load);
         }
     }
 }
@@ -218,10 +243,11 @@ static void time_out(struct agent *a, struct load *load)
     char reason[CKPT_REASON_MAX + 1];
     agent_reason(reason, "no verdict in %u ms for rank %u of run %s: %s", a->config.load_timeout_ms,
                  load->rank, session->run.name,
-                 a->coordinator.joined ? "not every rank has asked, or a shard is still on its way"
-                                       : "no coordinator answers node's agent; see ckptctl status");
+                 a->coordinator.joined
+                     ? "not every rank has asked, or a shard is still on its way"
+                     : "no coordinator answers this node's agent: is ckptctld running?");
     answer(a, session, load->load, CKPT_ERR_TIMEOUT, reason);
-    memset(load, 0, sizeof(*load));
+    end(a, load);
 }
 
 static void ask_coordinator(struct agent *a, struct load *load)
@@ -244,8 +270,8 @@ static void ask_coordinator(struct agent *a, struct load *load)
 
 void agent_loads_pump(struct agent *a)
 {
-    for (uint32_t i = 0; i < a->load_count; i++) {
-        struct load *load = &a->loads[i];
+    uint32_t cursor = 0;
+    for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
         if (load->state != LOAD_ASKING) {
             continue;
         }

@@ -120,6 +120,7 @@ struct rank_session {
     bool reader;
     bool has_step;
     uint64_t last_step; /* sealed */
+    uint32_t loads;     /* in use, of its part of the table */
     uint32_t filling;   /* the slot that it writes, or that is being renewed for it */
     struct save saves[AGENT_SAVES_KEPT];
     uint32_t save_next;
@@ -340,6 +341,7 @@ void agent_saves_pump(struct agent *a);
 void agent_load_ask(struct agent *a, uint32_t session, const struct message_load_ask *ask);
 void agent_load_verdict(struct agent *a, const struct message_load_verdict *verdict);
 void agent_load_release(struct agent *a, uint32_t session, const struct message_release *release);
+struct load *agent_load_next(const struct agent *a, uint32_t *cursor);
 void agent_load_session_ends(struct agent *a, uint32_t session);
 void agent_loads_pump(struct agent *a);
 
