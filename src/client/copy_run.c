@@ -12,7 +12,7 @@
 #include <immintrin.h>
 
 /* Below this the ends that memcpy copies and the fence cost more than the stores save. */
-#define STREAM_BYTES_MIN ((size_t)64 << 10)
+#define STREAM_BYTES_MIN ((size_t)4 << 10)
 
 __attribute__((target("avx512f"))) static void stream_avx512(uint8_t *to, const uint8_t *from,
                                                              size_t lines)

@@ -54,13 +54,17 @@ void fake_wrong(struct fake_agent *agent, const char *what)
 
 static bool wait_readable(struct fake_agent *agent, int fd)
 {
-    while (!atomic_load(&agent->stop)) {
+    /* What lies there already is read also when the test is over. */
+    for (;;) {
+        bool last = atomic_load(&agent->stop);
         struct pollfd entry = {.fd = fd, .events = POLLIN};
-        if (poll(&entry, 1, 20) > 0) {
+        if (poll(&entry, 1, last ? 0 : 20) > 0) {
             return true;
         }
+        if (last) {
+            return false;
+        }
     }
-    return false;
 }
 
 static void *serve(void *argument)
@@ -151,6 +155,18 @@ struct ckpt_options fake_options(const struct fake_agent *agent)
     };
 }
 
+struct ckpt *fake_connect(const struct fake_agent *agent)
+{
+    struct ckpt_options options = fake_options(agent);
+    struct ckpt *ckpt = NULL;
+    char reason[256] = "";
+    enum ckpt_status status = ckpt_open_reason(&options, &ckpt, reason, sizeof(reason));
+    if (status != CKPT_OK) {
+        fail_msg("ckpt_open: %s: %s", ckpt_status_name(status), reason);
+    }
+    return ckpt;
+}
+
 /* 1: a message; 0: the rank closed, or the test is over. */
 static int take_any(struct fake_agent *agent, struct message *message_out)
 {
@@ -183,11 +199,13 @@ static int take_any(struct fake_agent *agent, struct message *message_out)
 
 bool fake_take(struct fake_agent *agent, enum message_type wanted, struct message *message_out)
 {
+    char text[128];
     if (take_any(agent, message_out) == 0) {
+        (void)snprintf(text, sizeof(text), "the rank never sent %s", message_type_name(wanted));
+        fake_wrong(agent, text);
         return false;
     }
     if (message_out->type != wanted) {
-        char text[128];
         (void)snprintf(text, sizeof(text), "the rank sent %s, not %s",
                        message_type_name(message_out->type), message_type_name(wanted));
         fake_wrong(agent, text);
@@ -276,6 +294,24 @@ bool fake_open_rank(struct fake_agent *agent)
     return true;
 }
 
+void fake_answer_ask(struct fake_agent *agent, const struct message_slot_ask *ask,
+                     enum ckpt_status status, uint32_t first, uint32_t count, uint64_t generation)
+{
+    uint16_t ids[FAKE_SEGMENTS];
+    for (uint32_t i = 0; i < count; i++) {
+        ids[i] = (uint16_t)(first + i);
+    }
+    struct message answer = {.type = MESSAGE_SLOT_GRANTED};
+    answer.slot_granted.status = status;
+    answer.slot_granted.step = ask->step;
+    answer.slot_granted.bytes = ask->bytes;
+    answer.slot_granted.slot = first;
+    answer.slot_granted.generation = generation;
+    answer.slot_granted.segment_count = count;
+    answer.slot_granted.segments = ids;
+    fake_send(agent, &answer, agent->segments + first, status == CKPT_OK ? count : 0);
+}
+
 bool fake_grant(struct fake_agent *agent, uint32_t first, uint32_t count, uint64_t generation,
                 struct message_slot_ask *ask_out)
 {
@@ -283,20 +319,10 @@ bool fake_grant(struct fake_agent *agent, uint32_t first, uint32_t count, uint64
     if (!fake_take(agent, MESSAGE_SLOT_ASK, &message)) {
         return false;
     }
-    uint16_t ids[FAKE_SEGMENTS];
-    for (uint32_t i = 0; i < count; i++) {
-        ids[i] = (uint16_t)(first + i);
-    }
-    struct message answer = {.type = MESSAGE_SLOT_GRANTED};
-    answer.slot_granted.step = message.slot_ask.step;
-    answer.slot_granted.bytes = message.slot_ask.bytes;
-    answer.slot_granted.slot = first;
-    answer.slot_granted.generation = generation;
-    answer.slot_granted.segment_count = count;
-    answer.slot_granted.segments = ids;
-    fake_send(agent, &answer, agent->segments + first, count);
+    struct message_slot_ask ask = message.slot_ask;
+    fake_answer_ask(agent, &ask, CKPT_OK, first, count, generation);
     if (ask_out != NULL) {
-        *ask_out = message.slot_ask;
+        *ask_out = ask;
     }
     return true;
 }
@@ -311,6 +337,38 @@ void fake_outcome(struct fake_agent *agent, uint64_t step, enum ckpt_status stat
     fake_send(agent, &message, NULL, 0);
 }
 
+struct message fake_loaded(const struct message_load_ask *ask, uint32_t first, uint64_t step,
+                           uint64_t bytes)
+{
+    struct message answer = {.type = MESSAGE_LOADED};
+    answer.loaded.load = ask->load;
+    answer.loaded.attempt = 2;
+    answer.loaded.step = step;
+    answer.loaded.rank = ask->rank;
+    answer.loaded.world = 4;
+    answer.loaded.slot = first;
+    answer.loaded.generation = 9;
+    answer.loaded.bytes = bytes;
+    memset(answer.loaded.digest.bytes, 0xd1, sizeof(answer.loaded.digest.bytes));
+    answer.loaded.segment_count = (uint32_t)((bytes + FAKE_SEGMENT_BYTES - 1) / FAKE_SEGMENT_BYTES);
+    return answer;
+}
+
+void fake_send_loaded(struct fake_agent *agent, struct message *answer, uint32_t first,
+                      uint32_t count)
+{
+    int fds[FAKE_SEGMENTS];
+    for (uint32_t i = 0; i < count; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", agent->segments[first + i]);
+        fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    fake_send(agent, answer, fds, count);
+    for (uint32_t i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+}
+
 bool fake_load(struct fake_agent *agent, uint32_t first, uint64_t step, uint64_t bytes,
                struct message_load_ask *ask_out)
 {
@@ -318,28 +376,8 @@ bool fake_load(struct fake_agent *agent, uint32_t first, uint64_t step, uint64_t
     if (!fake_take(agent, MESSAGE_LOAD_ASK, &message)) {
         return false;
     }
-    uint32_t count = (uint32_t)((bytes + FAKE_SEGMENT_BYTES - 1) / FAKE_SEGMENT_BYTES);
-    int fds[FAKE_SEGMENTS];
-    for (uint32_t i = 0; i < count; i++) {
-        char path[64];
-        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", agent->segments[first + i]);
-        fds[i] = open(path, O_RDONLY | O_CLOEXEC);
-    }
-    struct message answer = {.type = MESSAGE_LOADED};
-    answer.loaded.load = message.load_ask.load;
-    answer.loaded.attempt = 2;
-    answer.loaded.step = step;
-    answer.loaded.rank = message.load_ask.rank;
-    answer.loaded.world = 4;
-    answer.loaded.slot = first;
-    answer.loaded.generation = 9;
-    answer.loaded.bytes = bytes;
-    memset(answer.loaded.digest.bytes, 0xd1, sizeof(answer.loaded.digest.bytes));
-    answer.loaded.segment_count = count;
-    fake_send(agent, &answer, fds, count);
-    for (uint32_t i = 0; i < count; i++) {
-        close(fds[i]);
-    }
+    struct message answer = fake_loaded(&message.load_ask, first, step, bytes);
+    fake_send_loaded(agent, &answer, first, answer.loaded.segment_count);
     if (ask_out != NULL) {
         *ask_out = message.load_ask;
     }
@@ -365,6 +403,14 @@ void fake_segment_read(struct fake_agent *agent, uint32_t segment, uint64_t offs
     }
 }
 
+void fake_segment_write(struct fake_agent *agent, uint32_t segment, uint64_t offset,
+                        const void *bytes, uint64_t count)
+{
+    if (pwrite(agent->segments[segment], bytes, count, (off_t)offset) != (ssize_t)count) {
+        fake_wrong(agent, "a segment could not be written");
+    }
+}
+
 void fake_set_sequence(struct fake_agent *agent, uint64_t sequence)
 {
     agent->sequence = sequence;
@@ -380,4 +426,27 @@ uint32_t open_descriptors(void)
     }
     closedir(directory);
     return count;
+}
+
+uint32_t mapped_segments(void)
+{
+    char line[512];
+    uint32_t count = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        count += strstr(line, "memfd:segment") != NULL;
+    }
+    (void)fclose(maps);
+    return count;
+}
+
+void fake_check_untouched(const void *object, size_t bytes, int line)
+{
+    const uint8_t *byte = object;
+    for (size_t i = 0; i < bytes; i++) {
+        if (byte[i] != FAKE_PATTERN) {
+            fail_msg("line %d: byte %zu of an output was written by a call that failed", line, i);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 #define CKPT_TESTS_CLIENT_FAKE_AGENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <ckpt/ckpt.h>
@@ -30,10 +31,13 @@ const char *fake_agent_path(const struct fake_agent *agent);
 /* Options of rank 1 of 4 at this agent, with a time-out that a fake agent always keeps. */
 struct ckpt_options fake_options(const struct fake_agent *agent);
 
+/* A context of these options; the test fails when it cannot be opened. */
+struct ckpt *fake_connect(const struct fake_agent *agent);
+
 /* For scripts. After false the script should return. */
 
-/* The next message; false when the rank has gone, or when it is of another type than wanted, which
- * is then an error of the test. */
+/* The next message; it is an error of the test when the rank has gone, or when the message is of
+ * another type than wanted: false. */
 bool fake_take(struct fake_agent *agent, enum message_type wanted, struct message *message_out);
 
 /* True when the rank closes its end before it says anything more. */
@@ -46,12 +50,24 @@ void fake_send_bytes(struct fake_agent *agent, const void *bytes, size_t count);
 /* Takes RANK_OPEN and says yes. */
 bool fake_open_rank(struct fake_agent *agent);
 
+/* Answers a SLOT_ASK: CKPT_OK grants `count` segments from number `first` on. */
+void fake_answer_ask(struct fake_agent *agent, const struct message_slot_ask *ask,
+                     enum ckpt_status status, uint32_t first, uint32_t count, uint64_t generation);
+
 /* Takes SLOT_ASK and grants `count` segments from number `first` on. */
 bool fake_grant(struct fake_agent *agent, uint32_t first, uint32_t count, uint64_t generation,
                 struct message_slot_ask *ask_out);
 
 void fake_outcome(struct fake_agent *agent, uint64_t step, enum ckpt_status status,
                   const char *reason);
+
+/* The answer to *ask that fake_load gives, for a script to change and send. */
+struct message fake_loaded(const struct message_load_ask *ask, uint32_t first, uint64_t step,
+                           uint64_t bytes);
+
+/* Sends it with the descriptors of `count` segments from `first` on, read-only. */
+void fake_send_loaded(struct fake_agent *agent, struct message *answer, uint32_t first,
+                      uint32_t count);
 
 /* Takes LOAD_ASK and hands out the `bytes` bytes of segment `first`, on. */
 bool fake_load(struct fake_agent *agent, uint32_t first, uint64_t step, uint64_t bytes,
@@ -65,13 +81,24 @@ void fake_segment_renew(struct fake_agent *agent, uint32_t segment);
 void fake_segment_read(struct fake_agent *agent, uint32_t segment, uint64_t offset, void *buffer,
                        uint64_t bytes);
 
+/* Puts bytes into a segment. */
+void fake_segment_write(struct fake_agent *agent, uint32_t segment, uint64_t offset,
+                        const void *bytes, uint64_t count);
+
 /* Notes that something is wrong. */
 void fake_wrong(struct fake_agent *agent, const char *what);
 
 /* The sequence and the incarnation that the next frames have: for hostile scripts. */
 void fake_set_sequence(struct fake_agent *agent, uint64_t sequence);
 
-/* How many descriptors this process has open. */
+/* How many descriptors this process has open, and how many of its mappings are segments. */
 uint32_t open_descriptors(void);
+uint32_t mapped_segments(void);
+
+/* Fails the test unless *object still has the pattern that a test filled it with. */
+#define FAKE_PATTERN 0x5a
+#define fake_fill(object) memset((object), FAKE_PATTERN, sizeof(*(object)))
+#define fake_assert_untouched(object) fake_check_untouched((object), sizeof(*(object)), __LINE__)
+void fake_check_untouched(const void *object, size_t bytes, int line);
 
 #endif

@@ -15,14 +15,6 @@
 
 static float values[VALUES];
 
-static struct ckpt *open_at(struct fake_agent *agent)
-{
-    struct ckpt_options options = fake_options(agent);
-    struct ckpt *ckpt = NULL;
-    assert_int_equal(ckpt_open(&options, &ckpt), CKPT_OK);
-    return ckpt;
-}
-
 static void fill(void)
 {
     for (uint32_t i = 0; i < VALUES; i++) {
@@ -103,7 +95,7 @@ static void test_save_then_load(void **state)
     };
     uint32_t descriptors = open_descriptors();
     struct fake_agent *agent = fake_agent_start(save_then_load);
-    struct ckpt *ckpt = open_at(agent);
+    struct ckpt *ckpt = fake_connect(agent);
     assert_int_equal(ckpt_save(ckpt, 40, tensors, 2, NULL, 0), CKPT_OK);
     struct ckpt_shard shard;
     assert_int_equal(ckpt_load(ckpt, CKPT_STEP_LATEST, 20000, &shard), CKPT_OK);
