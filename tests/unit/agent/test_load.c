@@ -335,7 +335,10 @@ static void a_damaged_copy_is_not_handed_out(void **state)
     order.verify_order.shard = key_of(ALICE, 10, 3);
     order.verify_order.generation = driver_slot(&d, slot).generation;
     driver_coordinator(&d, order);
-    driver_work(&d, driver_works(&d, AGENT_WORK_DIGEST)->work, CKPT_OK, 0xbb);
+    uint64_t work = driver_works(&d, AGENT_WORK_DIGEST)->work;
+    driver_coordinator(&d, verdict(&load_ask, 10, CKPT_OK)); /* of what was known before */
+    assert_null(loaded(&d));
+    driver_work(&d, work, CKPT_OK, 0xbb);
     driver_coordinator(&d, verdict(&load_ask, 10, CKPT_OK));
     assert_null(loaded(&d));
     assert_int_equal(driver_slot(&d, slot).pins, 0);
