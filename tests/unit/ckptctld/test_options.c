@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "options.h"
+#include "store/store.h"
+
+static enum ckpt_status read_flags(char **argv, int argc, struct options *options_out,
+                                   struct config **config_out, char *reason_out)
+{
+    enum config_request request;
+    char *environment[] = {NULL};
+    enum ckpt_status status = config_load(&options_program, argc, argv, environment, config_out,
+                                          &request, reason_out, CKPT_REASON_MAX + 1);
+    if (status == CKPT_OK) {
+        status = options_read(*config_out, options_out, reason_out);
+    }
+    return status;
+}
+
+/* What the help page says is what the machine says. */
+static void defaults_are_the_machines(void **state)
+{
+    (void)state;
+    char *argv[] = {"ckptctld", NULL};
+    char reason[CKPT_REASON_MAX + 1];
+    struct config *config = NULL;
+    struct options options;
+    struct coordinator_config machine;
+    assert_int_equal(read_flags(argv, 1, &options, &config, reason), CKPT_OK);
+    coordinator_config_default(&machine);
+    assert_memory_equal(&options.machine, &machine, sizeof(machine));
+    assert_string_equal(options.listen, "127.0.0.1:7471");
+    assert_string_equal(options.state_directory, "/var/lib/ckptctld");
+    assert_ptr_equal(options.store, &store_sqlite);
+    assert_int_equal(options.tcp_admin, TCP_ADMIN_STATUS);
+    assert_int_equal(options.epoch_above, 0);
+    config_delete(&config);
+}
+
+static void every_flag_arrives(void **state)
+{
+    (void)state;
+    char *argv[] = {"ckptctld",
+                    "--listen=*:1",
+                    "--socket=/s",
+                    "--state-directory=/d",
+                    "--store=memory",
+                    "--tcp-admin=full",
+                    "--agents-max=1",
+                    "--runs-max=2",
+                    "--checkpoints-max=4",
+                    "--shards-max=16",
+                    "--keep=5",
+                    "--heartbeat=10ms",
+                    "--lease=60ms",
+                    "--disconnect-grace=7ms",
+                    "--save-timeout=8s",
+                    "--resend=90ms",
+                    "--restore-settle=100ms",
+                    "--restore-timeout=11s",
+                    "--restore-passes=12",
+                    "--pull-attempts-max=13",
+                    "--log-level=debug",
+                    "--log-format=journal",
+                    "--epoch-above=99",
+                    NULL};
+    const struct coordinator_config wanted = {
+        .agents_max = 1,
+        .runs_max = 2,
+        .checkpoints_max = 4,
+        .shards_max = 16,
+        .keep = 5,
+        .heartbeat_ms = 10,
+        .lease_ms = 60,
+        .disconnect_grace_ms = 7,
+        .save_timeout_ms = 8000,
+        .resend_ms = 90,
+        .restore_settle_ms = 100,
+        .restore_timeout_ms = 11000,
+        .restore_passes = 12,
+        .pull_attempts_max = 13,
+    };
+    char reason[CKPT_REASON_MAX + 1];
+    struct config *config = NULL;
+    struct options options;
+    assert_int_equal(
+        read_flags(argv, (int)(sizeof(argv) / sizeof(argv[0])) - 1, &options, &config, reason),
+        CKPT_OK);
+    assert_memory_equal(&options.machine, &wanted, sizeof(wanted));
+    assert_string_equal(options.listen, "*:1");
+    assert_string_equal(options.socket, "/s");
+    assert_string_equal(options.state_directory, "/d");
+    assert_ptr_equal(options.store, &store_memory);
+    assert_int_equal(options.tcp_admin, TCP_ADMIN_FULL);
+    assert_int_equal(options.log_level, LOG_LEVEL_DEBUG);
+    assert_int_equal(options.log_format, LOG_FORMAT_JOURNAL);
+    assert_int_equal(options.epoch_above, 99);
+    config_delete(&config);
+}
+
+static void contradictions_are_refused(void **state)
+{
+    (void)state;
+    char *argv[] = {"ckptctld", "--heartbeat=1s", "--lease=2s", NULL};
+    char reason[CKPT_REASON_MAX + 1];
+    struct config *config = NULL;
+    struct options options;
+    assert_int_equal(read_flags(argv, 3, &options, &config, reason), CKPT_ERR_CONFIG);
+    assert_non_null(strstr(reason, "lease"));
+    config_delete(&config);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_the_machines),
+        cmocka_unit_test(every_flag_arrives),
+        cmocka_unit_test(contradictions_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
