@@ -62,7 +62,8 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
 bool parse_step(const char *text, uint64_t *step_out);
 bool parse_number(const char *what, const char *text, uint32_t max, uint32_t *number_out);
 
-/* The name of the run among the operands into an ask; false, with a complaint, when it is no name. */
+/* The name of the run among the operands into an ask; false, with a complaint, when it is no name.
+ * */
 bool name_run(const struct ctl *ctl, const char *text, struct message_admin_ask *ask);
 
 /* Monotonic milliseconds, and a pause. */

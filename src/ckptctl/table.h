@@ -14,7 +14,8 @@ struct column {
 
 struct table;
 
-/* Text that has no memory left is lost; table_print says so. columns must live as long as the table. */
+/* Text that has no memory left is lost; table_print says so. columns must live as long as the
+ * table. */
 struct table *table_make(const struct column *columns, size_t count);
 
 /* The next cell, row by row. */

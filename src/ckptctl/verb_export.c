@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A shard becomes a file: fetched by this node's agent, written beside its place and moved there only when
- * it is whole, digested again and synced. */
+/* A shard becomes a file: fetched by this node's agent, written beside its place and moved there
+ * only when it is whole, digested again and synced. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -33,7 +33,8 @@ static bool write_all(int fd, const uint8_t *data, uint64_t bytes)
     return true;
 }
 
-/* The new name is durable only with its directory. Some file systems cannot sync one: their own affair. */
+/* The new name is durable only with its directory. Some file systems cannot sync one: their own
+ * affair. */
 static void sync_parent(const char *path)
 {
     char parent[PATH_MAX];

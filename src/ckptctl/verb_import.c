@@ -27,8 +27,8 @@ struct import {
     uint32_t opaque; /* files that are not safetensors */
 };
 
-/* The attempt to save in. A new number would void what a running job has not finished; so the newest
- * checkpoint's is taken, where its world is ours. */
+/* The attempt to save in. A new number would void what a running job has not finished; so the
+ * newest checkpoint's is taken, where its world is ours. */
 static enum exit_code choose_attempt(struct import *import)
 {
     struct ckpt *reader;
@@ -73,7 +73,10 @@ static enum exit_code save_mapping(struct import *import, uint32_t rank, const v
 {
     struct ckpt *ckpt = import->ranks[rank];
     enum ckpt_status status = ckpt_save_shard(ckpt, import->step, data, bytes);
-    if (status == CKPT_ERR_CORRUPT) {
+    /* One of these was said of the file before anything was staged; or it is too large in any form,
+     * as the second call then says again. */
+    if (status == CKPT_ERR_CORRUPT || status == CKPT_ERR_TOO_LARGE || status == CKPT_ERR_NAME ||
+        status == CKPT_ERR_DTYPE || status == CKPT_ERR_SIZE) {
         status = ckpt_save_bytes(ckpt, import->step, data, bytes);
         import->opaque += status == CKPT_OK;
     }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digest all copies again, now: the coordinator orders it, and never tells a node what it should find.
+/* Digest all copies again, now: the coordinator orders it, and never tells a node what it should
+ * find.
  *
- * What is judged are the copies that were verified when the verb began. Each of them has one of these
- * ends: it was digested after the order and still counts (ok); it was refused, which shows as bad,
- * as gone, or as a new copy being made in its place (differs, when its node's count of mismatches rose;
- * else gone, as with a lost node); or nothing is heard in time. */
+ * What is judged are the copies that were verified when the verb began. Each of them has one of
+ * these ends: it was digested after the order and still counts (ok); it was refused, which shows as
+ * bad, as gone, or as a new copy being made in its place (differs, when its node's count of
+ * mismatches rose; else gone, as with a lost node); or nothing is heard in time. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

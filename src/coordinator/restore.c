@@ -361,8 +361,8 @@ static void collective_ask(struct coordinator *c, struct coordinator_update *u, 
 
 static bool ask_is_valid(const struct message_load_ask *ask)
 {
-    return name_is_valid(ask->run.name, CKPT_RUN_NAME_MAX) && ask->world >= 1 &&
-           ask->world <= CKPT_WORLD_MAX &&
+    /* A reader is of no world: it says 0. */
+    return name_is_valid(ask->run.name, CKPT_RUN_NAME_MAX) && ask->world <= CKPT_WORLD_MAX &&
            (!ask->collective || (ask->rank < ask->world && ask->rank == ask->asking_rank));
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs that ask the coordinator, as a person and as a program type them, with played agents. */
+/* The verbs that ask the coordinator, as a person and as a program type them, with played agents.
+ * */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -80,8 +81,8 @@ static void attend(struct session *session)
     }
 }
 
-/* Runs ckptctl with these arguments (up to NULL) while the players attend. Its exit code; what it printed is
- * in session->output. */
+/* Runs ckptctl with these arguments (up to NULL) while the players attend. Its exit code; what it
+ * printed is in session->output. */
 static int run(struct session *session, ...)
 {
     const char *arguments[16];

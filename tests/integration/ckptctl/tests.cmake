@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
+# test_ckptctl plays the agents itself; test_transfer starts real ones.
 ckpt_test(test_ckptctl
           SOURCES integration/ckptctl/test_ckptctl.c integration/ckptctld/cluster.c
                   integration/process.c integration/peer.c
           LINKS ckpt_wire ckpt_session PkgConfig::JANSSON LABELS integration TIMEOUT 300)
-if(TARGET test_ckptctl)
-  target_compile_definitions(test_ckptctl PRIVATE CKPTCTLD_PROGRAM="$<TARGET_FILE:ckptctld>"
-                                                  CKPTCTL_PROGRAM="$<TARGET_FILE:ckptctl>")
-  add_dependencies(test_ckptctl ckptctld ckptctl)
-endif()
+ckpt_test(test_ckptctl_transfer
+          SOURCES integration/ckptctl/test_transfer.c integration/ckptctld/cluster.c
+                  integration/process.c integration/peer.c
+          LINKS ckpt_wire ckpt_session ckpt_digest PkgConfig::JANSSON LABELS integration TIMEOUT 300)
+foreach(test test_ckptctl test_ckptctl_transfer)
+  if(TARGET ${test})
+    target_compile_definitions(${test} PRIVATE CKPTCTLD_PROGRAM="$<TARGET_FILE:ckptctld>"
+                                               CKPTCTL_PROGRAM="$<TARGET_FILE:ckptctl>"
+                                               CKPTD_PROGRAM="$<TARGET_FILE:ckptd>")
+    add_dependencies(${test} ckptctld ckptctl ckptd)
+  endif()
+endforeach()

@@ -169,6 +169,7 @@ static void a_fetch_waits_for_nobody_and_never_counts(void **state)
     cluster_save(&cluster, 1, 10, 2);
     struct message m = ask(1, 1, 0, 2);
     m.load_ask.collective = false;
+    m.load_ask.world = 0; /* a reader's */
     m.load_ask.rank = 1;
     m.load_ask.reader = 42;
     cluster_message(&cluster, 3, &m);
