@@ -208,7 +208,7 @@ bool agent_slot_may_be_read_by_peer(const struct slot *slot)
            (slot->state == SLOT_SEALED || (slot->state == SLOT_VERIFIED && !is_bad(slot)));
 }
 
-/* A copy that is being digested again may be found changed: the ask goes on until that has ended. */
+/* One that is being digested again may be found changed: the ask goes on until that has ended. */
 bool agent_slot_may_be_loaned(const struct slot *slot)
 {
     return slot->state == SLOT_VERIFIED && !slot->doomed && !slot->verify_pending && !is_bad(slot);
