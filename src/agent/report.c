@@ -122,6 +122,14 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
         refused(a, slot, ack);
         return;
     }
+    if (s->state == SLOT_VERIFIED && !agent_slot_may_be_loaned(s)) {
+        /* It has changed since its first digest, and the coordinator never heard the first. A copy
+         * that counts and that nobody may read would block every restore. */
+        agent_note(a, NOTE_ERROR, "copy_given_up", &s->shard,
+                   "slot %u has had two digests: the copy is given up", slot);
+        agent_slot_doom(a, slot);
+        return;
+    }
     if (ack->state == state) {
         s->acked = true;
         s->report_order = 0;

@@ -157,6 +157,23 @@ static enum ckpt_status contradiction(struct coordinator *c, const struct checkp
     return CKPT_OK;
 }
 
+/* What was read from it differs: either the reader is wrong or the source is, since its own digest.
+ * The source digests again; until it has, others are preferred. */
+static void suspect_source(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                           uint32_t source_member)
+{
+    struct copy *source = source_member == NONE ? NULL : copy_find(s, source_member);
+    if (source == NULL) {
+        return;
+    }
+    if (source->source_failures < UINT8_MAX) {
+        source->source_failures++;
+    }
+    if (source->state == COPY_VERIFIED && source->order_kind == ORDER_NONE) {
+        order_verify(c, u, s, source);
+    }
+}
+
 /* A digest that differs from the reference, or from what this copy said before. */
 static void on_mismatch(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                         struct copy *copy, const struct message_shard_report *r, const char *what)
@@ -165,6 +182,7 @@ static void on_mismatch(struct coordinator *c, struct coordinator_update *u, str
     struct member *m = &c->members[copy->member];
     uint32_t member = copy->member;
     bool owner = copy->owner;
+    uint32_t source = copy->order_kind == ORDER_PULL ? copy->source : NONE;
     struct machine_note *note = update_note(u, NOTE_ERROR, "digest_mismatch");
     strcpy(note->node, m->node);
     note->run = r->shard.run;
@@ -187,6 +205,7 @@ static void on_mismatch(struct coordinator *c, struct coordinator_update *u, str
     ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST, what);
 
     if (!checkpoint_is_open(k)) {
+        suspect_source(c, u, s, source);
         queue_push(c, s);
         return;
     }

@@ -294,7 +294,10 @@ void nemesis_stop(struct sim *sim)
         host->paused = false;
         host->crash_in = 0;
         host_wake(sim, index);
-        ruled = ruled || (index >= SIM_NODES_MAX && host->alive);
+        if (index >= SIM_NODES_MAX && host->alive) {
+            ruled = true;
+            sim->front = sim->rulers[sim->front].host.alive ? sim->front : index - SIM_NODES_MAX;
+        }
     }
     uint32_t ruler;
     if (!ruled) {

@@ -205,6 +205,7 @@ static void start_host(struct sim *sim, const struct turn *turn)
     }
     for (uint32_t i = 0; i < SIM_RULERS_MAX; i++) {
         if (sim->rulers[i].host.alive && !sim->rulers[i].host.paused) {
+            sim->front = i;
             return;
         }
     }
