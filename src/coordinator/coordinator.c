@@ -161,6 +161,7 @@ static void update_begin(struct coordinator_update *u)
 
 static void tick(struct coordinator *c, struct coordinator_update *u)
 {
+    c->tick_ms = c->now_ms + c->config.heartbeat_ms / 2;
     members_tick(c, u);
     checkpoints_tick(c, u);
     sessions_tick(c, u);
@@ -188,6 +189,7 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
     if (!c->started) {
         c->started = true;
         c->started_ms = event->now_ms;
+        c->tick_ms = event->now_ms + c->config.heartbeat_ms / 2;
     }
 
     switch (event->type) {
@@ -214,7 +216,7 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
     }
     attend_queue(c, u);
     u->again = u->again || c->queue_head != NONE;
-    u->deadline_ms = c->now_ms + c->config.heartbeat_ms / 2;
+    u->deadline_ms = c->tick_ms;
     invariant_check(c);
     return status;
 }

@@ -168,6 +168,7 @@ struct coordinator {
     uint64_t next_order;
     uint32_t next_session;
     uint64_t parked_ms; /* when the parked were last looked at */
+    uint64_t tick_ms; /* when the next round is due, however many messages come before it */
 
     struct member *members;
     struct placement_member *places; /* beside members, for placement */
