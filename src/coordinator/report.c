@@ -293,6 +293,27 @@ static void on_verified(struct coordinator *c, struct coordinator_update *u, str
     commit_if_due(c, u, k);
 }
 
+/* A holder's copy that this life of the coordinator never asked for, of a checkpoint that is not
+ * committed: perhaps found after a coordinator's start, perhaps a word that was on its way when the
+ * copy was refused and freed. Which of the two, only an answer to an order of now can tell. */
+static bool is_out_of_the_blue(const struct checkpoint *k, const struct copy *copy,
+                               const struct message_shard_report *r)
+{
+    bool answers = copy->order_kind != ORDER_NONE && r->order != 0 && r->order == copy->order;
+    return checkpoint_is_open(k) && !r->owner && copy->state != COPY_VERIFIED && !answers;
+}
+
+static void prove(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                  struct copy *copy, const struct message_shard_report *r)
+{
+    if (copy->order_kind == ORDER_NONE) {
+        copy->state = COPY_HELD;
+        order_verify(c, u, s, copy);
+    }
+    ack(c, u, copy->member, r, (enum checkpoint_state)c->checkpoints[s->checkpoint].state, CKPT_OK,
+        "");
+}
+
 static void on_copy_gone(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                          const struct message_shard_report *r)
 {
@@ -397,6 +418,10 @@ void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32
             on_mismatch(c, u, s, copy, r,
                         changed ? "differs from what this copy said before"
                                 : "differs from the shard's digest");
+            return;
+        }
+        if (is_out_of_the_blue(k, copy, r)) {
+            prove(c, u, s, copy, r);
             return;
         }
         on_verified(c, u, s, copy, r);

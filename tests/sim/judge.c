@@ -137,6 +137,13 @@ bool judge_slot_is_intact(struct sim *sim, uint32_t node, uint32_t slot,
     return memory_digest(sim, node, slot, &now) && digest_equal(&now, digest);
 }
 
+bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generation,
+                    const struct digest *digest)
+{
+    return slot->digest_life == life && slot->digest_generation == generation &&
+           (digest_equal(&slot->digest, digest) || digest_equal(&slot->digest_before, digest));
+}
+
 /* Whether the slot's record says that it holds a whole copy, of whatever standing. */
 static bool holds_copy(const struct sim_slot *slot)
 {

@@ -87,6 +87,10 @@ struct commit *judge_newest(struct sim *sim, uint32_t run);
 /* Whether this slot's memory now holds these bytes, whatever its agent says of it. */
 bool judge_slot_is_intact(struct sim *sim, uint32_t node, uint32_t slot,
                           const struct digest *digest);
+/* Whether this digest was computed over this generation in this life: it, or the one before, which
+ * the agent may still report while the end of the newer is on its way. */
+bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generation,
+                    const struct digest *digest);
 uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32_t rank,
                             uint32_t except_node, uint32_t except_slot);
 

@@ -79,11 +79,10 @@ static const char *check_copy(struct sim *sim, const struct sim_ruler *ruler,
     }
     for (uint32_t i = 0; i < sim->mix.segments; i++) {
         const struct sim_slot *slot = &node->slots[i];
-        if (slot->digest_life != node->host.life || slot->digest_generation != copy->generation ||
-            slot->generation_shard.rank != rank ||
+        if (slot->generation_shard.rank != rank ||
             slot->generation_shard.step != record->record.step ||
             slot->generation_shard.attempt != record->record.attempt ||
-            !digest_equal(&slot->digest, digest)) {
+            !judge_digested(slot, node->host.life, copy->generation, digest)) {
             continue;
         }
         if (sim->mix.liar == (int)node_index ||

@@ -123,6 +123,7 @@ struct sim_slot {
     uint64_t digest_began_ms;
     uint64_t digest_ended_ms;
     struct digest digest;
+    struct digest digest_before; /* the one before it, of the same life and generation, or it */
     /* The last fault that changed its bytes. */
     bool touched;
     uint64_t touched_generation;

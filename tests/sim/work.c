@@ -40,6 +40,8 @@ static void finish(struct sim *sim, struct sim_work *work, enum ckpt_status stat
             sim_fault(sim, FAULT_LIE);
         }
         struct sim_slot *slot = &node->slots[work->slot];
+        bool again = slot->digest_life == work->life && slot->digest_generation == work->generation;
+        slot->digest_before = again ? slot->digest : parcel->digest;
         slot->digest_life = work->life;
         slot->digest_generation = work->generation;
         slot->digest_began_ms = work->began_ms;
