@@ -286,8 +286,8 @@ static void on_verified(struct coordinator *c, struct coordinator_update *u, str
     shard_refresh(c, s);
     ack(c, u, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
     restore_copy_verified(c, u, s, copy, answered ? order : 0);
-    if (s->has_digest) {
-        fetch_copy_verified(c, u, s, copy->member);
+    if (s->has_digest && answered) {
+        fetch_copy_verified(c, u, s, copy->member); /* digested after the ask, not some time ago */
     }
     queue_push(c, s);
     commit_if_due(c, u, k);
