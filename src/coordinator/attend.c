@@ -71,13 +71,53 @@ struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_m
     return best;
 }
 
+/* A good copy that the commit rule can do without: earlier restores leave such behind. */
+static struct copy *surplus(const struct coordinator *c, struct shard *s, uint32_t source)
+{
+    struct placement_map map = {.member_count = c->member_count, .members = c->places};
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        struct copy *copy = &s->copies[i];
+        uint32_t others[COORDINATOR_COPIES_MAX];
+        uint32_t count = 0;
+        if (!copy_is_good(s, copy) || copy->order_kind != ORDER_NONE || copy->member == source ||
+            (s->load_state != LOAD_NONE && s->load_member == copy->member)) {
+            continue;
+        }
+        for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
+            if (j != i && copy_is_good(s, &s->copies[j])) {
+                others[count++] = s->copies[j].member;
+            }
+        }
+        if (placement_domains(&map, others, count) >= c->checkpoints[s->checkpoint].copies) {
+            return copy;
+        }
+    }
+    return NULL;
+}
+
+/* The place of a copy that is to be made. A reader's or a restoring rank's takes that of a copy too
+ * many, whose agent is told to free it at its next report. */
+static struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member,
+                              uint32_t source, enum pull_purpose purpose)
+{
+    struct copy *copy = copy_find(s, member);
+    copy = copy != NULL ? copy : copy_add(c, s, member);
+    if (copy == NULL && purpose != PULL_REPLICATE) {
+        struct copy *extra = surplus(c, s, source);
+        if (extra != NULL) {
+            copy_drop(c, s, extra);
+            copy = copy_add(c, s, member);
+        }
+    }
+    return copy;
+}
+
 void order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                 uint32_t member, struct copy *source, enum pull_purpose purpose)
 {
     uint32_t source_member = source->member;
     uint64_t source_generation = source->generation;
-    struct copy *copy = copy_find(s, member);
-    copy = copy != NULL ? copy : copy_add(c, s, member);
+    struct copy *copy = place_for(c, s, member, source_member, purpose);
     if (copy == NULL) {
         park(c, s);
         return;
