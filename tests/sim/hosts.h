@@ -73,6 +73,7 @@ void work_drop_all(struct sim *sim, uint32_t node);
 /* ruler.c: the coordinator's process, and the store. */
 bool ruler_start(struct sim *sim, uint32_t *ruler_out);
 void ruler_take(struct sim *sim, uint32_t ruler, struct parcel *parcel);
+void ruler_look_at_store(struct sim *sim, uint32_t ruler);
 void ruler_persisted(struct sim *sim, uint32_t ruler);
 void ruler_died(struct sim *sim, uint32_t ruler);
 bool ruler_pick(struct sim *sim, uint32_t *ruler_out);

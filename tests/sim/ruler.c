@@ -11,6 +11,8 @@
 #include "hosts.h"
 #include "judge.h"
 
+#define STORE_LOOK_MS 2000
+
 static void draw_config(struct sim *sim, struct coordinator_config *config)
 {
     coordinator_config_default(config);
@@ -121,7 +123,23 @@ bool ruler_start(struct sim *sim, uint32_t *ruler_out)
     sim->front = index;
     *ruler_out = index;
     replay(sim, index);
+    if (ruler->host.alive) {
+        sim_later(sim, STORE_LOOK_MS, TURN_CONNECT, SIM_NODES_MAX + index, ruler->host.life, 0,
+                  NULL);
+    }
     return true;
+}
+
+/* A coordinator that has nothing to write and whose agents never heard of a newer one would rule its
+ * part of them for ever: so it looks at the store's epoch now and then. */
+void ruler_look_at_store(struct sim *sim, uint32_t index)
+{
+    struct sim_ruler *ruler = &sim->rulers[index];
+    sim_later(sim, STORE_LOOK_MS, TURN_CONNECT, SIM_NODES_MAX + index, ruler->host.life, 0, NULL);
+    if (!ruler->host.paused && !ruler->host.busy &&
+        coordinator_epoch(ruler->machine) < sim->store.epoch) {
+        host_crash(sim, SIM_NODES_MAX + index);
+    }
 }
 
 /* The coordinator that a new connection reaches: the newest; now and then, while there are faults,

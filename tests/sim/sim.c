@@ -243,7 +243,11 @@ static void host_turn(struct sim *sim, const struct turn *turn)
         host->paused = false;
         host_wake(sim, turn->who);
     } else if (turn->type == TURN_CONNECT) {
-        node_look_for_coordinator(sim, turn->who);
+        if (turn->who < SIM_NODES_MAX) {
+            node_look_for_coordinator(sim, turn->who);
+        } else {
+            ruler_look_at_store(sim, turn->who - SIM_NODES_MAX);
+        }
     } else if (host->paused) {
         sim_later(sim, 20, TURN_PERSISTED, turn->who, turn->life, 0, NULL);
     } else {

@@ -20,7 +20,7 @@ enum turn_type {
     TURN_PERSISTED,  /* the store answers a coordinator */
     TURN_START,      /* a host's process starts */
     TURN_RESUME,     /* a stopped process goes on */
-    TURN_CONNECT,    /* an agent looks for a coordinator */
+    TURN_CONNECT,    /* an agent looks for a coordinator, a coordinator at the store's epoch */
     TURN_RANK,       /* a rank's process does its next thing */
     TURN_JOB,        /* a job's supervisor looks */
     TURN_NEMESIS,    /* the next fault */
