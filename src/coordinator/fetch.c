@@ -36,7 +36,8 @@ static enum ckpt_status find(struct coordinator *c, const struct run *run,
     return CKPT_OK;
 }
 
-static void remember(struct coordinator *c, const struct shard *s, uint32_t member,
+/* True when this ask is new. */
+static bool remember(struct coordinator *c, const struct shard *s, uint32_t member,
                      const struct message_load_ask *ask)
 {
     struct fetch *free_place = NULL;
@@ -47,7 +48,7 @@ static void remember(struct coordinator *c, const struct shard *s, uint32_t memb
         } else if (f->member == member && f->ask.reader == ask->reader &&
                    f->ask.load == ask->load) {
             f->asked_ms = c->now_ms;
-            return;
+            return false;
         }
     }
     if (free_place != NULL) {
@@ -58,6 +59,7 @@ static void remember(struct coordinator *c, const struct shard *s, uint32_t memb
                                      .ask = *ask};
         c->fetch_count++;
     }
+    return true;
 }
 
 void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
@@ -73,8 +75,10 @@ void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t 
     struct shard *s = shard_find(c, k, ask->rank);
     assert(s != NULL);
     struct copy *copy = copy_find(s, member);
-    remember(c, s, member, ask);
-    if (copy != NULL && copy->order_kind != ORDER_NONE) {
+    bool is_new = remember(c, s, member, ask);
+    if (copy != NULL && copy->order_kind == ORDER_VERIFY && is_new) {
+        order_verify(c, u, s, copy); /* the digest under way may be of before the ask */
+    } else if (copy != NULL && copy->order_kind != ORDER_NONE) {
         if (order_is_stale(c, copy)) {
             order_resend(c, u, s, copy);
         }

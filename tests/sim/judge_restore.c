@@ -130,31 +130,39 @@ void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct 
     }
 }
 
-/* The bytes behind the mapping, or what excuses that they are others. */
-static void judge_bytes(struct sim *sim, const struct message_loaded *loaded,
-                        const struct sim_mapping *mapping, const struct digest *digest,
-                        const char *when)
+static bool read_mapped(struct sim *sim, const struct message_loaded *loaded,
+                        const struct sim_mapping *mapping, struct digest *digest_out)
 {
     uint8_t bytes[SIM_SHARD_BYTES_MAX];
-    struct digest now;
     if (loaded->bytes > (uint64_t)mapping->count * sim->mix.segment_bytes) {
         sim_violation(sim, "a rank is handed %" PRIu64 " bytes in %u segments", loaded->bytes,
                       mapping->count);
-        return;
+        return false;
     }
     memory_read(sim, mapping, 0, (uint32_t)loaded->bytes, bytes);
-    digest_of(bytes, (uint32_t)loaded->bytes, &now);
-    if (digest_equal(&now, digest) || sim->mix.liar == (int)mapping->node) {
-        return; /* a liar may be the only witness, where one copy is all that was asked for */
-    }
+    digest_of(bytes, (uint32_t)loaded->bytes, digest_out);
+    return true;
+}
+
+/* The bytes that are handed over, or what excuses that they are others: a flip after the last
+ * digest; a liar that is the only witness, where one copy is all that was asked for. */
+static void judge_bytes(struct sim *sim, const struct message_loaded *loaded,
+                        const struct sim_mapping *mapping, const struct digest *committed,
+                        const struct digest *now)
+{
     const struct sim_slot *slot = &sim->nodes[mapping->node].slots[loaded->slot];
+    if (digest_equal(now, committed) || sim->mix.liar == (int)mapping->node) {
+        return;
+    }
     if (slot->touched && slot->touched_generation == loaded->generation &&
         slot->touched_ms >= slot->digest_began_ms) {
         sim->stats.excused++;
         return;
     }
-    sim_violation(sim, "%s: node %u slot %u step %" PRIu64 " rank %u are not the committed bytes",
-                  when, mapping->node, loaded->slot, loaded->step, loaded->rank);
+    sim_violation(sim,
+                  "node %u hands over slot %u, step %" PRIu64
+                  " rank %u, and its bytes are not the committed ones",
+                  mapping->node, loaded->slot, loaded->step, loaded->rank);
 }
 
 static bool is_wrong_rank(const struct sim_job *job, const struct sim_rank *rank,
@@ -185,20 +193,27 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
                       job->run);
         return;
     }
-    judge_bytes(sim, loaded, mapping, &commit->digests[loaded->rank], "handed over");
+    if (!read_mapped(sim, loaded, mapping, &rank->handed)) {
+        return;
+    }
+    judge_bytes(sim, loaded, mapping, &commit->digests[loaded->rank], &rank->handed);
     const struct sim_slot *slot = &sim->nodes[mapping->node].slots[loaded->slot];
     if (slot->digest_life != sim->nodes[mapping->node].host.life ||
         slot->digest_generation != loaded->generation) {
         sim_violation(sim, "node %u hands over slot %u, which it did not digest", mapping->node,
                       loaded->slot);
     }
-    if (loaded->load >= SIM_FETCH_FIRST) {
+    bool is_fetch = loaded->load >= SIM_FETCH_FIRST;
+    uint64_t asked_ms = is_fetch ? rank->fetch_asked_ms : job->phase_since_ms;
+    bool is_of_now = !is_fetch || loaded->load == rank->fetch_load;
+    uint64_t slack_ms = is_fetch ? 1000 : 0; /* one pull may serve two readers */
+    if (is_of_now && slot->digest_ended_ms + slack_ms < asked_ms) {
+        sim_violation(sim, "node %u hands over slot %u, which it did not digest for this load",
+                      mapping->node, loaded->slot);
+    }
+    if (is_fetch) {
         sim->stats.fetches++;
         return;
-    }
-    if (slot->digest_ended_ms < job->phase_since_ms) {
-        sim_violation(sim, "node %u hands over slot %u, which it did not digest for this restore",
-                      mapping->node, loaded->slot);
     }
     sim->stats.restores++;
     struct session *session = find_session(sim, job->run, job->attempt, loaded->load);
@@ -207,19 +222,26 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
     }
 }
 
+/* What a rank holds stays as it was handed over until the rank lets it go. */
 void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank)
 {
-    const struct commit *commit =
-        judge_commit_find(sim, job->run, rank->loaded.attempt, rank->loaded.step);
-    if (!commit) {
-        return;
-    }
+    struct digest now;
+    const struct sim_slot *slot = &sim->nodes[rank->restored.node].slots[rank->loaded.slot];
     if (!memory_is_mapped(sim, &rank->restored)) {
         if (sim->nodes[rank->restored.node].wipes == rank->restored.wipes) {
             sim_violation(sim, "a segment that a rank of run %u reads was renewed", job->run);
         }
         return;
     }
-    judge_bytes(sim, &rank->loaded, &rank->restored, &commit->digests[rank->loaded.rank],
-                "while a rank reads");
+    if (!read_mapped(sim, &rank->loaded, &rank->restored, &now) ||
+        digest_equal(&now, &rank->handed)) {
+        return;
+    }
+    if (slot->touched && slot->touched_generation == rank->loaded.generation &&
+        slot->touched_ms >= rank->loaded_ms) {
+        sim->stats.excused++;
+        return;
+    }
+    sim_violation(sim, "the bytes that rank %u of run %u reads change under it",
+                  (uint32_t)(rank - job->ranks), job->run);
 }

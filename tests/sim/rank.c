@@ -138,7 +138,6 @@ void rank_load(struct sim *sim, struct sim_job *job, uint32_t index)
                                                  .load = job->load};
     rank->phase = RANK_LOADING;
     rank->answered = false;
-    rank->load_asked_ms = sim->now_ms;
     rank_send(sim, job, index, &message);
 }
 
@@ -155,7 +154,7 @@ static void fetch(struct sim *sim, struct sim_job *job, uint32_t index)
                                                  .world = job->world,
                                                  .attempt = job->attempt,
                                                  .load = rank->fetch_load};
-    rank->load_asked_ms = sim->now_ms;
+    rank->fetch_asked_ms = sim->now_ms;
     rank_send(sim, job, index, &message);
 }
 

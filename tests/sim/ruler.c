@@ -130,8 +130,8 @@ bool ruler_start(struct sim *sim, uint32_t *ruler_out)
     return true;
 }
 
-/* A coordinator that has nothing to write and whose agents never heard of a newer one would rule its
- * part of them for ever: so it looks at the store's epoch now and then. */
+/* A coordinator that has nothing to write and whose agents never heard of a newer one would rule
+ * its part of them for ever: so it looks at the store's epoch now and then. */
 void ruler_look_at_store(struct sim *sim, uint32_t index)
 {
     struct sim_ruler *ruler = &sim->rulers[index];

@@ -226,7 +226,6 @@ struct sim_rank {
     bool tampers; /* writes again into what it sealed */
     uint32_t tampers_left;
 
-    uint64_t load_asked_ms;
     bool answered;
     enum ckpt_status answer;
     uint64_t answer_step;
@@ -234,7 +233,9 @@ struct sim_rank {
     struct sim_mapping restored;
     struct message_loaded loaded;
     uint64_t loaded_ms;
-    bool fetches; /* the load under way is a fetch */
+    struct digest handed; /* of its bytes, when it came */
+    bool fetches;         /* one is under way */
+    uint64_t fetch_asked_ms;
     uint32_t fetch_load;
     uint32_t fetch_rank;
 };
