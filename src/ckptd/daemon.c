@@ -23,6 +23,8 @@
 #define OUTPUT_BYTES_MAX (8 * CKPT_MIB)
 #define OUTPUT_TOTAL_MAX (32 * CKPT_MIB)
 #define SESSIONS_BESIDE_RANKS 512
+/* Shards held at once. A turn of the machine looks at every slot: 1.4 us at 64, 0.4 ms at 4096. */
+#define SLOTS_MAX 512
 
 uint64_t daemon_now_ms(void)
 {
@@ -153,6 +155,7 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
         .node_name = d->node,
         .segment_bytes = segment_bytes,
         .segment_count = (uint32_t)segments,
+        .slot_count = segments < SLOTS_MAX ? (uint32_t)segments : SLOTS_MAX,
         .nodes = node_count > 0 ? nodes : NULL,
         .node_count = (uint32_t)node_count,
         .lock = config_number(config, OPTION_ARENA_LOCK) == 0   ? ARENA_LOCK_REQUIRED
