@@ -186,7 +186,7 @@ static pid_t start_source(const char *spec, const char *devices, const char *reg
                           int *socket_out)
 {
     int pair[2];
-    pid_t child;
+    pid_t child = -1;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0 || (child = fork()) < 0) {
         die("fork", CKPT_ERR_SYSTEM);

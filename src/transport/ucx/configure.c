@@ -34,8 +34,7 @@ static const struct setting tuning[] = {
     {NULL, "TCP_", "PUT_ENABLE", "n"},
     /* Without this UCX leaves shared memory out when errors of peers are to be reported. */
     {"shm", "MM_", "MM_ERROR_HANDLING", "y"},
-    /* UCX 1.13 takes more, and silently loses messages: the
-     * length in its queue has 16 bits. */
+    /* UCX 1.13 takes more, and silently loses messages: the length in its queue has 16 bits. */
     {"shm", "MM_", "MM_SEG_SIZE", "63k"},
 };
 
@@ -103,10 +102,9 @@ static enum ckpt_status configure(ucp_config_t *config, const char *mode, const 
 }
 
 /* UCX prints to standard output, which belongs to the program. */
-static ucs_log_func_rc_t log_of_ucx(const char *file, unsigned line, const char *function,
-                                    ucs_log_level_t level,
-                                    const ucs_log_component_config_t *component,
-                                    const char *message, va_list arguments)
+__attribute__((format(printf, 6, 0))) static ucs_log_func_rc_t
+log_of_ucx(const char *file, unsigned line, const char *function, ucs_log_level_t level,
+           const ucs_log_component_config_t *component, const char *message, va_list arguments)
 {
     char text[CKPT_REASON_MAX + 1];
 

@@ -21,3 +21,5 @@ foreach(spec ucx ucx:tcp ucx:shm)
     target_compile_definitions(test_transport_peer_${name} PRIVATE SUITE_SPEC="${spec}")
   endif()
 endforeach()
+
+ckpt_fuzz(fuzz_descriptor SOURCE fuzz_descriptor.c LINKS ckpt_transport)
