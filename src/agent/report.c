@@ -122,7 +122,7 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
         refused(a, slot, ack);
         return;
     }
-    if (s->state == SLOT_VERIFIED && !agent_slot_may_be_loaned(s)) {
+    if (s->state == SLOT_VERIFIED && agent_slot_is_bad(s)) {
         /* It has changed since its first digest, and the coordinator never heard the first. A copy
          * that counts and that nobody may read would block every restore. */
         agent_note(a, NOTE_ERROR, "copy_given_up", &s->shard,

@@ -196,7 +196,7 @@ void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *di
 }
 
 /* Found to have changed since its first digest. */
-static bool is_bad(const struct slot *slot)
+bool agent_slot_is_bad(const struct slot *slot)
 {
     return slot->has_digest &&
            memcmp(slot->digest.bytes, slot->found.bytes, sizeof(slot->digest.bytes)) != 0;
@@ -205,13 +205,15 @@ static bool is_bad(const struct slot *slot)
 bool agent_slot_may_be_read_by_peer(const struct slot *slot)
 {
     return !slot->doomed && !slot->cached &&
-           (slot->state == SLOT_SEALED || (slot->state == SLOT_VERIFIED && !is_bad(slot)));
+           (slot->state == SLOT_SEALED ||
+            (slot->state == SLOT_VERIFIED && !agent_slot_is_bad(slot)));
 }
 
 /* One that is being digested again may be found changed: the ask goes on until that has ended. */
 bool agent_slot_may_be_loaned(const struct slot *slot)
 {
-    return slot->state == SLOT_VERIFIED && !slot->doomed && !slot->verify_pending && !is_bad(slot);
+    return slot->state == SLOT_VERIFIED && !slot->doomed && !slot->verify_pending &&
+           !agent_slot_is_bad(slot);
 }
 
 void agent_slot_unloan(struct agent *a, uint32_t slot)

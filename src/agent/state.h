@@ -297,6 +297,7 @@ void agent_slot_doom(struct agent *a, uint32_t slot);
 void agent_slot_writer_gone(struct agent *a, uint32_t slot);
 void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *digest);
 bool agent_slot_may_be_read_by_peer(const struct slot *slot);
+bool agent_slot_is_bad(const struct slot *slot);
 bool agent_slot_may_be_loaned(const struct slot *slot);
 bool agent_slot_is_held(const struct slot *slot);
 void agent_slot_unloan(struct agent *a, uint32_t slot);

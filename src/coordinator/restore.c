@@ -395,10 +395,20 @@ void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
     collective_ask(c, u, run, member, ask);
 }
 
+/* Processes that load again may have saved before they did, so that a commit says nothing of who has
+ * its verdict: what they go back to stays until all of them have it or have given up. Of the first load
+ * of an attempt, the next commit tells that every rank has gone on. */
+static bool may_be_asked_again(const struct coordinator *c, const struct session *e)
+{
+    return e->status == CKPT_OK && e->load > 1 &&
+           c->now_ms < e->started_ms + 2 * (uint64_t)c->config.restore_timeout_ms;
+}
+
 bool session_uses(const struct coordinator *c, const struct checkpoint *k)
 {
     const struct session *e = &c->runs[k->run].session;
-    return (e->state == SESSION_PULLING || (e->state == SESSION_ENDED && e->verdicts_due)) &&
+    return (e->state == SESSION_PULLING ||
+            (e->state == SESSION_ENDED && (e->verdicts_due || may_be_asked_again(c, e)))) &&
            e->checkpoint == checkpoint_index(c, k);
 }
 
