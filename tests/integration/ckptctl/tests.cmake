@@ -3,11 +3,13 @@
 ckpt_test(test_ckptctl
           SOURCES integration/ckptctl/test_ckptctl.c integration/ckptctld/cluster.c
                   integration/process.c integration/peer.c
-          LINKS ckpt_wire ckpt_session PkgConfig::JANSSON LABELS integration TIMEOUT 300)
+          LINKS ckpt_wire ckpt_session PkgConfig::JANSSON
+            LABELS integration TIMEOUT 300)
 ckpt_test(test_ckptctl_transfer
           SOURCES integration/ckptctl/test_transfer.c integration/ckptctld/cluster.c
                   integration/process.c integration/peer.c
-          LINKS ckpt_wire ckpt_session ckpt_digest PkgConfig::JANSSON LABELS integration TIMEOUT 300)
+          LINKS ckpt_wire ckpt_session ckpt_digest PkgConfig::JANSSON
+            LABELS integration TIMEOUT 300)
 foreach(test test_ckptctl test_ckptctl_transfer)
   if(TARGET ${test})
     target_compile_definitions(${test} PRIVATE CKPTCTLD_PROGRAM="$<TARGET_FILE:ckptctld>"
