@@ -349,12 +349,12 @@ int main(int argc, char **argv)
     }
     if (config_load(&program, argc, argv, environ, &config, &request, reason, sizeof(reason)) !=
         CKPT_OK) {
-        return complain(EXIT_USAGE, "%s", reason);
+        return (int)complain(EXIT_USAGE, "%s", reason);
     }
     enum exit_code code = EXIT_DONE;
     if (!config_answer(&program, config, request, stdout)) {
         code = run(config);
     }
     config_delete(&config);
-    return code;
+    return (int)code;
 }

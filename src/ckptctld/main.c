@@ -156,5 +156,5 @@ int main(int argc, char **argv)
         code = run_with(&options);
     }
     config_delete(&config);
-    return code;
+    return (int)code;
 }

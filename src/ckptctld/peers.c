@@ -13,7 +13,8 @@
 
 #define LOCAL_SESSIONS_MAX 64
 #define LINGER_MS 2000
-#define IDLE_MS 60000 /* of a peer of which the machine knows nothing */
+#define RECEIVE_BYTES 4096 /* some ten frames in one read; each session holds so much */
+#define IDLE_MS 60000      /* of a peer of which the machine knows nothing */
 #define OUTPUT_BYTES_MAX (2 * FRAME_BYTES_MAX)
 #define OUTPUT_TOTAL_MAX (64 * FRAME_BYTES_MAX)
 
@@ -112,7 +113,7 @@ static size_t receive_bytes_max(void)
         size_t bytes = message_frame_bytes_max(types[i]);
         most = bytes > most ? bytes : most;
     }
-    return most;
+    return most > RECEIVE_BYTES ? most : RECEIVE_BYTES;
 }
 
 /* Makes the socket's own directory, as after a boot /run is empty; not those above it. */

@@ -22,7 +22,7 @@ static enum exit_code refuse(const char *event, enum ckpt_status status, const c
     return status == CKPT_ERR_STALE ? EXIT_STALE : store_is_bad ? EXIT_STORE : EXIT_START;
 }
 
-/* Untouched pages of the tables cost nothing: memory follows what is in use, up to the bound. */
+/* Zeroed, and in pages that cost nothing until they are touched. */
 static bool make_memory(struct daemon *daemon)
 {
     char reason[CKPT_REASON_MAX + 1];

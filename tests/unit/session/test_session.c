@@ -565,7 +565,7 @@ static void descriptors_ride_along(void **state)
 {
     (void)state;
     static int sent[MANY];
-    static int got[MANY];
+    static int got[MANY + 1];
     uint8_t bytes[8192];
     uint32_t count = 0;
     int fd = connect_raw(path);
