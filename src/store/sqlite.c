@@ -66,7 +66,7 @@ static enum ckpt_status sqlite_replay(struct store *store, store_visit *visit, v
 static enum ckpt_status write_rows(struct sqlite *sqlite,
                                    const struct store_transaction *transaction)
 {
-    uint64_t highest;
+    uint64_t highest = 0;
     enum ckpt_status status = sqlite_number(sqlite, STATEMENT_EPOCH, &highest);
     if (status == CKPT_OK) {
         status = store_fence(highest, transaction, sqlite->store.reason);
