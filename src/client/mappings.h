@@ -16,7 +16,7 @@
 #include "arena/view.h"
 #include "base/limits.h"
 
-#define MAPPINGS_KEPT 4
+#define MAPPINGS_KEPT 8
 
 struct mapped_segment {
     uint64_t device;

@@ -11,8 +11,12 @@ set(CKPT_MAP ${CMAKE_CURRENT_LIST_DIR}/libckpt.map)
 set_target_properties(ckpt PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${CKPT_MAP})
 target_link_libraries(ckpt PRIVATE ckpt_flags ckpt_base ckpt_wire ckpt_shard ckpt_arena_view)
-target_link_libraries(ckpt PUBLIC ckpt_public_headers)
+target_include_directories(ckpt PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>)
 target_link_options(ckpt PRIVATE -Wl,--version-script=${CKPT_MAP})
 if(NOT CKPT_SANITIZE)
   target_link_options(ckpt PRIVATE -Wl,--no-undefined)
 endif()
+
+# The example of docs/c-api.md, which has nothing but the public header and the shared library.
+add_executable(ckpt-example-trainer ${CMAKE_SOURCE_DIR}/docs/examples/trainer.c)
+target_link_libraries(ckpt-example-trainer PRIVATE ckpt_flags ckpt m)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# What `cmake --install` puts where. Two components: `library` is what a trainer is built with,
+# `programs` the rest. All programs lie in one folder, as ckptbench starts those beside it.
+include(CMakePackageConfigHelpers)
+set(CKPT_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/ckpt)
+
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/ckpt DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        COMPONENT library FILES_MATCHING PATTERN "*.h")
+install(TARGETS ckpt EXPORT ckptTargets
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT ckptTargets NAMESPACE ckpt:: DESTINATION ${CKPT_PACKAGE_DIR} COMPONENT library)
+configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/ckpt-config.cmake.in
+  ${CMAKE_BINARY_DIR}/ckpt-config.cmake INSTALL_DESTINATION ${CKPT_PACKAGE_DIR})
+# Before 1.0 a minor version may change what is there.
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/ckpt-config-version.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/ckpt-config.cmake ${CMAKE_BINARY_DIR}/ckpt-config-version.cmake
+        DESTINATION ${CKPT_PACKAGE_DIR} COMPONENT library)
+
+# Paths in ckpt.pc are below the prefix, so that pkg-config can move it, unless the caller gave an
+# absolute one.
+foreach(kind LIB INCLUDE)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${kind}DIR}")
+    set(CKPT_PC_${kind}DIR "${CMAKE_INSTALL_${kind}DIR}")
+  else()
+    set(CKPT_PC_${kind}DIR "\${prefix}/${CMAKE_INSTALL_${kind}DIR}")
+  endif()
+endforeach()
+configure_file(${CMAKE_SOURCE_DIR}/cmake/ckpt.pc.in ${CMAKE_BINARY_DIR}/ckpt.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/ckpt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+        COMPONENT library)
+
+foreach(program ckptd ckptctld ckptctl ckptbench)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
+  endif()
+endforeach()
+
+# docs/man/<page>.<section>.scd becomes man<section>/<page>.<section>.
+if(SCDOC)
+  file(GLOB CKPT_PAGES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/man/*.scd)
+  set(CKPT_PAGES_MADE)
+  foreach(source IN LISTS CKPT_PAGES)
+    get_filename_component(page ${source} NAME_WLE)
+    string(REGEX MATCH "[0-9]$" section ${page})
+    set(made ${CMAKE_BINARY_DIR}/man/${page})
+    add_custom_command(OUTPUT ${made}
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man
+      COMMAND sh -c "'${SCDOC}' <'${source}' >'${made}.part' && mv '${made}.part' '${made}'"
+      DEPENDS ${source} VERBATIM)
+    list(APPEND CKPT_PAGES_MADE ${made})
+    set(component programs)
+    if(section EQUAL 3)
+      set(component library)
+    endif()
+    install(FILES ${made} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
+            COMPONENT ${component} OPTIONAL)
+  endforeach()
+  add_custom_target(man ALL DEPENDS ${CKPT_PAGES_MADE})
+endif()
