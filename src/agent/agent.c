@@ -264,6 +264,7 @@ static void pump(struct agent *a)
     agent_queries_pump(a);
     agent_failures_pump(a);
     agent_reports_pump(a);
+    agent_room_pump(a);
 }
 
 enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,

@@ -166,17 +166,15 @@ static void tell_some_again(struct agent *a)
     }
 }
 
-static void beat(struct agent *a)
+static void say_heartbeat(struct agent *a)
 {
-    struct coordinator_link *c = &a->coordinator;
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_HEARTBEAT);
     assert(out != NULL);
+    a->coordinator.room_came_back = false;
     out->message.heartbeat.segments_free = a->segments_free;
     out->message.heartbeat.pulls = agent_pulls_under_way(a);
     out->message.heartbeat.unverified = count_unverified(a);
-    c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
-    tell_some_again(a);
 }
 
 /* A connection that carries nothing for a whole lease is dead, whatever the kernel thinks of it. */
@@ -189,6 +187,15 @@ static void hang_up(struct agent *a)
                "the coordinator has said nothing for %u ms: connecting anew",
                a->coordinator.lease_ms);
     agent_coordinator_down(a);
+}
+
+/* A shard may wait for room: it is told at once, not with the next heartbeat. */
+void agent_room_pump(struct agent *a)
+{
+    struct coordinator_link *c = &a->coordinator;
+    if (c->room_came_back && c->up && c->joined && agent_update_has_room(a)) {
+        say_heartbeat(a);
+    }
 }
 
 void agent_coordinator_pump(struct agent *a)
@@ -210,7 +217,9 @@ void agent_coordinator_pump(struct agent *a)
         return;
     }
     if (c->heartbeat_due_ms <= a->now_ms) {
-        beat(a);
+        say_heartbeat(a);
+        c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
+        tell_some_again(a);
     }
     agent_update_deadline(a, c->heartbeat_due_ms);
     if (c->lease_ms > 0) {

@@ -118,6 +118,7 @@ void agent_segments_free_of(struct agent *a, uint32_t slot)
         assert(segment->slot == slot);
         segment->slot = AGENT_NONE;
         a->segments_free++;
+        a->coordinator.room_came_back = true;
     }
     s->segment_count = 0;
 }

@@ -209,6 +209,7 @@ struct coordinator_link {
     uint32_t heartbeat_ms;
     uint32_t lease_ms; /* 0: not told */
     uint32_t inventory_next;
+    bool room_came_back; /* and the coordinator has not been told */
     enum ckpt_status refused;
 };
 
@@ -392,6 +393,7 @@ void agent_coordinator_up(struct agent *a);
 void agent_coordinator_down(struct agent *a);
 void agent_coordinator_message(struct agent *a, const struct message *message);
 void agent_coordinator_pump(struct agent *a);
+void agent_room_pump(struct agent *a);
 
 /* invariant.c: asserts what must hold after every event. */
 void agent_invariants(struct agent *a);

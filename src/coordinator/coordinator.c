@@ -88,6 +88,10 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     c->places = carve(carver, k->agents_max, sizeof *c->places);
     c->domains = carve(carver, k->agents_max, sizeof *c->domains);
     c->domain_names = carve(carver, k->agents_max, sizeof *c->domain_names);
+    c->domain_last = carve(carver, k->agents_max, sizeof(uint32_t));
+    c->domain_next = carve(carver, k->agents_max, sizeof(uint32_t));
+    c->domain_buckets = carve(carver, links, sizeof(uint32_t));
+    c->node_buckets = carve(carver, links, sizeof(uint32_t));
     c->link_buckets = carve(carver, links, sizeof(uint32_t));
     c->runs = carve(carver, k->runs_max, sizeof *c->runs);
     c->run_buckets = carve(carver, runs, sizeof(uint32_t));
@@ -135,6 +139,8 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
     c->next_session = 1;
     c->replaying = true;
     c->queue_head = c->queue_tail = c->parked = NONE;
+    memset(c->domain_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
+    memset(c->node_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->link_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->run_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
     memset(c->shard_buckets, 0xff, (c->shard_mask + 1) * sizeof(uint32_t));

@@ -46,32 +46,38 @@ static void link_clear(struct coordinator *c, struct member *m)
 
 static uint32_t domain_intern(struct coordinator *c, const char *name)
 {
-    for (uint32_t i = 0; i < c->domain_count; i++) {
+    uint32_t *bucket = &c->domain_buckets[name_hash(0, name) & c->link_mask];
+    for (uint32_t i = *bucket; i != NONE; i = c->domain_next[i]) {
         if (strcmp(c->domain_names[i], name) == 0) {
             return i;
         }
     }
     assert(c->domain_count < c->config.agents_max);
-    strcpy(c->domain_names[c->domain_count], name);
-    c->domains[c->domain_count] = (struct placement_domain){.first = PLACEMENT_NONE};
-    return c->domain_count++;
+    uint32_t domain = c->domain_count++;
+    strcpy(c->domain_names[domain], name);
+    c->domains[domain] = (struct placement_domain){.first = PLACEMENT_NONE};
+    c->domain_next[domain] = *bucket;
+    *bucket = domain;
+    return domain;
 }
 
 static void place_in_domain(struct coordinator *c, uint32_t member, uint32_t domain)
 {
-    struct placement_member *p = &c->places[member];
-    uint32_t *at = &c->domains[domain].first;
-    while (*at != PLACEMENT_NONE) {
-        at = &c->places[*at].next;
+    struct placement_domain *d = &c->domains[domain];
+    if (d->size == 0) {
+        d->first = member;
+    } else {
+        c->places[c->domain_last[domain]].next = member;
     }
-    *at = member;
-    *p = (struct placement_member){
-        .domain = domain, .place = c->domains[domain].size++, .next = PLACEMENT_NONE};
+    c->domain_last[domain] = member;
+    c->places[member] =
+        (struct placement_member){.domain = domain, .place = d->size++, .next = PLACEMENT_NONE};
 }
 
 static struct member *member_find(struct coordinator *c, const char *node)
 {
-    for (uint32_t i = 0; i < c->member_count; i++) {
+    uint32_t i = c->node_buckets[name_hash(0, node) & c->link_mask];
+    for (; i != NONE; i = c->members[i].next_in_name_bucket) {
         if (strcmp(c->members[i].node, node) == 0) {
             return &c->members[i];
         }
@@ -91,7 +97,7 @@ static void drop_copies(struct coordinator *c, uint32_t member)
         restore_copy_gone(c, s, member);
         queue_push(c, s);
     }
-    assert(m->copies_verified == 0 && m->pulls == 0);
+    assert(m->copies_verified == 0 && m->pulls == 0 && m->orders == 0);
 }
 
 static void member_lost(struct coordinator *c, struct coordinator_update *u, struct member *m,
@@ -157,7 +163,10 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
             return NULL;
         }
         m = &c->members[c->member_count];
+        uint32_t *bucket = &c->node_buckets[name_hash(0, join->node) & c->link_mask];
         strcpy(m->node, join->node);
+        m->next_in_name_bucket = *bucket;
+        *bucket = c->member_count;
         m->first_copy = NONE;
         m->link = NONE;
         place_in_domain(c, c->member_count, domain_intern(c, join->domain));
@@ -221,19 +230,26 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     unpark_all(c);
 }
 
-/* What was ordered and never answered is ordered again. */
+/* Room that came back goes to shards that wait for some, as many as it may do for. What was
+ * ordered and never answered is ordered again. */
 static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
                          const struct message_heartbeat *heartbeat)
 {
     uint32_t index = (uint32_t)(m - c->members);
+    uint32_t *segments_free = &c->places[index].segments_free;
     if (heartbeat->segments_free <= m->segments) {
-        c->places[index].segments_free = heartbeat->segments_free;
+        if (heartbeat->segments_free > *segments_free) {
+            unpark(c, heartbeat->segments_free - *segments_free);
+        }
+        *segments_free = heartbeat->segments_free;
     }
     update_message(c, u, m->link, MESSAGE_LEASE);
-    for (uint32_t i = m->first_copy; i != NONE && update_has_room(u, 1);) {
+    uint32_t orders = m->orders;
+    for (uint32_t i = m->first_copy; orders > 0 && i != NONE && update_has_room(u, 1);) {
         struct copy *copy;
         struct shard *s = copy_shard(c, i, &copy);
         i = copy->next;
+        orders -= copy->order_kind != ORDER_NONE;
         if (copy->order_kind != ORDER_NONE && order_is_stale(c, copy)) {
             order_resend(c, u, s, copy);
         }

@@ -69,6 +69,9 @@ void copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind ki
     if (kind == ORDER_PULL) {
         m->pulls++;
     }
+    assert(copy->order_kind == ORDER_NONE || m->orders > 0);
+    m->orders -= copy->order_kind != ORDER_NONE;
+    m->orders += kind != ORDER_NONE;
     copy->order_kind = (uint8_t)kind;
 }
 

@@ -138,12 +138,14 @@ struct member {
     struct incarnation incarnation;
     uint32_t link;
     uint32_t next_in_bucket; /* of links */
+    uint32_t next_in_name_bucket;
     uint64_t heard_ms;
     uint64_t lease_until_ms;
     uint64_t segment_bytes;
     uint32_t segments;
     uint32_t first_copy;
     uint32_t copies_verified;
+    uint32_t orders; /* to it, of any kind, without an answer */
     uint32_t pulls;
     uint32_t mismatches;
 };
@@ -176,6 +178,10 @@ struct coordinator {
     char (*domain_names)[CKPT_DOMAIN_NAME_MAX + 1];
     uint32_t member_count;
     uint32_t domain_count;
+    uint32_t *domain_last;    /* each domain's member that came last */
+    uint32_t *domain_next;    /* of the names' buckets */
+    uint32_t *domain_buckets; /* by name; these two have as many buckets as the links */
+    uint32_t *node_buckets;
     uint32_t *link_buckets;
     uint32_t link_mask;
 
@@ -213,6 +219,7 @@ struct machine_note *update_note(struct coordinator_update *u, enum note_level l
 __attribute__((format(printf, 2, 3))) void say(char *text, const char *format, ...);
 
 /* ---- table.c: runs, checkpoints, the shard table, the queue ---- */
+uint32_t name_hash(uint32_t start, const char *name);
 struct run *run_find(struct coordinator *c, const struct run_key *key);
 struct run *run_add(struct coordinator *c, const struct run_key *key);
 uint32_t run_index(const struct coordinator *c, const struct run *run);
@@ -231,6 +238,7 @@ uint32_t shard_index(const struct coordinator *c, const struct shard *s);
 void queue_push(struct coordinator *c, struct shard *s);
 struct shard *queue_pop(struct coordinator *c);
 void park(struct coordinator *c, struct shard *s);
+void unpark(struct coordinator *c, uint32_t count);
 void unpark_all(struct coordinator *c);
 void shard_key_of(const struct coordinator *c, const struct shard *s, struct shard_key *key_out);
 

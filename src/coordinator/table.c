@@ -5,14 +5,19 @@
 #include <assert.h>
 #include <string.h>
 
-/* FNV-1a (Fowler, Noll, Vo), over the uid and the name. */
-static uint32_t run_hash(const struct run_key *key)
+/* FNV-1a (Fowler, Noll, Vo). */
+uint32_t name_hash(uint32_t start, const char *name)
 {
-    uint32_t hash = 2166136261u ^ key->uid;
-    for (const char *p = key->name; *p != '\0'; p++) {
+    uint32_t hash = 2166136261u ^ start;
+    for (const char *p = name; *p != '\0'; p++) {
         hash = (hash ^ (uint8_t)*p) * 16777619u;
     }
     return hash;
+}
+
+static uint32_t run_hash(const struct run_key *key)
+{
+    return name_hash(key->uid, key->name);
 }
 
 static uint32_t shard_hash(uint32_t checkpoint, uint32_t rank)
@@ -186,11 +191,21 @@ void checkpoint_remove(struct coordinator *c, struct checkpoint *k)
     memset(k, 0, sizeof *k);
 }
 
+/* A shard is a dozen cache lines, and in a large cluster none of them is in a cache: asked for
+ * together they come in the time of one. */
+static void shard_fetch_ahead(const struct shard *s)
+{
+    for (size_t at = 0; at < sizeof *s; at += 64) {
+        __builtin_prefetch((const char *)s + at, 1);
+    }
+}
+
 struct shard *shard_find(const struct coordinator *c, const struct checkpoint *k, uint32_t rank)
 {
     uint32_t checkpoint = checkpoint_index(c, k);
     uint32_t i = c->shard_buckets[shard_hash(checkpoint, rank) & c->shard_mask];
     for (; i != NONE; i = c->shards[i].next_in_bucket) {
+        shard_fetch_ahead(&c->shards[i]);
         if (c->shards[i].checkpoint == checkpoint && c->shards[i].rank == rank) {
             return &c->shards[i];
         }
@@ -269,6 +284,9 @@ void checkpoint_free_shards(struct coordinator *c, struct checkpoint *k)
     while (k->first_shard != NONE) {
         struct shard *s = &c->shards[k->first_shard];
         k->first_shard = s->next_in_checkpoint;
+        if (k->first_shard != NONE) {
+            shard_fetch_ahead(&c->shards[k->first_shard]);
+        }
         shard_free(c, s);
     }
     k->shards = k->sealed = k->ready = 0;
@@ -324,11 +342,16 @@ void park(struct coordinator *c, struct shard *s)
     c->parked = shard_index(c, s);
 }
 
-void unpark_all(struct coordinator *c)
+void unpark(struct coordinator *c, uint32_t count)
 {
-    while (c->parked != NONE) {
+    for (; count > 0 && c->parked != NONE; count--) {
         queue_push(c, &c->shards[c->parked]);
     }
+}
+
+void unpark_all(struct coordinator *c)
+{
+    unpark(c, UINT32_MAX);
 }
 
 void shard_key_of(const struct coordinator *c, const struct shard *s, struct shard_key *key_out)

@@ -55,6 +55,24 @@ static void a_report_is_repeated_until_acknowledged(void **state)
     driver_stop(&d);
 }
 
+static void room_that_comes_back_is_said_at_once_and_once(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    uint32_t slot = driver_save(&d, 1, 10, SEGMENT);
+    uint32_t before = agent_segments_free(d.agent);
+    driver_ack(&d, slot, true, CHECKPOINT_VERIFYING);
+    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
+    driver_ack(&d, slot, false, CHECKPOINT_RETIRED);
+    const struct agent_outgoing *beat = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT);
+    assert_non_null(beat);
+    assert_int_equal(beat->message.heartbeat.segments_free, before + 1);
+    driver_event(&d, (struct agent_event){.type = AGENT_TICK});
+    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
+    driver_stop(&d);
+}
+
 static void acks_are_checked(void **state)
 {
     (void)state;
@@ -395,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_report_is_repeated_until_acknowledged),
+        cmocka_unit_test(room_that_comes_back_is_said_at_once_and_once),
         cmocka_unit_test(acks_are_checked),
         cmocka_unit_test(a_refused_copy_is_freed_and_its_rank_told),
         cmocka_unit_test(gone_copies_are_not_told_for_ever),

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -164,6 +165,68 @@ static void without_progress_it_is_aborted_and_says_who_is_missing(void **state)
     assert_non_null(strstr(k.reason, "1 of 2 ranks sealed"));
 }
 
+static void beat(uint32_t node, uint32_t segments_free)
+{
+    struct message m = {.type = MESSAGE_HEARTBEAT, .heartbeat.segments_free = segments_free};
+    cluster_message(&cluster, node, &m);
+}
+
+static void room_that_comes_back_is_used_at_once(void **state)
+{
+    (void)state;
+    for (uint32_t node = 0; node < 4; node++) {
+        beat(node, 0);
+    }
+    struct message m = cluster_report(1, 10, 0, 1, COPY_SEALED, true, 7);
+    cluster_message(&cluster, 0, &m);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_PULL_ORDER), 0);
+    beat(2, 0);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_PULL_ORDER), 0);
+    beat(2, 1);
+    assert_non_null(cluster_find(&cluster, 2, MESSAGE_PULL_ORDER));
+}
+
+static void a_heartbeat_repeats_only_what_has_no_answer(void **state)
+{
+    (void)state;
+    struct message m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, true, 7);
+    cluster_message(&cluster, 0, &m);
+    const struct message *order = cluster_find(&cluster, 1, MESSAGE_PULL_ORDER);
+    assert_non_null(order);
+    uint64_t number = order->pull_order.order;
+    beat(1, 8);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_PULL_ORDER), 0); /* it is not late yet */
+    cluster.now_ms += 600;
+    beat(1, 8);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_PULL_ORDER), 1);
+    m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, false, 7);
+    m.shard_report.order = number;
+    cluster_message(&cluster, 1, &m);
+    cluster.now_ms += 600;
+    beat(1, 8);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_PULL_ORDER), 0);
+}
+
+static void nodes_and_domains_are_told_apart_by_their_whole_names(void **state)
+{
+    (void)state;
+    struct coordinator_member_view view;
+    for (uint32_t node = 4; node < 8; node++) {
+        cluster_join(&cluster, node, (uint8_t)(node + 1));
+    }
+    assert_int_equal(coordinator_member_count(cluster.c), 8);
+    for (uint32_t node = 0; node < 8; node++) {
+        char name[8];
+        cluster_join(&cluster, node, (uint8_t)(node + 1)); /* again: nobody new */
+        snprintf(name, sizeof(name), "n%u", node);
+        assert_true(coordinator_member_view(cluster.c, node, &view));
+        assert_string_equal(view.node, name);
+        name[0] = 'd';
+        assert_string_equal(view.domain, name);
+    }
+    assert_int_equal(coordinator_member_count(cluster.c), 8);
+}
+
 static void a_higher_epoch_makes_it_step_down(void **state)
 {
     (void)state;
@@ -185,6 +248,10 @@ int main(void)
                                         start, stop),
         cmocka_unit_test_setup_teardown(a_loss_raises_the_epoch_and_repairs, start, stop),
         cmocka_unit_test_setup_teardown(without_progress_it_is_aborted_and_says_who_is_missing,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(room_that_comes_back_is_used_at_once, start, stop),
+        cmocka_unit_test_setup_teardown(a_heartbeat_repeats_only_what_has_no_answer, start, stop),
+        cmocka_unit_test_setup_teardown(nodes_and_domains_are_told_apart_by_their_whole_names,
                                         start, stop),
         cmocka_unit_test_setup_teardown(a_higher_epoch_makes_it_step_down, start, stop),
     };
