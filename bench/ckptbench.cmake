@@ -10,8 +10,9 @@ add_custom_target(ckptbench_commit
 ckpt_program(ckptbench DIR bench/ckptbench
   SOURCES main.c belongings.c buffer.c cluster.c copy.c cycle.c environment.c progress.c ranks.c
           raw.c report.c samples.c self.c case_cycle.c
-          case_digest.c case_raw.c case_source.c
-  LINKS ckpt ckpt_base ckpt_config ckpt_digest ckpt_transport PkgConfig::JANSSON Threads::Threads)
+          case_digest.c case_raw.c case_scale.c fleet.c case_source.c
+  LINKS ckpt ckpt_base ckpt_config ckpt_coordinator ckpt_digest ckpt_transport PkgConfig::JANSSON
+        Threads::Threads)
 add_dependencies(ckptbench ckptbench_commit)
 target_include_directories(ckptbench PRIVATE ${ckptbench_generated})
 set_source_files_properties(${CMAKE_SOURCE_DIR}/bench/ckptbench/environment.c PROPERTIES

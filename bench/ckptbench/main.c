@@ -12,10 +12,7 @@
 #include "progress.h"
 
 static const struct bench_case *const cases[] = {
-    &case_cycle,
-    &case_raw,
-    &case_digest,
-    &case_source,
+    &case_cycle, &case_raw, &case_digest, &case_scale, &case_source,
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ckptbench scale: what the coordinator's decisions cost, and whether that grows with the cluster
+ * alone. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "case.h"
+#include "fleet.h"
+#include "progress.h"
+#include "report.h"
+
+#define SIZES_MAX 16
+
+enum key {
+    KEY_FROM,
+    KEY_TO,
+    KEY_RANKS,
+    KEY_PER_DOMAIN,
+    KEY_REPEAT,
+    KEY_CHECK,
+    KEY_JSON,
+    KEY_COUNT
+};
+
+static const struct config_key keys[KEY_COUNT] = {
+    [KEY_FROM] = {.name = "from",
+                  .flag = "from",
+                  .type = CONFIG_INTEGER,
+                  .fallback = "256",
+                  .min = 2,
+                  .max = CKPT_AGENTS_MAX,
+                  .help = "agents of the smallest cluster"},
+    [KEY_TO] = {.name = "agents",
+                .flag = "agents",
+                .letter = 'a',
+                .type = CONFIG_INTEGER,
+                .fallback = "4096",
+                .min = 2,
+                .max = CKPT_AGENTS_MAX,
+                .help = "agents of the largest; each size between is twice the one before"},
+    [KEY_RANKS] = {.name = "ranks_per_agent",
+                   .flag = "ranks-per-agent",
+                   .type = CONFIG_INTEGER,
+                   .fallback = "8",
+                   .min = 1,
+                   .max = 64,
+                   .help = "ranks of one run on each agent"},
+    [KEY_PER_DOMAIN] = {.name = "agents_per_domain",
+                        .flag = "agents-per-domain",
+                        .type = CONFIG_INTEGER,
+                        .fallback = "4",
+                        .min = 1,
+                        .max = 4096,
+                        .help = "agents of one failure domain"},
+    [KEY_REPEAT] = {.name = "repeat",
+                    .flag = "repeat",
+                    .letter = 'r',
+                    .type = CONFIG_INTEGER,
+                    .fallback = "7",
+                    .min = 1,
+                    .max = 1000,
+                    .help = "turns over all sizes, after one that is not counted"},
+    [KEY_CHECK] = {.name = "check",
+                   .flag = "check",
+                   .type = CONFIG_BOOL,
+                   .fallback = "no",
+                   .help = "exit 1 when the largest costs over 1.1 times as much an agent"},
+    [KEY_JSON] = {.name = "json",
+                  .flag = "json",
+                  .type = CONFIG_STRING,
+                  .placeholder = "FILE",
+                  .help = "also write the result as JSON; - is standard output"},
+};
+
+static const struct config_program program = {
+    .name = "ckptbench scale",
+    .version = CKPT_VERSION,
+    .summary =
+        "Measures the coordinator's machine alone, in this process, with simulated agents: they "
+        "join, all ranks save one checkpoint, every copy is verified, it is committed; then "
+        "another, which retires the first. CPU time of the machine, an agent.",
+    .keys = keys,
+    .key_count = KEY_COUNT,
+    .examples = "  ckptbench scale --check\n"
+                "  ckptbench scale --agents=8192 --json=scale.json\n",
+};
+
+struct size {
+    uint32_t agents;
+    struct fleet_cost best; /* each phase at its best: other work on the machine only adds */
+};
+
+struct scale {
+    uint32_t size_count;
+    struct size sizes[SIZES_MAX];
+    uint32_t ranks_per_agent;
+    uint32_t agents_per_domain;
+    uint32_t repeat;
+};
+
+static double least(double a, double b)
+{
+    return b == 0 || a < b ? a : b;
+}
+
+static void keep_best(struct fleet_cost *best, const struct fleet_cost *cost)
+{
+    best->join_s = least(cost->join_s, best->join_s);
+    best->save_s = least(cost->save_s, best->save_s);
+    best->verify_s = least(cost->verify_s, best->verify_s);
+    best->next_s = least(cost->next_s, best->next_s);
+    best->heartbeat_s = least(cost->heartbeat_s, best->heartbeat_s);
+    best->events = cost->events;
+    best->memory_bytes = cost->memory_bytes;
+}
+
+static enum ckpt_status take_turns(struct scale *scale, char *reason)
+{
+    for (uint32_t turn = 0; turn <= scale->repeat; turn++) {
+        for (uint32_t i = 0; i < scale->size_count; i++) {
+            struct size *size = &scale->sizes[i];
+            struct fleet_options options = {.agents = size->agents,
+                                            .ranks_per_agent = scale->ranks_per_agent,
+                                            .agents_per_domain = scale->agents_per_domain};
+            struct fleet_cost cost;
+            progress("scale: turn %u of %u, %u agents", turn, scale->repeat, size->agents);
+            enum ckpt_status status = fleet_run(&options, &cost, reason);
+            if (status != CKPT_OK) {
+                return status;
+            }
+            if (turn > 0) {
+                keep_best(&size->best, &cost);
+            }
+        }
+    }
+    return CKPT_OK;
+}
+
+/* Each in microseconds an agent. */
+struct column {
+    const char *key;
+    const char *head;
+    double (*value)(const struct fleet_cost *cost);
+};
+
+static double join(const struct fleet_cost *cost)
+{
+    return cost->join_s;
+}
+
+static double checkpoint(const struct fleet_cost *cost)
+{
+    return cost->save_s + cost->verify_s;
+}
+
+static double next(const struct fleet_cost *cost)
+{
+    return cost->next_s;
+}
+
+static double heartbeat(const struct fleet_cost *cost)
+{
+    return cost->heartbeat_s;
+}
+
+static const struct column columns[] = {{"join", "join", join},
+                                        {"checkpoint", "checkpoint", checkpoint},
+                                        {"next_checkpoint", "next checkpoint", next},
+                                        {"heartbeat", "heartbeat", heartbeat}};
+
+#define COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+static double per_agent_us(const struct size *size, size_t column)
+{
+    return columns[column].value(&size->best) / size->agents * 1e6;
+}
+
+static void tell_sizes(const struct scale *scale, struct report *report)
+{
+    for (uint32_t i = 0; i < scale->size_count; i++) {
+        const struct size *size = &scale->sizes[i];
+        for (size_t j = 0; j < COLUMNS; j++) {
+            char key[64];
+            char label[64];
+            snprintf(key, sizeof(key), "%s_us_per_agent_%u", columns[j].key, size->agents);
+            snprintf(label, sizeof(label), "%s, %u agents", columns[j].head, size->agents);
+            report_add_one(report, key, label, "us", 3, per_agent_us(size, j));
+            report_note(report, "an agent; %.2f ms in all", columns[j].value(&size->best) * 1e3);
+        }
+    }
+}
+
+/* The largest beside the smallest; true when all are within the bar. */
+static bool tell_growth(const struct scale *scale, struct report *report)
+{
+    const struct size *first = &scale->sizes[0];
+    const struct size *last = &scale->sizes[scale->size_count - 1];
+    bool good = true;
+    for (size_t j = 0; j < COLUMNS; j++) {
+        char key[64];
+        char label[64];
+        double growth = per_agent_us(last, j) / per_agent_us(first, j);
+        snprintf(key, sizeof(key), "%s_growth", columns[j].key);
+        snprintf(label, sizeof(label), "%s: growth an agent", columns[j].head);
+        report_add_one(report, key, label, "x", 3, growth);
+        report_note(report, "%u agents / %u agents", last->agents, first->agents);
+        good = good && growth <= 1.1;
+    }
+    return good;
+}
+
+static bool tell(const struct scale *scale, const struct config *config)
+{
+    char title[160];
+    const struct size *last = &scale->sizes[scale->size_count - 1];
+    snprintf(title, sizeof(title),
+             "The coordinator's CPU time, %u ranks an agent, %u agents a domain, best of %u",
+             scale->ranks_per_agent, scale->agents_per_domain, scale->repeat);
+    struct report *report = report_make("scale", title);
+    if (report == NULL) {
+        return false;
+    }
+    report_set_integer(report, "ranks_per_agent", scale->ranks_per_agent);
+    report_set_integer(report, "agents_per_domain", scale->agents_per_domain);
+    report_set_integer(report, "events", last->best.events);
+    report_set_integer(report, "memory_bytes", last->best.memory_bytes);
+    tell_sizes(scale, report);
+    bool linear = tell_growth(scale, report);
+    bool good = report_give(report, config_text(config, KEY_JSON));
+    report_free(&report);
+    if (config_flag(config, KEY_CHECK) && !linear) {
+        case_complain("scale: MISSED: something grows by more than 1.1 an agent");
+        good = false;
+    }
+    return good;
+}
+
+static enum bench_exit run(int argc, char **argv)
+{
+    struct config *config;
+    enum bench_exit code;
+    char reason[CKPT_REASON_MAX + 1] = "";
+    struct scale scale = {.size_count = 0};
+    if (!case_options(&program, argc, argv, &config, &code)) {
+        return code;
+    }
+    uint32_t to = (uint32_t)config_number(config, KEY_TO);
+    uint32_t agents = (uint32_t)config_number(config, KEY_FROM);
+    scale.ranks_per_agent = (uint32_t)config_number(config, KEY_RANKS);
+    scale.agents_per_domain = (uint32_t)config_number(config, KEY_PER_DOMAIN);
+    scale.repeat = (uint32_t)config_number(config, KEY_REPEAT);
+    for (; agents < to && scale.size_count < SIZES_MAX - 1; agents *= 2) {
+        scale.sizes[scale.size_count++].agents = agents;
+    }
+    scale.sizes[scale.size_count++].agents = to;
+    code = BENCH_FAILED;
+    if ((uint64_t)to * scale.ranks_per_agent > CKPT_WORLD_MAX) {
+        case_complain("scale: %u agents with %u ranks are more than a world has", to,
+                      scale.ranks_per_agent);
+        code = BENCH_USAGE;
+    } else if (take_turns(&scale, reason) != CKPT_OK) {
+        case_complain("scale: %s", reason);
+    } else if (tell(&scale, config)) {
+        code = BENCH_OK;
+    }
+    config_delete(&config);
+    return code;
+}
+
+const struct bench_case case_scale = {
+    .name = "scale",
+    .summary = "the coordinator's CPU time with thousands of simulated agents",
+    .run = run};
