@@ -4,6 +4,12 @@ foreach(noun open save wait load hostile copy)
             LINKS ckpt_client)
 endforeach()
 
+# Sanitizers have a malloc of their own.
+if(NOT CKPT_SANITIZE)
+  ckpt_test(test_client_allocations
+            SOURCES unit/client/test_allocations.c unit/client/fake_agent.c LINKS ckpt_client)
+endif()
+
 if(CKPT_TESTS)
   add_test(NAME test_client_symbols
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/symbols.sh $<TARGET_FILE:ckpt>
