@@ -4,10 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Entries a page. The largest entry, a shard with COORDINATOR_COPIES_MAX copies, is below 2 KiB of
+#include "wire/message_codec.h"
+
+/* Entries a page. The largest entry, a shard with COORDINATOR_COPIES_MAX copies, is below 4 KiB of
  * JSON. */
-#define PAGE_ENTRIES 2000
-_Static_assert(PAGE_ENTRIES * 2048 < CKPT_FRAME_BODY_MAX, "a page fits one frame");
+#define PAGE_ENTRIES 1000
+_Static_assert(PAGE_ENTRIES * 4096 < MESSAGE_JSON_MAX, "a page fits one frame");
 
 /* Numbers of 64 bits: JSON's are signed here. What is above is a defect to be seen, not a negative
  * size. */
