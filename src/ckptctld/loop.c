@@ -82,7 +82,8 @@ static void send_one(struct daemon *daemon, const struct coordinator_outgoing *o
 static void send_all(struct daemon *daemon)
 {
     const struct coordinator_update *update = &daemon->update;
-    for (uint32_t i = 0; i < update->message_count; i++) {
+    /* At the end of the replay nobody can have connected yet. */
+    for (uint32_t i = 0; daemon->agents && i < update->message_count; i++) {
         send_one(daemon, &update->messages[i]);
 #if CKPT_FAULT_POINTS
         /* Between messages means that the first has left. */

@@ -152,6 +152,15 @@ static enum ckpt_status open_database(struct sqlite *sqlite)
                               "directory on a local disk",
                               sqlite->path);
     }
+    long synchronous = 0;
+    if (status == CKPT_OK) {
+        status = ask_number(sqlite, "PRAGMA synchronous", &synchronous);
+    }
+    if (status == CKPT_OK && synchronous != 2) {
+        status =
+            store_refuse(sqlite->store.reason, CKPT_ERR_INTERNAL,
+                         "this SQLite does not sync each commit (synchronous is %ld)", synchronous);
+    }
     return status;
 }
 

@@ -135,8 +135,8 @@ static json_t *output_json(const struct session *session)
 
 static void save_two(struct session *session)
 {
-    assert_true(players_save(session->players, 100));
-    assert_true(players_save(session->players, 200));
+    assert_true(players_save(session->players, 100, NULL));
+    assert_true(players_save(session->players, 200, NULL));
 }
 
 static void tables_are_aligned(void **state)

@@ -50,8 +50,9 @@ bool player_report(struct agent_player *player, uint64_t step, uint32_t rank, bo
 struct digest player_digest(uint64_t step, uint32_t rank);
 
 /* Plays both agents' part of saving a step, rank i on player i, until both were told CONSISTENT.
- * False as soon as a connection ends. */
-bool players_save(struct agent_player players[2], uint64_t step);
+ * False as soon as a connection ends; *told_out (which may be NULL) says whether anybody was told
+ * by then. */
+bool players_save(struct agent_player players[2], uint64_t step, bool *told_out);
 
 /* Asks for the checkpoint; the test fails without an answer. */
 struct message_checkpoint_info player_ask(struct agent_player *player, uint64_t step);

@@ -36,8 +36,8 @@ static void start_with_save(struct cluster *cluster, struct agent_player players
     cluster_start(cluster, extra, NULL);
     player_join(&players[0], cluster, 0, 1);
     player_join(&players[1], cluster, 1, 1);
-    assert_true(players_save(players, 100));
-    assert_true(players_save(players, 200));
+    assert_true(players_save(players, 100, NULL));
+    assert_true(players_save(players, 200, NULL));
 }
 
 static void stop(struct cluster *cluster, struct agent_player players[2])

@@ -26,7 +26,7 @@ static void expect_served(struct cluster *cluster)
     player_join(&players[1], cluster, 1, life);
     static uint64_t step;
     step += 10;
-    assert_true(players_save(players, step));
+    assert_true(players_save(players, step, NULL));
     player_leave(&players[0]);
     player_leave(&players[1]);
     process_await(&cluster->coordinator, "event=commit", 0, NULL, 0);

@@ -25,8 +25,8 @@ static void save_some(struct cluster *cluster)
     cluster_start(cluster, NULL, NULL);
     player_join(&players[0], cluster, 0, 1);
     player_join(&players[1], cluster, 1, 1);
-    assert_true(players_save(players, 100));
-    assert_true(players_save(players, 200));
+    assert_true(players_save(players, 100, NULL));
+    assert_true(players_save(players, 200, NULL));
     player_leave(&players[0]);
     player_leave(&players[1]);
     cluster_stop(cluster);
@@ -265,7 +265,7 @@ static void a_higher_epoch_in_the_store_ends_it(void **state)
     sqlite3_close(database);
     player_join(&players[0], cluster, 0, 1);
     player_join(&players[1], cluster, 1, 1);
-    assert_false(players_save(players, 100));
+    assert_false(players_save(players, 100, NULL));
     assert_int_equal(process_wait(&cluster->coordinator), 4);
     assert_true(process_logged(&cluster->coordinator, "status=CKPT_ERR_STALE"));
     player_leave(&players[0]);

@@ -46,7 +46,7 @@ static void a_save_becomes_consistent(void **state)
     cluster_start(cluster, NULL, NULL);
     join_both(cluster, players, 1);
     assert_int_equal(player_ask(&players[0], CKPT_STEP_LATEST).status, CKPT_ERR_NO_CHECKPOINT);
-    assert_true(players_save(players, 100));
+    assert_true(players_save(players, 100, NULL));
     expect_consistent(&players[0], 100);
     expect_consistent(&players[1], CKPT_STEP_LATEST);
     assert_true(process_logged(&cluster->coordinator, "event=commit"));
@@ -61,7 +61,7 @@ static void what_is_consistent_outlives_a_kill(void **state)
     cluster_start(cluster, NULL, NULL);
     join_both(cluster, players, 1);
     for (uint64_t step = 100; step <= 500; step += 100) {
-        assert_true(players_save(players, step));
+        assert_true(players_save(players, step, NULL));
     }
     uint64_t epoch = players[0].peer.epoch;
     process_signal(&cluster->coordinator, SIGKILL);
@@ -74,7 +74,7 @@ static void what_is_consistent_outlives_a_kill(void **state)
     expect_consistent(&players[0], 500);
     expect_consistent(&players[0], 400);
     assert_int_equal(player_ask(&players[0], 300).status, CKPT_ERR_NOT_FOUND);
-    assert_true(players_save(players, 600));
+    assert_true(players_save(players, 600, NULL));
     leave_both(players);
     cluster_stop(cluster);
 }
@@ -85,7 +85,7 @@ static void a_silent_agent_is_lost(void **state)
     struct agent_player players[2];
     cluster_start(cluster, NULL, NULL);
     join_both(cluster, players, 1);
-    assert_true(players_save(players, 100));
+    assert_true(players_save(players, 100, NULL));
     uint64_t epoch = players[0].peer.epoch;
     player_leave(&players[1]);
     process_await(&cluster->coordinator, "event=agent_lost", 0, NULL, 0);
@@ -98,71 +98,84 @@ static void a_silent_agent_is_lost(void **state)
 }
 
 #if CKPT_FAULT_POINTS
-/* Saves until the armed coordinator dies, if it does; whatever it had promised must hold
- * afterwards. The number of steps that were told consistent. */
-static uint64_t save_until_death(struct cluster *cluster)
+#define SAVES 3
+
+/* Saves until the armed coordinator dies, or SAVES times; *told_out is the last step of which
+ * anybody was told that it is consistent: that must hold whatever happens. */
+static bool save_until_death(struct cluster *cluster, uint64_t *told_out)
 {
     struct agent_player players[2];
-    uint64_t told = 0;
+    bool alive = true;
+    *told_out = 0;
     join_both(cluster, players, 1);
-    for (uint64_t step = 1; step <= 3; step++) {
-        if (!players_save(players, step)) {
-            break;
-        }
-        told = step;
+    for (uint64_t step = 1; step <= SAVES && alive; step++) {
+        bool told;
+        alive = players_save(players, step, &told);
+        *told_out = told ? step : *told_out;
     }
     leave_both(players);
-    return told;
+    return alive;
 }
 
-/* Crashes at the n-th pass of a point, for n = 1 and up, until a whole run passes without. */
+/* What was told holds in the next life, and a save works there. */
+static void expect_kept(struct cluster *cluster, uint64_t told)
+{
+    struct agent_player players[2];
+    cluster_start(cluster, NULL, NULL);
+    join_both(cluster, players, 1);
+    if (told > 0) {
+        struct message_checkpoint_info info = player_ask(&players[0], CKPT_STEP_LATEST);
+        assert_int_equal(info.status, CKPT_OK);
+        assert_true(info.step >= told);
+    }
+    assert_true(players_save(players, 10, NULL));
+    leave_both(players);
+    cluster_stop(cluster);
+}
+
+/* Whether an armed coordinator became ready; it may die before. */
+static bool became_ready(struct cluster *cluster)
+{
+    char line[1024];
+    siginfo_t ended = {.si_pid = 0};
+    while (!process_logged(&cluster->coordinator, "event=ready")) {
+        waitid(P_PID, (id_t)cluster->coordinator.pid, &ended, WEXITED | WNOHANG | WNOWAIT);
+        if (ended.si_pid != 0) {
+            return false;
+        }
+    }
+    process_await(&cluster->coordinator, "event=ready", 0, line, sizeof(line));
+    assert_int_equal(sscanf(strstr(line, "address="), "address=%127s", cluster->address), 1);
+    return true;
+}
+
+/* One life with the fault armed, and one after it. Whether the first one died. */
+static bool dies_and_keeps(const char *fault)
+{
+    void *made;
+    uint64_t told = 0;
+    assert_int_equal(cluster_make(&made), 0);
+    struct cluster *cluster = made;
+    cluster_launch(cluster, NULL, fault);
+    bool survived = became_ready(cluster) && save_until_death(cluster, &told);
+    if (survived) {
+        process_kill(&cluster->coordinator);
+    } else {
+        assert_int_equal(process_wait(&cluster->coordinator), 128 + SIGKILL);
+    }
+    expect_kept(cluster, told);
+    cluster_clear(&made);
+    return !survived;
+}
+
+/* Crashes at the n-th pass of a point, for n = 1 and up, until a whole life passes without. */
 static void walk(const char *point)
 {
-    int deaths = 0;
     for (int pass = 1; pass < 60; pass++) {
         char fault[128];
-        uint64_t told = 0;
         snprintf(fault, sizeof(fault), "%s=crash@%d", point, pass);
-        void *fresh;
-        assert_int_equal(cluster_make(&fresh), 0);
-        struct cluster *own = fresh;
-        cluster_launch(own, NULL, fault);
-        /* It may die before it is ready. */
-        char log[128];
-        snprintf(log, sizeof(log), "%s/log", own->directory);
-        siginfo_t ended = {.si_pid = 0};
-        bool is_ready = false;
-        while (!is_ready && ended.si_pid == 0) {
-            is_ready = process_logged(&own->coordinator, "event=ready");
-            waitid(P_PID, (id_t)own->coordinator.pid, &ended, WEXITED | WNOHANG | WNOWAIT);
-        }
-        if (is_ready) {
-            char line[1024];
-            process_await(&own->coordinator, "event=ready", 0, line, sizeof(line));
-            sscanf(strstr(line, "address="), "address=%127s", own->address);
-            told = save_until_death(own);
-        }
-        if (told < 3) {
-            assert_int_equal(process_wait(&own->coordinator), 128 + SIGKILL);
-            deaths++;
-        } else {
-            process_kill(&own->coordinator);
-        }
-        /* What was told holds, and the next save works. */
-        struct agent_player players[2];
-        cluster_start(own, NULL, NULL);
-        join_both(own, players, 1);
-        if (told > 0) {
-            struct message_checkpoint_info info = player_ask(&players[0], CKPT_STEP_LATEST);
-            assert_int_equal(info.status, CKPT_OK);
-            assert_true(info.step >= told);
-        }
-        assert_true(players_save(players, 10));
-        leave_both(players);
-        cluster_stop(own);
-        cluster_clear(&fresh);
-        if (told == 3) {
-            assert_true(deaths > 0);
+        if (!dies_and_keeps(fault)) {
+            assert_true(pass > 1);
             return;
         }
     }
@@ -193,31 +206,15 @@ static void it_may_die_after_the_replay(void **state)
     walk("coordinator_after_replay");
 }
 
-/* There are many messages: some of the passes. */
+/* There are many messages: some of the passes, behind the two that say welcome. */
 static void it_may_die_between_messages(void **state)
 {
     (void)state;
     int deaths = 0;
     for (int pass = 3; pass <= 33; pass += 3) {
         char fault[128];
-        void *fresh;
-        struct agent_player players[2];
-        assert_int_equal(cluster_make(&fresh), 0);
-        struct cluster *own = fresh;
         snprintf(fault, sizeof(fault), "coordinator_between_messages=crash@%d", pass);
-        cluster_start(own, NULL, fault);
-        uint64_t told = save_until_death(own);
-        deaths += told < 3;
-        process_kill(&own->coordinator);
-        cluster_start(own, NULL, NULL);
-        join_both(own, players, 1);
-        if (told > 0) {
-            assert_true(player_ask(&players[0], CKPT_STEP_LATEST).step >= told);
-        }
-        assert_true(players_save(players, 10));
-        leave_both(players);
-        cluster_stop(own);
-        cluster_clear(&fresh);
+        deaths += dies_and_keeps(fault);
     }
     assert_true(deaths >= 5);
 }
@@ -230,7 +227,9 @@ static void a_failed_store_ends_it(void **state)
     struct agent_player players[2];
     cluster_start(cluster, NULL, "coordinator_in_transaction=error@3");
     join_both(cluster, players, 1);
-    assert_false(players_save(players, 100));
+    bool told;
+    assert_false(players_save(players, 100, &told));
+    assert_false(told);
     assert_int_equal(process_wait(&cluster->coordinator), 3);
     assert_true(process_logged(&cluster->coordinator, "event=store_failed"));
     leave_both(players);

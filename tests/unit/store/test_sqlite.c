@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What only the durable store does: it survives, it is one process's, and it notices damage. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +21,33 @@
 
 #include "base/fault_point.h"
 #include "unit/store/fixture.h"
+
+/* SQLite's own syncs come through here: counted, and made to fail. */
+static int syncs;
+static bool syncs_fail;
+
+__attribute__((visibility("default"))) int fdatasync(int fd);
+__attribute__((visibility("default"))) int fsync(int fd);
+
+static int sync_or_fail(int fd)
+{
+    syncs++;
+    if (syncs_fail) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+    return sync_or_fail(fd);
+}
+
+int fsync(int fd)
+{
+    return sync_or_fail(fd);
+}
 
 static char directory[64];
 static char reason[CKPT_REASON_MAX + 1];
@@ -217,6 +246,41 @@ static void a_full_disk_is_an_error(void **state)
     store_close(&store);
 }
 
+static void each_commit_is_synced(void **state)
+{
+    (void)state;
+    struct store *store = open_good();
+    for (uint64_t i = 1; i <= 5; i++) {
+        struct coordinator_record epoch = record_epoch(i);
+        int before = syncs;
+        assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
+        assert_true(syncs > before);
+    }
+    store_close(&store);
+}
+
+/* The kernel may have dropped the pages: a later sync that succeeds would prove nothing. */
+static void a_failed_sync_is_never_made_good(void **state)
+{
+    (void)state;
+    struct coordinator_record epochs[] = {record_epoch(1), record_epoch(2), record_epoch(3)};
+    struct store *store = open_good();
+    assert_int_equal(commit(store, epochs, 1), CKPT_OK);
+    syncs_fail = true;
+    enum ckpt_status status = commit(store, epochs + 1, 1);
+    syncs_fail = false;
+    assert_int_equal(status, CKPT_ERR_DISK);
+    assert_non_null(strstr(store_reason(store), "records.db"));
+    assert_int_equal(commit(store, epochs + 2, 1), CKPT_ERR_DISK);
+    store_close(&store);
+    /* It may be there or not; what was told is. */
+    store = open_good();
+    uint64_t epoch;
+    assert_int_equal(store_epoch(store, &epoch), CKPT_OK);
+    assert_true(epoch == 1 || epoch == 2);
+    store_close(&store);
+}
+
 static void a_second_process_is_refused(void **state)
 {
     (void)state;
@@ -400,6 +464,8 @@ int main(void)
         OF_FILES(after_a_failed_commit_none_succeeds),
 #endif
         OF_FILES(a_full_disk_is_an_error),
+        OF_FILES(each_commit_is_synced),
+        OF_FILES(a_failed_sync_is_never_made_good),
         OF_FILES(a_second_process_is_refused),
         OF_FILES(a_flipped_digest_is_found),
         OF_FILES(a_flipped_record_is_found),
