@@ -363,7 +363,8 @@ static enum ckpt_status check_shard(struct ckpt *ckpt, const void *data, uint64_
     enum ckpt_status status =
         bytes < 8 ? CKPT_ERR_CORRUPT : shard_header_size(data, bytes, &header_bytes);
     if (status != CKPT_OK) {
-        return client_fail(ckpt, status,
+        /* Also a length above any header's: eight bytes of something else look like that. */
+        return client_fail(ckpt, CKPT_ERR_CORRUPT,
                            "%llu bytes are no safetensors file: they end before its header does",
                            (unsigned long long)bytes);
     }

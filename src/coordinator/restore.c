@@ -395,9 +395,9 @@ void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
     collective_ask(c, u, run, member, ask);
 }
 
-/* Processes that load again may have saved before they did, so that a commit says nothing of who has
- * its verdict: what they go back to stays until all of them have it or have given up. Of the first load
- * of an attempt, the next commit tells that every rank has gone on. */
+/* Processes that load again may have saved before they did, so that a commit says nothing of who
+ * has its verdict: what they go back to stays until all of them have it or have given up. Of the
+ * first load of an attempt, the next commit tells that every rank has gone on. */
 static bool may_be_asked_again(const struct coordinator *c, const struct session *e)
 {
     return e->status == CKPT_OK && e->load > 1 &&

@@ -9,19 +9,14 @@ struct coordinator_record_shard coordinator_record_shard(const struct coordinato
                                                          uint32_t rank)
 {
     struct coordinator_record_shard shard = {0};
-    for (uint32_t i = 0; i < c->checkpoints_high; i++) {
-        const struct checkpoint *k = &c->checkpoints[i];
-        const struct run *run = &c->runs[k->run];
-        if (k->used && k->state == CHECKPOINT_CONSISTENT && k->step == record->step &&
-            k->attempt == record->attempt && run->key.uid == record->run.uid &&
-            strcmp(run->key.name, record->run.name) == 0) {
-            const struct shard *s = shard_find(c, k, rank);
-            if (s != NULL) {
-                shard.bytes = s->bytes;
-                shard.digest = s->digest;
-            }
-            return shard;
-        }
+    struct coordinator *tables = (struct coordinator *)c; /* finding changes nothing */
+    const struct run *run = run_find(tables, &record->run);
+    const struct checkpoint *k =
+        run == NULL ? NULL : checkpoint_find(tables, run, record->attempt, record->step);
+    const struct shard *s = k == NULL ? NULL : shard_find(c, k, rank);
+    if (s != NULL && k->state == CHECKPOINT_CONSISTENT) {
+        shard.bytes = s->bytes;
+        shard.digest = s->digest;
     }
     return shard;
 }
