@@ -37,23 +37,42 @@ foreach(program ckptd ckptctld ckptctl ckptbench)
   endif()
 endforeach()
 
-# docs/man/<page>.<section>.scd becomes man<section>/<page>.<section>.
+# docs/man/<page>.<section>.scd becomes man<section>/<page>.<section>. A page takes its options from
+# the programs' --help (cmake/page.sh), so it is made after them and cannot differ from them.
 if(SCDOC)
   file(GLOB CKPT_PAGES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/man/*.scd)
   set(CKPT_PAGES_MADE)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/man)
   foreach(source IN LISTS CKPT_PAGES)
     get_filename_component(page ${source} NAME_WLE)
     string(REGEX MATCH "[0-9]$" section ${page})
-    set(made ${CMAKE_BINARY_DIR}/man/${page})
-    add_custom_command(OUTPUT ${made}
-      COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man
-      COMMAND sh -c "'${SCDOC}' <'${source}' >'${made}.part' && mv '${made}.part' '${made}'"
-      DEPENDS ${source} VERBATIM)
-    list(APPEND CKPT_PAGES_MADE ${made})
     set(component programs)
     if(section EQUAL 3)
       set(component library)
     endif()
+    file(STRINGS ${source} lines REGEX "^%")
+    set(programs)
+    set(missing FALSE)
+    foreach(program ckptd ckptctld ckptctl ckptbench)
+      if(NOT lines MATCHES "${program}( |;|$)")
+        continue()
+      endif()
+      if(TARGET ${program})
+        list(APPEND programs ${program})
+      else()
+        set(missing TRUE)
+      endif()
+    endforeach()
+    if(missing)
+      continue()
+    endif()
+    set(made ${CMAKE_BINARY_DIR}/man/${page})
+    add_custom_command(OUTPUT ${made}
+      COMMAND ${CMAKE_SOURCE_DIR}/cmake/page.sh ${SCDOC} ${source} ${CMAKE_BINARY_DIR}/bin ${made}
+      DEPENDS ${source} ${CMAKE_SOURCE_DIR}/cmake/page.sh ${CMAKE_SOURCE_DIR}/cmake/help.awk
+              ${programs}
+      VERBATIM)
+    list(APPEND CKPT_PAGES_MADE ${made})
     install(FILES ${made} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
             COMPONENT ${component} OPTIONAL)
   endforeach()

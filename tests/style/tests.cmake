@@ -24,3 +24,10 @@ if(CKPT_TESTS AND PYTHON3)
            COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/tidy.py --self-test)
   set_tests_properties(style_tidy style_tidy_finds PROPERTIES LABELS style)
 endif()
+
+# Man pages say what the programs say (made by cmake/Install.cmake).
+if(CKPT_TESTS AND SCDOC)
+  add_test(NAME style_pages COMMAND ${CMAKE_SOURCE_DIR}/tests/style/pages.sh
+                                    ${CMAKE_BINARY_DIR}/man ${CMAKE_BINARY_DIR}/bin)
+  set_tests_properties(style_pages PROPERTIES LABELS style SKIP_RETURN_CODE 77)
+endif()

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Makes a man page of a template: scdoc, in which a line
+#   %options PROGRAM [CASE]   stands for the flags that PROGRAM [CASE] --help lists
+#   %exit PROGRAM [CASE]      for its exit status
+#   %part HEADING PROGRAM     for the lines below that heading
+#   %defaults PROGRAM         for what --check-config prints where nothing is set
+#   page.sh SCDOC TEMPLATE PROGRAM_DIRECTORY PAGE
+set -eu
+scdoc=$1 template=$2 programs=$3 page=$4
+awk=$(dirname "$0")/help.awk
+
+# The words of a line, less a missing case.
+ask() {
+    "$programs/$1" ${2:+"$2"} --help
+}
+
+expand() {
+    while IFS= read -r line; do
+        # shellcheck disable=SC2086 # the line's words
+        set -- $line
+        case ${1-} in
+        %options) ask "$2" "${3-}" | awk -v part=options -f "$awk" ;;
+        %exit) ask "$2" "${3-}" | awk -v part=exit -f "$awk" ;;
+        %part)
+            echo '```'
+            ask "$3" | awk -v part="$2" -f "$awk" | sed '/^$/d'
+            echo '```'
+            ;;
+        %defaults)
+            echo '```'
+            env -i "$programs/$2" --check-config --config=/dev/null | sed '1d; s/  *; default$//'
+            echo '```'
+            ;;
+        %*)
+            echo "$template: $line" >&2
+            return 1
+            ;;
+        *) printf '%s\n' "$line" ;;
+        esac
+    done <"$template"
+}
+
+expand >"$page.scd"
+"$scdoc" <"$page.scd" >"$page.part"
+mv "$page.part" "$page"

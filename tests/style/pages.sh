@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Each program's man page has each flag that the program's --help has, and its exit codes.
+#   pages.sh PAGES_DIRECTORY PROGRAM_DIRECTORY
+set -eu
+pages=$1 programs=$2
+command -v man >/dev/null || exit 77
+for page in "$pages"/ckptd.8 "$pages"/ckptctld.8 "$pages"/ckptctl.1 "$pages"/ckptbench.1; do
+    program=$(basename "$page" | sed 's/\..*//')
+    text=$(MANWIDTH=200 MANROFFOPT=-c man -P cat -l "$page" | sed 's/.\x08//g')
+    flags=$("$programs/$program" --help | grep -o '^ *\(-[A-Za-z], \)\?--[a-z-]*' | sed 's/.*--/--/')
+    codes=$("$programs/$program" --help | sed -n '/^Exit status:/,$ s/^  \([0-9]\)  .*/\1/p')
+    [ -n "$flags" ] && [ -n "$codes" ]
+    for flag in $flags; do
+        printf '%s\n' "$text" | grep -qe "$flag" || {
+            echo "$page lacks $flag" >&2
+            exit 1
+        }
+    done
+    for code in $codes; do
+        printf '%s\n' "$text" | sed -n '/^EXIT STATUS/,$p' | grep -q "^ *$code\( \|$\)" || {
+            echo "$page lacks exit status $code" >&2
+            exit 1
+        }
+    done
+done
