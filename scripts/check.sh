@@ -29,10 +29,11 @@ asan() {
     run_ctest asan -LE style
 }
 
-# Only what has threads: the rest was seen by asan.
+# Only what has threads: the rest was seen by asan. UCX replaces madvise() and others at run time,
+# in threads that the sanitizer has not met yet; these tests do not need that.
 tsan() {
     scripts/build.sh tsan "$JOBS"
-    run_ctest tsan -L threads
+    UCX_MEM_EVENTS=n UCX_MEM_MMAP_HOOK_MODE=none run_ctest tsan -L threads
 }
 
 # Without the optional libraries, and optimised.
@@ -85,17 +86,12 @@ demo() {
     scripts/demo.sh build/minimal/bin
 }
 
-installed() {
-    scripts/build.sh minimal "$JOBS"
-    scripts/check_install.sh build/minimal
-}
-
-wanted=${*:-deps style dev asan tsan minimal installed fuzz tidy cppcheck simulator demo}
+wanted=${*:-deps style dev asan tsan minimal fuzz tidy cppcheck simulator demo}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh build optional demo test ;;
     cppcheck) stage cppcheck cppcheck_ ;;
-    style | dev | asan | tsan | minimal | installed | fuzz | tidy | simulator | demo)
+    style | dev | asan | tsan | minimal | fuzz | tidy | simulator | demo)
         stage "$name" "$name" ;;
     *) echo "check: there is no stage '$name'" >&2; exit 2 ;;
     esac

@@ -67,6 +67,18 @@ static int run_batch(const struct batch *batch)
     return 0;
 }
 
+static void give_back(struct sim *sim)
+{
+    for (int i = 0; i < SIM_NODES_MAX; i++) {
+        free(sim->nodes[i].memory);
+    }
+    for (int i = 0; i < SIM_RULERS_MAX; i++) {
+        free(sim->rulers[i].memory);
+    }
+    free(sim->links);
+    free(sim);
+}
+
 static int replay(uint64_t seed, bool trace, int bug)
 {
     struct sim *sim = calloc(1, sizeof *sim);
@@ -77,8 +89,7 @@ static int replay(uint64_t seed, bool trace, int bug)
     bool good = sim_run(sim, seed, trace ? stdout : NULL);
     printf("seed %" PRIu64 " hash %016" PRIx64 " turns %" PRIu64 " %s\n", seed, sim->hash,
            sim->stats.turns, good ? "ok" : sim->failure);
-    free(sim->links);
-    free(sim);
+    give_back(sim);
     return good ? 0 : 1;
 }
 
@@ -101,6 +112,7 @@ static int check_replay(uint64_t start, uint64_t seeds)
         }
     }
     printf("%" PRIu64 " seeds run twice: %s\n", seeds, exit_code ? "not the same" : "the same");
+    give_back(sim);
     return exit_code;
 }
 
