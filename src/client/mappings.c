@@ -64,6 +64,20 @@ static bool overlaps(const struct mapping *mapping, const struct mapped_segment 
     return false;
 }
 
+/* A segment that is there twice would let a later tensor overwrite an earlier one. */
+static bool repeats(const struct mapped_segment *segments, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (segments[i].id == segments[j].id || (segments[i].inode == segments[j].inode &&
+                                                     segments[i].device == segments[j].device)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void drop(struct mapping *mapping)
 {
     arena_view_unmap(&mapping->view);
@@ -117,6 +131,9 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, co
             *address_out = mapping->view.address;
             return CKPT_OK;
         }
+    }
+    if (repeats(segments, count)) {
+        return CKPT_ERR_INVALID;
     }
     for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
         if (overlaps(&mappings->kept[i], segments, count)) {

@@ -40,7 +40,7 @@ struct mappings {
 /* Maps `count` segments, of numbers ids and files fds, writable and faulted in, or finds them
  * mapped. *address_out is good until the next call. The descriptors stay the caller's.
  *
- * ERRORS: those of arena_view_map(). */
+ * ERRORS: those of arena_view_map(); CKPT_ERR_INVALID when a segment is there twice. */
 enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, const int *fds,
                               uint32_t count, uint64_t segment_bytes, uint64_t bytes,
                               uint8_t **address_out);

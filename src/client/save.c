@@ -209,7 +209,8 @@ static enum ckpt_status map(struct ckpt *ckpt, const struct stage *stage,
                                : "mmap failed");
     }
     if (status != CKPT_OK) {
-        return client_break(ckpt, "segments that are not files of the size it said, for writing");
+        return client_break(
+            ckpt, "segments that are not distinct files of the size it said, for writing");
     }
     return CKPT_OK;
 }

@@ -8,7 +8,8 @@ command -v man >/dev/null || exit 77
 for page in "$pages"/ckptd.8 "$pages"/ckptctld.8 "$pages"/ckptctl.1 "$pages"/ckptbench.1; do
     program=$(basename "$page" | sed 's/\..*//')
     text=$(MANWIDTH=200 MANROFFOPT=-c man -P cat -l "$page" | sed 's/.\x08//g')
-    flags=$("$programs/$program" --help | grep -o '^ *\(-[A-Za-z], \)\?--[a-z-]*' | sed 's/.*--/--/')
+    flags=$("$programs/$program" --help | grep -o '^ *\(-[A-Za-z], \)\?--[a-z-]*' |
+        sed 's/.*--/--/')
     codes=$("$programs/$program" --help | sed -n '/^Exit status:/,$ s/^  \([0-9]\)  .*/\1/p')
     [ -n "$flags" ] && [ -n "$codes" ]
     for flag in $flags; do

@@ -33,6 +33,8 @@ enum oddity {
     READ_ONLY_FILE,
     NOT_A_FILE,
     OLD_GENERATION,
+    SAME_FILE_TWICE,
+    SAME_NUMBER_TWICE,
     OTHER_STEP,
     OTHER_RANK,
     OTHER_WORLD,
@@ -89,7 +91,7 @@ static bool odd_frame(struct fake_agent *agent)
     return true;
 }
 
-/* Segments 4 and 5 are replaced by what the row says. */
+/* Segment 5 is replaced by what the row says. */
 static void odd_file(struct fake_agent *agent, int fds[3])
 {
     char path[64];
@@ -106,7 +108,7 @@ static void odd_file(struct fake_agent *agent, int fds[3])
 static void send_odd_grant(struct fake_agent *agent, const struct message_slot_ask *ask)
 {
     int fds[3] = {fake_segment(agent, 4), fake_segment(agent, 5), fake_segment(agent, 6)};
-    static const uint16_t ids[3] = {4, 5, 6};
+    uint16_t ids[3] = {4, row->oddity == SAME_NUMBER_TWICE ? 4 : 5, 6};
     uint32_t fd_count = 2;
     int before = fds[1];
     struct message answer = {.type = MESSAGE_SLOT_GRANTED};
@@ -124,6 +126,9 @@ static void send_odd_grant(struct fake_agent *agent, const struct message_slot_a
         answer.slot_granted.segment_count = fd_count = 3;
     }
     odd_file(agent, fds);
+    if (row->oddity == SAME_FILE_TWICE) {
+        fds[1] = before = fds[0];
+    }
     fake_send(agent, &answer, fds, fd_count);
     if (fds[1] != before) {
         close(fds[1]);
@@ -181,6 +186,8 @@ static void test_grants(void **state)
         {"small file", SMALL_FILE, CKPT_ERR_PROTOCOL},
         {"read-only file", READ_ONLY_FILE, CKPT_ERR_PROTOCOL},
         {"not a file", NOT_A_FILE, CKPT_ERR_PROTOCOL},
+        {"same file twice", SAME_FILE_TWICE, CKPT_ERR_PROTOCOL},
+        {"same number twice", SAME_NUMBER_TWICE, CKPT_ERR_PROTOCOL},
         {"old generation", OLD_GENERATION, CKPT_ERR_PROTOCOL},
     };
     uint32_t descriptors = open_descriptors();
