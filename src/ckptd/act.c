@@ -80,7 +80,6 @@ static void act_on_work(struct daemon *d, const struct agent_work *work)
     struct job *job = NULL;
     switch (work->type) {
     case AGENT_WORK_DIGEST:
-        FAULT_POINT(agent_before_digest_report);
         job = job_for(d, work, JOB_DIGEST);
         if (job != NULL) {
             digester_add(d->digester, job);
@@ -252,6 +251,9 @@ void act_on_completions(struct daemon *d)
     }
     while (job != NULL) {
         struct job *next = job->next;
+        if (job->kind == JOB_DIGEST) {
+            FAULT_POINT(agent_before_digest_report);
+        }
         struct agent_event event = {.type = AGENT_WORK_DONE,
                                     .work = job->work,
                                     .status = (enum ckpt_status)atomic_load(&job->status),

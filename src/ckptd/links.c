@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "options.h"
 
@@ -170,6 +171,11 @@ static void coordinator_message(struct session *session, const struct message *m
                                 void *context)
 {
     (void)session;
+    if (message->type == MESSAGE_WELCOME && message->welcome.status == CKPT_OK) {
+        FAULT_POINT(agent_before_inventory);
+    } else if (message->type == MESSAGE_PULL_ORDER && message->pull_order.purpose == PULL_RESTORE) {
+        FAULT_POINT(agent_restore_before_read);
+    }
     turn(context, AGENT_COORDINATOR_MESSAGE, 0, 0, message);
 }
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 
 static enum arena_slot_state arena_state(const struct slot_record *record)
@@ -93,7 +94,7 @@ static void adopt(void *context, uint32_t slot, enum ckpt_status status,
     struct agent_event event = {.type = AGENT_ADOPT, .record = &record};
     if (status != CKPT_OK) {
         event.corrupt = true;
-        record.generation = arena_generation_floor(d->arena);
+        record.generation = arena_generation_floor(d->arena) + 1; /* what the arena takes there */
         log_event(LOG_LEVEL_ERROR, "slot_record_refused", "slot=%u reason=%s", slot,
                   LOG_QUOTED(reason));
     } else {
@@ -114,6 +115,7 @@ static void adopt(void *context, uint32_t slot, enum ckpt_status status,
         memcpy(record.segments, stored->segments, stored->segment_count * sizeof(uint16_t));
     }
     daemon_event(d, &event);
+    FAULT_POINT(agent_adopt_slot);
 }
 
 void records_adopt(struct daemon *d)

@@ -257,7 +257,7 @@ void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
             char why[CKPT_REASON_MAX + 1];
             say(why, "%s", k->reason);
             checkpoint_abort(
-                c, u, k, k->status != CKPT_OK ? k->status : CKPT_ERR_TIMEOUT,
+                c, u, k, k->status != CKPT_OK ? k->status : CKPT_ERR_ABORTED,
                 "no progress for %u ms: %u of %u ranks sealed, %u with all copies%s%.120s",
                 c->config.save_timeout_ms, k->sealed, k->world, k->ready,
                 why[0] != '\0' ? "; " : "", why);

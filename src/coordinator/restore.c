@@ -111,7 +111,35 @@ static void end_without_candidate(struct coordinator *c, struct coordinator_upda
     }
 }
 
-/* A pass over the sources of a shard found none. After the last pass the checkpoint is given up. */
+/* A committed checkpoint older than k of which every shard has a good copy. */
+static bool older_is_alive(const struct coordinator *c, const struct run *run,
+                           const struct checkpoint *k)
+{
+    bool held;
+    uint32_t rank;
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        const struct checkpoint *other = &c->checkpoints[i];
+        if (other->state == CHECKPOINT_CONSISTENT && other->step < k->step &&
+            all_shards_alive(c, other, &held, &rank)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool a_member_is_lost(const struct coordinator *c)
+{
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        if (c->members[i].state == MEMBER_LOST) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A pass over the sources of a shard found none. After the last pass the checkpoint is given up for
+ * an older one. Where none is whole either, and a node is away that may bring the copy back, the
+ * load fails and nothing is given up: to start over is for a person to decide. */
 static void pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
                         struct checkpoint *k, uint32_t rank)
 {
@@ -129,6 +157,14 @@ static void pass_failed(struct coordinator *c, struct coordinator_update *u, str
     say(reason, "step %llu: no good copy of rank %u's shard is reachable",
         (unsigned long long)k->step, rank);
     if (e->step_wanted != CKPT_STEP_LATEST) {
+        end(c, u, run, CKPT_ERR_LOST, reason);
+        return;
+    }
+    if (!older_is_alive(c, run, k) && a_member_is_lost(c)) {
+        say(reason,
+            "step %llu: no good copy of rank %u's shard is reachable, but a node that is away may "
+            "have one: bring it back, or give the step up with ckptctl retire",
+            (unsigned long long)k->step, rank);
         end(c, u, run, CKPT_ERR_LOST, reason);
         return;
     }

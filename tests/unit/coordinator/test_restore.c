@@ -142,6 +142,60 @@ static void a_lost_shard_quarantines_and_falls_to_the_older(void **state)
     assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_QUARANTINED);
 }
 
+/* Repeats the ask until there is a verdict for node. */
+static const struct message *ask_until_verdict(const struct message *m, uint32_t node,
+                                               uint32_t away)
+{
+    struct message alive = {.type = MESSAGE_HEARTBEAT};
+    const struct message *verdict = NULL;
+    for (uint32_t i = 0; i < 60 && verdict == NULL; i++) {
+        for (uint32_t other = 0; other < 4; other++) {
+            if ((away & 1u << other) == 0) {
+                cluster_message(&cluster, other, &alive);
+            }
+        }
+        cluster_tick(&cluster, 600);
+        cluster_message(&cluster, node, m);
+        verdict = cluster_find(&cluster, node, MESSAGE_LOAD_VERDICT);
+    }
+    return verdict;
+}
+
+static void copies_on_nodes_that_are_away_are_not_given_up(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 1); /* n0 and n1, and no older checkpoint */
+    cluster_disconnect(&cluster, 0);
+    cluster_disconnect(&cluster, 1);
+    struct message m = ask(2, 1, 0, 1);
+    const struct message *verdict = ask_until_verdict(&m, 3, 1u << 0 | 1u << 1);
+    assert_non_null(verdict);
+    assert_int_equal(verdict->load_verdict.status, CKPT_ERR_LOST);
+    assert_int_equal(cluster_checkpoint(&cluster, 10).state, CHECKPOINT_CONSISTENT);
+}
+
+static void a_source_whose_bytes_differ_has_to_digest_them(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 1); /* n0, n1 */
+    struct message m = ask(2, 1, 0, 1);
+    cluster_message(&cluster, 3, &m);
+    const struct message *order = cluster_find(&cluster, 3, MESSAGE_PULL_ORDER);
+    assert_non_null(order);
+    uint32_t source = strcmp(order->pull_order.source_node, "n0") == 0 ? 0 : 1;
+    struct message rotten = cluster_report(1, 10, 0, 1, COPY_VERIFIED, false, 66);
+    rotten.shard_report.order = order->pull_order.order;
+    cluster_message(&cluster, 3, &rotten);
+    assert_int_equal(cluster_find(&cluster, 3, MESSAGE_SHARD_ACK)->shard_ack.status,
+                     CKPT_ERR_DIGEST);
+    assert_non_null(cluster_find(&cluster, source, MESSAGE_VERIFY_ORDER));
+    assert_null(cluster_find(&cluster, 3, MESSAGE_PULL_ORDER)); /* not at once again */
+    cluster_message(&cluster, 3, &m);
+    order = cluster_find(&cluster, 3, MESSAGE_PULL_ORDER);
+    assert_non_null(order);
+    assert_string_equal(order->pull_order.source_node, source == 0 ? "n1" : "n0");
+}
+
 static void a_pull_that_fails_goes_to_the_next_source(void **state)
 {
     (void)state;
@@ -244,6 +298,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_without_checkpoint_and_another_world_are_told, start,
                                         stop),
         cmocka_unit_test_setup_teardown(a_lost_shard_quarantines_and_falls_to_the_older, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(copies_on_nodes_that_are_away_are_not_given_up, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(a_source_whose_bytes_differ_has_to_digest_them, start,
                                         stop),
         cmocka_unit_test_setup_teardown(a_pull_that_fails_goes_to_the_next_source, start, stop),
         cmocka_unit_test_setup_teardown(a_fetch_waits_for_nobody_and_never_counts, start, stop),

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests on real processes: Python (standard library only) drives daemons and ckpt-test-rank.
+if(NOT CKPT_TESTS OR NOT TARGET ckpt_client)
+  return()
+endif()
+find_package(Python3 3.9 COMPONENTS Interpreter)
+
+ckpt_program(ckpt-test-rank DIR tests/integration/cluster
+  SOURCES test_rank.c test_rank_save.c test_rank_load.c
+  LINKS ckpt_client ckpt_base)
+set_target_properties(ckpt-test-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+# ckpt_integration(<name> <timeout s> <module or test>...): one ctest; so that `ctest -j` balances.
+function(ckpt_integration name timeout)
+  if(NOT Python3_FOUND)
+    return()
+  endif()
+  set(scale 1)
+  if(CKPT_SANITIZE)
+    set(scale 4)
+  endif()
+  math(EXPR timeout "${timeout} * ${scale}")
+  add_test(NAME integration_${name}
+           COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/integration/cluster/run.py ${ARGN})
+  set_tests_properties(integration_${name} PROPERTIES
+    TIMEOUT ${timeout} SKIP_RETURN_CODE 77 LABELS integration
+    ENVIRONMENT "CKPT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};CKPT_TIME_SCALE=${scale}")
+endfunction()
+
+# In pairs of about the same length, the longest first.
+ckpt_integration(loss_six_two 300 six_nodes_two)
+ckpt_integration(loss_six_three 300 six_nodes_three)
+ckpt_integration(loss_five 300 five_nodes)
+ckpt_integration(loss_four 200 four_nodes)
+ckpt_integration(crash_agents 300 AgentKept AgentStart Registry)
+ckpt_integration(crash_others 300 AgentWiped CoordinatorDies)
+ckpt_integration(save_restore 200 test_save_restore)
+ckpt_integration(bit_flips 200 test_bit_flips)
+ckpt_integration(pause 200 test_pause)
