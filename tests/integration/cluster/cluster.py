@@ -223,7 +223,9 @@ class Cluster:
 
         def quiet():
             state = self.state(run, step)
-            pulling = [copy for shard in state["shards"] for copy in shard["copies"] if copy["pulling"]]
+            pulling = [
+                copy for shard in state["shards"] for copy in shard["copies"] if copy["pulling"]
+            ]
             return state["state"] == "consistent" and not state["degraded"] and not pulling
 
         wait_until(f"{run} step {step} is whole and quiet", lambda: quiet() and quiet(), timeout)

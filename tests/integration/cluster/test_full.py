@@ -78,7 +78,7 @@ class Full(IntegrationTest):
         job.commit(1)
         reply = job.save_one(2, 0, size=17 * MIB)
         self.assert_status(reply, "CKPT_ERR_TOO_LARGE")
-        self.assertIn("16", reply.reason)
+        self.assertIn("needs 9 segments", reply.reason)
         self.assertEqual(job.restore(), 1)
         job.commit(3)
 

@@ -11,6 +11,7 @@ ckpt_program(ckpt-test-rank DIR tests/integration/cluster
 set_target_properties(ckpt-test-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 # ckpt_integration(<name> <timeout s> <module or test>...): one ctest; so that `ctest -j` balances.
+set(CKPT_INTEGRATION_RUN ${CMAKE_CURRENT_LIST_DIR}/run.py)
 function(ckpt_integration name timeout)
   if(NOT Python3_FOUND)
     return()
@@ -21,7 +22,7 @@ function(ckpt_integration name timeout)
   endif()
   math(EXPR timeout "${timeout} * ${scale}")
   add_test(NAME integration_${name}
-           COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/integration/cluster/run.py ${ARGN})
+           COMMAND ${Python3_EXECUTABLE} ${CKPT_INTEGRATION_RUN} ${ARGN})
   set_tests_properties(integration_${name} PROPERTIES
     TIMEOUT ${timeout} SKIP_RETURN_CODE 77 LABELS integration
     ENVIRONMENT "CKPT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};CKPT_TIME_SCALE=${scale}")
@@ -37,3 +38,5 @@ ckpt_integration(crash_others 300 AgentWiped CoordinatorDies)
 ckpt_integration(save_restore 200 test_save_restore)
 ckpt_integration(bit_flips 200 test_bit_flips)
 ckpt_integration(pause 200 test_pause)
+ckpt_integration(trainer 200 test_trainer)
+ckpt_integration(full 200 test_full)
