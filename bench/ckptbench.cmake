@@ -17,4 +17,3 @@ add_dependencies(ckptbench ckptbench_commit)
 target_include_directories(ckptbench PRIVATE ${ckptbench_generated})
 set_source_files_properties(${CMAKE_SOURCE_DIR}/bench/ckptbench/environment.c PROPERTIES
   COMPILE_DEFINITIONS "CKPTBENCH_UCX=\"${UCX_VERSION}\";CKPTBENCH_BUILD=\"${CMAKE_BUILD_TYPE}\"")
-install(TARGETS ckptbench RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

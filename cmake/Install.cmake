@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What `cmake --install` puts where. Two components: `library` is what a trainer is built with,
-# `programs` the rest. All programs lie in one folder, as ckptbench starts those beside it.
+# `programs` the rest: the daemons in sbin/, what people type in bin/.
 include(CMakePackageConfigHelpers)
 set(CKPT_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/ckpt)
 
@@ -32,9 +32,14 @@ install(FILES ${CMAKE_BINARY_DIR}/ckpt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pk
         COMPONENT library)
 
 foreach(program ckptd ckptctld ckptctl ckptbench)
-  if(TARGET ${program})
-    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
+  if(NOT TARGET ${program})
+    continue()
   endif()
+  set(folder ${CMAKE_INSTALL_BINDIR})
+  if(program MATCHES "d$")
+    set(folder ${CMAKE_INSTALL_SBINDIR})
+  endif()
+  install(TARGETS ${program} RUNTIME DESTINATION ${folder} COMPONENT programs)
 endforeach()
 
 # docs/man/<page>.<section>.scd becomes man<section>/<page>.<section>. A page takes its options from

@@ -4,4 +4,3 @@ ckpt_program(ckptctl SOURCES main.c link.c table.c agent.c verb_status.c verb_no
                              verb_retire.c verb_export.c verb_import.c
              LINKS ckpt_base ckpt_config ckpt_digest ckpt_wire ckpt_session ckpt_client
                    PkgConfig::JANSSON)
-install(TARGETS ckptctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -2,4 +2,3 @@
 ckpt_program(ckptctld SOURCES main.c options.c start.c loop.c peers.c admin.c tables.c notes.c
              LINKS ckpt_base ckpt_config ckpt_coordinator ckpt_session ckpt_store
                    PkgConfig::JANSSON)
-install(TARGETS ckptctld RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
