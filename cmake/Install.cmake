@@ -39,6 +39,11 @@ foreach(program ckptd ckptctld ckptctl ckptbench)
   if(program MATCHES "d$")
     set(folder ${CMAKE_INSTALL_SBINDIR})
   endif()
+  # In a prefix that the loader does not know, libckpt.so is found all the same.
+  if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+    set_target_properties(${program} PROPERTIES INSTALL_RPATH
+                          "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  endif()
   install(TARGETS ${program} RUNTIME DESTINATION ${folder} COMPONENT programs)
 endforeach()
 
