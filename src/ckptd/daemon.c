@@ -364,8 +364,10 @@ void daemon_end(struct daemon *d)
         session_hub_close(&d->hub);
     }
     links_free(d);
-    mover_stop(&d->mover);
+    /* Each gives work to the other: the mover refuses what comes until the digester has ended. */
+    mover_end(d->mover);
     digester_stop(&d->digester);
+    mover_stop(&d->mover);
     completions_free(&d->completions);
     if (d->base != NULL) {
         if (d->completion_event != NULL) {

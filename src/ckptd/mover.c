@@ -74,6 +74,7 @@ struct mover {
     enum ckpt_status start_status;
     char reason[CKPT_REASON_MAX + 1];
     bool stopping;
+    bool ended; /* the thread has been joined; the caller's own */
     struct command *first;
     struct command **last;
 };
@@ -585,17 +586,27 @@ enum ckpt_status mover_start(const struct mover_options *options, struct arena *
     return CKPT_OK;
 }
 
+void mover_end(struct mover *mover)
+{
+    if (mover == NULL || mover->ended) {
+        return;
+    }
+    /* Woken under the lock: the thread closes the transport once it has seen `stopping`. */
+    pthread_mutex_lock(&mover->lock);
+    mover->stopping = true;
+    transport_wake(mover->transport);
+    pthread_mutex_unlock(&mover->lock);
+    pthread_join(mover->thread, NULL);
+    mover->ended = true;
+}
+
 void mover_stop(struct mover **mover)
 {
     struct mover *m = *mover;
     if (m == NULL) {
         return;
     }
-    pthread_mutex_lock(&m->lock);
-    m->stopping = true;
-    pthread_mutex_unlock(&m->lock);
-    transport_wake(m->transport);
-    pthread_join(m->thread, NULL);
+    mover_end(m);
     pthread_cond_destroy(&m->started_cond);
     pthread_mutex_destroy(&m->lock);
     free(m);
@@ -620,10 +631,20 @@ static struct command *command_make(enum command_type type, uint32_t n)
 static void give(struct mover *m, struct command *command)
 {
     pthread_mutex_lock(&m->lock);
-    *m->last = command;
-    m->last = &command->next;
+    bool stopping = m->stopping;
+    if (!stopping) {
+        *m->last = command;
+        m->last = &command->next;
+        transport_wake(m->transport);
+    }
     pthread_mutex_unlock(&m->lock);
-    transport_wake(m->transport);
+    if (stopping) {
+        if (command->job != NULL) {
+            job_fail(command->job, CKPT_ERR_ABORTED);
+            job_release(command->job);
+        }
+        free(command);
+    }
 }
 
 void mover_read(struct mover *mover, struct job *job)

@@ -32,7 +32,12 @@ enum ckpt_status mover_start(const struct mover_options *options, struct arena *
                              struct digester *digester, struct completions *completions,
                              struct mover **mover_out, char *reason);
 
-/* Stops the thread and closes the transport: all reads finish first, as failed. Nulls *mover. */
+/* Stops the thread and closes the transport: all reads finish first, as failed. What other threads
+ * still give it is refused: jobs finish as CKPT_ERR_ABORTED. Offers are given by its caller alone,
+ * and not any more. */
+void mover_end(struct mover *mover);
+
+/* mover_end(), and then frees: no thread may know the mover any more. Nulls *mover. */
 void mover_stop(struct mover **mover);
 
 void mover_read(struct mover *mover, struct job *job); /* takes the caller's hold */

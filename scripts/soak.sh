@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The long form of check.sh, some hours: run it before a release and overnight.
+#
+#   soak.sh [STAGE]...      only these stages; see the end of this file
+#
+# SEEDS (100000), START (1), FUZZ_SECONDS (600 a decoder), ROUNDS (20) shorten or move it.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+LOGS=build/soak
+. scripts/stages.sh
+
+SEEDS=${SEEDS:-100000}
+START=${START:-1}
+FUZZ_SECONDS=${FUZZ_SECONDS:-600}
+ROUNDS=${ROUNDS:-20}
+
+simulator() {
+    scripts/build.sh release "$JOBS"
+    build/release/bin/ckptsim --seeds "$SEEDS" --start "$START" --jobs "$JOBS"
+}
+
+# The judges can fail: each planted bug is caught.
+planted() {
+    scripts/build.sh release "$JOBS"
+    build/release/bin/ckptsim_bugs --bugs --seeds 2000 --jobs "$JOBS"
+}
+
+# One decoder a core at a time. What is found new stays in build/fuzz/found.
+fuzz() {
+    scripts/build.sh fuzz "$JOBS"
+    local program
+    for program in build/fuzz/bin/fuzz_*; do
+        mkdir -p "build/fuzz/found/${program##*/}" "tests/fuzz/corpus/${program##*/}"
+        echo "${program##*/}"
+    done | xargs -P "$JOBS" -I{} sh -c "build/fuzz/bin/{} -max_total_time=$FUZZ_SECONDS \
+        -artifact_prefix=build/fuzz/found/{}- -print_final_stats=1 -verbosity=0 \
+        build/fuzz/found/{} tests/fuzz/corpus/{} >$LOGS/{}.log 2>&1 ||
+        { echo '{} failed'; tail -n 40 $LOGS/{}.log; exit 255; }"
+    grep -H 'number_of_executed_units' "$LOGS"/fuzz_*.log
+}
+
+# Uninstrumented, optimised code. Not what starts other processes by the dozen, and not UCX, whose
+# own memory valgrind does not understand.
+valgrind_() {
+    scripts/build.sh release "$JOBS"
+    local test tests=() bad=0
+    for test in build/release/tests/test_*; do
+        case ${test##*/} in
+        test_transport_*ucx* | test_transport_peer_* | test_arena_crash | test_ckpt*) ;;
+        *) [ -x "$test" ] && [ ! -d "$test" ] && tests+=("$test") ;;
+        esac
+    done
+    for test in "${tests[@]}"; do
+        echo "== ${test##*/}"
+        timeout 1800 valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite \
+            --error-exitcode=99 "$test" >"$LOGS/valgrind.out" 2>&1 ||
+            { status=$?; [ "$status" -eq 77 ] || { cat "$LOGS/valgrind.out"; bad=$((bad + 1)); }; }
+    done
+    echo "${#tests[@]} programs, $bad with errors"
+    [ "$bad" -eq 0 ]
+}
+
+# What kills, stops and corrupts real processes, again and again.
+faults() {
+    scripts/build.sh dev "$JOBS"
+    ctest --test-dir build/dev --output-on-failure --no-tests=error --repeat "until-fail:$ROUNDS" \
+        --timeout 3600 -R 'integration|test_arena_crash|test_transport_peer|test_ckpt'
+}
+
+demos() {
+    scripts/build.sh release "$JOBS"
+    local round
+    for ((round = 1; round <= ROUNDS; round++)); do
+        scripts/demo.sh >"$LOGS/demo.log" 2>&1 || { cat "$LOGS/demo.log"; return 1; }
+    done
+    echo "$ROUNDS demos"
+}
+
+wanted=${*:-deps simulator planted fuzz valgrind faults demos}
+for name in $wanted; do
+    case $name in
+    deps) stage deps scripts/deps.sh ;;
+    valgrind) stage valgrind valgrind_ ;;
+    simulator | planted | fuzz | faults | demos) stage "$name" "$name" ;;
+    *) echo "soak: there is no stage '$name'" >&2; exit 2 ;;
+    esac
+done
+finish
