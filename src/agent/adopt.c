@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 static bool segments_are_free(const struct agent *a, const struct slot_record *record)
 {
     if (record->segment_count > a->config.segments ||
@@ -96,7 +98,10 @@ static void adopt_record(struct agent *a, const struct slot_record *record)
     s->has_digest = record->has_digest;
     s->digest = record->digest;
     take_segments(a, record->slot, record);
-    if (keep) {
+    if (keep && PLANTED_BUG(TRUST_RECORD) && record->has_digest) {
+        agent_slot_move(s, SLOT_ADOPTED);
+        agent_slot_verified(a, record->slot, &record->digest);
+    } else if (keep) {
         agent_slot_move(s, SLOT_ADOPTED);
         s->digest_wanted = true;
         s->record_pending = true;

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 #define INTERVAL_MS_MAX 3600000
 
 void agent_coordinator_up(struct agent *a)
@@ -91,7 +93,7 @@ static bool may_be_taken(struct agent *a, const struct message *message)
     if (!c->up || incarnation_is_zero(&message->incarnation)) {
         return false;
     }
-    if (message->epoch < a->epoch) {
+    if (message->epoch < a->epoch && !PLANTED_BUG(OBEY_STALE_EPOCH)) {
         agent_note(a, NOTE_WARNING, "stale_epoch", NULL,
                    "a coordinator of epoch %llu speaks, and %llu rules",
                    (unsigned long long)message->epoch, (unsigned long long)a->epoch);
@@ -107,7 +109,7 @@ static bool may_be_taken(struct agent *a, const struct message *message)
         c->joined = false;
         c->join_due_ms = a->now_ms;
     }
-    a->epoch = message->epoch;
+    a->epoch = message->epoch > a->epoch ? message->epoch : a->epoch;
     return true;
 }
 

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 /* In the order of preference. */
 enum fitness {
     FITNESS_OWN = 0, /* last held this rank's bytes: mapped and pinned already in its process */
@@ -106,7 +108,7 @@ bool agent_segments_take(struct agent *a, uint32_t slot, uint32_t count, bool *r
         segment->tag = tag;
         segment->generation = s->generation;
     }
-    *renew_out = renew;
+    *renew_out = renew && !PLANTED_BUG(NO_RENEWAL);
     return true;
 }
 

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 /*           .--> FILLING --> SEALED --.
  *   FREE ---+--> PULLING -------------+--> VERIFIED
  *    ^      '--> ADOPTED -------------'
@@ -74,11 +76,12 @@ static void claim_slot(struct agent *a, struct slot *slot, const struct slot_cla
 {
     assert(slot->state == SLOT_FREE && slot->segment_count == 0 && !agent_slot_is_held(slot));
     uint64_t checked = slot->generation_checked;
+    uint64_t before = slot->generation;
     uint16_t *segments = slot->segments;
     memset(slot, 0, sizeof(*slot));
     slot->segments = segments;
     slot->generation_checked = checked;
-    slot->generation = ++a->generation_last;
+    slot->generation = PLANTED_BUG(SAME_GENERATION) && before > 0 ? before : ++a->generation_last;
     slot->shard = claim->shard;
     slot->world = claim->world;
     slot->copies = claim->copies;
@@ -131,7 +134,9 @@ enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim
 /* Whatever keeps the slot's memory from being given away. */
 bool agent_slot_is_held(const struct slot *slot)
 {
-    return slot->work != 0 || slot->offers != 0 || slot->loans != 0 || slot->state == SLOT_FILLING;
+    bool works = slot->work != 0 && !PLANTED_BUG(FREE_WHILE_WRITTEN);
+    bool loaned = slot->loans != 0 && !PLANTED_BUG(FREE_WHILE_READ);
+    return works || slot->offers != 0 || loaned || slot->state == SLOT_FILLING;
 }
 
 static void become_dirty(struct agent *a, uint32_t slot)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bugs on purpose: they prove that the simulator's judges can fail.
  *
- * Compiled in only where CKPT_PLANTED_BUGS is 1, which is the program ckptsim_bugs and nothing that
- * is installed; everywhere else PLANTED_BUG(x) is the constant false and leaves no trace. */
+ * Compiled in only where CKPT_PLANTED_BUGS is 1, which is the program ckptsim_bugs and nothing that is
+ * installed; everywhere else PLANTED_BUG(x) is the constant 0 and leaves no trace. */
 #ifndef CKPT_BASE_PLANTED_BUG_H
 #define CKPT_BASE_PLANTED_BUG_H
 
@@ -12,15 +12,17 @@
     X(TELL_BEFORE_DURABLE, "consistent is told before the record is durable")                      \
     X(OBEY_STALE_EPOCH, "an agent obeys a coordinator whose epoch is over")                        \
     X(ONE_DOMAIN, "two copies in one failure domain count as two")                                 \
-    X(TRUST_RECORD, "an agent reports the digest of its slot record and computes none")            \
+    X(TRUST_RECORD, "after a restart the digest in the slot record is reported as new")            \
+    X(REPEAT_DIGEST, "an order to digest again is answered with the old digest")                   \
     X(RESTORE_UNVERIFIED, "a restore hands out a copy that was not digested for it")               \
-    X(MIXED_STEPS, "ranks of one restore get the newest step at the time of each one's ask")       \
+    X(VERDICT_NOT_HELD, "a verdict names a shard that the agent does not hold")                    \
+    X(MIXED_STEPS, "each rank of a restore gets what is newest when it asks")                      \
     X(OLD_INCARNATION, "copies of an agent's earlier life go on counting")                         \
-    X(RETIRE_NEWEST, "retention retires the newest consistent checkpoint too")                     \
+    X(RETIRE_NEWEST, "retention retires the newest consistent checkpoint")                         \
     X(NO_RENEWAL, "segments pass to another user without renewal")                                 \
     X(MISSING_RANK, "a rank that said nothing does not hinder a commit")                           \
-    X(FREE_WHILE_PINNED, "a slot is freed while a rank reads it")                                  \
-    X(OFFER_STALE_GENERATION, "a source serves a slot of another generation than was asked for")   \
+    X(FREE_WHILE_READ, "a slot is freed while a rank reads it")                                    \
+    X(FREE_WHILE_WRITTEN, "a slot is freed while the transport writes it")                         \
     X(LATEST_BACK, "a checkpoint below latest may become consistent")
 
 enum planted_bug {
@@ -28,7 +30,7 @@ enum planted_bug {
 #define PLANTED_BUG_ENUM(name, text) PLANTED_BUG_##name,
     PLANTED_BUG_TABLE(PLANTED_BUG_ENUM)
 #undef PLANTED_BUG_ENUM
-        PLANTED_BUG_COUNT
+    PLANTED_BUG_COUNT
 };
 
 #if CKPT_PLANTED_BUGS

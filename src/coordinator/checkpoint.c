@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 static const bool allowed[CHECKPOINT_RETIRED + 1][CHECKPOINT_RETIRED + 1] = {
     [CHECKPOINT_OPEN] = {[CHECKPOINT_VERIFYING] = true, [CHECKPOINT_ABORTED] = true},
     [CHECKPOINT_VERIFYING] = {[CHECKPOINT_CONSISTENT] = true, [CHECKPOINT_ABORTED] = true},
@@ -148,12 +150,14 @@ static void retention(struct coordinator *c, struct coordinator_update *u, struc
         }
         if (k->state == CHECKPOINT_CONSISTENT) {
             kept++;
-            if (kept > c->config.keep && !session_uses(c, k)) {
+            bool surplus = kept > c->config.keep || PLANTED_BUG(RETIRE_NEWEST);
+            if (surplus && !session_uses(c, k)) {
                 checkpoint_retire(c, u, k, "newer checkpoints are kept in its place");
             }
         } else if (k->state == CHECKPOINT_QUARANTINED && kept >= c->config.keep) {
             checkpoint_retire(c, u, k, "quarantined, and older than what is kept");
-        } else if (checkpoint_is_open(k) && run->has_latest && k->step < run->latest) {
+        } else if (checkpoint_is_open(k) && run->has_latest && k->step < run->latest &&
+                   !PLANTED_BUG(LATEST_BACK)) {
             checkpoint_abort(c, u, k, CKPT_ERR_ABORTED, "step %llu became consistent first",
                              (unsigned long long)run->latest);
         } else if (k->state == CHECKPOINT_ABORTED && run->has_latest && k->step < run->latest) {
@@ -184,7 +188,7 @@ bool commit_is_due(const struct coordinator *c, const struct checkpoint *k)
 {
     for (uint32_t rank = 0; rank < k->world; rank++) {
         const struct shard *s = shard_find(c, k, rank);
-        if (s == NULL || !s->sealed || !shard_has_copies(c, s)) {
+        if ((s == NULL || !s->sealed || !shard_has_copies(c, s)) && !PLANTED_BUG(MISSING_RANK)) {
             return false;
         }
     }
@@ -203,12 +207,19 @@ static bool attempt_may_commit(const struct run *run, const struct checkpoint *k
 void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
 {
     const struct run *run = &c->runs[k->run];
-    if (k->state != CHECKPOINT_VERIFYING || k->ready != k->world || !attempt_may_commit(run, k) ||
-        (run->has_latest && k->step <= run->latest)) {
+    uint32_t missing = PLANTED_BUG(MISSING_RANK) && k->world > 1;
+    if (k->state != CHECKPOINT_VERIFYING || k->ready + missing < k->world ||
+        !attempt_may_commit(run, k) ||
+        (run->has_latest && k->step <= run->latest && !PLANTED_BUG(LATEST_BACK))) {
         return;
     }
     if (u->record_count == COORDINATOR_RECORDS_MAX || !update_has_room(u, 1)) {
         u->again = true; /* the tick commits it */
+        return;
+    }
+    if (PLANTED_BUG(TELL_BEFORE_DURABLE) && k->status == CKPT_OK) {
+        k->status = CKPT_ERR_BUSY;
+        broadcast(c, u, k, CHECKPOINT_CONSISTENT);
         return;
     }
     bool due = commit_is_due(c, k);

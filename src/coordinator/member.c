@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 struct member *member_by_link(struct coordinator *c, uint32_t link)
 {
     uint32_t i = c->link_buckets[(link * 2654435761u) & c->link_mask];
@@ -169,7 +171,8 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
         *bucket = c->member_count;
         m->first_copy = NONE;
         m->link = NONE;
-        place_in_domain(c, c->member_count, domain_intern(c, join->domain));
+        const char *domain = PLANTED_BUG(ONE_DOMAIN) ? join->node : join->domain;
+        place_in_domain(c, c->member_count, domain_intern(c, domain));
         c->member_count++;
         return m;
     }
@@ -181,9 +184,12 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
             refuse(c, u, link, CKPT_ERR_BUSY, reason);
             return NULL;
         }
-        member_lost(c, u, m, "a new agent of this node joined");
+        if (!PLANTED_BUG(OLD_INCARNATION)) {
+            member_lost(c, u, m, "a new agent of this node joined");
+        }
     }
-    if (strcmp(c->domain_names[c->places[m - c->members].domain], join->domain) != 0) {
+    if (strcmp(c->domain_names[c->places[m - c->members].domain], join->domain) != 0 &&
+        !PLANTED_BUG(ONE_DOMAIN)) {
         say(reason, "node %s was in domain %s before: restart the coordinator to move it",
             join->node, c->domain_names[c->places[m - c->members].domain]);
         refuse(c, u, link, CKPT_ERR_INVALID, reason);

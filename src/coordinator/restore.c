@@ -15,6 +15,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                   const struct message_load_ask *ask, enum ckpt_status status, const char *reason,
                   const struct shard *s)
@@ -291,6 +293,16 @@ static void ask_copy(struct coordinator *c, struct coordinator_update *u, struct
         s->load_order = copy->order; /* a repair to this very node, or a reader's, is under way */
     } else if (copy != NULL && copy->state == COPY_HELD) {
         return; /* its first digest is under way */
+    } else if (copy != NULL && copy_is_good(s, copy) && PLANTED_BUG(RESTORE_UNVERIFIED)) {
+        s->load_session = e->id;
+        s->load_member = member;
+        become_ready(c, u, run, s);
+        return;
+    } else if (PLANTED_BUG(VERDICT_NOT_HELD)) {
+        s->load_session = e->id;
+        s->load_member = member;
+        become_ready(c, u, run, s);
+        return;
     } else if (copy != NULL && copy->state == COPY_VERIFIED && !copy->bad) {
         /* A reader's cached copy does as well: it is digested anew like any other. */
         order_verify(c, u, s, copy);
@@ -380,6 +392,10 @@ static void collective_ask(struct coordinator *c, struct coordinator_update *u, 
     if (ask->world != e->world || ask->step != e->step_wanted) {
         send_verdict(c, u, member, ask, CKPT_ERR_WORLD,
                      "other ranks of this load said another world or asked for another step", NULL);
+        return;
+    }
+    if (PLANTED_BUG(MIXED_STEPS)) {
+        on_fetch_ask(c, u, member, ask);
         return;
     }
     if (e->state == SESSION_CHOOSING) {

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 static uint32_t copy_number(const struct coordinator *c, const struct shard *s,
                             const struct copy *copy)
 {
@@ -120,6 +122,9 @@ bool shard_has_copies(const struct coordinator *c, const struct shard *s)
         }
     }
     struct placement_map map = {.member_count = c->member_count, .members = c->places};
+    if (PLANTED_BUG(ONE_DIGEST)) {
+        return count > 0;
+    }
     return placement_domains(&map, holders, count) >= c->checkpoints[s->checkpoint].copies;
 }
 

@@ -25,6 +25,7 @@ void net_close(struct sim *sim, uint32_t link, uint32_t side);
 void net_cut(struct sim *sim, uint32_t link); /* both ends find it closed, at some time */
 void net_close_all(struct sim *sim, enum end_type type, uint32_t index);
 void net_arrive(struct sim *sim, struct parcel *parcel);
+bool net_is_late(struct sim *sim, const struct parcel *parcel);
 bool net_end_is_live(struct sim *sim, uint32_t link, uint32_t side);
 /* The open link that the host's machine knows by this number; false when there is none. */
 bool net_find(struct sim *sim, enum end_type type, uint32_t index, uint32_t number,

@@ -57,6 +57,7 @@ static void draw_sizes(struct prng *prng, struct sim_mix *mix)
     mix->through_codec = prng_chance(prng, PPM / 16);
     mix->unfiltered_repeats = prng_chance(prng, PPM / 2);
     mix->paused_memory_serves = prng_chance(prng, PPM / 2);
+    mix->late_links = prng_chance(prng, PPM / 4);
 }
 
 static void draw_rates(struct prng *prng, struct sim_mix *mix)

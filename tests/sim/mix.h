@@ -63,6 +63,8 @@ struct sim_mix {
     bool through_codec;      /* messages pass the real encoder and decoder */
     bool unfiltered_repeats; /* repeats carry a sequence of their own */
 
+    bool late_links; /* a coordinator's words may arrive after their connection ended */
+
     uint32_t loss_ppm;
     uint32_t repeat_ppm;
     uint32_t delay_max_ms;

@@ -227,11 +227,26 @@ void net_close_all(struct sim *sim, enum end_type type, uint32_t index)
     }
 }
 
+/* A coordinator's message that was sent on a connection which the agent has left since. No TCP would
+ * deliver it; an agent must stand it all the same, for its epoch says what it is. */
+bool net_is_late(struct sim *sim, const struct parcel *parcel)
+{
+    const struct sim_link *link = &sim->links[parcel->link];
+    const struct sim_end *to = &link->ends[parcel->side];
+    if (!sim->mix.late_links || parcel->type != PARCEL_MESSAGE || to->type != END_NODE ||
+        link->ends[1 - parcel->side].type != END_RULER) {
+        return false;
+    }
+    const struct sim_node *node = &sim->nodes[to->index];
+    return node->host.alive && node->host.life == to->life && node->coordinator_link &&
+           node->coordinator_up;
+}
+
 static void arrive_at_end(struct sim *sim, struct parcel *parcel)
 {
     struct sim_link *link = &sim->links[parcel->link];
     struct sim_end *to = &link->ends[parcel->side];
-    if (!net_end_is_live(sim, parcel->link, parcel->side)) {
+    if (!net_end_is_live(sim, parcel->link, parcel->side) && !net_is_late(sim, parcel)) {
         parcel_free(parcel);
         return;
     }

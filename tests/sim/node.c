@@ -196,7 +196,7 @@ static void take_message(struct sim *sim, uint32_t index, const struct parcel *p
     struct agent_event event = {.link = link->ends[parcel->side].link, .message = &parcel->message};
     switch (link->ends[1 - parcel->side].type) {
     case END_RULER:
-        if (node->coordinator_link != parcel->link + 1) {
+        if (node->coordinator_link != parcel->link + 1 && !net_is_late(sim, parcel)) {
             return;
         }
         event.type = AGENT_COORDINATOR_MESSAGE;
@@ -217,7 +217,8 @@ void node_take(struct sim *sim, uint32_t index, struct parcel *parcel)
 {
     struct sim_node *node = &sim->nodes[index];
     struct agent_event event = {0};
-    if (parcel->type <= PARCEL_DOWN && !net_end_is_live(sim, parcel->link, parcel->side)) {
+    if (parcel->type <= PARCEL_DOWN && !net_end_is_live(sim, parcel->link, parcel->side) &&
+        !net_is_late(sim, parcel)) {
         return;
     }
     const struct sim_link *link = &sim->links[parcel->link];
