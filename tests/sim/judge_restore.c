@@ -10,6 +10,9 @@
 #include "hosts.h"
 #include "judge.h"
 
+/* A pull that was under way when the ranks asked serves them: its digest may be a little older. */
+#define PULL_SLACK_MS 1500
+
 static struct session *find_session(struct sim *sim, uint32_t run, uint32_t attempt, uint32_t load)
 {
     struct judge *judge = sim->judge;
@@ -221,7 +224,7 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
     bool is_fetch = loaded->load >= SIM_FETCH_FIRST;
     uint64_t asked_ms = is_fetch ? rank->fetch_asked_ms : job->phase_since_ms;
     bool is_of_now = !is_fetch || loaded->load == rank->fetch_load;
-    uint64_t slack_ms = is_fetch ? 1000 : 0; /* one pull may serve two readers */
+    uint64_t slack_ms = slot->record.owner ? 0 : PULL_SLACK_MS;
     if (is_of_now && slot->digest_ended_ms + slack_ms < asked_ms) {
         sim_violation(sim, "node %u hands over slot %u, which it did not digest for this load",
                       mapping->node, loaded->slot);
