@@ -185,6 +185,18 @@ static void take_down(struct sim *sim, uint32_t index, const struct parcel *parc
     advance(sim, index, &event);
 }
 
+/* Does all that is due anyway, so that what comes of the next event comes of it alone. */
+static void settle(struct sim *sim, uint32_t index)
+{
+    for (uint32_t i = 0; i < 20 && sim->nodes[index].host.alive; i++) {
+        struct agent_event event = {.type = AGENT_TICK};
+        advance(sim, index, &event);
+        if (!sim->agent_update.again) {
+            return;
+        }
+    }
+}
+
 static void take_message(struct sim *sim, uint32_t index, const struct parcel *parcel)
 {
     struct sim_node *node = &sim->nodes[index];
@@ -197,6 +209,12 @@ static void take_message(struct sim *sim, uint32_t index, const struct parcel *p
     switch (link->ends[1 - parcel->side].type) {
     case END_RULER:
         if (node->coordinator_link != parcel->link + 1 && !net_is_late(sim, parcel)) {
+            return;
+        }
+        if (parcel->message.epoch < node->epoch_seen) {
+            settle(sim, index);
+        }
+        if (!node->host.alive) {
             return;
         }
         event.type = AGENT_COORDINATOR_MESSAGE;
