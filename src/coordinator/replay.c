@@ -11,7 +11,8 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
         record->copies < 1 || record->copies > CKPT_COPIES_MAX) {
         return CKPT_ERR_CORRUPT;
     }
-    if (checkpoint_find_step(c, run, record->step) != NULL ||
+    /* A later attempt may have saved again what was quarantined. */
+    if (checkpoint_find(c, run, record->attempt, record->step) != NULL ||
         (run->has_latest && record->step <= run->latest)) {
         return CKPT_ERR_CORRUPT;
     }

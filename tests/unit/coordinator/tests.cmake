@@ -5,3 +5,6 @@ ckpt_test(test_coordinator_save
 ckpt_test(test_coordinator_restore
   SOURCES unit/coordinator/test_restore.c unit/coordinator/cluster.c
   LINKS ckpt_coordinator)
+ckpt_test(test_coordinator_distrust
+  SOURCES unit/coordinator/test_distrust.c unit/coordinator/cluster.c
+  LINKS ckpt_coordinator)

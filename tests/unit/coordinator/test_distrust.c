@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cases that the simulator found, each by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "unit/coordinator/cluster.h"
+
+static struct cluster cluster;
+
+static int start(void **state)
+{
+    (void)state;
+    cluster_start(&cluster, 2);
+    for (uint32_t node = 0; node < 3; node++) {
+        cluster_join(&cluster, node, (uint8_t)(node + 1));
+    }
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    cluster_stop(&cluster);
+    return 0;
+}
+
+/* However often something is heard, the round that looks at leases and time-outs stays due. */
+static void messages_do_not_put_off_the_next_round(void **state)
+{
+    (void)state;
+    uint64_t due_ms = cluster.update.deadline_ms;
+    assert_true(due_ms > cluster.now_ms);
+    struct message heartbeat = {.type = MESSAGE_HEARTBEAT};
+    for (uint32_t i = 0; i < 3; i++) {
+        cluster.now_ms++;
+        cluster_message(&cluster, 0, &heartbeat);
+        assert_int_equal(cluster.update.deadline_ms, due_ms);
+    }
+}
+
+/* A holder's digest that nobody asked for may be of a copy that was refused and freed meanwhile. */
+static void a_copy_out_of_the_blue_must_answer_an_order(void **state)
+{
+    (void)state;
+    struct message m = cluster_report(1, 10, 0, 1, COPY_SEALED, true, 7);
+    cluster_message(&cluster, 0, &m);
+    const struct message *pull = cluster_find(&cluster, 1, MESSAGE_PULL_ORDER);
+    uint32_t other = pull != NULL ? 2 : 1;
+    m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, true, 7);
+    cluster_message(&cluster, 0, &m);
+    m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, false, 7);
+    cluster_message(&cluster, other, &m);
+    assert_int_equal(cluster_records(&cluster, RECORD_CONSISTENT), 0);
+    const struct message *order = cluster_find(&cluster, other, MESSAGE_VERIFY_ORDER);
+    assert_non_null(order);
+    m.shard_report.order = order->verify_order.order;
+    cluster_message(&cluster, other, &m);
+    assert_int_equal(cluster_records(&cluster, RECORD_CONSISTENT), 1);
+}
+
+/* What a restore reads differs: the source may have gone bad since its own digest. */
+static void a_source_that_gave_other_bytes_digests_again(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 1);
+    assert_int_equal(cluster_checkpoint(&cluster, 10).state, CHECKPOINT_CONSISTENT);
+    uint32_t reader = 0;
+    for (uint32_t node = 1; node < 3; node++) {
+        struct coordinator_shard_view view;
+        assert_true(coordinator_shard_view(cluster.c, 0, 0, &view));
+        bool holds = false;
+        for (uint32_t i = 0; i < view.copy_count; i++) {
+            holds = holds || view.copies[i].node[1] == (char)('0' + node);
+        }
+        reader = holds ? reader : node;
+    }
+    struct message ask = {.type = MESSAGE_LOAD_ASK};
+    ask.load_ask.run.uid = 1000;
+    strcpy(ask.load_ask.run.name, "run");
+    ask.load_ask.attempt = 2;
+    ask.load_ask.world = 1;
+    ask.load_ask.step = CKPT_STEP_LATEST;
+    ask.load_ask.collective = true;
+    ask.load_ask.load = 1;
+    cluster_message(&cluster, reader, &ask);
+    const struct message *pull = cluster_find(&cluster, reader, MESSAGE_PULL_ORDER);
+    assert_non_null(pull);
+    uint32_t source = (uint32_t)(pull->pull_order.source_node[1] - '0');
+    struct message m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, false, 99);
+    m.shard_report.order = pull->pull_order.order;
+    cluster_message(&cluster, reader, &m);
+    assert_false(cluster_find(&cluster, reader, MESSAGE_SHARD_ACK)->shard_ack.keep);
+    assert_non_null(cluster_find(&cluster, source, MESSAGE_VERIFY_ORDER));
+}
+
+static void replay(struct coordinator *c, enum coordinator_record_type type, uint32_t attempt)
+{
+    struct coordinator_record_shard shard = {.bytes = 4096};
+    memset(&shard.digest, (int)attempt, sizeof shard.digest);
+    struct coordinator_record record = {.type = type,
+                                        .epoch = 4,
+                                        .attempt = attempt,
+                                        .step = 10,
+                                        .world = 1,
+                                        .copies = 2,
+                                        .bytes = 4096,
+                                        .shards = type == RECORD_CONSISTENT ? &shard : NULL};
+    record.run.uid = 1000;
+    strcpy(record.run.name, "run");
+    struct coordinator_event event = {
+        .type = COORDINATOR_REPLAY, .now_ms = 1000, .record = &record};
+    assert_int_equal(coordinator_advance(c, &event, &cluster.update), CKPT_OK);
+}
+
+/* A later attempt saves the step again that an earlier one had quarantined; then the coordinator
+ * starts anew. */
+static void a_step_saved_again_after_its_quarantine_is_replayed(void **state)
+{
+    (void)state;
+    struct coordinator_config config;
+    char reason[CKPT_REASON_MAX + 1];
+    struct coordinator *c;
+    coordinator_config_default(&config);
+    config.agents_max = 4;
+    config.checkpoints_max = 8;
+    config.shards_max = 16;
+    size_t bytes = (coordinator_memory_bytes(&config, reason) + 63) / 64 * 64;
+    void *memory = aligned_alloc(64, bytes);
+    assert_non_null(memory);
+    memset(memory, 0, bytes);
+    assert_int_equal(coordinator_init(memory, bytes, &config, 5, 1, &c), CKPT_OK);
+    replay(c, RECORD_CONSISTENT, 1);
+    replay(c, RECORD_QUARANTINED, 1);
+    replay(c, RECORD_CONSISTENT, 2);
+    struct coordinator_run_view run;
+    assert_true(coordinator_run_view(c, 0, &run));
+    assert_true(run.has_latest);
+    assert_int_equal(run.latest_step, 10);
+    assert_int_equal(run.checkpoints, 2);
+    free(memory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(messages_do_not_put_off_the_next_round, start, stop),
+        cmocka_unit_test_setup_teardown(a_copy_out_of_the_blue_must_answer_an_order, start, stop),
+        cmocka_unit_test_setup_teardown(a_source_that_gave_other_bytes_digests_again, start, stop),
+        cmocka_unit_test_setup_teardown(a_step_saved_again_after_its_quarantine_is_replayed, start,
+                                        stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
