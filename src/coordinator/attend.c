@@ -148,6 +148,15 @@ void order_verify(struct coordinator *c, struct coordinator_update *u, struct sh
     send_order(c, u, s, copy);
 }
 
+/* The same order under another number: an answer to the old one says nothing any more. */
+void order_renew(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                 struct copy *copy)
+{
+    assert(copy->order_kind != ORDER_NONE);
+    copy->order = c->next_order++;
+    send_order(c, u, s, copy);
+}
+
 /* A pull whose source is gone, or has the shard in another slot by now, is ordered anew from where
  * it is now. */
 void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,

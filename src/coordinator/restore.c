@@ -290,7 +290,10 @@ static void ask_copy(struct coordinator *c, struct coordinator_update *u, struct
     struct session *e = &run->session;
     struct copy *copy = copy_find(s, member);
     if (copy != NULL && copy->order_kind == ORDER_PULL) {
-        s->load_order = copy->order; /* a repair to this very node, or a reader's, is under way */
+        /* A repair to this very node, or a reader's, is under way. Its agent may have had the bytes
+         * all along, and its answer be of before the ask: with a new number it digests again. */
+        order_renew(c, u, s, copy);
+        s->load_order = copy->order;
     } else if (copy != NULL && copy->state == COPY_HELD) {
         return; /* its first digest is under way */
     } else if (copy != NULL && copy_is_good(s, copy) && PLANTED_BUG(RESTORE_UNVERIFIED)) {

@@ -273,6 +273,8 @@ void order_pull(struct coordinator *c, struct coordinator_update *u, struct shar
                 uint32_t member, struct copy *source, enum pull_purpose purpose);
 void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                   struct copy *copy);
+void order_renew(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                 struct copy *copy);
 void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                   struct copy *copy);
 bool order_is_stale(const struct coordinator *c, const struct copy *copy);

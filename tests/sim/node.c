@@ -211,7 +211,7 @@ static void take_message(struct sim *sim, uint32_t index, const struct parcel *p
         if (node->coordinator_link != parcel->link + 1 && !net_is_late(sim, parcel)) {
             return;
         }
-        if (parcel->message.epoch < node->epoch_seen) {
+        if (parcel->message.epoch != node->epoch_seen) {
             settle(sim, index);
         }
         if (!node->host.alive) {
