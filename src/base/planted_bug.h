@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bugs on purpose: they prove that the simulator's judges can fail.
  *
- * Compiled in only where CKPT_PLANTED_BUGS is 1, which is the program ckptsim_bugs and nothing that is
- * installed; everywhere else PLANTED_BUG(x) is the constant 0 and leaves no trace. */
+ * Compiled in only where CKPT_PLANTED_BUGS is 1, which is the program ckptsim_bugs and nothing that
+ * is installed; everywhere else PLANTED_BUG(x) is the constant 0 and leaves no trace. */
 #ifndef CKPT_BASE_PLANTED_BUG_H
 #define CKPT_BASE_PLANTED_BUG_H
 

@@ -429,6 +429,9 @@ void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
         return;
     }
     struct run *run = run_find(c, &ask->run);
+    if (run == NULL && ask->collective) {
+        run = run_add(c, &ask->run); /* its attempt voids what earlier ones may still report */
+    }
     if (run == NULL) {
         send_verdict(c, u, member, ask, CKPT_ERR_NO_CHECKPOINT,
                      "the run has no consistent checkpoint", NULL);

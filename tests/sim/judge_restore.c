@@ -59,8 +59,9 @@ static struct sim_slot *find_slot(struct sim *sim, uint32_t node, const struct s
     return NULL;
 }
 
-/* An agent frees some copies of its own accord, and the coordinator may not have heard yet: a reader's, when
- * it is let go; one that has had two digests. Such a verdict finds nothing and the ask goes on. */
+/* An agent frees some copies of its own accord, and the coordinator may not have heard yet: a
+ * reader's, when it is let go; one that has had two digests. Such a verdict finds nothing and the
+ * ask goes on. */
 static bool is_excused(struct sim *sim, uint32_t node, const struct shard_key *key, bool collective)
 {
     for (uint32_t i = 0; i < sim->mix.segments; i++) {

@@ -227,8 +227,8 @@ void net_close_all(struct sim *sim, enum end_type type, uint32_t index)
     }
 }
 
-/* A coordinator's message that was sent on a connection which the agent has left since. No TCP would
- * deliver it; an agent must stand it all the same, for its epoch says what it is. */
+/* A coordinator's message that was sent on a connection which the agent has left since. No TCP
+ * would deliver it; an agent must stand it all the same, for its epoch says what it is. */
 bool net_is_late(struct sim *sim, const struct parcel *parcel)
 {
     const struct sim_link *link = &sim->links[parcel->link];
