@@ -40,6 +40,12 @@
  */
 #define CKPT_SHARD_HEADER_MAX UINT64_C(100000000)
 
+/* One node's topology: a bit a NUMA node in a u64, and more devices than any board has slots,
+ * virtual functions included. A recording of the largest is some MiB of XML. */
+#define CKPT_NUMA_NODES_MAX 64
+#define CKPT_IO_DEVICES_MAX 4096
+#define CKPT_TOPOLOGY_FILE_MAX (16 * CKPT_MIB)
+
 #define CKPT_FRAME_BODY_MAX (4 * CKPT_MIB)
 #define CKPT_DESCRIPTOR_MAX 512      /* one segment's exported region, as bytes of its transport */
 #define CKPT_WORKER_ADDRESS_MAX 4096 /* a transport's address of one endpoint */

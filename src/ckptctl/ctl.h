@@ -32,13 +32,22 @@ struct ctl {
     bool wait;
     uint32_t copies;       /* 0: the agent's default */
     uint32_t attempt;      /* 0: not given */
+    const char *xml;       /* a recorded machine; NULL: this one */
+    const char *rails;     /* an override; NULL: none */
     char *const *operands; /* behind the verb */
     size_t operand_count;
     struct link *link; /* to the coordinator; NULL until first used */
 };
 
 /* The flags that not every verb takes; bits of verb.flags. */
-enum flag { FLAG_TIMEOUT = 1, FLAG_NEWER = 2, FLAG_WAIT = 4, FLAG_COPIES = 8, FLAG_ATTEMPT = 16 };
+enum flag {
+    FLAG_TIMEOUT = 1,
+    FLAG_NEWER = 2,
+    FLAG_WAIT = 4,
+    FLAG_COPIES = 8,
+    FLAG_ATTEMPT = 16,
+    FLAG_TOPOLOGY = 32, /* --xml and --rails */
+};
 
 struct verb {
     const char *name;
@@ -52,7 +61,7 @@ struct verb {
 };
 
 extern const struct verb verb_status, verb_nodes, verb_runs, verb_list, verb_show, verb_placement,
-    verb_wait, verb_verify, verb_retire, verb_export, verb_import;
+    verb_wait, verb_verify, verb_retire, verb_export, verb_import, verb_topology;
 
 /* One line to standard error, after "ckptctl: ". Returns code. */
 enum exit_code complain(enum exit_code code, const char *format, ...)

@@ -26,6 +26,8 @@ enum key {
     KEY_WAIT,
     KEY_COPIES,
     KEY_ATTEMPT,
+    KEY_XML,
+    KEY_RAILS,
     KEY_COUNT
 };
 
@@ -97,11 +99,21 @@ static const struct config_key keys[KEY_COUNT] = {
                      .min = 1,
                      .max = UINT32_MAX,
                      .help = "import: of the run (default: that of its newest checkpoint, or 1)"},
+    [KEY_XML] = {.name = "xml",
+                 .flag = "xml",
+                 .type = CONFIG_PATH,
+                 .help = "topology: of a machine that `lstopo FILE.xml` recorded"},
+    [KEY_RAILS] = {.name = "rails",
+                   .flag = "rails",
+                   .type = CONFIG_STRING,
+                   .placeholder = "MAP",
+                   .help = "topology: with an override, \"gpu0=mlx5_0+mlx5_1, numa1=mlx5_2\""},
 };
 
 static const struct verb *const verbs[] = {
     &verb_status, &verb_nodes,  &verb_runs,   &verb_list,   &verb_show,   &verb_placement,
     &verb_wait,   &verb_verify, &verb_retire, &verb_export, &verb_import,
+    &verb_topology,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -127,6 +139,7 @@ static const struct config_program program = {
                "  retire RUN STEP [--newer]   forget a checkpoint, or go back to one\n"
                "  export RUN STEP RANK FILE   a shard becomes a file\n"
                "  import RUN STEP FILE...     files become a checkpoint, one rank each\n"
+               "  topology [--xml FILE]       this machine's GPUs and NICs, and the rails of each\n"
                "\n"
                "STEP is a number or \"latest\", the newest consistent one. Other users' runs are\n"
                "shown to root and to the user that ckptctld runs as.\n",
@@ -278,6 +291,8 @@ static bool read_options(const struct config *config, struct ctl *ctl)
     ctl->json = config_flag(config, KEY_JSON);
     ctl->newer = config_flag(config, KEY_NEWER);
     ctl->wait = config_flag(config, KEY_WAIT);
+    ctl->xml = config_text(config, KEY_XML);
+    ctl->rails = config_text(config, KEY_RAILS);
     ctl->copies = (uint32_t)config_number(config, KEY_COPIES);
     ctl->attempt = (uint32_t)config_number(config, KEY_ATTEMPT);
     ctl->has_timeout = config_is_set(config, KEY_TIMEOUT);
@@ -300,7 +315,9 @@ static enum exit_code check_flags(const struct config *config, const struct verb
                    {KEY_NEWER, FLAG_NEWER},
                    {KEY_WAIT, FLAG_WAIT},
                    {KEY_COPIES, FLAG_COPIES},
-                   {KEY_ATTEMPT, FLAG_ATTEMPT}};
+                   {KEY_ATTEMPT, FLAG_ATTEMPT},
+                   {KEY_XML, FLAG_TOPOLOGY},
+                   {KEY_RAILS, FLAG_TOPOLOGY}};
     for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
         if (config_is_set(config, special[i].key) && !(verb->flags & (unsigned)special[i].flag)) {
             return complain(EXIT_USAGE, "%s takes no --%s", verb->name, keys[special[i].key].flag);

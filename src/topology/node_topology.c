@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opens what hwloc reads from; gather.c makes plain data of it. */
+#include "topology/node_topology.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <hwloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "topology/gather.h"
+
+/* Everything that has I/O, and what is outside our cgroup too: a NIC next to a NUMA node that we
+ * may not use is far from all that we may. */
+static enum ckpt_status open_hwloc(hwloc_topology_t *hwloc_out)
+{
+    hwloc_topology_t hwloc;
+    if (hwloc_topology_init(&hwloc) != 0) {
+        return CKPT_ERR_MEMORY;
+    }
+    if (hwloc_topology_set_io_types_filter(hwloc, HWLOC_TYPE_FILTER_KEEP_ALL) != 0 ||
+        hwloc_topology_set_flags(hwloc, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED) != 0) {
+        hwloc_topology_destroy(hwloc);
+        return CKPT_ERR_SYSTEM;
+    }
+    *hwloc_out = hwloc;
+    return CKPT_OK;
+}
+
+static enum ckpt_status load(hwloc_topology_t hwloc, enum ckpt_status failure,
+                             struct topology **topology_out, char *reason_out, size_t reason_size)
+{
+    if (hwloc_topology_load(hwloc) != 0) {
+        snprintf(reason_out, reason_size, "hwloc: %s", strerror(errno));
+        return failure;
+    }
+    return topology_gather(hwloc, topology_out, reason_out, reason_size);
+}
+
+enum ckpt_status topology_read_machine(struct topology **topology_out, char *reason_out,
+                                       size_t reason_size)
+{
+    static const char *const unwanted[] = {"cuda", "nvml", "opencl", "rsmi", "levelzero", "gl"};
+    hwloc_topology_t hwloc;
+    enum ckpt_status status = open_hwloc(&hwloc);
+    if (status != CKPT_OK) {
+        snprintf(reason_out, reason_size, "hwloc: %s", ckpt_status_text(status));
+        return status;
+    }
+    for (size_t i = 0; i < sizeof(unwanted) / sizeof(unwanted[0]); i++) {
+        /* Fails for a plugin that is not installed, which is as good. */
+        (void)hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST,
+                                            unwanted[i]);
+    }
+    status = load(hwloc, CKPT_ERR_SYSTEM, topology_out, reason_out, reason_size);
+    hwloc_topology_destroy(hwloc);
+    return status;
+}
+
+/* hwloc says no more than EINVAL; the one cause that people will meet gets its own words. */
+static enum ckpt_status refuse_text(const char *text, char *reason_out, size_t reason_size)
+{
+    const char *root = strstr(text, "<topology");
+    if (root && strncmp(root, "<topology version=\"", 19) == 0 && root[19] >= '3' &&
+        root[19] <= '9') {
+        snprintf(reason_out, reason_size,
+                 "a recording of hwloc %c, of which hwloc %d knows nothing; record it with "
+                 "lstopo --export-xml-flags v2",
+                 root[19], HWLOC_API_VERSION >> 16);
+        return CKPT_ERR_VERSION;
+    }
+    snprintf(reason_out, reason_size, "no recording of a topology, or a damaged one (%s)",
+             "lstopo FILE.xml makes one");
+    return CKPT_ERR_CORRUPT;
+}
+
+/* text has size bytes and a NUL behind them. */
+static enum ckpt_status read_text(const char *text, size_t size, struct topology **topology_out,
+                                  char *reason_out, size_t reason_size)
+{
+    hwloc_topology_t hwloc;
+    enum ckpt_status status = open_hwloc(&hwloc);
+    if (status != CKPT_OK) {
+        snprintf(reason_out, reason_size, "hwloc: %s", ckpt_status_text(status));
+        return status;
+    }
+    if (hwloc_topology_set_xmlbuffer(hwloc, text, (int)size + 1) != 0) {
+        status = refuse_text(text, reason_out, reason_size);
+    } else {
+        status = load(hwloc, CKPT_ERR_CORRUPT, topology_out, reason_out, reason_size);
+        if (status == CKPT_ERR_CORRUPT) {
+            status = refuse_text(text, reason_out, reason_size);
+        }
+    }
+    hwloc_topology_destroy(hwloc);
+    return status;
+}
+
+enum ckpt_status topology_read_buffer(const char *text, size_t size, struct topology **topology_out,
+                                      char *reason_out, size_t reason_size)
+{
+    if (size > CKPT_TOPOLOGY_FILE_MAX) {
+        snprintf(reason_out, reason_size, "more than %d MiB are no recording of a node",
+                 (int)(CKPT_TOPOLOGY_FILE_MAX / CKPT_MIB));
+        return CKPT_ERR_TOO_LARGE;
+    }
+    char *copy = malloc(size + 1);
+    if (!copy) {
+        snprintf(reason_out, reason_size, "out of memory");
+        return CKPT_ERR_MEMORY;
+    }
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    enum ckpt_status status = read_text(copy, size, topology_out, reason_out, reason_size);
+    free(copy);
+    return status;
+}
+
+enum ckpt_status topology_read_file(const char *path, struct topology **topology_out,
+                                    char *reason_out, size_t reason_size)
+{
+    enum ckpt_status status = CKPT_ERR_NOT_FOUND;
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        snprintf(reason_out, reason_size, "%s: %s", path, strerror(errno));
+        return status;
+    }
+    /* One byte more than may be, so that a file that is too long shows. */
+    char *text = malloc(CKPT_TOPOLOGY_FILE_MAX + 1);
+    if (!text) {
+        status = CKPT_ERR_MEMORY;
+        snprintf(reason_out, reason_size, "out of memory");
+        goto close_file;
+    }
+    errno = 0;
+    size_t size = fread(text, 1, CKPT_TOPOLOGY_FILE_MAX + 1, file);
+    if (ferror(file)) {
+        snprintf(reason_out, reason_size, "%s: %s", path, strerror(errno));
+        goto free_text;
+    }
+    char why[CKPT_REASON_MAX + 1];
+    status = topology_read_buffer(text, size, topology_out, why, sizeof(why));
+    if (status != CKPT_OK) {
+        snprintf(reason_out, reason_size, "%s: %s", path, why);
+    }
+free_text:
+    free(text);
+close_file:
+    fclose(file);
+    return status;
+}
+
+enum ckpt_status topology_read_synthetic(const char *description, struct topology **topology_out,
+                                         char *reason_out, size_t reason_size)
+{
+    hwloc_topology_t hwloc;
+    enum ckpt_status status = open_hwloc(&hwloc);
+    if (status != CKPT_OK) {
+        snprintf(reason_out, reason_size, "hwloc: %s", ckpt_status_text(status));
+        return status;
+    }
+    if (hwloc_topology_set_synthetic(hwloc, description) != 0) {
+        status = CKPT_ERR_INVALID;
+        snprintf(reason_out, reason_size, "'%s' describes no synthetic topology", description);
+    } else {
+        status = load(hwloc, CKPT_ERR_INVALID, topology_out, reason_out, reason_size);
+    }
+    hwloc_topology_destroy(hwloc);
+    return status;
+}
+
+void topology_delete(struct topology **topology)
+{
+    struct topology *t = *topology;
+    if (t) {
+        free(t->numas);
+        free(t->places);
+        free(t->gpus);
+        free(t->ports);
+        free(t);
+    }
+    *topology = NULL;
+}
+
+struct topology_busid topology_place_busid(const struct topology_place *place)
+{
+    struct topology_busid busid = {.text = "-"};
+    if (place->kind == TOPOLOGY_BRIDGE || place->kind == TOPOLOGY_PCI) {
+        snprintf(busid.text, sizeof(busid.text), "%04x:%02x:%02x.%x", place->domain & 0xffffffffU,
+                 place->bus & 0xffU, place->device & 0xffU, place->function & 0xfU);
+    }
+    return busid;
+}
+
+uint32_t topology_place_numa(const struct topology *topology, uint32_t place)
+{
+    assert(place < topology->place_count);
+    uint64_t nodes = topology->places[place].locality.nodes;
+    uint32_t first = TOPOLOGY_NONE;
+    for (uint32_t i = 0; i < topology->numa_count; i++) {
+        if (!(nodes >> i & 1)) {
+            continue;
+        }
+        if (CPU_COUNT(&topology->numas[i].cpus) > 0) {
+            return i;
+        }
+        first = first == TOPOLOGY_NONE ? i : first;
+    }
+    return first;
+}
