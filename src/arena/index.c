@@ -221,7 +221,7 @@ enum ckpt_status arena_index_open(struct arena *arena, char reason[ARENA_REASON_
     arena->index_bytes = (size_t)round_up(records_offset(arena) +
                                               (uint64_t)arena->slot_count * 2 * ARENA_RECORD_BYTES,
                                           arena->page_bytes);
-    struct header_image image;
+    struct header_image image = {0};
     status = read_header(arena, &image, reason);
     if (status == CKPT_ERR_NOT_FOUND) {
         return make_index(arena, reason);

@@ -107,9 +107,9 @@ static pid_t start_cutter(int fd)
     assert_true(child >= 0);
     if (child == 0) {
         for (;;) {
-            (void)ftruncate(fd, 0);
+            (void)!ftruncate(fd, 0);
             (void)usleep(200);
-            (void)ftruncate(fd, (off_t)SEGMENT);
+            (void)!ftruncate(fd, (off_t)SEGMENT);
             (void)usleep(200);
         }
     }
@@ -226,7 +226,7 @@ static pid_t start_keeper(int fd, bool writable, int *told)
         int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
         void *bytes = mmap(NULL, SEGMENT, protection, MAP_SHARED, fd, 0);
         (void)close(fd);
-        (void)write(pipe_fds[1], bytes == MAP_FAILED ? "n" : "y", 1);
+        (void)!write(pipe_fds[1], bytes == MAP_FAILED ? "n" : "y", 1);
         for (;;) {
             (void)pause();
         }
@@ -285,7 +285,7 @@ static unsigned count_free_huge_pages(void)
     FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
     unsigned count = 0;
     if (file != NULL) {
-        (void)fscanf(file, "%u", &count);
+        (void)!fscanf(file, "%u", &count);
         (void)fclose(file);
     }
     return count;

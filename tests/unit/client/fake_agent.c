@@ -357,7 +357,7 @@ struct message fake_loaded(const struct message_load_ask *ask, uint32_t first, u
 void fake_send_loaded(struct fake_agent *agent, struct message *answer, uint32_t first,
                       uint32_t count)
 {
-    int fds[FAKE_SEGMENTS];
+    int fds[FAKE_SEGMENTS] = {0};
     for (uint32_t i = 0; i < count; i++) {
         char path[64];
         (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", agent->segments[first + i]);
