@@ -36,15 +36,11 @@ void nodes_start_agent(struct nodes *nodes, uint32_t node)
     char socket[128];
     char arena[128];
     char log[128];
-    const char *arguments[] = {name,
-                               coordinator,
-                               socket,
-                               arena,
-                               "--listen=127.0.0.1:0",
-                               "--arena-bytes=32MiB",
-                               "--arena-segment-bytes=2MiB",
+    const char *arguments[] = {name, coordinator, socket, arena, "--listen=127.0.0.1:0",
+                               "--arena-bytes=32MiB", "--arena-segment-bytes=2MiB",
                                "--arena-lock=off",
-                               NULL};
+                               /* As between nodes, which share no memory. */
+                               "--transport=ucx:tcp", NULL};
     (void)snprintf(name, sizeof(name), "--node=node%u", node);
     (void)snprintf(coordinator, sizeof(coordinator), "--coordinator=%s",
                    nodes->coordinator_address);
