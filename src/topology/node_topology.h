@@ -89,7 +89,8 @@ struct topology {
 enum ckpt_status topology_read_machine(struct topology **topology_out, char *reason_out,
                                        size_t reason_size);
 
-/* Reads a recording: what `lstopo FILE.xml` of hwloc 2 writes.
+/* Reads a recording: what `lstopo FILE.xml` of hwloc 2 writes. Only for files that one trusts:
+ * hwloc 2.9 refuses most damaged ones, but crashes on some (docs/topology.md). Never in a daemon.
  *
  * RETURN VALUE
  * As topology_read_machine; and

@@ -24,7 +24,7 @@ struct topology_rails {
     bool is_overridden;
     enum topology_class class;     /* of every rail; of the farthest when overridden */
     uint32_t own_count;            /* ports[0] to [own_count - 1]: to begin on */
-    uint32_t port_count;           /* the rest: as near, but another GPU's to begin on */
+    uint32_t port_count;           /* those behind own_count are as near, but others begin there */
     uint32_t *ports;               /* indices of topology.ports */
     char why[CKPT_REASON_MAX + 1]; /* the choice, or why there is none, for a person */
 };
