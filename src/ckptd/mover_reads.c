@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads under way: slices in flight, and the ways to the peers they are read from. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/fault_point.h"
+#include "mover_state.h"
+
+static struct way *way_find(struct mover *m, uint32_t link)
+{
+    for (struct way *way = m->ways; way != NULL; way = way->next) {
+        if (way->link == link && !way->failed) {
+            return way;
+        }
+    }
+    return NULL;
+}
+
+static enum ckpt_status way_for(struct mover *m, const struct job *job, struct way **way_out)
+{
+    struct way *way = way_find(m, job->link);
+    if (way != NULL) {
+        *way_out = way;
+        return CKPT_OK;
+    }
+    way = calloc(1, sizeof *way);
+    if (way == NULL) {
+        return CKPT_ERR_MEMORY;
+    }
+    way->link = job->link;
+    enum ckpt_status status = transport_connect(m->transport, job->address, job->address_bytes,
+                                                (uint64_t)(uintptr_t)way, &way->endpoint);
+    if (status != CKPT_OK) {
+        free(way);
+        return status;
+    }
+    way->next = m->ways;
+    m->ways = way;
+    *way_out = way;
+    return CKPT_OK;
+}
+
+static void way_give_up(struct mover *m, uint32_t link)
+{
+    struct way *way = way_find(m, link);
+    if (way != NULL) {
+        way->failed = true;
+        transport_disconnect(way->endpoint);
+    }
+}
+
+void mover_way_gone(struct mover *m, uint64_t cookie)
+{
+    for (struct way **at = &m->ways; *at != NULL; at = &(*at)->next) {
+        if ((uint64_t)(uintptr_t)*at == cookie) {
+            struct way *way = *at;
+            *at = way->next;
+            free(way);
+            return;
+        }
+    }
+}
+
+static void job_unlink(struct mover *m, struct job *job)
+{
+    for (struct job **at = &m->jobs; *at != NULL; at = &(*at)->next) {
+        if (*at == job) {
+            *at = job->next;
+            return;
+        }
+    }
+}
+
+/* Nothing more is to be issued and nothing is in flight: the digests that wait hold it from here.
+ */
+static void settle(struct mover *m, struct job *job)
+{
+    bool issued = job->chunk_next == job->chunk_count;
+    if (job->in_flight == 0 && (issued || job_has_failed(job))) {
+        job_unlink(m, job);
+        job_release(job);
+    }
+}
+
+static bool offer_fits(const struct mover *m, const struct job *job)
+{
+    uint64_t local = (uint64_t)job->segment_count * arena_segment_bytes(m->arena);
+    return job->region_bytes > 0 && job->region_bytes % CKPT_CHUNK_BYTES == 0 &&
+           job->region_count >=
+               job->bytes / job->region_bytes + (job->bytes % job->region_bytes != 0) &&
+           job->bytes > 0 && job->bytes <= local;
+}
+
+/* Chunks from `chunk` on that lie in one segment here and in one region there. */
+static uint32_t slice_length(const struct mover *m, const struct job *job, uint64_t chunk)
+{
+    uint64_t here = arena_segment_bytes(m->arena) / CKPT_CHUNK_BYTES;
+    uint64_t there = job->region_bytes / CKPT_CHUNK_BYTES;
+    uint64_t length = m->slice_chunks;
+    uint64_t left = job->chunk_count - chunk;
+    length = length < here - chunk % here ? length : here - chunk % here;
+    length = length < there - chunk % there ? length : there - chunk % there;
+    return (uint32_t)(length < left ? length : left);
+}
+
+static enum ckpt_status issue(struct mover *m, struct job *job)
+{
+    struct way *way;
+    enum ckpt_status status = way_for(m, job, &way);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    uint64_t chunk = job->chunk_next;
+    uint32_t chunks = slice_length(m, job, chunk);
+    uint64_t offset = chunk * CKPT_CHUNK_BYTES;
+    uint64_t segment_bytes = arena_segment_bytes(m->arena);
+    const struct job_region *remote = &job->regions[offset / job->region_bytes];
+    uint32_t index = m->free_slice;
+    uint64_t bytes = (chunks - 1) * CKPT_CHUNK_BYTES + job_chunk_bytes(job, chunk + chunks - 1);
+    struct transport_read_request request = {
+        .endpoint = way->endpoint,
+        .descriptor = remote->descriptor,
+        .descriptor_bytes = remote->bytes,
+        .remote_offset = offset % job->region_bytes,
+        .local = m->regions[job->segments[offset / segment_bytes]],
+        .local_offset = offset % segment_bytes,
+        .bytes = bytes,
+        .cookie = index,
+    };
+    if (request.local == NULL) {
+        return CKPT_ERR_MEMORY; /* its registration failed when it was renewed */
+    }
+    status = transport_read(&request);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    m->free_slice = m->slices[index].next_free;
+    m->slices[index] = (struct slice){.job = job, .chunk = chunk, .chunks = chunks};
+    job->chunk_next += chunks;
+    job->in_flight++;
+    job_hold(job);
+    return CKPT_OK;
+}
+
+/* One more slice of this read. False: the window is full. */
+static bool issue_one(struct mover *m, struct job *job, bool *progress)
+{
+    if (job_has_failed(job)) {
+        settle(m, job);
+        return true;
+    }
+    if (job->chunk_next == job->chunk_count) {
+        return true;
+    }
+    if (m->free_slice == UINT32_MAX) {
+        return false;
+    }
+    enum ckpt_status status = issue(m, job);
+    if (status == CKPT_ERR_FULL) {
+        return false;
+    }
+    if (status != CKPT_OK) {
+        job_fail(job, status);
+        settle(m, job);
+    }
+    *progress = true;
+    return true;
+}
+
+/* Fills the window, one slice of each read in turn. */
+void mover_reads_issue(struct mover *m)
+{
+    bool progress = true;
+    while (progress) {
+        progress = false;
+        for (struct job *job = m->jobs; job != NULL;) {
+            struct job *next = job->next;
+            if (!issue_one(m, job, &progress)) {
+                return;
+            }
+            job = next;
+        }
+    }
+}
+
+void mover_read_done(struct mover *m, const struct transport_completion *done)
+{
+    struct slice slice = m->slices[done->cookie];
+    struct job *job = slice.job;
+    assert(job != NULL);
+    m->slices[done->cookie].job = NULL;
+    m->slices[done->cookie].next_free = m->free_slice;
+    m->free_slice = (uint32_t)done->cookie;
+    job->in_flight--;
+    FAULT_POINT(agent_pull_chunk);
+    if (done->status == CKPT_OK) {
+        for (uint32_t i = 0; i < slice.chunks; i++) {
+            job_hold(job);
+            digester_add_chunk(m->digester, job, slice.chunk + i);
+        }
+    } else {
+        job_fail(job, done->status);
+        if (done->status == CKPT_ERR_LINK || done->status == CKPT_ERR_TIMEOUT) {
+            way_give_up(m, job->link);
+        }
+    }
+    settle(m, job);
+    job_release(job); /* the slice's hold, last: settle may have let go of the mover's */
+}
+
+void mover_read_begin(struct mover *m, struct job *job)
+{
+    job->next = NULL;
+    if (!offer_fits(m, job)) {
+        job_fail(job, CKPT_ERR_PROTOCOL);
+        job_release(job);
+        return;
+    }
+    struct job **at = &m->jobs;
+    while (*at != NULL) {
+        at = &(*at)->next;
+    }
+    *at = job;
+}
+
+void mover_read_cancel(struct mover *m, uint64_t work)
+{
+    for (struct job *job = m->jobs; job != NULL; job = job->next) {
+        if (job->work == work) {
+            atomic_store(&job->cancelled, true);
+            settle(m, job);
+            return;
+        }
+    }
+}
+
+/* The source is gone: its reads must not connect to it again by themselves. */
+void mover_read_link_down(struct mover *m, uint32_t link)
+{
+    for (struct job *job = m->jobs; job != NULL;) {
+        struct job *next = job->next;
+        if (job->link == link) {
+            job_fail(job, CKPT_ERR_LINK);
+            settle(m, job);
+        }
+        job = next;
+    }
+    way_give_up(m, link);
+}
+
+static void closed(void *context, const struct transport_completion *done)
+{
+    struct mover *m = context;
+    if (done->kind == TRANSPORT_READ) {
+        struct job *job = m->slices[done->cookie].job;
+        m->slices[done->cookie].job = NULL;
+        job->in_flight--;
+        job_fail(job, CKPT_ERR_ABORTED);
+        job_release(job);
+    }
+}
+
+void mover_reads_end(struct mover *m)
+{
+    transport_close(m->transport, closed, m);
+    while (m->jobs != NULL) {
+        struct job *job = m->jobs;
+        m->jobs = job->next;
+        job_fail(job, CKPT_ERR_ABORTED);
+        job_release(job);
+    }
+    while (m->ways != NULL) {
+        struct way *way = m->ways;
+        m->ways = way->next;
+        free(way);
+    }
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mover's inside: mover.c has the thread and its commands, mover_reads.c the reads under way,
+ * mover_regions.c the arena's registration. All of it runs on the mover's thread, but for the
+ * functions of mover.h. */
+#ifndef CKPT_CKPTD_MOVER_STATE_H
+#define CKPT_CKPTD_MOVER_STATE_H
+
+#include <pthread.h>
+
+#include "mover.h"
+#include "transport/transport.h"
+
+enum command_type {
+    COMMAND_READ,
+    COMMAND_CANCEL,
+    COMMAND_RENEW,
+    COMMAND_LINK_DOWN,
+    COMMAND_OFFER,
+    COMMAND_REVOKE
+};
+
+struct command {
+    struct command *next;
+    enum command_type type;
+    struct job *job;
+    uint64_t work;
+    uint32_t link;
+    struct offer_reply *offer;
+    uint32_t n;
+    uint16_t segments[];
+};
+
+/* A slice in flight; its index is the transport's cookie. */
+struct slice {
+    struct job *job; /* NULL: free */
+    uint64_t chunk;
+    uint32_t chunks;
+    uint32_t next_free;
+};
+
+/* The way to one peer's transport, by the control connection it was offered on. */
+struct way {
+    struct way *next;
+    uint32_t link;
+    bool failed; /* or no longer wanted: no new reads */
+    struct transport_endpoint *endpoint;
+};
+
+struct mover {
+    struct mover_options options;
+    struct arena *arena;
+    struct digester *digester;
+    struct completions *completions;
+    struct transport *transport;
+    struct transport_region **regions; /* one a segment */
+    uint8_t address[CKPT_WORKER_ADDRESS_MAX];
+    size_t address_bytes;
+    uint32_t depth;
+    uint32_t slice_chunks;
+    struct slice *slices;
+    uint32_t free_slice;
+    struct job *jobs; /* reads under way; the first is served next */
+    struct way *ways;
+
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t started_cond;
+    bool started;
+    enum ckpt_status start_status;
+    char reason[CKPT_REASON_MAX + 1];
+    bool stopping;
+    bool ended; /* the thread has been joined; the caller's own */
+    struct command *first;
+    struct command **last;
+};
+
+/* mover_reads.c */
+void mover_read_begin(struct mover *m, struct job *job);
+void mover_read_cancel(struct mover *m, uint64_t work);
+void mover_read_link_down(struct mover *m, uint32_t link);
+void mover_reads_issue(struct mover *m);
+void mover_read_done(struct mover *m, const struct transport_completion *done);
+void mover_way_gone(struct mover *m, uint64_t cookie);
+void mover_reads_end(struct mover *m); /* closes the transport: everything fails */
+
+/* mover_regions.c */
+enum ckpt_status mover_register_all(struct mover *m);
+void mover_renew_segments(struct mover *m, struct job *job);
+void mover_revoke_segments(struct mover *m, const uint16_t *segments, uint32_t n);
+void mover_fill_offer(struct mover *m, struct offer_reply *reply);
+
+#endif
