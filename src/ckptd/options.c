@@ -149,7 +149,7 @@ static const struct config_key keys[OPTION_COUNT] = {
                           .flag = "transport",
                           .letter = 't',
                           .type = CONFIG_STRING,
-                          .fallback = "ucx",
+                          .fallback = "ucx:tcp",
                           .help = "data plane: ucx, ucx:tcp, ucx:shm, fault:KEY=VALUE,...:SPEC"},
     [OPTION_TRANSPORT_DEVICES] = {.section = "transport",
                                   .name = "devices",
