@@ -7,6 +7,7 @@
 
 #include "base/fault_point.h"
 #include "base/limits.h"
+#include "base/stream_copy.h"
 
 /* Small enough that two threads end together, large enough that taking one costs nothing. */
 #define BLOCK_BYTES (4 * CKPT_MIB)
@@ -44,7 +45,7 @@ static void copy_block(const struct copy_job *job, uint64_t block)
         uint64_t inside = at - piece->before;
         uint64_t bytes = piece->bytes - inside;
         bytes = bytes < end - at ? bytes : end - at;
-        copy_run(job->to + piece->offset + inside, piece->from + inside, (size_t)bytes);
+        stream_copy(job->to + piece->offset + inside, piece->from + inside, (size_t)bytes);
         at += bytes;
     }
 }

@@ -26,7 +26,4 @@ struct copy_piece {
  * can be started the caller's copies alone. Blocks for as long as it takes. */
 void copy_pieces(uint8_t *to, const struct copy_piece *pieces, size_t count, uint32_t threads);
 
-/* One run of bytes, as copy_pieces copies it: past the caches when it is long and the CPU can. */
-void copy_run(uint8_t *to, const uint8_t *from, size_t bytes);
-
 #endif

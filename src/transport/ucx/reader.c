@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/stream_copy.h"
+
 static void on_error(void *argument, ucp_ep_h ep, ucs_status_t status)
 {
     struct ucx_endpoint *endpoint = argument;
@@ -189,7 +191,7 @@ static ucs_status_t on_data(void *argument, const void *header, size_t header_by
         ucx_read_settle(u, read, CKPT_ERR_PROTOCOL);
         return UCS_OK;
     }
-    memcpy(read->target + reply.offset, data, bytes);
+    stream_copy(read->target + reply.offset, data, bytes);
     read->received += bytes;
     read->slot.endpoint->heard_ns = transport_now_ns();
     if (read->ended && read->received >= read->request.bytes) {

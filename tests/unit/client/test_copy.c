@@ -12,6 +12,7 @@
 
 #include "base/limits.h"
 #include "base/prng.h"
+#include "base/stream_copy.h"
 #include "client/copy.h"
 
 #define GUARD 128
@@ -40,7 +41,7 @@ static void test_runs(void **state)
         for (size_t shift = 0; shift < 130; shift += shift < 4 ? 1 : 21) {
             size_t start = GUARD - shift % GUARD;
             memset(to, 0xee, sizeof(to));
-            copy_run(to + start, from + (shift * 7) % GUARD, sizes[i]);
+            stream_copy(to + start, from + (shift * 7) % GUARD, sizes[i]);
             assert_memory_equal(to + start, from + (shift * 7) % GUARD, sizes[i]);
             assert_memory_equal(to, untouched, start);
             assert_memory_equal(

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Non-temporal stores: they write whole cache lines without reading them first, and leave the
- * caches to the trainer. Short runs gain nothing from that and are copied by memcpy. */
-#include "client/copy.h"
+#include "base/stream_copy.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -45,7 +43,7 @@ __attribute__((target("avx2"))) static void stream_avx2(uint8_t *to, const uint8
     _mm_sfence();
 }
 
-void copy_run(uint8_t *to, const uint8_t *from, size_t bytes)
+void stream_copy(uint8_t *to, const uint8_t *from, size_t bytes)
 {
     bool wide = __builtin_cpu_supports("avx512f") != 0;
     if (bytes < STREAM_BYTES_MIN || (!wide && !__builtin_cpu_supports("avx2"))) {
@@ -66,7 +64,7 @@ void copy_run(uint8_t *to, const uint8_t *from, size_t bytes)
 
 #else
 
-void copy_run(uint8_t *to, const uint8_t *from, size_t bytes)
+void stream_copy(uint8_t *to, const uint8_t *from, size_t bytes)
 {
     memcpy(to, from, bytes);
 }
