@@ -98,7 +98,8 @@ static void *run(void *context)
     struct digester *d = context;
     struct landed piece;
     bool whole;
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), d->nice);
+    id_t thread = (id_t)syscall(SYS_gettid);
+    (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + d->nice);
     pthread_mutex_lock(&d->lock);
     while (next(d, &piece, &whole)) {
         pthread_mutex_unlock(&d->lock);
