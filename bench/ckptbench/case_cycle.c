@@ -205,14 +205,20 @@ static void tell_all(struct report *report, const struct cycle *c)
     tell(report, "save_small_ms", "save of 1 MiB", "ms", 3, &c->small_save_ms, small);
     tell(report, "consistent_small_ms", "  to CONSISTENT", "ms", 3, &c->small_consistent_ms, small);
     tell(report, "raw_read_gbps", "raw read", "GB/s", 2, &c->raw_gbps, saves);
+    tell(report, "raw_read_cpu_s_per_gb", "  CPU of both ends", "s/GB", 3, &c->raw_cpu, saves);
     tell(report, "digest_gbps", "digest, one thread", "GB/s", 2, &c->digest_gbps, saves);
     tell(report, "replicate_gbps", "replicate and verify", "GB/s", 2, &c->replicate_gbps, saves);
     tell(report, "replicate_ratio", "  / raw read", "", 3, &c->replicate_ratio, saves);
+    tell(report, "replicate_roof_gbps", "  roofline", "GB/s", 2, &c->replicate_roof, saves);
+    tell(report, "replicate_cpu_s_per_gb", "  CPU of all daemons", "s/GB", 3, &c->replicate_cpu,
+         saves);
     tell(report, "consistent_s", "  to CONSISTENT", "s", 3, &c->consistent_s, saves);
     tell(report, "raw_read_restore_gbps", "raw read, beside restore", "GB/s", 2,
          &c->raw_restore_gbps, loads);
     tell(report, "restore_gbps", "restore from a peer", "GB/s", 2, &c->restore_gbps, loads);
     tell(report, "restore_ratio", "  / raw read", "", 3, &c->restore_ratio, loads);
+    tell(report, "restore_roof_gbps", "  roofline", "GB/s", 2, &c->restore_roof, loads);
+    tell(report, "restore_cpu_s_per_gb", "  CPU of all daemons", "s/GB", 3, &c->restore_cpu, loads);
     tell(report, "restore_s", "  to the mapping", "s", 3, &c->restore_s, loads);
     tell(report, "local_restore_s", "restore where it was saved", "s", 3, &c->local_restore_s,
          loads);

@@ -100,6 +100,7 @@ struct turns {
     struct raw *raw;
     struct samples copy;
     struct samples read;
+    struct samples cpu; /* seconds a GB, of both processes */
 };
 
 /* The first turn warms everything up. */
@@ -108,11 +109,12 @@ static enum ckpt_status take_turns(struct turns *turns, uint32_t repeat, char *r
     for (uint32_t i = 0; i <= repeat; i++) {
         double copy;
         double read;
+        double cpu;
         progress("raw: turn %u of %u", i, repeat);
         enum ckpt_status status =
             copy_measure(turns->to, turns->from, turns->bytes, turns->threads, &copy);
         if (status == CKPT_OK) {
-            status = raw_read(turns->raw, &read, reason);
+            status = raw_read(turns->raw, &read, &cpu, reason);
         }
         if (status != CKPT_OK) {
             return status;
@@ -120,6 +122,7 @@ static enum ckpt_status take_turns(struct turns *turns, uint32_t repeat, char *r
         if (i > 0) {
             samples_add(&turns->copy, gbps(turns->bytes, copy));
             samples_add(&turns->read, gbps(turns->bytes, read));
+            samples_add(&turns->cpu, cpu / (double)turns->bytes * 1e9);
         }
     }
     return CKPT_OK;
@@ -141,6 +144,7 @@ static bool tell(const struct turns *turns, const struct config *config)
     report_add(report, "raw_read_gbps", "raw read", "GB/s", 2, &turns->read);
     report_note(report, "%s, %" PRIu64 " MiB x %u", config_text(config, KEY_TRANSPORT),
                 raw_slice_bytes(turns->raw) / CKPT_MIB, raw_depth(turns->raw));
+    report_add(report, "raw_read_cpu_s_per_gb", "  CPU of both processes", "s/GB", 3, &turns->cpu);
     bool given = report_give(report, config_text(config, KEY_JSON));
     report_free(&report);
     return given;

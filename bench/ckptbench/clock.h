@@ -4,6 +4,7 @@
 #define CKPTBENCH_CLOCK_H
 
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 static inline uint64_t clock_ns(clockid_t which)
@@ -21,6 +22,13 @@ static inline uint64_t now_ns(void)
 static inline double seconds_since(uint64_t start_ns)
 {
     return (double)(now_ns() - start_ns) / 1e9;
+}
+
+/* The CPU time that a process of ours has used, nanoseconds; 0 when that cannot be read. */
+static inline uint64_t process_cpu_ns(pid_t pid)
+{
+    clockid_t clock;
+    return clock_getcpuclockid(pid, &clock) == 0 ? clock_ns(clock) : 0;
 }
 
 /* 10^9 bytes a second; 0 when no time passed. */

@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "belongings.h"
+#include "clock.h"
 #include "self.h"
 
 #define START_TRIES 6000 /* of 20 ms */
@@ -200,6 +201,15 @@ enum ckpt_status cluster_check(const struct cluster *cluster, char *reason)
         }
     }
     return CKPT_OK;
+}
+
+double cluster_cpu_s(const struct cluster *cluster)
+{
+    uint64_t ns = process_cpu_ns(cluster->coordinator);
+    for (size_t i = 0; i < CLUSTER_AGENTS; i++) {
+        ns += process_cpu_ns(cluster->agents[i].pid);
+    }
+    return (double)ns / 1e9;
 }
 
 /* A line of smaps that begins a mapping has a '-' within its first word; others have a ':' there.

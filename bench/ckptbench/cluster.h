@@ -48,6 +48,9 @@ enum ckpt_status cluster_start(const struct cluster_options *options, struct clu
 /* CKPT_ERR_NO_AGENT or CKPT_ERR_NO_COORDINATOR, with the reason, when a process is gone. */
 enum ckpt_status cluster_check(const struct cluster *cluster, char *reason);
 
+/* CPU time that all the processes have used, seconds. */
+double cluster_cpu_s(const struct cluster *cluster);
+
 /* Memory of an agent that is resident and not its arena's: everything in its address space but
  * files below its arena's directory. CKPT_ERR_SYSTEM: /proc does not say. */
 enum ckpt_status cluster_memory_beyond(const struct cluster_agent *agent, uint64_t *bytes_out);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "belongings.h"
 #include "buffer.h"
@@ -78,6 +79,7 @@ enum ckpt_status cycle_open(const struct cycle_options *options, struct cycle *c
                                   .timeout_ms = options->timeout_ms,
                                   .data = cycle->data,
                                   .bytes = options->bytes / options->ranks};
+    cycle->cores = sysconf(_SC_NPROCESSORS_ONLN);
     return digest_engine_select(NULL, &cycle->engine);
 }
 
@@ -131,12 +133,35 @@ static void explain(const struct cycle *cycle, const char *what, enum ckpt_statu
     }
 }
 
+/* What could be at best: the transport's own time, or the CPU time of its two ends and of the
+ * digests spread evenly over all cores, whichever is longer. */
+static double roof_gbps(const struct cycle *cycle, double read_s, double read_cpu_s,
+                        double digest_s, int digests)
+{
+    double busy = (read_cpu_s + digests * digest_s) / (double)cycle->cores;
+    return gbps(cycle->options.bytes, busy > read_s ? busy : read_s);
+}
+
+static double per_gb(const struct cycle *cycle, double seconds)
+{
+    return seconds / (double)cycle->options.bytes * 1e9;
+}
+
+/* One thread over what was saved. */
+static double measure_digest(const struct cycle *cycle)
+{
+    struct digest digest;
+    uint64_t start = now_ns();
+    digest_bytes(cycle->engine, cycle->data, cycle->options.bytes, &digest);
+    return seconds_since(start);
+}
+
 /* memcpy, save, wait for CONSISTENT, a raw read, a digest. */
 static enum ckpt_status save_turn(struct cycle *cycle, bool counts)
 {
     uint64_t bytes = cycle->options.bytes;
-    double copied, saved, waited, read;
-    struct digest digest;
+    double copied, saved, waited, read, read_cpu;
+    double cpu = 0;
     char *reason = cycle->ranks.reason;
     stamp(cycle);
     settle();
@@ -147,17 +172,17 @@ static enum ckpt_status save_turn(struct cycle *cycle, bool counts)
         status = ranks_save(&cycle->ranks, &saved);
     }
     if (status == CKPT_OK) {
+        cpu = cluster_cpu_s(&cycle->cluster);
         status = ranks_wait(&cycle->ranks, &waited);
+        cpu = cluster_cpu_s(&cycle->cluster) - cpu;
     }
     if (status == CKPT_OK) {
-        status = raw_read(cycle->raw, &read, reason);
+        status = raw_read(cycle->raw, &read, &read_cpu, reason);
     }
     if (status != CKPT_OK) {
         return status;
     }
-    uint64_t start = now_ns();
-    digest_bytes(cycle->engine, cycle->data, bytes, &digest);
-    double digested = seconds_since(start);
+    double digested = measure_digest(cycle);
     if (counts) {
         samples_add(&cycle->memcpy_gbps, gbps(bytes, copied));
         samples_add(&cycle->save_gbps, gbps(bytes, saved));
@@ -165,6 +190,9 @@ static enum ckpt_status save_turn(struct cycle *cycle, bool counts)
         samples_add(&cycle->consistent_s, waited);
         samples_add(&cycle->replicate_gbps, gbps(bytes, waited));
         samples_add(&cycle->raw_gbps, gbps(bytes, read));
+        samples_add(&cycle->raw_cpu, per_gb(cycle, read_cpu));
+        samples_add(&cycle->replicate_cpu, per_gb(cycle, cpu));
+        samples_add(&cycle->replicate_roof, roof_gbps(cycle, read, read_cpu, digested, 2));
         samples_add(&cycle->replicate_ratio, read / waited);
         samples_add(&cycle->digest_gbps, gbps(bytes, digested));
         measure_memory(cycle);
@@ -241,7 +269,8 @@ static enum ckpt_status load_at(struct cycle *cycle, enum cluster_agent_role rol
 static enum ckpt_status restore_turn(struct cycle *cycle, bool counts)
 {
     uint64_t bytes = cycle->options.bytes;
-    double unused, read, restored, local;
+    double unused, read, read_cpu, restored, local;
+    double cpu = 0;
     stamp(cycle);
     enum ckpt_status status = ranks_open(&cycle->ranks, cycle->cluster.agents[AGENT_OWNER].socket);
     if (status == CKPT_OK) {
@@ -252,10 +281,13 @@ static enum ckpt_status restore_turn(struct cycle *cycle, bool counts)
     }
     ranks_close(&cycle->ranks);
     if (status == CKPT_OK) {
-        status = raw_read(cycle->raw, &read, cycle->ranks.reason);
+        status = raw_read(cycle->raw, &read, &read_cpu, cycle->ranks.reason);
     }
+    double digested = measure_digest(cycle);
     if (status == CKPT_OK) {
+        cpu = cluster_cpu_s(&cycle->cluster);
         status = load_at(cycle, AGENT_RESTORER, &restored);
+        cpu = cluster_cpu_s(&cycle->cluster) - cpu;
     }
     if (status == CKPT_OK) {
         status = load_at(cycle, AGENT_OWNER, &local);
@@ -265,6 +297,8 @@ static enum ckpt_status restore_turn(struct cycle *cycle, bool counts)
         samples_add(&cycle->restore_s, restored);
         samples_add(&cycle->restore_gbps, gbps(bytes, restored));
         samples_add(&cycle->restore_ratio, read / restored);
+        samples_add(&cycle->restore_cpu, per_gb(cycle, cpu));
+        samples_add(&cycle->restore_roof, roof_gbps(cycle, read, read_cpu, digested, 1));
         samples_add(&cycle->local_restore_s, local);
         measure_memory(cycle);
     }

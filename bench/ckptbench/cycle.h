@@ -34,18 +34,24 @@ struct cycle {
     uint8_t *data;
     uint8_t *copy; /* what memcpy writes */
     const struct digest_engine *engine;
+    long cores;
 
     struct samples memcpy_gbps;
     struct samples save_gbps;
     struct samples stall_ratio;
     struct samples digest_gbps;
     struct samples raw_gbps; /* beside replication */
+    struct samples raw_cpu;  /* seconds a GB of both processes, beside replication */
     struct samples replicate_gbps;
+    struct samples replicate_cpu;  /* seconds a GB of all daemons */
+    struct samples replicate_roof; /* GB/s */
     struct samples replicate_ratio;
     struct samples consistent_s;
     struct samples raw_restore_gbps; /* beside restore */
     struct samples restore_gbps;
     struct samples restore_ratio;
+    struct samples restore_cpu;
+    struct samples restore_roof;
     struct samples restore_s;
     struct samples local_restore_s;
     struct samples small_save_ms;

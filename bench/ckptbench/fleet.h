@@ -19,11 +19,10 @@ struct fleet_options {
 
 /* Seconds of this thread's CPU time, and what was said. */
 struct fleet_cost {
-    double join_s;   /* all agents join */
-    double save_s;   /* all ranks seal: the orders to pull */
-    double verify_s; /* both copies of each shard reported, the commit, its record read */
-    double
-        next_s; /* another checkpoint from the first seal to the commit, which retires the first */
+    double join_s;      /* all agents join */
+    double save_s;      /* all ranks seal: the orders to pull */
+    double verify_s;    /* both copies of each shard reported, the commit, its record read */
+    double next_s;      /* another checkpoint, to its commit, which retires the first */
     double heartbeat_s; /* a heartbeat of each agent, and a tick */
     uint64_t events;    /* in save, verify */
     uint64_t memory_bytes;

@@ -266,9 +266,15 @@ static enum ckpt_status turn(struct raw *raw)
     return status;
 }
 
-enum ckpt_status raw_read(struct raw *raw, double *seconds_out, char *reason)
+static uint64_t cpu_ns(const struct raw *raw)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID) + process_cpu_ns(raw->source);
+}
+
+enum ckpt_status raw_read(struct raw *raw, double *seconds_out, double *cpu_s_out, char *reason)
 {
     enum ckpt_status status = CKPT_OK;
+    uint64_t cpu = cpu_ns(raw);
     uint64_t start = now_ns();
     raw->issued = 0;
     while (status == CKPT_OK && (raw->issued < raw->options.bytes || raw->in_flight > 0)) {
@@ -278,6 +284,7 @@ enum ckpt_status raw_read(struct raw *raw, double *seconds_out, char *reason)
         return say(reason, status, "reading");
     }
     *seconds_out = seconds_since(start);
+    *cpu_s_out = (double)(cpu_ns(raw) - cpu) / 1e9;
     return CKPT_OK;
 }
 

@@ -25,8 +25,9 @@ struct raw;
  * (CKPT_REASON_MAX + 1 bytes) says what failed. By the main thread. */
 enum ckpt_status raw_open(const struct raw_options *options, struct raw **raw_out, char *reason);
 
-/* Reads everything once; seconds from the first read issued to the last completed. Blocks. */
-enum ckpt_status raw_read(struct raw *raw, double *seconds_out, char *reason);
+/* Reads everything once; seconds from the first read issued to the last completed, and the CPU time
+ * of both processes in them. Blocks. */
+enum ckpt_status raw_read(struct raw *raw, double *seconds_out, double *cpu_s_out, char *reason);
 
 /* Compares what was read with what the other process has; before it nothing need have been read. */
 enum ckpt_status raw_verify(const struct raw *raw);
