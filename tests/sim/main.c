@@ -31,6 +31,7 @@ static const char help[] =
 /* A batch that saw less than this proves nothing; of what a seed gives on average. */
 #define COMMITS_PER_SEED_MIN 2
 #define RESTORES_PER_SEED_MIN 1
+#define SEEDS_FOR_ALL_FAULTS 500
 
 static void print_stats(const struct sim_stats *s, uint64_t us)
 {
@@ -57,6 +58,13 @@ static int run_batch(const struct batch *batch)
         return 1;
     }
     printf("violations 0\n");
+    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
+        if (result.stats.seeds >= SEEDS_FOR_ALL_FAULTS && result.stats.faults[kind] == 0) {
+            printf("no fault of kind '%s' struck: this batch proves nothing\n",
+                   fault_kind_name((enum fault_kind)kind));
+            return 1;
+        }
+    }
     if (result.stats.commits < COMMITS_PER_SEED_MIN * result.stats.seeds ||
         result.stats.restores < RESTORES_PER_SEED_MIN * result.stats.seeds ||
         result.stats.seeds == 0) {

@@ -148,9 +148,14 @@ static void pause_host(struct sim *sim, uint32_t index, enum fault_kind kind)
 static void corrupt_record(struct sim *sim, uint32_t node)
 {
     uint32_t slot = sim_between(sim, 0, sim->mix.segments - 1);
-    if (sim_chance(sim, PPM / 4) && sim->nodes[node].slots[slot].stored) {
-        sim->nodes[node].slots[slot].corrupt = true;
-        sim_fault(sim, FAULT_RECORD_CORRUPT);
+    bool strikes = sim_chance(sim, PPM / 4);
+    for (uint32_t tries = 0; strikes && tries < sim->mix.segments; tries++) {
+        slot = (slot + 1) % sim->mix.segments;
+        if (sim->nodes[node].slots[slot].stored) {
+            sim->nodes[node].slots[slot].corrupt = true;
+            sim_fault(sim, FAULT_RECORD_CORRUPT);
+            return;
+        }
     }
 }
 
@@ -188,16 +193,15 @@ static void second_ruler(struct sim *sim)
     }
 }
 
-static void fail_job(struct sim *sim, bool filling)
+static void fail_job(struct sim *sim)
 {
     for (uint32_t tries = 0; tries < 24; tries++) {
         struct sim_job *job = &sim->jobs[sim_between(sim, 0, sim->mix.runs - 1)];
         uint32_t rank = sim_between(sim, 0, job->world - 1);
-        if (job->ranks[rank].phase == RANK_OFF ||
-            (filling && job->ranks[rank].phase != RANK_FILLING)) {
+        if (job->ranks[rank].phase == RANK_OFF) {
             continue;
         }
-        sim_fault(sim, filling ? FAULT_RANK_DIES_FILLING : FAULT_JOB_FAILS);
+        sim_fault(sim, FAULT_JOB_FAILS);
         rank_kill(sim, job, rank);
         job_fail(sim, job, sim_between(sim, 20, 1500));
         return;
@@ -245,6 +249,9 @@ static void strike_host(struct sim *sim, enum fault_kind kind)
     }
     if (kind == FAULT_AGENT_PAUSE || kind == FAULT_COORDINATOR_PAUSE) {
         pause_host(sim, index, kind);
+    } else if (kind == FAULT_COORDINATOR_CRASH && sim->mix.store_delay_max_ms > 0 &&
+               sim_chance(sim, PPM / 2)) {
+        host_at(sim, index)->crash_in_commit = true;
     } else if (kind == FAULT_COORDINATOR_CRASH) {
         sim_fault(sim, kind);
         host_crash(sim, index);
@@ -273,8 +280,10 @@ void nemesis_strike(struct sim *sim, enum fault_kind kind)
         if (memory_flip(sim, kind == FAULT_FLIP_SOURCE)) {
             sim_fault(sim, kind);
         }
-    } else if (kind == FAULT_JOB_FAILS || kind == FAULT_RANK_DIES_FILLING) {
-        fail_job(sim, kind == FAULT_RANK_DIES_FILLING);
+    } else if (kind == FAULT_JOB_FAILS) {
+        fail_job(sim);
+    } else if (kind == FAULT_RANK_DIES_FILLING) {
+        sim->next_fill_dies = true;
     } else if (kind == FAULT_ADMIN) {
         type_admin_verb(sim);
     } else {
@@ -293,6 +302,7 @@ void nemesis_stop(struct sim *sim)
         struct sim_host *host = host_at(sim, index);
         host->paused = false;
         host->crash_in = 0;
+        host->crash_in_commit = false;
         host_wake(sim, index);
         if (index >= SIM_NODES_MAX && host->alive) {
             ruled = true;

@@ -243,6 +243,13 @@ static void fill(struct sim *sim, struct sim_job *job, uint32_t index)
 {
     struct sim_rank *rank = &job->ranks[index];
     uint8_t bytes[SIM_SHARD_BYTES_MAX];
+    if (sim->next_fill_dies && !sim->faults_over) {
+        sim->next_fill_dies = false;
+        sim_fault(sim, FAULT_RANK_DIES_FILLING);
+        rank_kill(sim, job, index);
+        job_fail(sim, job, sim_between(sim, 20, 1500));
+        return;
+    }
     uint32_t left = rank->bytes - rank->filled;
     uint32_t piece = rank->bytes / sim_between(sim, 1, 4) + 1;
     piece = piece < left ? piece : left;

@@ -343,6 +343,11 @@ static void apply(struct sim *sim, uint32_t index)
     if (delay > 0) {
         sim_fault(sim, FAULT_SLOW_STORE);
         ruler->host.busy = true;
+        if (ruler->host.crash_in_commit) {
+            sim_fault(sim, FAULT_COORDINATOR_CRASH);
+            host_crash(sim, SIM_NODES_MAX + index);
+            return;
+        }
         sim_later(sim, delay, TURN_PERSISTED, index, ruler->host.life, 0, NULL);
     } else if (commit(sim, index)) {
         speak(sim, index);

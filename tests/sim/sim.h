@@ -99,8 +99,9 @@ struct sim_host {
     uint32_t tick;   /* the number of the tick that is armed */
     uint64_t tick_at_ms;
     bool tick_armed;
-    uint32_t crash_in;  /* dies at the n-th next thing it does to the world; 0: not armed */
-    uint32_t again_run; /* turns in a row that asked for another at once */
+    bool crash_in_commit; /* dies while it waits for its store the next time */
+    uint32_t crash_in;    /* dies at the n-th next thing it does to the world; 0: not armed */
+    uint32_t again_run;   /* turns in a row that asked for another at once */
 };
 
 struct sim_segment {
@@ -310,6 +311,7 @@ struct sim {
     struct sim_job jobs[SIM_RUNS_MAX];
     uint32_t next_process;
     struct agent_update agent_update;
+    bool next_fill_dies;
     uint32_t dirty_count;
     uint32_t dirty[SIM_NODES_MAX * SIM_SEGMENTS_MAX]; /* node * SIM_SEGMENTS_MAX + slot */
     struct judge *judge;
