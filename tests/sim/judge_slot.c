@@ -93,7 +93,9 @@ static void judge_let_go(struct sim *sim, uint32_t node, const struct slot_recor
         return;
     }
     const struct commit *commit = judge_commit_find(sim, job->run, key->attempt, key->step);
-    if (!commit || commit->retired || sim->nodes[node].slots[before->slot].corrupt ||
+    const struct sim_slot *slot = &sim->nodes[node].slots[before->slot];
+    bool has_two_digests = slot->touched && slot->touched_generation == before->generation;
+    if (!commit || commit->retired || slot->corrupt || has_two_digests ||
         !judge_slot_is_intact(sim, node, before->slot, &commit->digests[key->rank])) {
         return;
     }
