@@ -39,6 +39,9 @@ static void judge_retired(struct sim *sim, const struct coordinator_record *r, u
                       run, r->step);
     }
     commit->retired = true;
+    if (sim->judge->must_restore[run] && sim->judge->must_restore_step[run] == r->step) {
+        sim->judge->must_restore[run] = false; /* retention came before the ranks asked */
+    }
 }
 
 void judge_store_record(struct sim *sim, uint32_t ruler, const struct sim_record *record)
