@@ -105,9 +105,8 @@ static void progress(void *context, const struct arena_progress *done)
     }
 }
 
-static enum ckpt_status read_numa_nodes(const struct config *config,
-                                        int nodes_out[ARENA_NODES_MAX], size_t *count_out,
-                                        char *reason)
+static enum ckpt_status read_numa_nodes(const struct config *config, int nodes_out[ARENA_NODES_MAX],
+                                        size_t *count_out, char *reason)
 {
     size_t count = config_list_count(config, OPTION_ARENA_NUMA_NODES);
     if (count > ARENA_NODES_MAX) {
@@ -143,13 +142,6 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
     uint64_t bytes = (uint64_t)config_number(config, OPTION_ARENA_BYTES);
     uint64_t segment_bytes = (uint64_t)config_number(config, OPTION_ARENA_SEGMENT_BYTES);
     uint64_t segments = bytes / segment_bytes;
-    if (segments < 1 || segments > CKPT_ARENA_SEGMENTS_MAX || segment_bytes % (2 * CKPT_MIB) != 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "[arena] bytes / segment_bytes is %llu segments: must be 1 to %d, and "
-                 "segment_bytes a multiple of 2 MiB",
-                 (unsigned long long)segments, CKPT_ARENA_SEGMENTS_MAX);
-        return CKPT_ERR_CONFIG;
-    }
     struct arena_options options = {
         .directory = config_text(config, OPTION_ARENA_DIRECTORY),
         .node_name = d->node,

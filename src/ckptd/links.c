@@ -230,13 +230,7 @@ struct session *links_find(struct daemon *d, enum agent_target target, uint32_t 
 enum ckpt_status links_listen(struct daemon *d, char *reason)
 {
     char bound[CKPT_ADDRESS_MAX + 1];
-    const char *mode_text = config_text(d->config, OPTION_SOCKET_MODE);
-    char *end;
-    unsigned long mode = strtoul(mode_text, &end, 8);
-    if (*end != '\0') {
-        snprintf(reason, CKPT_REASON_MAX + 1, "[agent] socket_mode %s is not octal", mode_text);
-        return CKPT_ERR_CONFIG;
-    }
+    unsigned long mode = strtoul(config_text(d->config, OPTION_SOCKET_MODE), NULL, 8);
     enum ckpt_status status = session_listen(d->hub, config_text(d->config, OPTION_LISTEN), 0,
                                              &peer_events, d, bound, reason);
     if (status != CKPT_OK) {

@@ -18,6 +18,9 @@ int main(int argc, char **argv)
     enum config_request request;
     enum ckpt_status status =
         config_load(&ckptd_program, argc, argv, environ, &config, &request, reason, sizeof reason);
+    if (status == CKPT_OK && (request == CONFIG_RUN || request == CONFIG_CHECK)) {
+        status = options_check(config, reason);
+    }
     if (status == CKPT_OK && config_answer(&ckptd_program, config, request, stdout)) {
         config_delete(&config);
         return 0;

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "options.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/ids.h"
 #include "base/limits.h"
 
 static const char *const huge_pages[] = {"auto", "require", "never", NULL};
@@ -222,3 +226,48 @@ const struct config_program ckptd_program = {
                   "  1  it could not start, or lost what it needs; the log says why\n"
                   "  2  the configuration is wrong\n",
 };
+
+static enum ckpt_status check_name(const struct config *config, size_t option, size_t bytes_max,
+                                   char *reason)
+{
+    const char *name = config_text(config, option);
+    if (name == NULL || name_is_valid(name, bytes_max)) {
+        return CKPT_OK;
+    }
+    snprintf(reason, CKPT_REASON_MAX + 1,
+             "[agent] %s is \"%.80s\": must be 1 to %zu of A-Z a-z 0-9 . _ / -", keys[option].name,
+             name, bytes_max);
+    return CKPT_ERR_CONFIG;
+}
+
+static enum ckpt_status check_arena(const struct config *config, char *reason)
+{
+    uint64_t segment_bytes = (uint64_t)config_number(config, OPTION_ARENA_SEGMENT_BYTES);
+    uint64_t segments = (uint64_t)config_number(config, OPTION_ARENA_BYTES) / segment_bytes;
+    if (segments >= 1 && segments <= CKPT_ARENA_SEGMENTS_MAX &&
+        segment_bytes % (2 * CKPT_MIB) == 0) {
+        return CKPT_OK;
+    }
+    snprintf(reason, CKPT_REASON_MAX + 1,
+             "[arena] bytes / segment_bytes is %llu segments: must be 1 to %d, and segment_bytes a "
+             "multiple of 2 MiB",
+             (unsigned long long)segments, CKPT_ARENA_SEGMENTS_MAX);
+    return CKPT_ERR_CONFIG;
+}
+
+enum ckpt_status options_check(const struct config *config, char *reason)
+{
+    char *end;
+    const char *mode = config_text(config, OPTION_SOCKET_MODE);
+    (void)strtoul(mode, &end, 8);
+    if (*mode == '\0' || *end != '\0') {
+        snprintf(reason, CKPT_REASON_MAX + 1, "[agent] socket_mode is \"%.80s\": must be octal",
+                 mode);
+        return CKPT_ERR_CONFIG;
+    }
+    enum ckpt_status status = check_name(config, OPTION_NODE, CKPT_NODE_NAME_MAX, reason);
+    if (status == CKPT_OK) {
+        status = check_name(config, OPTION_DOMAIN, CKPT_DOMAIN_NAME_MAX, reason);
+    }
+    return status == CKPT_OK ? check_arena(config, reason) : status;
+}

@@ -40,4 +40,9 @@ enum option {
 
 extern const struct config_program ckptd_program;
 
+/* What the table of keys can't say: names, the octal mode, whole segments. Before anything is made,
+ * so that --check-config says it too. CKPT_ERR_CONFIG, with one line in reason (CKPT_REASON_MAX + 1
+ * bytes). */
+enum ckpt_status options_check(const struct config *config, char *reason);
+
 #endif

@@ -150,7 +150,7 @@ static volatile uint8_t *find_writable(const char *segment, uint64_t offset)
     char line[4096 + 128];
     char name[128];
     volatile uint8_t *found = NULL;
-    snprintf(name, sizeof name, "/%s\n", segment);
+    snprintf(name, sizeof name, "/%s", segment); /* it may go on with " (deleted)" */
     FILE *maps = fopen("/proc/self/maps", "re");
     while (maps != NULL && found == NULL && fgets(line, sizeof line, maps) != NULL) {
         uintptr_t start;

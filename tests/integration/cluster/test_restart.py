@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Daemons that come back: with their memory, without it, and in the middle of everything."""
+
+from cluster import MIB
+from harness import SOAK, IntegrationTest, wait_until
+
+
+class Restart(IntegrationTest):
+    def test_an_agent_adopts_what_it_held(self):
+        """The adopted copies are all that is left: the other nodes come back empty."""
+        cluster = self.cluster(2)
+        job = self.job(cluster)
+        job.commit(1, size=3 * MIB)
+        job.close()
+        kept, lost = cluster.agents
+        kept.kill()
+        lost.kill()
+        lost.wipe()
+        kept.start()
+        lost.start()
+        cluster.wait_joined()
+        cluster.wait_whole("run", 1)
+        again = self.job(cluster, attempt=2, on=[lost, kept])
+        self.assertEqual(again.restore(), 1)
+
+    def test_an_adopted_copy_does_not_count_before_its_digest(self):
+        cluster = self.cluster(2)
+        job = self.job(cluster)
+        job.commit(1, size=3 * MIB)
+        agent = cluster.agents[1]
+        agent.kill()
+        agent.start(fault="agent_before_digest_report=sleep:1500@1")
+        cluster.wait_joined()
+        copies = [
+            copy
+            for shard in cluster.state("run", 1)["shards"]
+            for copy in shard["copies"]
+            if copy["node"] == "n1"
+        ]
+        self.assertTrue(all(copy["state"] != "verified" for copy in copies), copies)
+        cluster.wait_whole("run", 1)
+
+    def test_sigterm_keeps_the_memory_as_well(self):
+        cluster = self.cluster(2)
+        job = self.job(cluster)
+        job.commit(1)
+        job.close()
+        for agent in cluster.agents:
+            self.assertEqual(agent.terminate(), 0)
+        for agent in cluster.agents:
+            agent.start()
+        cluster.wait_joined()
+        self.assertEqual(self.job(cluster, attempt=2).restore(), 1)
+
+    def test_a_wiped_node_of_the_same_name_is_empty_and_is_filled_again(self):
+        cluster = self.cluster(3)
+        job = self.job(cluster)
+        job.commit(1)
+        agent = cluster.agents[2]
+        agent.kill()
+        agent.wipe()
+        agent.start()
+        cluster.wait_joined()
+        cluster.wait_whole("run", 1)
+        job.close()
+        again = self.job(cluster, attempt=2, on=[agent] * 3)
+        self.assertEqual(again.restore(), 1)
+
+    def test_everything_is_killed_at_once(self):
+        cluster = self.cluster(3)
+        job = self.job(cluster)
+        job.commit(1)
+        job.commit(2)
+        job.save(3)
+        for daemon in cluster.daemons():
+            daemon.signal(9)
+        for daemon in cluster.daemons():
+            daemon.kill()
+        job.close()
+        cluster.start()
+        again = self.job(cluster, attempt=2)
+        step = again.restore()
+        self.assertIn(step, (2, 3))
+        again.commit(step + 1)
+
+    def test_training_goes_on_while_the_coordinator_is_away(self):
+        cluster = self.cluster(3)
+        job = self.job(cluster)
+        job.commit(1)
+        cluster.coordinator.kill()
+        for step in (2, 3, 4):
+            job.save(step)
+        cluster.coordinator.start()
+        for reply in job.wait(4):
+            self.assert_status(reply, "CKPT_OK")
+        self.assertEqual(job.restore(), 4)
+
+    def test_the_coordinator_dies_again_and_again(self):
+        cluster = self.cluster(3)
+        job = self.job(cluster)
+        step = 0
+        for _ in range(30 if SOAK else 6):
+            step += 1
+            job.save(step)
+            cluster.coordinator.kill()
+            step += 1
+            job.save(step)
+            cluster.coordinator.start()
+            for reply in job.wait(step):
+                self.assert_status(reply, "CKPT_OK")
+            self.assertEqual(job.restore(), step)
+
+    def test_an_agent_dies_again_and_again(self):
+        cluster = self.cluster(3)
+        step = 0
+        for round_ in range(20 if SOAK else 4):
+            job = self.job(cluster, attempt=round_ + 1)
+            if step > 0:
+                self.assertEqual(job.restore(), step)
+            step += 1
+            job.commit(step)
+            victim = cluster.agents[round_ % 3]
+            victim.kill()
+            if round_ % 2:
+                victim.wipe()
+            victim.start()
+            cluster.wait_joined()
+            job.close()
+            cluster.wait_whole("run", step)
+
+    def test_an_agent_of_another_name_with_the_memory_of_a_node(self):
+        """Two agents cannot have one arena."""
+        cluster = self.cluster(2)
+        job = self.job(cluster)
+        job.commit(1)
+        other = cluster.agents[1]
+        other.kill()
+        directory, other.arena_directory = other.arena_directory, cluster.agents[0].arena_directory
+        other.start(wait=False)
+        self.assertEqual(other.wait_dead(), 1)
+        self.assertIn("another", other.tail())
+        other.arena_directory = directory
+        other.start()
+        cluster.wait_joined()
+        job.commit(2)
+        wait_until("it is whole", lambda: not cluster.state("run", 2)["degraded"])
