@@ -111,6 +111,9 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
         answer(a, session, ask->load, status, reason);
         return;
     }
+    if (ask->collective) {
+        agent_load_give_up(a, index, ask->load);
+    }
     uint32_t rank = ask->collective ? session->rank : ask->rank;
     struct load *load = find(a, index, ask->collective, ask->load);
     if (load != NULL && load->state == LOAD_LOANED) {
@@ -221,6 +224,18 @@ void agent_load_release(struct agent *a, uint32_t index, const struct message_re
             load->generation == release->generation) {
             unloan(a, load);
             return;
+        }
+    }
+}
+
+/* A rank that saves, or asks for its next load, no longer waits for an earlier one. To go on asking
+ * would have the coordinator give up the checkpoints that are saved meanwhile. */
+void agent_load_give_up(struct agent *a, uint32_t index, uint32_t but_load)
+{
+    for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
+        struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
+        if (load->state == LOAD_ASKING && load->collective && load->load != but_load) {
+            memset(load, 0, sizeof(*load));
         }
     }
 }

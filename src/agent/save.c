@@ -114,6 +114,7 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
         refuse(a, session, ask->step, CKPT_ERR_INVALID, "a reader holds no rank and cannot save");
         return;
     }
+    agent_load_give_up(a, index, 0);
     if (session->filling != AGENT_NONE && ask_again(a, session, ask)) {
         return;
     }

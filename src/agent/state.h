@@ -344,6 +344,7 @@ void agent_load_ask(struct agent *a, uint32_t session, const struct message_load
 void agent_load_verdict(struct agent *a, const struct message_load_verdict *verdict);
 void agent_load_release(struct agent *a, uint32_t session, const struct message_release *release);
 struct load *agent_load_next(const struct agent *a, uint32_t *cursor);
+void agent_load_give_up(struct agent *a, uint32_t session, uint32_t but_load);
 void agent_load_session_ends(struct agent *a, uint32_t session);
 void agent_loads_pump(struct agent *a);
 

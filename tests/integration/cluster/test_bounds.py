@@ -99,8 +99,10 @@ class Bounds(IntegrationTest):
         self.assert_bounded(process.call("info", "latest"), *absent)
         self.assert_bounded(process.call("load", 1, "latest", TIMEOUT_MS), *absent)
         self.assert_bounded(process.call("fetch", 1, "latest", 0, TIMEOUT_MS), *absent)
+        for rank in range(2):  # and so it no longer waits for what it asked to load
+            self.assert_bounded(job.save_one(4, rank), "CKPT_OK")
         cluster.coordinator.start()
-        for reply in job.wait(3):
+        for reply in job.wait(4):
             self.assert_status(reply, "CKPT_OK")
 
     def test_a_rank_that_never_loads(self):

@@ -69,6 +69,24 @@ static void release(struct driver *d, uint32_t link, uint32_t slot, uint64_t gen
     driver_rank_says(d, link, message);
 }
 
+static void a_rank_that_saves_no_longer_waits_for_its_load(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    ask(&d, 1, true, 1, CKPT_STEP_LATEST, 3);
+    assert_non_null(asked(&d));
+    driver_tick(&d, 600);
+    assert_non_null(asked(&d)); /* it is asked again and again */
+    (void)driver_save(&d, 1, 50, 1000);
+    lease(&d);
+    driver_tick(&d, 600);
+    assert_null(asked(&d));
+    ask(&d, 1, true, 2, CKPT_STEP_LATEST, 3);
+    assert_non_null(asked(&d));
+    driver_stop(&d);
+}
+
 static void a_load_is_handed_out_on_a_verdict(void **state)
 {
     (void)state;
@@ -404,6 +422,7 @@ static void questions_are_passed_on_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rank_that_saves_no_longer_waits_for_its_load),
         cmocka_unit_test(a_load_is_handed_out_on_a_verdict),
         cmocka_unit_test(verdicts_are_checked),
         cmocka_unit_test(a_copy_that_vanished_is_asked_for_again),
