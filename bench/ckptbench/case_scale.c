@@ -259,6 +259,10 @@ static enum bench_exit run(int argc, char **argv)
         case_complain("scale: %u agents with %u ranks are more than a world has", to,
                       scale.ranks_per_agent);
         code = BENCH_USAGE;
+    } else if (scale.sizes[0].agents <= scale.agents_per_domain) {
+        case_complain("scale: %u agents of %u a domain are one domain: two copies need two",
+                      scale.sizes[0].agents, scale.agents_per_domain);
+        code = BENCH_USAGE;
     } else if (take_turns(&scale, reason) != CKPT_OK) {
         case_complain("scale: %s", reason);
     } else if (tell(&scale, config)) {

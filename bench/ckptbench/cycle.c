@@ -133,15 +133,6 @@ static void explain(const struct cycle *cycle, const char *what, enum ckpt_statu
     }
 }
 
-/* What could be at best: the transport's own time, or the CPU time of its two ends and of the
- * digests spread evenly over all cores, whichever is longer. */
-static double roof_gbps(const struct cycle *cycle, double read_s, double read_cpu_s,
-                        double digest_s, int digests)
-{
-    double busy = (read_cpu_s + digests * digest_s) / (double)cycle->cores;
-    return gbps(cycle->options.bytes, busy > read_s ? busy : read_s);
-}
-
 static double per_gb(const struct cycle *cycle, double seconds)
 {
     return seconds / (double)cycle->options.bytes * 1e9;
@@ -156,18 +147,46 @@ static double measure_digest(const struct cycle *cycle)
     return seconds_since(start);
 }
 
-/* memcpy, save, wait for CONSISTENT, a raw read, a digest. */
+/* A raw read before and one after what is compared with it: the machine changes in between. */
+struct raw_pair {
+    double seconds; /* the mean of both, as of cpu_s */
+    double cpu_s;
+};
+
+static enum ckpt_status raw_add(struct cycle *cycle, struct raw_pair *pair)
+{
+    double seconds, cpu_s;
+    enum ckpt_status status = raw_read(cycle->raw, &seconds, &cpu_s, cycle->ranks.reason);
+    if (status == CKPT_OK) {
+        pair->seconds += seconds / 2;
+        pair->cpu_s += cpu_s / 2;
+    }
+    return status;
+}
+
+/* What could be at best: the transport's own time, or the CPU time of its two ends and of the
+ * digests spread evenly over all cores, whichever is longer. */
+static double roof_gbps(const struct cycle *cycle, const struct raw_pair *raw, double digest_s,
+                        int digests)
+{
+    double busy = (raw->cpu_s + digests * digest_s) / (double)cycle->cores;
+    return gbps(cycle->options.bytes, busy > raw->seconds ? busy : raw->seconds);
+}
+
+/* A raw read, memcpy, save, wait for CONSISTENT, a raw read, a digest. */
 static enum ckpt_status save_turn(struct cycle *cycle, bool counts)
 {
     uint64_t bytes = cycle->options.bytes;
-    double copied, saved, waited, read, read_cpu;
+    double copied, saved, waited;
     double cpu = 0;
-    char *reason = cycle->ranks.reason;
+    struct raw_pair raw = {.seconds = 0};
     stamp(cycle);
     settle();
-    enum ckpt_status status =
-        copy_measure(cycle->copy, cycle->data, bytes,
-                     cycle->options.copy_threads * cycle->options.ranks, &copied);
+    enum ckpt_status status = raw_add(cycle, &raw);
+    if (status == CKPT_OK) {
+        status = copy_measure(cycle->copy, cycle->data, bytes,
+                              cycle->options.copy_threads * cycle->options.ranks, &copied);
+    }
     if (status == CKPT_OK) {
         status = ranks_save(&cycle->ranks, &saved);
     }
@@ -177,7 +196,7 @@ static enum ckpt_status save_turn(struct cycle *cycle, bool counts)
         cpu = cluster_cpu_s(&cycle->cluster) - cpu;
     }
     if (status == CKPT_OK) {
-        status = raw_read(cycle->raw, &read, &read_cpu, reason);
+        status = raw_add(cycle, &raw);
     }
     if (status != CKPT_OK) {
         return status;
@@ -189,11 +208,11 @@ static enum ckpt_status save_turn(struct cycle *cycle, bool counts)
         samples_add(&cycle->stall_ratio, copied / saved);
         samples_add(&cycle->consistent_s, waited);
         samples_add(&cycle->replicate_gbps, gbps(bytes, waited));
-        samples_add(&cycle->raw_gbps, gbps(bytes, read));
-        samples_add(&cycle->raw_cpu, per_gb(cycle, read_cpu));
+        samples_add(&cycle->raw_gbps, gbps(bytes, raw.seconds));
+        samples_add(&cycle->raw_cpu, per_gb(cycle, raw.cpu_s));
         samples_add(&cycle->replicate_cpu, per_gb(cycle, cpu));
-        samples_add(&cycle->replicate_roof, roof_gbps(cycle, read, read_cpu, digested, 2));
-        samples_add(&cycle->replicate_ratio, read / waited);
+        samples_add(&cycle->replicate_roof, roof_gbps(cycle, &raw, digested, 2));
+        samples_add(&cycle->replicate_ratio, raw.seconds / waited);
         samples_add(&cycle->digest_gbps, gbps(bytes, digested));
         measure_memory(cycle);
     }
@@ -269,8 +288,9 @@ static enum ckpt_status load_at(struct cycle *cycle, enum cluster_agent_role rol
 static enum ckpt_status restore_turn(struct cycle *cycle, bool counts)
 {
     uint64_t bytes = cycle->options.bytes;
-    double unused, read, read_cpu, restored, local;
+    double unused, restored, local;
     double cpu = 0;
+    struct raw_pair raw = {.seconds = 0};
     stamp(cycle);
     enum ckpt_status status = ranks_open(&cycle->ranks, cycle->cluster.agents[AGENT_OWNER].socket);
     if (status == CKPT_OK) {
@@ -281,24 +301,27 @@ static enum ckpt_status restore_turn(struct cycle *cycle, bool counts)
     }
     ranks_close(&cycle->ranks);
     if (status == CKPT_OK) {
-        status = raw_read(cycle->raw, &read, &read_cpu, cycle->ranks.reason);
+        status = raw_add(cycle, &raw);
     }
-    double digested = measure_digest(cycle);
     if (status == CKPT_OK) {
         cpu = cluster_cpu_s(&cycle->cluster);
         status = load_at(cycle, AGENT_RESTORER, &restored);
         cpu = cluster_cpu_s(&cycle->cluster) - cpu;
     }
     if (status == CKPT_OK) {
+        status = raw_add(cycle, &raw);
+    }
+    if (status == CKPT_OK) {
         status = load_at(cycle, AGENT_OWNER, &local);
     }
+    double digested = measure_digest(cycle);
     if (status == CKPT_OK && counts) {
-        samples_add(&cycle->raw_restore_gbps, gbps(bytes, read));
+        samples_add(&cycle->raw_restore_gbps, gbps(bytes, raw.seconds));
         samples_add(&cycle->restore_s, restored);
         samples_add(&cycle->restore_gbps, gbps(bytes, restored));
-        samples_add(&cycle->restore_ratio, read / restored);
+        samples_add(&cycle->restore_ratio, raw.seconds / restored);
         samples_add(&cycle->restore_cpu, per_gb(cycle, cpu));
-        samples_add(&cycle->restore_roof, roof_gbps(cycle, read, read_cpu, digested, 1));
+        samples_add(&cycle->restore_roof, roof_gbps(cycle, &raw, digested, 1));
         samples_add(&cycle->local_restore_s, local);
         measure_memory(cycle);
     }

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Each case of ckptbench with small sizes: every key is there with a value above 0, nothing is left
+# behind, also when it is interrupted. Says nothing about speed.
+#   test_ckptbench.sh BIN_DIRECTORY
+set -u
+bin=$1
+for program in ckptbench ckptd ckptctld; do
+    [ -x "$bin/$program" ] || { echo "skipped: $bin/$program is not built"; exit 77; }
+done
+command -v python3 >/dev/null || { echo "skipped: no python3 to read JSON"; exit 77; }
+
+work=$(mktemp -d /dev/shm/ckptbench-test.XXXXXX) || exit 1
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/dir"
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# check FILE KEY...: each key has a number above 0, and nothing is missing.
+check() {
+    python3 - "$@" <<'PY' || fail "$1"
+import json, sys
+result = json.load(open(sys.argv[1]))
+assert result["missing"] == {}, result["missing"]
+assert result["environment"]["cores"] > 0, result["environment"]
+for key in sys.argv[2:]:
+    assert isinstance(result[key], (int, float)) and result[key] > 0, (key, result.get(key))
+    print(key, result[key])
+PY
+}
+
+# No directory of ours is left, and no process that was started with one.
+check_gone() {
+    [ -z "$(ls "$work/dir")" ] || fail "$1 left $(ls "$work/dir")"
+    ! pgrep -f -- "=$work/dir/" >/dev/null || fail "$1 left a process"
+}
+
+"$bin/ckptbench" digest --bytes=16MiB --repeat=1 --dir="$work/dir" --json="$work/digest.json" ||
+    fail digest
+if command -v b3sum >/dev/null; then
+    check "$work/digest.json" bytes b3sum_gbps scalar_gbps scalar_ratio
+else
+    ! jq -e .b3sum_gbps "$work/digest.json" >/dev/null 2>&1 || fail "a number without b3sum"
+fi
+check_gone digest
+
+"$bin/ckptbench" raw --bytes=16MiB --segment-bytes=4MiB --repeat=1 --json="$work/raw.json" ||
+    fail raw
+check "$work/raw.json" bytes memcpy_gbps raw_read_gbps raw_read_cpu_s_per_gb slice_bytes depth
+
+"$bin/ckptbench" cycle --bytes=64MiB --repeat=1 --small-repeat=5 --dir="$work/dir" \
+    --json="$work/cycle.json" || fail cycle
+check "$work/cycle.json" bytes memcpy_gbps save_gbps stall_ratio save_small_ms raw_read_gbps \
+    replicate_gbps replicate_ratio replicate_roof_gbps restore_gbps restore_ratio \
+    local_restore_s digest_gbps consistent_s agent_rss_beyond_arena_bytes
+check_gone cycle
+
+"$bin/ckptbench" cycle --bytes=8MiB --ranks=3 --segment-bytes=2MiB --repeat=1 --small-repeat=1 \
+    --dir="$work/dir" --json="$work/ranks.json" || fail "three ranks"
+check "$work/ranks.json" save_gbps replicate_gbps restore_gbps
+check_gone "three ranks"
+
+"$bin/ckptbench" scale --from=8 --agents=16 --repeat=1 --json="$work/scale.json" || fail scale
+check "$work/scale.json" checkpoint_us_per_agent_16 join_growth memory_bytes
+
+# Interrupted in mid-run.
+"$bin/ckptbench" cycle --bytes=64MiB --repeat=100 --dir="$work/dir" >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 100); do
+    ls "$work"/dir/*/c.sock >/dev/null 2>&1 && break
+    sleep 0.1
+done
+kill -INT $pid
+wait $pid
+[ $? -eq 130 ] || fail "an interrupt does not end it with 130"
+check_gone "an interrupted cycle"
+
+# What cannot be measured is no number, and no success.
+"$bin/ckptbench" cycle --bytes=8MiB --transport=nonsense --dir="$work/dir" >/dev/null 2>&1
+[ $? -eq 1 ] || fail "an unknown transport is not a failed run"
+check_gone "a failed cycle"
+"$bin/ckptbench" cycle --bites=8MiB >/dev/null 2>&1
+[ $? -eq 2 ] || fail "an unknown flag is not exit 2"
+"$bin/ckptbench" scale --from=2 >/dev/null 2>&1
+[ $? -eq 2 ] || fail "agents of one domain are not exit 2"
+echo ok
