@@ -147,8 +147,8 @@ static uint32_t draw_delay(struct sim *sim)
     return delay;
 }
 
-/* The message as the other side's decoder reads it: a seed in some sends frames and no structs. False
- * when the encoder refuses it, which only an odd rank's message may meet. */
+/* The message as the other side's decoder reads it: a seed in some sends frames and no structs.
+ * False when the encoder refuses it, which only an odd rank's message may meet. */
 static bool pass_codec(struct sim *sim, struct message *message)
 {
     static uint8_t frame[FRAME_BYTES];
