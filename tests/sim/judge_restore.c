@@ -138,6 +138,8 @@ void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct 
     if (verdict->status == CKPT_OK) {
         session->verdict_ok = true;
         judge_step(sim, session, verdict->shard.attempt, verdict->shard.step);
+    } else if (verdict->status == CKPT_ERR_RETIRED && sim->judge->retire_step[job->run]) {
+        return; /* by hand, in the middle of the restore */
     } else if (verdict->load <= job->load || verdict->attempt < job->attempt) {
         session->verdict_bad = true;
     }
