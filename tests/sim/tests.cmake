@@ -18,7 +18,7 @@ ckpt_program(ckptsim_bugs DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
 # Without the machines' assertions, which would catch some of the bugs before a judge can.
 target_compile_definitions(ckptsim_bugs PRIVATE CKPT_PLANTED_BUGS=1 NDEBUG)
 target_compile_options(ckptsim_bugs PRIVATE -Wno-unused-variable -Wno-unused-function
-                       -Wno-unused-but-set-variable -Wno-array-bounds -Wno-unused-parameter)
+                       -Wno-unused-but-set-variable -Wno-array-bounds -Wno-stringop-overflow -Wno-unused-parameter)
 foreach(machine agent coordinator)
   get_target_property(sources ckpt_${machine} SOURCES)
   target_sources(ckptsim_bugs PRIVATE ${sources})
