@@ -18,7 +18,8 @@ ckpt_program(ckptsim_bugs DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
 # Without the machines' assertions, which would catch some of the bugs before a judge can.
 target_compile_definitions(ckptsim_bugs PRIVATE CKPT_PLANTED_BUGS=1 NDEBUG)
 target_compile_options(ckptsim_bugs PRIVATE -Wno-unused-variable -Wno-unused-function
-                       -Wno-unused-but-set-variable -Wno-array-bounds -Wno-stringop-overflow -Wno-unused-parameter)
+                       -Wno-unused-but-set-variable -Wno-unused-parameter
+                       -Wno-array-bounds -Wno-stringop-overflow)
 foreach(machine agent coordinator)
   get_target_property(sources ckpt_${machine} SOURCES)
   target_sources(ckptsim_bugs PRIVATE ${sources})
@@ -37,3 +38,5 @@ add_test(NAME sim_seeds COMMAND ckptsim --seeds ${seeds} --jobs 2)
 add_test(NAME sim_same_history COMMAND ckptsim --check-replay --seeds 5 --start 7)
 add_test(NAME sim_planted_bugs COMMAND ckptsim_bugs --bugs --seeds 2000 --jobs 2)
 set_tests_properties(sim_seeds sim_same_history sim_planted_bugs PROPERTIES LABELS sim TIMEOUT 1200)
+
+ckpt_test(test_sim_turns SOURCES unit/sim/test_turns.c sim/turns.c LINKS ckpt_base)
