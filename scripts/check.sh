@@ -60,22 +60,17 @@ fuzz() {
     echo "${#targets[@]} decoders"
 }
 
-# Files of ours that the dev preset compiles; generated code is not judged.
-sources() {
-    git ls-files 'src/*.c' | grep -v -e '/neon.c$'
-}
-
 tidy() {
     scripts/build.sh dev "$JOBS"
-    sources | xargs -n 6 -P "$JOBS" clang-tidy-14 -p build/dev --quiet --warnings-as-errors='*'
-    echo "$(sources | wc -l) files"
+    scripts/check_tidy.sh "$JOBS"
 }
 
+# uninitvar: cppcheck reads inline functions with outputs wrongly; the compilers look for the same.
 cppcheck_() {
     cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-        --suppressions-list=scripts/cppcheck.suppressions --error-exitcode=1 \
-        -j "$JOBS" -D_GNU_SOURCE -Isrc -Iinclude src
-    echo "src"
+        --suppress=uninitvar --suppress=legacyUninitvar --error-exitcode=1 -j "$JOBS" \
+        -D_GNU_SOURCE -Isrc -Iinclude src
+    git ls-files 'src/*.c' | wc -l
 }
 
 simulator() {

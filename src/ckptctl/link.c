@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -107,6 +108,7 @@ static enum ckpt_status send_ask(struct ctl *ctl, const struct message_admin_ask
                                  uint64_t end_ms, char *reason_out)
 {
     struct link *link = ctl->link;
+    assert(link != NULL);
     uint8_t frame[4096];
     size_t bytes;
     struct message message = {.type = MESSAGE_ADMIN_ASK, .incarnation = link->incarnation};

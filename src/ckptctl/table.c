@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "table.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -89,6 +90,7 @@ static void print_row(const struct table *table, const size_t *widths, size_t fi
 static void print_rows(const struct table *table, bool color)
 {
     size_t widths[16] = {0};
+    assert(table->column_count > 0);
     for (size_t i = 0; i < table->column_count; i++) {
         widths[i] = strlen(table->columns[i].name);
     }

@@ -82,7 +82,8 @@ static enum exit_code place_run(struct ctl *ctl, struct message_admin_ask *ask)
 
 static void add(json_t *node, const char *name, uint64_t more)
 {
-    json_object_set_new(node, name, json_integer((json_int_t)(field_number(node, name) + more)));
+    uint64_t sum = field_number(node, name) + more;
+    json_object_set_new(node, name, json_integer((json_int_t)sum));
 }
 
 /* Adds the copies of a checkpoint to its nodes' sums, which are kept by the node's name. */

@@ -175,7 +175,6 @@ static enum ckpt_status end_open(struct ckpt *ckpt, struct deadline deadline)
         return status;
     }
     const struct message_rank_opened *opened = &message.rank_opened;
-    status = opened->status;
     if (opened->status != CKPT_OK) {
         hang_up(ckpt);
         return client_refused(ckpt, "the agent refused this rank", opened->status, opened->reason);

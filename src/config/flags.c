@@ -106,8 +106,9 @@ static enum ckpt_status explain_unknown(const struct tables *tables, const char 
     char flag[SETTING_NAME_SIZE];
     snprintf(flag, sizeof(flag), "%.*s", (int)strcspn(argument, "="), argument);
     size_t alike = 0;
+    size_t length = strlen(flag + 2);
     for (size_t i = 0; i < tables->count; i++) {
-        alike += strncmp(tables->names[i], flag + 2, strlen(flag + 2)) == 0;
+        alike += strncmp(tables->names[i], flag + 2, length) == 0;
     }
     const char *nearest = nearest_name(flag + 2, tables->names, tables->count);
     return reason_set(reason, CKPT_ERR_CONFIG, "%s flag %s%s%s%s",

@@ -51,6 +51,7 @@ static void choose_ports(const struct topology *t, enum grade grade, struct topo
 {
     uint32_t best = UINT32_MAX;
     for (uint32_t i = 0; i < t->port_count; i++) {
+        assert(rails->ports != NULL);
         if (!is_usable(t, i, grade)) {
             continue;
         }
