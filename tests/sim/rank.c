@@ -89,6 +89,7 @@ static void disconnect(struct sim *sim, struct sim_job *job, uint32_t index)
         rank->link = 0;
     }
     rank->opened = false;
+    rank->orphan = false;
     rank->holds = false;
     rank->tampers = false;
     rank->phase = RANK_CONNECTING;
@@ -257,10 +258,12 @@ static void fill(struct sim *sim, struct sim_job *job, uint32_t index)
     rank_fill_bytes(job, index, rank->step, rank->filled, piece, bytes);
     memory_write(sim, &rank->writable, rank->filled, piece, bytes);
     rank->filled += piece;
-    if (rank->filled == rank->bytes) {
+    if (rank->filled == rank->bytes && rank->orphan) {
+        disconnect(sim, job, index);
+    } else if (rank->filled == rank->bytes) {
         seal(sim, job, index);
     } else {
-        rank_later(sim, job, index, sim_between(sim, 1, 15));
+        rank_later(sim, job, index, sim_between(sim, 1, rank->orphan ? 1500 : 15));
     }
 }
 
@@ -412,7 +415,11 @@ void rank_take(struct sim *sim, uint32_t who, struct parcel *parcel)
     if (parcel->type == PARCEL_DOWN) {
         sim->links[parcel->link].ends[parcel->side].open = false;
         rank->link = 0;
-        disconnect(sim, job, index);
+        /* Threads that copy do not look at the socket: they may go on until they have finished. */
+        rank->orphan = rank->phase == RANK_FILLING && sim_chance(sim, PPM / 2);
+        if (!rank->orphan) {
+            disconnect(sim, job, index);
+        }
         return;
     }
     trace_message(sim, "rank", who, "takes", parcel->link, &parcel->message);

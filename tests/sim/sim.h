@@ -224,6 +224,7 @@ struct sim_rank {
     uint32_t bytes;
     uint32_t filled;
     struct sim_mapping writable;
+    bool orphan;  /* fills on though its agent is gone */
     bool tampers; /* writes again into what it sealed */
     uint32_t tampers_left;
 
