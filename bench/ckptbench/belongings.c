@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t children[CHILDREN_MAX];
 static size_t child_count;
 static char directory[PATH_MAX];
+static atomic_bool signalled;
+
+static void end_all(void);
 
 static sigset_t ending_signals(void)
 {
@@ -42,9 +46,10 @@ static void *wait_for_signal(void *unused)
     (void)unused;
     while (sigwait(&set, &number) != 0) {
     }
+    atomic_store(&signalled, true);
     progress_clear();
     fprintf(stderr, "ckptbench: %s: ending\n", strsignal(number));
-    belongings_end();
+    end_all();
     _exit(128 + number);
 }
 
@@ -102,7 +107,7 @@ pid_t belongings_start(const char *path, char *const argv[], int input, int outp
     pid_t parent = getpid();
     pthread_mutex_lock(&lock);
     pid_t pid = -1;
-    if (child_count == CHILDREN_MAX) {
+    if (child_count == CHILDREN_MAX || atomic_load(&signalled)) {
         errno = EAGAIN;
     } else {
         pid = fork();
@@ -170,7 +175,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
     return remove(path);
 }
 
-void belongings_end(void)
+static void end_all(void)
 {
     pthread_mutex_lock(&lock);
     while (child_count > 0) {
@@ -181,4 +186,17 @@ void belongings_end(void)
         directory[0] = '\0';
     }
     pthread_mutex_unlock(&lock);
+}
+
+void belongings_stand_by(void)
+{
+    while (atomic_load(&signalled)) {
+        pause();
+    }
+}
+
+void belongings_end(void)
+{
+    end_all();
+    belongings_stand_by();
 }

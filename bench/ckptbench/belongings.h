@@ -27,6 +27,10 @@ int belongings_wait(pid_t pid, struct rusage *usage_out);
 /* Whether the child is still there. */
 bool belongings_alive(pid_t pid);
 
+/* When a signal is ending the program: does not return. What fails from then on fails because of
+ * that, and is not to be told. */
+void belongings_stand_by(void);
+
 /* Ends the children (SIGTERM, after five seconds SIGKILL), the latest first, and removes the
  * directory. */
 void belongings_end(void);

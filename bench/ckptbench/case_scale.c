@@ -65,7 +65,8 @@ static const struct config_key keys[KEY_COUNT] = {
                    .flag = "check",
                    .type = CONFIG_BOOL,
                    .fallback = "no",
-                   .help = "exit 1 when the largest costs over 1.1 times as much an agent"},
+                   .help = "exit 1 when a join or a checkpoint of the largest costs over 1.1 "
+                           "times as much an agent"},
     [KEY_JSON] = {.name = "json",
                   .flag = "json",
                   .type = CONFIG_STRING,
@@ -142,6 +143,7 @@ struct column {
     const char *key;
     const char *head;
     double (*value)(const struct fleet_cost *cost);
+    bool barred; /* the others are shown: their working sets leave the caches in large clusters */
 };
 
 static double join(const struct fleet_cost *cost)
@@ -164,10 +166,10 @@ static double heartbeat(const struct fleet_cost *cost)
     return cost->heartbeat_s;
 }
 
-static const struct column columns[] = {{"join", "join", join},
-                                        {"checkpoint", "checkpoint", checkpoint},
-                                        {"next_checkpoint", "next checkpoint", next},
-                                        {"heartbeat", "heartbeat", heartbeat}};
+static const struct column columns[] = {{"join", "join", join, true},
+                                        {"checkpoint", "checkpoint", checkpoint, true},
+                                        {"next_checkpoint", "next checkpoint", next, false},
+                                        {"heartbeat", "heartbeat", heartbeat, false}};
 
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
@@ -204,8 +206,9 @@ static bool tell_growth(const struct scale *scale, struct report *report)
         snprintf(key, sizeof(key), "%s_growth", columns[j].key);
         snprintf(label, sizeof(label), "%s: growth an agent", columns[j].head);
         report_add_one(report, key, label, "x", 3, growth);
-        report_note(report, "%u agents / %u agents", last->agents, first->agents);
-        good = good && growth <= 1.1;
+        report_note(report, "%u agents / %u agents%s", last->agents, first->agents,
+                    columns[j].barred ? "; bar: 1.1" : "");
+        good = good && (growth <= 1.1 || !columns[j].barred);
     }
     return good;
 }
@@ -230,7 +233,7 @@ static bool tell(const struct scale *scale, const struct config *config)
     bool good = report_give(report, config_text(config, KEY_JSON));
     report_free(&report);
     if (config_flag(config, KEY_CHECK) && !linear) {
-        case_complain("scale: MISSED: something grows by more than 1.1 an agent");
+        case_complain("scale: MISSED: a join or a checkpoint grows by more than 1.1 an agent");
         good = false;
     }
     return good;

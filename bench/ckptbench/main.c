@@ -20,6 +20,7 @@ static const struct bench_case *const cases[] = {
 void case_complain(const char *format, ...)
 {
     va_list arguments;
+    belongings_stand_by();
     progress_clear();
     fputs("ckptbench: ", stderr);
     va_start(arguments, format);

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "belongings.h"
 #include "case.h"
 #include "environment.h"
 #include "progress.h"
@@ -224,6 +225,7 @@ enum ckpt_status report_write_json(const struct report *report, const char *path
 
 bool report_give(const struct report *report, const char *path)
 {
+    belongings_stand_by();
     progress_clear();
     /* The table goes out of the way of a document on standard output. */
     report_print(report, path != NULL && strcmp(path, "-") == 0 ? stderr : stdout);
