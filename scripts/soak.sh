@@ -64,7 +64,8 @@ valgrind_() {
 # What kills, stops and corrupts real processes, again and again.
 faults() {
     scripts/build.sh dev "$JOBS"
-    ctest --test-dir build/dev --output-on-failure --no-tests=error --repeat "until-fail:$ROUNDS" \
+    CKPT_SOAK=1 ctest --test-dir build/dev --output-on-failure --no-tests=error \
+        --repeat "until-fail:$ROUNDS" \
         --timeout 3600 -R 'integration|test_arena_crash|test_transport_peer|test_ckpt'
 }
 

@@ -45,6 +45,9 @@ __attribute__((target("avx2"))) static void stream_avx2(uint8_t *to, const uint8
 
 void stream_copy(uint8_t *to, const uint8_t *from, size_t bytes)
 {
+    if (bytes == 0) {
+        return; /* an empty tensor may have no address, and memcpy() takes no NULL */
+    }
     bool wide = __builtin_cpu_supports("avx512f") != 0;
     if (bytes < STREAM_BYTES_MIN || (!wide && !__builtin_cpu_supports("avx2"))) {
         memcpy(to, from, bytes);
@@ -66,7 +69,9 @@ void stream_copy(uint8_t *to, const uint8_t *from, size_t bytes)
 
 void stream_copy(uint8_t *to, const uint8_t *from, size_t bytes)
 {
-    memcpy(to, from, bytes);
+    if (bytes > 0) {
+        memcpy(to, from, bytes);
+    }
 }
 
 #endif

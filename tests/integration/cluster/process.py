@@ -119,6 +119,10 @@ class Daemon:
     def resume(self):
         self.signal(signal.SIGCONT)
 
+    def is_stopped(self):
+        with open(f"/proc/{self.popen.pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] == "T"
+
     def wait_dead(self, timeout=20):
         """The exit status; -9 after SIGKILL."""
         if self.popen is None:

@@ -10,7 +10,7 @@ holds.
 import os
 import re
 
-from harness import IntegrationTest
+from harness import SOAK, IntegrationTest
 from traffic import Traffic
 
 DEFINITIONS = os.path.join(os.path.dirname(__file__), "../../../src/base/fault_points.def")
@@ -160,17 +160,23 @@ class CoordinatorDies(Base):
         traffic.check()
 
 
-def _add(case, prefix, points, method, *more):
+# How much later it dies, too, in a long run.
+LATER = (0, 1, 2, 3, 5, 8, 13) if SOAK else (0,)
+
+
+def _add(case, prefix, points, method, *more, later=(0,)):
     for point, at in points.items():
-        setattr(
-            case,
-            f"test_{point[len(prefix):]}",
-            lambda self, point=point, at=at: getattr(self, method)(point, at, *more),
-        )
+        for delay in later:
+            name = f"test_{point[len(prefix):]}" + (f"_{delay}_later" if delay else "")
+            setattr(
+                case,
+                name,
+                lambda self, point=point, at=at + delay: getattr(self, method)(point, at, *more),
+            )
 
 
-_add(AgentKept, "agent_", AGENT_POINTS, "agent_dies_in_traffic", False)
-_add(AgentWiped, "agent_", AGENT_POINTS, "agent_dies_in_traffic", True)
+_add(AgentKept, "agent_", AGENT_POINTS, "agent_dies_in_traffic", False, later=LATER)
+_add(AgentWiped, "agent_", AGENT_POINTS, "agent_dies_in_traffic", True, later=LATER)
 _add(AgentStart, "agent_", AGENT_START_POINTS, "agent_dies_at_start")
-_add(CoordinatorDies, "coordinator_", COORDINATOR_POINTS, "coordinator_dies")
+_add(CoordinatorDies, "coordinator_", COORDINATOR_POINTS, "coordinator_dies", later=LATER)
 _add(CoordinatorDies, "coordinator_", COORDINATOR_START_POINTS, "coordinator_dies", True)

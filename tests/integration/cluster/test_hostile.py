@@ -238,6 +238,22 @@ class Hostile(IntegrationTest):
         with self.opened(run="after") as client:  # and the memory can be used again
             self.granted(client, size=8 * MIB)
 
+    def test_descriptors_of_a_restored_shard_cannot_write(self):
+        """Whatever the receiver is: libckpt would map them read-only by itself."""
+        with self.connect() as client:
+            opening = body(f1=b"run", f2=1, f4=1, f6=1)
+            answer = client.ask(wire.RANK_OPEN, opening, wire.RANK_OPENED)
+            self.assertEqual(answer.get(1, 0), 0, answer)
+            asking = body(f4=1, f5=wire.LATEST, f6=1, f8=2**31 + 1)
+            answer = client.ask(wire.LOAD_ASK, asking, wire.LOADED)
+            self.assertEqual(answer.get(1, 0), 0, answer)
+            self.assertGreaterEqual(len(client.descriptors), 1)
+            for descriptor in client.descriptors:
+                self.assertRaises(OSError, os.write, descriptor, b"x")
+                self.assertRaises(PermissionError, mmap.mmap, descriptor, 4096)
+                self.assertRaises(OSError, os.ftruncate, descriptor, 0)
+                mmap.mmap(descriptor, 4096, prot=mmap.PROT_READ).close()
+
     # ---- floods ----
 
     def test_a_flood_of_connections(self):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daemons that come back: with their memory, without it, and in the middle of everything."""
 
+import time
+
 from cluster import MIB
 from harness import SOAK, IntegrationTest, wait_until
 
@@ -29,15 +31,22 @@ class Restart(IntegrationTest):
         job.commit(1, size=3 * MIB)
         agent = cluster.agents[1]
         agent.kill()
-        agent.start(fault="agent_before_digest_report=sleep:1500@1")
+        agent.start(fault="agent_before_digest_report=stop@1", wait=False)
+        wait_until("it has stopped before its first word", agent.is_stopped)
+
+        def verified():
+            return [
+                copy
+                for shard in cluster.state("run", 1)["shards"]
+                for copy in shard["copies"]
+                if copy["node"] == "n1" and copy["state"] == "verified"
+            ]
+
+        wait_until("what it said before it died is void", lambda: not verified())
+        time.sleep(0.3)
+        self.assertEqual(verified(), [])
+        agent.resume()
         cluster.wait_joined()
-        copies = [
-            copy
-            for shard in cluster.state("run", 1)["shards"]
-            for copy in shard["copies"]
-            if copy["node"] == "n1"
-        ]
-        self.assertTrue(all(copy["state"] != "verified" for copy in copies), copies)
         cluster.wait_whole("run", 1)
 
     def test_sigterm_keeps_the_memory_as_well(self):
