@@ -117,7 +117,7 @@ int main(int argc, char **argv)
     }
     const struct bench_case *chosen = find(argv[1]);
     if (chosen == NULL) {
-        return refuse(argv[1]);
+        return (int)refuse(argv[1]);
     }
     if (!belongings_guard()) {
         case_complain("cannot start a thread");
@@ -126,5 +126,5 @@ int main(int argc, char **argv)
     enum bench_exit code = chosen->run(argc - 1, argv + 1);
     progress_clear();
     belongings_end();
-    return code;
+    return (int)code;
 }
