@@ -136,6 +136,22 @@ void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
     run_refresh_latest(c, &c->runs[k->run]);
 }
 
+/* The update's own commit of k: its shards are read from the tables after this turn. */
+static bool is_committed_now(const struct coordinator *c, const struct coordinator_update *u,
+                             const struct checkpoint *k)
+{
+    const struct run_key *run = &c->runs[k->run].key;
+    for (uint32_t i = 0; i < u->record_count; i++) {
+        const struct coordinator_record *record = &u->records[i];
+        if (record->type == RECORD_CONSISTENT && record->step == k->step &&
+            record->attempt == k->attempt && record->run.uid == run->uid &&
+            strcmp(record->run.name, run->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Retires what retention no longer keeps and what can't be consistent any more. Bounded by the room
  * for records; the tick goes on with the rest. */
 static void retention(struct coordinator *c, struct coordinator_update *u, struct run *run)
@@ -151,7 +167,9 @@ static void retention(struct coordinator *c, struct coordinator_update *u, struc
         if (k->state == CHECKPOINT_CONSISTENT) {
             kept++;
             bool surplus = kept > c->config.keep || PLANTED_BUG(RETIRE_NEWEST);
-            if (surplus && !session_uses(c, k)) {
+            if (surplus && is_committed_now(c, u, k)) {
+                u->again = true;
+            } else if (surplus && !session_uses(c, k)) {
                 checkpoint_retire(c, u, k, "newer checkpoints are kept in its place");
             }
         } else if (k->state == CHECKPOINT_QUARANTINED && kept >= c->config.keep) {

@@ -29,6 +29,7 @@ for emulator in qemu-aarch64 qemu-aarch64-static; do
     "$compiler" -std=c17 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -static \
         -I"$source/src" -I"$source/include" -I"$source/tests" \
         "$source/tests/unit/digest/neon_main.c" $objects -o "$scratch/neon"
+    # shellcheck disable=SC2093 # the first emulator ends the search
     exec "$emulator" "$scratch/neon"
 done
 echo "not run: there is no qemu-aarch64"
