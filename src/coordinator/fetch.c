@@ -76,8 +76,8 @@ void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t 
     assert(s != NULL);
     struct copy *copy = copy_find(s, member);
     bool is_new = remember(c, s, member, ask);
-    if (copy != NULL && copy->order_kind == ORDER_VERIFY && is_new) {
-        order_verify(c, u, s, copy); /* the digest under way may be of before the ask */
+    if (copy != NULL && copy->order_kind != ORDER_NONE && is_new) {
+        order_renew(c, u, s, copy); /* the answer under way may be of before the ask */
     } else if (copy != NULL && copy->order_kind != ORDER_NONE) {
         if (order_is_stale(c, copy)) {
             order_resend(c, u, s, copy);
