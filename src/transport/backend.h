@@ -15,6 +15,7 @@ typedef enum ckpt_status transport_opener(const char *arguments,
                                           const struct transport_options *options,
                                           struct transport **transport_out);
 transport_opener transport_loop_open, transport_fault_open, transport_ucx_open;
+transport_opener transport_verbs_open; /* where the build found libibverbs and librdmacm */
 
 /* Records the line that transport_open_error() returns. */
 void transport_set_open_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -14,6 +14,9 @@ static const struct {
     {"loop", "loop", transport_loop_open},
     {"fault", "fault:KEY=VALUE,...:SPEC", transport_fault_open},
     {"ucx", "ucx[:tcp|:shm]", transport_ucx_open},
+#ifdef CKPT_VERBS
+    {"verbs", "verbs[:DEVICE+DEVICE...]", transport_verbs_open},
+#endif
 };
 
 static _Thread_local char open_error[CKPT_REASON_MAX + 1];

@@ -4,3 +4,11 @@ ckpt_room(transport SOURCES transport.c open.c reads.c label.c loop/loop.c
                             ucx/open.c ucx/configure.c ucx/region.c ucx/reader.c
                             ucx/source.c ucx/hosts.c
           LINKS ckpt_base PkgConfig::UCX)
+if(TARGET PkgConfig::VERBS)
+  set(verbs_sources card.c client.c endpoint.c events.c fault_class.c lane.c open.c pair.c rail.c
+                    reader.c region.c)
+  list(TRANSFORM verbs_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/verbs/)
+  target_sources(ckpt_transport PRIVATE ${verbs_sources})
+  target_compile_definitions(ckpt_transport PRIVATE CKPT_VERBS=1)
+  target_link_libraries(ckpt_transport PUBLIC PkgConfig::VERBS)
+endif()

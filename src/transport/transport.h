@@ -170,6 +170,8 @@ struct transport_ops {
 /* Opens a transport. spec is one of
  *     loop                           within this process, for tests
  *     ucx, ucx:tcp, ucx:shm          UCX: any transport it finds, TCP only, shared memory only
+ *     verbs, verbs:mlx5_0+mlx5_1:2   RDMA over all usable ports, or over these devices (port 1 if
+ *                                    none is named); where the build found libibverbs
  *     fault:KEY=VALUE,...:SPEC       injects faults into SPEC; keys: error, corrupt, cut, delay
  *                                    (probabilities 0..1), delay_ms, cut_after (reads of an
  * endpoint) options may be NULL. May block for as long as the backend's library probes devices.
@@ -249,7 +251,8 @@ void transport_disconnect(struct transport_endpoint *endpoint);
  *   CKPT_ERR_LINK      the endpoint failed or was disconnected.
  *   CKPT_ERR_TIMEOUT   the peer was silent for timeout_ms; the endpoint has failed.
  *   CKPT_ERR_PROTOCOL  the peer answered nonsense.
- *   CKPT_ERR_MEMORY    the backend's library had none. */
+ *   CKPT_ERR_MEMORY    the backend's library had none.
+ *   CKPT_ERR_INTERNAL  the device refused the request itself; the log has its words. */
 enum ckpt_status transport_read(const struct transport_read_request *request);
 
 /* Moves everything on, serves peers, and takes up to done_max completions. done_max must be above

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registered memory, and the slots by which readers learn that it was revoked. */
+#include "transport/verbs/verbs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+
+#define SLOTS_BYTES (VERBS_REGIONS_MAX * sizeof(struct verbs_slot))
+
+_Static_assert(sizeof(struct verbs_slot) == 16, "peers read it; it divides a cache line");
+
+static void *map(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+static size_t landing_bytes(const struct verbs *v)
+{
+    return v->reads.count * sizeof(struct verbs_slot);
+}
+
+/* After the rails are open. */
+enum ckpt_status verbs_slots_open(struct verbs *v)
+{
+    v->slots = map(SLOTS_BYTES);
+    v->landing = map(landing_bytes(v));
+    if (v->slots == NULL || v->landing == NULL) {
+        verbs_slots_close(v);
+        return CKPT_ERR_MEMORY;
+    }
+    for (uint32_t i = 0; i < v->rails_count; i++) {
+        struct verbs_rail *rail = &v->rails[i];
+        /* In strict order: these are words that are compared, not bulk. */
+        rail->slots = ibv_reg_mr(rail->pd, v->slots, SLOTS_BYTES, IBV_ACCESS_REMOTE_READ);
+        rail->landing = ibv_reg_mr(rail->pd, v->landing, landing_bytes(v), IBV_ACCESS_LOCAL_WRITE);
+        if (rail->slots == NULL || rail->landing == NULL) {
+            transport_set_open_error("verbs: %s: registering memory: %s", rail->name,
+                                     strerror(errno));
+            verbs_slots_close(v);
+            return CKPT_ERR_MEMORY;
+        }
+    }
+    return CKPT_OK;
+}
+
+void verbs_slots_close(struct verbs *v)
+{
+    for (uint32_t i = 0; i < v->rails_count; i++) {
+        if (v->rails[i].slots != NULL) {
+            ibv_dereg_mr(v->rails[i].slots);
+        }
+        if (v->rails[i].landing != NULL) {
+            ibv_dereg_mr(v->rails[i].landing);
+        }
+        v->rails[i].slots = v->rails[i].landing = NULL;
+    }
+    if (v->slots != NULL) {
+        munmap(v->slots, SLOTS_BYTES);
+    }
+    if (v->landing != NULL) {
+        munmap(v->landing, landing_bytes(v));
+    }
+    v->slots = v->landing = NULL;
+}
+
+/* Places are taken in turn: one that was freed is used again as late as can be. */
+static bool find_place(struct verbs *v, uint32_t *place_out)
+{
+    for (uint32_t i = 0; i < VERBS_REGIONS_MAX; i++) {
+        uint32_t place = (v->place_next + i) % VERBS_REGIONS_MAX;
+        if (v->slots[place].id == 0) {
+            v->place_next = (place + 1) % VERBS_REGIONS_MAX;
+            *place_out = place;
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct ibv_mr *register_at(struct verbs_rail *rail, const struct transport_memory *memory,
+                                  uint64_t iova)
+{
+    /* Never REMOTE_WRITE, never REMOTE_ATOMIC: no memory of ours is writable by a peer. */
+    unsigned access = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_RELAXED_ORDERING;
+
+    if (!memory->read_only) {
+        access |= IBV_ACCESS_LOCAL_WRITE;
+    }
+    if (memory->dmabuf) {
+        return ibv_reg_dmabuf_mr(rail->pd, memory->dmabuf_offset, memory->bytes, iova,
+                                 memory->dmabuf_fd, (int)access);
+    }
+    return ibv_reg_mr(rail->pd, memory->address, memory->bytes, access);
+}
+
+static void report_refusal(const struct verbs_rail *rail, const struct transport_memory *memory)
+{
+    struct rlimit limit = {0};
+    int saved = errno;
+
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    log_event(LOG_LEVEL_ERROR, "verbs_register_failed",
+              "rail=%s bytes=%ju dmabuf=%d error=%s memlock_bytes=%ju hint=%s", rail->name,
+              (uintmax_t)memory->bytes, memory->dmabuf, LOG_QUOTED(strerror(saved)),
+              (uintmax_t)limit.rlim_cur,
+              saved == ENOMEM ? LOG_QUOTED("every rail locks all registered memory: set "
+                                           "LimitMEMLOCK=infinity in the unit, or ulimit -l")
+                              : "none");
+}
+
+/* Whether the device registers dma-bufs: a driver that does complains of the descriptor. */
+static bool takes_dmabuf(const struct verbs_rail *rail)
+{
+    struct ibv_mr *mr = ibv_reg_dmabuf_mr(rail->pd, 0, 4096, 0, -1, IBV_ACCESS_LOCAL_WRITE);
+
+    if (mr != NULL) {
+        ibv_dereg_mr(mr);
+        return true;
+    }
+    return errno == EBADF;
+}
+
+/* Deregisters on all rails. False when the device still holds one of them. */
+static bool deregister_all(struct verbs_region *region)
+{
+    bool done = true;
+
+    for (uint32_t i = 0; i < VERBS_RAILS_MAX; i++) {
+        if (region->mrs[i] != NULL) {
+            if (ibv_dereg_mr(region->mrs[i]) == 0) {
+                region->mrs[i] = NULL;
+            } else {
+                done = false;
+            }
+        }
+    }
+    return done;
+}
+
+static enum ckpt_status register_all(struct verbs *v, const struct transport_memory *memory,
+                                     struct verbs_region *region)
+{
+    for (uint32_t i = 0; i < v->rails_count; i++) {
+        struct verbs_rail *rail = &v->rails[i];
+        if (memory->dmabuf && !takes_dmabuf(rail)) {
+            log_event(LOG_LEVEL_WARN, "verbs_no_dmabuf", "rail=%s", rail->name);
+            deregister_all(region);
+            return CKPT_ERR_INVALID;
+        }
+        if (memory->bytes <= rail->device.max_mr_size) {
+            region->mrs[i] = register_at(rail, memory, region->iova);
+        } else {
+            errno = E2BIG; /* some drivers would cut it in silence */
+        }
+        if (region->mrs[i] == NULL) {
+            report_refusal(rail, memory);
+            deregister_all(region);
+            return CKPT_ERR_MEMORY;
+        }
+    }
+    return CKPT_OK;
+}
+
+enum ckpt_status verbs_register(struct transport *t, const struct transport_memory *memory,
+                                struct transport_region **region_out)
+{
+    struct verbs *v = as_verbs(t);
+    struct verbs_region *region = calloc(1, sizeof(*region));
+    struct verbs_slot *slot;
+    enum ckpt_status status;
+
+    if (region == NULL) {
+        return CKPT_ERR_MEMORY;
+    }
+    /* That of a dma-buf must have the same offset within a page as dmabuf_offset. */
+    region->iova = memory->address != NULL ? (uintptr_t)memory->address : memory->dmabuf_offset;
+    if (!find_place(v, &region->place)) {
+        free(region);
+        return CKPT_ERR_MEMORY;
+    }
+    status = register_all(v, memory, region);
+    if (status != CKPT_OK) {
+        free(region);
+        return status;
+    }
+    slot = &v->slots[region->place];
+    region->id = ++v->region_serial;
+    region->base = (struct transport_region){.transport = t,
+                                             .address = memory->address,
+                                             .bytes = memory->bytes,
+                                             .generation = &slot->generation,
+                                             .read_only = memory->read_only};
+    __atomic_store_n(&slot->generation, memory->generation, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->id, region->id, __ATOMIC_SEQ_CST);
+    region->next = v->regions;
+    v->regions = region;
+    *region_out = &region->base;
+    return CKPT_OK;
+}
+
+static void forget(struct verbs *v, struct verbs_region *region)
+{
+    for (struct verbs_region **link = &v->regions; *link != NULL; link = &(*link)->next) {
+        if (*link == region) {
+            *link = region->next;
+            break;
+        }
+    }
+    free(region);
+}
+
+enum ckpt_status verbs_deregister(struct transport_region *base)
+{
+    struct verbs *v = as_verbs(base->transport);
+    struct verbs_region *region = (struct verbs_region *)(void *)base;
+    uint64_t begin = transport_now_ns();
+
+    /* From here on no reader's check succeeds, whatever the key still gives. */
+    __atomic_store_n(&v->slots[region->place].id, 0, __ATOMIC_SEQ_CST);
+    while (!deregister_all(region)) {
+        uint64_t now = transport_now_ns();
+        if (now > begin + VERBS_CLOSE_NS) {
+            return CKPT_ERR_TIMEOUT;
+        }
+        if (now > begin + VERBS_CLOSE_NS / 2) {
+            verbs_clients_fail(v);
+        }
+    }
+    forget(v, region);
+    return CKPT_OK;
+}
+
+void verbs_regions_close(struct verbs *v)
+{
+    while (v->regions != NULL) {
+        struct verbs_region *region = v->regions;
+        deregister_all(region);
+        v->regions = region->next;
+        free(region);
+    }
+}
+
+enum ckpt_status verbs_export(struct transport_region *base, uint8_t *descriptor_out,
+                              size_t *bytes_out)
+{
+    struct verbs *v = as_verbs(base->transport);
+    struct verbs_region *region = (struct verbs_region *)(void *)base;
+    struct ticket ticket = {.address = region->iova,
+                            .slot = (uintptr_t)&v->slots[region->place],
+                            .rails_count = v->rails_count};
+    uint8_t payload[TICKET_BYTES_MAX];
+
+    for (uint32_t i = 0; i < v->rails_count; i++) {
+        ticket.keys[i].region = region->mrs[i]->rkey;
+        ticket.keys[i].slots = v->rails[i].slots->rkey;
+    }
+    struct label label = {.kind = LABEL_REGION,
+                          .backend = LABEL_VERBS,
+                          .transport = v->id,
+                          .region = region->id,
+                          .generation = __atomic_load_n(base->generation, __ATOMIC_SEQ_CST),
+                          .bytes = base->bytes,
+                          .payload = payload,
+                          .payload_bytes = ticket_encode(&ticket, payload)};
+    return label_encode(&label, descriptor_out, CKPT_DESCRIPTOR_MAX, bytes_out);
+}

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests that need RDMA: they run in virtual machines with Soft-RoCE (vm.py), and are skipped where
+# QEMU or a kernel is missing.
+find_program(PYTHON3 NAMES python3)
+
+# ckpt_vm_test(<name> SOURCES <file>... [LINKS ...] [GUESTS n] [RAILS n] [SECONDS s])
+function(ckpt_vm_test name)
+  if(NOT CKPT_TESTS OR NOT PYTHON3 OR NOT TARGET PkgConfig::VERBS OR CKPT_SANITIZE)
+    return()
+  endif()
+  cmake_parse_arguments(VM "" "GUESTS;RAILS;SECONDS;SPEC" "SOURCES;LINKS" ${ARGN})
+  list(TRANSFORM VM_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/tests/)
+  add_executable(${name} ${VM_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ckpt_flags ckpt_public_headers ${VM_LINKS}
+                                        PkgConfig::CMOCKA)
+  if(VM_SPEC)
+    target_compile_definitions(${name} PRIVATE SUITE_SPEC="${VM_SPEC}")
+  endif()
+  add_test(NAME ${name}
+           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/vm/vm.py --guests ${VM_GUESTS}
+                   --rails ${VM_RAILS} --seconds ${VM_SECONDS} -- $<TARGET_FILE:${name}>)
+  math(EXPR timeout "${VM_SECONDS} + 60")
+  # Two machines at once would only slow each other down.
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77
+                                          LABELS vm RESOURCE_LOCK vm)
+endfunction()
+
+ckpt_vm_test(vm_transport_suite SOURCES unit/transport/test_suite.c unit/transport/suite.c
+             LINKS ckpt_transport GUESTS 1 RAILS 1 SECONDS 300 SPEC verbs:rxe0)
+ckpt_vm_test(vm_transport_rails SOURCES unit/transport/test_suite.c unit/transport/suite.c
+             LINKS ckpt_transport GUESTS 1 RAILS 2 SECONDS 300 SPEC verbs)
