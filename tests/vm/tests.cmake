@@ -30,4 +30,8 @@ endfunction()
 ckpt_vm_test(vm_transport_suite SOURCES unit/transport/test_suite.c unit/transport/suite.c
              LINKS ckpt_transport GUESTS 1 RAILS 1 SECONDS 300 SPEC verbs:rxe0)
 ckpt_vm_test(vm_transport_rails SOURCES unit/transport/test_suite.c unit/transport/suite.c
-             LINKS ckpt_transport GUESTS 1 RAILS 2 SECONDS 300 SPEC verbs)
+             LINKS ckpt_transport GUESTS 1 RAILS 2 SECONDS 300 SPEC verbs:rxe0+rxe1)
+ckpt_vm_test(vm_transport_two SOURCES vm/test_two.c LINKS ckpt_transport
+             GUESTS 2 RAILS 2 SECONDS 400)
+ckpt_vm_test(vm_transport_intruder SOURCES vm/test_intruder.c LINKS ckpt_transport Threads::Threads
+             GUESTS 1 RAILS 2 SECONDS 300)

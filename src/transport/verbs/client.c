@@ -33,10 +33,12 @@ static enum ckpt_status welcome(struct verbs_client *client, const struct hello 
     struct verbs_rail *rail = client->rail;
     int depth = rail->device.max_qp_rd_atom;
     uint8_t bytes[WELCOME_BYTES];
-    struct welcome answer = {
-        .source = rail->verbs->id,
-        .mtu = hello->mtu < (uint8_t)rail->mtu ? hello->mtu : (uint8_t)rail->mtu,
-        .depth = (uint8_t)(depth < 1 ? 1 : depth > UINT8_MAX ? UINT8_MAX : depth)};
+    struct welcome answer = {.source = rail->verbs->id,
+                             .mtu =
+                                 hello->mtu < (uint8_t)rail->mtu ? hello->mtu : (uint8_t)rail->mtu,
+                             .depth = (uint8_t)(depth < 1           ? 1
+                                                : depth > UINT8_MAX ? UINT8_MAX
+                                                                    : depth)};
     struct rdma_conn_param parameters = {.private_data = bytes,
                                          .private_data_len = sizeof(bytes),
                                          .responder_resources = RDMA_MAX_RESP_RES,
@@ -60,8 +62,8 @@ static enum ckpt_status welcome(struct verbs_client *client, const struct hello 
 static enum ckpt_status check(const struct verbs *v, const struct rdma_cm_event *event,
                               struct hello *hello_out)
 {
-    enum ckpt_status status = hello_decode(event->param.conn.private_data,
-                                           event->param.conn.private_data_len, hello_out);
+    enum ckpt_status status =
+        hello_decode(event->param.conn.private_data, event->param.conn.private_data_len, hello_out);
 
     if (status == CKPT_OK && (hello_out->target != v->id || !knows_secret(v, hello_out))) {
         status = CKPT_ERR_DENIED;
@@ -91,8 +93,8 @@ void verbs_client_ask(struct verbs_rail *rail, struct rdma_cm_id *id,
         rdma_destroy_id(id);
         return;
     }
-    *client = (struct verbs_client){
-        .party = {VERBS_CLIENT}, .rail = rail, .id = id, .next = v->clients};
+    *client =
+        (struct verbs_client){.party = {VERBS_CLIENT}, .rail = rail, .id = id, .next = v->clients};
     id->context = &client->party;
     v->clients = client;
     v->clients_count++;
@@ -130,4 +132,3 @@ void verbs_clients_fail(struct verbs *v)
     }
     verbs_clients_tend(v);
 }
-

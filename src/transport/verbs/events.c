@@ -50,16 +50,6 @@ static void look_at_connections(struct verbs *v)
     }
 }
 
-static void set_port(struct verbs_rail *rail, bool up)
-{
-    if (rail->up != up) {
-        log_event(LOG_LEVEL_WARN, up ? "verbs_rail_up" : "verbs_rail_down", "rail=%s", rail->name);
-        rail->up = up;
-        rail->verbs->attention = true;
-        rail->verbs->issue = true;
-    }
-}
-
 static void handle_pair_error(struct ibv_qp *qp)
 {
     struct verbs_party *party = qp->qp_context;
@@ -84,12 +74,14 @@ static void look_at_device(struct verbs_rail *rail)
         /* A queue pair cannot be destroyed before its events are given back. */
         ibv_ack_async_event(&event);
         if ((type == IBV_EVENT_PORT_ACTIVE || type == IBV_EVENT_PORT_ERR) && port == rail->port) {
-            set_port(rail, verbs_rail_is_active(rail));
+            verbs_rail_look(rail);
         } else if (type == IBV_EVENT_QP_FATAL || type == IBV_EVENT_QP_ACCESS_ERR ||
                    type == IBV_EVENT_QP_REQ_ERR) {
             handle_pair_error(qp);
         } else if (type == IBV_EVENT_DEVICE_FATAL) {
-            set_port(rail, false);
+            log_event(LOG_LEVEL_ERROR, "verbs_device_fatal", "rail=%s", rail->name);
+            rail->up = false;
+            rail->verbs->attention = true;
         }
     }
 }

@@ -24,16 +24,26 @@ static void want_attention(struct verbs_lane *lane)
     verbs_of(lane)->attention = true;
 }
 
-/* Frees what the lane holds; no work request is in flight. */
+static void forget_id(struct verbs_lane *lane)
+{
+    if (lane->id != NULL) {
+        rdma_destroy_id(lane->id);
+        lane->id = NULL;
+    }
+}
+
+/* Frees what the lane holds. Once its queue pair is destroyed nothing is written for it any more.
+ * Its id says goodbye to the peer, which waits for the port to be up: on Soft-RoCE a message that
+ * finds no way out ends the device's queue pair for all such messages, for ever. */
 static void let_go(struct verbs_lane *lane)
 {
     if (lane->qp != NULL) {
         ibv_destroy_qp(lane->qp);
         lane->qp = NULL;
+        verbs_lane_reclaim(lane);
     }
-    if (lane->id != NULL) {
-        rdma_destroy_id(lane->id);
-        lane->id = NULL;
+    if (lane->rail->up) {
+        forget_id(lane);
     }
     lane->state = VERBS_LANE_IDLE;
     want_attention(lane);
@@ -49,12 +59,13 @@ void verbs_lane_fail(struct verbs_lane *lane, bool pause)
     lane->retry_ns = now;
     if (pause) {
         lane->retry_ns = now + lane->pause_ns;
-        lane->pause_ns = 2 * lane->pause_ns < VERBS_PAUSE_MAX_NS ? 2 * lane->pause_ns
-                                                                 : VERBS_PAUSE_MAX_NS;
+        lane->pause_ns =
+            2 * lane->pause_ns < VERBS_PAUSE_MAX_NS ? 2 * lane->pause_ns : VERBS_PAUSE_MAX_NS;
     }
     if (lane->qp != NULL && lane->works != 0) {
         verbs_pair_fail(lane->qp);
         lane->state = VERBS_LANE_DRAINING;
+        lane->drain_ns = now + VERBS_DRAIN_NS;
     } else {
         let_go(lane);
     }
@@ -63,8 +74,8 @@ void verbs_lane_fail(struct verbs_lane *lane, bool pause)
 
 void verbs_lane_close(struct verbs_lane *lane)
 {
-    lane->works = 0;
     let_go(lane);
+    forget_id(lane);
 }
 
 static void begin(struct verbs_lane *lane, uint64_t now_ns)
@@ -75,6 +86,7 @@ static void begin(struct verbs_lane *lane, uint64_t now_ns)
     struct sockaddr *to = (struct sockaddr *)&six;
     bool is_four = card_is_ipv4(peer->gid);
 
+    forget_id(lane);
     lane->refused = false;
     lane->state = VERBS_LANE_ADDRESS;
     lane->retry_ns = now_ns + verbs_of(lane)->reads.timeout_ns;
@@ -90,6 +102,8 @@ static void begin(struct verbs_lane *lane, uint64_t now_ns)
         verbs_lane_fail(lane, true);
     } else if (rdma_resolve_addr(lane->id, (struct sockaddr *)&lane->rail->address, to,
                                  RESOLVE_MS) != 0) {
+        log_event(LOG_LEVEL_DEBUG, "verbs_lane_failed", "rail=%s step=address error=\"%m\"",
+                  lane->rail->name);
         verbs_lane_fail(lane, true);
     }
 }
@@ -146,6 +160,8 @@ static enum ckpt_status establish(struct verbs_lane *lane, const struct rdma_cm_
         status = CKPT_ERR_LINK;
     }
     if (status == CKPT_OK) {
+        log_event(LOG_LEVEL_DEBUG, "verbs_lane_up", "rail=%s mtu=%u", lane->rail->name,
+                  128U << welcome.mtu);
         lane->state = VERBS_LANE_UP;
         lane->endpoint->base.heard_ns = transport_now_ns();
         verbs_of(lane)->issue = true;
@@ -193,7 +209,7 @@ void verbs_lane_tend(struct verbs_lane *lane, uint64_t now_ns)
     bool wanted = lane->endpoint->failure == CKPT_OK;
     bool usable = wanted && lane->rail->up;
 
-    if (lane->state == VERBS_LANE_DRAINING && lane->works == 0) {
+    if (lane->state == VERBS_LANE_DRAINING && (lane->works == 0 || now_ns >= lane->drain_ns)) {
         let_go(lane);
     }
     if (lane->state != VERBS_LANE_IDLE && lane->state != VERBS_LANE_UP &&
@@ -209,5 +225,8 @@ void verbs_lane_tend(struct verbs_lane *lane, uint64_t now_ns)
     if (usable && lane->state != VERBS_LANE_UP && lane->state != VERBS_LANE_DRAINING &&
         lane->retry_ns < v->timer_ns) {
         v->timer_ns = lane->retry_ns;
+    }
+    if (lane->state == VERBS_LANE_DRAINING && lane->drain_ns < v->timer_ns) {
+        v->timer_ns = lane->drain_ns;
     }
 }

@@ -101,11 +101,19 @@ static enum ckpt_status check_port(struct verbs_rail *rail)
     return CKPT_OK;
 }
 
-bool verbs_rail_is_active(const struct verbs_rail *rail)
+bool verbs_rail_look(struct verbs_rail *rail)
 {
     struct ibv_port_attr port;
+    bool up =
+        ibv_query_port(rail->context, rail->port, &port) == 0 && port.state == IBV_PORT_ACTIVE;
 
-    return ibv_query_port(rail->context, rail->port, &port) == 0 && port.state == IBV_PORT_ACTIVE;
+    if (rail->up != up) {
+        log_event(LOG_LEVEL_WARN, up ? "verbs_rail_up" : "verbs_rail_down", "rail=%s", rail->name);
+        rail->up = up;
+        rail->verbs->attention = true;
+        rail->verbs->issue = true;
+    }
+    return up;
 }
 
 static bool make_nonblocking(int fd)
@@ -155,11 +163,8 @@ static enum ckpt_status open_rail(struct verbs *v, struct ibv_device *device, ui
     struct verbs_rail *rail = &v->rails[v->rails_count];
     enum ckpt_status status;
 
-    *rail = (struct verbs_rail){.party = {VERBS_LISTENER},
-                                .verbs = v,
-                                .index = v->rails_count,
-                                .port = port,
-                                .up = true};
+    *rail = (struct verbs_rail){
+        .party = {VERBS_LISTENER}, .verbs = v, .index = v->rails_count, .port = port, .up = true};
     snprintf(rail->name, sizeof(rail->name), "%.50s:%u", ibv_get_device_name(device), port);
     rail->context = ibv_open_device(device);
     if (rail->context == NULL || ibv_query_device(rail->context, &rail->device) != 0) {

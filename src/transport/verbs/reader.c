@@ -189,6 +189,13 @@ static bool post(struct verbs_read *read, struct verbs_work *work)
     return ibv_post_send(lane->qp, &wr, &bad) == 0;
 }
 
+static void free_work(struct verbs *v, struct verbs_work *work)
+{
+    work->read = NULL;
+    work->next = v->idle_works;
+    v->idle_works = work;
+}
+
 /* Issues one slice, or the check; false when there is no lane for it now. */
 static bool issue_one(struct verbs *v, struct verbs_read *read)
 {
@@ -206,8 +213,7 @@ static bool issue_one(struct verbs *v, struct verbs_read *read)
     if (!post(read, work)) {
         /* Nothing of it was accepted: requests are posted one at a time. */
         log_event(LOG_LEVEL_WARN, "verbs_post_failed", "rail=%s error=\"%m\"", lane->rail->name);
-        work->next = v->idle_works;
-        v->idle_works = work;
+        free_work(v, work);
         verbs_lane_fail(lane, true);
         return false;
     }
@@ -282,23 +288,29 @@ static void fail(struct verbs *v, const struct verbs_work *work, enum fault_clas
     }
 }
 
+/* The device has given a work request back. */
+static void take_back(struct verbs *v, const struct verbs_work *work)
+{
+    assert(work->read->works != 0 && work->lane->works != 0);
+    work->read->works--;
+    work->lane->works--;
+    work->lane->rail->bytes_in_flight -= work->bytes;
+    v->works_in_flight--;
+    v->issue = true;
+}
+
 static void complete(struct verbs_rail *rail, const struct ibv_wc *wc)
 {
     struct verbs *v = rail->verbs;
     struct verbs_work *work = (struct verbs_work *)(uintptr_t)wc->wr_id;
     struct verbs_lane *lane = work->lane;
 
-    assert(work->read->works != 0 && lane->works != 0);
-    work->read->works--;
-    lane->works--;
-    rail->bytes_in_flight -= work->bytes;
-    v->works_in_flight--;
-    v->issue = true;
+    take_back(v, work);
     if (wc->status == IBV_WC_SUCCESS) {
         succeed(v, work);
     } else {
-        enum fault_class class = fault_class_of(
-            wc->status, wc->status != IBV_WC_LOC_QP_OP_ERR || verbs_rail_is_active(rail));
+        enum fault_class class =
+            fault_class_of(wc->status, wc->status != IBV_WC_LOC_QP_OP_ERR || verbs_rail_look(rail));
         if (class == FAULT_RAIL) {
             log_event(LOG_LEVEL_WARN, "verbs_rail_fault", "rail=%s wc_status=%s", rail->name,
                       LOG_QUOTED(ibv_wc_status_str(wc->status)));
@@ -307,8 +319,7 @@ static void complete(struct verbs_rail *rail, const struct ibv_wc *wc)
         fail(v, work, class, wc);
         v->attention = true;
     }
-    work->next = v->idle_works;
-    v->idle_works = work;
+    free_work(v, work);
 }
 
 int verbs_poll(struct verbs_rail *rail)
@@ -320,4 +331,21 @@ int verbs_poll(struct verbs_rail *rail)
         complete(rail, &completions[i]);
     }
     return count > 0 ? count : 0;
+}
+
+void verbs_lane_reclaim(struct verbs_lane *lane)
+{
+    struct verbs *v = lane->rail->verbs;
+
+    /* Some devices leave what had completed in the queue, and some take it away. */
+    while (lane->works != 0 && verbs_poll(lane->rail) != 0) {
+    }
+    for (uint32_t i = 0; lane->works != 0 && i < VERBS_WORKS_MAX; i++) {
+        struct verbs_work *work = &v->works[i];
+        if (work->read != NULL && work->lane == lane) {
+            take_back(v, work);
+            fail(v, work, FAULT_FLUSHED, NULL);
+            free_work(v, work);
+        }
+    }
 }

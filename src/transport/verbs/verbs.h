@@ -40,6 +40,9 @@
 #define VERBS_CLIENTS_MAX (4 * CKPT_AGENTS_MAX)
 #define VERBS_CLOSE_NS UINT64_C(2000000000)
 
+/* How long a queue pair in ERR may take to give its work requests back before it is destroyed. */
+#define VERBS_DRAIN_NS UINT64_C(1000000000)
+
 /* 4.096 us * 2^15 * 7 tries: a dead path is found within a second. Seven retries would be no more
  * than that on hardware, but for ever on Soft-RoCE. */
 #define VERBS_TIMEOUT 15
@@ -61,7 +64,7 @@ struct verbs_rail {
     struct verbs_party party; /* of the listener */
     struct verbs *verbs;
     uint32_t index;
-    char name[64];              /* "mlx5_0:1" */
+    char name[64]; /* "mlx5_0:1" */
     struct ibv_context *context;
     struct ibv_pd *pd;
     struct ibv_comp_channel *channel;
@@ -71,8 +74,8 @@ struct verbs_rail {
     struct ibv_device_attr device;
     enum ibv_mtu mtu;
     uint8_t port;
-    bool up;                    /* the port is active, as far as events told */
-    struct card_rail card;      /* where it listens */
+    bool up;               /* the port is active, as far as events told */
+    struct card_rail card; /* where it listens */
     struct sockaddr_storage address;
     uint64_t bytes_in_flight;
 };
@@ -112,6 +115,7 @@ struct verbs_lane {
     struct ibv_qp *qp;
     uint32_t works;
     uint64_t retry_ns; /* in IDLE: when to try again; while connecting: when to give up */
+    uint64_t drain_ns; /* in DRAINING: when to wait no longer */
     uint64_t pause_ns;
     bool refused; /* the peer said no */
 };
@@ -197,7 +201,8 @@ static inline struct verbs_endpoint *as_verbs_endpoint(struct transport_endpoint
 enum ckpt_status verbs_rails_open(struct verbs *v, const char *names,
                                   const struct transport_options *options);
 enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port);
-bool verbs_rail_is_active(const struct verbs_rail *rail);
+/* Asks the device; a rail that is found down is not used until an event says that it is up. */
+bool verbs_rail_look(struct verbs_rail *rail);
 void verbs_rails_close(struct verbs *v);
 
 /* region.c */
@@ -246,6 +251,8 @@ void verbs_issue(struct verbs *v);
 void verbs_endpoint_reads_fail(struct verbs_endpoint *endpoint, enum ckpt_status status);
 /* Takes completions of one rail; returns how many. */
 int verbs_poll(struct verbs_rail *rail);
+/* After the queue pair of a lane was destroyed: what has not come back of it never will. */
+void verbs_lane_reclaim(struct verbs_lane *lane);
 
 /* events.c: what the kernel says about connections, ports and queue pairs. */
 void verbs_look(struct verbs *v);

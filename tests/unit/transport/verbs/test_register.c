@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registration against a fake of libibverbs: the functions below stand in front of the library's.
+ * GPU memory (dma-buf) is proven here alone: Soft-RoCE has none. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "transport/verbs/verbs.h"
+
+#define MRS_MAX 64
+
+static struct {
+    struct ibv_mr mrs[MRS_MAX];
+    struct {
+        void *address;
+        uint64_t bytes, iova, offset;
+        int fd;
+        unsigned access;
+        bool dmabuf, live;
+    } calls[MRS_MAX];
+    unsigned count;
+    unsigned fail_at; /* the call with this number fails */
+    int fail_with;    /* errno of that */
+    int probe_errno;  /* of dma-buf registration with descriptor -1 */
+    unsigned busy;    /* deregistrations that are refused first */
+} fake;
+
+static struct ibv_mr *enroll(struct ibv_pd *pd, void *address, uint64_t bytes, uint64_t iova,
+                             unsigned access)
+{
+    unsigned index = fake.count++;
+
+    if (index == fake.fail_at) {
+        errno = fake.fail_with;
+        return NULL;
+    }
+    assert_true(index < MRS_MAX);
+    fake.mrs[index] = (struct ibv_mr){.pd = pd, .lkey = 100 + index, .rkey = 500 + index};
+    fake.calls[index].address = address;
+    fake.calls[index].bytes = bytes;
+    fake.calls[index].iova = iova;
+    fake.calls[index].access = access;
+    fake.calls[index].live = true;
+    return &fake.mrs[index];
+}
+
+#undef ibv_reg_mr
+struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *address, size_t bytes, int access)
+{
+    return enroll(pd, address, bytes, (uintptr_t)address, (unsigned)access);
+}
+
+struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *address, size_t bytes, uint64_t iova,
+                                unsigned access)
+{
+    return enroll(pd, address, bytes, iova, access);
+}
+
+struct ibv_mr *ibv_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset, size_t bytes, uint64_t iova,
+                                 int fd, int access)
+{
+    struct ibv_mr *mr;
+
+    if (fd < 0) {
+        errno = fake.probe_errno;
+        return NULL;
+    }
+    mr = enroll(pd, NULL, bytes, iova, (unsigned)access);
+    if (mr != NULL) {
+        size_t index = (size_t)(mr - fake.mrs);
+        fake.calls[index].offset = offset;
+        fake.calls[index].fd = fd;
+        fake.calls[index].dmabuf = true;
+    }
+    return mr;
+}
+
+int ibv_dereg_mr(struct ibv_mr *mr)
+{
+    if (fake.busy != 0) {
+        fake.busy--;
+        return EBUSY;
+    }
+    assert_true(fake.calls[mr - fake.mrs].live);
+    fake.calls[mr - fake.mrs].live = false;
+    return 0;
+}
+
+static unsigned live(void)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < MRS_MAX; i++) {
+        count += fake.calls[i].live;
+    }
+    return count;
+}
+
+/* Two rails without any device; the slots take the first four registrations. */
+static int setup(void **state)
+{
+    struct verbs *v = calloc(1, sizeof(*v));
+
+    memset(&fake, 0, sizeof(fake));
+    fake.fail_at = UINT32_MAX;
+    fake.probe_errno = EBADF;
+    v->rails_count = 2;
+    v->reads.count = 16;
+    v->id = 5;
+    for (uint32_t i = 0; i < 2; i++) {
+        v->rails[i] = (struct verbs_rail){.verbs = v, .index = i, .name = "fake"};
+        v->rails[i].device.max_mr_size = CKPT_GIB;
+    }
+    assert_int_equal(verbs_slots_open(v), CKPT_OK);
+    assert_int_equal(fake.count, 4);
+    *state = v;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct verbs *v = *state;
+
+    verbs_regions_close(v);
+    verbs_slots_close(v);
+    assert_int_equal(live(), 0);
+    free(v);
+    return 0;
+}
+
+static void test_rights(void **state)
+{
+    static uint8_t bytes[4096];
+    struct verbs *v = *state;
+    struct transport_memory memory = {.address = bytes, .bytes = sizeof(bytes), .generation = 3};
+    struct transport_region *region;
+
+    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_OK);
+    memory.read_only = true;
+    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_OK);
+    for (unsigned i = 0; i < fake.count; i++) {
+        assert_int_equal(fake.calls[i].access &
+                             (IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC |
+                              IBV_ACCESS_MW_BIND | IBV_ACCESS_ON_DEMAND),
+                         0);
+    }
+    /* The slots are only read, what was read of others' is only written, and both in order. */
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(fake.calls[i].access,
+                         i % 2 == 0 ? IBV_ACCESS_REMOTE_READ : IBV_ACCESS_LOCAL_WRITE);
+    }
+    assert_int_equal(fake.calls[4].access,
+                     IBV_ACCESS_REMOTE_READ | IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_RELAXED_ORDERING);
+    assert_int_equal(fake.calls[6].access, IBV_ACCESS_REMOTE_READ | IBV_ACCESS_RELAXED_ORDERING);
+}
+
+static void test_gpu_memory(void **state)
+{
+    struct verbs *v = *state;
+    struct transport_memory memory = {
+        .bytes = CKPT_MIB, .dmabuf = true, .dmabuf_fd = 42, .dmabuf_offset = 8192, .generation = 9};
+    struct transport_region *region;
+    uint8_t descriptor[CKPT_DESCRIPTOR_MAX];
+    size_t count = 0;
+    struct label label;
+    struct ticket ticket;
+
+    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_OK);
+    for (unsigned i = 4; i < 6; i++) {
+        assert_true(fake.calls[i].dmabuf);
+        assert_int_equal(fake.calls[i].fd, 42);
+        assert_int_equal(fake.calls[i].offset, 8192);
+        assert_int_equal(fake.calls[i].iova % 4096, fake.calls[i].offset % 4096);
+        assert_int_equal(fake.calls[i].bytes, CKPT_MIB);
+    }
+    assert_int_equal(verbs_export(region, descriptor, &count), CKPT_OK);
+    assert_int_equal(label_decode(descriptor, count, LABEL_REGION, LABEL_VERBS, &label), CKPT_OK);
+    assert_int_equal(ticket_decode(label.payload, label.payload_bytes, &ticket), CKPT_OK);
+    assert_int_equal(ticket.address, fake.calls[4].iova);
+    assert_int_equal(ticket.keys[0].region, 504);
+    assert_int_equal(ticket.keys[1].region, 505);
+    assert_int_equal(ticket.keys[0].slots, 500);
+    assert_int_equal(ticket.keys[1].slots, 502);
+    assert_int_equal(label.generation, 9);
+}
+
+static void test_no_gpu_memory(void **state)
+{
+    struct verbs *v = *state;
+    struct transport_memory memory = {.bytes = CKPT_MIB, .dmabuf = true, .dmabuf_fd = 42};
+    struct transport_region *region = NULL;
+
+    fake.probe_errno = EOPNOTSUPP;
+    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_ERR_INVALID);
+    assert_null(region);
+    assert_int_equal(fake.count, 4);
+}
+
+static void test_refused_on_the_second_rail(void **state)
+{
+    static uint8_t bytes[4096];
+    struct verbs *v = *state;
+    struct transport_memory memory = {.address = bytes, .bytes = sizeof(bytes)};
+    struct transport_region *region = NULL;
+
+    fake.fail_at = 5;
+    fake.fail_with = ENOMEM;
+    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_ERR_MEMORY);
+    assert_null(region);
+    assert_int_equal(live(), 4);
+    memory.bytes = CKPT_GIB + 1; /* more than the device has: it is not even asked */
+    fake.count = 10;
+    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_ERR_MEMORY);
+    assert_int_equal(fake.count, 10);
+}
+
+static void test_a_slot_never_names_two_regions(void **state)
+{
+    static uint8_t bytes[4096];
+    struct verbs *v = *state;
+    struct transport_memory memory = {.address = bytes, .bytes = sizeof(bytes), .generation = 1};
+    struct transport_region *first, *second;
+    uint32_t place;
+    uint64_t id;
+
+    assert_int_equal(verbs_register(&v->base, &memory, &first), CKPT_OK);
+    place = ((struct verbs_region *)(void *)first)->place;
+    id = v->slots[place].id;
+    assert_int_equal(v->slots[place].generation, 1);
+    fake.busy = 3; /* a device that needs to be asked again */
+    assert_int_equal(verbs_deregister(first), CKPT_OK);
+    assert_int_equal(v->slots[place].id, 0);
+    v->place_next = place;
+    assert_int_equal(verbs_register(&v->base, &memory, &second), CKPT_OK);
+    assert_int_equal(((struct verbs_region *)(void *)second)->place, place);
+    assert_int_not_equal(v->slots[place].id, id);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define REGISTER_TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+        REGISTER_TEST(test_rights),
+        REGISTER_TEST(test_gpu_memory),
+        REGISTER_TEST(test_no_gpu_memory),
+        REGISTER_TEST(test_refused_on_the_second_rail),
+        REGISTER_TEST(test_a_slot_never_names_two_regions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
