@@ -205,8 +205,12 @@ static void warn_of_forks(void)
 static enum ckpt_status open_parts(struct verbs *v, const char *names,
                                    const struct transport_options *options)
 {
-    enum ckpt_status status = open_events(v);
+    /* Before rdma_cm: that it is not there either is no news. */
+    enum ckpt_status status = verbs_devices_check();
 
+    if (status == CKPT_OK) {
+        status = open_events(v);
+    }
     if (status != CKPT_OK) {
         return status;
     }

@@ -293,6 +293,22 @@ static enum ckpt_status check_memlock(const struct verbs *v)
     return CKPT_ERR_CONFIG;
 }
 
+enum ckpt_status verbs_devices_check(void)
+{
+    int count = 0;
+    struct ibv_device **devices = ibv_get_device_list(&count);
+
+    if (devices != NULL) {
+        ibv_free_device_list(devices);
+    }
+    if (count == 0) {
+        transport_set_open_error("verbs: this machine has no RDMA device (ibv_devices shows none): "
+                                 "load its driver, or use transport ucx");
+        return CKPT_ERR_CONFIG;
+    }
+    return CKPT_OK;
+}
+
 enum ckpt_status verbs_rails_open(struct verbs *v, const char *names,
                                   const struct transport_options *options)
 {
@@ -300,10 +316,9 @@ enum ckpt_status verbs_rails_open(struct verbs *v, const char *names,
     struct ibv_device **devices = ibv_get_device_list(&count);
     enum ckpt_status status;
 
-    if (devices == NULL || count == 0) {
-        transport_set_open_error("verbs: this machine has no RDMA device (ibv_devices shows none): "
-                                 "load its driver, or use transport ucx");
-        status = CKPT_ERR_CONFIG;
+    if (devices == NULL) {
+        transport_set_open_error("verbs: listing RDMA devices: %s", strerror(errno));
+        status = CKPT_ERR_SYSTEM;
     } else if (names != NULL || options->devices != NULL) {
         status = open_list(v, devices, (size_t)count, names != NULL ? names : options->devices);
     } else {

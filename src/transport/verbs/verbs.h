@@ -198,6 +198,7 @@ static inline struct verbs_endpoint *as_verbs_endpoint(struct transport_endpoint
 }
 
 /* rail.c: devices, ports, addresses. */
+enum ckpt_status verbs_devices_check(void);
 enum ckpt_status verbs_rails_open(struct verbs *v, const char *names,
                                   const struct transport_options *options);
 enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port);

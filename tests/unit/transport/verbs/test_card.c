@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "transport/transport.h"
 #include "transport/verbs/card.h"
 #include "transport/verbs/fault_class.h"
 
@@ -150,12 +152,27 @@ static void test_whose_fault(void **state)
     assert_int_equal(fault_class_of(IBV_WC_REM_INV_REQ_ERR, true), FAULT_PROGRAM);
 }
 
+static void test_no_device(void **state)
+{
+    struct transport *t = NULL;
+
+    (void)state;
+    if (access("/sys/class/infiniband", F_OK) == 0) {
+        skip();
+    }
+    assert_int_equal(transport_open("verbs", NULL, &t), CKPT_ERR_CONFIG);
+    assert_null(t);
+    assert_non_null(strstr(transport_open_error(), "this machine has no RDMA device"));
+    assert_non_null(strstr(transport_open_error(), "use transport ucx"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_card_survives), cmocka_unit_test(test_ticket_survives),
         cmocka_unit_test(test_first_words),   cmocka_unit_test(test_the_nearest_rail_is_chosen),
         cmocka_unit_test(test_routable),      cmocka_unit_test(test_whose_fault),
+        cmocka_unit_test(test_no_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
