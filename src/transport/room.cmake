@@ -5,9 +5,10 @@ ckpt_room(transport SOURCES transport.c open.c reads.c label.c loop/loop.c
                             ucx/source.c ucx/hosts.c
           LINKS ckpt_base PkgConfig::UCX)
 if(TARGET PkgConfig::VERBS)
-  set(verbs_sources card.c client.c endpoint.c events.c fault_class.c lane.c open.c pair.c rail.c
-                    reader.c region.c)
-  list(TRANSFORM verbs_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/verbs/)
+  set(verbs_sources verbs/card.c verbs/client.c verbs/endpoint.c verbs/events.c
+                    verbs/fault_class.c verbs/lane.c verbs/open.c verbs/pair.c verbs/rail.c
+                    verbs/reader.c verbs/region.c)
+  list(TRANSFORM verbs_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
   target_sources(ckpt_transport PRIVATE ${verbs_sources})
   target_compile_definitions(ckpt_transport PRIVATE CKPT_VERBS=1)
   target_link_libraries(ckpt_transport PUBLIC PkgConfig::VERBS)
