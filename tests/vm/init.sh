@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash disable=SC2154 # ckpt_* come from the kernel command line
 # The first process of a guest of vm.py: brings up the host's root under a tmpfs and the RDMA
 # devices, runs the command, leaves its output and exit status in the exchange folder.
 PATH=/bin

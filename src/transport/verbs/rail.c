@@ -148,7 +148,7 @@ static enum ckpt_status make_objects(struct verbs_rail *rail)
     if (rail->pd != NULL && rail->channel != NULL) {
         rail->cq = ibv_create_cq(rail->context, VERBS_WORKS_MAX, NULL, rail->channel, 0);
     }
-    if (rail->cq == NULL || !make_nonblocking(rail->channel->fd) ||
+    if (rail->channel == NULL || rail->cq == NULL || !make_nonblocking(rail->channel->fd) ||
         !make_nonblocking(rail->context->async_fd) ||
         transport_base_watch(t, rail->channel->fd) != CKPT_OK ||
         transport_base_watch(t, rail->context->async_fd) != CKPT_OK) {
