@@ -49,6 +49,7 @@ struct session {
     bool verdict_ok; /* said by the ruler of verdict_incarnation */
     bool verdict_bad;
     struct incarnation verdict_by;
+    uint64_t verdict_epoch; /* when it was good; it rises when an agent is lost */
 };
 
 #define GHOST_BUCKETS 256

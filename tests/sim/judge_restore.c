@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ranks get the right bytes, and all of them the same step: invariants 3, 16 and 17.
  *
- * Not verified: a load that one rank's agent gave up while the others had their verdict (its
- * process gets an error and the job starts anew; nobody can promise more when an agent dies between
- * two messages); bytes that a flip or a rank changed after the last digest before the hand-over. */
+ * Not verified: a load whose verdict one rank's agent did not live to hand on, or gave up while the
+ * others had theirs (its process gets an error and the job starts anew; nobody can promise more when
+ * an agent dies between two messages); bytes that a flip or a rank changed after the last digest
+ * before the hand-over. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -137,9 +138,13 @@ void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct 
     }
     if (verdict->status == CKPT_OK) {
         session->verdict_ok = true;
+        session->verdict_epoch = coordinator_epoch(sim->rulers[ruler].machine);
         judge_step(sim, session, verdict->shard.attempt, verdict->shard.step);
     } else if (verdict->status == CKPT_ERR_RETIRED && sim->judge->retire_step[job->run]) {
         return; /* by hand, in the middle of the restore */
+    } else if (session->verdict_ok &&
+               coordinator_epoch(sim->rulers[ruler].machine) > session->verdict_epoch) {
+        return; /* an agent was lost between the verdict and its rank */
     } else if (verdict->load <= job->load || verdict->attempt < job->attempt) {
         session->verdict_bad = true;
     }
