@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ranks get the right bytes, and all of them the same step: invariants 3, 16 and 17.
  *
- * Not verified: a load whose verdict one rank's agent did not live to hand on, or gave up while the
- * others had theirs (its process gets an error and the job starts anew; nobody can promise more when
- * an agent dies between two messages); bytes that a flip or a rank changed after the last digest
- * before the hand-over. */
+ * Not verified: a load whose verdict one rank's agent did not live to hand on, or gave up while
+ * the others had theirs (its process gets an error and the job starts anew; nobody can promise more
+ * when an agent dies between two messages); bytes that a flip or a rank changed after the last
+ * digest before the hand-over. */
 #include <inttypes.h>
 #include <string.h>
 
