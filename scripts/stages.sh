@@ -76,7 +76,8 @@ stage() {
     fi
     if [ "$status" -ne 0 ]; then
         echo "---- the end of $LOGS/$STAGE.log"
-        tail -n "${TAIL:-120}" "$LOGS/$STAGE.log"
+        grep -vE '^ +Start +[0-9]+:|\.\. +Passed +|^\[[0-9]+/[0-9]+\] (Build|Link|Generat)ing' \
+            "$LOGS/$STAGE.log" | tail -n "${TAIL:-120}"
         echo "----"
     fi
 }
