@@ -53,6 +53,7 @@ struct daemon {
     struct event *deadline_event;
     uint64_t armed_ms; /* what deadline_event waits for; UINT64_MAX: nothing */
     uint64_t started_ms;
+    uint64_t epoch_read_ms; /* when the store was last asked who rules */
     bool ending; /* no event may reach the machine any more */
     enum exit_code exit_code;
     struct event_count events[EVENTS_COUNTED_MAX];

@@ -14,6 +14,8 @@
 
 /* Turns of the machine in a row when it has more to say, before sockets get their turn again. */
 #define TURNS_IN_A_ROW 16
+/* How often a coordinator looks in the store whether it still rules. */
+#define EPOCH_READ_MS 2000
 
 static struct coordinator_record_shard
 shard_at(const void *context, const struct coordinator_record *record, uint32_t rank)
@@ -157,6 +159,26 @@ void loop_advance(struct daemon *daemon, struct coordinator_event *event,
     arm(daemon, daemon->update.deadline_ms, daemon->update.again, daemon_now_ms());
 }
 
+/* A coordinator that writes nothing is refused nothing: it has to look who rules. False: it ends. */
+static bool still_rules(struct daemon *daemon)
+{
+    uint64_t now_ms = daemon_now_ms();
+    uint64_t epoch = 0;
+    if (now_ms < daemon->epoch_read_ms + EPOCH_READ_MS) {
+        return true;
+    }
+    daemon->epoch_read_ms = now_ms;
+    enum ckpt_status status = store_epoch(daemon->store, &epoch);
+    if (status == CKPT_OK && epoch <= coordinator_epoch(daemon->machine)) {
+        return true;
+    }
+    log_event(LOG_LEVEL_ERROR, "stale_coordinator", "status=%s store_epoch=%llu own_epoch=%llu",
+              ckpt_status_name(status), (unsigned long long)epoch,
+              (unsigned long long)coordinator_epoch(daemon->machine));
+    daemon_end(daemon, status == CKPT_OK ? EXIT_STALE : EXIT_STORE);
+    return false;
+}
+
 static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
@@ -164,7 +186,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     struct daemon *daemon = context;
     struct coordinator_event event = {.type = COORDINATOR_TICK};
     daemon->armed_ms = UINT64_MAX;
-    loop_advance(daemon, &event, NULL, NULL);
+    if (!daemon->ending && still_rules(daemon)) {
+        loop_advance(daemon, &event, NULL, NULL);
+    }
 }
 
 enum ckpt_status loop_open(struct daemon *daemon)
