@@ -31,6 +31,12 @@ def wait_until(what, condition, timeout=20.0, every=0.02):
         time.sleep(every)
 
 
+def is_stopped(popen):
+    """By SIGSTOP, as /proc/PID/stat says."""
+    with open(f"/proc/{popen.pid}/stat", encoding="ascii") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0] == "T"
+
+
 def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -120,8 +126,7 @@ class Daemon:
         self.signal(signal.SIGCONT)
 
     def is_stopped(self):
-        with open(f"/proc/{self.popen.pid}/stat", encoding="ascii") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] == "T"
+        return is_stopped(self.popen)
 
     def wait_dead(self, timeout=20):
         """The exit status; -9 after SIGKILL."""
