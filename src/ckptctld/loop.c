@@ -159,7 +159,8 @@ void loop_advance(struct daemon *daemon, struct coordinator_event *event,
     arm(daemon, daemon->update.deadline_ms, daemon->update.again, daemon_now_ms());
 }
 
-/* A coordinator that writes nothing is refused nothing: it has to look who rules. False: it ends. */
+/* A coordinator that writes nothing is refused nothing: it has to look who rules. False: it
+ * ends. */
 static bool still_rules(struct daemon *daemon)
 {
     uint64_t now_ms = daemon_now_ms();
