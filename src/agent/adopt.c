@@ -97,6 +97,7 @@ static void adopt_record(struct agent *a, const struct slot_record *record)
     s->cached = record->cached;
     s->has_digest = record->has_digest;
     s->digest = record->digest;
+    s->in_doubt = true;
     take_segments(a, record->slot, record);
     if (keep && PLANTED_BUG(TRUST_RECORD) && record->has_digest) {
         agent_slot_move(s, SLOT_ADOPTED);

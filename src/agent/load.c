@@ -245,6 +245,7 @@ void agent_load_session_ends(struct agent *a, uint32_t index)
     for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_LOANED) {
+            a->slots[load->slot].in_doubt = true;
             unloan(a, load);
         } else if (load->state == LOAD_ASKING) {
             end(a, load);

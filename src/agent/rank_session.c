@@ -61,6 +61,7 @@ void agent_rank_down(struct agent *a, uint32_t link)
     }
     struct rank_session *session = &a->sessions[index];
     if (session->filling != AGENT_NONE) {
+        a->slots[session->filling].in_doubt = a->slots[session->filling].state == SLOT_FILLING;
         agent_slot_writer_gone(a, session->filling);
     }
     agent_load_session_ends(a, index);

@@ -112,6 +112,8 @@ bool agent_segments_take(struct agent *a, uint32_t slot, uint32_t count, bool *r
     return true;
 }
 
+/* What a rank whose connection broke has mapped it may go on to write or read: the memory goes to
+ * nobody else, not even of the same user, before it is renewed. */
 void agent_segments_free_of(struct agent *a, uint32_t slot)
 {
     struct slot *s = &a->slots[slot];
@@ -119,6 +121,7 @@ void agent_segments_free_of(struct agent *a, uint32_t slot)
         struct segment *segment = &a->segments[s->segments[i]];
         assert(segment->slot == slot);
         segment->slot = AGENT_NONE;
+        segment->unknown = segment->unknown || (s->in_doubt && !PLANTED_BUG(TRUST_THE_GONE));
         a->segments_free++;
         a->coordinator.room_came_back = true;
     }

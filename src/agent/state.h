@@ -49,6 +49,7 @@ struct slot {
     bool renew_wanted;
     bool digest_wanted;
     bool cancel_wanted;
+    bool in_doubt; /* a process that left without a word may have the memory mapped still */
     uint64_t generation;
     uint64_t generation_checked; /* by the invariants */
     struct shard_key shard;

@@ -20,6 +20,7 @@
     X(OLD_INCARNATION, "copies of an agent's earlier life go on counting")                         \
     X(RETIRE_NEWEST, "retention retires the newest consistent checkpoint")                         \
     X(NO_RENEWAL, "segments pass to another user without renewal")                                 \
+    X(TRUST_THE_GONE, "memory that a lost rank may still have mapped is not renewed")              \
     X(MISSING_RANK, "a rank that said nothing does not hinder a commit")                           \
     X(FREE_WHILE_READ, "a slot is freed while a rank reads it")                                    \
     X(FREE_WHILE_WRITTEN, "a slot is freed while the transport writes it")                         \

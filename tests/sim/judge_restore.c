@@ -249,13 +249,15 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
     }
 }
 
-/* What a rank holds stays as it was handed over until the rank lets it go. */
+/* What a rank holds stays as it was handed over until the rank lets it go; when it has lost its
+ * agent, its segments may be renewed, which it does not see. */
 void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank)
 {
     struct digest now;
     const struct sim_slot *slot = &sim->nodes[rank->restored.node].slots[rank->loaded.slot];
     if (!memory_is_mapped(sim, &rank->restored)) {
-        if (sim->nodes[rank->restored.node].wipes == rank->restored.wipes) {
+        if (!rank->reads_on &&
+            sim->nodes[rank->restored.node].wipes == rank->restored.wipes) {
             sim_violation(sim, "a segment that a rank of run %u reads was renewed", job->run);
         }
         return;

@@ -77,6 +77,23 @@ void rank_kill(struct sim *sim, struct sim_job *job, uint32_t index)
     rank->link = 0;
     rank->phase = RANK_OFF;
     rank->holds = false;
+    rank->reads_on = false;
+}
+
+/* The mapping of what it read outlives the connection. */
+static void read_on(struct sim *sim, struct sim_rank *rank)
+{
+    rank->reads_on = rank->reads_on || rank->holds;
+    rank->reads_until_ms = sim->now_ms + sim_between(sim, 100, 3000);
+    rank->holds = false;
+}
+
+static void stop_reading(struct sim *sim, struct sim_job *job, struct sim_rank *rank)
+{
+    if (rank->reads_on) {
+        judge_held(sim, job, rank);
+        rank->reads_on = false;
+    }
 }
 
 /* Goes to the agent again later. A load that had no answer stays without one: the agent forgot it.
@@ -90,7 +107,7 @@ static void disconnect(struct sim *sim, struct sim_job *job, uint32_t index)
     }
     rank->opened = false;
     rank->orphan = false;
-    rank->holds = false;
+    read_on(sim, rank);
     rank->tampers = false;
     rank->phase = RANK_CONNECTING;
     rank_later(sim, job, index, sim_between(sim, 50, 300));
@@ -289,6 +306,9 @@ void rank_turn(struct sim *sim, uint32_t who, uint32_t process, uint32_t script)
     if (rank->holds && sim->now_ms > rank->loaded_ms + 150) {
         release(sim, job, index);
     }
+    if (sim->now_ms > rank->reads_until_ms) {
+        stop_reading(sim, job, rank);
+    }
     if (rank->tampers && rank->phase == RANK_TRAINING) {
         tamper(sim, rank);
     }
@@ -383,6 +403,7 @@ static void take_loaded(struct sim *sim, struct sim_job *job, uint32_t index,
         if (rank->holds) {
             release(sim, job, index);
         }
+        stop_reading(sim, job, rank);
         judge_loaded(sim, job, rank, loaded, &parcel->attached);
         rank->holds = true;
         rank->restored = parcel->attached;

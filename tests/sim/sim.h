@@ -231,7 +231,9 @@ struct sim_rank {
     bool answered;
     enum ckpt_status answer;
     uint64_t answer_step;
-    bool holds; /* a restored mapping */
+    bool holds;    /* a restored mapping */
+    bool reads_on; /* the same, and its agent has forgotten the loan */
+    uint64_t reads_until_ms;
     struct sim_mapping restored;
     struct message_loaded loaded;
     uint64_t loaded_ms;

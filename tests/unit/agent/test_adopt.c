@@ -90,6 +90,7 @@ static void a_copy_that_changed_is_given_up(void **state)
     assert_int_equal(reported(&d)->generation, 30);
     assert_int_equal(driver_slot(&d, 4).state, SLOT_FREE);
     driver_coordinator(&d, driver_order(&d, 10, 3, 2 * SEGMENT));
+    driver_work(&d, driver_works(&d, AGENT_WORK_RENEW)->work, CKPT_OK, 0);
     struct shard_key key = key_of(ALICE, 10, 3);
     assert_int_equal(driver_slot(&d, driver_find(&d, &key)).state, SLOT_PULLING);
     assert_true(driver_slot(&d, driver_find(&d, &key)).generation > 30);

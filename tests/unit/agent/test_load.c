@@ -337,6 +337,13 @@ static void a_rank_that_dies_lets_go(void **state)
     driver_tick(&d, d.config.resend_ms);
     assert_null(asked(&d));
     assert_int_equal(driver_slot(&d, slot).state, SLOT_VERIFIED);
+
+    /* It may read on: where only the connection broke, its process has the memory mapped. */
+    driver_checkpoint(&d, 10, CHECKPOINT_RETIRED);
+    assert_int_equal(driver_slot(&d, slot).state, SLOT_FREE);
+    driver_rank(&d, 2, ALICE, 3);
+    assert_null(driver_ask(&d, 2, 20, 8 * SEGMENT));
+    assert_non_null(driver_works(&d, AGENT_WORK_RENEW));
     driver_stop(&d);
 }
 

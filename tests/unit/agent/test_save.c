@@ -366,6 +366,26 @@ static void memory_passes_to_another_user_renewed(void **state)
     driver_stop(&d);
 }
 
+/* Its copying threads do not look at the socket. */
+static void memory_of_a_lost_writer_is_renewed(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    driver_join(&d);
+    driver_rank(&d, 1, ALICE, 0);
+    driver_rank(&d, 2, ALICE, 1);
+    assert_non_null(driver_ask(&d, 1, 1, 5 * SEGMENT));
+    driver_event(&d, (struct agent_event){.type = AGENT_RANK_DOWN, .link = 1});
+    assert_int_equal(agent_segments_free(d.agent), 8);
+    (void)driver_save(&d, 2, 1, 3 * SEGMENT); /* what nobody had is there at once */
+    assert_null(driver_ask(&d, 2, 2, 3 * SEGMENT));
+    driver_work(&d, driver_works(&d, AGENT_WORK_RENEW)->work, CKPT_OK, 0);
+    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_RANK, MESSAGE_SLOT_GRANTED);
+    assert_int_equal(out->message.slot_granted.status, CKPT_OK);
+    driver_stop(&d);
+}
+
 static void a_slot_given_up_while_filled_waits_for_its_writer(void **state)
 {
     (void)state;
@@ -421,6 +441,7 @@ int main(void)
         cmocka_unit_test(abandoned_and_orphaned_slots_are_freed),
         cmocka_unit_test(a_rank_gets_its_segments_of_two_saves_ago),
         cmocka_unit_test(memory_passes_to_another_user_renewed),
+        cmocka_unit_test(memory_of_a_lost_writer_is_renewed),
         cmocka_unit_test(a_slot_given_up_while_filled_waits_for_its_writer),
         cmocka_unit_test(a_process_that_comes_back_hears_the_outcome),
     };
