@@ -256,8 +256,7 @@ void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank)
     struct digest now;
     const struct sim_slot *slot = &sim->nodes[rank->restored.node].slots[rank->loaded.slot];
     if (!memory_is_mapped(sim, &rank->restored)) {
-        if (!rank->reads_on &&
-            sim->nodes[rank->restored.node].wipes == rank->restored.wipes) {
+        if (!rank->reads_on && sim->nodes[rank->restored.node].wipes == rank->restored.wipes) {
             sim_violation(sim, "a segment that a rank of run %u reads was renewed", job->run);
         }
         return;
