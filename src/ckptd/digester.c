@@ -11,8 +11,14 @@
 #include "base/log.h"
 #include "mover.h"
 
-/* Landed chunks that wait; more are digested by the thread that brought them: back-pressure. */
-#define LANDED_MAX 256
+/* Landed chunks that wait; more are digested by the thread that brought them: back-pressure. About
+ * as many as a last-level cache holds. */
+#define LANDED_MAX 32
+
+/* The newest chunk is digested first, while it is in the caches: 5 % less CPU time a replicated
+ * byte on a Zen 4 (docs/benchmarks.md). Each so-manieth is the oldest, so that none waits for a
+ * lull. */
+#define OLDEST_EVERY 8
 
 struct landed {
     struct job *job;
@@ -27,6 +33,7 @@ struct digester {
     struct landed landed[LANDED_MAX];
     uint32_t landed_first;
     uint32_t landed_count;
+    uint32_t landed_taken;
     struct job *first_job;
     struct job **last_job;
     struct mover *mover;
@@ -65,15 +72,25 @@ static void renew(struct digester *d, struct job *job)
     job_release(job);
 }
 
+static struct landed take_landed(struct digester *d)
+{
+    uint32_t at = d->landed_first;
+    if (++d->landed_taken % OLDEST_EVERY == 0) {
+        d->landed_first = (d->landed_first + 1) % LANDED_MAX;
+    } else {
+        at = (d->landed_first + d->landed_count - 1) % LANDED_MAX;
+    }
+    d->landed_count--;
+    return d->landed[at];
+}
+
 /* The next piece of work; false: stopping. Called with the lock held. */
 static bool next(struct digester *d, struct landed *piece_out, bool *whole_out)
 {
     while (!d->stopping) {
         if (d->landed_count > 0) {
-            *piece_out = d->landed[d->landed_first];
+            *piece_out = take_landed(d);
             *whole_out = false;
-            d->landed_first = (d->landed_first + 1) % LANDED_MAX;
-            d->landed_count--;
             return true;
         }
         struct job *job = d->first_job;
@@ -154,9 +171,8 @@ void digester_stop(struct digester **digester)
     for (uint32_t i = 0; i < d->thread_count; i++) {
         pthread_join(d->threads[i], NULL);
     }
-    for (; d->landed_count > 0; d->landed_count--) {
-        struct job *job = d->landed[d->landed_first].job;
-        d->landed_first = (d->landed_first + 1) % LANDED_MAX;
+    while (d->landed_count > 0) {
+        struct job *job = take_landed(d).job;
         job_fail(job, CKPT_ERR_ABORTED);
         job_release(job);
     }
