@@ -77,7 +77,8 @@ enum coordinator_record_type {
     RECORD_CONSISTENT, /* a commit: the checkpoint, and each shard's size and digest */
     RECORD_RETIRED,
     RECORD_QUARANTINED,
-    RECORD_ATTEMPT, /* a run's attempt rose */
+    RECORD_ATTEMPT,   /* a run's attempt rose */
+    RECORD_WITHDRAWN, /* by command: what up to attempt and step is not consistent never will be */
 };
 
 struct coordinator_record_shard {

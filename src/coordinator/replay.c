@@ -65,6 +65,10 @@ enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_recor
         return CKPT_OK;
     case RECORD_CONSISTENT:
         return replay_consistent(c, run, record);
+    case RECORD_WITHDRAWN:
+        run->withdrawn_attempt = record->attempt;
+        run->withdrawn_step = record->step;
+        return CKPT_OK;
     case RECORD_RETIRED:
         if (k == NULL) {
             return CKPT_ERR_CORRUPT;

@@ -66,6 +66,11 @@ static enum ckpt_status may_open(struct coordinator *c, const struct run *run,
             (unsigned long long)r->shard.step, (unsigned long long)run->latest);
         return CKPT_ERR_STEP;
     }
+    if (run != NULL && r->shard.attempt <= run->withdrawn_attempt &&
+        r->shard.step <= run->withdrawn_step) {
+        say(reason, "step %llu was retired by command", (unsigned long long)r->shard.step);
+        return CKPT_ERR_RETIRED;
+    }
     if (run != NULL && run->attempt == r->shard.attempt && run->world != 0 &&
         run->world != r->world) {
         say(reason, "world is %u, but attempt %u of this run has %u", r->world, run->attempt,

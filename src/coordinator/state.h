@@ -123,7 +123,9 @@ struct run {
     uint32_t world;
     bool has_latest;
     uint64_t latest;
-    uint32_t first_checkpoint; /* newest step first */
+    uint32_t withdrawn_attempt; /* what came up to this attempt and step stays retired, though */
+    uint64_t withdrawn_step;    /* late reports speak of it */
+    uint32_t first_checkpoint;  /* newest step first */
     uint64_t touched_ms;
     struct session session;
 };
@@ -170,7 +172,7 @@ struct coordinator {
     uint64_t next_order;
     uint32_t next_session;
     uint64_t parked_ms; /* when the parked were last looked at */
-    uint64_t tick_ms; /* when the next round is due, however many messages come before it */
+    uint64_t tick_ms;   /* when the next round is due, however many messages come before it */
 
     struct member *members;
     struct placement_member *places; /* beside members, for placement */

@@ -13,6 +13,12 @@
 static void judge_consistent(struct sim *sim, const struct coordinator_record *r, uint32_t run)
 {
     const struct commit *newest = judge_newest(sim, run);
+    const struct commit *earlier = judge_commit_find(sim, run, r->attempt, r->step);
+    if (earlier && earlier->retired) {
+        sim_violation(sim,
+                      "run %u: attempt %u step %" PRIu64 " was retired and is consistent again",
+                      run, r->attempt, r->step);
+    }
     if (newest && r->step <= newest->step) {
         sim_violation(sim, "run %u: latest goes from step %" PRIu64 " back to %" PRIu64, run,
                       newest->step, r->step);

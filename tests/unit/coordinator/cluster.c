@@ -14,7 +14,8 @@ static void advance(struct cluster *cluster, struct coordinator_event *event)
     (void)status;
 }
 
-void cluster_start(struct cluster *cluster, uint32_t keep)
+void cluster_start_with(struct cluster *cluster, uint32_t keep,
+                        const struct coordinator_record *record)
 {
     struct coordinator_config config;
     char reason[CKPT_REASON_MAX + 1];
@@ -32,8 +33,17 @@ void cluster_start(struct cluster *cluster, uint32_t keep)
     enum ckpt_status status = coordinator_init(cluster->memory, bytes, &config, 5, 1, &cluster->c);
     assert(status == CKPT_OK);
     (void)status;
+    if (record != NULL) {
+        struct coordinator_event replayed = {.type = COORDINATOR_REPLAY, .record = record};
+        advance(cluster, &replayed);
+    }
     struct coordinator_event event = {.type = COORDINATOR_REPLAY_END};
     advance(cluster, &event);
+}
+
+void cluster_start(struct cluster *cluster, uint32_t keep)
+{
+    cluster_start_with(cluster, keep, NULL);
 }
 
 void cluster_stop(struct cluster *cluster)

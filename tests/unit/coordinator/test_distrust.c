@@ -98,6 +98,41 @@ static void a_source_that_gave_other_bytes_digests_again(void **state)
     assert_non_null(cluster_find(&cluster, source, MESSAGE_VERIFY_ORDER));
 }
 
+static void retire_newer(uint64_t step)
+{
+    struct message_admin_ask ask = {.verb = ADMIN_RETIRE, .step = step, .newer = true};
+    struct message report = cluster_report(1, step, 0, 2, COPY_VERIFIED, true, 0);
+    ask.run = report.shard_report.shard.run;
+    struct coordinator_event event = {
+        .type = COORDINATOR_ADMIN, .now_ms = cluster.now_ms, .admin = &ask};
+    assert_int_equal(coordinator_advance(cluster.c, &event, &cluster.update), CKPT_OK);
+    assert_int_equal(cluster.update.admin_status, CKPT_OK);
+}
+
+/* Reports of what was retired by command were on their way: they do not bring it back. */
+static void what_is_retired_by_command_stays_retired(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 2);
+    cluster_save(&cluster, 1, 20, 2);
+    retire_newer(10);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
+    assert_int_equal(cluster_records(&cluster, RECORD_WITHDRAWN), 1);
+    struct message late = cluster_report(1, 20, 0, 2, COPY_VERIFIED, true, 20);
+    cluster_message(&cluster, 0, &late);
+    const struct message *ack = cluster_find(&cluster, 0, MESSAGE_SHARD_ACK);
+    assert_false(ack->shard_ack.keep);
+    assert_int_equal(ack->shard_ack.status, CKPT_ERR_RETIRED);
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_NONE);
+    retire_newer(10); /* nothing is newer */
+    assert_int_equal(cluster.update.record_count, 0);
+    cluster_save(&cluster, 1, 30, 2);
+    assert_int_equal(cluster_checkpoint(&cluster, 30).state, CHECKPOINT_CONSISTENT);
+    retire_newer(10);
+    cluster_save(&cluster, 2, 20, 2); /* a later attempt comes to that step again */
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_CONSISTENT);
+}
+
 static void replay(struct coordinator *c, enum coordinator_record_type type, uint32_t attempt)
 {
     struct coordinator_record_shard shard = {.bytes = 4096};
@@ -145,12 +180,30 @@ static void a_step_saved_again_after_its_quarantine_is_replayed(void **state)
     free(memory);
 }
 
+static void a_withdrawal_is_replayed(void **state)
+{
+    (void)state;
+    struct coordinator_record record = {
+        .type = RECORD_WITHDRAWN, .epoch = 4, .attempt = 1, .step = 20};
+    struct message report = cluster_report(1, 20, 0, 2, COPY_VERIFIED, true, 20);
+    record.run = report.shard_report.shard.run;
+    cluster_stop(&cluster);
+    cluster_start_with(&cluster, 2, &record);
+    cluster_join(&cluster, 0, 1);
+    cluster_message(&cluster, 0, &report);
+    assert_int_equal(cluster_find(&cluster, 0, MESSAGE_SHARD_ACK)->shard_ack.status,
+                     CKPT_ERR_RETIRED);
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(messages_do_not_put_off_the_next_round, start, stop),
         cmocka_unit_test_setup_teardown(a_copy_out_of_the_blue_must_answer_an_order, start, stop),
         cmocka_unit_test_setup_teardown(a_source_that_gave_other_bytes_digests_again, start, stop),
+        cmocka_unit_test_setup_teardown(what_is_retired_by_command_stays_retired, start, stop),
+        cmocka_unit_test_setup_teardown(a_withdrawal_is_replayed, start, stop),
         cmocka_unit_test_setup_teardown(a_step_saved_again_after_its_quarantine_is_replayed, start,
                                         stop),
     };
