@@ -5,10 +5,11 @@
 #include "link.h"
 #include "table.h"
 
-static void print_problem(const struct ctl *ctl, uint64_t count, const char *text)
+static void print_problem(const struct ctl *ctl, uint64_t count, const char *what,
+                          const char *look_with)
 {
     if (count > 0) {
-        printf("%s%" PRIu64 " %s%s\n", ctl->color ? "\033[33m" : "", count, text,
+        printf("%s%s: %" PRIu64 " (%s)%s\n", ctl->color ? "\033[33m" : "", what, count, look_with,
                ctl->color ? "\033[0m" : "");
     }
 }
@@ -32,11 +33,11 @@ static void print_status(const struct ctl *ctl, const json_t *status)
     printf("checkpoints  %" PRIu64 " consistent, %" PRIu64 " verifying, %" PRIu64 " open\n",
            field_number(checkpoints, "consistent"), field_number(checkpoints, "verifying"),
            field_number(checkpoints, "open"));
-    print_problem(ctl, field_number(nodes, "lost"), "nodes are lost: ckptctl nodes");
-    print_problem(ctl, field_number(checkpoints, "degraded"),
-                  "checkpoints are short of copies now: ckptctl runs, ckptctl list RUN");
+    print_problem(ctl, field_number(nodes, "lost"), "lost nodes", "ckptctl nodes");
+    print_problem(ctl, field_number(checkpoints, "degraded"), "checkpoints short of copies",
+                  "ckptctl runs, ckptctl list RUN");
     print_problem(ctl, field_number(checkpoints, "quarantined"),
-                  "checkpoints are quarantined after failed restores: ckptctl list RUN");
+                  "checkpoints quarantined after failed restores", "ckptctl list RUN");
 }
 
 static enum exit_code run(struct ctl *ctl)
