@@ -5,7 +5,7 @@ ckpt_room(transport SOURCES transport.c open.c reads.c label.c loop/loop.c
                             ucx/source.c ucx/hosts.c
           LINKS ckpt_base PkgConfig::UCX)
 if(TARGET PkgConfig::VERBS)
-  set(verbs_sources verbs/card.c verbs/client.c verbs/endpoint.c verbs/events.c
+  set(verbs_sources verbs/card.c verbs/client.c verbs/endpoint.c verbs/events.c verbs/farewell.c
                     verbs/fault_class.c verbs/lane.c verbs/open.c verbs/pair.c verbs/rail.c
                     verbs/reader.c verbs/region.c)
   list(TRANSFORM verbs_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)

@@ -44,6 +44,11 @@ while [ "$rail" -lt "$ckpt_rails" ]; do
     host rdma link add "rxe$rail" type rxe netdev "v$rail"
     rail=$((rail + 1))
 done
+if [ "$ckpt_guests" -eq 2 ]; then
+    host ip link set "eth$rail" name m0
+    host ip link set m0 mtu "$ckpt_mtu" up
+    host ip addr add "10.78.0.$ckpt_guest/24" dev m0
+fi
 
 export CKPT_VM_GUEST="$ckpt_guest" CKPT_VM_GUESTS="$ckpt_guests" CKPT_VM_EXCHANGE=/exchange
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root

@@ -27,6 +27,24 @@ function(ckpt_vm_test name)
                                           LABELS vm RESOURCE_LOCK vm)
 endfunction()
 
+# ckpt_vm_python(<name> SCRIPT <file> [ARGUMENTS ...] GUESTS n RAILS n SECONDS s): a test on the
+# programs, in Python as the machines have it. Waits are six times as long as outside.
+function(ckpt_vm_python name)
+  if(NOT CKPT_TESTS OR NOT PYTHON3 OR NOT TARGET PkgConfig::VERBS OR CKPT_SANITIZE)
+    return()
+  endif()
+  cmake_parse_arguments(VM "" "SCRIPT;GUESTS;RAILS;SECONDS" "ARGUMENTS" ${ARGN})
+  add_test(NAME ${name}
+           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/vm/vm.py --guests ${VM_GUESTS}
+                   --rails ${VM_RAILS} --seconds ${VM_SECONDS} -- env
+                   CKPT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY} CKPT_TIME_SCALE=6
+                   CKPT_TEST_TRANSPORT=verbs
+                   python3 ${CMAKE_SOURCE_DIR}/tests/${VM_SCRIPT} ${VM_ARGUMENTS})
+  math(EXPR timeout "${VM_SECONDS} + 60")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77
+                                          LABELS vm RESOURCE_LOCK vm)
+endfunction()
+
 ckpt_vm_test(vm_transport_suite SOURCES unit/transport/test_suite.c unit/transport/suite.c
              LINKS ckpt_transport GUESTS 1 RAILS 1 SECONDS 300 SPEC verbs:rxe0)
 ckpt_vm_test(vm_transport_rails SOURCES unit/transport/test_suite.c unit/transport/suite.c
@@ -35,3 +53,11 @@ ckpt_vm_test(vm_transport_two SOURCES vm/test_two.c LINKS ckpt_transport
              GUESTS 2 RAILS 2 SECONDS 400)
 ckpt_vm_test(vm_transport_intruder SOURCES vm/test_intruder.c LINKS ckpt_transport Threads::Threads
              GUESTS 1 RAILS 2 SECONDS 300)
+
+# Agents, coordinator and ranks over RDMA: two agents of one machine, then two machines and faults.
+ckpt_vm_python(vm_engine_restore SCRIPT integration/cluster/run.py
+               ARGUMENTS test_save_restore.SaveRestore.test_several_ranks_a_node
+                         test_save_restore.SaveRestore.test_restore_on_other_nodes
+                         test_save_restore.SaveRestore.test_three_copies
+               GUESTS 1 RAILS 2 SECONDS 240)
+ckpt_vm_python(vm_engine SCRIPT vm/engine.py GUESTS 2 RAILS 2 SECONDS 300)

@@ -8,7 +8,8 @@ Boots the kernel under TCG (no KVM is needed) with this machine's own root as it
 under a tmpfs: what is installed and built here is there, and nothing that runs there changes
 anything here. Each guest has the RDMA devices rxe0, rxe1... on the network interfaces v0, v1...
   one guest    vN is one end of a veth pair, 10.77.N.1/24; a device reaches itself
-  two guests   vN of both are joined, 10.77.N.1/24 and 10.77.N.2/24
+  two guests   vN of both are joined, 10.77.N.1/24 and 10.77.N.2/24; so is m0, 10.78.0.1/24 and
+               10.78.0.2/24, without an RDMA device: for control, which stays when rails are cut
 COMMAND runs in every guest at once, in this folder, as root, with
   CKPT_VM_GUEST      1 or 2
   CKPT_VM_GUESTS     1 or 2
@@ -151,13 +152,13 @@ class Guest:
             "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
             "-fsdev", f"local,id=exchange,path={folder}/exchange,security_model=none",
             "-device", "virtio-9p-pci,fsdev=exchange,mount_tag=exchange"]
-        for rail in range(options.rails if options.guests == 2 else 0):
+        for wire in range(options.rails + 1 if options.guests == 2 else 0):
             command += [
-                "-netdev", f"dgram,id=n{rail},local.type=unix,remote.type=unix,"
-                f"local.path={folder}/wire.{rail}.{number},"
-                f"remote.path={folder}/wire.{rail}.{3 - number}",
-                "-device", f"virtio-net-pci,netdev=n{rail},host_mtu={MTU},"
-                f"mac=52:54:00:77:{rail:02x}:{number:02x}"]
+                "-netdev", f"dgram,id=n{wire},local.type=unix,remote.type=unix,"
+                f"local.path={folder}/wire.{wire}.{number},"
+                f"remote.path={folder}/wire.{wire}.{3 - number}",
+                "-device", f"virtio-net-pci,netdev=n{wire},host_mtu={MTU},"
+                f"mac=52:54:00:77:{wire:02x}:{number:02x}"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def show(self):

@@ -13,7 +13,7 @@ static void let_go(struct verbs_client *client)
         verbs_pair_fail(client->qp);
         ibv_destroy_qp(client->qp);
     }
-    rdma_destroy_id(client->id);
+    verbs_id_forget(client->rail, client->id);
     free(client);
 }
 

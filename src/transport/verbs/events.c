@@ -22,6 +22,8 @@ static void handle_connection(const struct rdma_cm_event *event)
     case VERBS_LANE:
         verbs_lane_event((struct verbs_lane *)(void *)party, event);
         break;
+    case VERBS_NOBODY:
+        break;
     case VERBS_CLIENT:
         if (event->event != RDMA_CM_EVENT_ESTABLISHED &&
             event->event != RDMA_CM_EVENT_ADDR_CHANGE) {

@@ -27,14 +27,13 @@ static void want_attention(struct verbs_lane *lane)
 static void forget_id(struct verbs_lane *lane)
 {
     if (lane->id != NULL) {
-        rdma_destroy_id(lane->id);
+        verbs_id_forget(lane->rail, lane->id);
         lane->id = NULL;
     }
 }
 
 /* Frees what the lane holds. Once its queue pair is destroyed nothing is written for it any more.
- * Its id says goodbye to the peer, which waits for the port to be up: on Soft-RoCE a message that
- * finds no way out ends the device's queue pair for all such messages, for ever. */
+ */
 static void let_go(struct verbs_lane *lane)
 {
     if (lane->qp != NULL) {
@@ -42,9 +41,7 @@ static void let_go(struct verbs_lane *lane)
         lane->qp = NULL;
         verbs_lane_reclaim(lane);
     }
-    if (lane->rail->up) {
-        forget_id(lane);
-    }
+    forget_id(lane);
     lane->state = VERBS_LANE_IDLE;
     want_attention(lane);
 }
@@ -75,7 +72,6 @@ void verbs_lane_fail(struct verbs_lane *lane, bool pause)
 void verbs_lane_close(struct verbs_lane *lane)
 {
     let_go(lane);
-    forget_id(lane);
 }
 
 static void begin(struct verbs_lane *lane, uint64_t now_ns)
@@ -86,7 +82,6 @@ static void begin(struct verbs_lane *lane, uint64_t now_ns)
     struct sockaddr *to = (struct sockaddr *)&six;
     bool is_four = card_is_ipv4(peer->gid);
 
-    forget_id(lane);
     lane->refused = false;
     lane->state = VERBS_LANE_ADDRESS;
     lane->retry_ns = now_ns + verbs_of(lane)->reads.timeout_ns;

@@ -27,6 +27,7 @@ static void tend(struct verbs *v, uint64_t now)
 {
     if (v->attention || now >= v->timer_ns) {
         v->attention = false;
+        verbs_farewells_tend(v);
         verbs_clients_tend(v);
         verbs_endpoints_tend(v, now);
     }
@@ -142,6 +143,7 @@ static void close_verbs(struct transport *t, transport_sink *sink, void *context
         }
     }
     reads_drain(&v->reads, sink, context, verbs_endpoint_release);
+    verbs_farewells_close(v);
     free_all(v);
 }
 

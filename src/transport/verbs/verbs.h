@@ -55,7 +55,7 @@
 #define VERBS_PAUSE_MAX_NS UINT64_C(10000000000)
 
 /* What an rdma_cm_id or a queue pair belongs to; first in each. */
-enum verbs_party_kind { VERBS_LISTENER, VERBS_LANE, VERBS_CLIENT };
+enum verbs_party_kind { VERBS_LISTENER, VERBS_LANE, VERBS_CLIENT, VERBS_NOBODY };
 struct verbs_party {
     enum verbs_party_kind kind;
 };
@@ -78,6 +78,7 @@ struct verbs_rail {
     struct card_rail card; /* where it listens */
     struct sockaddr_storage address;
     uint64_t bytes_in_flight;
+    struct verbs_farewell *farewells; /* ids to destroy once it is up */
 };
 
 /* What readers read to learn whether a descriptor still holds. A pair never spans two cache lines.
@@ -231,6 +232,11 @@ void verbs_lane_event(struct verbs_lane *lane, const struct rdma_cm_event *event
 void verbs_lane_fail(struct verbs_lane *lane, bool pause);
 void verbs_lane_close(struct verbs_lane *lane);
 void verbs_lane_tend(struct verbs_lane *lane, uint64_t now_ns);
+
+/* farewell.c: destroys an id, at once or when the rail is up again; its queue pair is gone. */
+void verbs_id_forget(struct verbs_rail *rail, struct rdma_cm_id *id);
+void verbs_farewells_tend(struct verbs *v);
+void verbs_farewells_close(struct verbs *v);
 
 /* client.c: the source's end. */
 void verbs_client_ask(struct verbs_rail *rail, struct rdma_cm_id *id,

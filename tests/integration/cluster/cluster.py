@@ -26,12 +26,13 @@ COORDINATOR_FLAGS = {
     "save-timeout": "30s",
     "keep": "2",
 }
+TRANSPORT = os.environ.get("CKPT_TEST_TRANSPORT")  # another than TCP on lo
 AGENT_FLAGS = {
     "arena-segment-bytes": "2MiB",
     "arena-bytes": "64MiB",
     "arena-prefault-threads": "1",
-    "transport": "ucx:tcp",
-    "transport-devices": "lo",
+    "transport": TRANSPORT or "ucx:tcp",
+    "transport-devices": None if TRANSPORT else "lo",
     "transport-timeout": "3s",
     "agent-resend": "150ms",
     "agent-pull-timeout": "3s",
