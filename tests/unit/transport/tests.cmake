@@ -26,6 +26,7 @@ ckpt_fuzz(fuzz_descriptor SOURCE fuzz_descriptor.c LINKS ckpt_transport)
 
 # The parts of verbs that need no device, and registration against a fake of libibverbs.
 if(TARGET PkgConfig::VERBS)
+  ckpt_fuzz(fuzz_card SOURCE fuzz_card.c LINKS ckpt_transport)
   ckpt_test(test_transport_verbs_card SOURCES unit/transport/verbs/test_card.c
             LINKS ckpt_transport)
   ckpt_test(test_transport_verbs_register SOURCES unit/transport/verbs/test_register.c
