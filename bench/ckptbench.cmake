@@ -8,11 +8,12 @@ add_custom_target(ckptbench_commit
   BYPRODUCTS ${ckptbench_generated}/commit.h COMMENT "")
 
 ckpt_program(ckptbench DIR bench/ckptbench
-  SOURCES main.c belongings.c buffer.c cluster.c copy.c cycle.c environment.c progress.c ranks.c
-          raw.c report.c samples.c self.c case_cycle.c
-          case_digest.c case_raw.c case_scale.c fleet.c case_source.c
-  LINKS ckpt ckpt_base ckpt_config ckpt_coordinator ckpt_digest ckpt_transport PkgConfig::JANSSON
-        Threads::Threads)
+  SOURCES main.c belongings.c beside.c buffer.c case_cycle.c case_digest.c case_raw.c case_scale.c
+          case_serve.c case_source.c cluster.c control.c control_socket.c copy.c cycle.c
+          environment.c fleet.c latency.c nics.c numbers.c progress.c ranks.c raw.c raw_peer.c
+          report.c report_files.c report_table.c samples.c self.c source.c spec.c sweep.c
+  LINKS ckpt ckpt_base ckpt_config ckpt_coordinator ckpt_digest ckpt_session ckpt_topology
+        ckpt_transport PkgConfig::JANSSON Threads::Threads m)
 add_dependencies(ckptbench ckptbench_commit)
 target_include_directories(ckptbench PRIVATE ${ckptbench_generated})
 set_source_files_properties(${CMAKE_SOURCE_DIR}/bench/ckptbench/environment.c PROPERTIES

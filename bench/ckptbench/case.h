@@ -23,6 +23,7 @@ extern const struct bench_case case_cycle;
 extern const struct bench_case case_digest;
 extern const struct bench_case case_raw;
 extern const struct bench_case case_scale;
+extern const struct bench_case case_serve;
 extern const struct bench_case case_source;
 
 /* Loads a case's flags. False: there is nothing to run, and *exit_out says how the program ends;
@@ -32,5 +33,9 @@ bool case_options(const struct config_program *program, int argc, char **argv,
 
 /* Prints "ckptbench: " and the line to standard error, on a line of its own. */
 void case_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Says why a case failed, and how the program ends by it: a wrong request (CKPT_ERR_CONFIG) as a
+ * wrong command line. reason may be "". */
+enum bench_exit case_fail(const char *name, enum ckpt_status status, const char *reason);
 
 #endif

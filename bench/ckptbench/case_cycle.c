@@ -6,7 +6,9 @@
 
 #include "case.h"
 #include "cycle.h"
+#include "options.h"
 #include "report.h"
+#include "spec.h"
 
 enum key {
     KEY_BYTES,
@@ -21,19 +23,14 @@ enum key {
     KEY_TIMEOUT,
     KEY_CHECK,
     KEY_JSON,
+    KEY_CSV,
     KEY_COUNT
 };
 
 static const struct config_key keys[KEY_COUNT] = {
-    [KEY_BYTES] = {.name = "bytes",
-                   .flag = "bytes",
-                   .letter = 'b',
-                   .type = CONFIG_BYTES,
-                   .fallback = "1GiB",
-                   .min = 1 << 20,
-                   .max = INT64_C(1) << 40,
-                   .help = "of a checkpoint, all ranks together; memory for about ten times as "
-                           "much is needed"},
+    [KEY_BYTES] = OPTION_BYTES("1GiB", 1 << 20,
+                               "of a checkpoint, all ranks together; memory for about ten "
+                               "times as much is needed"),
     [KEY_RANKS] = {.name = "ranks",
                    .flag = "ranks",
                    .type = CONFIG_INTEGER,
@@ -41,21 +38,8 @@ static const struct config_key keys[KEY_COUNT] = {
                    .min = 1,
                    .max = RANKS_MAX,
                    .help = "ranks that save and load together, a thread each"},
-    [KEY_TRANSPORT] = {.name = "transport",
-                       .flag = "transport",
-                       .letter = 't',
-                       .type = CONFIG_STRING,
-                       .fallback = "ucx:tcp",
-                       .placeholder = "SPEC",
-                       .help = "data plane of the agents and of the raw read"},
-    [KEY_REPEAT] = {.name = "repeat",
-                    .flag = "repeat",
-                    .letter = 'r',
-                    .type = CONFIG_INTEGER,
-                    .fallback = "7",
-                    .min = 1,
-                    .max = 1000,
-                    .help = "turns, after those that warm up and are not counted"},
+    [KEY_TRANSPORT] = OPTION_TRANSPORT("data plane of the agents and of the raw read"),
+    [KEY_REPEAT] = OPTION_REPEAT("7", "turns, after those that warm up and are not counted"),
     [KEY_SMALL_REPEAT] = {.name = "small_repeat",
                           .flag = "small-repeat",
                           .type = CONFIG_INTEGER,
@@ -63,26 +47,9 @@ static const struct config_key keys[KEY_COUNT] = {
                           .min = 1,
                           .max = SAMPLES_MAX,
                           .help = "saves of 1 MiB"},
-    [KEY_COPY_THREADS] = {.name = "copy_threads",
-                          .flag = "copy-threads",
-                          .type = CONFIG_INTEGER,
-                          .fallback = "1",
-                          .min = 1,
-                          .max = 16,
-                          .help = "threads of a rank's save, and of memcpy"},
-    [KEY_SEGMENT] = {.name = "segment_bytes",
-                     .flag = "segment-bytes",
-                     .type = CONFIG_BYTES,
-                     .fallback = "64MiB",
-                     .min = CKPT_SEGMENT_BYTES_MIN,
-                     .max = INT64_C(1) << 40,
-                     .help = "of the arenas"},
-    [KEY_DIRECTORY] = {.name = "dir",
-                       .flag = "dir",
-                       .type = CONFIG_STRING,
-                       .fallback = "/dev/shm",
-                       .placeholder = "PATH",
-                       .help = "in memory; all files are made below it and removed again"},
+    [KEY_COPY_THREADS] = OPTION_COPY_THREADS(16, "threads of a rank's save, and of memcpy"),
+    [KEY_SEGMENT] = OPTION_SEGMENT("of the arenas"),
+    [KEY_DIRECTORY] = OPTION_DIRECTORY("in memory; all files are made below it and removed again"),
     [KEY_AGENT_FLAGS] = {.name = "agent_flags",
                          .flag = "agent-flags",
                          .type = CONFIG_STRING,
@@ -95,16 +62,9 @@ static const struct config_key keys[KEY_COUNT] = {
                      .min = 1000,
                      .max = 3600000,
                      .help = "a save, wait or load that takes longer fails the run"},
-    [KEY_CHECK] = {.name = "check",
-                   .flag = "check",
-                   .type = CONFIG_BOOL,
-                   .fallback = "no",
-                   .help = "compare with the bars, exit 1 when one is missed"},
-    [KEY_JSON] = {.name = "json",
-                  .flag = "json",
-                  .type = CONFIG_STRING,
-                  .placeholder = "FILE",
-                  .help = "also write the result as JSON; - is standard output"},
+    [KEY_CHECK] = OPTION_CHECK("compare with the bars, exit 1 when one is missed"),
+    [KEY_JSON] = OPTION_JSON,
+    [KEY_CSV] = OPTION_CSV,
 };
 
 static const struct config_program program = {
@@ -254,7 +214,9 @@ static void read_options(const struct config *config, struct cycle_options *opti
 static bool conclude(const struct cycle *cycle, const struct config *config)
 {
     char title[160];
-    const char *json = config_text(config, KEY_JSON);
+    struct report_files files = {config_text(config, KEY_JSON), config_text(config, KEY_CSV)};
+    bool piped = (files.json != NULL && strcmp(files.json, "-") == 0) ||
+                 (files.csv != NULL && strcmp(files.csv, "-") == 0);
     snprintf(title, sizeof(title),
              "%" PRIu64 " MiB, %u rank%s, 2 copies, %s, %" PRIu64 " MiB x %u, digest %s",
              cycle->options.bytes / CKPT_MIB, cycle->options.ranks,
@@ -266,7 +228,7 @@ static bool conclude(const struct cycle *cycle, const struct config *config)
         return false;
     }
     tell_all(report, cycle);
-    bool good = report_give(report, json);
+    bool good = report_give(report, &files);
     const char *missing[] = {cycle->save_missing, cycle->small_missing, cycle->restore_missing};
     for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
         if (missing[i][0] != '\0') {
@@ -275,7 +237,7 @@ static bool conclude(const struct cycle *cycle, const struct config *config)
         }
     }
     if (config_flag(config, KEY_CHECK)) {
-        good = check(report, json != NULL && strcmp(json, "-") == 0 ? stderr : stdout) && good;
+        good = check(report, piped ? stderr : stdout) && good;
     }
     report_free(&report);
     return good;
@@ -297,9 +259,12 @@ static enum bench_exit run(int argc, char **argv)
         return code;
     }
     read_options(config, &options);
-    enum ckpt_status status = cycle_open(&options, cycle, reason);
+    enum ckpt_status status = spec_check(options.transport, NULL, reason);
+    if (status == CKPT_OK) {
+        status = cycle_open(&options, cycle, reason);
+    }
     if (status != CKPT_OK) {
-        case_complain("cycle: %s", reason[0] != '\0' ? reason : ckpt_status_text(status));
+        code = case_fail("cycle", status, reason);
     } else {
         cycle_measure(cycle);
         code = conclude(cycle, config) ? BENCH_OK : BENCH_FAILED;

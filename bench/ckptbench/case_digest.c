@@ -16,41 +16,21 @@
 #include "case.h"
 #include "clock.h"
 #include "digest/digest.h"
+#include "options.h"
 #include "progress.h"
 #include "report.h"
+#include "self.h"
 
 #define ENGINES_MAX 8
 
-enum key { KEY_BYTES, KEY_REPEAT, KEY_DIRECTORY, KEY_JSON, KEY_COUNT };
+enum key { KEY_BYTES, KEY_REPEAT, KEY_DIRECTORY, KEY_JSON, KEY_CSV, KEY_COUNT };
 
 static const struct config_key keys[KEY_COUNT] = {
-    [KEY_BYTES] = {.name = "bytes",
-                   .flag = "bytes",
-                   .letter = 'b',
-                   .type = CONFIG_BYTES,
-                   .fallback = "1GiB",
-                   .min = 1,
-                   .max = INT64_C(1) << 40,
-                   .help = "how much is digested each time"},
-    [KEY_REPEAT] = {.name = "repeat",
-                    .flag = "repeat",
-                    .letter = 'r',
-                    .type = CONFIG_INTEGER,
-                    .fallback = "7",
-                    .min = 1,
-                    .max = 1000,
-                    .help = "turns, after one that is not counted"},
-    [KEY_DIRECTORY] = {.name = "dir",
-                       .flag = "dir",
-                       .type = CONFIG_STRING,
-                       .fallback = "/dev/shm",
-                       .placeholder = "PATH",
-                       .help = "where the file for b3sum is made, and removed again"},
-    [KEY_JSON] = {.name = "json",
-                  .flag = "json",
-                  .type = CONFIG_STRING,
-                  .placeholder = "FILE",
-                  .help = "also write the result as JSON; - is standard output"},
+    [KEY_BYTES] = OPTION_BYTES("1GiB", 1, "how much is digested each time"),
+    [KEY_REPEAT] = OPTION_REPEAT("7", "turns, after one that is not counted"),
+    [KEY_DIRECTORY] = OPTION_DIRECTORY("where the file for b3sum is made, and removed again"),
+    [KEY_JSON] = OPTION_JSON,
+    [KEY_CSV] = OPTION_CSV,
 };
 
 static const struct config_program program = {
@@ -81,22 +61,6 @@ struct contest {
     struct samples b3sum_user_speed;
     struct digest digest;
 };
-
-static bool find_b3sum(char *path_out, size_t size)
-{
-    const char *path = getenv("PATH");
-    while (path != NULL && *path != '\0') {
-        int length = (int)strcspn(path, ":");
-        snprintf(path_out, size, "%.*s/b3sum", length, path);
-        if (access(path_out, X_OK) == 0) {
-            return true;
-        }
-        path += length;
-        path += *path == ':';
-    }
-    path_out[0] = '\0';
-    return false;
-}
 
 static bool make_data(struct contest *contest, const char *directory)
 {
@@ -274,7 +238,8 @@ static bool tell(const struct contest *contest, const struct config *config)
     for (size_t i = 0; i < contest->engine_count; i++) {
         tell_engine(contest, i, report);
     }
-    bool given = report_give(report, config_text(config, KEY_JSON));
+    bool given = report_give(report, &(struct report_files){config_text(config, KEY_JSON),
+                                                            config_text(config, KEY_CSV)});
     report_free(&report);
     return given;
 }
@@ -292,7 +257,7 @@ static enum bench_exit run(int argc, char **argv)
         return BENCH_FAILED;
     }
     contest->bytes = (uint64_t)config_number(config, KEY_BYTES);
-    find_b3sum(contest->b3sum, sizeof(contest->b3sum));
+    self_find("b3sum", contest->b3sum, sizeof(contest->b3sum));
     for (size_t i = 0; i < digest_engine_count() && contest->engine_count < ENGINES_MAX; i++) {
         if (digest_engine_supported(digest_engine_at(i))) {
             contest->engines[contest->engine_count++] = digest_engine_at(i);

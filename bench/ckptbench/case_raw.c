@@ -1,216 +1,319 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ckptbench raw: what the machine and the transport can do without us: memcpy and a raw read, in
- * turn. */
+/* ckptbench raw: what the machine and the transport can do without us: memcpy, and reads by the
+ * transport alone, in turn, at one point or many. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "buffer.h"
 #include "case.h"
-#include "clock.h"
-#include "copy.h"
-#include "progress.h"
-#include "raw.h"
-#include "report.h"
+#include "numbers.h"
+#include "options.h"
+#include "spec.h"
+#include "sweep.h"
 
 enum key {
     KEY_BYTES,
     KEY_TRANSPORT,
-    KEY_SEGMENT,
+    KEY_CONNECT,
+    KEY_DEVICES,
+    KEY_RAILS,
     KEY_SLICE,
     KEY_DEPTH,
+    KEY_SWEEP,
+    KEY_SEGMENT,
+    KEY_REGION,
+    KEY_READS,
+    KEY_SPIN,
+    KEY_MEMORY,
     KEY_THREADS,
+    KEY_BESIDE,
     KEY_REPEAT,
     KEY_JSON,
+    KEY_CSV,
     KEY_COUNT
 };
 
+enum memory { MEMORY_HOST, MEMORY_GPU };
+static const char *const memories[] = {"host", "gpu", NULL};
+
 static const struct config_key keys[KEY_COUNT] = {
-    [KEY_BYTES] = {.name = "bytes",
-                   .flag = "bytes",
-                   .letter = 'b',
-                   .type = CONFIG_BYTES,
-                   .fallback = "1GiB",
-                   .min = 1 << 20,
-                   .max = INT64_C(1) << 40,
-                   .help = "how much is copied, and read, each time"},
-    [KEY_TRANSPORT] = {.name = "transport",
-                       .flag = "transport",
-                       .letter = 't',
-                       .type = CONFIG_STRING,
-                       .fallback = "ucx:tcp",
-                       .placeholder = "SPEC",
-                       .help = "data plane: ucx, ucx:tcp, ucx:shm"},
-    [KEY_SEGMENT] = {.name = "segment_bytes",
-                     .flag = "segment-bytes",
-                     .type = CONFIG_BYTES,
-                     .fallback = "64MiB",
-                     .min = CKPT_SEGMENT_BYTES_MIN,
-                     .max = INT64_C(1) << 40,
-                     .help = "size of one registered region"},
+    [KEY_BYTES] = OPTION_BYTES("1GiB", 1 << 20, "how much is copied, and read, each time"),
+    [KEY_TRANSPORT] = OPTION_TRANSPORT("ucx, ucx:tcp, ucx:shm, verbs, verbs:DEVICE+DEVICE, loop"),
+    [KEY_CONNECT] = {.name = "connect",
+                     .flag = "connect",
+                     .type = CONFIG_STRING,
+                     .placeholder = "HOST[:PORT]",
+                     .help = "read from the \"ckptbench serve\" there, not from a process here"},
+    [KEY_DEVICES] = OPTION_DEVICES("network devices to use, in this order: lo, eth0, mlx5_0:1"),
+    [KEY_RAILS] = {.name = "rails",
+                   .flag = "rails",
+                   .type = CONFIG_LIST,
+                   .placeholder = "N,...",
+                   .help = "read over the first N devices; several numbers: one after the other"},
     [KEY_SLICE] = {.name = "slice_bytes",
                    .flag = "slice-bytes",
-                   .type = CONFIG_BYTES,
-                   .fallback = "0",
-                   .max = 1 << 30,
-                   .help = "bytes of one read, whole MiB; 0: what the transport likes"},
+                   .type = CONFIG_LIST,
+                   .placeholder = "SIZE,...",
+                   .fallback_is = "what the transport likes",
+                   .help = "bytes of one read; several: each with every depth"},
     [KEY_DEPTH] = {.name = "depth",
                    .flag = "depth",
+                   .type = CONFIG_LIST,
+                   .placeholder = "N,...",
+                   .fallback_is = "what the transport likes",
+                   .help = "reads in flight"},
+    [KEY_SWEEP] = {.name = "sweep",
+                   .flag = "sweep",
+                   .type = CONFIG_BOOL,
+                   .fallback = "no",
+                   .help = "slices of 4KiB to 4MiB, one read in flight and as many as are liked"},
+    [KEY_SEGMENT] = OPTION_SEGMENT("size of one registered region"),
+    [KEY_REGION] = {.name = "region",
+                    .flag = "region",
+                    .type = CONFIG_BYTES,
+                    .fallback = "0",
+                    .max = OPTION_AMOUNT_MAX,
+                    .help = "memory at each end, read over and over; 0: as much as --bytes. A "
+                            "small one stays in the caches"},
+    [KEY_READS] = {.name = "reads",
+                   .flag = "reads",
                    .type = CONFIG_INTEGER,
-                   .fallback = "0",
-                   .max = 4096,
-                   .help = "reads in flight; 0: what the transport likes"},
-    [KEY_THREADS] = {.name = "copy_threads",
-                     .flag = "copy-threads",
-                     .type = CONFIG_INTEGER,
-                     .fallback = "1",
-                     .min = 1,
-                     .max = 64,
-                     .help = "threads of the memcpy"},
-    [KEY_REPEAT] = {.name = "repeat",
-                    .flag = "repeat",
-                    .letter = 'r',
-                    .type = CONFIG_INTEGER,
-                    .fallback = "7",
-                    .min = 1,
-                    .max = 1000,
-                    .help = "turns, after one that is not counted"},
-    [KEY_JSON] = {.name = "json",
-                  .flag = "json",
-                  .type = CONFIG_STRING,
-                  .placeholder = "FILE",
-                  .help = "also write the result as JSON; - is standard output"},
+                   .fallback = "20000",
+                   .max = INT64_C(1) << 30,
+                   .help =
+                       "at most so many reads each time, so that small slices end; 0: no bound"},
+    [KEY_SPIN] = {.name = "spin",
+                  .flag = "spin",
+                  .type = CONFIG_BOOL,
+                  .fallback = "no",
+                  .help = "neither end sleeps when there is nothing to do"},
+    [KEY_MEMORY] = {.name = "memory",
+                    .flag = "memory",
+                    .type = CONFIG_ENUM,
+                    .choices = memories,
+                    .fallback = "host",
+                    .help = "where the bytes are"},
+    [KEY_THREADS] = OPTION_COPY_THREADS(64, "threads of the memcpy"),
+    [KEY_BESIDE] = {.name = "beside",
+                    .flag = "beside",
+                    .type = CONFIG_LIST,
+                    .placeholder = "TEST,...",
+                    .help = "run the raw tool of others in every turn too: ucp_am_bw, "
+                            "ucp_am_bw_eager, ucp_get, tag_bw, ib_read_bw"},
+    [KEY_REPEAT] = OPTION_REPEAT("7", "turns, after one that is not counted"),
+    [KEY_JSON] = OPTION_JSON,
+    [KEY_CSV] = OPTION_CSV,
 };
 
 static const struct config_program program = {
     .name = "ckptbench raw",
     .version = CKPT_VERSION,
-    .summary = "Measures memcpy between faulted-in buffers, and a read of the same size by the "
-               "transport from another process, in turn, with nothing else: no digest, no agent.",
+    .summary = "Measures reads by a transport from another process, here or on another machine "
+               "where \"ckptbench serve\" runs: bandwidth, and how long each read took. No digest, "
+               "no agent. Beside them memcpy between faulted-in buffers of this machine.",
     .keys = keys,
     .key_count = KEY_COUNT,
+    .details = "A read's time is from its issue to its completion; with several in flight it has "
+               "the\nwaiting for those before it. --depth=1 is the transport's own latency.\n",
     .examples = "  ckptbench raw --transport=ucx:tcp --bytes=1GiB\n"
-                "  ckptbench raw --transport=ucx:shm --slice-bytes=4MiB --depth=4\n",
+                "  ckptbench raw --transport=ucx:shm --slice-bytes=64KiB,1MiB --depth=1,16\n"
+                "  ckptbench raw --sweep --json=tcp.json && ckptbench plot tcp.json -o tcp.svg\n"
+                "  ckptbench raw --transport=verbs --connect=node7 --sweep\n"
+                "  ckptbench raw --region=1MiB --beside=ucp_am_bw,ucp_get\n",
+    .exit_codes = "  0  measured\n"
+                  "  1  something could not be measured\n"
+                  "  2  the command line is wrong, or asks for what is not there\n",
 };
 
-struct turns {
-    uint64_t bytes;
-    uint32_t threads;
-    uint8_t *from;
-    uint8_t *to;
-    struct raw *raw;
-    struct samples copy;
-    struct samples read;
-    struct samples cpu; /* seconds a GB, of both processes */
-};
+static const uint64_t sweep_slices[] = {4 * CKPT_KIB,   16 * CKPT_KIB, 64 * CKPT_KIB,
+                                        256 * CKPT_KIB, 1 * CKPT_MIB,  4 * CKPT_MIB};
 
-/* The first turn warms everything up. */
-static enum ckpt_status take_turns(struct turns *turns, uint32_t repeat, char *reason)
+/* The texts of a list, joined again without blanks; NULL when it is empty. */
+static const char *joined(const struct config *config, size_t key, char *text_out, size_t size)
 {
-    for (uint32_t i = 0; i <= repeat; i++) {
-        double copy;
-        double read;
-        double cpu;
-        progress("raw: turn %u of %u", i, repeat);
-        enum ckpt_status status =
-            copy_measure(turns->to, turns->from, turns->bytes, turns->threads, &copy);
-        if (status == CKPT_OK) {
-            status = raw_read(turns->raw, &read, &cpu, reason);
-        }
-        if (status != CKPT_OK) {
-            return status;
-        }
-        if (i > 0) {
-            samples_add(&turns->copy, gbps(turns->bytes, copy));
-            samples_add(&turns->read, gbps(turns->bytes, read));
-            samples_add(&turns->cpu, cpu / (double)turns->bytes * 1e9);
-        }
+    size_t used = 0;
+    text_out[0] = '\0';
+    for (size_t i = 0; i < config_list_count(config, key) && used < size; i++) {
+        used += (size_t)snprintf(text_out + used, size - used, "%s%s", i > 0 ? "," : "",
+                                 config_list_at(config, key, i));
     }
-    return CKPT_OK;
+    return text_out[0] != '\0' ? text_out : NULL;
 }
 
-static bool tell(const struct turns *turns, const struct config *config)
+static bool read_points(const struct config *config, struct sweep *sweep, char *reason)
 {
-    struct report *report = report_make("raw", "Memory and transport alone, 10^9 bytes a second");
+    uint64_t depths[SWEEP_DEPTHS_MAX];
+    uint64_t rails[SWEEP_RAILS_MAX];
+    if (!numbers_read(config, KEY_SLICE, CONFIG_BYTES, 1, INT64_C(1) << 30, sweep->slices,
+                      SWEEP_SLICES_MAX, &sweep->slice_count, reason) ||
+        !numbers_read(config, KEY_DEPTH, CONFIG_INTEGER, 1, 65536, depths, SWEEP_DEPTHS_MAX,
+                      &sweep->depth_count, reason) ||
+        !numbers_read(config, KEY_RAILS, CONFIG_INTEGER, 1, 64, rails, SWEEP_RAILS_MAX,
+                      &sweep->rail_count, reason)) {
+        return false;
+    }
+    for (size_t i = 0; i < sweep->depth_count; i++) {
+        sweep->depths[i] = (uint32_t)depths[i];
+    }
+    for (size_t i = 0; i < sweep->rail_count; i++) {
+        sweep->rails[i] = (uint32_t)rails[i];
+    }
+    if (config_flag(config, KEY_SWEEP) && sweep->slice_count == 0) {
+        sweep->slice_count = sizeof(sweep_slices) / sizeof(sweep_slices[0]);
+        memcpy(sweep->slices, sweep_slices, sizeof(sweep_slices));
+    }
+    if (config_flag(config, KEY_SWEEP) && sweep->depth_count == 0) {
+        sweep->depths[sweep->depth_count++] = 1;
+        sweep->depths[sweep->depth_count++] = 16;
+    }
+    size_t points = (sweep->slice_count > 0 ? sweep->slice_count : 1) *
+                    (sweep->depth_count > 0 ? sweep->depth_count : 1) *
+                    (sweep->rail_count > 0 ? sweep->rail_count : 1);
+    if (points > SWEEP_POINTS_MAX) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "%zu points are more than %d: fewer slice sizes, "
+                 "depths or rails",
+                 points, SWEEP_POINTS_MAX);
+        return false;
+    }
+    return true;
+}
+
+static bool read_beside(const struct config *config, struct sweep *sweep, char *reason)
+{
+    size_t count = config_list_count(config, KEY_BESIDE);
+    if (count > BESIDE_MAX) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "--beside: at most %d tests", BESIDE_MAX);
+        return false;
+    }
+    if (count > 0 && sweep->raw.connect != NULL) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "--beside measures between processes of this machine: not with --connect");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *name = config_list_at(config, KEY_BESIDE, i);
+        sweep->beside[i] = beside_find(name, sweep->raw.transport, reason);
+        if (sweep->beside[i] == NULL) {
+            return false;
+        }
+        sweep->beside_count++;
+    }
+    return true;
+}
+
+/* CKPT_ERR_CONFIG: the command line asks for what cannot be. */
+static enum ckpt_status read_options(const struct config *config, struct sweep *sweep,
+                                     char *devices, size_t devices_size, char *reason)
+{
+    uint64_t region = (uint64_t)config_number(config, KEY_REGION);
+    sweep->bytes = (uint64_t)config_number(config, KEY_BYTES);
+    sweep->reads_max = (uint64_t)config_number(config, KEY_READS);
+    sweep->repeat = (uint32_t)config_number(config, KEY_REPEAT);
+    sweep->copy_threads = (uint32_t)config_number(config, KEY_THREADS);
+    sweep->raw = (struct raw_options){
+        .transport = config_text(config, KEY_TRANSPORT),
+        .devices = joined(config, KEY_DEVICES, devices, devices_size),
+        .connect = config_text(config, KEY_CONNECT),
+        .bytes = region != 0 ? region : sweep->bytes,
+        .segment_bytes = (uint64_t)config_number(config, KEY_SEGMENT),
+        .spins = config_flag(config, KEY_SPIN),
+    };
+    if (config_number(config, KEY_MEMORY) == MEMORY_GPU) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "GPU memory is not built in: this ckptbench has no CUDA, and a transport takes "
+                 "GPU memory only as a dma-buf from a trainer; --memory=host");
+        return CKPT_ERR_SYSTEM;
+    }
+    enum ckpt_status status = spec_check(sweep->raw.transport, sweep->raw.devices, reason);
+    if (status == CKPT_OK && spec_is_local(sweep->raw.transport) && sweep->raw.connect != NULL) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "the transport %.60s does not leave its process: not with --connect",
+                 sweep->raw.transport);
+        status = CKPT_ERR_CONFIG;
+    }
+    if (status == CKPT_OK &&
+        (!read_points(config, sweep, reason) || !read_beside(config, sweep, reason))) {
+        status = CKPT_ERR_CONFIG;
+    }
+    return status;
+}
+
+static void tell_settings(const struct sweep *sweep, struct report *report)
+{
+    report_set_integer(report, "bytes", sweep->bytes);
+    report_set_integer(report, "region_bytes", sweep->raw.bytes);
+    report_set_integer(report, "segment_bytes", sweep->raw.segment_bytes);
+    report_set_text(report, "transport", sweep->raw.transport);
+    report_set_text(report, "devices", sweep->raw.devices != NULL ? sweep->raw.devices : "");
+    report_set_text(report, "connect", sweep->raw.connect != NULL ? sweep->raw.connect : "");
+    report_set_text(report, "memory", "host");
+    report_set(report, "spin", json_boolean(sweep->raw.spins));
+    report_set_integer(report, "reads_max", sweep->reads_max);
+    report_set_integer(report, "copy_threads", sweep->copy_threads);
+    report_set_integer(report, "repeat", sweep->repeat);
+    if (sweep->peer_environment != NULL) {
+        report_set(report, "peer_environment", json_incref(sweep->peer_environment));
+    }
+}
+
+static bool tell(const struct sweep *sweep, const struct config *config)
+{
+    char title[160];
+    const struct sweep_point *first = &sweep->points[0];
+    const char *connect = sweep->raw.connect;
+    snprintf(title, sizeof(title), "Reads by %.60s alone, from %s%.60s", sweep->raw.transport,
+             connect != NULL ? "" : "this machine", connect != NULL ? connect : "");
+    struct report *report = report_make("raw", title);
     if (report == NULL) {
         return false;
     }
-    report_set_integer(report, "bytes", turns->bytes);
-    report_set_text(report, "transport", config_text(config, KEY_TRANSPORT));
-    report_set_integer(report, "slice_bytes", raw_slice_bytes(turns->raw));
-    report_set_integer(report, "depth", raw_depth(turns->raw));
-    report_set_integer(report, "copy_threads", turns->threads);
-    report_add(report, "memcpy_gbps", "memcpy", "GB/s", 2, &turns->copy);
-    report_note(report, "%u thread%s", turns->threads, turns->threads == 1 ? "" : "s");
-    report_add(report, "raw_read_gbps", "raw read", "GB/s", 2, &turns->read);
-    report_note(report, "%s, %" PRIu64 " MiB x %u", config_text(config, KEY_TRANSPORT),
-                raw_slice_bytes(turns->raw) / CKPT_MIB, raw_depth(turns->raw));
-    report_add(report, "raw_read_cpu_s_per_gb", "  CPU of both processes", "s/GB", 3, &turns->cpu);
-    bool given = report_give(report, config_text(config, KEY_JSON));
+    tell_settings(sweep, report);
+    report_add(report, "memcpy_gbps", "memcpy", "GB/s", 2, &sweep->copy_gbps);
+    report_note(report, "%u thread%s", sweep->copy_threads, sweep->copy_threads == 1 ? "" : "s");
+    if (sweep->point_count == 1) {
+        report_set_integer(report, "slice_bytes", first->slice_bytes);
+        report_set_integer(report, "depth", first->depth);
+        report_add(report, "raw_read_gbps", "raw read", "GB/s", 2, &first->gbps);
+        report_add(report, "raw_read_cpu_s_per_gb", "  CPU of both ends", "s/GB", 3, &first->cpu);
+    }
+    sweep_tell(sweep, report);
+    bool given = report_give(report, &(struct report_files){config_text(config, KEY_JSON),
+                                                            config_text(config, KEY_CSV)});
     report_free(&report);
     return given;
-}
-
-static enum ckpt_status measure(struct turns *turns, const struct config *config, char *reason)
-{
-    struct raw_options options = {
-        .transport = config_text(config, KEY_TRANSPORT),
-        .bytes = turns->bytes,
-        .segment_bytes = (uint64_t)config_number(config, KEY_SEGMENT),
-        .slice_bytes = (uint64_t)config_number(config, KEY_SLICE),
-        .depth = (uint32_t)config_number(config, KEY_DEPTH),
-    };
-    progress("raw: memory");
-    enum ckpt_status status = raw_open(&options, &turns->raw, reason);
-    if (status != CKPT_OK) {
-        return status;
-    }
-    turns->from = buffer_make(turns->bytes);
-    turns->to = buffer_make(turns->bytes);
-    if (turns->from == NULL || turns->to == NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory for two buffers of %" PRIu64 " bytes",
-                 turns->bytes);
-        return CKPT_ERR_MEMORY;
-    }
-    buffer_fill(turns->from, turns->bytes, 1);
-    status = take_turns(turns, (uint32_t)config_number(config, KEY_REPEAT), reason);
-    if (status == CKPT_OK) {
-        status = raw_verify(turns->raw);
-        if (status != CKPT_OK) {
-            snprintf(reason, CKPT_REASON_MAX + 1, "other bytes were read than the source has");
-        }
-    }
-    return status;
 }
 
 static enum bench_exit run(int argc, char **argv)
 {
     struct config *config;
     enum bench_exit code;
+    char devices[CONFIG_TEXT_MAX + 1];
     char reason[CKPT_REASON_MAX + 1] = "";
     if (!case_options(&program, argc, argv, &config, &code)) {
         return code;
     }
-    struct turns *turns = calloc(1, sizeof(*turns));
-    if (turns == NULL) {
+    struct sweep *sweep = calloc(1, sizeof(*sweep));
+    if (sweep == NULL) {
         config_delete(&config);
         return BENCH_FAILED;
     }
-    turns->bytes = (uint64_t)config_number(config, KEY_BYTES);
-    turns->threads = (uint32_t)config_number(config, KEY_THREADS);
-    enum ckpt_status status = measure(turns, config, reason);
-    code = BENCH_FAILED;
-    if (status != CKPT_OK) {
-        case_complain("raw: %s", reason[0] != '\0' ? reason : ckpt_status_text(status));
-    } else if (tell(turns, config)) {
-        code = BENCH_OK;
+    enum ckpt_status status = read_options(config, sweep, devices, sizeof(devices), reason);
+    if (status == CKPT_OK) {
+        status = sweep_run(sweep, reason);
     }
-    raw_close(&turns->raw);
-    buffer_free(&turns->from, turns->bytes);
-    buffer_free(&turns->to, turns->bytes);
-    free(turns);
+    if (status != CKPT_OK) {
+        code = case_fail("raw", status, reason);
+    } else {
+        code = tell(sweep, config) ? BENCH_OK : BENCH_FAILED;
+    }
+    sweep_free(sweep);
+    free(sweep);
     config_delete(&config);
     return code;
 }
 
 const struct bench_case case_raw = {
-    .name = "raw", .summary = "memcpy, and the transport alone between two processes", .run = run};
+    .name = "raw",
+    .summary = "a transport's bandwidth and latency, here or between machines",
+    .run = run};

@@ -7,6 +7,7 @@
 
 #include "case.h"
 #include "fleet.h"
+#include "options.h"
 #include "progress.h"
 #include "report.h"
 
@@ -20,6 +21,7 @@ enum key {
     KEY_REPEAT,
     KEY_CHECK,
     KEY_JSON,
+    KEY_CSV,
     KEY_COUNT
 };
 
@@ -53,25 +55,11 @@ static const struct config_key keys[KEY_COUNT] = {
                         .min = 1,
                         .max = 4096,
                         .help = "agents of one failure domain"},
-    [KEY_REPEAT] = {.name = "repeat",
-                    .flag = "repeat",
-                    .letter = 'r',
-                    .type = CONFIG_INTEGER,
-                    .fallback = "7",
-                    .min = 1,
-                    .max = 1000,
-                    .help = "turns over all sizes, after one that is not counted"},
-    [KEY_CHECK] = {.name = "check",
-                   .flag = "check",
-                   .type = CONFIG_BOOL,
-                   .fallback = "no",
-                   .help = "exit 1 when a join or a checkpoint of the largest costs over 1.1 "
-                           "times as much an agent"},
-    [KEY_JSON] = {.name = "json",
-                  .flag = "json",
-                  .type = CONFIG_STRING,
-                  .placeholder = "FILE",
-                  .help = "also write the result as JSON; - is standard output"},
+    [KEY_REPEAT] = OPTION_REPEAT("7", "turns over all sizes, after one that is not counted"),
+    [KEY_CHECK] = OPTION_CHECK("exit 1 when a join or a checkpoint of the largest costs over 1.1 "
+                               "times as much an agent"),
+    [KEY_JSON] = OPTION_JSON,
+    [KEY_CSV] = OPTION_CSV,
 };
 
 static const struct config_program program = {
@@ -230,7 +218,8 @@ static bool tell(const struct scale *scale, const struct config *config)
     report_set_integer(report, "memory_bytes", last->best.memory_bytes);
     tell_sizes(scale, report);
     bool linear = tell_growth(scale, report);
-    bool good = report_give(report, config_text(config, KEY_JSON));
+    bool good = report_give(report, &(struct report_files){config_text(config, KEY_JSON),
+                                                           config_text(config, KEY_CSV)});
     report_free(&report);
     if (config_flag(config, KEY_CHECK) && !linear) {
         case_complain("scale: MISSED: a join or a checkpoint grows by more than 1.1 an agent");

@@ -1,38 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The other process of a raw read: exports memory and serves it until its standard input ends.
- * Started by raw.c, to which it prints "address HEX", and "region HEX" for each segment. */
+/* One session of a source: started by raw.c or by `ckptbench serve`, with the control connection as
+ * standard input. Exports what the client asks for and serves it until the client ends. */
+#include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "buffer.h"
 #include "case.h"
-#include "raw.h"
-#include "transport/transport.h"
+#include "clock.h"
+#include "control.h"
+#include "environment.h"
+#include "source.h"
+#include "spec.h"
 
-enum key { KEY_TRANSPORT, KEY_BYTES, KEY_SEGMENT, KEY_COUNT };
+/* Idle turns of a spinning source between two looks at the control connection. */
+#define TURNS_A_LOOK 4096
+
+enum key { KEY_TRANSPORT, KEY_DEVICES, KEY_LIMIT, KEY_COUNT };
 
 static const struct config_key keys[KEY_COUNT] = {
     [KEY_TRANSPORT] = {.name = "transport",
                        .flag = "transport",
                        .type = CONFIG_STRING,
-                       .fallback = "ucx:tcp",
-                       .help = "the data plane"},
-    [KEY_BYTES] = {.name = "bytes",
-                   .flag = "bytes",
+                       .help = "the data plane that clients may use"},
+    [KEY_DEVICES] = {.name = "devices",
+                     .flag = "devices",
+                     .type = CONFIG_STRING,
+                     .help = "its devices"},
+    [KEY_LIMIT] = {.name = "bytes_max",
+                   .flag = "bytes-max",
                    .type = CONFIG_BYTES,
-                   .fallback = "64MiB",
-                   .min = 1,
+                   .fallback = "1TiB",
                    .max = INT64_C(1) << 40,
-                   .help = "memory to export"},
-    [KEY_SEGMENT] = {.name = "segment_bytes",
-                     .flag = "segment-bytes",
-                     .type = CONFIG_BYTES,
-                     .fallback = "64MiB",
-                     .min = CKPT_SEGMENT_BYTES_MIN,
-                     .max = INT64_C(1) << 40,
-                     .help = "of each region"},
+                   .help = "the most memory that a client may ask for"},
 };
 
 static const struct config_program program = {
@@ -43,87 +46,207 @@ static const struct config_program program = {
     .key_count = KEY_COUNT,
 };
 
-static void print_hex(const char *word, const uint8_t *bytes, size_t count)
+/* What the client wants, after it was judged. */
+struct wish {
+    char transport[CONFIG_TEXT_MAX + 1];
+    char devices[CONFIG_TEXT_MAX + 1];
+    struct source_options options;
+    bool spins;
+};
+
+static enum ckpt_status judge_version(const json_t *hello, char *reason)
 {
-    printf("%s ", word);
-    for (size_t i = 0; i < count; i++) {
-        printf("%02x", bytes[i]);
+    json_int_t theirs = json_integer_value(json_object_get(hello, "ckptbench"));
+    if (theirs != CONTROL_VERSION) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "the client's control protocol has version %" JSON_INTEGER_FORMAT
+                 ", the server's %d: run the same ckptbench on both (the server's is %s)",
+                 theirs, CONTROL_VERSION, CKPT_VERSION);
+        return CKPT_ERR_VERSION;
     }
-    putchar('\n');
+    return CKPT_OK;
 }
 
-static enum ckpt_status export_segment(struct transport *transport, uint8_t *memory, uint64_t bytes)
+/* Devices have other names on another machine: what the server was given goes before what the
+ * client says, as long as both mean the same kind of transport. */
+static enum ckpt_status judge_transport(const json_t *hello, const struct config *config,
+                                        struct wish *wish, char *reason)
 {
-    struct transport_memory described = {
-        .address = memory, .bytes = bytes, .generation = 1, .read_only = true};
-    struct transport_region *region;
-    uint8_t descriptor[CKPT_DESCRIPTOR_MAX];
-    size_t descriptor_bytes;
-    enum ckpt_status status = transport_register(transport, &described, &region);
+    const char *theirs = json_string_value(json_object_get(hello, "transport"));
+    const char *devices = json_string_value(json_object_get(hello, "devices"));
+    const char *ours = config_text(config, KEY_TRANSPORT);
+    if (theirs == NULL || strlen(theirs) > CONFIG_TEXT_MAX) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "no transport was asked for");
+        return CKPT_ERR_PROTOCOL;
+    }
+    if (ours != NULL && !spec_same_kind(ours, theirs)) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "the client asks for transport %.60s, this server serves %.60s: give both the "
+                 "same --transport",
+                 theirs, ours);
+        return CKPT_ERR_CONFIG;
+    }
+    if (config_text(config, KEY_DEVICES) != NULL) {
+        devices = config_text(config, KEY_DEVICES);
+    }
+    snprintf(wish->transport, sizeof(wish->transport), "%s", ours != NULL ? ours : theirs);
+    snprintf(wish->devices, sizeof(wish->devices), "%s", devices != NULL ? devices : "");
+    wish->options.transport = wish->transport;
+    wish->options.devices = wish->devices[0] != '\0' ? wish->devices : NULL;
+    return spec_check(wish->transport, wish->options.devices, reason);
+}
+
+static enum ckpt_status judge_size(const json_t *hello, const struct config *config,
+                                   struct wish *wish, char *reason)
+{
+    json_int_t bytes = json_integer_value(json_object_get(hello, "bytes"));
+    json_int_t segment = json_integer_value(json_object_get(hello, "segment_bytes"));
+    int64_t most = config_number(config, KEY_LIMIT);
+    if (bytes < 1 || segment < 1 || segment > INT64_C(1) << 40) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "sizes are missing or out of range");
+        return CKPT_ERR_PROTOCOL;
+    }
+    if (bytes > most || segment > most || (bytes + segment - 1) / segment * segment > most ||
+        bytes / segment > CKPT_ARENA_SEGMENTS_MAX) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "%" JSON_INTEGER_FORMAT " bytes in segments of %" JSON_INTEGER_FORMAT
+                 " are more than this server gives: %" PRId64 " (--bytes-max), %d segments",
+                 bytes, segment, most, CKPT_ARENA_SEGMENTS_MAX);
+        return CKPT_ERR_CONFIG;
+    }
+    wish->options.bytes = (uint64_t)bytes;
+    wish->options.segment_bytes = (uint64_t)segment;
+    wish->spins = json_is_true(json_object_get(hello, "spin"));
+    return CKPT_OK;
+}
+
+static enum ckpt_status take_wish(struct control *control, const struct config *config,
+                                  struct wish *wish, char *reason)
+{
+    json_t *hello;
+    enum ckpt_status status = control_receive(control, &hello, reason);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    status = judge_version(hello, reason);
     if (status == CKPT_OK) {
-        status = transport_export(region, descriptor, &descriptor_bytes);
+        status = judge_transport(hello, config, wish, reason);
     }
     if (status == CKPT_OK) {
-        print_hex("region", descriptor, descriptor_bytes);
+        status = judge_size(hello, config, wish, reason);
+    }
+    json_decref(hello);
+    return status;
+}
+
+static enum ckpt_status offer(struct control *control, const struct source *source,
+                              const struct wish *wish)
+{
+    struct environment here;
+    environment_read(&here);
+    enum ckpt_status status = control_send(
+        control, json_pack("{s:i, s:s, s:s, s:o, s:i, s:o}", "ckptbench", CONTROL_VERSION,
+                           "version", CKPT_VERSION, "transport", wish->transport, "address",
+                           control_hex(source->address, source->address_bytes), "segments",
+                           (int)source->segments, "environment", environment_json(&here)));
+    for (uint32_t i = 0; i < source->segments && status == CKPT_OK; i++) {
+        const struct source_region *region = &source->regions[i];
+        status = control_send(
+            control, json_pack("{s:o}", "region", control_hex(region->descriptor, region->bytes)));
     }
     return status;
 }
 
-static enum ckpt_status export_all(struct transport *transport, uint8_t *memory, uint64_t segments,
-                                   uint64_t segment_bytes)
+/* What the client says in mid-session. CKPT_ERR_LINK: it has ended, as clients do. */
+static enum ckpt_status answer(struct control *control, char *reason)
 {
-    uint8_t address[CKPT_WORKER_ADDRESS_MAX];
-    size_t address_bytes;
-    enum ckpt_status status = transport_address(transport, address, &address_bytes);
-    if (status == CKPT_OK) {
-        print_hex("address", address, address_bytes);
+    json_t *message;
+    enum ckpt_status status = control_poll(control, &message, reason);
+    if (status != CKPT_OK || message == NULL) {
+        return status;
     }
-    for (uint64_t i = 0; i < segments && status == CKPT_OK; i++) {
-        buffer_fill(memory + i * segment_bytes, segment_bytes, RAW_SEED(i));
-        status = export_segment(transport, memory + i * segment_bytes, segment_bytes);
+    const char *ask = json_string_value(json_object_get(message, "ask"));
+    if (ask != NULL && strcmp(ask, "cpu") == 0) {
+        uint64_t used = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+        status = control_send(control, json_pack("{s:I}", "cpu_ns", (json_int_t)used));
+    } else {
+        snprintf(reason, CKPT_REASON_MAX + 1, "an unknown question");
+        status = CKPT_ERR_PROTOCOL;
     }
-    fflush(stdout);
+    json_decref(message);
     return status;
 }
 
-static void serve(struct transport *transport)
+static enum ckpt_status serve(struct control *control, struct transport *transport, bool spins,
+                              char *reason)
 {
     struct pollfd waiters[] = {{.fd = transport_event_fd(transport), .events = POLLIN},
-                               {.fd = STDIN_FILENO, .events = POLLIN}};
-    while (waiters[1].revents == 0) {
+                               {.fd = control_fd(control), .events = POLLIN}};
+    enum ckpt_status status = CKPT_OK;
+    uint32_t idle = 0;
+    while (status == CKPT_OK) {
         struct transport_completion done[16];
-        if (transport_progress(transport, done, 16) == 0 && transport_arm(transport)) {
-            (void)poll(waiters, 2, -1);
+        if (transport_progress(transport, done, 16) > 0) {
+            continue;
+        }
+        bool looks = ++idle % TURNS_A_LOOK == 0;
+        if (!spins && transport_arm(transport)) {
+            /* At least as often as it takes to see that the client is silent. */
+            looks = poll(waiters, 2, 1000) == 0 || waiters[1].revents != 0;
+        }
+        if (looks) {
+            status = answer(control, reason);
         }
     }
+    return status;
+}
+
+static enum ckpt_status hold_session(struct control *control, const struct config *config,
+                                     char *reason)
+{
+    struct source *source;
+    struct wish *wish = calloc(1, sizeof(*wish));
+    if (wish == NULL) {
+        return CKPT_ERR_MEMORY;
+    }
+    enum ckpt_status status = take_wish(control, config, wish, reason);
+    if (status == CKPT_OK) {
+        status = source_open(&wish->options, &source, reason);
+    }
+    if (status != CKPT_OK) {
+        control_refuse(control, status, reason);
+        free(wish);
+        return status;
+    }
+    status = offer(control, source, wish);
+    if (status == CKPT_OK) {
+        status = serve(control, source->transport, wish->spins, reason);
+    }
+    source_close(&source);
+    free(wish);
+    return status;
 }
 
 static enum bench_exit run(int argc, char **argv)
 {
     struct config *config;
     enum bench_exit code;
-    struct transport *transport;
+    char reason[CKPT_REASON_MAX + 1] = "";
     if (!case_options(&program, argc, argv, &config, &code)) {
         return code;
     }
-    uint64_t bytes = (uint64_t)config_number(config, KEY_BYTES);
-    uint64_t segment_bytes = (uint64_t)config_number(config, KEY_SEGMENT);
-    uint64_t segments = (bytes + segment_bytes - 1) / segment_bytes;
-    uint8_t *memory = buffer_make_shared(segments * segment_bytes);
-    enum ckpt_status status =
-        memory != NULL ? transport_open(config_text(config, KEY_TRANSPORT), NULL, &transport)
-                       : CKPT_ERR_MEMORY;
-    if (status == CKPT_OK) {
-        status = export_all(transport, memory, segments, segment_bytes);
-        if (status == CKPT_OK) {
-            serve(transport);
-        }
-        transport_close(transport, NULL, NULL);
+    int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    struct control *control = fd >= 0 ? control_open(fd) : NULL;
+    enum ckpt_status status = CKPT_ERR_SYSTEM;
+    if (control != NULL) {
+        status = hold_session(control, config, reason);
     }
-    if (status != CKPT_OK) {
-        case_complain("source: %s", ckpt_status_text(status));
+    if (status == CKPT_ERR_LINK) {
+        status = CKPT_OK; /* the client ended, and nobody is left to be told anything */
+    } else {
+        printf("  %s\n", reason[0] != '\0' ? reason : ckpt_status_text(status));
     }
-    buffer_free(&memory, segments * segment_bytes);
+    control_close(&control);
     config_delete(&config);
     return status == CKPT_OK ? BENCH_OK : BENCH_FAILED;
 }

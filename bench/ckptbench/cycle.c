@@ -155,8 +155,10 @@ struct raw_pair {
 
 static enum ckpt_status raw_add(struct cycle *cycle, struct raw_pair *pair)
 {
+    const struct raw_plan as_liked = {.bytes = 0};
     double seconds, cpu_s;
-    enum ckpt_status status = raw_read(cycle->raw, &seconds, &cpu_s, cycle->ranks.reason);
+    enum ckpt_status status =
+        raw_read(cycle->raw, &as_liked, &seconds, &cpu_s, cycle->ranks.reason);
     if (status == CKPT_OK) {
         pair->seconds += seconds / 2;
         pair->cpu_s += cpu_s / 2;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commit.h"
+#include "nics.h"
 
 static void read_cpu(char *cpu_out, size_t size)
 {
@@ -41,6 +42,7 @@ void environment_read(struct environment *environment_out)
     snprintf(e.commit, sizeof(e.commit), "%s", CKPTBENCH_COMMIT);
     snprintf(e.ucx, sizeof(e.ucx), "%s", CKPTBENCH_UCX);
     snprintf(e.build, sizeof(e.build), "%s", CKPTBENCH_BUILD);
+    nics_read(e.nics, sizeof(e.nics));
     e.cores = sysconf(_SC_NPROCESSORS_ONLN);
     e.memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     if (getloadavg(&e.load, 1) != 1) {
@@ -57,14 +59,20 @@ static const char *known(const char *text)
     return text[0] != '\0' ? text : "unknown";
 }
 
-void environment_print(const struct environment *environment, FILE *out)
+void environment_print_lines(const struct environment *environment, const char *prefix, FILE *out)
 {
     const struct environment *e = environment;
-    fprintf(out, "%s, %ld cores, %.1f GiB, %s %s, load %.2f\n", known(e->cpu), e->cores,
+    fprintf(out, "%s%s, %ld cores, %.1f GiB, %s %s, load %.2f\n", prefix, known(e->cpu), e->cores,
             (double)e->memory_bytes / (double)(UINT64_C(1) << 30), known(e->kernel), e->machine,
             e->load);
-    fprintf(out, "ckptbench %s, commit %s, build %s, UCX %s, %s\n", CKPT_VERSION, known(e->commit),
-            known(e->build), known(e->ucx), e->when);
+    fprintf(out, "%snetwork: %s\n", prefix, e->nics[0] != '\0' ? e->nics : "none");
+    fprintf(out, "%sckptbench %s, commit %s, build %s, UCX %s, %s\n", prefix, CKPT_VERSION,
+            known(e->commit), known(e->build), known(e->ucx), e->when);
+}
+
+void environment_print(const struct environment *environment, FILE *out)
+{
+    environment_print_lines(environment, "", out);
 }
 
 static json_t *text_or_null(const char *text)
@@ -75,10 +83,10 @@ static json_t *text_or_null(const char *text)
 json_t *environment_json(const struct environment *environment)
 {
     const struct environment *e = environment;
-    return json_pack("{so so so so so so so si sI sf ss}", "cpu", text_or_null(e->cpu), "kernel",
+    return json_pack("{so so so so so so so so si sI sf ss}", "cpu", text_or_null(e->cpu), "kernel",
                      text_or_null(e->kernel), "machine", text_or_null(e->machine), "commit",
                      text_or_null(e->commit), "ucx", text_or_null(e->ucx), "build",
-                     text_or_null(e->build), "when", text_or_null(e->when), "cores", (int)e->cores,
-                     "memory_bytes", (json_int_t)e->memory_bytes, "load", e->load, "version",
-                     CKPT_VERSION);
+                     text_or_null(e->build), "when", text_or_null(e->when), "nics",
+                     text_or_null(e->nics), "cores", (int)e->cores, "memory_bytes",
+                     (json_int_t)e->memory_bytes, "load", e->load, "version", CKPT_VERSION);
 }

@@ -19,12 +19,16 @@ struct environment {
     uint64_t memory_bytes;
     double load; /* of the machine over the last minute, before measuring; -1: not known */
     char when[32];
+    char nics[256]; /* "eth0 10000Mb/s, mlx5_0 4X HDR": what could have moved the bytes */
 };
 
 void environment_read(struct environment *environment_out);
 
-/* A line or two. */
+/* A few lines. */
 void environment_print(const struct environment *environment, FILE *out);
+
+/* The same, each line after prefix. */
+void environment_print_lines(const struct environment *environment, const char *prefix, FILE *out);
 
 /* A new object; NULL: no memory. */
 json_t *environment_json(const struct environment *environment);

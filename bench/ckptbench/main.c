@@ -12,7 +12,7 @@
 #include "progress.h"
 
 static const struct bench_case *const cases[] = {
-    &case_cycle, &case_raw, &case_digest, &case_scale, &case_source,
+    &case_cycle, &case_raw, &case_serve, &case_digest, &case_scale, &case_source,
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
@@ -27,6 +27,12 @@ void case_complain(const char *format, ...)
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
+}
+
+enum bench_exit case_fail(const char *name, enum ckpt_status status, const char *reason)
+{
+    case_complain("%s: %s", name, reason[0] != '\0' ? reason : ckpt_status_text(status));
+    return status == CKPT_ERR_CONFIG ? BENCH_USAGE : BENCH_FAILED;
 }
 
 bool case_options(const struct config_program *program, int argc, char **argv,

@@ -1,46 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The reading end. */
 #include "raw.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "belongings.h"
 #include "buffer.h"
 #include "clock.h"
-#include "self.h"
+#include "raw_peer.h"
 #include "transport/transport.h"
 
 #define COMPLETIONS_A_TURN 64
-#define START_MS 30000
-
-struct remote {
-    size_t bytes;
-    uint8_t descriptor[CKPT_DESCRIPTOR_MAX];
-};
 
 struct raw {
     struct raw_options options;
-    uint32_t segments;
-    uint32_t depth;
-    uint64_t slice_bytes;
-    pid_t source;
-    int to_source;
-    FILE *from_source;
+    struct raw_peer *peer;
     struct transport *transport;
     struct transport_endpoint *endpoint;
     uint8_t *memory;
+    uint32_t segments;
     size_t memory_bytes;
     struct transport_region **regions;
-    struct remote *remotes;
+    uint32_t depth;
+    uint64_t slice_bytes;
+    uint64_t touched; /* bytes from the begin of memory that were read */
+    /* Of the read in progress: */
+    struct raw_plan plan;
     uint64_t issued;
     uint32_t in_flight;
+    uint64_t *issue_ns; /* by cookie */
+    uint32_t *cookies;  /* a stack of those that are free */
 };
 
 static enum ckpt_status say(char *reason, enum ckpt_status status, const char *what)
@@ -49,103 +40,32 @@ static enum ckpt_status say(char *reason, enum ckpt_status status, const char *w
     return status;
 }
 
-/* ---- the other process ---- */
-
-static enum ckpt_status start_source(struct raw *raw, char *reason)
+static void choose_defaults(struct raw *raw)
 {
-    char path[PATH_MAX];
-    char transport[256];
-    char bytes[64];
-    char segment[64];
-    char *argv[] = {"ckptbench", "source", transport, bytes, segment, NULL};
-    int in[2];
-    int out[2];
-    snprintf(transport, sizeof(transport), "--transport=%s", raw->options.transport);
-    snprintf(bytes, sizeof(bytes), "--bytes=%" PRIu64, raw->options.bytes);
-    snprintf(segment, sizeof(segment), "--segment-bytes=%" PRIu64, raw->options.segment_bytes);
-    if (!self_path(path, sizeof(path)) || pipe2(in, O_CLOEXEC) != 0) {
-        return say(reason, CKPT_ERR_SYSTEM, strerror(errno));
-    }
-    if (pipe2(out, O_CLOEXEC) != 0) {
-        close(in[0]);
-        close(in[1]);
-        return say(reason, CKPT_ERR_SYSTEM, strerror(errno));
-    }
-    raw->source = belongings_start(path, argv, in[0], out[1], -1);
-    close(in[0]);
-    close(out[1]);
-    raw->to_source = in[1];
-    raw->from_source = fdopen(out[0], "r");
-    if (raw->source < 0 || raw->from_source == NULL) {
-        return say(reason, CKPT_ERR_SYSTEM, "starting the source");
-    }
-    return CKPT_OK;
-}
-
-/* A line "WORD HEX" of the source. The first comes when its memory is filled. */
-static bool take_line(struct raw *raw, const char *word, uint8_t *bytes_out, size_t size,
-                      size_t *count_out)
-{
-    static char line[2 * CKPT_WORKER_ADDRESS_MAX + 64];
-    struct pollfd waiter = {.fd = fileno(raw->from_source), .events = POLLIN};
-    if (bytes_out != NULL && strcmp(word, "address") == 0 && poll(&waiter, 1, START_MS) != 1) {
-        return false;
-    }
-    size_t length = strlen(word);
-    if (fgets(line, sizeof(line), raw->from_source) == NULL || strncmp(line, word, length) != 0 ||
-        line[length] != ' ') {
-        return false;
-    }
-    size_t count = 0;
-    unsigned value;
-    for (const char *at = line + length + 1; sscanf(at, "%2x", &value) == 1; at += 2) {
-        if (count == size) {
-            return false;
-        }
-        bytes_out[count++] = (uint8_t)value;
-    }
-    *count_out = count;
-    return count > 0;
-}
-
-static enum ckpt_status meet_source(struct raw *raw, char *reason)
-{
-    uint8_t address[CKPT_WORKER_ADDRESS_MAX];
-    size_t address_bytes;
-    if (!take_line(raw, "address", address, sizeof(address), &address_bytes)) {
-        return say(reason, CKPT_ERR_TIMEOUT, "the source did not start");
-    }
-    for (uint32_t i = 0; i < raw->segments; i++) {
-        struct remote *remote = &raw->remotes[i];
-        if (!take_line(raw, "region", remote->descriptor, sizeof(remote->descriptor),
-                       &remote->bytes)) {
-            return say(reason, CKPT_ERR_PROTOCOL, "the source exports too little");
-        }
-    }
-    enum ckpt_status status =
-        transport_connect(raw->transport, address, address_bytes, 0, &raw->endpoint);
-    return status == CKPT_OK ? CKPT_OK : say(reason, status, "connecting");
-}
-
-/* ---- this side ---- */
-
-static enum ckpt_status open_transport(struct raw *raw, char *reason)
-{
-    enum ckpt_status status = transport_open(raw->options.transport, NULL, &raw->transport);
-    if (status != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s", transport_open_error());
-        return status;
-    }
     const struct transport_capabilities *able = &raw->transport->capabilities;
-    raw->depth = raw->options.depth != 0 ? raw->options.depth : able->depth;
-    raw->depth = raw->depth < able->in_flight_max ? raw->depth : able->in_flight_max;
-    raw->slice_bytes = raw->options.slice_bytes != 0 ? raw->options.slice_bytes : able->slice_bytes;
-    raw->slice_bytes -= raw->slice_bytes % CKPT_CHUNK_BYTES;
+    raw->depth = able->depth < able->in_flight_max ? able->depth : able->in_flight_max;
+    raw->slice_bytes = able->slice_bytes - able->slice_bytes % CKPT_CHUNK_BYTES;
     if (raw->slice_bytes == 0) {
         raw->slice_bytes = CKPT_CHUNK_BYTES;
     }
+}
+
+static enum ckpt_status open_transport(struct raw *raw, char *reason)
+{
+    struct transport_options options = {.devices = raw->options.devices};
+    enum ckpt_status status = transport_open(raw->options.transport, &options, &raw->transport);
+    if (status != CKPT_OK) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "%s",
+                 transport_open_error()[0] != '\0' ? transport_open_error()
+                                                   : ckpt_status_text(status));
+        return status;
+    }
+    choose_defaults(raw);
+    uint32_t most = raw->transport->capabilities.in_flight_max;
+    raw->issue_ns = calloc(most, sizeof(*raw->issue_ns));
+    raw->cookies = calloc(most, sizeof(*raw->cookies));
     raw->memory = buffer_make_shared(raw->memory_bytes);
-    if (raw->memory == NULL) {
+    if (raw->memory == NULL || raw->issue_ns == NULL || raw->cookies == NULL) {
         return say(reason, CKPT_ERR_MEMORY, "memory to read into");
     }
     for (uint32_t i = 0; i < raw->segments; i++) {
@@ -159,6 +79,29 @@ static enum ckpt_status open_transport(struct raw *raw, char *reason)
     return CKPT_OK;
 }
 
+static enum ckpt_status meet_peer(struct raw *raw, char *reason)
+{
+    const struct raw_options *options = &raw->options;
+    struct raw_peer_options wanted = {
+        .connect = options->connect,
+        .spins = options->spins,
+        .source = {.transport = options->peer_transport != NULL ? options->peer_transport
+                                                                : options->transport,
+                   .devices =
+                       options->peer_transport != NULL ? options->peer_devices : options->devices,
+                   .bytes = options->bytes,
+                   .segment_bytes = options->segment_bytes}};
+    return raw_peer_open(&wanted, &raw->peer, reason);
+}
+
+static enum ckpt_status connect_peer(struct raw *raw, char *reason)
+{
+    size_t bytes;
+    const uint8_t *address = raw_peer_address(raw->peer, &bytes);
+    enum ckpt_status status = transport_connect(raw->transport, address, bytes, 0, &raw->endpoint);
+    return status == CKPT_OK ? CKPT_OK : say(reason, status, "connecting");
+}
+
 enum ckpt_status raw_open(const struct raw_options *options, struct raw **raw_out, char *reason)
 {
     struct raw *raw = calloc(1, sizeof(*raw));
@@ -167,23 +110,24 @@ enum ckpt_status raw_open(const struct raw_options *options, struct raw **raw_ou
         return say(reason, status, "starting");
     }
     raw->options = *options;
-    raw->to_source = -1;
-    raw->source = -1;
     raw->segments =
         (uint32_t)((options->bytes + options->segment_bytes - 1) / options->segment_bytes);
     raw->memory_bytes = raw->segments * options->segment_bytes;
-    raw->regions = calloc(raw->segments, sizeof(*raw->regions));
-    raw->remotes = calloc(raw->segments, sizeof(*raw->remotes));
-    if (raw->regions == NULL || raw->remotes == NULL) {
+    raw->regions = calloc(raw->segments, sizeof(struct transport_region *));
+    if (raw->regions == NULL) {
         say(reason, status, "starting");
         goto close_raw;
     }
-    status = start_source(raw, reason);
+    /* First the other process, if one is started: never across an open transport. */
+    status = meet_peer(raw, reason);
     if (status == CKPT_OK) {
         status = open_transport(raw, reason);
     }
     if (status == CKPT_OK) {
-        status = meet_source(raw, reason);
+        status = raw_peer_ready(raw->peer, raw->segments, reason);
+    }
+    if (status == CKPT_OK) {
+        status = connect_peer(raw, reason);
     }
     if (status == CKPT_OK) {
         *raw_out = raw;
@@ -202,40 +146,42 @@ void raw_close(struct raw **raw)
         return;
     }
     transport_close(r->transport, NULL, NULL);
-    if (r->to_source >= 0) {
-        close(r->to_source); /* the source ends by it */
-    }
-    if (r->source > 0) {
-        belongings_wait(r->source, NULL);
-    }
-    if (r->from_source != NULL) {
-        fclose(r->from_source);
-    }
+    raw_peer_close(&r->peer);
     buffer_free(&r->memory, r->memory_bytes);
     free(r->regions);
-    free(r->remotes);
+    free(r->issue_ns);
+    free(r->cookies);
     free(r);
     *raw = NULL;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 static enum ckpt_status issue(struct raw *raw)
 {
     uint64_t segment_bytes = raw->options.segment_bytes;
-    uint64_t segment = raw->issued / segment_bytes;
-    uint64_t offset = raw->issued % segment_bytes;
-    uint64_t bytes = raw->slice_bytes;
-    bytes = bytes < segment_bytes - offset ? bytes : segment_bytes - offset;
-    uint64_t left = raw->options.bytes - raw->issued;
-    bytes = bytes < left ? bytes : left;
+    uint64_t place = raw->issued % raw->options.bytes;
+    uint64_t offset = place % segment_bytes;
+    uint64_t bytes = least(raw->plan.slice_bytes, segment_bytes - offset);
+    bytes = least(bytes, raw->options.bytes - place);
+    bytes = least(bytes, raw->plan.bytes - raw->issued);
+    uint32_t segment = (uint32_t)(place / segment_bytes);
+    uint32_t cookie = raw->cookies[raw->in_flight];
+    const struct source_region *remote = raw_peer_region(raw->peer, segment);
     struct transport_read_request request = {
         .endpoint = raw->endpoint,
-        .descriptor = raw->remotes[segment].descriptor,
-        .descriptor_bytes = raw->remotes[segment].bytes,
+        .descriptor = remote->descriptor,
+        .descriptor_bytes = remote->bytes,
         .remote_offset = offset,
         .local = raw->regions[segment],
         .local_offset = offset,
         .bytes = bytes,
+        .cookie = cookie,
     };
+    raw->issue_ns[cookie] = raw->plan.latency != NULL ? now_ns() : 0;
     enum ckpt_status status = transport_read(&request);
     if (status == CKPT_OK) {
         raw->issued += bytes;
@@ -244,48 +190,78 @@ static enum ckpt_status issue(struct raw *raw)
     return status;
 }
 
+static void complete(struct raw *raw, const struct transport_completion *done, uint64_t now)
+{
+    uint32_t cookie = (uint32_t)done->cookie;
+    raw->cookies[--raw->in_flight] = cookie;
+    if (raw->plan.latency != NULL && done->status == CKPT_OK) {
+        latency_add(raw->plan.latency, now - raw->issue_ns[cookie]);
+    }
+}
+
 /* One turn of the loop of transport.h. */
 static enum ckpt_status turn(struct raw *raw)
 {
     struct transport_completion done[COMPLETIONS_A_TURN];
     struct pollfd waiter = {.fd = transport_event_fd(raw->transport), .events = POLLIN};
     enum ckpt_status status = CKPT_OK;
-    while (status == CKPT_OK && raw->issued < raw->options.bytes && raw->in_flight < raw->depth) {
+    while (status == CKPT_OK && raw->issued < raw->plan.bytes && raw->in_flight < raw->plan.depth) {
         status = issue(raw);
     }
     size_t count = transport_progress(raw->transport, done, COMPLETIONS_A_TURN);
+    uint64_t now = raw->plan.latency != NULL && count > 0 ? now_ns() : 0;
     for (size_t i = 0; i < count; i++) {
-        raw->in_flight--;
+        complete(raw, &done[i], now);
         if (status == CKPT_OK) {
             status = done[i].status;
         }
     }
-    if (status == CKPT_OK && count == 0 && transport_arm(raw->transport)) {
+    if (status == CKPT_OK && count == 0 && !raw->options.spins && transport_arm(raw->transport)) {
         (void)poll(&waiter, 1, -1);
     }
     return status;
 }
 
-static uint64_t cpu_ns(const struct raw *raw)
+static void begin(struct raw *raw, const struct raw_plan *plan)
 {
-    return clock_ns(CLOCK_THREAD_CPUTIME_ID) + process_cpu_ns(raw->source);
+    raw->plan = *plan;
+    raw->plan.bytes = plan->bytes != 0 ? plan->bytes : raw->options.bytes;
+    raw->plan.slice_bytes = plan->slice_bytes != 0 ? plan->slice_bytes : raw->slice_bytes;
+    raw->plan.depth = plan->depth != 0 ? plan->depth : raw->depth;
+    raw->plan.depth = (uint32_t)least(raw->plan.depth, raw_depth_max(raw));
+    raw->issued = 0;
+    for (uint32_t i = 0; i < raw->plan.depth; i++) {
+        raw->cookies[i] = i;
+    }
 }
 
-enum ckpt_status raw_read(struct raw *raw, double *seconds_out, double *cpu_s_out, char *reason)
+enum ckpt_status raw_read(struct raw *raw, const struct raw_plan *plan, double *seconds_out,
+                          double *cpu_s_out, char *reason)
 {
-    enum ckpt_status status = CKPT_OK;
-    uint64_t cpu = cpu_ns(raw);
+    uint64_t theirs, theirs_after;
+    begin(raw, plan);
+    enum ckpt_status status = raw_peer_cpu_ns(raw->peer, &theirs, reason);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    uint64_t ours = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     uint64_t start = now_ns();
-    raw->issued = 0;
-    while (status == CKPT_OK && (raw->issued < raw->options.bytes || raw->in_flight > 0)) {
+    while (status == CKPT_OK && (raw->issued < raw->plan.bytes || raw->in_flight > 0)) {
         status = turn(raw);
     }
+    double seconds = seconds_since(start);
+    ours = clock_ns(CLOCK_THREAD_CPUTIME_ID) - ours;
+    raw->touched =
+        least(raw->options.bytes, raw->issued > raw->touched ? raw->issued : raw->touched);
     if (status != CKPT_OK) {
-        return say(reason, status, "reading");
+        return raw_peer_explain(raw->peer, status, reason);
     }
-    *seconds_out = seconds_since(start);
-    *cpu_s_out = (double)(cpu_ns(raw) - cpu) / 1e9;
-    return CKPT_OK;
+    status = raw_peer_cpu_ns(raw->peer, &theirs_after, reason);
+    if (status == CKPT_OK) {
+        *seconds_out = seconds;
+        *cpu_s_out = (double)(ours + theirs_after - theirs) / 1e9;
+    }
+    return status;
 }
 
 enum ckpt_status raw_verify(const struct raw *raw)
@@ -294,10 +270,10 @@ enum ckpt_status raw_verify(const struct raw *raw)
     uint8_t *expected = buffer_make(segment_bytes);
     enum ckpt_status status = expected != NULL ? CKPT_OK : CKPT_ERR_MEMORY;
     for (uint32_t i = 0; i < raw->segments && status == CKPT_OK; i++) {
-        uint64_t left = raw->options.bytes - i * segment_bytes;
-        buffer_fill(expected, segment_bytes, RAW_SEED(i));
-        if (memcmp(expected, raw->memory + i * segment_bytes,
-                   left < segment_bytes ? left : segment_bytes) != 0) {
+        uint64_t begin = i * segment_bytes;
+        uint64_t left = raw->touched > begin ? raw->touched - begin : 0;
+        buffer_fill(expected, segment_bytes, SOURCE_SEED(i));
+        if (memcmp(expected, raw->memory + begin, least(left, segment_bytes)) != 0) {
             status = CKPT_ERR_CORRUPT;
         }
     }
@@ -313,4 +289,19 @@ uint64_t raw_slice_bytes(const struct raw *raw)
 uint32_t raw_depth(const struct raw *raw)
 {
     return raw->depth;
+}
+
+uint64_t raw_slice_bytes_max(const struct raw *raw)
+{
+    return raw->transport->capabilities.read_bytes_max;
+}
+
+uint32_t raw_depth_max(const struct raw *raw)
+{
+    return raw->transport->capabilities.in_flight_max;
+}
+
+const json_t *raw_peer_environment(const struct raw *raw)
+{
+    return raw->options.connect != NULL ? raw_peer_environment_of(raw->peer) : NULL;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The result of a case: a table for people, a JSON object for programs, from one list.
+/* The result of a case: a table for people, JSON and CSV for programs, from one list.
  *
  * JSON: every key is a member of the top object: the median, a count or a text; null where it could
  * not be measured, and then "missing" has the reason. "spread" has the least, the greatest and all
- * samples in the order of measuring. "environment" says where, "case" which. */
+ * samples in the order of measuring. "points" has an object for each point of a sweep, with a
+ * member for each column. "environment" says where, "case" which.
+ *
+ * CSV: with points a line for each, columns as they are called in JSON; without, a line for each
+ * key. Where is in comment lines before it, which begin with #. */
 #ifndef CKPTBENCH_REPORT_H
 #define CKPTBENCH_REPORT_H
 
@@ -11,9 +15,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include <ckpt/status.h>
 
 #include "samples.h"
+
+#define REPORT_COLUMNS_MAX 24
 
 struct report;
 
@@ -21,7 +29,8 @@ struct report;
 struct report *report_make(const char *case_name, const char *title);
 void report_free(struct report **report);
 
-/* What was asked for: in the JSON alone. */
+/* What was asked for, in the JSON alone. report_set takes the value over. */
+void report_set(struct report *report, const char *key, json_t *value);
 void report_set_integer(struct report *report, const char *key, uint64_t value);
 void report_set_text(struct report *report, const char *key, const char *text);
 
@@ -38,15 +47,36 @@ void report_missing(struct report *report, const char *key, const char *label, c
 void report_note(struct report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What each point of a sweep has. */
+struct report_column {
+    char key[48];
+    char head[24]; /* over the column; "": in JSON and CSV alone */
+    int digits;    /* after the point; 0: an integer */
+    bool is_bytes; /* shown as 64KiB */
+};
+
+/* At most REPORT_COLUMNS_MAX; copied. label_head stands over the points' labels; NULL: they have
+ * none. */
+void report_columns(struct report *report, const char *label_head,
+                    const struct report_column *columns, size_t count);
+
+/* A point: a value a column, NAN where it was not measured. */
+void report_point(struct report *report, const char *label, const double *values);
+
+/* Samples of the last point, for the JSON. */
+void report_point_samples(struct report *report, const char *key, const struct samples *samples);
+
 /* The median of a row; false when it is missing. */
 bool report_value(const struct report *report, const char *key, double *value_out);
 
-void report_print(const struct report *report, FILE *out);
+/* Where a report goes beside the table on standard output; NULL: nowhere; "-": standard output,
+ * and the table gives way. */
+struct report_files {
+    const char *json;
+    const char *csv;
+};
 
-/* path: "-" is standard output. CKPT_ERR_SYSTEM, CKPT_ERR_MEMORY; says why on standard error. */
-enum ckpt_status report_write_json(const struct report *report, const char *path);
-
-/* Prints the table, and writes the JSON where path is not NULL; false: that failed. */
-bool report_give(const struct report *report, const char *path);
+/* Prints the table and writes the files; false: that failed, and standard error says why. */
+bool report_give(const struct report *report, const struct report_files *files);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,5 +37,21 @@ bool self_sibling(const char *name, char *path_out, size_t size)
             return true;
         }
     }
+    return false;
+}
+
+bool self_find(const char *name, char *path_out, size_t size)
+{
+    const char *path = getenv("PATH");
+    while (path != NULL && *path != '\0') {
+        int length = (int)strcspn(path, ":");
+        snprintf(path_out, size, "%.*s/%s", length, path, name);
+        if (access(path_out, X_OK) == 0) {
+            return true;
+        }
+        path += length;
+        path += *path == ':';
+    }
+    path_out[0] = '\0';
     return false;
 }

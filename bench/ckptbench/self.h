@@ -13,4 +13,7 @@ bool self_path(char *path_out, size_t size);
  * there is none that can be run; path_out then has the first place looked at. */
 bool self_sibling(const char *name, char *path_out, size_t size);
 
+/* The path of a program that a shell would find. False: there is none; path_out is "". */
+bool self_find(const char *name, char *path_out, size_t size);
+
 #endif

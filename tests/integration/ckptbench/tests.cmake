@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 if(CKPT_TESTS AND TARGET ckptbench)
-  add_test(NAME test_ckptbench
-           COMMAND ${CMAKE_CURRENT_LIST_DIR}/test_ckptbench.sh ${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
-  set_tests_properties(test_ckptbench PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77
-                                                 LABELS integration)
+  # Name and seconds it may take; the scripts are beside this file.
+  foreach(test IN ITEMS "ckptbench 300" "input 120" "serve 240" "net 180")
+    separate_arguments(parts UNIX_COMMAND "${test}")
+    list(GET parts 0 name)
+    list(GET parts 1 seconds)
+    set(full test_ckptbench_${name})
+    if(name STREQUAL ckptbench)
+      set(full test_ckptbench)
+    endif()
+    add_test(NAME ${full} COMMAND ${CMAKE_CURRENT_LIST_DIR}/test_${name}.sh
+                                  ${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
+    set_tests_properties(${full} PROPERTIES TIMEOUT ${seconds} SKIP_RETURN_CODE 77
+                                            LABELS integration)
+  endforeach()
+  ckpt_test(test_ckptbench_latency SOURCES integration/ckptbench/test_latency.c
+                                           ../bench/ckptbench/latency.c)
+  target_include_directories(test_ckptbench_latency PRIVATE ${CMAKE_SOURCE_DIR}/bench/ckptbench)
 endif()

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "beside.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/nearest.h"
+#include "belongings.h"
+#include "self.h"
+
+#define ARGUMENTS_MAX 40
+#define ARGUMENT_MAX 128
+#define OUTPUT_MAX 16384
+#define TRIES 40 /* of 100 ms: until the tool's server listens */
+#define WARM_UP 32
+
+struct beside_test {
+    const char *name;
+    const char *tool;
+    const char *kind; /* of transport that it is beside */
+    const char *test; /* as the tool calls it; NULL: it has only one */
+    bool eager;       /* with the settings that our own backend makes */
+};
+
+static const struct beside_test tests[] = {
+    {"ucp_am_bw", "ucx_perftest", "ucx", "ucp_am_bw", false},
+    {"ucp_am_bw_eager", "ucx_perftest", "ucx", "ucp_am_bw", true},
+    {"ucp_get", "ucx_perftest", "ucx", "ucp_get", false},
+    {"tag_bw", "ucx_perftest", "ucx", "tag_bw", false},
+    {"ib_read_bw", "ib_read_bw", "verbs", NULL, false},
+};
+
+#define TESTS (sizeof(tests) / sizeof(tests[0]))
+
+/* A command line that is being put together. */
+struct command {
+    int count;
+    char words[ARGUMENTS_MAX][ARGUMENT_MAX];
+    char *argv[ARGUMENTS_MAX + 1];
+};
+
+const char *beside_names(void)
+{
+    return "ucp_am_bw, ucp_am_bw_eager, ucp_get, tag_bw (ucx_perftest), ib_read_bw";
+}
+
+const char *beside_name(const struct beside_test *test)
+{
+    return test->name;
+}
+
+const struct beside_test *beside_find(const char *name, const char *transport, char *reason)
+{
+    char path[PATH_MAX];
+    const char *names[TESTS];
+    for (size_t i = 0; i < TESTS; i++) {
+        const struct beside_test *test = &tests[i];
+        names[i] = test->name;
+        if (strcmp(test->name, name) != 0) {
+            continue;
+        }
+        if (strncmp(transport, test->kind, strlen(test->kind)) != 0) {
+            snprintf(reason, CKPT_REASON_MAX + 1, "%s is beside %s, not beside %.60s", name,
+                     test->kind, transport);
+            return NULL;
+        }
+        if (!self_find(test->tool, path, sizeof(path))) {
+            snprintf(reason, CKPT_REASON_MAX + 1, "%s is not installed (package %s)", test->tool,
+                     strcmp(test->kind, "ucx") == 0 ? "ucx-utils" : "perftest");
+            return NULL;
+        }
+        return test;
+    }
+    const char *nearest = nearest_name(name, names, TESTS);
+    snprintf(reason, CKPT_REASON_MAX + 1, "unknown test \"%.40s\"%s%s%s known: %s", name,
+             nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
+             nearest != NULL ? "?" : ";", beside_names());
+    return NULL;
+}
+
+static void word(struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void word(struct command *command, const char *format, ...)
+{
+    va_list arguments;
+    if (command->count < ARGUMENTS_MAX) {
+        va_start(arguments, format);
+        vsnprintf(command->words[command->count], ARGUMENT_MAX, format, arguments);
+        va_end(arguments);
+        command->argv[command->count] = command->words[command->count];
+        command->argv[++command->count] = NULL;
+    }
+}
+
+/* Settings as the ucx backend makes them: no rendezvous, and messages in fragments of a segment. */
+static void set_eager(struct command *command, bool tcp)
+{
+    word(command, "UCX_RNDV_THRESH=inf");
+    word(command, "UCX_ZCOPY_THRESH=4k");
+    if (tcp) {
+        word(command, "UCX_TCP_PUT_ENABLE=n");
+        word(command, "UCX_TCP_RX_SEG_SIZE=256k");
+    } else {
+        word(command, "UCX_MM_SEG_SIZE=63k");
+    }
+}
+
+static void set_ucx(struct command *command, const struct beside_test *test,
+                    const struct beside_run *run)
+{
+    bool tcp = strcmp(run->transport, "ucx:tcp") == 0;
+    bool shm = strcmp(run->transport, "ucx:shm") == 0;
+    if (tcp || shm) {
+        word(command, "UCX_TLS=%s", tcp ? "tcp" : "posix,tcp");
+    }
+    if (run->devices != NULL || tcp || shm) {
+        word(command, "UCX_NET_DEVICES=%s", run->devices != NULL ? run->devices : "lo");
+    }
+    if (test->eager) {
+        set_eager(command, tcp);
+    }
+}
+
+/* host: NULL for the server. */
+static void compose(struct command *command, const struct beside_test *test,
+                    const struct beside_run *run, const char *host, uint16_t port)
+{
+    bool ucx = strcmp(test->kind, "ucx") == 0;
+    command->count = 0;
+    word(command, "env");
+    if (ucx) {
+        set_ucx(command, test, run);
+    }
+    word(command, "timeout");
+    word(command, "120");
+    word(command, "%s", test->tool);
+    word(command, "-p");
+    word(command, "%u", port);
+    if (ucx && host != NULL) {
+        word(command, "-f");
+        word(command, "-v");
+        word(command, "-t");
+        word(command, "%s", test->test);
+        word(command, "-w");
+        word(command, "%d", WARM_UP);
+        word(command, "-O");
+        word(command, "%u", run->depth);
+    }
+    if (!ucx) {
+        const char *device = strchr(run->transport, ':');
+        word(command, "-F");
+        if (device != NULL) {
+            word(command, "-d");
+            word(command, "%.*s", (int)strcspn(device + 1, "+:"), device + 1);
+        }
+        word(command, "-t");
+        word(command, "%u", run->depth);
+    }
+    if (!ucx || host != NULL) {
+        word(command, "-s");
+        word(command, "%" PRIu64, run->slice_bytes);
+        word(command, "-n");
+        word(command, "%" PRIu64, run->count);
+    }
+    if (host != NULL) {
+        word(command, "%s", host);
+    }
+}
+
+/* The last line of numbers: the bandwidth stands in its sixth (ucx_perftest's CSV) or fourth
+ * (ib_read_bw's table) field, in 2^20 bytes a second. */
+static bool parse(const struct beside_test *test, const char *output, double *gbps_out)
+{
+    bool ucx = strcmp(test->kind, "ucx") == 0;
+    int fields = ucx ? 6 : 4;
+    double found = 0;
+    for (const char *line = output; line != NULL && *line != '\0';) {
+        const char *at = line + strspn(line, " \t");
+        double value = 0;
+        int field = 0;
+        for (; field < fields; field++) {
+            char *end;
+            value = strtod(at, &end);
+            if (end == at) {
+                break;
+            }
+            at = end + (*end == ',');
+        }
+        if (field == fields) {
+            found = value;
+        }
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    *gbps_out = found * 1048576 / 1e9;
+    return found > 0;
+}
+
+static bool free_port(uint16_t *port_out)
+{
+    struct sockaddr_in where = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(where);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool good = fd >= 0 && bind(fd, (struct sockaddr *)&where, sizeof(where)) == 0 &&
+                getsockname(fd, (struct sockaddr *)&where, &size) == 0;
+    *port_out = ntohs(where.sin_port);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return good;
+}
+
+/* Runs the client until its end; what it prints. */
+static bool run_client(struct command *command, int null, char output_out[OUTPUT_MAX])
+{
+    size_t filled = 0;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return false;
+    }
+    pid_t pid = belongings_start("/usr/bin/env", command->argv, -1, ends[1], null);
+    close(ends[1]);
+    ssize_t count = 1;
+    while (pid > 0 && count > 0 && filled < OUTPUT_MAX - 1) {
+        count = read(ends[0], output_out + filled, OUTPUT_MAX - 1 - filled);
+        filled += count > 0 ? (size_t)count : 0;
+    }
+    output_out[filled] = '\0';
+    close(ends[0]);
+    int status = pid > 0 ? belongings_wait(pid, NULL) : -1;
+    return status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+enum ckpt_status beside_measure(const struct beside_test *test, const struct beside_run *run,
+                                double *gbps_out, char *reason)
+{
+    const struct timespec pause = {.tv_nsec = 100000000};
+    struct command command;
+    char output[OUTPUT_MAX];
+    uint16_t port;
+    bool good = false;
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null < 0 || !free_port(&port)) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "%s: %s", test->tool, strerror(errno));
+        return CKPT_ERR_SYSTEM;
+    }
+    compose(&command, test, run, NULL, port);
+    pid_t server = belongings_start("/usr/bin/env", command.argv, -1, null, null);
+    compose(&command, test, run, "127.0.0.1", port);
+    for (int i = 0; i < TRIES && server > 0 && !good && belongings_alive(server); i++) {
+        nanosleep(&pause, NULL);
+        good = run_client(&command, null, output);
+    }
+    if (server > 0) {
+        if (!good) {
+            kill(server, SIGTERM);
+        }
+        belongings_wait(server, NULL);
+    }
+    close(null);
+    if (!good || !parse(test, output, gbps_out)) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "%s (%s) failed, or printed no bandwidth", test->tool,
+                 test->name);
+        return CKPT_ERR_SYSTEM;
+    }
+    return CKPT_OK;
+}
