@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What ckptbench says to wrong command lines: exit 2 where the request is wrong, and the
-#  the nearest name
-# where there is one; exit 1 where nothing could be measured.
+# What ckptbench says to wrong command lines: exit 2 where the request is wrong, with the nearest
+# name where there is one; exit 1 where nothing could be measured.
 #   test_input.sh BIN_DIRECTORY
 set -u
 bench=$1/ckptbench
