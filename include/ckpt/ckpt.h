@@ -130,12 +130,36 @@ struct ckpt_metadata {
  *                         more than 8 dimensions
  *     CKPT_ERR_FULL       the arena has no room until older checkpoints are retired
  *     CKPT_ERR_TOO_LARGE  larger than the arena, 65536 tensors, or 1024 segments
- *     CKPT_ERR_BUSY       an earlier save of this rank has not been sealed
+ *     CKPT_ERR_BUSY       an earlier save of this rank has not been sealed, or has been begun
  *     CKPT_ERR_INVALID    a reader's context, a NULL, or metadata that is not UTF-8 or has a key
  *                         twice */
 CKPT_API enum ckpt_status ckpt_save(struct ckpt *ckpt, uint64_t step,
                                     const struct ckpt_tensor *tensors, size_t count,
                                     const struct ckpt_metadata *metadata, size_t metadata_count);
+
+/* ckpt_save_begin - stage a step of which the caller copies a part
+ *
+ * For memory that this library cannot read, as a GPU's. As ckpt_save, but a tensor whose data is
+ * NULL is not copied, and nothing is sealed. addresses_out gets where each of the count tensors
+ * lies in the slot: the caller writes those it left out, in any thread or by a device, and then
+ * calls ckpt_save_end. The addresses are good until then, and not after ckpt_close. ckpt_wait,
+ * ckpt_info, ckpt_load and ckpt_fetch may be called meanwhile; a save is CKPT_ERR_BUSY.
+ *
+ * Errors as ckpt_save. */
+CKPT_API enum ckpt_status ckpt_save_begin(struct ckpt *ckpt, uint64_t step,
+                                          const struct ckpt_tensor *tensors, size_t count,
+                                          const struct ckpt_metadata *metadata,
+                                          size_t metadata_count, void **addresses_out);
+
+/* ckpt_save_end - seal what ckpt_save_begin has begun, once the caller's copies are complete
+ *
+ * Whatever it returns, the save is over. CKPT_ERR_INVALID: step was not begun. CKPT_ERR_NO_AGENT:
+ * the agent went away meanwhile, nothing was staged. */
+CKPT_API enum ckpt_status ckpt_save_end(struct ckpt *ckpt, uint64_t step);
+
+/* ckpt_save_cancel - give up what ckpt_save_begin has begun; nothing may write to its addresses any
+ * more. CKPT_ERR_INVALID: step was not begun. */
+CKPT_API enum ckpt_status ckpt_save_cancel(struct ckpt *ckpt, uint64_t step);
 
 /* ckpt_save_bytes - stage opaque bytes: one U8 tensor named "bytes". Errors as ckpt_save. */
 CKPT_API enum ckpt_status ckpt_save_bytes(struct ckpt *ckpt, uint64_t step, const void *data,

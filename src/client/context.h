@@ -43,6 +43,13 @@ struct save {
     char reason[CKPT_REASON_MAX + 1];
 };
 
+/* A slot that this rank may write. */
+struct client_grant {
+    uint32_t slot;
+    uint64_t generation;
+    uint8_t *address;
+};
+
 struct loaded; /* one mapped shard: load.c */
 
 struct ckpt {
@@ -70,6 +77,12 @@ struct ckpt {
     uint32_t last_link; /* the connection that last_generation is of */
     struct save saves[CLIENT_SAVES_KEPT];
     uint32_t save_next;
+
+    /* A save that the caller copies: between ckpt_save_begin and its end. */
+    bool has_begun;
+    uint64_t begun_step;
+    uint32_t begun_link; /* the connection that the slot was granted on */
+    struct client_grant begun;
 
     struct mappings mappings;
 

@@ -17,12 +17,6 @@ struct stage {
     size_t piece_count;
 };
 
-struct grant {
-    uint32_t slot;
-    uint64_t generation;
-    uint8_t *address;
-};
-
 struct asked {
     uint64_t step;
     uint64_t bytes;
@@ -45,6 +39,11 @@ static enum ckpt_status check_step(struct ckpt *ckpt, uint64_t step)
     if (step == CKPT_STEP_LATEST) {
         return client_fail(ckpt, CKPT_ERR_STEP,
                            "CKPT_STEP_LATEST is no step: save a smaller number");
+    }
+    if (ckpt->has_begun) {
+        return client_fail(ckpt, CKPT_ERR_BUSY,
+                           "step %llu was begun: ckpt_save_end or ckpt_save_cancel it first",
+                           (unsigned long long)ckpt->begun_step);
     }
     if (ckpt->has_step && step <= ckpt->last_step) {
         return client_fail(
@@ -101,15 +100,16 @@ static enum ckpt_status make_room(struct ckpt *ckpt, size_t count)
     return CKPT_OK;
 }
 
+/* may_lack: a tensor without data is one that the caller copies. */
 static enum ckpt_status take_tensors(struct ckpt *ckpt, const struct ckpt_tensor *tensors,
-                                     size_t count)
+                                     size_t count, bool may_lack)
 {
     for (size_t i = 0; i < count; i++) {
         const struct ckpt_tensor *from = &tensors[i];
         if (from->name == NULL) {
             return client_fail(ckpt, CKPT_ERR_NAME, "tensor %zu has no name", i);
         }
-        if (from->data == NULL && from->bytes > 0) {
+        if (from->data == NULL && from->bytes > 0 && !may_lack) {
             return client_fail(ckpt, CKPT_ERR_INVALID,
                                "tensor %zu (%s) says %llu bytes and has no data", i,
                                TENSOR_LABEL(from->name), (unsigned long long)from->bytes);
@@ -137,9 +137,10 @@ static enum ckpt_status take_metadata(struct ckpt *ckpt, const struct ckpt_metad
 
 /* The layout computed what each tensor needs; the caller must have said the same. */
 static enum ckpt_status take_pieces(struct ckpt *ckpt, const struct ckpt_tensor *tensors,
-                                    size_t count)
+                                    size_t count, size_t *pieces_out)
 {
     uint64_t before = 0;
+    size_t pieces = 0;
     for (size_t i = 0; i < count; i++) {
         if (ckpt->tensors[i].bytes != tensors[i].bytes) {
             return client_fail(ckpt, CKPT_ERR_SIZE,
@@ -147,7 +148,10 @@ static enum ckpt_status take_pieces(struct ckpt *ckpt, const struct ckpt_tensor 
                                TENSOR_LABEL(tensors[i].name), (unsigned long long)tensors[i].bytes,
                                (unsigned long long)ckpt->tensors[i].bytes);
         }
-        ckpt->pieces[i] = (struct copy_piece){
+        if (tensors[i].data == NULL) {
+            continue;
+        }
+        ckpt->pieces[pieces++] = (struct copy_piece){
             .offset = ckpt->tensors[i].offset,
             .from = tensors[i].data,
             .bytes = tensors[i].bytes,
@@ -155,6 +159,7 @@ static enum ckpt_status take_pieces(struct ckpt *ckpt, const struct ckpt_tensor 
         };
         before += tensors[i].bytes;
     }
+    *pieces_out = pieces;
     return CKPT_OK;
 }
 
@@ -216,7 +221,7 @@ static enum ckpt_status map(struct ckpt *ckpt, const struct stage *stage,
 }
 
 static enum ckpt_status take_slot(struct ckpt *ckpt, const struct stage *stage,
-                                  struct deadline deadline, struct grant *grant_out)
+                                  struct deadline deadline, struct client_grant *grant_out)
 {
     struct message message;
     enum ckpt_status status = client_rank_ensure(ckpt, deadline);
@@ -233,16 +238,16 @@ static enum ckpt_status take_slot(struct ckpt *ckpt, const struct stage *stage,
     uint8_t *address;
     status = map(ckpt, stage, granted, &address);
     if (status == CKPT_OK) {
-        *grant_out = (struct grant){granted->slot, granted->generation, address};
+        *grant_out = (struct client_grant){granted->slot, granted->generation, address};
     }
     return status;
 }
 
-static enum ckpt_status seal(struct ckpt *ckpt, const struct stage *stage,
-                             const struct grant *grant, struct deadline deadline)
+static enum ckpt_status seal(struct ckpt *ckpt, uint64_t step, const struct client_grant *grant,
+                             struct deadline deadline)
 {
     struct message message = {.type = MESSAGE_SEAL};
-    message.seal.step = stage->step;
+    message.seal.step = step;
     message.seal.slot = grant->slot;
     message.seal.generation = grant->generation;
     enum ckpt_status status = client_send(ckpt, &message, deadline);
@@ -258,20 +263,20 @@ static enum ckpt_status seal(struct ckpt *ckpt, const struct stage *stage,
     }
     FAULT_POINT(client_save_after_seal);
     ckpt->has_step = true;
-    ckpt->last_step = stage->step;
+    ckpt->last_step = step;
     ckpt->last_generation = grant->generation;
     ckpt->last_link = ckpt->link.number;
-    client_saves_add(ckpt, stage->step);
+    client_saves_add(ckpt, step);
     return CKPT_OK;
 }
 
-/* From here on the copy is all that takes time: it has no bound but the bytes, and counts for none
- * of the time that may be waited. */
-static enum ckpt_status stage_all(struct ckpt *ckpt, const struct stage *stage,
-                                  struct deadline deadline)
+/* Takes a slot, writes the header and copies the pieces there are. *deadline moves by the time of
+ * the copy, which has no bound but the bytes and counts for none of the time that may be waited. */
+static enum ckpt_status fill(struct ckpt *ckpt, const struct stage *stage,
+                             struct deadline *deadline, struct client_grant *grant_out)
 {
-    struct grant grant;
-    enum ckpt_status status = take_slot(ckpt, stage, deadline, &grant);
+    struct client_grant grant;
+    enum ckpt_status status = take_slot(ckpt, stage, *deadline, &grant);
     if (status != CKPT_OK) {
         return status;
     }
@@ -284,57 +289,164 @@ static enum ckpt_status stage_all(struct ckpt *ckpt, const struct stage *stage,
         return client_poison(ckpt, "a header is longer than it was laid out");
     }
     copy_pieces(grant.address, ckpt->pieces, stage->piece_count, ckpt->copy_threads);
-    FAULT_POINT(client_save_before_seal);
-    deadline.at_ns += deadline_now_ns() - begin_ns;
-    return seal(ckpt, stage, &grant, deadline);
+    deadline->at_ns += deadline_now_ns() - begin_ns;
+    *grant_out = grant;
+    return CKPT_OK;
 }
 
-static enum ckpt_status save(struct ckpt *ckpt, uint64_t step, const struct ckpt_tensor *tensors,
-                             size_t count, const struct ckpt_metadata *metadata,
-                             size_t metadata_count)
+static enum ckpt_status stage_all(struct ckpt *ckpt, const struct stage *stage,
+                                  struct deadline deadline)
 {
-    struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
-    struct shard_layout layout;
-    enum ckpt_status status = check_step(ckpt, step);
+    struct client_grant grant;
+    enum ckpt_status status = fill(ckpt, stage, &deadline, &grant);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    FAULT_POINT(client_save_before_seal);
+    return seal(ckpt, stage->step, &grant, deadline);
+}
+
+/* What a caller hands to a save. */
+struct state {
+    uint64_t step;
+    const struct ckpt_tensor *tensors;
+    size_t count;
+    const struct ckpt_metadata *metadata;
+    size_t metadata_count;
+    bool may_lack;
+};
+
+/* Checks everything and lays it out, before anything is asked of the agent. The stage points to
+ * *layout. */
+static enum ckpt_status prepare(struct ckpt *ckpt, const struct state *state,
+                                struct shard_layout *layout, struct stage *stage_out)
+{
+    size_t pieces = 0;
+    enum ckpt_status status = check_step(ckpt, state->step);
     if (status == CKPT_OK) {
-        status = check_counts(ckpt, tensors, count, metadata, metadata_count);
+        status = check_counts(ckpt, state->tensors, state->count, state->metadata,
+                              state->metadata_count);
     }
     if (status == CKPT_OK) {
-        status = make_room(ckpt, count);
+        status = make_room(ckpt, state->count);
     }
     if (status == CKPT_OK) {
-        status = take_tensors(ckpt, tensors, count);
+        status = take_tensors(ckpt, state->tensors, state->count, state->may_lack);
     }
     if (status == CKPT_OK) {
-        status = take_metadata(ckpt, metadata, metadata_count);
+        status = take_metadata(ckpt, state->metadata, state->metadata_count);
     }
     if (status == CKPT_OK) {
-        status = shard_layout_make(ckpt->tensors, count, ckpt->metadata, metadata_count,
-                                   ckpt->names, &layout, ckpt->reason, sizeof(ckpt->reason));
+        status =
+            shard_layout_make(ckpt->tensors, state->count, ckpt->metadata, state->metadata_count,
+                              ckpt->names, layout, ckpt->reason, sizeof(ckpt->reason));
     }
     if (status == CKPT_OK) {
-        status = take_pieces(ckpt, tensors, count);
+        status = take_pieces(ckpt, state->tensors, state->count, &pieces);
     }
     if (status != CKPT_OK) {
         return status;
     }
-    struct stage stage = {
-        .step = step,
-        .bytes = layout.bytes,
-        .layout = &layout,
-        .tensor_count = count,
-        .metadata_count = metadata_count,
-        .piece_count = count,
+    *stage_out = (struct stage){
+        .step = state->step,
+        .bytes = layout->bytes,
+        .layout = layout,
+        .tensor_count = state->count,
+        .metadata_count = state->metadata_count,
+        .piece_count = pieces,
     };
-    return stage_all(ckpt, &stage, deadline);
+    return CKPT_OK;
+}
+
+static enum ckpt_status save(struct ckpt *ckpt, const struct state *state)
+{
+    struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
+    struct shard_layout layout;
+    struct stage stage;
+    enum ckpt_status status = prepare(ckpt, state, &layout, &stage);
+    return status != CKPT_OK ? status : stage_all(ckpt, &stage, deadline);
 }
 
 enum ckpt_status ckpt_save(struct ckpt *ckpt, uint64_t step, const struct ckpt_tensor *tensors,
                            size_t count, const struct ckpt_metadata *metadata,
                            size_t metadata_count)
 {
+    const struct state state = {step, tensors, count, metadata, metadata_count, false};
     enum ckpt_status status = client_enter(ckpt);
-    return status != CKPT_OK ? status : save(ckpt, step, tensors, count, metadata, metadata_count);
+    return status != CKPT_OK ? status : save(ckpt, &state);
+}
+
+enum ckpt_status ckpt_save_begin(struct ckpt *ckpt, uint64_t step,
+                                 const struct ckpt_tensor *tensors, size_t count,
+                                 const struct ckpt_metadata *metadata, size_t metadata_count,
+                                 void **addresses_out)
+{
+    const struct state state = {step, tensors, count, metadata, metadata_count, true};
+    struct shard_layout layout;
+    struct stage stage;
+    enum ckpt_status status = client_enter(ckpt);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    if (addresses_out == NULL) {
+        return client_fail(ckpt, CKPT_ERR_INVALID,
+                           "ckpt_save_begin has nowhere to write: addresses_out is NULL");
+    }
+    struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
+    status = prepare(ckpt, &state, &layout, &stage);
+    if (status == CKPT_OK) {
+        status = fill(ckpt, &stage, &deadline, &ckpt->begun);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    ckpt->has_begun = true;
+    ckpt->begun_step = step;
+    ckpt->begun_link = ckpt->link.number;
+    for (size_t i = 0; i < count; i++) {
+        addresses_out[i] = ckpt->begun.address + ckpt->tensors[i].offset;
+    }
+    return CKPT_OK;
+}
+
+/* Whether the step is the one that was begun; it no longer is afterwards. */
+static enum ckpt_status take_begun(struct ckpt *ckpt, uint64_t step)
+{
+    enum ckpt_status status = client_enter(ckpt);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    if (!ckpt->has_begun || ckpt->begun_step != step) {
+        return client_fail(ckpt, CKPT_ERR_INVALID, "step %llu was not begun by ckpt_save_begin",
+                           (unsigned long long)step);
+    }
+    ckpt->has_begun = false;
+    return CKPT_OK;
+}
+
+enum ckpt_status ckpt_save_end(struct ckpt *ckpt, uint64_t step)
+{
+    enum ckpt_status status = take_begun(ckpt, step);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    /* A slot goes with the connection it was granted on. */
+    if (ckpt->begun_link != ckpt->link.number || ckpt->state != RANK_OPEN) {
+        return client_fail(ckpt, CKPT_ERR_NO_AGENT,
+                           "the agent at %s went away while step %llu was copied", ckpt->socket,
+                           (unsigned long long)step);
+    }
+    FAULT_POINT(client_save_before_seal);
+    return seal(ckpt, step, &ckpt->begun, deadline_after_ms(ckpt->timeout_ms));
+}
+
+enum ckpt_status ckpt_save_cancel(struct ckpt *ckpt, uint64_t step)
+{
+    enum ckpt_status status = take_begun(ckpt, step);
+    if (status == CKPT_OK && ckpt->begun_link == ckpt->link.number && ckpt->state == RANK_OPEN) {
+        client_abandon(ckpt, step, ckpt->begun.slot, ckpt->begun.generation);
+    }
+    return status;
 }
 
 enum ckpt_status ckpt_save_bytes(struct ckpt *ckpt, uint64_t step, const void *data, uint64_t bytes)
@@ -351,7 +463,8 @@ enum ckpt_status ckpt_save_bytes(struct ckpt *ckpt, uint64_t step, const void *d
         .data = data,
         .bytes = bytes,
     };
-    return save(ckpt, step, &tensor, 1, NULL, 0);
+    const struct state state = {step, &tensor, 1, NULL, 0, false};
+    return save(ckpt, &state);
 }
 
 static enum ckpt_status check_shard(struct ckpt *ckpt, const void *data, uint64_t bytes)

@@ -79,6 +79,62 @@ static void test_save_and_wait(void **state)
     fake_agent_stop(&agent);
 }
 
+/* The caller writes the weights, as a device would, and the library the mask. */
+static void test_begin_and_end(void **state)
+{
+    (void)state;
+    struct fake_agent *agent = fake_agent_start(happy);
+    struct ckpt *ckpt = fake_connect(agent);
+    struct ckpt_metadata metadata = {"format", "pt"};
+    struct ckpt_tensor tensors[2] = {two_tensors[0], two_tensors[1]};
+    void *addresses[2] = {NULL, NULL};
+    tensors[1].data = NULL;
+    assert_int_equal(ckpt_save_end(ckpt, 7), CKPT_ERR_INVALID);
+    assert_int_equal(ckpt_save_begin(ckpt, 7, tensors, 2, &metadata, 1, NULL), CKPT_ERR_INVALID);
+    assert_int_equal(ckpt_save_begin(ckpt, 7, tensors, 2, &metadata, 1, addresses), CKPT_OK);
+    assert_int_equal(ckpt_save(ckpt, 8, two_tensors, 2, NULL, 0), CKPT_ERR_BUSY);
+    assert_int_equal(ckpt_save_begin(ckpt, 8, tensors, 2, NULL, 0, addresses), CKPT_ERR_BUSY);
+    assert_int_equal(ckpt_save_end(ckpt, 8), CKPT_ERR_INVALID);
+    assert_memory_equal(addresses[0], mask, sizeof(mask));
+    memcpy(addresses[1], weights, sizeof(weights));
+    assert_int_equal(ckpt_save_end(ckpt, 7), CKPT_OK);
+    assert_int_equal(ckpt_save_end(ckpt, 7), CKPT_ERR_INVALID);
+    assert_int_equal(ckpt_wait(ckpt, 7, 20000), CKPT_OK);
+    ckpt_close(&ckpt);
+    fake_agent_stop(&agent);
+}
+
+static void cancelled(struct fake_agent *agent, uint32_t connection)
+{
+    struct message_slot_ask ask;
+    struct message message;
+    if (connection != 0 || !fake_open_rank(agent) || !fake_grant(agent, 0, 1, 5, &ask) ||
+        !fake_take(agent, MESSAGE_ABANDON, &message)) {
+        return;
+    }
+    if (message.seal.step != 7 || message.seal.slot != 0 || message.seal.generation != 5) {
+        fake_wrong(agent, "another slot is given back");
+    }
+    if (fake_grant(agent, 0, 1, 6, &ask)) {
+        (void)fake_take_end(agent);
+    }
+}
+
+/* A cancelled slot goes back, and the step may be begun again. */
+static void test_begin_and_cancel(void **state)
+{
+    (void)state;
+    struct fake_agent *agent = fake_agent_start(cancelled);
+    struct ckpt *ckpt = fake_connect(agent);
+    void *addresses[2];
+    assert_int_equal(ckpt_save_begin(ckpt, 7, two_tensors, 2, NULL, 0, addresses), CKPT_OK);
+    assert_int_equal(ckpt_save_cancel(ckpt, 7), CKPT_OK);
+    assert_int_equal(ckpt_save_cancel(ckpt, 7), CKPT_ERR_INVALID);
+    assert_int_equal(ckpt_save_begin(ckpt, 7, two_tensors, 2, NULL, 0, addresses), CKPT_OK);
+    ckpt_close(&ckpt);
+    fake_agent_stop(&agent);
+}
+
 /* Whatever is wrong with the arguments is said before anything is asked of the agent. */
 static void opens_only(struct fake_agent *agent, uint32_t connection)
 {
@@ -361,10 +417,11 @@ static void test_late_grant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_save_and_wait), cmocka_unit_test(test_bad_tensors),
-        cmocka_unit_test(test_bad_calls),     cmocka_unit_test(test_reader),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_mappings),
-        cmocka_unit_test(test_whole_file),    cmocka_unit_test(test_late_grant),
+        cmocka_unit_test(test_save_and_wait),    cmocka_unit_test(test_begin_and_end),
+        cmocka_unit_test(test_begin_and_cancel), cmocka_unit_test(test_bad_tensors),
+        cmocka_unit_test(test_bad_calls),        cmocka_unit_test(test_reader),
+        cmocka_unit_test(test_refused),          cmocka_unit_test(test_mappings),
+        cmocka_unit_test(test_whole_file),       cmocka_unit_test(test_late_grant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
