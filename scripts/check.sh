@@ -24,6 +24,20 @@ dev() {
     run_ctest dev
 }
 
+# The virtual environment that `python` and one test of `dev` use; skipped without a network.
+venv() {
+    scripts/python_env.sh
+}
+
+# The Python package on real daemons. Skipped where its environment cannot be made.
+python_() {
+    local venv
+    venv=$(scripts/python_env.sh) || { status=$?; echo "$venv"; return "$status"; }
+    scripts/build.sh dev "$JOBS"
+    CKPT_BIN=$PWD/build/dev/bin "$venv/bin/python" -m pytest python/tests -c python/pyproject.toml \
+        --junit-xml="$PWD/$LOGS/$STAGE.xml"
+}
+
 # Without what takes minutes here, and only kills more of the same processes than its neighbours.
 asan() {
     scripts/build.sh asan "$JOBS"
@@ -84,12 +98,13 @@ demo() {
     scripts/demo.sh build/minimal/bin
 }
 
-wanted=${*:-deps style dev asan tsan minimal fuzz tidy cppcheck simulator demo}
+wanted=${*:-deps venv style dev python asan tsan minimal fuzz tidy cppcheck simulator demo}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh build optional demo test ;;
     cppcheck) stage cppcheck cppcheck_ ;;
-    style | dev | asan | tsan | minimal | fuzz | tidy | simulator | demo)
+    python) stage python python_ ;;
+    venv | style | dev | asan | tsan | minimal | fuzz | tidy | simulator | demo)
         stage "$name" "$name" ;;
     *) echo "check: there is no stage '$name'" >&2; exit 2 ;;
     esac

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints of PyTorch training in the memory of two nodes, proven equal by digest.
+
+    import ckptd
+
+    checkpoint = ckptd.attach(model, optimizer, extra={"loader": loader})
+    for step in range(checkpoint.next_step, steps):
+        train(step)
+        checkpoint.save(step + 1)
+
+ckptd.attach     the three lines above; ckptd.attach.__doc__ is its manual
+ckptd.dcp        StorageWriter, StorageReader and AsyncStager of torch.distributed.checkpoint
+ckptd.lightning, ckptd.huggingface, ckptd.megatron      for those frameworks
+ckptd.Context    libckpt itself, without PyTorch
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .context import LATEST, Context, Info, Shard, Table, Tensor
+from .errors import (
+    Aborted,
+    Error,
+    Full,
+    Lost,
+    NoAgent,
+    NoCheckpoint,
+    StateError,
+    Timeout,
+    UsageError,
+    WorldChanged,
+)
+from .library import version
+
+__version__ = "0.1.0"
+_TORCH = ("Checkpointer", "Handle", "attach")
+__all__ = ["LATEST", "Aborted", "Context", "Error", "Full", "Info", "Lost", "NoAgent",
+           "NoCheckpoint", "Shard", "StateError", "Table", "Tensor", "Timeout", "UsageError",
+           "WorldChanged", "version", *_TORCH]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs PyTorch is imported when it is first named."""
+    if name in _TORCH:
+        from . import checkpointer as module
+
+        value = getattr(module, name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'ckptd' has no attribute {name!r}")

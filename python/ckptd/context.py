@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One rank of one attempt of a run, connected to this node's agent: libckpt as an object.
+
+Knows nothing of PyTorch: a tensor here is a name, a type, a shape and an address. Methods may be
+called from any thread; a wait never holds up a save.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from .errors import Error, Timeout, of_status
+from .library import dtype_number, ffi, library, text
+
+LATEST = 2**64 - 1
+_POLL_SECONDS = (0.0005, 0.02)  # between two looks of a wait: the first, and at most
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What is said of a tensor once. `address` may be 0 for one without elements."""
+
+    name: str
+    dtype: str  # as safetensors has it: "F32"
+    shape: tuple[int, ...]
+    address: int
+    bytes: int
+
+
+class Table:
+    """Tensors as libckpt takes them, made once and used for every save.
+
+    Holds no reference to the memory that the addresses point to: the caller does.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.array = ffi.new("struct ckpt_tensor[]", max(1, len(tensors)))
+        self.count = len(tensors)
+        self.bytes = 0
+        self._names: list[Any] = [ffi.NULL] * len(tensors)
+        for index, tensor in enumerate(tensors):
+            self.put(index, tensor)
+        self.bytes = sum(tensor.bytes for tensor in tensors)
+
+    def put(self, index: int, tensor: Tensor) -> None:
+        """Says another tensor at a place of the table."""
+        entry = self.array[index]
+        self._names[index] = ffi.new("char[]", tensor.name.encode())
+        entry.name = self._names[index]
+        entry.dtype = dtype_number(tensor.dtype)
+        entry.dimensions = len(tensor.shape)
+        if len(tensor.shape) > 8:
+            raise of_status("CKPT_ERR_SIZE", f"{tensor.name} has {len(tensor.shape)} dimensions, "
+                                             "and 8 is the most")
+        for dimension, length in enumerate(tensor.shape):
+            entry.shape[dimension] = length
+        entry.data = ffi.cast("void *", tensor.address)
+        entry.bytes = tensor.bytes
+
+
+class Shard:
+    """A rank's shard of a consistent checkpoint, mapped read-only from the agent's memory.
+
+    Its digest was committed, and found equal by the agent over this very memory. Valid until
+    close(), or the context's; use it in a with statement.
+    """
+
+    def __init__(self, context: Context, raw: Any) -> None:
+        self._context, self._raw = context, raw
+        self.step, self.attempt = int(raw.step), int(raw.attempt)
+        self.rank, self.world = int(raw.rank), int(raw.world)
+        self.bytes = int(raw.bytes)
+        self.digest = bytes(ffi.buffer(raw.digest))
+        self._memory = memoryview(ffi.buffer(raw.data, self.bytes))
+        length = int.from_bytes(self._memory[:8], "little")
+        header = json.loads(bytes(self._memory[8 : 8 + length]))
+        self.metadata: dict[str, str] = header.pop("__metadata__", {})
+        self.entries: dict[str, dict[str, Any]] = header
+        self._begin = 8 + length
+
+    def data(self, name: str) -> memoryview:
+        """A tensor's bytes, without a copy. They go with the shard."""
+        return self.window(*self.entries[name]["data_offsets"]).toreadonly()
+
+    def window(self, begin: int, end: int) -> memoryview:
+        """Bytes of the tensors' data, not marked read-only as they are: a write ends the process.
+
+        For libraries that take no read-only memory although they only read.
+        """
+        return self._memory[self._begin + begin : self._begin + end]
+
+    def file(self) -> memoryview:
+        """The whole safetensors file, without a copy."""
+        return self._memory.toreadonly()
+
+    def close(self) -> None:
+        """Gives the shard back. Twice is once."""
+        if self._raw is not None:
+            raw, self._raw = self._raw, None
+            self._memory = memoryview(b"")
+            self._context.unload(raw)
+
+    def __enter__(self) -> Shard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Info:
+    """What is known of a consistent checkpoint."""
+
+    step: int
+    attempt: int
+    world: int
+    copies: int
+    bytes: int
+
+
+class Context:
+    """A rank (or, with reader=True, an onlooker) of a run.
+
+    Raises the exceptions of ckptd.errors; what each method may raise is in include/ckpt/ckpt.h,
+    under the function of the same name. timeout, in seconds, bounds every call that talks to the
+    agent; waits and loads have their own.
+    """
+
+    def __init__(self, run: str, *, attempt: int = 1, rank: int = 0, world: int = 1,
+                 socket: str | None = None, copies: int = 0, timeout: float = 5.0,
+                 copy_threads: int = 1, reader: bool = False) -> None:
+        self.run, self.attempt, self.rank, self.world = run, attempt, rank, world
+        self._lock = threading.RLock()
+        self._handle = ffi.new("struct ckpt **")
+        self._library = library()
+        options = ffi.new("struct ckpt_options *")
+        keep = [ffi.new("char[]", run.encode())]
+        options.size = ffi.sizeof("struct ckpt_options")
+        options.run = keep[0]
+        if socket is not None:
+            keep.append(ffi.new("char[]", socket.encode()))
+            options.socket = keep[1]
+        options.attempt, options.rank, options.world = attempt, rank, world
+        options.copies, options.copy_threads = copies, copy_threads
+        options.timeout_ms = max(1, int(timeout * 1000))
+        options.reader = reader
+        reason = ffi.new("char[256]")
+        status = self._library.ckpt_open_reason(options, self._handle, reason, 256)
+        if status != 0:
+            raise self._error(status, text(reason))
+
+    def _error(self, status: int, reason: str) -> Error:
+        name = text(self._library.ckpt_status_name(status))
+        return of_status(name, reason or text(self._library.ckpt_status_text(status)))
+
+    def _check(self, status: int) -> None:
+        if status != 0:
+            raise self._error(status, text(self._library.ckpt_reason(self._handle[0])))
+
+    @staticmethod
+    def _pairs(metadata: Mapping[str, str] | None) -> tuple[Any, int, list[Any]]:
+        pairs = metadata or {}
+        array = ffi.new("struct ckpt_metadata[]", max(1, len(pairs)))
+        keep = []
+        for entry, (key, value) in zip(array, pairs.items()):
+            keep += [ffi.new("char[]", key.encode()), ffi.new("char[]", value.encode())]
+            entry.key, entry.value = keep[-2], keep[-1]
+        return array, len(pairs), keep
+
+    def save(self, step: int, table: Table, metadata: Mapping[str, str] | None = None) -> None:
+        """Stages a step: the tensors are copied, and may be changed, when this returns."""
+        array, count, keep = self._pairs(metadata)
+        with self._lock:
+            self._check(self._library.ckpt_save(
+                self._handle[0], step, table.array, table.count, array, count))
+        del keep
+
+    def save_begin(self, step: int, table: Table,
+                   metadata: Mapping[str, str] | None = None) -> list[int]:
+        """Takes a slot, copies what has an address, and returns where each tensor's bytes go.
+
+        Those without an address are the caller's to write; then save_end() or save_cancel().
+        """
+        array, count, keep = self._pairs(metadata)
+        addresses = ffi.new("void *[]", max(1, table.count))
+        with self._lock:
+            self._check(self._library.ckpt_save_begin(
+                self._handle[0], step, table.array, table.count, array, count, addresses))
+        del keep
+        return [int(ffi.cast("uintptr_t", address)) for address in addresses[0 : table.count]]
+
+    def save_end(self, step: int) -> None:
+        """Seals what save_begin() has begun."""
+        with self._lock:
+            self._check(self._library.ckpt_save_end(self._handle[0], step))
+
+    def save_cancel(self, step: int) -> None:
+        """Gives the slot of save_begin() back."""
+        with self._lock:
+            self._check(self._library.ckpt_save_cancel(self._handle[0], step))
+
+    def is_consistent(self, step: int) -> bool:
+        """Looks, without waiting. Raises when the step never will be."""
+        with self._lock:
+            try:
+                self._check(self._library.ckpt_wait(self._handle[0], step, 0))
+            except Timeout:
+                return False
+        return True
+
+    def wait(self, step: int, timeout: float) -> None:
+        """Waits until a saved step is consistent; Timeout when it is not yet.
+
+        Looks again and again, so that a save of another thread is never held up.
+        """
+        deadline = time.monotonic() + timeout
+        pause, most = _POLL_SECONDS
+        while not self.is_consistent(step):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Timeout("CKPT_ERR_TIMEOUT", f"step {step} is not consistent yet: ask again")
+            time.sleep(min(pause, left))
+            pause = min(most, pause * 1.3)
+
+    def info(self, step: int = LATEST) -> Info:
+        """Which checkpoint is there: the newest consistent one, or the step asked for."""
+        out = ffi.new("struct ckpt_info *")
+        with self._lock:
+            self._check(self._library.ckpt_info(self._handle[0], step, out))
+        return Info(int(out.step), int(out.attempt), int(out.world), int(out.copies),
+                    int(out.bytes))
+
+    def load(self, step: int = LATEST, timeout: float = 60.0) -> Shard:
+        """This rank's shard of the step that all ranks of the attempt restore: all, or none."""
+        raw = ffi.new("struct ckpt_shard *")
+        with self._lock:
+            self._check(self._library.ckpt_load(
+                self._handle[0], step, int(timeout * 1000), raw))
+        return Shard(self, raw)
+
+    def fetch(self, rank: int, step: int = LATEST, timeout: float = 60.0) -> Shard:
+        """Any rank's shard; waits for no other rank."""
+        raw = ffi.new("struct ckpt_shard *")
+        with self._lock:
+            self._check(self._library.ckpt_fetch(
+                self._handle[0], step, rank, int(timeout * 1000), raw))
+        return Shard(self, raw)
+
+    def unload(self, raw: Any) -> None:
+        """What Shard.close() calls."""
+        with self._lock:
+            if self._handle[0] != ffi.NULL:
+                self._library.ckpt_unload(self._handle[0], raw)
+
+    def close(self) -> None:
+        """Leaves the run. What was sealed goes on to become consistent. Twice is once."""
+        with self._lock:
+            self._library.ckpt_close(self._handle)
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

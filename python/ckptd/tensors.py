@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PyTorch tensors as pieces of a shard: types, names, and which part of the whole a rank holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Iterable
+
+import torch
+
+from .context import Shard, Tensor
+from .errors import StateError
+
+# As safetensors names them. complex128 has no name there.
+_TYPES = {
+    "bool": "BOOL", "uint8": "U8", "int8": "I8", "uint16": "U16", "int16": "I16",
+    "uint32": "U32", "int32": "I32", "uint64": "U64", "int64": "I64", "float16": "F16",
+    "bfloat16": "BF16", "float32": "F32", "float64": "F64", "complex64": "C64",
+    "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "float8_e8m0fnu": "F8_E8M0",
+    "float8_e4m3fnuz": "F8_E4M3FNUZ", "float8_e5m2fnuz": "F8_E5M2FNUZ",
+}
+TYPE_NAMES = {getattr(torch, name): code for name, code in _TYPES.items() if hasattr(torch, name)}
+TYPES = {code: dtype for dtype, code in TYPE_NAMES.items()}
+_NAME = re.compile(r"[A-Za-z0-9._/-]{1,255}\Z")
+
+SHARDING = "DCP_SHARDING_INFO"  # PyTorch's own key: {name: {"saved_offsets": [...]}}
+NAMES = "ckptd.names"  # {name in the shard: its own name}, for those that had to change
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a whole tensor: where it begins in each dimension, and how far it goes."""
+
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def __and__(self, other: Box) -> Box | None:
+        """What both have, or None."""
+        begin = tuple(map(max, self.offsets, other.offsets))
+        end = tuple(min(a + n, b + m) for a, n, b, m in
+                    zip(self.offsets, self.sizes, other.offsets, other.sizes))
+        sizes = tuple(b - a for a, b in zip(begin, end))
+        return None if any(size <= 0 for size in sizes) else Box(begin, sizes)
+
+    def within(self, outer: Box) -> tuple[slice, ...]:
+        """This box as slices of a tensor that holds `outer`."""
+        return tuple(slice(a - b, a - b + n) for a, b, n in
+                     zip(self.offsets, outer.offsets, self.sizes))
+
+    @property
+    def count(self) -> int:
+        product = 1
+        for size in self.sizes:
+            product *= size
+        return product
+
+
+def local_part(tensor: torch.Tensor, name: str) -> tuple[torch.Tensor, Box]:
+    """The memory that this rank holds of a tensor, and which part of the whole it is.
+
+    Plain tensors are whole; of a DTensor it is the local one. StateError for one that lies in
+    several pieces.
+    """
+    chunks = getattr(tensor, "__create_chunk_list__", None)
+    if chunks is None or not hasattr(tensor, "to_local"):
+        return tensor.detach(), Box((0,) * tensor.dim(), tuple(tensor.shape))
+    local = tensor.detach().to_local()
+    found = chunks()
+    if len(found) > 1:
+        raise StateError("CKPT_ERR_INVALID", f"{name} lies in {len(found)} pieces on this rank: "
+                                             "save it with torch.distributed.checkpoint")
+    if not found:
+        return local, Box((0,) * tensor.dim(), tuple(local.shape))
+    return local, Box(tuple(found[0].offsets), tuple(found[0].sizes))
+
+
+def shard_name(name: str) -> str:
+    """The name a tensor has in the shard: its own where that is allowed there."""
+    if _NAME.match(name):
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return re.sub(r"[^A-Za-z0-9._/-]", "_", name)[:240] + "-" + digest
+
+
+def describe(name: str, tensor: torch.Tensor, on_device: bool = False) -> Tensor:
+    """What libckpt is told of a contiguous tensor; a device's has no address for it."""
+    code = TYPE_NAMES.get(tensor.dtype)
+    if code is None:
+        raise StateError("CKPT_ERR_DTYPE",
+                         f"{name} is {tensor.dtype}, which the safetensors format does not have: "
+                         "view it as another type, such as torch.view_as_real()")
+    size = tensor.numel() * tensor.element_size()
+    return Tensor(shard_name(name), code, tuple(tensor.shape),
+                  0 if on_device or size == 0 else tensor.data_ptr(), size)
+
+
+def sharding_metadata(boxes: Iterable[tuple[str, Box]]) -> dict[str, str]:
+    """Metadata by which PyTorch's HuggingFaceStorageReader knows which part a tensor is."""
+    boxes = list(boxes)
+    renamed = {shard_name(name): name for name, _ in boxes if shard_name(name) != name}
+    metadata = {
+        SHARDING: json.dumps({shard_name(name): {"saved_offsets": list(box.offsets)}
+                              for name, box in boxes}, separators=(",", ":")),
+        "DCP_VERSION": "1.0",
+        "format": "pt",
+    }
+    if renamed:
+        metadata[NAMES] = json.dumps(renamed, separators=(",", ":"))
+    return metadata
+
+
+def parts(shard: Shard) -> dict[str, tuple[str, Box]]:
+    """{a tensor's own name: (its name in the shard, which part it is)}."""
+    offsets = json.loads(shard.metadata.get(SHARDING, "{}"))
+    renamed = json.loads(shard.metadata.get(NAMES, "{}"))
+    found = {}
+    for name, entry in shard.entries.items():
+        shape = tuple(entry["shape"])
+        begin = tuple(offsets.get(name, {}).get("saved_offsets", (0,) * len(shape)))
+        found[renamed.get(name, name)] = (name, Box(begin, shape))
+    return found
+
+
+def view(shard: Shard, name: str) -> torch.Tensor:
+    """A shard's tensor, without a copy. It must not be written, and goes with the shard."""
+    entry = shard.entries[name]
+    dtype = TYPES.get(entry["dtype"])
+    if dtype is None:
+        raise StateError("CKPT_ERR_DTYPE",
+                         f"{name} is {entry['dtype']}, which this PyTorch does not have")
+    begin, end = entry["data_offsets"]
+    if begin == end:
+        return torch.empty(entry["shape"], dtype=dtype)
+    return torch.frombuffer(shard.window(begin, end), dtype=dtype).reshape(entry["shape"])
+
+
+def any_of(value: Any) -> bool:
+    """Whether a leaf of a state is a tensor."""
+    return isinstance(value, torch.Tensor)

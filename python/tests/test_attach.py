@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: Apache-2.0
+"""attach, save, resume: one process a rank, as a user writes it."""
+
+import json
+import logging
+import pickle
+import threading
+import time
+
+import pytest
+import torch
+
+import ckptd
+from ckptd import checkpointer, device, plain, registered
+
+SIZE = 24
+
+
+def make(seed=0, kind=torch.optim.AdamW, **options):
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(SIZE, SIZE), torch.nn.BatchNorm1d(SIZE),
+                                torch.nn.ReLU(), torch.nn.Linear(SIZE, 3))
+    return model, kind(model.parameters(), lr=0.01, **options)
+
+
+def train(model, optimizer, steps=1, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        batch = torch.randn(16, SIZE, generator=generator)
+        optimizer.zero_grad()
+        model(batch).square().mean().backward()
+        optimizer.step()
+
+
+def same(a, b):
+    """Whether two state_dicts are equal bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@pytest.fixture
+def attach(shared_cluster, run):
+    opened = []
+
+    def attach_(model, optimizer=None, extra=None, **settings):
+        settings.setdefault("socket", shared_cluster.agents[0].socket)
+        one = ckptd.attach(model, optimizer, extra, **{"run": run, **settings})
+        opened.append(one)
+        return one
+
+    yield attach_
+    for one in opened:
+        one.close()
+
+
+@pytest.mark.parametrize("kind, options", [
+    (torch.optim.AdamW, {}), (torch.optim.SGD, {"momentum": 0.9}), (torch.optim.Adagrad, {}),
+    (torch.optim.AdamW, {"amsgrad": True, "weight_decay": 0.1}), (torch.optim.RMSprop, {}),
+])
+def test_a_run_goes_on_where_it_was(attach, kind, options):
+    model, optimizer = make(kind=kind, **options)
+    with attach(model, optimizer) as checkpoint:
+        assert checkpoint.resumed is None and checkpoint.next_step == 0
+        train(model, optimizer, 3)
+        handle = checkpoint.save(3)
+        assert handle.staged() and handle.consistent(20)
+    train(model, optimizer, 2, seed=2)
+
+    other, its = make(seed=9, kind=kind, **options)
+    resumed = attach(other, its, attempt=2)
+    assert resumed.next_step == 3
+    train(other, its, 2, seed=2)
+    assert same(model.state_dict(), other.state_dict())
+    assert same(optimizer.state_dict()["state"], its.state_dict()["state"])
+
+
+def test_extra_state_of_every_kind(attach):
+    model, optimizer = make()
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+    extra = {"epoch": 3, "name": "zürich", "rate": 0.1, "none": None, "flags": [True, False],
+             "pair": (1, "b"), "bytes": b"\x00\xff", "by_number": {1: "one"}, "huge": 2**80,
+             "infinite": float("inf"), "nested": {"rng": torch.get_rng_state()},
+             "schedule": schedule}
+    for _ in range(3):
+        train(model, optimizer)
+        schedule.step()
+    with attach(model, optimizer, extra) as checkpoint:
+        checkpoint.save(1).consistent(20)
+    other, its = make(seed=4)
+    schedule2 = torch.optim.lr_scheduler.StepLR(its, 2)
+    found = {"schedule": schedule2, "nested": {}}
+    attach(other, its, found, attempt=2)
+    assert schedule2.state_dict() == schedule.state_dict()
+    assert its.param_groups[0]["lr"] == optimizer.param_groups[0]["lr"]
+    assert found["schedule"] is schedule2
+    found.pop("schedule"), extra.pop("schedule")
+    assert same(found, extra) and isinstance(found["pair"], tuple)
+
+
+def test_what_is_saved_is_what_was_there(attach):
+    """pytorch#144657: an asynchronous save had values of a later step."""
+    model, optimizer = make()
+    checkpoint = attach(model, optimizer)
+    train(model, optimizer)
+    for step in range(1, 9):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(step)
+        handle = checkpoint.save(step)
+        with torch.no_grad():  # at once, and not one moment later
+            for parameter in model.parameters():
+                parameter.fill_(-1)
+        handle.consistent(20)
+        with checkpoint.context_or_raise().fetch(0, step) as shard:
+            for name in dict(model.named_parameters()):
+                values = torch.frombuffer(bytearray(shard.data(name)), dtype=torch.float32)
+                assert bool((values == step).all()), (name, step, values[:4])
+
+
+def test_no_step_is_torn(attach):
+    """nvidia-resiliency-ext#376: half of a checkpoint was of another step. A thread changes all
+    tensors, step by step, between saves; each shard has values of one step only."""
+    parts = torch.nn.ParameterList([torch.nn.Parameter(torch.zeros(200_000)) for _ in range(8)])
+    checkpoint = attach(parts)
+    with torch.no_grad():
+        for step in range(1, 13):
+            for part in parts:
+                part.fill_(step)
+            handle = checkpoint.save(step)
+            for part in parts:
+                part.fill_(step + 0.5)
+            if step % 4 == 0:
+                handle.consistent(20)
+                with checkpoint.context_or_raise().fetch(0, step) as shard:
+                    for index in range(8):
+                        values = torch.frombuffer(bytearray(shard.data(str(index))),
+                                                  dtype=torch.float32)
+                        assert values.min() == values.max() == step
+
+
+def test_what_moves_is_registered_anew(attach, monkeypatch):
+    counted = []
+    register = registered.Registered.register
+    monkeypatch.setattr(registered.Registered, "register",
+                        lambda self: (counted.append(1), register(self))[1])
+    model, optimizer = make()
+    checkpoint = attach(model, optimizer)
+    train(model, optimizer)
+    checkpoint.save(1).consistent(20)
+    before = len(counted)
+    for step in range(2, 5):
+        train(model, optimizer)
+        checkpoint.save(step).consistent(20)
+    assert len(counted) == before  # nothing moved
+    model[0].weight.data = model[0].weight.data.clone() + 1
+    checkpoint.save(5).consistent(20)
+    assert len(counted) == before + 1
+    model.register_buffer("more", torch.full((5,), 7.0))
+    checkpoint.save(6).consistent(20)
+    with checkpoint.context_or_raise().fetch(0, 5) as shard:
+        assert bytes(shard.data("0.weight")) == model[0].weight.detach().numpy().tobytes()
+    with checkpoint.context_or_raise().fetch(0, 6) as shard:
+        assert bytes(shard.data("more")) == torch.full((5,), 7.0).numpy().tobytes()
+
+
+def test_tensors_of_every_type_and_shape(attach):
+    class Odd(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            for index, dtype in enumerate(registered_types()):
+                data = torch.arange(12).reshape(3, 4).to(torch.float32).to(dtype)
+                self.register_buffer(f"b{index}", data)
+            self.register_buffer("scalar", torch.tensor(5))
+            self.register_buffer("nothing", torch.zeros(0, 3))
+            self.register_buffer("transposed", torch.arange(12.0).reshape(3, 4).t())
+            self.register_buffer("temporary", torch.ones(3), persistent=False)
+            self.tied = torch.nn.Linear(3, 3, bias=False)
+            self.also = self.tied
+
+    model = Odd()
+    with attach(model) as checkpoint:
+        checkpoint.save(1).consistent(20)
+        with checkpoint.context_or_raise().fetch(0) as shard:
+            assert "temporary" not in shard.entries
+            assert sum("weight" in name for name in shard.entries) == 1
+    other = Odd()
+    for buffer in other.buffers():
+        buffer.copy_(torch.zeros_like(buffer))
+    attach(other, attempt=2)
+    for (name, a), b in zip(model.named_buffers(), other.buffers()):
+        if name != "temporary":
+            assert a.dtype == b.dtype and torch.equal(a.view(torch.uint8) if a.dim() and
+                                                      a.is_contiguous() else a,
+                                                      b.view(torch.uint8) if b.dim() and
+                                                      b.is_contiguous() else b), name
+    assert torch.equal(other.tied.weight, model.tied.weight)
+
+
+def registered_types():
+    return list(ckptd.tensors.TYPES.values())
+
+
+@pytest.mark.parametrize("spoil, word", [
+    (lambda m, e: m.register_buffer("c", torch.zeros(2, dtype=torch.complex128)), "complex128"),
+    (lambda m, e: m.register_buffer("s", torch.eye(3).to_sparse()), "sparse"),
+    (lambda m, e: m.register_buffer("m", torch.zeros(3, device="meta")), "meta"),
+    (lambda m, e: e.update(thing=object()), "extra/thing is a builtins.object"),
+    (lambda m, e: e.update(deep={"list": [threading.Lock()]}), "extra/deep/list/0"),
+])
+def test_a_state_that_is_not_saved_says_so_and_training_goes_on(attach, spoil, word):
+    model, optimizer = make()
+    extra = {}
+    checkpoint = attach(model, optimizer, extra)
+    checkpoint.save(1).consistent(20)
+    spoil(model, extra)
+    handle = checkpoint.save(2)
+    assert isinstance(handle.error, ckptd.StateError) and word in handle.error.reason
+    with pytest.raises(ckptd.StateError):
+        handle.staged()
+    train(model, optimizer)
+    for name in ("c", "s", "m"):
+        model._buffers.pop(name, None)
+    extra.clear()
+    assert checkpoint.save(3).consistent(20)
+
+
+@pytest.mark.parametrize("change, word", [
+    (lambda: torch.nn.Linear(4, 5), "lacks bias"),
+    (lambda: torch.nn.Linear(4, 3), "larger"),
+    (lambda: torch.nn.Linear(4, 4).double(), "float32"),
+    (lambda: torch.nn.Sequential(torch.nn.Linear(4, 4)), "lacks 0.bias"),
+])
+def test_a_changed_model_is_refused(attach, change, word):
+    with attach(torch.nn.Linear(4, 4)) as checkpoint:
+        checkpoint.save(1).consistent(20)
+    with pytest.raises(ckptd.UsageError) as caught:
+        attach(change(), attempt=2)
+    assert word in caught.value.reason
+
+
+def test_no_agent_never_stops_training(tmp_path, caplog):
+    model, optimizer = make()
+    socket = str(tmp_path / "later.sock")
+    with pytest.raises(ckptd.NoAgent):
+        ckptd.attach(model, optimizer, socket=socket)
+    with caplog.at_level(logging.WARNING, "ckptd"):
+        checkpoint = ckptd.attach(model, optimizer, socket=socket, required=False)
+        for step in range(1, 6):
+            train(model, optimizer)
+            handle = checkpoint.save(step)
+            assert isinstance(handle.error, ckptd.NoAgent)
+            with pytest.raises(ckptd.NoAgent):
+                handle.consistent(1)
+    assert len(caplog.records) == 1  # one line, not one a save
+
+
+def test_an_agent_that_dies_and_comes_back(start_cluster, run):
+    cluster = start_cluster(agents=2)
+    model, optimizer = make()
+    agent = cluster.agents[0]
+    with ckptd.attach(model, optimizer, run=run, socket=agent.socket) as checkpoint:
+        checkpoint.save(1).consistent(20)
+        agent.kill()
+        train(model, optimizer)
+        assert isinstance(checkpoint.save(2).error, ckptd.NoAgent)
+        agent.start()
+        cluster.wait_joined()
+        assert checkpoint.save(3).consistent(30)
+
+
+def test_a_malicious_pickle_is_not_loaded(shared_cluster, run, tmp_path, attach):
+    """Pickled bytes in a shard stay bytes: in the state, and in a tensor of any name."""
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "was-here"), "w"))
+
+    evil = pickle.dumps(Evil())
+    model, optimizer = make()
+    with attach(model, optimizer, {"blob": evil}) as checkpoint:
+        model.register_buffer("pickle", torch.frombuffer(bytearray(evil), dtype=torch.uint8))
+        checkpoint.save(1).consistent(20)
+    found = {}
+    attach(model, optimizer, found, attempt=2)
+    assert found["blob"] == evil and not (tmp_path / "was-here").exists()
+    for text in (b'{"$ckptd":"pickle","value":"x"}', b'{"$ckptd":"object","value":[]}'):
+        with pytest.raises(ckptd.StateError, match="unknown kind"):
+            plain.join(json.loads(text), lambda path: None)
+
+
+def test_no_module_of_the_package_pickles():
+    import ckptd as package
+    import os
+    import re
+
+    folder = os.path.dirname(package.__file__)
+    for name in os.listdir(folder):
+        if name.endswith(".py"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                text = re.sub(r'"""(.|\n)*?"""|#.*', "", file.read())
+            assert not re.search(r"\bpickle\.|import pickle|torch\.load\(", text), name
+
+
+def test_persisted_files_are_what_was_saved(attach, tmp_path):
+    model, optimizer = make()
+    checkpoint = attach(model, optimizer, persist=str(tmp_path), persist_every=2)
+    train(model, optimizer)
+    first = checkpoint.save(1)
+    with pytest.raises(ckptd.UsageError):
+        first.persisted(1)
+    assert checkpoint.save(2).persisted(30)
+    files = list((tmp_path / "step-2").iterdir())
+    assert [file.name for file in files] == ["shard-00001-model-00001-of-00001.safetensors"]
+    from safetensors.torch import load_file
+
+    loaded = load_file(files[0])
+    assert same({k: loaded[k] for k in model.state_dict()}, dict(model.state_dict()))
+    plain_one = attach(make()[0], attempt=2, resume=False)
+    with pytest.raises(ckptd.UsageError, match="no directory"):
+        plain_one.save(3).persisted(1)
+
+
+class SlowEngine:
+    """Stands in for CUDA: takes CPU tensors for a device's, and copies when it is told to."""
+
+    def __init__(self):
+        self.go, self.fail, self.registered = threading.Event(), False, []
+
+    def register(self, address, size):
+        self.registered.append((address, size))
+
+    def start(self, pairs):
+        pairs = list(pairs)
+
+        def wait():
+            assert self.go.wait(20)
+            if self.fail:
+                raise RuntimeError("CUDA error: an illegal memory access")
+            for target, source in pairs:
+                target.copy_(source)
+
+        return wait
+
+
+@pytest.fixture
+def fake_device(monkeypatch):
+    """The CPU is a device: everything but the calls of CUDA itself."""
+    engine = SlowEngine()
+
+    class Source:
+        def __init__(self, tensor):
+            self.tensor, self.device = tensor, torch.device("cuda:0")
+
+        def __getattr__(self, name):
+            return getattr(self.tensor, name)
+
+    monkeypatch.setitem(device._engines, "cuda", engine)
+    monkeypatch.setattr(registered.Entry, "source", property(lambda self: Source(self.local)))
+    monkeypatch.setattr(device, "_memory", lambda address, like, real=device._memory:
+                        real(address, like.tensor))
+    start = engine.start
+    engine.start = lambda pairs: start([(target, source.tensor) for target, source in pairs])
+    return engine
+
+
+def test_a_device_copies_behind_the_save(attach, fake_device):
+    model, optimizer = make()
+    checkpoint = attach(model, optimizer, {"note": "on the CPU"})
+    handle = checkpoint.save(1)
+    with pytest.raises(ckptd.Timeout):
+        handle.staged(0.05)
+    second = checkpoint.save(2)
+    assert second.error.status == "CKPT_ERR_BUSY"
+    with pytest.raises(ckptd.Timeout):
+        handle.consistent(0.05)
+    fake_device.go.set()
+    assert handle.staged(20) and handle.consistent(20)
+    with checkpoint.context_or_raise().fetch(0) as shard:
+        assert bytes(shard.data("0.weight")) == model[0].weight.detach().numpy().tobytes()
+    assert fake_device.registered
+    assert checkpoint.save(3).consistent(20)
+
+
+def test_a_device_that_fails_costs_one_save(attach, fake_device):
+    model, optimizer = make()
+    checkpoint = attach(model, optimizer)
+    fake_device.fail = True
+    fake_device.go.set()
+    handle = checkpoint.save(1)
+    with pytest.raises(ckptd.Error, match="illegal memory access"):
+        handle.consistent(20)
+    fake_device.fail = False
+    assert checkpoint.save(2).consistent(20)
+
+
+def test_a_device_without_support_is_refused(attach, fake_device):
+    device._engines.pop("cuda")
+    handle = attach(*make()).save(1)
+    device._engines["cuda"] = fake_device
+    assert "cannot be saved" in handle.error.reason
+
+
+def test_save_blocks_no_longer_than_its_bound(start_cluster, run):
+    cluster = start_cluster(agents=2)
+    model, optimizer = make()
+    checkpoint = ckptd.attach(model, optimizer, run=run, socket=cluster.agents[0].socket,
+                              timeout=0.3)
+    cluster.agents[0].pause()
+    begin = time.monotonic()
+    handle = checkpoint.save(1)
+    assert isinstance(handle.error, ckptd.NoAgent)
+    assert time.monotonic() - begin < 10
+    cluster.agents[0].resume()
+    checkpoint.close()
+
+
+def test_settings_of_the_job(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "CKPT_RUN",
+                 "SLURM_JOB_NAME", "CKPT_ATTEMPT", "SLURM_RESTART_COUNT",
+                 "TORCHELASTIC_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    of_job = checkpointer.settings_of_job
+    assert of_job(None, None, None, None) == {"run": "run", "attempt": 1, "rank": 0, "world": 1}
+    for name, value in {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "SLURM_JOB_NAME": "gpt",
+                        "SLURM_RESTART_COUNT": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert of_job(None, None, None, None) == {"run": "gpt", "attempt": 3, "rank": 3, "world": 8}
+    monkeypatch.setenv("CKPT_ATTEMPT", "7")
+    monkeypatch.setenv("CKPT_RUN", "mine")
+    assert of_job(None, None, 0, 1) == {"run": "mine", "attempt": 7, "rank": 0, "world": 1}
