@@ -79,6 +79,7 @@ enum coordinator_record_type {
     RECORD_QUARANTINED,
     RECORD_ATTEMPT,   /* a run's attempt rose */
     RECORD_WITHDRAWN, /* by command: what up to attempt and step is not consistent never will be */
+    RECORD_VERDICT,   /* the ranks of a load of this attempt go back to step */
 };
 
 struct coordinator_record_shard {
@@ -96,7 +97,7 @@ struct coordinator_record {
     uint64_t step;
     uint32_t world;
     uint32_t copies;
-    uint64_t bytes; /* of all shards */
+    uint64_t bytes; /* of all shards; of a verdict: the number of its load */
     const struct coordinator_record_shard *shards;
     char reason[CKPT_REASON_MAX + 1];
 };

@@ -69,6 +69,11 @@ enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_recor
         run->withdrawn_attempt = record->attempt;
         run->withdrawn_step = record->step;
         return CKPT_OK;
+    case RECORD_VERDICT:
+        run->verdict_attempt = record->attempt;
+        run->verdict_load = (uint32_t)record->bytes;
+        run->verdict_step = record->step;
+        return CKPT_OK;
     case RECORD_RETIRED:
         if (k == NULL) {
             return CKPT_ERR_CORRUPT;

@@ -89,7 +89,8 @@ static struct checkpoint *candidate(struct coordinator *c, struct run *run)
         bool wanted = e->step_wanted == CKPT_STEP_LATEST
                           ? k->state == CHECKPOINT_CONSISTENT
                           : k->step == e->step_wanted && checkpoint_is_committed(k);
-        if (wanted && (!e->tried || k->step < e->below)) {
+        bool decided_so = !e->decided || k->step == run->verdict_step;
+        if (wanted && decided_so && (!e->tried || k->step < e->below)) {
             return k;
         }
     }
@@ -101,7 +102,10 @@ static void end_without_candidate(struct coordinator *c, struct coordinator_upda
 {
     char reason[CKPT_REASON_MAX + 1];
     struct session *e = &run->session;
-    if (e->tried) {
+    if (e->decided) {
+        end(c, u, run, CKPT_ERR_RETIRED,
+            "the checkpoint of this load was retired since: load again");
+    } else if (e->tried) {
         say(reason, "no checkpoint is left of which every shard has a good copy");
         end(c, u, run, CKPT_ERR_LOST, reason);
     } else if (e->step_wanted != CKPT_STEP_LATEST) {
@@ -158,7 +162,7 @@ static void pass_failed(struct coordinator *c, struct coordinator_update *u, str
     }
     say(reason, "step %llu: no good copy of rank %u's shard is reachable",
         (unsigned long long)k->step, rank);
-    if (e->step_wanted != CKPT_STEP_LATEST) {
+    if (e->step_wanted != CKPT_STEP_LATEST || e->decided) {
         end(c, u, run, CKPT_ERR_LOST, reason);
         return;
     }
@@ -201,7 +205,8 @@ static void choose(struct coordinator *c, struct coordinator_update *u, struct r
     bool settling = c->now_ms < e->settle_ms;
     bool held = false;
     uint32_t rank = 0;
-    if (settling && e->step_wanted == CKPT_STEP_LATEST && newer_is_verifying(c, run, k)) {
+    if (settling && e->step_wanted == CKPT_STEP_LATEST && !e->decided &&
+        newer_is_verifying(c, run, k)) {
         return;
     }
     if (k == NULL) {
@@ -243,14 +248,36 @@ static bool is_asked(const struct session *e, const struct shard *s)
     return s->load_session == e->id && s->load_state != LOAD_NONE;
 }
 
+/* The verdict is on record before any rank hears it: a coordinator that starts anew in the middle
+ * tells the other ranks the same step, though a newer one may have become consistent meanwhile. */
+static void end_if_ready(struct coordinator *c, struct coordinator_update *u, struct run *run)
+{
+    struct session *e = &run->session;
+    if (e->state != SESSION_PULLING || e->ready < e->world) {
+        return;
+    }
+    if (u->record_count == COORDINATOR_RECORDS_MAX) {
+        u->again = true; /* the tick goes on */
+        return;
+    }
+    if (!e->decided) {
+        struct coordinator_record *record = update_record(c, u, RECORD_VERDICT);
+        record->run = run->key;
+        record->attempt = run->verdict_attempt = e->attempt;
+        record->step = run->verdict_step = c->checkpoints[e->checkpoint].step;
+        record->bytes = run->verdict_load = e->load;
+    }
+    end(c, u, run, CKPT_OK, "");
+}
+
 static void become_ready(struct coordinator *c, struct coordinator_update *u, struct run *run,
                          struct shard *s)
 {
     struct session *e = &run->session;
     s->load_state = LOAD_READY;
     e->ready++;
-    if (e->state == SESSION_PULLING && e->ready == e->world) {
-        end(c, u, run, CKPT_OK, "");
+    if (e->state == SESSION_PULLING) {
+        end_if_ready(c, u, run);
     } else if (e->state == SESSION_ENDED && e->status == CKPT_OK) {
         e->verdicts_due = true; /* a rank that moved after the verdict */
         e->verdict_rank = s->rank < e->verdict_rank ? s->rank : e->verdict_rank;
@@ -376,6 +403,8 @@ static void session_start(struct coordinator *c, struct run *run,
                                     .step_wanted = ask->step,
                                     .started_ms = c->now_ms,
                                     .settle_ms = c->now_ms + c->config.restore_settle_ms,
+                                    .decided = ask->attempt == run->verdict_attempt &&
+                                               ask->load == run->verdict_load,
                                     .checkpoint = NONE};
 }
 
@@ -383,11 +412,14 @@ static void collective_ask(struct coordinator *c, struct coordinator_update *u, 
                            uint32_t member, const struct message_load_ask *ask)
 {
     struct session *e = &run->session;
-    bool newer = e->state == SESSION_NONE || ask->attempt > e->attempt ||
-                 (ask->attempt == e->attempt && ask->load > e->load);
-    if (newer) {
+    bool none = e->state == SESSION_NONE;
+    uint32_t attempt = none ? run->verdict_attempt : e->attempt;
+    uint32_t load = none ? run->verdict_load : e->load;
+    bool older = ask->attempt < attempt || (ask->attempt == attempt && ask->load < load);
+    bool newer = ask->attempt > attempt || (ask->attempt == attempt && ask->load > load);
+    if (newer || (none && !older)) {
         session_start(c, run, ask);
-    } else if (ask->attempt < e->attempt || ask->load < e->load) {
+    } else if (older) {
         send_verdict(c, u, member, ask, CKPT_ERR_STALE,
                      "a later load of this run has begun: start a new attempt", NULL);
         return;
@@ -516,6 +548,7 @@ void sessions_tick(struct coordinator *c, struct coordinator_update *u)
             end(c, u, run, CKPT_ERR_TIMEOUT,
                 "not every rank asked, or not every shard arrived, in time");
         }
+        end_if_ready(c, u, run);
         if (e->state == SESSION_ENDED && e->verdicts_due) {
             send_verdicts(c, u, run);
         }

@@ -103,6 +103,7 @@ struct session {
     uint64_t step_wanted;
     uint64_t below; /* candidates are below this step: those above were tried */
     bool tried;     /* below is set */
+    bool decided;   /* by an earlier coordinator, on record: no other step */
     uint64_t started_ms;
     uint64_t settle_ms; /* until when a missing copy may still turn up */
     uint64_t pass_ms;   /* when the last failed pass was */
@@ -125,7 +126,10 @@ struct run {
     uint64_t latest;
     uint32_t withdrawn_attempt; /* what came up to this attempt and step stays retired, though */
     uint64_t withdrawn_step;    /* late reports speak of it */
-    uint32_t first_checkpoint;  /* newest step first */
+    uint32_t verdict_attempt;   /* the last verdict on record, 0: none */
+    uint32_t verdict_load;
+    uint64_t verdict_step;
+    uint32_t first_checkpoint; /* newest step first */
     uint64_t touched_ms;
     struct session session;
 };

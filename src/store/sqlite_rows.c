@@ -180,7 +180,7 @@ static bool read_record(sqlite3_stmt *row, struct coordinator_record *record_out
     return column_number(row, COLUMN_CRC) ==
                row_crc(column_number(row, COLUMN_ID), record, shards_crc) &&
            record->world <= CKPT_WORLD_MAX && record->type >= RECORD_EPOCH &&
-           record->type <= RECORD_WITHDRAWN;
+           record->type <= RECORD_VERDICT;
 }
 
 /* Whether the checkpoint of the record in `row` was retired later on. */

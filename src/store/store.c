@@ -35,7 +35,7 @@ enum ckpt_status store_fence(uint64_t highest, const struct store_transaction *t
     uint64_t known = highest;
     for (uint32_t i = 0; i < transaction->count; i++) {
         const struct coordinator_record *record = &transaction->records[i];
-        if (record->type < RECORD_EPOCH || record->type > RECORD_WITHDRAWN ||
+        if (record->type < RECORD_EPOCH || record->type > RECORD_VERDICT ||
             record->world > CKPT_WORLD_MAX) {
             return store_refuse(reason_out, CKPT_ERR_INVALID, "record type %d, world %" PRIu32,
                                 (int)record->type, record->world);

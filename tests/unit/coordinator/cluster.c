@@ -15,7 +15,7 @@ static void advance(struct cluster *cluster, struct coordinator_event *event)
 }
 
 void cluster_start_with(struct cluster *cluster, uint32_t keep,
-                        const struct coordinator_record *record)
+                        const struct coordinator_record *records, uint32_t count)
 {
     struct coordinator_config config;
     char reason[CKPT_REASON_MAX + 1];
@@ -33,8 +33,8 @@ void cluster_start_with(struct cluster *cluster, uint32_t keep,
     enum ckpt_status status = coordinator_init(cluster->memory, bytes, &config, 5, 1, &cluster->c);
     assert(status == CKPT_OK);
     (void)status;
-    if (record != NULL) {
-        struct coordinator_event replayed = {.type = COORDINATOR_REPLAY, .record = record};
+    for (uint32_t i = 0; i < count; i++) {
+        struct coordinator_event replayed = {.type = COORDINATOR_REPLAY, .record = &records[i]};
         advance(cluster, &replayed);
     }
     struct coordinator_event event = {.type = COORDINATOR_REPLAY_END};
@@ -43,7 +43,7 @@ void cluster_start_with(struct cluster *cluster, uint32_t keep,
 
 void cluster_start(struct cluster *cluster, uint32_t keep)
 {
-    cluster_start_with(cluster, keep, NULL);
+    cluster_start_with(cluster, keep, NULL, 0);
 }
 
 void cluster_stop(struct cluster *cluster)

@@ -14,9 +14,9 @@ struct cluster {
 };
 
 void cluster_start(struct cluster *cluster, uint32_t keep);
-/* The same, with one record of the store replayed. */
+/* The same, with records of the store replayed. */
 void cluster_start_with(struct cluster *cluster, uint32_t keep,
-                        const struct coordinator_record *record);
+                        const struct coordinator_record *records, uint32_t count);
 void cluster_stop(struct cluster *cluster);
 void cluster_message(struct cluster *cluster, uint32_t node, const struct message *message);
 void cluster_tick(struct cluster *cluster, uint64_t ms);

@@ -188,7 +188,7 @@ static void a_withdrawal_is_replayed(void **state)
     struct message report = cluster_report(1, 20, 0, 2, COPY_VERIFIED, true, 20);
     record.run = report.shard_report.shard.run;
     cluster_stop(&cluster);
-    cluster_start_with(&cluster, 2, &record);
+    cluster_start_with(&cluster, 2, &record, 1);
     cluster_join(&cluster, 0, 1);
     cluster_message(&cluster, 0, &report);
     assert_int_equal(cluster_find(&cluster, 0, MESSAGE_SHARD_ACK)->shard_ack.status,

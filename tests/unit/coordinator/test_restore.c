@@ -291,6 +291,49 @@ static void records_come_back_and_copies_are_judged_by_them(void **state)
     assert_int_equal(cluster_checkpoint(&cluster, 10).state, CHECKPOINT_CONSISTENT);
 }
 
+/* It had told some ranks; meanwhile a newer checkpoint became consistent, and it died. */
+static void a_verdict_outlives_its_coordinator(void **state)
+{
+    (void)state;
+    struct coordinator_record_shard shards[2] = {{.bytes = 4096}, {.bytes = 4096}};
+    memset(&shards[0].digest, 10, sizeof shards[0].digest);
+    memset(&shards[1].digest, 20, sizeof shards[1].digest);
+    struct coordinator_record records[] = {
+        {.type = RECORD_CONSISTENT, .step = 10, .shards = &shards[0]},
+        {.type = RECORD_VERDICT, .step = 10, .bytes = 3},
+        {.type = RECORD_CONSISTENT, .step = 20, .shards = &shards[1]},
+    };
+    for (uint32_t i = 0; i < 3; i++) {
+        records[i].run = ask(1, 1, 0, 1).load_ask.run;
+        records[i].epoch = 4;
+        records[i].attempt = 1;
+        records[i].world = 1;
+        records[i].copies = 2;
+    }
+    cluster_stop(&cluster);
+    cluster_start_with(&cluster, 2, records, 3);
+    cluster_join(&cluster, 0, 1);
+    verified(0, 10, 0, 1, true, 0);
+    verified(0, 20, 0, 1, true, 0);
+
+    struct message m = ask(1, 2, 0, 1); /* a load before that one */
+    cluster_message(&cluster, 0, &m);
+    assert_int_equal(cluster_find(&cluster, 0, MESSAGE_LOAD_VERDICT)->load_verdict.status,
+                     CKPT_ERR_STALE);
+    m = ask(1, 3, 0, 1);
+    cluster_message(&cluster, 0, &m);
+    const struct message *order = cluster_find(&cluster, 0, MESSAGE_VERIFY_ORDER);
+    assert_int_equal(order->verify_order.shard.step, 10);
+    verified(0, 10, 0, 1, true, order->verify_order.order);
+    assert_int_equal(cluster_records(&cluster, RECORD_VERDICT), 0); /* it is on record already */
+    m = ask(1, 4, 0, 1);
+    cluster_message(&cluster, 0, &m);
+    order = cluster_find(&cluster, 0, MESSAGE_VERIFY_ORDER);
+    assert_int_equal(order->verify_order.shard.step, 20);
+    verified(0, 20, 0, 1, true, order->verify_order.order);
+    assert_int_equal(cluster_records(&cluster, RECORD_VERDICT), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +350,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_fetch_waits_for_nobody_and_never_counts, start, stop),
         cmocka_unit_test_setup_teardown(records_come_back_and_copies_are_judged_by_them, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(a_verdict_outlives_its_coordinator, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

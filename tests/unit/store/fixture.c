@@ -70,6 +70,7 @@ static enum ckpt_status see(void *context, const struct coordinator_record *reco
         [RECORD_EPOCH] = "epoch",     [RECORD_CONSISTENT] = "consistent",
         [RECORD_RETIRED] = "retired", [RECORD_QUARANTINED] = "quarantined",
         [RECORD_ATTEMPT] = "attempt", [RECORD_WITHDRAWN] = "withdrawn",
+        [RECORD_VERDICT] = "verdict",
     };
     struct seen *seen = context;
     size_t used = strlen(seen->text);

@@ -85,16 +85,19 @@ static void a_new_store_is_empty(void **state)
 static void records_come_back_in_order(void **state)
 {
     struct coordinator_record first[] = {record_epoch(1)};
-    struct coordinator_record second[] = {
-        record_of(RECORD_ATTEMPT, 1, 0),     record_consistent(1, 100, 5),
-        record_consistent(1, 200, 1),        record_of(RECORD_QUARANTINED, 1, 200),
-        record_of(RECORD_WITHDRAWN, 1, 300), record_epoch(7)};
+    struct coordinator_record second[] = {record_of(RECORD_ATTEMPT, 1, 0),
+                                          record_consistent(1, 100, 5),
+                                          record_consistent(1, 200, 1),
+                                          record_of(RECORD_QUARANTINED, 1, 200),
+                                          record_of(RECORD_WITHDRAWN, 1, 300),
+                                          record_of(RECORD_VERDICT, 1, 100),
+                                          record_epoch(7)};
     uint64_t epoch = 0;
     assert_int_equal(commit(store_of(state), first, 1), CKPT_OK);
-    assert_int_equal(commit(store_of(state), second, 6), CKPT_OK);
+    assert_int_equal(commit(store_of(state), second, 7), CKPT_OK);
     expect_replay(store_of(state),
                   "epoch:1 attempt:3 consistent:100 consistent:200 quarantined:200 "
-                  "withdrawn:300 epoch:7 ");
+                  "withdrawn:300 verdict:100 epoch:7 ");
     assert_int_equal(store_epoch(store_of(state), &epoch), CKPT_OK);
     assert_int_equal(epoch, 7);
 }
@@ -176,7 +179,7 @@ static void a_lower_epoch_is_fenced_off(void **state)
 static void an_unknown_record_is_refused(void **state)
 {
     struct coordinator_record records[] = {record_epoch(1), record_of(RECORD_ATTEMPT, 1, 0)};
-    records[1].type = (enum coordinator_record_type)7;
+    records[1].type = (enum coordinator_record_type)8;
     assert_int_equal(commit(store_of(state), records, 2), CKPT_ERR_INVALID);
     records[1] = record_consistent(1, 100, CKPT_WORLD_MAX + 1);
     assert_int_equal(commit(store_of(state), records, 2), CKPT_ERR_INVALID);
