@@ -41,6 +41,14 @@ ip netns add "$b" &&
     ip link add va netns "$a" type veth peer name vb netns "$b" &&
     ip -n "$a" addr add 10.99.0.1/24 dev va && ip -n "$b" addr add 10.99.0.2/24 dev vb &&
     ip -n "$a" link set va up && ip -n "$b" link set vb up || fail "namespaces"
+# UCX takes an interface only when the kernel has noticed its carrier.
+for side in "$a va" "$b vb"; do
+    read -r space name <<<"$side"
+    for _ in $(seq 100); do
+        ip -n "$space" link show "$name" | grep -q 'state UP' && break
+        sleep 0.1
+    done
+done
 
 ip netns exec "$a" "$bench" serve --listen=10.99.0.1:7479 --once >"$work/server.log" 2>&1 &
 server=$!
