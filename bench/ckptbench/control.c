@@ -188,8 +188,10 @@ static enum ckpt_status fill(struct control *control, char *reason)
     } else if (count == 0) {
         return say(reason, CKPT_ERR_LINK, "the other side has ended");
     } else if (errno != EAGAIN && errno != EINTR) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "the other side is gone: %s", strerror(errno));
-        return CKPT_ERR_LINK;
+        int error = errno;
+        snprintf(reason, CKPT_REASON_MAX + 1, "the other side is gone: %s", strerror(error));
+        /* A reset is how a process ends that had something left to read; all else is the network. */
+        return error == ECONNRESET ? CKPT_ERR_LINK : CKPT_ERR_TIMEOUT;
     }
     return CKPT_OK;
 }
