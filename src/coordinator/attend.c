@@ -71,24 +71,32 @@ struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_m
     return best;
 }
 
+/* Domains of the good copies, without that of `without` (or NULL), with member (or NONE). */
+static uint32_t good_domains(const struct coordinator *c, const struct shard *s,
+                             const struct copy *without, uint32_t member)
+{
+    struct placement_map map = {.member_count = c->member_count, .members = c->places};
+    uint32_t holders[COORDINATOR_COPIES_MAX + 1];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (&s->copies[i] != without && copy_is_good(s, &s->copies[i])) {
+            holders[count++] = s->copies[i].member;
+        }
+    }
+    if (member != NONE) {
+        holders[count++] = member;
+    }
+    return placement_domains(&map, holders, count);
+}
+
 /* A good copy that the commit rule can do without: earlier restores leave such behind. */
 static struct copy *surplus(const struct coordinator *c, struct shard *s, uint32_t source)
 {
-    struct placement_map map = {.member_count = c->member_count, .members = c->places};
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         struct copy *copy = &s->copies[i];
-        uint32_t others[COORDINATOR_COPIES_MAX];
-        uint32_t count = 0;
-        if (!copy_is_good(s, copy) || copy->order_kind != ORDER_NONE || copy->member == source ||
-            (s->load_state != LOAD_NONE && s->load_member == copy->member)) {
-            continue;
-        }
-        for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
-            if (j != i && copy_is_good(s, &s->copies[j])) {
-                others[count++] = s->copies[j].member;
-            }
-        }
-        if (placement_domains(&map, others, count) >= c->checkpoints[s->checkpoint].copies) {
+        bool is_loaded = s->load_state != LOAD_NONE && s->load_member == copy->member;
+        if (copy_is_good(s, copy) && copy->order_kind == ORDER_NONE && copy->member != source &&
+            !is_loaded && good_domains(c, s, copy, NONE) >= c->checkpoints[s->checkpoint].copies) {
             return copy;
         }
     }
@@ -108,6 +116,45 @@ static struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t m
             copy_drop(c, s, extra);
             copy = copy_add(c, s, member);
         }
+    }
+    return copy;
+}
+
+static bool is_read_from(const struct shard *s, uint32_t member)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].order_kind == ORDER_PULL && s->copies[i].source == member) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The place of a copy that turns up, perhaps where all places are taken. One in a domain that has
+ * no good copy yet takes that of one in a domain that has two, or of a repair under way. NULL: it
+ * is one too many. */
+struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member)
+{
+    struct copy *copy = copy_add(c, s, member);
+    uint32_t domains = good_domains(c, s, NULL, NONE);
+    struct copy *extra = NULL;
+    if (copy != NULL || good_domains(c, s, NULL, member) == domains) {
+        return copy;
+    }
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        struct copy *other = &s->copies[i];
+        bool is_loaded = s->load_state != LOAD_NONE && s->load_member == other->member;
+        bool is_twin = copy_is_good(s, other) && other->order_kind == ORDER_NONE &&
+                       !is_read_from(s, other->member) &&
+                       good_domains(c, s, other, NONE) == domains;
+        bool is_repair = other->order_kind == ORDER_PULL && other->purpose == PULL_REPLICATE;
+        if (!is_loaded && (is_repair || (is_twin && extra == NULL))) {
+            extra = other;
+        }
+    }
+    if (extra != NULL) {
+        copy_drop(c, s, extra);
+        copy = copy_add(c, s, member);
     }
     return copy;
 }

@@ -395,7 +395,9 @@ void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32
         return;
     }
     struct copy *copy = copy_find(s, member);
-    copy = copy != NULL ? copy : copy_add(c, s, member);
+    if (copy == NULL) {
+        copy = r->cached ? copy_add(c, s, member) : place_for_found(c, s, member);
+    }
     if (copy == NULL) {
         refuse(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_FULL,
                "more copies than are kept");

@@ -275,6 +275,7 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
 /* ---- attend.c: what a shard needs next ---- */
 void attend_queue(struct coordinator *c, struct coordinator_update *u);
 struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
+struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member);
 void order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                 uint32_t member, struct copy *source, enum pull_purpose purpose);
 void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,

@@ -68,10 +68,15 @@ void cluster_tick(struct cluster *cluster, uint64_t ms)
 
 void cluster_join(struct cluster *cluster, uint32_t node, uint8_t life)
 {
+    cluster_join_domain(cluster, node, life, node);
+}
+
+void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, uint32_t domain)
+{
     struct message message = {.type = MESSAGE_JOIN};
     message.join.protocol = WIRE_PROTOCOL_VERSION;
     snprintf(message.join.node, sizeof message.join.node, "n%u", node);
-    snprintf(message.join.domain, sizeof message.join.domain, "d%u", node);
+    snprintf(message.join.domain, sizeof message.join.domain, "d%u", domain);
     snprintf(message.join.address, sizeof message.join.address, "127.0.0.1:%u", 7000 + node);
     message.join.segment_bytes = 1 << 20;
     message.join.segments = message.join.segments_free = 16;

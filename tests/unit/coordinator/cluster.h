@@ -21,6 +21,7 @@ void cluster_stop(struct cluster *cluster);
 void cluster_message(struct cluster *cluster, uint32_t node, const struct message *message);
 void cluster_tick(struct cluster *cluster, uint64_t ms);
 void cluster_join(struct cluster *cluster, uint32_t node, uint8_t life);
+void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, uint32_t domain);
 void cluster_disconnect(struct cluster *cluster, uint32_t node);
 
 /* A report of rank's shard of step by node: node n has link n, life n. */

@@ -196,6 +196,41 @@ static void a_withdrawal_is_replayed(void **state)
     assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_NONE);
 }
 
+/* More copies turn up than the table holds: the only one of its domain is none too many. */
+static void a_copy_in_a_new_domain_takes_the_place_of_a_twin(void **state)
+{
+    (void)state;
+    struct coordinator_record_shard shard = {.bytes = 4096};
+    memset(&shard.digest, 20, sizeof shard.digest);
+    struct message report = cluster_report(1, 20, 0, 1, COPY_VERIFIED, false, 20);
+    struct coordinator_record record = {.type = RECORD_CONSISTENT,
+                                        .epoch = 4,
+                                        .run = report.shard_report.shard.run,
+                                        .attempt = 1,
+                                        .step = 20,
+                                        .world = 1,
+                                        .copies = 2,
+                                        .bytes = 4096,
+                                        .shards = &shard};
+    cluster_stop(&cluster);
+    cluster_start_with(&cluster, 2, &record, 1);
+    for (uint32_t node = 0; node < COORDINATOR_COPIES_MAX; node++) {
+        cluster_join_domain(&cluster, node, (uint8_t)(node + 1), 0);
+        cluster_message(&cluster, node, &report);
+        assert_true(cluster_find(&cluster, node, MESSAGE_SHARD_ACK)->shard_ack.keep);
+    }
+    uint32_t last = COORDINATOR_COPIES_MAX;
+    cluster_join_domain(&cluster, last, (uint8_t)(last + 1), 1);
+    cluster_message(&cluster, last, &report);
+    assert_true(cluster_find(&cluster, last, MESSAGE_SHARD_ACK)->shard_ack.keep);
+    uint32_t kept = 0;
+    for (uint32_t node = 0; node <= last; node++) {
+        cluster_message(&cluster, node, &report);
+        kept += cluster_find(&cluster, node, MESSAGE_SHARD_ACK)->shard_ack.keep;
+    }
+    assert_int_equal(kept, COORDINATOR_COPIES_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +238,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_copy_out_of_the_blue_must_answer_an_order, start, stop),
         cmocka_unit_test_setup_teardown(a_source_that_gave_other_bytes_digests_again, start, stop),
         cmocka_unit_test_setup_teardown(what_is_retired_by_command_stays_retired, start, stop),
+        cmocka_unit_test_setup_teardown(a_copy_in_a_new_domain_takes_the_place_of_a_twin, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(a_withdrawal_is_replayed, start, stop),
         cmocka_unit_test_setup_teardown(a_step_saved_again_after_its_quarantine_is_replayed, start,
                                         stop),
