@@ -16,6 +16,7 @@ ckptd.Context    libckpt itself, without PyTorch
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from .context import LATEST, Context, Info, Shard, Table, Tensor
@@ -34,6 +35,7 @@ from .errors import (
 from .library import version
 
 __version__ = "0.1.0"
+_MODULES = ("dcp", "huggingface", "lightning", "megatron", "persist")
 _TORCH = ("Checkpointer", "Handle", "attach")
 __all__ = ["LATEST", "Aborted", "Context", "Error", "Full", "Info", "Lost", "NoAgent",
            "NoCheckpoint", "Shard", "StateError", "Table", "Tensor", "Timeout", "UsageError",
@@ -48,4 +50,6 @@ def __getattr__(name: str) -> Any:
         value = getattr(module, name)
         globals()[name] = value
         return value
+    if name in _MODULES:
+        return importlib.import_module(f"ckptd.{name}")
     raise AttributeError(f"module 'ckptd' has no attribute {name!r}")

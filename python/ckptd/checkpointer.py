@@ -26,7 +26,7 @@ from .library import ffi
 from .persist import Persister
 from .registered import Entry, Registered, make_entry
 from .restored import EXTRA, STATE, Restorer, restore_from_other_world
-from .tensors import any_of, describe, sharding_metadata
+from .tensors import Box, any_of, describe, sharding_metadata
 
 _log = logging.getLogger("ckptd")
 
@@ -94,6 +94,7 @@ class Checkpointer:
         self._persister: Persister | None = None
         self._table: Table | None = None
         self._metadata: dict[str, str] = {}
+        self._described: Any = None  # what else _metadata tells of
         self._entries: list[Entry] = []
         self._spare = 0  # places of the table after the registered ones
         self._copy: DeviceCopy | None = None
@@ -164,10 +165,10 @@ class Checkpointer:
                 entry.scratch.copy_(entry.local)
         self._copy = None
         if any(entry.source.device.type != "cpu" for entry in self._entries):
-            self._copy = copy_from_devices(self._context, step, table, self._metadata,
+            self._copy = copy_from_devices(self._context, step, table, self._metadata_with(rest),
                                            [entry.source for entry in self._entries])
         else:
-            self._context.save(step, table, self._metadata)
+            self._context.save(step, table, self._metadata_with(rest))
         del keep
         if self._persister is not None:
             self._persister.add(step)
@@ -181,7 +182,17 @@ class Checkpointer:
         self._spare = max(4, spare)
         empty = Tensor(STATE, "U8", (0,), 0, 0)
         self._table = Table(tensors + [empty] * self._spare)
-        self._metadata = sharding_metadata((entry.name, entry.box) for entry in self._entries)
+        self._described = None
+
+    def _metadata_with(self, rest: list[Tensor]) -> dict[str, str]:
+        """Which part of a whole each tensor is; made anew when the names change."""
+        names = [(tensor.name, len(tensor.shape)) for tensor in rest]
+        if names != self._described:
+            self._described = names
+            self._metadata = sharding_metadata(
+                [(entry.name, entry.box) for entry in self._entries]
+                + [(tensor.name, Box((0,) * len(tensor.shape), tensor.shape)) for tensor in rest])
+        return self._metadata
 
     def _rest(self) -> tuple[list[Tensor], list[Any]]:
         """What changes with every save: numbers, and tensors among the extra state."""
