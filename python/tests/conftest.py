@@ -16,7 +16,8 @@ BIN = os.path.abspath(os.environ.setdefault("CKPT_BIN", os.path.join(ROOT, "buil
 for folder in (os.path.join(BIN, ".."), os.path.join(BIN, "../lib")):
     for path in glob.glob(os.path.join(folder, "libckpt.so.0")):
         os.environ.setdefault("CKPT_LIBRARY", os.path.abspath(path))
-sys.path[:0] = [os.path.join(ROOT, "tests/integration/cluster"), os.path.join(ROOT, "python"),
+sys.path[:0] = [os.path.join(ROOT, "docs/examples"),
+                os.path.join(ROOT, "tests/integration/cluster"), os.path.join(ROOT, "python"),
                 os.path.dirname(__file__)]
 os.environ["PYTHONPATH"] = os.path.join(ROOT, "python")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -14,7 +14,8 @@ import traceback
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["torch", "torch.distributed.checkpoint.state_dict",
-                                 "torch.distributed.fsdp", "ckptd", "ckptd.dcp"])
+                                 "torch._dynamo", "torch.distributed.fsdp", "torch.distributed.optim",
+                                 "ckptd.checkpointer", "ckptd.dcp"])
 
 
 class RankFailed(AssertionError):
