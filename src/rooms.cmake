@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Rooms in the order of dependence; each declares itself in its own room.cmake, its unit tests in
 # tests/unit/<room>/tests.cmake.
-set(CKPT_ROOMS base config digest shard topology wire session placement coordinator agent arena
-               transport store client ckptctld ckptd ckptctl)
+set(CKPT_ROOMS base config digest shard topology wire slurm session placement coordinator agent
+               arena transport store client ckptctld ckptd ckptctl)
 foreach(room IN LISTS CKPT_ROOMS)
   include(${CMAKE_SOURCE_DIR}/src/${room}/room.cmake OPTIONAL)
 endforeach()
@@ -10,7 +10,7 @@ include(${CMAKE_SOURCE_DIR}/bench/bench.cmake OPTIONAL)
 foreach(room IN LISTS CKPT_ROOMS)
   include(${CMAKE_SOURCE_DIR}/tests/unit/${room}/tests.cmake OPTIONAL)
 endforeach()
-foreach(suite sim integration vm fuzz style)
+foreach(suite sim integration vm slurm fuzz style)
   include(${CMAKE_SOURCE_DIR}/tests/${suite}/tests.cmake OPTIONAL)
 endforeach()
 include(${CMAKE_SOURCE_DIR}/tests/threads.cmake)
