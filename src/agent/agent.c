@@ -110,6 +110,7 @@ static size_t lay_out(struct agent *a, const struct agent_config *c, uint8_t *me
     a->failures = carve(memory, &offset, a->failure_count, sizeof(*a->failures));
     a->peers = carve(memory, &offset, a->peer_count, sizeof(*a->peers));
     a->offers = carve(memory, &offset, a->offer_count, sizeof(*a->offers));
+    a->jobs = carve(memory, &offset, CKPT_JOBS_PER_NODE_MAX, sizeof(*a->jobs));
     for (uint32_t i = 0; memory != NULL && i < c->slots; i++) {
         a->slots[i].segments = a->slot_segments + i * segments_per_slot;
     }
@@ -263,6 +264,7 @@ static void pump(struct agent *a)
     agent_loads_pump(a);
     agent_queries_pump(a);
     agent_failures_pump(a);
+    agent_jobs_pump(a);
     agent_reports_pump(a);
     agent_room_pump(a);
 }
@@ -316,6 +318,26 @@ bool agent_slot_view(const struct agent *a, uint32_t slot, struct agent_slot_vie
 uint32_t agent_segments_free(const struct agent *a)
 {
     return a->segments_free;
+}
+
+bool agent_is_needed(const struct agent *a)
+{
+    for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
+        if (a->jobs[i].used && (a->jobs[i].verb == JOB_BEGIN || !a->jobs[i].acked)) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        if (a->sessions[i].used) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        if (a->slots[i].state != SLOT_FREE) {
+            return true;
+        }
+    }
+    return false;
 }
 
 uint64_t agent_epoch(const struct agent *a)

@@ -39,6 +39,7 @@ struct agent_config {
     uint32_t ranks_max;
     uint32_t pulls_max;      /* under way at once; further orders wait */
     uint32_t copies_default; /* for a run that asks for 0 */
+    uint32_t own_uid;        /* of the agent; it and root may speak of any user's jobs */
     uint32_t heartbeat_ms;   /* until MESSAGE_WELCOME says otherwise */
     uint32_t resend_ms;      /* a report or ask without an answer for so long goes out again */
     uint32_t offer_pin_ms;   /* a peer's read may pin a slot for so long without a word */
@@ -212,6 +213,8 @@ struct agent_slot_view {
 };
 bool agent_slot_view(const struct agent *a, uint32_t slot, struct agent_slot_view *view_out);
 uint32_t agent_segments_free(const struct agent *a);
+/* Whether anybody would miss it: it holds something, serves a process, or knows a job that runs. */
+bool agent_is_needed(const struct agent *a);
 uint64_t agent_epoch(const struct agent *a);
 
 #endif

@@ -46,6 +46,7 @@ static void tell_everything(struct agent *a)
             agent_report_wanted(a, i);
         }
     }
+    agent_jobs_tell(a);
     uint32_t cursor = 0;
     for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
         load->due_ms = a->now_ms;
@@ -136,6 +137,8 @@ void agent_coordinator_message(struct agent *a, const struct message *message)
         agent_load_verdict(a, &message->load_verdict);
     } else if (type == MESSAGE_CHECKPOINT_INFO) {
         agent_query_info(a, &message->checkpoint_info);
+    } else if (type == MESSAGE_JOB_ACK) {
+        agent_job_ack(a, &message->job_ack);
     } else {
         agent_note(a, NOTE_WARNING, "coordinator_protocol", NULL,
                    "the coordinator sent message %d, which is none of its", (int)type);

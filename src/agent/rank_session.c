@@ -202,6 +202,8 @@ void agent_rank_message(struct agent *a, uint32_t link, const struct message *me
     struct rank_session *session = &a->sessions[index];
     if (message->type == MESSAGE_RANK_OPEN) {
         open_session(a, index, &message->rank_open);
+    } else if (message->type == MESSAGE_JOB) {
+        agent_job_told(a, index, &message->job);
     } else if (!session->open) {
         hang_up(a, session, message->type);
     } else if (message->type == MESSAGE_SLOT_ASK) {

@@ -128,6 +128,21 @@ struct rank_session {
     struct query query;
 };
 
+/* What a scheduler's hook, or a user, said of a job. */
+struct agent_job {
+    bool used;
+    bool acked; /* by the coordinator, as it is now */
+    enum job_verb verb;
+    char name[CKPT_JOB_NAME_MAX + 1];
+    struct run_key run;
+    uint32_t attempt;
+    uint64_t linger_ms;
+    bool requeueable;
+    uint64_t begun_ms;
+    uint64_t ended_ms;
+    uint64_t due_ms; /* when it is told again */
+};
+
 enum load_state {
     LOAD_UNUSED = 0,
     LOAD_ASKING, /* repeated to the coordinator */
@@ -243,6 +258,7 @@ struct agent {
     struct failure *failures;
     struct peer *peers;
     struct offer *offers;
+    struct agent_job *jobs; /* CKPT_JOBS_PER_NODE_MAX */
 };
 
 /* update.c: outputs, as many as fit. NULL or false: no room, and `again` is set. */
@@ -339,6 +355,12 @@ void agent_save_find_earlier(struct agent *a, uint32_t session);
 void agent_save_end(struct agent *a, const struct shard_key *shard, bool every_rank,
                     enum ckpt_status status, const char *reason);
 void agent_saves_pump(struct agent *a);
+
+/* job.c */
+void agent_job_told(struct agent *a, uint32_t session, const struct message_job *told);
+void agent_job_ack(struct agent *a, const struct message_job_ack *ack);
+void agent_jobs_tell(struct agent *a);
+void agent_jobs_pump(struct agent *a);
 
 /* load.c */
 void agent_load_ask(struct agent *a, uint32_t session, const struct message_load_ask *ask);

@@ -13,6 +13,7 @@
 #define CKPT_RUN_NAME_MAX 127
 #define CKPT_NODE_NAME_MAX 63
 #define CKPT_DOMAIN_NAME_MAX 63
+#define CKPT_JOB_NAME_MAX 127
 #define CKPT_TENSOR_NAME_MAX 255
 #define CKPT_ADDRESS_MAX 107 /* "host:port", or a UNIX path as sun_path holds it */
 #define CKPT_REASON_MAX 255  /* one line for a person, in a message or a log field */
@@ -20,6 +21,8 @@
 #define CKPT_WORLD_MAX 65536
 #define CKPT_AGENTS_MAX 8192
 #define CKPT_COPIES_MAX 4
+#define CKPT_JOBS_PER_NODE_MAX 128 /* that an agent knows of, running or lingering */
+#define CKPT_LINGER_MS_MAX (UINT64_C(30) * 24 * 3600 * 1000)
 #define CKPT_DIMENSIONS_MAX 8
 #define CKPT_TENSORS_MAX 65536
 

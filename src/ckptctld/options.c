@@ -23,6 +23,8 @@ enum key {
     KEY_RESTORE_TIMEOUT,
     KEY_PASSES,
     KEY_PULL_ATTEMPTS,
+    KEY_ENDED_TIMEOUT,
+    KEY_PRESSURE,
     KEY_LOG_LEVEL,
     KEY_LOG_FORMAT,
     KEY_EPOCH_ABOVE,
@@ -189,6 +191,23 @@ static const struct config_key keys[KEY_COUNT] = {
                            .max = 200,
                            .help = "failed pulls and differing digests of one shard before its "
                                    "checkpoint is aborted"},
+    [KEY_ENDED_TIMEOUT] = {.section = "coordinator",
+                           .name = "ended_timeout",
+                           .flag = "ended-timeout",
+                           .type = CONFIG_DURATION,
+                           .fallback = "15s",
+                           .min = 10,
+                           .max = DAY_MS,
+                           .help = "an open checkpoint whose job has ended is aborted after so "
+                                   "long without progress"},
+    [KEY_PRESSURE] = {.section = "coordinator",
+                      .name = "pressure_percent",
+                      .flag = "pressure-percent",
+                      .type = CONFIG_INTEGER,
+                      .fallback = "10",
+                      .max = 100,
+                      .help = "of an arena: with less free, runs whose jobs have ended give up "
+                              "what they may"},
     [KEY_LOG_LEVEL] = {.section = "log",
                        .name = "level",
                        .type = CONFIG_ENUM,
@@ -266,6 +285,8 @@ enum ckpt_status options_read(const struct config *config, struct options *optio
                 .restore_timeout_ms = number(config, KEY_RESTORE_TIMEOUT),
                 .restore_passes = number(config, KEY_PASSES),
                 .pull_attempts_max = number(config, KEY_PULL_ATTEMPTS),
+                .ended_timeout_ms = number(config, KEY_ENDED_TIMEOUT),
+                .pressure_percent = number(config, KEY_PRESSURE),
             },
     };
     if (coordinator_memory_bytes(&options.machine, reason_out) == 0) {

@@ -174,10 +174,13 @@ json_t *table_nodes(const struct daemon *daemon, uint32_t from)
 
 static json_t *run_entry(const struct coordinator_run_view *run)
 {
-    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "run", run->key.name, "uid", number(run->key.uid),
-                     "attempt", number(run->attempt), "world", number(run->world), "latest",
+    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "run", run->key.name, "uid",
+                     number(run->key.uid), "attempt", number(run->attempt), "world",
+                     number(run->world), "latest",
                      run->has_latest ? number(run->latest_step) : json_null(), "checkpoints",
-                     number(run->checkpoints));
+                     number(run->checkpoints), "linger_left_ms",
+                     run->lingers ? number(run->linger_left_ms) : json_null(), "requeueable",
+                     (int)run->requeueable);
 }
 
 json_t *table_runs(const struct daemon *daemon, const struct caller *caller, uint32_t from)

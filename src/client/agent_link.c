@@ -23,11 +23,11 @@
 
 static const enum message_type types_sent[] = {
     MESSAGE_RANK_OPEN, MESSAGE_SLOT_ASK, MESSAGE_SEAL,           MESSAGE_ABANDON,
-    MESSAGE_LOAD_ASK,  MESSAGE_RELEASE,  MESSAGE_CHECKPOINT_ASK,
+    MESSAGE_LOAD_ASK,  MESSAGE_RELEASE,  MESSAGE_CHECKPOINT_ASK, MESSAGE_JOB,
 };
 static const enum message_type types_received[] = {
     MESSAGE_RANK_OPENED, MESSAGE_SLOT_GRANTED,    MESSAGE_SAVE_OUTCOME,
-    MESSAGE_LOADED,      MESSAGE_CHECKPOINT_INFO,
+    MESSAGE_LOADED,      MESSAGE_CHECKPOINT_INFO, MESSAGE_JOB_TOLD,
 };
 
 __attribute__((format(printf, 3, 4))) static enum ckpt_status

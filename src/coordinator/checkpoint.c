@@ -189,6 +189,7 @@ static void commit(struct coordinator *c, struct coordinator_update *u, struct c
     struct run *run = &c->runs[k->run];
     assert(k->shards == k->world && k->sealed == k->world);
     record_of(c, u, k, RECORD_CONSISTENT);
+    run->touched_ms = c->now_ms;
     move(k, CHECKPOINT_CONSISTENT);
     k->status = CKPT_OK;
     k->reason[0] = '\0';
@@ -267,6 +268,19 @@ void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, stru
     }
 }
 
+/* Nobody seals any more when the job has ended: what is staged becomes consistent soon or never. */
+static uint64_t progress_due_ms(const struct coordinator *c, const struct run *run,
+                                const struct checkpoint *k)
+{
+    uint64_t due_ms = k->progress_ms + c->config.save_timeout_ms;
+    if (run->job.ended && k->attempt <= run->job.attempt) {
+        uint64_t since_ms = k->progress_ms > run->job.ended_ms ? k->progress_ms : run->job.ended_ms;
+        uint64_t ended_ms = since_ms + c->config.ended_timeout_ms;
+        due_ms = ended_ms < due_ms ? ended_ms : due_ms;
+    }
+    return due_ms;
+}
+
 void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
 {
     for (uint32_t i = 0; i < c->checkpoints_high; i++) {
@@ -282,13 +296,14 @@ void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
         if (!attempt_may_commit(run, k)) {
             checkpoint_abort(c, u, k, CKPT_ERR_ATTEMPT, "attempt %u of the run has begun",
                              run->attempt);
-        } else if (c->now_ms >= k->progress_ms + c->config.save_timeout_ms) {
+        } else if (c->now_ms >= progress_due_ms(c, run, k)) {
             char why[CKPT_REASON_MAX + 1];
             say(why, "%s", k->reason);
             checkpoint_abort(
                 c, u, k, k->status != CKPT_OK ? k->status : CKPT_ERR_ABORTED,
-                "no progress for %u ms: %u of %u ranks sealed, %u with all copies%s%.120s",
-                c->config.save_timeout_ms, k->sealed, k->world, k->ready,
+                "no progress for %llu ms%s: %u of %u ranks sealed, %u with all copies%s%.120s",
+                (unsigned long long)(c->now_ms - k->progress_ms),
+                run->job.ended ? " and its job has ended" : "", k->sealed, k->world, k->ready,
                 why[0] != '\0' ? "; " : "", why);
         } else {
             commit_if_due(c, u, k);

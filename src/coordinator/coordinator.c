@@ -21,6 +21,8 @@ void coordinator_config_default(struct coordinator_config *config_out)
         .restore_settle_ms = 10000,
         .restore_timeout_ms = 300000,
         .restore_passes = 3,
+        .ended_timeout_ms = 15000,
+        .pressure_percent = 10,
         .pull_attempts_max = 6,
     };
 }
@@ -60,6 +62,9 @@ static const char *config_fault(const struct coordinator_config *k)
     }
     if (k->restore_passes < 1 || k->pull_attempts_max < 1 || k->pull_attempts_max > 200) {
         return "restore_passes must be at least 1, pull_attempts_max 1 to 200";
+    }
+    if (k->ended_timeout_ms < 10 || k->pressure_percent > 100) {
+        return "ended_timeout_ms must be at least 10, pressure_percent at most 100";
     }
     return NULL;
 }
@@ -171,6 +176,7 @@ static void tick(struct coordinator *c, struct coordinator_update *u)
     members_tick(c, u);
     checkpoints_tick(c, u);
     sessions_tick(c, u);
+    jobs_tick(c, u);
     fetches_tick(c);
     if (c->now_ms >= c->parked_ms + c->config.resend_ms) {
         c->parked_ms = c->now_ms;

@@ -42,6 +42,9 @@ struct coordinator_config {
                                    * agents still joining, before a copy counts as lost */
     uint32_t restore_timeout_ms;  /* all ranks of an attempt must have asked and be ready in this */
     uint32_t restore_passes;      /* K: passes over all sources before quarantine */
+    uint32_t ended_timeout_ms;    /* instead of save_timeout_ms once the run's job has ended */
+    uint32_t pressure_percent;    /* of a node's segments: with less free, runs whose job has ended
+                                   * give up what they may; 0: never */
     uint32_t pull_attempts_max;   /* failed pulls and digest mismatches of one uncommitted shard
                                    * before its checkpoint is aborted */
 };
@@ -178,6 +181,9 @@ struct coordinator_run_view {
     bool has_latest;
     uint64_t latest_step;
     uint32_t checkpoints;
+    bool lingers;            /* its job has ended */
+    uint64_t linger_left_ms; /* until it is released */
+    bool requeueable;
 };
 struct coordinator_checkpoint_view {
     struct run_key run;

@@ -282,6 +282,9 @@ static void agent_message(struct coordinator *c, struct coordinator_update *u, s
     case MESSAGE_CHECKPOINT_ASK:
         on_checkpoint_ask(c, u, m->link, &message->checkpoint_ask);
         break;
+    case MESSAGE_JOB_REPORT:
+        on_job_report(c, u, m, &message->job);
+        break;
     case MESSAGE_STALE_EPOCH:
         break; /* an epoch above ours was handled at the door */
     default:

@@ -116,6 +116,15 @@ struct session {
     char reason[CKPT_REASON_MAX + 1];
 };
 
+/* The end of a run's last job, as agents told it. */
+struct run_job {
+    bool ended;
+    bool requeueable;
+    uint32_t attempt;
+    uint64_t ended_ms;
+    uint64_t linger_ms;
+};
+
 struct run {
     bool used;
     struct run_key key;
@@ -132,6 +141,7 @@ struct run {
     uint32_t first_checkpoint; /* newest step first */
     uint64_t touched_ms;
     struct session session;
+    struct run_job job;
 };
 
 enum member_state { MEMBER_FREE = 0, MEMBER_JOINED, MEMBER_LOST };
@@ -303,6 +313,12 @@ void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, stru
                        uint32_t attempt, bool keep_verifying);
 void run_refresh_latest(struct coordinator *c, struct run *run);
 void checkpoints_tick(struct coordinator *c, struct coordinator_update *u);
+
+/* ---- job.c: what lingers, and for how long ---- */
+void on_job_report(struct coordinator *c, struct coordinator_update *u, struct member *m,
+                   const struct message_job *told);
+uint64_t run_linger_until_ms(const struct run *run);
+void jobs_tick(struct coordinator *c, struct coordinator_update *u);
 
 /* ---- restore.c, fetch.c ---- */
 void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,

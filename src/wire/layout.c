@@ -86,6 +86,18 @@ bool wire_admin_verb_is_known(uint32_t value)
     return false;
 }
 
+bool wire_job_verb_is_known(uint32_t value)
+{
+    switch ((enum job_verb)value) {
+    case JOB_BEGIN:
+    case JOB_END:
+    case JOB_FINAL:
+    case JOB_SHOW:
+        return true;
+    }
+    return false;
+}
+
 bool wire_refuse(const struct wire_layout *layout, const struct wire_field *field,
                  struct message_scratch *scratch, const char *what)
 {

@@ -25,7 +25,7 @@
 #include <ckpt/status.h>
 
 #define WIRE_PROTOCOL_VERSION 1
-#define CKPT_UID_ANY UINT32_MAX /* whoever's run it is; (uid_t)-1 is nobody's */
+#define CKPT_UID_ANY UINT32_MAX     /* whoever's run it is; (uid_t)-1 is nobody's */
 #define CKPT_STEP_LATEST UINT64_MAX /* asks for the newest consistent step; never a real step */
 
 /* A run is its owner's: two users may use one name and see nothing of each other. */
@@ -43,13 +43,13 @@ struct shard_key {
 };
 
 enum checkpoint_state {
-    CHECKPOINT_NONE = 0,   /* the coordinator knows nothing of it */
-    CHECKPOINT_OPEN,       /* some shard was announced, some rank is missing */
-    CHECKPOINT_VERIFYING,  /* every rank has sealed; copies are being made and digested */
-    CHECKPOINT_CONSISTENT, /* committed */
+    CHECKPOINT_NONE = 0,    /* the coordinator knows nothing of it */
+    CHECKPOINT_OPEN,        /* some shard was announced, some rank is missing */
+    CHECKPOINT_VERIFYING,   /* every rank has sealed; copies are being made and digested */
+    CHECKPOINT_CONSISTENT,  /* committed */
     CHECKPOINT_QUARANTINED, /* was consistent; kept, no longer offered */
-    CHECKPOINT_ABORTED,    /* will never be consistent; its slots are freed */
-    CHECKPOINT_RETIRED,    /* forgotten on purpose; its slots are freed */
+    CHECKPOINT_ABORTED,     /* will never be consistent; its slots are freed */
+    CHECKPOINT_RETIRED,     /* forgotten on purpose; its slots are freed */
 };
 
 /* What an agent says of one copy in its own memory. */
@@ -83,6 +83,8 @@ enum message_type {
     MESSAGE_RELEASE = 11,
     MESSAGE_CHECKPOINT_ASK = 12,  /* rank -> agent -> coordinator */
     MESSAGE_CHECKPOINT_INFO = 13, /* the answer, back the same way */
+    MESSAGE_JOB = 14, /* a scheduler's hook or a user -> agent, without a RANK_OPEN before it */
+    MESSAGE_JOB_TOLD = 15,
 
     /* agent <-> coordinator */
     MESSAGE_JOIN = 20,
@@ -96,6 +98,8 @@ enum message_type {
     MESSAGE_VERIFY_ORDER = 28,
     MESSAGE_CHECKPOINT_STATE = 29,
     MESSAGE_STALE_EPOCH = 30, /* agent -> coordinator: a newer epoch rules; step down */
+    MESSAGE_JOB_REPORT = 31,  /* agent -> coordinator: what it was told by MESSAGE_JOB */
+    MESSAGE_JOB_ACK = 32,
 
     /* agent <-> agent */
     MESSAGE_OFFER_ASK = 40,
@@ -161,16 +165,16 @@ struct message_load_ask {
     uint32_t attempt;
     uint32_t asking_rank;
     uint32_t world;
-    uint64_t step;      /* or CKPT_STEP_LATEST */
-    uint32_t rank;      /* whose shard; the asking rank's own in a collective load */
-    bool collective;    /* true: one verdict for all ranks of the attempt; false: a fetch */
-    uint32_t load;      /* counts the collective loads of an attempt from 1; or the fetch's id */
-    uint64_t reader;    /* a fetch: the agent's id of who asks, echoed in the verdict */
+    uint64_t step;   /* or CKPT_STEP_LATEST */
+    uint32_t rank;   /* whose shard; the asking rank's own in a collective load */
+    bool collective; /* true: one verdict for all ranks of the attempt; false: a fetch */
+    uint32_t load;   /* counts the collective loads of an attempt from 1; or the fetch's id */
+    uint64_t reader; /* a fetch: the agent's id of who asks, echoed in the verdict */
 };
 
 struct message_load_verdict {
     struct run_key run;
-    uint32_t attempt;     /* of the ask */
+    uint32_t attempt; /* of the ask */
     uint32_t asking_rank;
     bool collective;
     uint32_t load;
@@ -220,6 +224,42 @@ struct message_checkpoint_info {
     char reason[CKPT_REASON_MAX + 1];
 };
 
+enum job_verb {
+    JOB_BEGIN = 1,
+    JOB_END,   /* it may be started again: the run lingers */
+    JOB_FINAL, /* nobody wants its checkpoints any more */
+    JOB_SHOW,  /* only asks; never to the coordinator */
+};
+
+/* MESSAGE_JOB, and repeated to the coordinator as MESSAGE_JOB_REPORT until it is acknowledged.
+ * Whose word is taken is the agent's to judge, by the socket's credentials. */
+struct message_job {
+    enum job_verb verb;
+    char job[CKPT_JOB_NAME_MAX + 1]; /* "cluster/4711" */
+    struct run_key run;              /* may be empty where the agent knows the job */
+    uint32_t attempt;                /* 0: as the agent knows it */
+    uint64_t linger_ms;
+    uint64_t ended_ms_ago; /* in a report of JOB_END or JOB_FINAL */
+    bool requeueable;
+};
+
+struct message_job_told {
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+    enum job_verb verb; /* what holds now: JOB_BEGIN, JOB_END or JOB_FINAL */
+    char job[CKPT_JOB_NAME_MAX + 1];
+    struct run_key run;
+    uint32_t attempt;
+    char node[CKPT_NODE_NAME_MAX + 1];
+    char domain[CKPT_DOMAIN_NAME_MAX + 1];
+};
+
+struct message_job_ack {
+    enum job_verb verb;
+    char job[CKPT_JOB_NAME_MAX + 1];
+    uint32_t attempt;
+};
+
 struct message_join {
     uint32_t protocol;
     char node[CKPT_NODE_NAME_MAX + 1];
@@ -239,7 +279,7 @@ struct message_welcome {
 
 struct message_heartbeat {
     uint32_t segments_free;
-    uint32_t pulls;   /* under way */
+    uint32_t pulls;      /* under way */
     uint32_t unverified; /* copies found after a restart and not digested yet */
 };
 
@@ -251,19 +291,19 @@ struct message_shard_report {
     uint64_t bytes;
     uint64_t generation;
     enum copy_state state;
-    bool owner;  /* this node's rank wrote it */
-    bool cached; /* PULL_FETCH: never counted */
-    uint64_t order; /* of the pull or verify order that this answers, or 0 */
+    bool owner;           /* this node's rank wrote it */
+    bool cached;          /* PULL_FETCH: never counted */
+    uint64_t order;       /* of the pull or verify order that this answers, or 0 */
     struct digest digest; /* valid in COPY_VERIFIED */
 };
 
 struct message_shard_ack {
     struct shard_key shard;
     uint64_t generation;
-    enum copy_state state;             /* as reported */
-    enum checkpoint_state checkpoint;  /* what the coordinator holds it for now */
-    bool keep;                         /* false: free the slot */
-    enum ckpt_status status;           /* why not, when keep is false */
+    enum copy_state state;            /* as reported */
+    enum checkpoint_state checkpoint; /* what the coordinator holds it for now */
+    bool keep;                        /* false: free the slot */
+    enum ckpt_status status;          /* why not, when keep is false */
     char reason[CKPT_REASON_MAX + 1];
 };
 
@@ -356,10 +396,10 @@ enum admin_verb {
 
 struct message_admin_ask {
     enum admin_verb verb;
-    uint64_t cookie; /* echoed */
+    uint64_t cookie;    /* echoed */
     struct run_key run; /* uid: the caller's own; who may see all may name any, or CKPT_UID_ANY */
     uint64_t step;
-    bool newer; /* ADMIN_RETIRE: everything newer than step, so that `latest` moves back to it */
+    bool newer;    /* ADMIN_RETIRE: everything newer than step, so that `latest` moves back to it */
     uint32_t from; /* of a long table: the first entry wanted, as "next" of the last answer said */
 };
 
@@ -392,6 +432,9 @@ struct message {
         struct message_release release;
         struct message_checkpoint_ask checkpoint_ask;
         struct message_checkpoint_info checkpoint_info;
+        struct message_job job; /* also MESSAGE_JOB_REPORT */
+        struct message_job_told job_told;
+        struct message_job_ack job_ack;
         struct message_join join;
         struct message_welcome welcome;
         struct message_heartbeat heartbeat; /* MESSAGE_LEASE and MESSAGE_STALE_EPOCH have no body */

@@ -33,6 +33,8 @@
     X(MESSAGE_RELEASE, release, release)                                                           \
     X(MESSAGE_CHECKPOINT_ASK, checkpoint_ask, checkpoint_ask)                                      \
     X(MESSAGE_CHECKPOINT_INFO, checkpoint_info, checkpoint_info)                                   \
+    X(MESSAGE_JOB, job, job)                                                                       \
+    X(MESSAGE_JOB_TOLD, job_told, job_told)                                                        \
     X(MESSAGE_JOIN, join, join)                                                                    \
     X(MESSAGE_WELCOME, welcome, welcome)                                                           \
     X(MESSAGE_HEARTBEAT, heartbeat, heartbeat)                                                     \
@@ -44,6 +46,8 @@
     X(MESSAGE_VERIFY_ORDER, verify_order, verify_order)                                            \
     X(MESSAGE_CHECKPOINT_STATE, checkpoint_state, checkpoint_state)                                \
     EMPTY(MESSAGE_STALE_EPOCH, stale_epoch)                                                        \
+    X(MESSAGE_JOB_REPORT, job_report, job)                                                         \
+    X(MESSAGE_JOB_ACK, job_ack, job_ack)                                                           \
     X(MESSAGE_OFFER_ASK, offer_ask, offer_ask)                                                     \
     X(MESSAGE_OFFER, offer, offer)                                                                 \
     X(MESSAGE_OFFER_DONE, offer_done, offer_done)                                                  \

@@ -66,6 +66,8 @@ static void every_flag_arrives(void **state)
                     "--restore-timeout=11s",
                     "--restore-passes=12",
                     "--pull-attempts-max=13",
+                    "--ended-timeout=9s",
+                    "--pressure-percent=14",
                     "--log-level=debug",
                     "--log-format=journal",
                     "--epoch-above=99",
@@ -84,6 +86,8 @@ static void every_flag_arrives(void **state)
         .restore_settle_ms = 100,
         .restore_timeout_ms = 11000,
         .restore_passes = 12,
+        .ended_timeout_ms = 9000,
+        .pressure_percent = 14,
         .pull_attempts_max = 13,
     };
     char reason[CKPT_REASON_MAX + 1];

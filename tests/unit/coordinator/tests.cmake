@@ -8,3 +8,6 @@ ckpt_test(test_coordinator_restore
 ckpt_test(test_coordinator_distrust
   SOURCES unit/coordinator/test_distrust.c unit/coordinator/cluster.c
   LINKS ckpt_coordinator)
+ckpt_test(test_coordinator_job
+  SOURCES unit/coordinator/test_job.c unit/coordinator/cluster.c
+  LINKS ckpt_coordinator)

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the scheduler says of jobs on this node: kept, and told to the coordinator until it has
+ * acknowledged just that. The teller gets its answer at once, whether a coordinator is there or
+ * not: no hook waits for more than its own node.
+ *
+ * BEGIN -> END -> BEGIN (a requeue, with a higher attempt) -> ... ; FINAL ends it for good. An
+ * entry is forgotten when the coordinator knows of the end and the linger is over, or when its
+ * place is needed. An agent that was restarted knows of no job: a hook always says all of it. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The coordinator releases a run when its linger is over; a while later nothing is left to say. */
+#define FORGET_MS 60000
+
+static struct agent_job *find_job(const struct agent *a, const char *name)
+{
+    for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
+        if (a->jobs[i].used && strcmp(a->jobs[i].name, name) == 0) {
+            return &a->jobs[i];
+        }
+    }
+    return NULL;
+}
+
+static bool has_ended(const struct agent_job *job)
+{
+    return job->verb != JOB_BEGIN;
+}
+
+/* A free entry; else the one that ended first, those that the coordinator knows of before others.
+ * NULL: all are running. */
+static struct agent_job *claim(struct agent *a)
+{
+    struct agent_job *best = NULL;
+    for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
+        struct agent_job *job = &a->jobs[i];
+        if (!job->used) {
+            return job;
+        }
+        if (has_ended(job) && (best == NULL || job->acked > best->acked ||
+                               (job->acked == best->acked && job->ended_ms < best->ended_ms))) {
+            best = job;
+        }
+    }
+    return best;
+}
+
+static bool may_speak_of(const struct agent *a, const struct rank_session *session, uint32_t uid)
+{
+    return session->uid == 0 || session->uid == a->config.own_uid || session->uid == uid;
+}
+
+static enum ckpt_status make_job(struct agent *a, const struct rank_session *session,
+                                 const struct message_job *told, struct agent_job **job_out,
+                                 char *reason)
+{
+    if (!agent_run_is_valid(&told->run)) {
+        agent_reason(reason, "no job %s is known on node %s", told->job, a->config.node);
+        return CKPT_ERR_NOT_FOUND;
+    }
+    if (!may_speak_of(a, session, told->run.uid)) {
+        agent_reason(reason, "job %s is another user's", told->job);
+        return CKPT_ERR_DENIED;
+    }
+    struct agent_job *job = claim(a);
+    if (job == NULL) {
+        agent_reason(reason, "node %s knows %d running jobs already: end those that are over",
+                     a->config.node, CKPT_JOBS_PER_NODE_MAX);
+        return CKPT_ERR_FULL;
+    }
+    memset(job, 0, sizeof(*job));
+    job->used = true;
+    memcpy(job->name, told->job, sizeof(job->name));
+    job->run = told->run;
+    *job_out = job;
+    return CKPT_OK;
+}
+
+/* What is repeated changes nothing, and neither does what is said of an attempt that is over. */
+static bool is_news(const struct agent_job *job, const struct message_job *told)
+{
+    if (job->verb == 0) {
+        return true;
+    }
+    uint32_t attempt = told->attempt != 0 ? told->attempt : job->attempt;
+    if (attempt != job->attempt) {
+        return attempt > job->attempt;
+    }
+    return told->verb > job->verb;
+}
+
+static void take_news(struct agent *a, struct agent_job *job, const struct message_job *told)
+{
+    job->verb = told->verb;
+    job->attempt = told->attempt != 0 ? told->attempt : job->attempt;
+    if (told->verb == JOB_BEGIN) {
+        job->begun_ms = a->now_ms;
+    } else if (job->ended_ms <= job->begun_ms) {
+        job->ended_ms = a->now_ms;
+    }
+    if (agent_run_is_valid(&told->run)) {
+        job->run = told->run;
+        job->linger_ms =
+            told->linger_ms < CKPT_LINGER_MS_MAX ? told->linger_ms : CKPT_LINGER_MS_MAX;
+        job->requeueable = told->requeueable;
+    }
+    job->acked = false;
+    job->due_ms = a->now_ms;
+    struct shard_key shard = {.run = job->run, .attempt = job->attempt};
+    agent_note(a, NOTE_INFO,
+               told->verb == JOB_BEGIN ? "job_begun"
+               : told->verb == JOB_END ? "job_ended"
+                                       : "job_final",
+               &shard, "job %.127s", job->name);
+}
+
+static enum ckpt_status take_told(struct agent *a, const struct rank_session *session,
+                                  const struct message_job *told, struct agent_job **job_out,
+                                  char *reason)
+{
+    struct agent_job *job = find_job(a, told->job);
+    if (told->verb == JOB_SHOW && (job == NULL || !may_speak_of(a, session, job->run.uid))) {
+        agent_reason(reason, "no job %s of yours is known on node %s", told->job, a->config.node);
+        return CKPT_ERR_NOT_FOUND;
+    }
+    if (job != NULL && !may_speak_of(a, session, job->run.uid)) {
+        agent_reason(reason, "job %s is another user's", told->job);
+        return CKPT_ERR_DENIED;
+    }
+    bool names_run = agent_run_is_valid(&told->run);
+    if (job != NULL && names_run && told->verb == JOB_BEGIN && told->attempt <= job->attempt &&
+        !agent_run_equal(&job->run, &told->run)) {
+        agent_reason(reason, "job %s is of run %.127s since its attempt %u", told->job,
+                     job->run.name, job->attempt);
+        return CKPT_ERR_INVALID;
+    }
+    if (job != NULL && names_run && !may_speak_of(a, session, told->run.uid)) {
+        agent_reason(reason, "run %.127s is another user's", told->run.name);
+        return CKPT_ERR_DENIED;
+    }
+    enum ckpt_status status = CKPT_OK;
+    if (job == NULL) {
+        status = make_job(a, session, told, &job, reason);
+    }
+    if (status == CKPT_OK) {
+        *job_out = job;
+        if (told->verb != JOB_SHOW && is_news(job, told)) {
+            take_news(a, job, told);
+        }
+    }
+    return status;
+}
+
+void agent_job_told(struct agent *a, uint32_t index, const struct message_job *told)
+{
+    const struct rank_session *session = &a->sessions[index];
+    char reason[CKPT_REASON_MAX + 1] = "";
+    struct agent_job *job = NULL;
+    enum ckpt_status status = CKPT_ERR_NAME;
+    if (name_is_valid(told->job, CKPT_JOB_NAME_MAX)) {
+        status = take_told(a, session, told, &job, reason);
+    } else {
+        agent_reason(reason, "a job's name must be 1 to %d of A-Z a-z 0-9 . _ / -",
+                     CKPT_JOB_NAME_MAX);
+    }
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_JOB_TOLD);
+    assert(out != NULL);
+    struct message_job_told *answer = &out->message.job_told;
+    answer->status = status;
+    memcpy(answer->reason, reason, strlen(reason) + 1);
+    memcpy(answer->job, told->job, sizeof(answer->job));
+    memcpy(answer->node, a->config.node, sizeof(answer->node));
+    memcpy(answer->domain, a->config.domain, sizeof(answer->domain));
+    answer->verb = told->verb;
+    if (job != NULL) {
+        answer->verb = job->verb;
+        answer->run = job->run;
+        answer->attempt = job->attempt;
+    }
+}
+
+void agent_job_ack(struct agent *a, const struct message_job_ack *ack)
+{
+    struct agent_job *job =
+        agent_text_ends(ack->job, CKPT_JOB_NAME_MAX) ? find_job(a, ack->job) : NULL;
+    if (job != NULL && job->verb == ack->verb && job->attempt == ack->attempt) {
+        job->acked = true;
+    }
+}
+
+/* Another coordinator may know of none. */
+void agent_jobs_tell(struct agent *a)
+{
+    for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
+        a->jobs[i].acked = false;
+        a->jobs[i].due_ms = a->now_ms;
+    }
+}
+
+static void report(struct agent *a, struct agent_job *job)
+{
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_JOB_REPORT);
+    assert(out != NULL);
+    struct message_job *said = &out->message.job;
+    said->verb = job->verb;
+    memcpy(said->job, job->name, sizeof(said->job));
+    said->run = job->run;
+    said->attempt = job->attempt;
+    said->linger_ms = job->linger_ms;
+    said->ended_ms_ago = has_ended(job) ? a->now_ms - job->ended_ms : 0;
+    said->requeueable = job->requeueable;
+    job->due_ms = a->now_ms + a->config.resend_ms;
+}
+
+void agent_jobs_pump(struct agent *a)
+{
+    for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
+        struct agent_job *job = &a->jobs[i];
+        if (!job->used) {
+            continue;
+        }
+        if (has_ended(job) && job->acked &&
+            a->now_ms >= job->ended_ms + job->linger_ms + FORGET_MS) {
+            job->used = false;
+            continue;
+        }
+        if (job->acked || !a->coordinator.joined) {
+            continue;
+        }
+        if (job->due_ms <= a->now_ms) {
+            if (!agent_update_has_room(a)) {
+                return;
+            }
+            report(a, job);
+        }
+        agent_update_deadline(a, job->due_ms);
+    }
+}

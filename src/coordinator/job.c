@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the scheduler says of jobs, as agents report it, and what follows from an end.
+ *
+ *   running --END--> lingering --BEGIN of a later attempt--> running
+ *                        |
+ *                        '--FINAL, the linger is over--> released: nothing of the run is kept
+ *
+ * Under memory pressure a lingering run gives up what is older than its newest consistent
+ * checkpoint, and all of it only when its job cannot be requeued: the last checkpoint of a job that
+ * can come back is kept for its whole linger, whatever else waits for room.
+ *
+ * A commit or a load after the end puts the end off: an epilog on one node does not mean that no
+ * rank lives on another. Nothing here is durable but the release: agents tell it all again to the
+ * next life of the coordinator, and a run that nobody speaks of is kept. */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static struct machine_note *note_run(struct coordinator_update *u, const struct run *run,
+                                     const char *event)
+{
+    struct machine_note *note = update_note(u, NOTE_INFO, event);
+    note->run = run->key;
+    note->attempt = run->job.attempt;
+    note->step = run->latest;
+    return note;
+}
+
+static void on_begin(struct coordinator_update *u, struct run *run, const struct message_job *told)
+{
+    if (run->job.ended && told->attempt > run->job.attempt) {
+        run->job.ended = false;
+        run->job.attempt = told->attempt;
+        say(note_run(u, run, "job_begun")->text, "job %.127s: the run lingers no longer",
+            told->job);
+    }
+}
+
+static void on_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                   const struct message_job *told)
+{
+    if (told->attempt < run->job.attempt || told->attempt < run->attempt) {
+        return; /* a later attempt has begun */
+    }
+    uint64_t ago_ms = told->ended_ms_ago < c->now_ms ? told->ended_ms_ago : c->now_ms;
+    uint64_t ended_ms = c->now_ms - ago_ms;
+    if (run->first_checkpoint == NONE) {
+        return; /* nothing lingers: it was released already, by another node's word */
+    }
+    bool is_first = !run->job.ended || told->attempt > run->job.attempt;
+    bool is_final = told->verb == JOB_FINAL;
+    uint64_t linger_ms =
+        told->linger_ms < CKPT_LINGER_MS_MAX ? told->linger_ms : CKPT_LINGER_MS_MAX;
+    if (!is_first && run->job.linger_ms == 0) {
+        return; /* it is final already: other nodes' epilogs say no more than that */
+    }
+    if (is_first) {
+        run->job = (struct run_job){.ended = true, .ended_ms = ended_ms};
+    }
+    run->job.attempt = told->attempt;
+    run->job.ended_ms = ended_ms > run->job.ended_ms ? ended_ms : run->job.ended_ms;
+    run->job.linger_ms = is_final ? 0 : linger_ms;
+    run->job.requeueable = told->requeueable && !is_final;
+    if (is_first || is_final) {
+        say(note_run(u, run, is_final ? "job_final" : "job_ended")->text,
+            "job %.127s: kept for %llu s more", told->job,
+            (unsigned long long)(run->job.linger_ms / 1000));
+    }
+}
+
+void on_job_report(struct coordinator *c, struct coordinator_update *u, struct member *m,
+                   const struct message_job *told)
+{
+    struct message *ack = update_message(c, u, m->link, MESSAGE_JOB_ACK);
+    ack->job_ack.verb = told->verb;
+    ack->job_ack.attempt = told->attempt;
+    memcpy(ack->job_ack.job, told->job, sizeof ack->job_ack.job);
+    struct run *run = run_find(c, &told->run);
+    if (run == NULL) {
+        return; /* it has never saved */
+    }
+    if (told->verb == JOB_BEGIN) {
+        on_begin(u, run, told);
+    } else if (told->verb == JOB_END || told->verb == JOB_FINAL) {
+        on_end(c, u, run, told);
+    }
+}
+
+uint64_t run_linger_until_ms(const struct run *run)
+{
+    const struct run_job *job = &run->job;
+    if (job->linger_ms == 0) {
+        return job->ended_ms;
+    }
+    uint64_t since_ms = job->ended_ms > run->touched_ms ? job->ended_ms : run->touched_ms;
+    return since_ms + job->linger_ms;
+}
+
+static bool is_restoring(const struct run *run)
+{
+    return run->session.state == SESSION_CHOOSING || run->session.state == SESSION_PULLING;
+}
+
+/* Gives up consistent and open checkpoints; the newest consistent one only when all is true. False:
+ * the rest waits for the next round. */
+static bool release(struct coordinator *c, struct coordinator_update *u, struct run *run, bool all,
+                    const char *why)
+{
+    bool kept = all;
+    for (uint32_t i = run->first_checkpoint; i != NONE;) {
+        struct checkpoint *k = &c->checkpoints[i];
+        i = k->next_in_run;
+        if (u->record_count == COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
+            u->again = true;
+            return false;
+        }
+        if (k->state == CHECKPOINT_CONSISTENT && !kept) {
+            kept = true;
+        } else if (checkpoint_is_committed(k)) {
+            checkpoint_retire(c, u, k, why);
+        } else if (checkpoint_is_open(k) && all) {
+            checkpoint_abort(c, u, k, CKPT_ERR_RETIRED, "%s", why);
+        }
+    }
+    return true;
+}
+
+static void release_when_due(struct coordinator *c, struct coordinator_update *u, struct run *run)
+{
+    if (c->now_ms < run_linger_until_ms(run) || is_restoring(run)) {
+        return;
+    }
+    if (release(c, u, run, true,
+                run->job.linger_ms == 0 ? "its job is over for good" : "its linger is over")) {
+        say(note_run(u, run, "run_released")->text, "nothing of it is kept any more");
+        run->job.ended = false;
+    }
+}
+
+static bool is_short(const struct coordinator *c, uint32_t member)
+{
+    const struct member *m = &c->members[member];
+    return m->state == MEMBER_JOINED && (uint64_t)c->places[member].segments_free * 100 <
+                                            (uint64_t)m->segments * c->config.pressure_percent;
+}
+
+static uint32_t count_consistent(const struct coordinator *c, const struct run *run)
+{
+    uint32_t count = 0;
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        count += c->checkpoints[i].state == CHECKPOINT_CONSISTENT;
+    }
+    return count;
+}
+
+static bool may_give(const struct coordinator *c, const struct run *run)
+{
+    return run->job.ended && !is_restoring(run) &&
+           (!run->job.requeueable || count_consistent(c, run) > 1);
+}
+
+/* Of the runs that have something on the member and may give, the one that ended first. */
+static struct run *find_giver(struct coordinator *c, uint32_t member)
+{
+    struct run *best = NULL;
+    for (uint32_t i = c->members[member].first_copy; i != NONE;) {
+        struct copy *copy;
+        const struct shard *s = copy_shard(c, i, &copy);
+        i = copy->next;
+        struct run *run = &c->runs[c->checkpoints[s->checkpoint].run];
+        if (run != best && may_give(c, run) &&
+            (best == NULL || run->job.ended_ms < best->job.ended_ms)) {
+            best = run;
+        }
+    }
+    return best;
+}
+
+static bool anyone_lingers(const struct coordinator *c)
+{
+    for (uint32_t i = 0; i < c->runs_high; i++) {
+        if (c->runs[i].used && c->runs[i].job.ended) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One run a round: what it frees is heard of with the next heartbeats. */
+static void relieve(struct coordinator *c, struct coordinator_update *u)
+{
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        struct run *run = is_short(c, i) ? find_giver(c, i) : NULL;
+        if (run == NULL) {
+            continue;
+        }
+        bool all = !run->job.requeueable && count_consistent(c, run) <= 1;
+        struct machine_note *note = note_run(u, run, "run_relieved");
+        strcpy(note->node, c->members[i].node);
+        say(note->text, "memory is short, and its job has ended: %s",
+            all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");
+        (void)release(c, u, run, all, "memory was short after its job had ended");
+        return;
+    }
+}
+
+void jobs_tick(struct coordinator *c, struct coordinator_update *u)
+{
+    if (!anyone_lingers(c)) {
+        return;
+    }
+    for (uint32_t i = 0; i < c->runs_high; i++) {
+        struct run *run = &c->runs[i];
+        if (run->used && run->job.ended) {
+            release_when_due(c, u, run);
+        }
+    }
+    if (c->config.pressure_percent > 0) {
+        relieve(c, u);
+    }
+}

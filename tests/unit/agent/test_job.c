@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What hooks and users say of jobs: whose word is taken, and what the coordinator hears of it. */
+#include "unit/agent/driver.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ROOT 0u
+#define LINK 77u
+
+static struct message about(enum job_verb verb, const char *job, uint32_t uid, uint32_t attempt)
+{
+    struct message m = {.type = MESSAGE_JOB};
+    m.job.verb = verb;
+    strcpy(m.job.job, job);
+    m.job.run.uid = uid;
+    strcpy(m.job.run.name, "llama");
+    m.job.attempt = attempt;
+    m.job.linger_ms = 1000;
+    m.job.requeueable = true;
+    return m;
+}
+
+/* One hook: connects, says it, hangs up. */
+static struct message_job_told tell(struct driver *d, uint32_t uid, struct message m)
+{
+    driver_event(d, (struct agent_event){.type = AGENT_RANK_UP, .link = LINK, .uid = uid});
+    driver_rank_says(d, LINK, m);
+    const struct agent_outgoing *out = driver_said(d, AGENT_TO_RANK, MESSAGE_JOB_TOLD);
+    assert_non_null(out);
+    struct message_job_told told = out->message.job_told;
+    struct agent_update kept = d->update;
+    driver_event(d, (struct agent_event){.type = AGENT_RANK_DOWN, .link = LINK});
+    d->update = kept;
+    return told;
+}
+
+static void a_hook_is_answered_without_a_coordinator(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    struct message_job_told told = tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 1));
+    assert_int_equal(told.status, CKPT_OK);
+    assert_int_equal(told.verb, JOB_BEGIN);
+    assert_string_equal(told.domain, "rack1");
+    assert_true(agent_is_needed(d.agent));
+    told = tell(&d, ALICE, about(JOB_SHOW, "c/1", ALICE, 0));
+    assert_int_equal(told.status, CKPT_OK);
+    assert_string_equal(told.run.name, "llama");
+    assert_int_equal(told.attempt, 1);
+    driver_stop(&d);
+}
+
+static void users_speak_of_their_own_jobs_alone(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    assert_int_equal(tell(&d, BOB, about(JOB_BEGIN, "c/1", ALICE, 1)).status, CKPT_ERR_DENIED);
+    assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 1)).status, CKPT_OK);
+    static const enum job_verb verbs[] = {JOB_BEGIN, JOB_END, JOB_FINAL};
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        struct message_job_told told = tell(&d, BOB, about(verbs[i], "c/1", BOB, 2));
+        assert_int_equal(told.status, CKPT_ERR_DENIED);
+        assert_int_equal(told.run.name[0], 0);
+    }
+    /* That there is such a job is nobody else's to know. */
+    struct message_job_told there = tell(&d, BOB, about(JOB_SHOW, "c/1", BOB, 0));
+    struct message_job_told absent = tell(&d, BOB, about(JOB_SHOW, "c/2", BOB, 0));
+    assert_int_equal(there.status, CKPT_ERR_NOT_FOUND);
+    assert_int_equal(absent.status, CKPT_ERR_NOT_FOUND);
+    assert_int_equal(strlen(there.reason), strlen(absent.reason));
+    assert_int_equal(tell(&d, ALICE, about(JOB_END, "c/1", BOB, 1)).status, CKPT_ERR_DENIED);
+    assert_int_equal(tell(&d, ALICE, about(JOB_SHOW, "c/1", ALICE, 0)).verb, JOB_BEGIN);
+    driver_stop(&d);
+}
+
+static void the_coordinator_hears_it_until_it_says_so(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    driver_join(&d);
+    tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 1));
+    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOB_REPORT);
+    assert_non_null(out);
+    assert_int_equal(out->message.job.verb, JOB_BEGIN);
+    driver_tick(&d, d.config.resend_ms);
+    assert_int_equal(driver_said_count(&d, MESSAGE_JOB_REPORT), 1);
+    struct message ack = {.type = MESSAGE_JOB_ACK};
+    ack.job_ack.verb = JOB_END; /* of something else */
+    strcpy(ack.job_ack.job, "c/1");
+    ack.job_ack.attempt = 1;
+    driver_coordinator(&d, ack);
+    driver_tick(&d, d.config.resend_ms);
+    assert_int_equal(driver_said_count(&d, MESSAGE_JOB_REPORT), 1);
+    ack.job_ack.verb = JOB_BEGIN;
+    driver_coordinator(&d, ack);
+    driver_tick(&d, d.config.resend_ms);
+    assert_int_equal(driver_said_count(&d, MESSAGE_JOB_REPORT), 0);
+    tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 1)); /* a repeat */
+    assert_int_equal(driver_said_count(&d, MESSAGE_JOB_REPORT), 0);
+    driver_stop(&d);
+}
+
+static void ends_keep_their_time_and_late_ones_change_nothing(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 1));
+    assert_int_equal(tell(&d, ROOT, about(JOB_END, "c/1", ALICE, 1)).verb, JOB_END);
+    d.now_ms += 700;
+    driver_join(&d);
+    driver_event(&d, (struct agent_event){.type = AGENT_TICK});
+    tell(&d, ROOT, about(JOB_END, "c/1", ALICE, 1));
+    driver_tick(&d, d.config.resend_ms);
+    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOB_REPORT);
+    assert_non_null(out);
+    assert_in_range(out->message.job.ended_ms_ago, 700, 700 + 2 * d.config.resend_ms);
+    assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 1)).verb, JOB_END);
+    assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 2)).verb, JOB_BEGIN);
+    assert_int_equal(tell(&d, ROOT, about(JOB_END, "c/1", ALICE, 1)).verb, JOB_BEGIN);
+    assert_int_equal(tell(&d, ALICE, about(JOB_FINAL, "c/1", ALICE, 0)).verb, JOB_FINAL);
+    assert_int_equal(tell(&d, ROOT, about(JOB_END, "c/1", ALICE, 2)).verb, JOB_FINAL);
+    driver_stop(&d);
+}
+
+static void an_end_without_a_beginning_is_taken(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    assert_int_equal(tell(&d, ROOT, about(JOB_END, "c/9", ALICE, 3)).verb, JOB_END);
+    struct message unknown = about(JOB_END, "c/8", ALICE, 0);
+    unknown.job.run.name[0] = '\0';
+    assert_int_equal(tell(&d, ROOT, unknown).status, CKPT_ERR_NOT_FOUND);
+    driver_stop(&d);
+}
+
+static void the_table_has_an_end(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    char name[16];
+    for (int i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
+        snprintf(name, sizeof(name), "c/%d", i);
+        assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, name, ALICE, 1)).status, CKPT_OK);
+    }
+    assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "c/new", ALICE, 1)).status, CKPT_ERR_FULL);
+    assert_int_equal(tell(&d, ROOT, about(JOB_END, "c/5", ALICE, 1)).status, CKPT_OK);
+    assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "c/new", ALICE, 1)).status, CKPT_OK);
+    assert_int_equal(tell(&d, ROOT, about(JOB_SHOW, "c/5", ALICE, 0)).status, CKPT_ERR_NOT_FOUND);
+    driver_stop(&d);
+}
+
+static void odd_words_are_refused(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "a//b", ALICE, 1)).status, CKPT_ERR_NAME);
+    assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 1)).status, CKPT_OK);
+    struct message other = about(JOB_BEGIN, "c/1", ALICE, 1);
+    strcpy(other.job.run.name, "another");
+    assert_int_equal(tell(&d, ROOT, other).status, CKPT_ERR_INVALID);
+    driver_stop(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hook_is_answered_without_a_coordinator),
+        cmocka_unit_test(users_speak_of_their_own_jobs_alone),
+        cmocka_unit_test(the_coordinator_hears_it_until_it_says_so),
+        cmocka_unit_test(ends_keep_their_time_and_late_ones_change_nothing),
+        cmocka_unit_test(an_end_without_a_beginning_is_taken),
+        cmocka_unit_test(the_table_has_an_end),
+        cmocka_unit_test(odd_words_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What lingers after a job's end, for how long, and what memory pressure may take. */
+#include "unit/coordinator/cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define LINGER_MS 60000
+
+static struct cluster cluster;
+
+static int start(void **state)
+{
+    (void)state;
+    cluster_start(&cluster, 2);
+    for (uint32_t node = 0; node < 4; node++) {
+        cluster_join(&cluster, node, (uint8_t)(node + 1));
+    }
+    cluster_save(&cluster, 1, 10, 2);
+    cluster_save(&cluster, 1, 20, 2);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    cluster_stop(&cluster);
+    return 0;
+}
+
+static void tell(uint32_t node, enum job_verb verb, uint32_t attempt, bool requeueable)
+{
+    struct message m = {.type = MESSAGE_JOB_REPORT};
+    m.job.verb = verb;
+    strcpy(m.job.job, "c/1");
+    m.job.run.uid = 1000;
+    strcpy(m.job.run.name, "run");
+    m.job.attempt = attempt;
+    m.job.linger_ms = LINGER_MS;
+    m.job.requeueable = requeueable;
+    cluster_message(&cluster, node, &m);
+    const struct message *ack = cluster_find(&cluster, node, MESSAGE_JOB_ACK);
+    assert_non_null(ack);
+    assert_int_equal(ack->job_ack.verb, verb);
+    assert_int_equal(ack->job_ack.attempt, attempt);
+}
+
+/* In steps, so that no lease ends. */
+static void pass(uint64_t ms, uint32_t segments_free)
+{
+    for (uint64_t at = 0; at < ms; at += 500) {
+        for (uint32_t node = 0; node < 4; node++) {
+            struct message m = {.type = MESSAGE_HEARTBEAT};
+            m.heartbeat.segments_free = segments_free;
+            cluster_message(&cluster, node, &m);
+        }
+        cluster_tick(&cluster, 500);
+    }
+}
+
+static struct coordinator_run_view view(void)
+{
+    struct coordinator_run_view run;
+    for (uint32_t i = 0; i < coordinator_run_count(cluster.c); i++) {
+        if (coordinator_run_view(cluster.c, i, &run)) {
+            return run;
+        }
+    }
+    fail();
+    return run;
+}
+
+static void a_run_is_released_when_its_linger_is_over(void **state)
+{
+    (void)state;
+    pass(2 * LINGER_MS, 8);
+    assert_int_equal(view().checkpoints, 2); /* nobody spoke of an end */
+    tell(0, JOB_END, 1, true);
+    assert_true(view().lingers);
+    pass(LINGER_MS - 2000, 8);
+    assert_int_equal(view().checkpoints, 2);
+    tell(1, JOB_END, 1, true); /* its epilog was slow: from here on it counts */
+    pass(LINGER_MS - 2000, 8);
+    assert_int_equal(view().latest_step, 20);
+    pass(4000, 8);
+    assert_int_equal(view().checkpoints, 0);
+    assert_false(view().has_latest);
+    assert_false(view().lingers);
+}
+
+static void release_is_recorded_and_told(void **state)
+{
+    (void)state;
+    tell(0, JOB_FINAL, 1, true);
+    cluster_tick(&cluster, 250);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 2);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_CHECKPOINT_STATE), 2);
+    tell(1, JOB_END, 1, true); /* the epilogs come after */
+    assert_false(view().lingers);
+}
+
+static void a_requeued_job_lingers_no_longer(void **state)
+{
+    (void)state;
+    tell(0, JOB_END, 1, true);
+    tell(2, JOB_BEGIN, 1, true); /* repeated by an agent that missed the end */
+    assert_true(view().lingers);
+    tell(2, JOB_BEGIN, 2, true);
+    assert_false(view().lingers);
+    tell(1, JOB_END, 1, true); /* the last epilog of the first attempt */
+    assert_false(view().lingers);
+    pass(2 * LINGER_MS, 8);
+    assert_int_equal(view().latest_step, 20);
+}
+
+static void what_still_saves_is_kept(void **state)
+{
+    (void)state;
+    tell(3, JOB_END, 1, true); /* an epilog where the job has no rank any more */
+    pass(LINGER_MS - 2000, 8);
+    cluster_save(&cluster, 1, 30, 2);
+    pass(LINGER_MS - 2000, 8);
+    assert_int_equal(view().latest_step, 30);
+    pass(4000, 8);
+    assert_int_equal(view().checkpoints, 0);
+}
+
+static void what_is_staged_is_decided_soon_after_the_end(void **state)
+{
+    (void)state;
+    struct message m = cluster_report(1, 30, 0, 2, COPY_VERIFIED, true, 7);
+    cluster_message(&cluster, 0, &m);
+    pass(30000, 8);
+    assert_int_equal(cluster_checkpoint(&cluster, 30).state, CHECKPOINT_OPEN);
+    tell(0, JOB_END, 1, true);
+    pass(14000, 8);
+    assert_int_equal(cluster_checkpoint(&cluster, 30).state, CHECKPOINT_OPEN);
+    pass(2000, 8);
+    assert_int_equal(cluster_checkpoint(&cluster, 30).state, CHECKPOINT_ABORTED);
+    assert_non_null(strstr(cluster_checkpoint(&cluster, 30).reason, "its job has ended"));
+    assert_int_equal(view().latest_step, 20);
+}
+
+static void pressure_takes_what_is_older(void **state)
+{
+    (void)state;
+    pass(5000, 0);
+    assert_int_equal(view().checkpoints, 2); /* it runs */
+    tell(0, JOB_END, 1, true);
+    pass(5000, 8);
+    assert_int_equal(view().checkpoints, 2); /* there is room */
+    pass(LINGER_MS - 10000, 0);
+    assert_int_equal(view().checkpoints, 1); /* never the last one of a job that can come back */
+    assert_int_equal(view().latest_step, 20);
+    pass(8000, 0);
+    assert_int_equal(view().checkpoints, 0);
+}
+
+static void pressure_takes_all_of_what_cannot_come_back(void **state)
+{
+    (void)state;
+    tell(0, JOB_END, 1, false);
+    pass(5000, 8);
+    assert_int_equal(view().checkpoints, 2);
+    pass(2000, 1);
+    assert_int_equal(view().checkpoints, 0);
+}
+
+static void a_run_that_never_saved_is_only_acknowledged(void **state)
+{
+    (void)state;
+    struct message m = {.type = MESSAGE_JOB_REPORT};
+    m.job.verb = JOB_END;
+    strcpy(m.job.job, "c/2");
+    strcpy(m.job.run.name, "other");
+    m.job.attempt = 1;
+    cluster_message(&cluster, 0, &m);
+    assert_non_null(cluster_find(&cluster, 0, MESSAGE_JOB_ACK));
+    assert_int_equal(cluster.update.record_count, 0);
+    pass(2000, 8);
+    assert_int_equal(view().checkpoints, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_run_is_released_when_its_linger_is_over, start, stop),
+        cmocka_unit_test_setup_teardown(release_is_recorded_and_told, start, stop),
+        cmocka_unit_test_setup_teardown(a_requeued_job_lingers_no_longer, start, stop),
+        cmocka_unit_test_setup_teardown(what_still_saves_is_kept, start, stop),
+        cmocka_unit_test_setup_teardown(what_is_staged_is_decided_soon_after_the_end, start, stop),
+        cmocka_unit_test_setup_teardown(pressure_takes_what_is_older, start, stop),
+        cmocka_unit_test_setup_teardown(pressure_takes_all_of_what_cannot_come_back, start, stop),
+        cmocka_unit_test_setup_teardown(a_run_that_never_saved_is_only_acknowledged, start, stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
