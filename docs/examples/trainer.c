@@ -8,11 +8,15 @@
  * consistent checkpoint is, with the numbers it would have had. Each rank reads its own part of the
  * file; ranks do not average their models here, as that needs a communication library.
  *
+ * In a Slurm job it takes its run, attempt and rank from the environment. At SIGTERM (a time limit,
+ * scancel, preemption) it saves once more and ends.
+ *
  * Needs nothing of ckptd but the public header. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +28,7 @@
 #define SYMBOLS 128 /* 7-bit characters; others count as 0 */
 #define BATCH 512   /* characters a step */
 #define MOMENTUM 0.9f
+#define TERM_WAIT_MS 10000 /* below Slurm's KillWait of 30 s */
 
 struct settings {
     struct ckpt_options options;
@@ -48,6 +53,14 @@ struct text {
     uint8_t *bytes;
     uint64_t count;
 };
+
+static volatile sig_atomic_t asked_to_end;
+
+static void on_term(int number)
+{
+    (void)number;
+    asked_to_end = 1;
+}
 
 /* ---- the model ---- */
 
@@ -119,6 +132,17 @@ static void describe(struct model *model, struct ckpt_tensor tensors[TENSORS])
     memcpy(tensors, table, sizeof(table));
 }
 
+/* FNV-1a of all that is saved: equal states print equal sums. */
+static uint64_t sum(const struct model *model)
+{
+    const unsigned char *bytes = (const unsigned char *)model;
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < sizeof(*model); i++) {
+        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+    }
+    return hash;
+}
+
 static double now_ms(void)
 {
     struct timespec now;
@@ -139,7 +163,7 @@ static void save(struct ckpt *ckpt, struct model *model, uint32_t wait_ms)
         printf(" save=%s (%s)", ckpt_status_name(status), ckpt_reason(ckpt));
         return;
     }
-    printf(" saved stall_ms=%.3f", stall);
+    printf(" saved sum=%016" PRIx64 " stall_ms=%.3f", sum(model), stall);
     if (wait_ms > 0) {
         status = ckpt_wait(ckpt, model->step, wait_ms);
         printf(" %s after_ms=%.1f", status == CKPT_OK ? "consistent" : ckpt_status_name(status),
@@ -169,6 +193,7 @@ static bool take(const struct ckpt_shard *shard, const struct ckpt_tensor *tenso
 static bool load(struct ckpt *ckpt, const struct settings *settings, struct model *model)
 {
     struct ckpt_shard shard;
+    double begin = now_ms();
     enum ckpt_status status = ckpt_load(ckpt, settings->load_step, settings->load_ms, &shard);
     if (status == CKPT_ERR_NO_CHECKPOINT && settings->load_step == CKPT_STEP_LATEST) {
         printf("no checkpoint: starting from the beginning\n");
@@ -184,7 +209,9 @@ static bool load(struct ckpt *ckpt, const struct settings *settings, struct mode
     for (int i = 0; i < TENSORS && good; i++) {
         good = take(&shard, &tensors[i]);
     }
-    printf("loaded step=%" PRIu64 " of attempt=%" PRIu32 "\n", shard.step, shard.attempt);
+    printf("loaded step=%" PRIu64 " of attempt=%" PRIu32 " sum=%016" PRIx64 " load_ms=%.1f\n",
+           shard.step, shard.attempt, good ? sum(model) : 0, now_ms() - begin);
+    (void)fflush(stdout);
     ckpt_unload(ckpt, &shard);
     return good;
 }
@@ -218,7 +245,7 @@ static void run(struct ckpt *ckpt, const struct settings *settings, struct model
 {
     const struct timespec pause = {.tv_sec = settings->pause_ms / 1000,
                                    .tv_nsec = (long)(settings->pause_ms % 1000) * 1000000};
-    while (model->step < settings->steps) {
+    while (model->step < settings->steps && !asked_to_end) {
         float loss = train(model, text);
         printf("step=%" PRIu64 " loss=%.6f", model->step, (double)loss);
         if (settings->save_every > 0 && model->step % settings->save_every == 0) {
@@ -228,6 +255,17 @@ static void run(struct ckpt *ckpt, const struct settings *settings, struct model
         (void)fflush(stdout);
         (void)nanosleep(&pause, NULL);
     }
+    if (asked_to_end) {
+        bool is_saved = settings->save_every > 0 && model->step % settings->save_every == 0;
+        printf("asked to end: step=%" PRIu64, model->step);
+        if (is_saved) {
+            printf(" saved already");
+        } else {
+            save(ckpt, model, TERM_WAIT_MS);
+        }
+        printf("\n");
+        (void)fflush(stdout);
+    }
 }
 
 static const char page[] =
@@ -236,10 +274,10 @@ static const char page[] =
     "Trains a bigram model of characters on FILE, saving checkpoints with ckptd and\n"
     "going on from the newest consistent one.\n"
     "\n"
-    "  --run NAME        the run (default: example)\n"
-    "  --attempt N       must rise with each start of the run (default: 1)\n"
-    "  --rank N          (default: 0)\n"
-    "  --world N         (default: 1)\n"
+    "  --run NAME        the run (default: $CKPT_RUN, example)\n"
+    "  --attempt N       must rise with each start of the run (default: $CKPT_ATTEMPT, 1)\n"
+    "  --rank N          (default: $SLURM_PROCID, 0)\n"
+    "  --world N         (default: $SLURM_NTASKS, 1)\n"
     "  --copies N        copies of each shard, this node's included (default: the agent's)\n"
     "  --socket PATH     the agent's socket (default: $CKPT_SOCKET, /run/ckptd/ckptd.sock)\n"
     "  --steps N         the last step (default: 100)\n"
@@ -337,6 +375,29 @@ static bool set_number(struct settings *settings, int flag, uint64_t value)
     }
 }
 
+/* What the scheduler hands to its tasks; flags go before it. */
+static bool read_environment(struct settings *settings)
+{
+    static const struct {
+        const char *variable;
+        int flag;
+    } numbers[] = {{"CKPT_ATTEMPT", ATTEMPT},
+                   {"CKPT_COPIES", COPIES},
+                   {"SLURM_PROCID", RANK},
+                   {"SLURM_NTASKS", WORLD}};
+    const char *run = getenv("CKPT_RUN");
+    settings->options.run = run != NULL ? run : settings->options.run;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        const char *text = getenv(numbers[i].variable);
+        uint64_t value;
+        if (text != NULL && (!number(numbers[i].variable, text, UINT32_MAX, &value) ||
+                             !set_number(settings, numbers[i].flag, value))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* -1: go on; else the exit status. */
 static int read_flags(int argc, char **argv, struct settings *settings)
 {
@@ -383,10 +444,11 @@ int main(int argc, char **argv)
     struct ckpt *ckpt = NULL;
     struct text text = {0};
     char reason[256];
-    int code = read_flags(argc, argv, &settings);
+    int code = read_environment(&settings) ? read_flags(argc, argv, &settings) : EXIT_FAILURE;
     if (code >= 0) {
         return code;
     }
+    (void)signal(SIGTERM, on_term);
     enum ckpt_status status = ckpt_open_reason(&settings.options, &ckpt, reason, sizeof(reason));
     if (status != CKPT_OK) {
         fprintf(stderr, "ckpt_open: %s: %s\n", ckpt_status_name(status), reason);

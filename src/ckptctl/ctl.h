@@ -20,6 +20,22 @@ enum exit_code {
 
 struct link;
 
+/* [slurm] of the configuration: how the hooks behave. */
+struct hook_settings {
+    bool starts_agent; /* mode = per-job */
+    bool may_fail;     /* on_failure = fail */
+    bool marked_only;  /* jobs = marked */
+    uint32_t timeout_ms;
+    uint32_t start_timeout_ms;
+    uint64_t linger_ms;
+    uint64_t idle_exit_ms;
+    const char *agent;        /* the program */
+    const char *agent_config; /* its file; NULL: its default */
+    const char *agent_user;   /* NULL: the hook's own */
+    const char *agent_log;
+    const char *hooks; /* the directory that holds prolog.d and so on */
+};
+
 struct ctl {
     const char *coordinator;  /* address */
     const char *agent_socket; /* NULL: libckpt's default */
@@ -30,10 +46,14 @@ struct ctl {
     bool has_timeout;    /* it was given */
     bool newer;
     bool wait;
-    uint32_t copies;       /* 0: the agent's default */
-    uint32_t attempt;      /* 0: not given */
-    const char *xml;       /* a recorded machine; NULL: this one */
-    const char *rails;     /* an override; NULL: none */
+    uint32_t copies;   /* 0: the agent's default */
+    uint32_t attempt;  /* 0: not given */
+    const char *xml;   /* a recorded machine; NULL: this one */
+    const char *rails; /* an override; NULL: none */
+    bool final;        /* job end: nobody wants its checkpoints any more */
+    bool print;        /* slurm install: only show */
+    const char *file;  /* the configuration file; NULL: the default one */
+    struct hook_settings hook;
     char *const *operands; /* behind the verb */
     size_t operand_count;
     struct link *link; /* to the coordinator; NULL until first used */
@@ -47,6 +67,8 @@ enum flag {
     FLAG_COPIES = 8,
     FLAG_ATTEMPT = 16,
     FLAG_TOPOLOGY = 32, /* --xml and --rails */
+    FLAG_FINAL = 64,
+    FLAG_PRINT = 128,
 };
 
 struct verb {
@@ -61,7 +83,8 @@ struct verb {
 };
 
 extern const struct verb verb_status, verb_nodes, verb_runs, verb_list, verb_show, verb_placement,
-    verb_wait, verb_verify, verb_retire, verb_export, verb_import, verb_topology;
+    verb_wait, verb_verify, verb_retire, verb_export, verb_import, verb_topology, verb_job,
+    verb_slurm;
 
 /* One line to standard error, after "ckptctl: ". Returns code. */
 enum exit_code complain(enum exit_code code, const char *format, ...)

@@ -28,11 +28,28 @@ enum key {
     KEY_ATTEMPT,
     KEY_XML,
     KEY_RAILS,
+    KEY_FINAL,
+    KEY_PRINT,
+    KEY_SLURM_MODE,
+    KEY_SLURM_ON_FAILURE,
+    KEY_SLURM_JOBS,
+    KEY_SLURM_HOOK_TIMEOUT,
+    KEY_SLURM_START_TIMEOUT,
+    KEY_SLURM_LINGER,
+    KEY_SLURM_IDLE_EXIT,
+    KEY_SLURM_AGENT,
+    KEY_SLURM_AGENT_CONFIG,
+    KEY_SLURM_AGENT_USER,
+    KEY_SLURM_AGENT_LOG,
+    KEY_SLURM_HOOKS,
     KEY_COUNT
 };
 
 #define COORDINATOR_DEFAULT "/run/ckptctld/ckptctld.sock"
 
+static const char *const modes[] = {"service", "per-job", NULL};
+static const char *const policies[] = {"warn", "fail", NULL};
+static const char *const job_choices[] = {"all", "marked", NULL};
 static const char *const colors[] = {"auto", "always", "never", NULL};
 
 static const struct config_key keys[KEY_COUNT] = {
@@ -108,12 +125,89 @@ static const struct config_key keys[KEY_COUNT] = {
                    .type = CONFIG_STRING,
                    .placeholder = "MAP",
                    .help = "topology: with an override, \"gpu0=mlx5_0+mlx5_1, numa1=mlx5_2\""},
+    [KEY_FINAL] = {.name = "final",
+                   .flag = "final",
+                   .type = CONFIG_BOOL,
+                   .help = "job end: nothing of the run is wanted any more"},
+    [KEY_PRINT] = {.name = "print",
+                   .flag = "print",
+                   .type = CONFIG_BOOL,
+                   .help = "slurm install: show what would go where; nothing is ever edited"},
+    [KEY_SLURM_MODE] = {.section = "slurm",
+                        .name = "mode",
+                        .type = CONFIG_ENUM,
+                        .choices = modes,
+                        .fallback = "service",
+                        .help = "per-job: the Prolog starts ckptd where none answers"},
+    [KEY_SLURM_ON_FAILURE] = {.section = "slurm",
+                              .name = "on_failure",
+                              .type = CONFIG_ENUM,
+                              .choices = policies,
+                              .fallback = "warn",
+                              .help = "fail: a hook that fails drains its node, as Slurm does"},
+    [KEY_SLURM_JOBS] = {.section = "slurm",
+                        .name = "jobs",
+                        .type = CONFIG_ENUM,
+                        .choices = job_choices,
+                        .fallback = "all",
+                        .help = "marked: only jobs with srun --ckpt, or ckpt in their comment"},
+    [KEY_SLURM_HOOK_TIMEOUT] = {.section = "slurm",
+                                .name = "hook_timeout",
+                                .type = CONFIG_DURATION,
+                                .fallback = "2s",
+                                .min = 50,
+                                .max = 60000,
+                                .help = "a hook ends after so long, whatever hangs"},
+    [KEY_SLURM_START_TIMEOUT] = {.section = "slurm",
+                                 .name = "start_timeout",
+                                 .type = CONFIG_DURATION,
+                                 .fallback = "5s",
+                                 .min = 100,
+                                 .max = 600000,
+                                 .help = "per-job: how long a Prolog may wait for ckptd's start"},
+    [KEY_SLURM_LINGER] = {.section = "slurm",
+                          .name = "linger",
+                          .type = CONFIG_DURATION,
+                          .fallback = "30min",
+                          .max = INT64_C(30) * 24 * 3600 * 1000,
+                          .help = "a run's newest checkpoint is kept so long after its job's end"},
+    [KEY_SLURM_IDLE_EXIT] = {.section = "slurm",
+                             .name = "idle_exit",
+                             .type = CONFIG_DURATION,
+                             .fallback = "1min",
+                             .max = 24 * 3600 * 1000,
+                             .help = "per-job: ckptd ends when nobody has needed it for so long"},
+    [KEY_SLURM_AGENT] = {.section = "slurm",
+                         .name = "agent",
+                         .type = CONFIG_PATH,
+                         .fallback = CKPT_SBINDIR "/ckptd",
+                         .help = "per-job: the program that a Prolog starts"},
+    [KEY_SLURM_AGENT_CONFIG] = {.section = "slurm",
+                                .name = "agent_config",
+                                .type = CONFIG_PATH,
+                                .fallback_is = "ckptd's own",
+                                .help = "per-job: ckptd's configuration"},
+    [KEY_SLURM_AGENT_USER] = {.section = "slurm",
+                              .name = "agent_user",
+                              .type = CONFIG_STRING,
+                              .fallback_is = "the hook's, root",
+                              .help = "per-job: the user that ckptd runs as"},
+    [KEY_SLURM_AGENT_LOG] = {.section = "slurm",
+                             .name = "agent_log",
+                             .type = CONFIG_PATH,
+                             .fallback = "/var/log/ckptd.log",
+                             .help = "per-job: where ckptd's log goes"},
+    [KEY_SLURM_HOOKS] = {.section = "slurm",
+                         .name = "hooks",
+                         .type = CONFIG_PATH,
+                         .fallback = CKPT_HOOKDIR,
+                         .help = "where the hooks' scripts lie, for slurm install"},
 };
 
 static const struct verb *const verbs[] = {
-    &verb_status, &verb_nodes,  &verb_runs,   &verb_list,   &verb_show,   &verb_placement,
-    &verb_wait,   &verb_verify, &verb_retire, &verb_export, &verb_import,
-    &verb_topology,
+    &verb_status,    &verb_nodes,    &verb_runs,   &verb_list,   &verb_show,
+    &verb_placement, &verb_wait,     &verb_verify, &verb_retire, &verb_export,
+    &verb_import,    &verb_topology, &verb_job,    &verb_slurm,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -140,6 +234,8 @@ static const struct config_program program = {
                "  export RUN STEP RANK FILE   a shard becomes a file\n"
                "  import RUN STEP FILE...     files become a checkpoint, one rank each\n"
                "  topology [--xml FILE]       this machine's GPUs and NICs, and the rails of each\n"
+               "  job begin|end|show [JOB [RUN]]  tell this node's agent of a job, or ask it\n"
+               "  slurm prolog|epilog|task-prolog|install   what Slurm's hooks call\n"
                "\n"
                "STEP is a number or \"latest\", the newest consistent one. Other users' runs are\n"
                "shown to root and to the user that ckptctld runs as.\n",
@@ -278,8 +374,27 @@ static bool parse_user(const char *text, uint32_t *uid_out)
     return false;
 }
 
+static void read_hook_settings(const struct config *config, struct hook_settings *hook)
+{
+    hook->starts_agent = config_number(config, KEY_SLURM_MODE) == 1;
+    hook->may_fail = config_number(config, KEY_SLURM_ON_FAILURE) == 1;
+    hook->marked_only = config_number(config, KEY_SLURM_JOBS) == 1;
+    hook->timeout_ms = (uint32_t)config_number(config, KEY_SLURM_HOOK_TIMEOUT);
+    hook->start_timeout_ms = (uint32_t)config_number(config, KEY_SLURM_START_TIMEOUT);
+    hook->linger_ms = (uint64_t)config_number(config, KEY_SLURM_LINGER);
+    hook->idle_exit_ms = (uint64_t)config_number(config, KEY_SLURM_IDLE_EXIT);
+    hook->agent = config_text(config, KEY_SLURM_AGENT);
+    hook->agent_config = config_text(config, KEY_SLURM_AGENT_CONFIG);
+    hook->agent_user = config_text(config, KEY_SLURM_AGENT_USER);
+    hook->agent_log = config_text(config, KEY_SLURM_AGENT_LOG);
+    hook->hooks = config_text(config, KEY_SLURM_HOOKS);
+}
+
 static bool read_options(const struct config *config, struct ctl *ctl)
 {
+    read_hook_settings(config, &ctl->hook);
+    ctl->final = config_flag(config, KEY_FINAL);
+    ctl->print = config_flag(config, KEY_PRINT);
     const char *variable = getenv("CKPT_COORDINATOR");
     const char *no_color = getenv("NO_COLOR");
     ctl->coordinator = config_text(config, KEY_COORDINATOR);
@@ -311,13 +426,10 @@ static enum exit_code check_flags(const struct config *config, const struct verb
     static const struct {
         enum key key;
         enum flag flag;
-    } special[] = {{KEY_TIMEOUT, FLAG_TIMEOUT},
-                   {KEY_NEWER, FLAG_NEWER},
-                   {KEY_WAIT, FLAG_WAIT},
-                   {KEY_COPIES, FLAG_COPIES},
-                   {KEY_ATTEMPT, FLAG_ATTEMPT},
-                   {KEY_XML, FLAG_TOPOLOGY},
-                   {KEY_RAILS, FLAG_TOPOLOGY}};
+    } special[] = {
+        {KEY_TIMEOUT, FLAG_TIMEOUT}, {KEY_NEWER, FLAG_NEWER},     {KEY_WAIT, FLAG_WAIT},
+        {KEY_COPIES, FLAG_COPIES},   {KEY_ATTEMPT, FLAG_ATTEMPT}, {KEY_XML, FLAG_TOPOLOGY},
+        {KEY_RAILS, FLAG_TOPOLOGY},  {KEY_FINAL, FLAG_FINAL},     {KEY_PRINT, FLAG_PRINT}};
     for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
         if (config_is_set(config, special[i].key) && !(verb->flags & (unsigned)special[i].flag)) {
             return complain(EXIT_USAGE, "%s takes no --%s", verb->name, keys[special[i].key].flag);

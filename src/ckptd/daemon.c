@@ -74,16 +74,19 @@ void daemon_event(struct daemon *d, struct agent_event *event)
 static enum ckpt_status identify(struct daemon *d, char *reason)
 {
     const char *node = config_text(d->config, OPTION_NODE);
-    const char *domain = config_text(d->config, OPTION_DOMAIN);
+    char domain[CKPT_DOMAIN_NAME_MAX + 1];
     char host[256] = "";
     if (node == NULL && gethostname(host, sizeof host - 1) == 0) {
         node = host;
     }
-    domain = domain == NULL ? node : domain;
-    if (!name_is_valid(node, CKPT_NODE_NAME_MAX) || !name_is_valid(domain, CKPT_DOMAIN_NAME_MAX)) {
+    if (!name_is_valid(node, CKPT_NODE_NAME_MAX)) {
         snprintf(reason, CKPT_REASON_MAX + 1,
-                 "[agent] node or domain: at most 63 of A-Z a-z 0-9 . _ / - are a name");
+                 "[agent] node: at most 63 of A-Z a-z 0-9 . _ / - are a name");
         return CKPT_ERR_CONFIG;
+    }
+    enum ckpt_status status = life_find_domain(d->config, node, domain, reason);
+    if (status != CKPT_OK) {
+        return status;
     }
     strcpy(d->node, node);
     strcpy(d->domain, domain);
@@ -224,6 +227,7 @@ static enum ckpt_status make_machine(struct daemon *d, char *reason)
     config.slots = arena_slot_count(d->arena);
     config.ranks_max = (uint32_t)config_number(d->config, OPTION_RANKS_MAX);
     config.pulls_max = (uint32_t)config_number(d->config, OPTION_PULLS_MAX);
+    config.own_uid = (uint32_t)geteuid();
     config.copies_default = (uint32_t)config_number(d->config, OPTION_COPIES);
     config.resend_ms = (uint32_t)config_number(d->config, OPTION_RESEND);
     config.pull_timeout_ms = (uint32_t)config_number(d->config, OPTION_PULL_TIMEOUT);
@@ -341,7 +345,12 @@ int daemon_run(struct daemon *d)
     if (session_signals_watch(d->base, on_signal, d, &signals) != CKPT_OK) {
         return 1;
     }
+    if (life_watch_idle(d) != CKPT_OK) {
+        session_signals_free(&signals);
+        return 1;
+    }
     (void)session_notify("READY=1");
+    life_tell_starter(d->config, "ready");
     log_event(LOG_LEVEL_INFO, "ready", "node=%s domain=%s address=%s socket=%s", d->node, d->domain,
               d->address, config_text(d->config, OPTION_SOCKET));
     event_base_dispatch(d->base);
@@ -364,6 +373,9 @@ void daemon_end(struct daemon *d)
     if (d->base != NULL) {
         if (d->completion_event != NULL) {
             event_free(d->completion_event);
+        }
+        if (d->idle_event != NULL) {
+            event_free(d->idle_event);
         }
         if (d->reconnect_event != NULL) {
             event_free(d->reconnect_event);

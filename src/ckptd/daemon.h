@@ -47,6 +47,8 @@ struct daemon {
     struct event *deadline_event;
     struct event *completion_event;
     struct event *reconnect_event;
+    struct event *idle_event; /* NULL: it never ends of itself */
+    uint64_t idle_since_ms;   /* 0: it is needed */
     struct session_hub *hub;
     struct session *coordinator;
     bool coordinator_up;
@@ -73,6 +75,12 @@ void links_connect_peer(struct daemon *d, uint32_t link, const char *address);
 void links_close_peer(struct daemon *d, uint32_t link);
 struct session *links_find(struct daemon *d, enum agent_target target, uint32_t link);
 void links_free(struct daemon *d);
+
+/* life.c: where this node stands, who waits for the start, and when nobody needs it any more. */
+enum ckpt_status life_find_domain(const struct config *config, const char *node,
+                                  char domain_out[CKPT_DOMAIN_NAME_MAX + 1], char *reason);
+void life_tell_starter(const struct config *config, const char *line);
+enum ckpt_status life_watch_idle(struct daemon *d);
 
 /* records.c: slot records between the machine and the arena. */
 enum ckpt_status records_store(struct daemon *d, const struct slot_record *record);

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <stdio.h>
 
@@ -227,6 +228,22 @@ struct session *links_find(struct daemon *d, enum agent_target target, uint32_t 
     return NULL;
 }
 
+/* What others are told: as configured, else what listen is bound to. Every address is none that
+ * another node could reach, so "*:PORT" is told as this host's name: one file then serves all
+ * nodes. */
+static void choose_address(struct daemon *d, const char *bound)
+{
+    const char *advertise = config_text(d->config, OPTION_ADVERTISE);
+    char host[CKPT_ADDRESS_MAX - 8] = "";
+    const char *port = strrchr(bound, ':');
+    if (advertise == NULL && strncmp(config_text(d->config, OPTION_LISTEN), "*:", 2) == 0 &&
+        port != NULL && gethostname(host, sizeof(host) - 1) == 0) {
+        snprintf(d->address, sizeof(d->address), "%s:%.6s", host, port + 1);
+        return;
+    }
+    snprintf(d->address, sizeof(d->address), "%s", advertise != NULL ? advertise : bound);
+}
+
 enum ckpt_status links_listen(struct daemon *d, char *reason)
 {
     char bound[CKPT_ADDRESS_MAX + 1];
@@ -236,8 +253,7 @@ enum ckpt_status links_listen(struct daemon *d, char *reason)
     if (status != CKPT_OK) {
         return status;
     }
-    const char *advertise = config_text(d->config, OPTION_ADVERTISE);
-    snprintf(d->address, sizeof d->address, "%s", advertise != NULL ? advertise : bound);
+    choose_address(d, bound);
     return session_listen(d->hub, config_text(d->config, OPTION_SOCKET), (mode_t)mode, &rank_events,
                           d, NULL, reason);
 }

@@ -46,6 +46,7 @@ int main(int argc, char **argv)
     } else {
         log_event(LOG_LEVEL_ERROR, "not_started", "status=%s reason=%s", ckpt_status_name(status),
                   LOG_QUOTED(reason));
+        life_tell_starter(config, reason);
         code = status == CKPT_ERR_CONFIG ? 2 : 1;
     }
     daemon_end(&daemon);
