@@ -21,7 +21,13 @@ style() {
 # The whole suite with all warnings as errors.
 dev() {
     scripts/build.sh dev "$JOBS"
-    run_ctest dev
+    run_ctest dev -LE slurm
+}
+
+# A real Slurm, its nodes as namespaces, with jobs that save and are killed.
+slurm() {
+    scripts/build.sh dev "$JOBS"
+    run_ctest dev -L slurm
 }
 
 # The virtual environment that `python` and one test of `dev` use; skipped without a network.
@@ -56,7 +62,7 @@ tsan() {
 # Without the optional libraries, and optimised.
 minimal() {
     scripts/build.sh minimal "$JOBS"
-    run_ctest minimal -LE 'style|sim|integration'
+    run_ctest minimal -LE 'style|sim|integration|slurm'
 }
 
 # The second compiler, and each decoder over its corpus and for a few seconds beyond.
@@ -98,13 +104,13 @@ demo() {
     scripts/demo.sh build/minimal/bin
 }
 
-wanted=${*:-deps venv style dev python asan tsan minimal fuzz tidy cppcheck simulator demo}
+wanted=${*:-deps venv style dev slurm python asan tsan minimal fuzz tidy cppcheck simulator demo}
 for name in $wanted; do
     case $name in
-    deps) stage deps scripts/deps.sh build optional demo test ;;
+    deps) stage deps scripts/deps.sh build optional demo test slurm ;;
     cppcheck) stage cppcheck cppcheck_ ;;
     python) stage python python_ ;;
-    venv | style | dev | asan | tsan | minimal | fuzz | tidy | simulator | demo)
+    venv | style | dev | slurm | asan | tsan | minimal | fuzz | tidy | simulator | demo)
         stage "$name" "$name" ;;
     *) echo "check: there is no stage '$name'" >&2; exit 2 ;;
     esac

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages of scripts/packages that are missing.
 #
-#   deps.sh [GROUP]...      groups: build optional demo bench test soak (default: all)
+#   deps.sh [GROUP]...      groups: build optional demo bench test slurm soak (default: all)
 #
 # As root it says what it installs and installs it; otherwise it prints the command and fails.
 set -eu
@@ -13,7 +13,7 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
-wanted=${*:-build optional demo bench test soak}
+wanted=${*:-build optional demo bench test slurm soak}
 missing=''
 named=$(awk -v wanted=" $wanted " '
     !/^#/ && NF && index(wanted, " " $1 " ") && !seen[$2]++ { print $2 }' scripts/packages)
