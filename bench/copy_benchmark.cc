@@ -17,9 +17,6 @@ extern "C" {
 #include "client/copy.h"
 }
 
-namespace
-{
-
 constexpr size_t total_bytes = size_t{1} << 30;
 
 struct memory {
@@ -27,7 +24,7 @@ struct memory {
     uint8_t *to;
 };
 
-const memory &both()
+static const memory &both()
 {
     static const memory once = [] {
         int fd = memfd_create("slot", MFD_CLOEXEC);
@@ -47,13 +44,13 @@ const memory &both()
     return once;
 }
 
-void done(benchmark::State &state)
+static void done(benchmark::State &state)
 {
     state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) *
                             static_cast<int64_t>(total_bytes));
 }
 
-void by_memcpy(benchmark::State &state)
+static void by_memcpy(benchmark::State &state)
 {
     const memory &m = both();
     size_t threads = static_cast<size_t>(state.range(0));
@@ -70,7 +67,7 @@ void by_memcpy(benchmark::State &state)
     done(state);
 }
 
-void by_copy(benchmark::State &state)
+static void by_copy(benchmark::State &state)
 {
     const memory &m = both();
     copy_piece piece = {0, m.from, total_bytes, 0};
@@ -80,7 +77,7 @@ void by_copy(benchmark::State &state)
     done(state);
 }
 
-void small_by_memcpy(benchmark::State &state)
+static void small_by_memcpy(benchmark::State &state)
 {
     const memory &m = both();
     size_t bytes = static_cast<size_t>(state.range(0));
@@ -92,7 +89,7 @@ void small_by_memcpy(benchmark::State &state)
     done(state);
 }
 
-void small_by_copy(benchmark::State &state)
+static void small_by_copy(benchmark::State &state)
 {
     const memory &m = both();
     size_t bytes = static_cast<size_t>(state.range(0));
@@ -110,7 +107,5 @@ BENCHMARK(by_memcpy)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecon
 BENCHMARK(by_copy)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(small_by_memcpy)->RangeMultiplier(8)->Range(512, 262144)->Unit(benchmark::kMillisecond);
 BENCHMARK(small_by_copy)->RangeMultiplier(8)->Range(512, 262144)->Unit(benchmark::kMillisecond);
-
-} // namespace
 
 BENCHMARK_MAIN();

@@ -10,13 +10,10 @@
 
 #include "digest/digest.h"
 
-namespace
-{
-
 constexpr size_t chunk_bytes = size_t{1} << 20;
 
 // Written once, so that its pages are there.
-uint8_t *memory(size_t bytes)
+static uint8_t *memory(size_t bytes)
 {
     auto *data = static_cast<uint8_t *>(std::aligned_alloc(4096, bytes));
 
@@ -31,7 +28,7 @@ uint8_t *memory(size_t bytes)
     return data;
 }
 
-void chunk(benchmark::State &state, const digest_engine *engine)
+static void chunk(benchmark::State &state, const digest_engine *engine)
 {
     uint8_t *data = memory(chunk_bytes);
     uint8_t cv[DIGEST_CV_BYTES];
@@ -46,7 +43,7 @@ void chunk(benchmark::State &state, const digest_engine *engine)
     std::free(data);
 }
 
-void bytes(benchmark::State &state, const digest_engine *engine)
+static void bytes(benchmark::State &state, const digest_engine *engine)
 {
     auto size = static_cast<size_t>(state.range(0));
     uint8_t *data = memory(size);
@@ -60,7 +57,7 @@ void bytes(benchmark::State &state, const digest_engine *engine)
     std::free(data);
 }
 
-void stream(benchmark::State &state, const digest_engine *engine)
+static void stream(benchmark::State &state, const digest_engine *engine)
 {
     auto piece = static_cast<size_t>(state.range(0));
     uint8_t *data = memory(chunk_bytes);
@@ -77,7 +74,7 @@ void stream(benchmark::State &state, const digest_engine *engine)
     std::free(data);
 }
 
-void fold(benchmark::State &state)
+static void fold(benchmark::State &state)
 {
     auto chunks = static_cast<uint64_t>(state.range(0));
     uint8_t *cvs = memory(chunks * DIGEST_CV_BYTES);
@@ -92,8 +89,6 @@ void fold(benchmark::State &state)
     state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * chunks));
     std::free(cvs);
 }
-
-} // namespace
 
 int main(int argc, char **argv)
 {

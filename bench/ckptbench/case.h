@@ -21,7 +21,10 @@ struct bench_case {
 
 extern const struct bench_case case_cycle;
 extern const struct bench_case case_digest;
+extern const struct bench_case case_plot;
+extern const struct bench_case case_rails;
 extern const struct bench_case case_raw;
+extern const struct bench_case case_register;
 extern const struct bench_case case_scale;
 extern const struct bench_case case_serve;
 extern const struct bench_case case_source;

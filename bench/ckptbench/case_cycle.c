@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bars.h"
 #include "case.h"
 #include "cycle.h"
 #include "options.h"
@@ -89,28 +90,13 @@ static const struct config_program program = {
                   "  2  the command line is wrong\n",
 };
 
-/* Bars of docs/benchmarks.md. */
-struct bar {
-    const char *key;
-    double limit;
-    bool at_most;
-};
-
-static const struct bar bars[] = {
-    {"stall_ratio", 0.95, false},
-    {"save_small_ms", 1.0, true},
-    {"replicate_ratio", 0.70, false},
-    {"restore_ratio", 0.70, false},
-    {"agent_rss_beyond_arena_bytes", 64.0 * 1024 * 1024, true},
-};
-
 /* Prints each bar; true when none was missed. */
 static bool check(const struct report *report, FILE *out)
 {
     bool good = true;
     fputc('\n', out);
-    for (size_t i = 0; i < sizeof(bars) / sizeof(bars[0]); i++) {
-        const struct bar *bar = &bars[i];
+    for (size_t i = 0; i < bars_of_cycle_count; i++) {
+        const struct bar *bar = &bars_of_cycle[i];
         double value;
         if (!report_value(report, bar->key, &value)) {
             fprintf(out, "  MISSED  %s was not measured\n", bar->key);

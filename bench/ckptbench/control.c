@@ -190,7 +190,7 @@ static enum ckpt_status fill(struct control *control, char *reason)
     } else if (errno != EAGAIN && errno != EINTR) {
         int error = errno;
         snprintf(reason, CKPT_REASON_MAX + 1, "the other side is gone: %s", strerror(error));
-        /* A reset is how a process ends that had something left to read; all else is the network. */
+        /* A reset is how a process ends that had not read everything; all else is the network. */
         return error == ECONNRESET ? CKPT_ERR_LINK : CKPT_ERR_TIMEOUT;
     }
     return CKPT_OK;

@@ -12,7 +12,8 @@
 #include "progress.h"
 
 static const struct bench_case *const cases[] = {
-    &case_cycle, &case_raw, &case_serve, &case_digest, &case_scale, &case_source,
+    &case_cycle,  &case_raw,   &case_serve, &case_rails,  &case_register,
+    &case_digest, &case_scale, &case_plot,  &case_source,
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
@@ -74,7 +75,9 @@ static void print_help(void)
          "Examples:\n"
          "  ckptbench cycle --bytes=1GiB --json=cycle.json\n"
          "  ckptbench cycle --check\n"
-         "  ckptbench digest --bytes=256MiB\n\n"
+         "  ckptbench raw --sweep --json=raw.json && ckptbench plot raw.json -o raw.svg\n"
+         "  ckptbench serve                    on one node, and on another\n"
+         "  ckptbench raw --connect=node7 --transport=verbs --sweep\n\n"
          "Exit status:\n"
          "  0  measured\n"
          "  1  a run failed, or with --check a bar was missed\n"

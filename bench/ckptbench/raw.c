@@ -87,8 +87,7 @@ static enum ckpt_status meet_peer(struct raw *raw, char *reason)
         .spins = options->spins,
         .source = {.transport = options->peer_transport != NULL ? options->peer_transport
                                                                 : options->transport,
-                   .devices =
-                       options->peer_transport != NULL ? options->peer_devices : options->devices,
+                   .devices = options->peer_transport == NULL ? options->devices : NULL,
                    .bytes = options->bytes,
                    .segment_bytes = options->segment_bytes}};
     return raw_peer_open(&wanted, &raw->peer, reason);

@@ -17,12 +17,10 @@
 #include <ckpt/status.h>
 
 struct raw_options {
-    const char *transport; /* a spec of transport_open() */
-    const char *devices;   /* as in transport_options; NULL: all */
-    /* What the other end opens, where that is not the same; NULL: the same. */
-    const char *peer_transport;
-    const char *peer_devices;
-    const char *connect;    /* HOST[:PORT] of a server; NULL: start a process */
+    const char *transport;      /* a spec of transport_open() */
+    const char *devices;        /* as in transport_options; NULL: all */
+    const char *peer_transport; /* what the other end opens, with no devices; NULL: the same */
+    const char *connect;        /* HOST[:PORT] of a server; NULL: start a process */
     uint64_t bytes;         /* of memory at each end, read from its begin to its end, over again */
     uint64_t segment_bytes; /* of each region, on both sides */
     bool spins;             /* neither end ever sleeps */

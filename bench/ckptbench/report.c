@@ -108,6 +108,17 @@ void report_note(struct report *report, const char *format, ...)
     }
 }
 
+void report_say(struct report *report, const char *format, ...)
+{
+    va_list arguments;
+    if (report->note_count < REPORT_NOTES_MAX) {
+        char *note = report->notes[report->note_count++];
+        va_start(arguments, format);
+        vsnprintf(note, sizeof(report->notes[0]), format, arguments);
+        va_end(arguments);
+    }
+}
+
 void report_columns(struct report *report, const char *label_head,
                     const struct report_column *columns, size_t count)
 {

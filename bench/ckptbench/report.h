@@ -22,6 +22,7 @@
 #include "samples.h"
 
 #define REPORT_COLUMNS_MAX 24
+#define REPORT_NOTES_MAX 32
 
 struct report;
 
@@ -45,6 +46,10 @@ void report_missing(struct report *report, const char *key, const char *label, c
 
 /* More words beside the last row: "1.6 x b3sum". */
 void report_note(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A line of words below the title; "notes" in JSON. At most REPORT_NOTES_MAX. */
+void report_say(struct report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* What each point of a sweep has. */

@@ -65,6 +65,13 @@ static json_t *to_json(const struct report *report)
     json_t *top = json_pack("{ss ss so}", "case", report->case_name, "title", report->title,
                             "environment", environment_json(&report->environment));
     json_object_update(top, report->settings);
+    if (report->note_count > 0) {
+        json_t *notes = json_array();
+        for (size_t i = 0; i < report->note_count; i++) {
+            json_array_append_new(notes, json_string(report->notes[i]));
+        }
+        json_object_set_new(top, "notes", notes);
+    }
     add_rows(report, top);
     if (report->point_count > 0) {
         json_t *points = json_array();

@@ -31,6 +31,8 @@ struct report {
     char title[REPORT_TEXT_MAX];
     struct environment environment;
     json_t *settings;
+    size_t note_count;
+    char notes[REPORT_NOTES_MAX][320];
     size_t row_count;
     struct report_row rows[REPORT_ROWS_MAX];
     char label_head[24]; /* "": points have no labels */

@@ -113,6 +113,9 @@ void report_print(const struct report *report, FILE *out)
 {
     environment_print(&report->environment, out);
     fprintf(out, "\n%s\n", report->title);
+    for (size_t i = 0; i < report->note_count; i++) {
+        fprintf(out, "%s  %s\n", i == 0 ? "\n" : "", report->notes[i]);
+    }
     if (report->row_count > 0) {
         print_rows(report, out);
     }

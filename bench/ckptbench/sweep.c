@@ -43,9 +43,9 @@ static enum ckpt_status open_leg(struct leg *leg, char *reason)
                      leg->rails, spec_rail_count(options.transport, all));
             return CKPT_ERR_CONFIG;
         }
-        if (options.peer_transport == NULL) {
+        /* Verbs finds the peer's rail that belongs to each of ours; UCX needs the same on both. */
+        if (leg->devices[0] == '\0') {
             options.peer_transport = options.transport;
-            options.peer_devices = options.devices;
         }
         options.transport = leg->transport;
         options.devices = leg->devices[0] != '\0' ? leg->devices : NULL;

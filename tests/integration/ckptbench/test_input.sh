@@ -45,7 +45,13 @@ expect 1 'is "ckptbench serve" running there?' raw --connect=127.0.0.1:1
 expect 1 'cannot listen' serve --listen=192.0.2.1:1
 expect 1 'cannot write' raw --transport=loop --bytes=1MiB --repeat=1 --json="$work/none/x"
 expect 1 'cannot write' raw --transport=loop --bytes=1MiB --repeat=1 --csv="$work/none/x"
+expect 2 'did you mean lo?' rails --transport=ucx:tcp --devices=lo,l1
+expect 2 'unknown rail' rails --devices=no_such_rail0
+expect 2 'unknown rail' register --transport=verbs:no_such_rail0
+expect 2 'numa9' rails --map=numa9=mlx5_0
+expect 2 'did you mean ucx:tcp?' register --transport=ucx:tpc
 if [ ! -d /sys/class/infiniband ] || [ -z "$(ls /sys/class/infiniband)" ]; then
+    expect 1 'no RDMA port that is up' rails
     "$bench" raw --transport=verbs --bytes=1MiB >"$work/out" 2>"$work/err"
     if [ $? -ne 2 ] || ! grep -q verbs "$work/err"; then
         echo "FAILED: verbs without a device" >&2

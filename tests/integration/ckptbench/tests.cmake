@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 if(CKPT_TESTS AND TARGET ckptbench)
   # Name and seconds it may take; the scripts are beside this file.
-  foreach(test IN ITEMS "ckptbench 300" "input 120" "serve 240" "net 180")
+  foreach(test IN ITEMS "ckptbench 300" "input 120" "serve 240" "net 180" "plot 120")
     separate_arguments(parts UNIX_COMMAND "${test}")
     list(GET parts 0 name)
     list(GET parts 1 seconds)
@@ -16,5 +16,9 @@ if(CKPT_TESTS AND TARGET ckptbench)
   endforeach()
   ckpt_test(test_ckptbench_latency SOURCES integration/ckptbench/test_latency.c
                                            ../bench/ckptbench/latency.c)
-  target_include_directories(test_ckptbench_latency PRIVATE ${CMAKE_SOURCE_DIR}/bench/ckptbench)
+  ckpt_test(test_ckptbench_axis SOURCES integration/ckptbench/test_axis.c
+                                        ../bench/ckptbench/axis.c LINKS m)
+  foreach(test IN ITEMS test_ckptbench_latency test_ckptbench_axis)
+    target_include_directories(${test} PRIVATE ${CMAKE_SOURCE_DIR}/bench/ckptbench)
+  endforeach()
 endif()
