@@ -18,6 +18,11 @@ endforeach()
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/systemd/ckptd.sysusers.conf DESTINATION lib/sysusers.d
         RENAME ckptd.conf COMPONENT programs)
 
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/examples/ckptd.conf
+              ${CMAKE_CURRENT_LIST_DIR}/examples/ckptctl.conf
+              ${CMAKE_CURRENT_LIST_DIR}/examples/train.sbatch ${CMAKE_CURRENT_LIST_DIR}/README.md
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/ckptd/slurm COMPONENT programs)
+
 # The plugin is of one major version of Slurm, so it is built where that is.
 find_path(CKPT_SPANK_INCLUDE slurm/spank.h)
 if(CKPT_SPANK_INCLUDE AND CKPT_OPTIONAL)

@@ -14,6 +14,9 @@
 /* The coordinator releases a run when its linger is over; a while later nothing is left to say. */
 #define FORGET_MS 60000
 
+/* That one user may name by himself: the table is everybody's. */
+#define JOBS_OF_A_USER_MAX 16
+
 static struct agent_job *find_job(const struct agent *a, const char *name)
 {
     for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
@@ -47,9 +50,23 @@ static struct agent_job *claim(struct agent *a)
     return best;
 }
 
+static bool is_trusted(const struct agent *a, const struct rank_session *session)
+{
+    return session->uid == 0 || session->uid == a->config.own_uid;
+}
+
+static uint32_t count_jobs_of(const struct agent *a, uint32_t uid)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
+        count += a->jobs[i].used && a->jobs[i].run.uid == uid;
+    }
+    return count;
+}
+
 static bool may_speak_of(const struct agent *a, const struct rank_session *session, uint32_t uid)
 {
-    return session->uid == 0 || session->uid == a->config.own_uid || session->uid == uid;
+    return is_trusted(a, session) || session->uid == uid;
 }
 
 static enum ckpt_status make_job(struct agent *a, const struct rank_session *session,
@@ -63,6 +80,11 @@ static enum ckpt_status make_job(struct agent *a, const struct rank_session *ses
     if (!may_speak_of(a, session, told->run.uid)) {
         agent_reason(reason, "job %s is another user's", told->job);
         return CKPT_ERR_DENIED;
+    }
+    if (!is_trusted(a, session) && count_jobs_of(a, session->uid) >= JOBS_OF_A_USER_MAX) {
+        agent_reason(reason, "%d of your jobs are known on node %s: only hooks may name more",
+                     JOBS_OF_A_USER_MAX, a->config.node);
+        return CKPT_ERR_FULL;
     }
     struct agent_job *job = claim(a);
     if (job == NULL) {

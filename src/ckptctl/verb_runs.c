@@ -11,6 +11,7 @@ static const struct column columns[] = {
     {.name = "WORLD", .right = true},
     {.name = "LATEST", .right = true},
     {.name = "CHECKPOINTS", .right = true},
+    {.name = "LINGERS", .right = true},
 };
 
 static void add_row(struct table *table, const json_t *run)
@@ -26,6 +27,11 @@ static void add_row(struct table *table, const json_t *run)
         table_cell(table, STYLE_WARN, "none");
     }
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(run, "checkpoints"));
+    if (json_is_integer(json_object_get(run, "linger_left_ms"))) {
+        table_cell(table, STYLE_PLAIN, "%" PRIu64 " s", field_number(run, "linger_left_ms") / 1000);
+    } else {
+        table_cell(table, STYLE_PLAIN, "-");
+    }
 }
 
 static enum exit_code run(struct ctl *ctl)
@@ -59,7 +65,8 @@ const struct verb verb_runs = {
     .operands = "",
     .summary = "training runs, and the newest step of each",
     .help =
-        "One line a run. LATEST is its newest consistent step: what a restore would give. Other\n"
-        "users' runs are shown to root and to the user that ckptctld runs as.",
+        "One line a run. LATEST is its newest consistent step: what a restore would give. LINGERS\n"
+        "is how long it is kept still, after its job has ended. Other users' runs are shown to root\n"
+        "and to the user that ckptctld runs as.",
     .run = run,
 };

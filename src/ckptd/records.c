@@ -126,4 +126,11 @@ void records_adopt(struct daemon *d)
         log_event(LOG_LEVEL_WARN, "slots_refused", "count=%u", refused);
     }
     daemon_event(d, &end);
+    uint32_t slots = 0;
+    struct agent_slot_view view;
+    for (uint32_t i = 0; agent_slot_view(d->machine, i, &view); i++) {
+        slots += view.state == SLOT_ADOPTED;
+    }
+    log_event(LOG_LEVEL_INFO, "adopted", "slots=%u segments_free=%u", slots,
+              agent_segments_free(d->machine));
 }

@@ -92,6 +92,28 @@ class Service(SlurmCase):
         wait_until("nothing of the run is kept", lambda: self.slurm.checkpoints(
             self.name_of(job)) == [], timeout=10)
 
+    def test_e_the_linger_outlives_the_coordinator(self):
+        before = self.slurm.run_of(self.reference)
+        self.assertIsNotNone(before["linger_left_ms"])
+        pid = self.slurm.ctl.must("pgrep", "-x", "ckptctld").split()[0]
+        self.slurm.ctl.must("kill", "-KILL", pid)
+        self.slurm.coordinator.wait()
+        self.slurm.start_coordinator()
+        after = wait_until("agents have told it again", lambda: (
+            r := self.slurm.run_of(self.reference)) and r["linger_left_ms"] is not None and r)
+        self.assertLessEqual(after["linger_left_ms"], before["linger_left_ms"])
+        self.assertEqual(after["latest"], before["latest"])
+        wait_until("all agents are back",
+                   lambda: all(self.slurm.joined(node) for node in self.slurm.nodes()))
+
+    def test_f_signal_before_the_limit(self):
+        """sbatch --signal: the trainer is asked to end long before the limit would end it."""
+        job = self.train("--time=1", "--signal=TERM@55", "--nodelist=n1,n2,n5", steps=100000)
+        self.wait_done(job, timeout=40)
+        self.check_settled(self.name_of(job))
+        ended = re.findall(r"asked to end: step=(\d+) saved (.*)", self.slurm.output(job))
+        self.assertEqual(len(ended), 3, self.slurm.output(job)[-2000:])
+
     def test_f_scancel(self):
         job = self.train("--nodelist=n1,n2,n5", steps=100000)
         self.wait_saved(job, 10)
@@ -150,6 +172,9 @@ class Service(SlurmCase):
         self.assertIn("no agent answers", self.slurm.output(job))
         self.slurm.start_agent("n4")
         wait_until("the agent is back", lambda: self.slurm.joined("n4"))
+        adopted = re.findall(r"event=adopted slots=(\d+)", self.slurm.log_of("ckptd-n4"))
+        self.assertEqual(len(adopted), 2)
+        self.assertGreater(int(adopted[1]), 0, "what it held was not there any more")
         self.assertNotIn("drain", self.slurm.node_states()["n4"])
         # Prolog, task_prolog and Epilog: three times hook_timeout, and what Slurm itself takes.
         self.assertLess(hung, well + 3 * 2 + 5)

@@ -156,6 +156,24 @@ static void the_table_has_an_end(void **state)
     driver_stop(&d);
 }
 
+static void a_user_cannot_fill_it(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    char name[16];
+    int taken = 0;
+    for (int i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
+        snprintf(name, sizeof(name), "b/%d", i);
+        taken += tell(&d, BOB, about(i % 2 == 0 ? JOB_BEGIN : JOB_END, name, BOB, 1)).status ==
+                 CKPT_OK;
+    }
+    assert_in_range(taken, 1, CKPT_JOBS_PER_NODE_MAX / 4);
+    assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "c/1", BOB, 1)).status, CKPT_OK);
+    assert_int_equal(tell(&d, ALICE, about(JOB_BEGIN, "c/2", ALICE, 1)).status, CKPT_OK);
+    driver_stop(&d);
+}
+
 static void odd_words_are_refused(void **state)
 {
     (void)state;
@@ -178,6 +196,7 @@ int main(void)
         cmocka_unit_test(ends_keep_their_time_and_late_ones_change_nothing),
         cmocka_unit_test(an_end_without_a_beginning_is_taken),
         cmocka_unit_test(the_table_has_an_end),
+        cmocka_unit_test(a_user_cannot_fill_it),
         cmocka_unit_test(odd_words_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
