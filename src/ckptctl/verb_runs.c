@@ -66,7 +66,7 @@ const struct verb verb_runs = {
     .summary = "training runs, and the newest step of each",
     .help =
         "One line a run. LATEST is its newest consistent step: what a restore would give. LINGERS\n"
-        "is how long it is kept still, after its job has ended. Other users' runs are shown to root\n"
-        "and to the user that ckptctld runs as.",
+        "is how long it is kept still, after its job has ended. Other users' runs are shown to\n"
+        "root and to the user that ckptctld runs as.",
     .run = run,
 };

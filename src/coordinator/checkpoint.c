@@ -189,7 +189,7 @@ static void commit(struct coordinator *c, struct coordinator_update *u, struct c
     struct run *run = &c->runs[k->run];
     assert(k->shards == k->world && k->sealed == k->world);
     record_of(c, u, k, RECORD_CONSISTENT);
-    run->touched_ms = c->now_ms;
+    run->active_ms = c->now_ms;
     move(k, CHECKPOINT_CONSISTENT);
     k->status = CKPT_OK;
     k->reason[0] = '\0';

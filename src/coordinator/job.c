@@ -93,7 +93,7 @@ uint64_t run_linger_until_ms(const struct run *run)
     if (job->linger_ms == 0) {
         return job->ended_ms;
     }
-    uint64_t since_ms = job->ended_ms > run->touched_ms ? job->ended_ms : run->touched_ms;
+    uint64_t since_ms = job->ended_ms > run->active_ms ? job->ended_ms : run->active_ms;
     return since_ms + job->linger_ms;
 }
 

@@ -470,6 +470,7 @@ void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
         return;
     }
     run->touched_ms = c->now_ms;
+    run->active_ms = c->now_ms;
     if (!ask->collective) {
         on_fetch_ask(c, u, member, ask);
         return;

@@ -140,6 +140,7 @@ struct run {
     uint64_t verdict_step;
     uint32_t first_checkpoint; /* newest step first */
     uint64_t touched_ms;
+    uint64_t active_ms; /* the last commit or load; 0: none in this life of the coordinator */
     struct session session;
     struct run_job job;
 };

@@ -134,7 +134,7 @@ def missing():
 class Slurm:
     """nodes: how many slurmds. hooks: lines of [slurm] in ckptctl.conf."""
 
-    def __init__(self, nodes=5, hooks="", arena="64MiB", service=True):
+    def __init__(self, nodes=5, hooks="", arena="128MiB", service=True):
         self.service, self.count = service, nodes
         self.s = tempfile.mkdtemp(prefix="ckptd-slurm-", dir="/var/tmp")
         self.hosts = {}

@@ -2,12 +2,14 @@
 """What a site installs: units that are as closed as they can be, and the hooks."""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
 
-from slurm import BIN
+from slurm import BIN, SOURCE, USER, wait_until
 
 UNITS = os.path.join(os.path.dirname(BIN), "systemd")
 EXPOSURE_MAX = 25  # tenths: systemd-analyze's 2.5
@@ -46,6 +48,80 @@ class Site(unittest.TestCase):
                 done = self.analyze("verify", "--man=no", path)
                 ours = [line for line in done.stderr.splitlines() if unit in line]
                 self.assertEqual(ours, [])
+
+    def filtered(self, unit):
+        """System calls that the unit lets through, as systemd on this machine knows its sets."""
+        sets, name = {}, None
+        text = re.sub(r"\x1b\[[0-9;]*m", "", self.analyze("syscall-filter", "--no-pager").stdout)
+        for line in text.splitlines():
+            if line.startswith("@"):
+                name = line.strip()
+                sets[name] = []
+            elif line.strip() and not line.strip().startswith("#") and name:
+                sets[name].append(line.strip())
+
+        def members(word):
+            if not word.startswith("@"):
+                return {word}
+            return set().union(*(members(inner) for inner in sets[word]))
+
+        allowed = set()
+        with open(os.path.join(UNITS, unit), encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("SystemCallFilter="):
+                    words = line.split("=", 1)[1].split()
+                    named = set().union(*(members(word.lstrip("~")) for word in words))
+                    allowed = allowed - named if words[0].startswith("~") else allowed | named
+        return allowed
+
+    def test_units_allow_what_the_daemons_call(self):
+        if shutil.which("strace") is None or os.geteuid() != 0:
+            self.skipTest("needs strace, and root to run as another user")
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as directory, \
+                tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+            for path in (directory, memory):
+                os.chown(path, USER, USER)
+            user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+            environment = {"PATH": "/usr/bin:/bin"}
+            running = []
+
+            def start(name, *words):
+                trace = ["strace", "-f", "-qq", "-o", f"{directory}/{name}.trace"]
+                with open(f"{directory}/{name}.log", "wb") as log:
+                    running.append(subprocess.Popen([*user, *trace, f"{BIN}/{name}", *words],
+                                                    stdout=log, stderr=log, env=environment,
+                                                    start_new_session=True))
+
+                def ready():
+                    with open(f"{directory}/{name}.log", encoding="utf-8") as log:
+                        return re.search(r"event=ready .*address=(\S+)", log.read())
+                return wait_until(f"{name} is ready", ready)[1]
+
+            try:
+                address = start("ckptctld", "--config=/dev/null", "--listen=127.0.0.1:0",
+                                f"--socket={directory}/c.sock",
+                                f"--state-directory={directory}/state")
+                start("ckptd", "--config=/dev/null", f"--coordinator={address}", "--node=n",
+                      "--listen=127.0.0.1:0", f"--socket={directory}/a.sock",
+                      "--arena-bytes=16MiB", "--arena-segment-bytes=2MiB",
+                      f"--arena-directory={memory}/n")
+                for attempt in ("1", "2"):
+                    done = subprocess.run(
+                        [*user, f"{BIN}/ckpt-example-trainer", "--run=r", "--attempt", attempt,
+                         "--copies=1", f"--socket={directory}/a.sock", "--steps=" + attempt + "0",
+                         "--wait-ms=20000", os.path.join(SOURCE, "README.md")],
+                        capture_output=True, text=True, env=environment, check=False, timeout=60)
+                    self.assertIn(" consistent", done.stdout, done.stderr)
+            finally:
+                for process in running:
+                    os.killpg(process.pid, signal.SIGTERM)
+                for process in running:
+                    process.wait(20)
+            for name in ("ckptd", "ckptctld"):
+                with open(f"{directory}/{name}.trace", encoding="utf-8", errors="replace") as file:
+                    called = set(re.findall(r"(?m)^\d+ +([a-z_0-9]+)\(", file.read()))
+                self.assertGreater(len(called), 30)
+                self.assertEqual(called - self.filtered(f"{name}.service"), set())
 
     def test_nothing_is_edited(self):
         done = subprocess.run([f"{BIN}/ckptctl", "slurm", "install"], capture_output=True,
