@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small transformer on the bytes of a text, on several ranks, that survives the loss of a node.
 
-    torchrun --nproc-per-node=2 docs/examples/train_text.py --run hello --steps 200 FILE
+    torchrun --nproc-per-node=2 docs/examples/train_text.py --run hello FILE
 
-Kill it, or a whole node, and start it with the next --attempt: it goes on where the newest consistent
-checkpoint is, with the very numbers it would have had; with another number of ranks too. What is
-ckptd's are the lines that name `checkpoint`.
+Kill it, or a whole node, and start it with the next --attempt: it goes on where the newest
+consistent checkpoint is, with the very numbers it would have had; with another number of ranks
+too. What is ckptd's are the lines that name `checkpoint`.
 """
 
 import argparse
