@@ -210,7 +210,9 @@ static void on_mismatch(struct coordinator *c, struct coordinator_update *u, str
     copy->has_digest = false;
     shard_refresh(c, s);
     restore_copy_gone(c, s, member);
-    ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST, what);
+    if (m->connected) { /* otherwise it hears of it when it reports again */
+        ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST, what);
+    }
 
     if (!checkpoint_is_open(k)) {
         suspect_source(c, u, s, source);
@@ -255,11 +257,9 @@ static void set_reference(struct coordinator *c, struct coordinator_update *u, s
                                          .generation = copy->generation,
                                          .state = COPY_VERIFIED};
         shard_key_of(c, s, &r.shard);
-        if (c->members[copy->member].connected) {
-            on_mismatch(c, u, s, copy, &r, "differs from the owner's digest");
-            if (c->checkpoints[s->checkpoint].state == CHECKPOINT_ABORTED) {
-                return;
-            }
+        on_mismatch(c, u, s, copy, &r, "differs from the owner's digest");
+        if (c->checkpoints[s->checkpoint].state == CHECKPOINT_ABORTED) {
+            return;
         }
     }
 }

@@ -266,6 +266,7 @@ static void end_if_ready(struct coordinator *c, struct coordinator_update *u, st
         record->attempt = run->verdict_attempt = e->attempt;
         record->step = run->verdict_step = c->checkpoints[e->checkpoint].step;
         record->bytes = run->verdict_load = e->load;
+        e->decided = true; /* also for a rank that asks again, and finds its copy gone */
     }
     end(c, u, run, CKPT_OK, "");
 }

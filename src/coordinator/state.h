@@ -103,7 +103,7 @@ struct session {
     uint64_t step_wanted;
     uint64_t below; /* candidates are below this step: those above were tried */
     bool tried;     /* below is set */
-    bool decided;   /* by an earlier coordinator, on record: no other step */
+    bool decided;   /* the verdict is on record: no other step */
     uint64_t started_ms;
     uint64_t settle_ms; /* until when a missing copy may still turn up */
     uint64_t pass_ms;   /* when the last failed pass was */

@@ -137,8 +137,10 @@ void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct 
         session->verdict_bad = false;
     }
     if (verdict->status == CKPT_OK) {
+        if (!session->verdict_ok) {
+            session->verdict_epoch = coordinator_epoch(sim->rulers[ruler].machine);
+        }
         session->verdict_ok = true;
-        session->verdict_epoch = coordinator_epoch(sim->rulers[ruler].machine);
         judge_step(sim, session, verdict->shard.attempt, verdict->shard.step);
     } else if (verdict->status == CKPT_ERR_RETIRED && sim->judge->retire_step[job->run]) {
         return; /* by hand, in the middle of the restore */
