@@ -149,8 +149,9 @@ static void tables_are_aligned(void **state)
                         " 200  consistent        1      2       2  1.9 MiB     2/2    2/2  \n"
                         " 100  consistent        1      2       2  1.9 MiB     2/2    2/2  \n");
     assert_int_equal(run(session, "runs", NULL), 0);
-    assert_string_equal(session->output, "RUN         USER  ATTEMPT  WORLD  LATEST  CHECKPOINTS\n"
-                                         "team/llama  1234        1      2     200            2\n");
+    assert_string_equal(session->output,
+                        "RUN         USER  ATTEMPT  WORLD  LATEST  CHECKPOINTS  LINGERS\n"
+                        "team/llama  1234        1      2     200            2        -\n");
     assert_int_equal(run(session, "placement", PLAYER_RUN, NULL), 0);
     assert_string_equal(session->output, "run team/llama, step 200\n\n"
                                          "RANK    BYTES  OWNER        HOLDERS\n"
