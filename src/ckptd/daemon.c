@@ -132,16 +132,34 @@ static enum ckpt_status read_numa_nodes(const struct config *config, int nodes_o
     return CKPT_OK;
 }
 
+static enum ckpt_status choose_rails(struct daemon *d, char *reason)
+{
+    int nodes[ARENA_NODES_MAX];
+    size_t node_count = 0;
+    enum ckpt_status status = read_numa_nodes(d->config, nodes, &node_count, reason);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    struct rails_wish wish = {
+        .spec = config_text(d->config, OPTION_TRANSPORT),
+        .devices = config_text(d->config, OPTION_TRANSPORT_DEVICES),
+        .rails = config_text(d->config, OPTION_TRANSPORT_RAILS),
+        .arena_nodes = nodes,
+        .arena_count = (uint32_t)node_count,
+    };
+    status = rails_choose(&wish, &d->rails, reason);
+    if (status == CKPT_OK && node_count > 0) {
+        /* In the configuration's order, those that the topology does not know as well. */
+        memcpy(d->rails.arena_nodes, nodes, node_count * sizeof nodes[0]);
+        d->rails.arena_count = (uint32_t)node_count;
+    }
+    return status;
+}
+
 static enum ckpt_status open_arena(struct daemon *d, char *reason)
 {
     const struct config *config = d->config;
     char why[ARENA_REASON_BYTES];
-    int nodes[ARENA_NODES_MAX];
-    size_t node_count = 0;
-    enum ckpt_status status = read_numa_nodes(config, nodes, &node_count, reason);
-    if (status != CKPT_OK) {
-        return status;
-    }
     uint64_t bytes = (uint64_t)config_number(config, OPTION_ARENA_BYTES);
     uint64_t segment_bytes = (uint64_t)config_number(config, OPTION_ARENA_SEGMENT_BYTES);
     uint64_t segments = bytes / segment_bytes;
@@ -151,8 +169,8 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
         .segment_bytes = segment_bytes,
         .segment_count = (uint32_t)segments,
         .slot_count = segments < SLOTS_MAX ? (uint32_t)segments : SLOTS_MAX,
-        .nodes = node_count > 0 ? nodes : NULL,
-        .node_count = (uint32_t)node_count,
+        .nodes = d->rails.arena_count > 0 ? d->rails.arena_nodes : NULL,
+        .node_count = d->rails.arena_count,
         .lock = config_number(config, OPTION_ARENA_LOCK) == 0   ? ARENA_LOCK_REQUIRED
                 : config_number(config, OPTION_ARENA_LOCK) == 1 ? ARENA_LOCK_TRY
                                                                 : ARENA_LOCK_OFF,
@@ -160,7 +178,7 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
         .prefault_threads = (uint32_t)config_number(config, OPTION_ARENA_PREFAULT_THREADS),
         .progress = progress,
     };
-    status = arena_guard_install();
+    enum ckpt_status status = arena_guard_install();
     if (status == CKPT_OK) {
         status = arena_open(&options, &d->arena, why);
     }
@@ -190,18 +208,22 @@ static enum ckpt_status start_workers(struct daemon *d, char *reason)
     status = completions_make(&d->completions);
     if (status == CKPT_OK) {
         status = digester_start((uint32_t)config_number(config, OPTION_DIGEST_THREADS),
-                                (int)config_number(config, OPTION_DIGEST_NICE), &d->digester);
+                                (int)config_number(config, OPTION_DIGEST_NICE),
+                                &d->rails.digest_cpus, &d->digester);
     }
     if (status != CKPT_OK) {
         snprintf(reason, CKPT_REASON_MAX + 1, "the digest threads can't be started");
         return status;
     }
     struct mover_options options = {
-        .transport = config_text(config, OPTION_TRANSPORT),
+        .rails = &d->rails,
         .devices = config_text(config, OPTION_TRANSPORT_DEVICES),
         .timeout_ms = (uint32_t)config_number(config, OPTION_TRANSPORT_TIMEOUT),
         .depth = (uint32_t)config_number(config, OPTION_TRANSPORT_DEPTH),
         .slice_bytes = (uint64_t)config_number(config, OPTION_TRANSPORT_SLICE_BYTES),
+        .spin_us = (uint32_t)config_number(config, OPTION_TRANSPORT_SPIN),
+        .traffic_class = (uint8_t)config_number(config, OPTION_TRANSPORT_TRAFFIC_CLASS),
+        .service_level = (uint8_t)config_number(config, OPTION_TRANSPORT_SERVICE_LEVEL),
     };
     status = mover_start(&options, d->arena, d->digester, d->completions, &d->mover, reason);
     if (status == CKPT_OK) {
@@ -209,7 +231,7 @@ static enum ckpt_status start_workers(struct daemon *d, char *reason)
     }
     if (status == CKPT_OK) {
         digester_set_mover(d->digester, d->mover);
-        log_event(LOG_LEVEL_INFO, "transport_open", "spec=%s digest=%s", options.transport,
+        log_event(LOG_LEVEL_INFO, "transport_open", "spec=%s digest=%s", mover_transport(d->mover),
                   digest_engine_name(d->engine));
     }
     return status;
@@ -307,6 +329,9 @@ enum ckpt_status daemon_start(struct daemon *d, const struct config *config, cha
     d->config = config;
     d->reconnect_ms = 50;
     enum ckpt_status status = identify(d, reason);
+    if (status == CKPT_OK) {
+        status = choose_rails(d, reason);
+    }
     if (status == CKPT_OK) {
         status = open_arena(d, reason);
     }

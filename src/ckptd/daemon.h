@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "digester.h"
 #include "mover.h"
+#include "rails.h"
 #include "session/session.h"
 
 struct event;
@@ -32,6 +33,7 @@ struct daemon {
     char domain[CKPT_DOMAIN_NAME_MAX + 1];
     char address[CKPT_ADDRESS_MAX + 1];
 
+    struct rails rails;
     struct arena *arena;
     const struct digest_engine *engine;
     struct completions *completions;

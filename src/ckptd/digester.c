@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "mover.h"
+#include "rails.h"
 
 /* Landed chunks that wait; more are digested by the thread that brought them: back-pressure. About
  * as many as a last-level cache holds. */
@@ -30,6 +31,7 @@ struct digester {
     pthread_cond_t work;
     bool stopping;
     int nice;
+    cpu_set_t cpus;
     struct landed landed[LANDED_MAX];
     uint32_t landed_first;
     uint32_t landed_count;
@@ -115,6 +117,7 @@ static void *run(void *context)
     struct digester *d = context;
     struct landed piece;
     bool whole;
+    rails_bind_thread(&d->cpus);
     id_t thread = (id_t)syscall(SYS_gettid);
     (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + d->nice);
     pthread_mutex_lock(&d->lock);
@@ -131,7 +134,8 @@ static void *run(void *context)
     return NULL;
 }
 
-enum ckpt_status digester_start(uint32_t threads, int nice, struct digester **digester_out)
+enum ckpt_status digester_start(uint32_t threads, int nice, const cpu_set_t *cpus,
+                                struct digester **digester_out)
 {
     assert(threads >= 1 && threads <= 64);
     struct digester *d = calloc(1, sizeof *d);
@@ -142,6 +146,7 @@ enum ckpt_status digester_start(uint32_t threads, int nice, struct digester **di
     pthread_cond_init(&d->work, NULL);
     d->last_job = &d->first_job;
     d->nice = nice;
+    d->cpus = *cpus;
     for (; d->thread_count < threads; d->thread_count++) {
         if (pthread_create(&d->threads[d->thread_count], NULL, run, d) != 0) {
             digester_stop(&d);

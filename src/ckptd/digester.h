@@ -6,13 +6,17 @@
 #ifndef CKPT_CKPTD_DIGESTER_H
 #define CKPT_CKPTD_DIGESTER_H
 
+#include <sched.h>
+
 #include "job.h"
 
 struct digester;
 struct mover;
 
-/* threads: 1 to 64. nice: added to their priority, 0 to 19. CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM. */
-enum ckpt_status digester_start(uint32_t threads, int nice, struct digester **digester_out);
+/* threads: 1 to 64. nice: added to their priority, 0 to 19. cpus: where they run; empty: anywhere.
+ * CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM. */
+enum ckpt_status digester_start(uint32_t threads, int nice, const cpu_set_t *cpus,
+                                struct digester **digester_out);
 
 /* Who takes segments that have to be registered anew; before the first renewal. */
 void digester_set_mover(struct digester *digester, struct mover *mover);

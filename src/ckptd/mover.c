@@ -58,13 +58,40 @@ static bool obey_all(struct mover *m)
 
 /* ---- the thread ---- */
 
-static enum ckpt_status begin(struct mover *m)
+/* What the configuration names, or what it allows instead; which of them, and why, is said. */
+static enum ckpt_status open_transport(struct mover *m)
 {
-    struct transport_options options = {.timeout_ms = m->options.timeout_ms,
-                                        .devices = m->options.devices};
-    enum ckpt_status status = transport_open(m->options.transport, &options, &m->transport);
+    const struct rails *rails = m->options.rails;
+    uint64_t segment_bytes = arena_segment_bytes(m->arena);
+    struct transport_options options = {
+        .timeout_ms = m->options.timeout_ms,
+        .devices = rails->node_count == 0 ? m->options.devices : NULL,
+        .lenient = rails->lenient,
+        .memory_bytes = segment_bytes * arena_segment_count(m->arena),
+        .region_bytes = segment_bytes,
+        .traffic_class = m->options.traffic_class,
+        .service_level = m->options.service_level,
+        .spin_us = m->options.spin_us,
+    };
+    m->spec = rails->spec;
+    enum ckpt_status status = transport_open(m->spec, &options, &m->transport);
+    if (status != CKPT_OK && rails->fallback != NULL) {
+        log_event(LOG_LEVEL_WARN, "transport_fallback", "from=%s to=%s reason=%s", m->spec,
+                  rails->fallback, LOG_QUOTED(transport_open_error()));
+        m->spec = rails->fallback;
+        options.devices = NULL;
+        status = transport_open(m->spec, &options, &m->transport);
+    }
     if (status != CKPT_OK) {
         snprintf(m->reason, sizeof m->reason, "%s", transport_open_error());
+    }
+    return status;
+}
+
+static enum ckpt_status begin(struct mover *m)
+{
+    enum ckpt_status status = open_transport(m);
+    if (status != CKPT_OK) {
         return status;
     }
     const struct transport_capabilities *can = &m->transport->capabilities;
@@ -119,6 +146,7 @@ static void work(struct mover *m)
 static void *run(void *context)
 {
     struct mover *m = context;
+    rails_bind_thread(&m->options.rails->mover_cpus);
     enum ckpt_status status = begin(m);
     pthread_mutex_lock(&m->lock);
     m->started = true;
@@ -168,6 +196,11 @@ enum ckpt_status mover_start(const struct mover_options *options, struct arena *
     }
     *mover_out = m;
     return CKPT_OK;
+}
+
+const char *mover_transport(const struct mover *mover)
+{
+    return mover->spec;
 }
 
 void mover_end(struct mover *mover)

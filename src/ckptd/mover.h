@@ -14,15 +14,18 @@
 #include "completions.h"
 #include "digester.h"
 #include "job.h"
+#include "rails.h"
 
 struct mover;
 
 struct mover_options {
-    const char *transport; /* a spec of transport_open() */
-    const char *devices;   /* or NULL */
+    const struct rails *rails; /* what to open, and which ports are near which memory */
+    const char *devices;       /* of transports that are not verbs; or NULL */
     uint32_t timeout_ms;
     uint32_t depth;       /* slices in flight; 0: what the transport likes */
     uint64_t slice_bytes; /* 0: what the transport likes; rounded to whole chunks */
+    uint32_t spin_us;
+    uint8_t traffic_class, service_level;
 };
 
 /* Starts the thread, opens the transport and registers every segment; blocks until that is done.
@@ -31,6 +34,9 @@ struct mover_options {
 enum ckpt_status mover_start(const struct mover_options *options, struct arena *arena,
                              struct digester *digester, struct completions *completions,
                              struct mover **mover_out, char *reason);
+
+/* The spec of the transport that is open; lives as long as the options. */
+const char *mover_transport(const struct mover *mover);
 
 /* Stops the thread and closes the transport: all reads finish first, as failed. What other threads
  * still give it is refused: jobs finish as CKPT_ERR_ABORTED. Offers are given by its caller alone,

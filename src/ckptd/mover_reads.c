@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/fault_point.h"
+#include "base/log.h"
 #include "mover_state.h"
 
 static struct way *way_find(struct mover *m, uint32_t link)
@@ -31,6 +32,10 @@ static enum ckpt_status way_for(struct mover *m, const struct job *job, struct w
     enum ckpt_status status = transport_connect(m->transport, job->address, job->address_bytes,
                                                 (uint64_t)(uintptr_t)way, &way->endpoint);
     if (status != CKPT_OK) {
+        log_event(LOG_LEVEL_ERROR, "peer_transport_refused", "own=%s status=%s hint=%s", m->spec,
+                  ckpt_status_name(status),
+                  LOG_QUOTED("the peer's transport is another one, or of another version: set the "
+                             "same [transport] spec on all agents, and run one version of ckptd"));
         free(way);
         return status;
     }

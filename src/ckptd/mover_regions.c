@@ -7,9 +7,11 @@
 
 static enum ckpt_status register_segment(struct mover *m, uint32_t segment)
 {
-    struct transport_memory memory = {.address = arena_segment_address(m->arena, segment),
-                                      .bytes = arena_segment_bytes(m->arena),
-                                      .generation = 1};
+    struct transport_memory memory = {
+        .address = arena_segment_address(m->arena, segment),
+        .bytes = arena_segment_bytes(m->arena),
+        .generation = 1,
+        .near = rails_near(m->options.rails, arena_segment_node(m->arena, segment))};
     return transport_register(m->transport, &memory, &m->regions[segment]);
 }
 
@@ -22,7 +24,7 @@ enum ckpt_status mover_register_all(struct mover *m)
             snprintf(m->reason, sizeof m->reason,
                      "segment %u of %u can't be registered with %s: %s; check ulimit -l "
                      "(LimitMEMLOCK=infinity in the unit)",
-                     i, count, m->options.transport, ckpt_status_text(status));
+                     i, count, m->spec, ckpt_status_text(status));
             return status;
         }
     }

@@ -52,6 +52,7 @@ struct mover {
     struct digester *digester;
     struct completions *completions;
     struct transport *transport;
+    const char *spec;                  /* of that */
     struct transport_region **regions; /* one a segment */
     uint8_t address[CKPT_WORKER_ADDRESS_MAX];
     size_t address_bytes;

@@ -12,6 +12,9 @@
 #include "base/limits.h"
 #include "topology/gather.h"
 
+/* Without it hwloc leaves out devices that are on no bus: Soft-RoCE. No call asks for them. */
+#define VIRTUAL_DEVICES "HWLOC_VIRTUAL_LINUX_OSDEV"
+
 /* Everything that has I/O, and what is outside our cgroup too: a NIC next to a NUMA node that we
  * may not use is far from all that we may. */
 static enum ckpt_status open_hwloc(hwloc_topology_t *hwloc_out)
@@ -54,7 +57,12 @@ enum ckpt_status topology_read_machine(struct topology **topology_out, char *rea
         (void)hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST,
                                             unwanted[i]);
     }
+    bool was_set = getenv(VIRTUAL_DEVICES) != NULL;
+    setenv(VIRTUAL_DEVICES, "1", 0);
     status = load(hwloc, CKPT_ERR_SYSTEM, topology_out, reason_out, reason_size);
+    if (!was_set) {
+        unsetenv(VIRTUAL_DEVICES);
+    }
     hwloc_topology_destroy(hwloc);
     return status;
 }

@@ -4,9 +4,10 @@
  * from a recording of another one; from then on plain data that nothing changes.
  *
  * THREADS
- * Any; a topology may be read by several at once. The reading functions block (they look through
- * /sys or parse), for tens of milliseconds; they bind the calling thread to one CPU after another
- * while this machine is looked at, and bind it back. */
+ * Any; a topology may be read by several at once, but this machine by one alone, and while no other
+ * thread uses the environment, in which one of hwloc's switches is set meanwhile. The reading
+ * functions block (they look through /sys or parse), for tens of milliseconds; they bind the
+ * calling thread to one CPU after another while this machine is looked at, and bind it back. */
 #ifndef CKPT_TOPOLOGY_NODE_TOPOLOGY_H
 #define CKPT_TOPOLOGY_NODE_TOPOLOGY_H
 

@@ -25,7 +25,8 @@
  *           for (size_t i = 0; i < count; i++) handle(&done[i]);      -- may issue more reads
  *           if (count == 0 && transport_arm(t)) poll(&waiter, 1, -1);
  *       }
- *   transport_arm() returns false when there is something to do at once; when it returns true,
+ *   transport_arm() returns false when there is something to do at once, or so soon that sleeping
+ * would cost more than looking again (options.spin_us); when it returns true,
  * event_fd becomes readable at the next event, deadlines of reads and transport_wake() included,
  * even if that event came before the poll. Any other call on the transport after a successful arm
  * voids it: progress and arm again.
@@ -75,7 +76,15 @@ struct transport_options {
     uint32_t in_flight_max; /* default 256; its bookkeeping is allocated when opened */
     const char *devices;    /* comma list of network devices ("lo", "mlx5_0:1"); NULL: all that fit.
                                Read only during the open. */
+    bool lenient;           /* listed devices that cannot be used are left out, with a warning;
+                               an error only when none is left */
     uint16_t port;          /* to listen at, where the backend listens; default: any free one */
+    uint64_t memory_bytes;  /* that will be registered, and in pieces of at most */
+    uint64_t region_bytes;  /*   so much; 0: not known. Looked at by backends that pin memory */
+    uint8_t traffic_class;  /* of RDMA packets: DSCP * 4 + ECN; 0: the device's own */
+    uint8_t service_level;  /* 0 to 15: the priority (PCP) of RoCE packets with a VLAN tag */
+    uint32_t spin_us;       /* an owner of reads in flight need not sleep for so long after the
+                               last of them completed; default 100. See transport_arm() */
     uint64_t seed;          /* of a fault transport */
 };
 
@@ -120,6 +129,8 @@ struct transport_memory {
     uint64_t dmabuf_offset;
     uint64_t generation; /* of descriptors exported from now on; see transport_revoke() */
     bool read_only;      /* never a local target; only exported */
+    const char *near;    /* list as options.devices of the devices that are near it, to be preferred
+                            while they work; NULL: all. Read only during the call */
 };
 
 struct transport_read_request {

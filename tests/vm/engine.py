@@ -3,8 +3,8 @@
 """engine.py [TEST]... - the whole engine over RDMA, in the two machines of vm.py.
 
 Guest 1 has the coordinator, the owner's agent n0, and n2, which is started when n0 is dead; all
-ranks are there. Guest 2 has n1, the holder, and does what guest 1 orders by files of the folder that
-both see. n0 and n2 are one failure domain, so the second copy can only be n1's, by the rails
+ranks run there. Guest 2 has n1, the holder, and does what guest 1 orders by files of the folder
+that both see. n0 and n2 are one failure domain, so the second copy can only be n1's, by the rails
 between the machines. Control goes by m0, which no test cuts.
 """
 
@@ -30,6 +30,8 @@ from process import Failure, wait_until  # noqa: E402
 EXCHANGE = os.environ.get("CKPT_VM_EXCHANGE", "")
 TRANSPORT = os.environ.get("CKPT_TEST_TRANSPORT", "verbs")
 SHARD = 16 * MIB
+TRAFFIC_CLASS = 104  # DSCP 26
+ROCE_PORT = 4791
 RAILS = ("v0", "v1")
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
@@ -87,7 +89,11 @@ class Servant:
                 continue
             if order == ["end"]:
                 return 0
-            put(f"answer.{number}", getattr(self, "do_" + order[0])(*order[1:]))
+            try:
+                answer = getattr(self, "do_" + order[0])(*order[1:])
+            except OSError as error:
+                answer = str(error)
+            put(f"answer.{number}", answer)
             number += 1
 
     def do_start(self, name, log, arguments):
@@ -112,6 +118,20 @@ class Servant:
     def do_links(self, rails, state):
         for rail in rails:
             set_link(rail, state)
+
+    def do_traffic_classes(self, rail, packets):
+        """What the packets of RoCE that come say in their IP headers."""
+        found = set()
+        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)) as raw:
+            raw.bind((rail, 0x0800))
+            raw.settimeout(60)
+            while packets > 0:
+                packet = raw.recv(8192)
+                to_port = int.from_bytes(packet[22:24], "big")
+                if packet[9] == socket.IPPROTO_UDP and to_port == ROCE_PORT:
+                    found.add(packet[1])
+                    packets -= 1
+        return sorted(found)
 
     def do_links_down_after(self, rails, more):
         """In the middle of a pull: when `more` bytes have come, by whichever rail."""
@@ -205,7 +225,9 @@ class Engine(IntegrationTest):
         options = {
             "transport": TRANSPORT,
             "transport-devices": None,
-            "agent-pull-timeout": "10s",
+            "agent-pull-timeout": "20s",
+            "transport-timeout": "6s",  # a machine among many stands still for seconds
+            "transport-traffic-class": TRAFFIC_CLASS,
             "log-level": "debug",
         }
         cluster.coordinator.address = "10.78.0.1:0"
@@ -243,10 +265,12 @@ class Engine(IntegrationTest):
         cluster = self.start()
         before = Far.do("received")
         job = self.attempt(cluster, 1, self.owner, 1)
+        classes = Far.send("traffic_classes", "v0", 24)
         begin = time.monotonic()
         job.commit(1, timeout_ms=90000)
         self.expect_consistent(cluster, job, 1)
         took = time.monotonic() - begin
+        self.assertIn(TRAFFIC_CLASS, Far.answer(classes))
         self.assertGreater(Far.do("received") - before, SHARD, "the copy did not come by the rails")
         self.owner.kill()
         self.owner.wipe()
@@ -294,7 +318,7 @@ class Engine(IntegrationTest):
         self.assertEqual(self.holder.events("pull_failed"), [], "the other rail was there")
 
     def test_all_rails_are_cut_and_come_back(self):
-        self.cut(list(RAILS), 8)
+        self.cut(list(RAILS), 9)
 
     def test_the_owners_agent_is_stopped_in_mid_pull(self):
         """Its processor takes no part: the bytes come all the same, the verdict when it goes on."""

@@ -61,3 +61,6 @@ ckpt_vm_python(vm_engine_restore SCRIPT integration/cluster/run.py
                          test_save_restore.SaveRestore.test_three_copies
                GUESTS 1 RAILS 2 SECONDS 240)
 ckpt_vm_python(vm_engine SCRIPT vm/engine.py GUESTS 2 RAILS 2 SECONDS 300)
+
+# What one agent takes and says at its start.
+ckpt_vm_python(vm_agent SCRIPT vm/agent.py GUESTS 1 RAILS 2 SECONDS 200)

@@ -10,7 +10,7 @@
 
 #include <ckpt/status.h>
 
-#define VERBS_RAILS_MAX 8
+#define VERBS_RAILS_MAX 16
 #define CARD_SECRET_BYTES 16
 #define CARD_BYTES_MAX (CARD_SECRET_BYTES + 8 + VERBS_RAILS_MAX * 24)
 #define TICKET_BYTES_MAX (24 + VERBS_RAILS_MAX * 8)

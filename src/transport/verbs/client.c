@@ -49,7 +49,7 @@ static enum ckpt_status welcome(struct verbs_client *client, const struct hello 
         status = verbs_pair_init(client->id, client->qp, true);
     }
     if (status == CKPT_OK) {
-        status = verbs_pair_ready(client->id, client->qp, answer.mtu, 1, answer.depth);
+        status = verbs_pair_ready(rail, client->id, client->qp, answer.mtu, 1, answer.depth);
     }
     if (status != CKPT_OK) {
         return status;

@@ -149,7 +149,7 @@ static enum ckpt_status establish(struct verbs_lane *lane, const struct rdma_cm_
         welcome.mtu > (uint8_t)lane->rail->mtu) {
         return CKPT_ERR_PROTOCOL;
     }
-    status = verbs_pair_ready(lane->id, lane->qp, welcome.mtu,
+    status = verbs_pair_ready(lane->rail, lane->id, lane->qp, welcome.mtu,
                               lesser(lane->rail->device.max_qp_init_rd_atom, welcome.depth), 0);
     if (status == CKPT_OK && rdma_establish(lane->id) != 0) {
         status = CKPT_ERR_LINK;

@@ -42,6 +42,9 @@ static size_t progress(struct transport *t, struct transport_completion *done, s
 
     transport_base_disarm(t);
     moved = poll_all(v);
+    if (moved) {
+        v->completed_ns = now;
+    }
     if (slept || !moved || now - v->looked_ns > LOOK_NS) {
         v->looked_ns = now;
         verbs_look(v);
@@ -60,12 +63,19 @@ static size_t progress(struct transport *t, struct transport_completion *done, s
     return reads_take(&v->reads, done, done_max, verbs_endpoint_release);
 }
 
+/* An interrupt and a wake-up for each slice would cost more than looking for it; but no processor
+ * is burnt for a peer that does not answer. */
+static bool is_busy(const struct verbs *v)
+{
+    return v->works_in_flight != 0 && transport_now_ns() - v->completed_ns < v->spin_ns;
+}
+
 static bool arm(struct transport *t)
 {
     struct verbs *v = as_verbs(t);
     uint64_t deadline = reads_deadline_ns(&v->reads);
 
-    if (reads_ready(&v->reads) || v->attention || v->issue) {
+    if (reads_ready(&v->reads) || v->attention || v->issue || is_busy(v)) {
         return false;
     }
     for (uint32_t i = 0; i < v->rails_count; i++) {
@@ -246,6 +256,9 @@ enum ckpt_status transport_verbs_open(const char *arguments,
     }
     v->id = transport_random_id();
     v->timer_ns = UINT64_MAX;
+    v->traffic_class = options->traffic_class;
+    v->service_level = options->service_level;
+    v->spin_ns = (options->spin_us != 0 ? options->spin_us : VERBS_SPIN_US) * UINT64_C(1000);
     if (getrandom(v->secret, sizeof(v->secret), 0) != (ssize_t)sizeof(v->secret)) {
         status = CKPT_ERR_SYSTEM;
         goto free_verbs;

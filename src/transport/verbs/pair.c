@@ -36,8 +36,9 @@ enum ckpt_status verbs_pair_init(struct rdma_cm_id *id, struct ibv_qp *qp, bool 
     return ibv_modify_qp(qp, &attributes, mask) == 0 ? CKPT_OK : CKPT_ERR_LINK;
 }
 
-enum ckpt_status verbs_pair_ready(struct rdma_cm_id *id, struct ibv_qp *qp, uint8_t mtu,
-                                  uint8_t issue_depth, uint8_t answer_depth)
+enum ckpt_status verbs_pair_ready(const struct verbs_rail *rail, struct rdma_cm_id *id,
+                                  struct ibv_qp *qp, uint8_t mtu, uint8_t issue_depth,
+                                  uint8_t answer_depth)
 {
     struct ibv_qp_attr attributes = {.qp_state = IBV_QPS_RTR};
     int mask = 0;
@@ -48,6 +49,12 @@ enum ckpt_status verbs_pair_ready(struct rdma_cm_id *id, struct ibv_qp *qp, uint
     attributes.path_mtu = (enum ibv_mtu)mtu;
     attributes.max_dest_rd_atomic = answer_depth;
     attributes.min_rnr_timer = 12;
+    if (rail->verbs->traffic_class != 0) {
+        attributes.ah_attr.grh.traffic_class = rail->verbs->traffic_class;
+    }
+    if (rail->verbs->service_level != 0) {
+        attributes.ah_attr.sl = rail->verbs->service_level;
+    }
     mask &= ~IBV_QP_ACCESS_FLAGS;
     if (ibv_modify_qp(qp, &attributes, mask) != 0) {
         return CKPT_ERR_LINK;

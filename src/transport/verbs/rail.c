@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From devices to rails: names, ports, addresses, and what to say when there are none. */
+/* One rail: the port, its address, its objects, and what to say when it cannot be used. */
 #include "transport/verbs/verbs.h"
 
 #include <errno.h>
@@ -7,16 +7,12 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/nearest.h"
 
 #define GIDS_MAX 256
-#define NAMES_MAX 64
 
 static const char *port_state(enum ibv_port_state state)
 {
@@ -93,8 +89,9 @@ static enum ckpt_status check_port(struct verbs_rail *rail)
         return CKPT_ERR_CONFIG;
     }
     if (port.max_msg_sz < VERBS_SLICE_BYTES) {
-        transport_set_open_error("verbs: %s takes messages of %u bytes only", rail->name,
-                                 port.max_msg_sz);
+        transport_set_open_error("verbs: %s takes messages of at most %u bytes, and slices are 1 "
+                                 "MiB: use transport ucx on it",
+                                 rail->name, port.max_msg_sz);
         return CKPT_ERR_CONFIG;
     }
     rail->mtu = port.active_mtu;
@@ -123,8 +120,12 @@ static bool make_nonblocking(int fd)
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-static void close_objects(struct verbs_rail *rail)
+void verbs_rail_close(struct verbs_rail *rail)
 {
+    if (rail->listener != NULL) {
+        rdma_destroy_id(rail->listener);
+        rail->listener = NULL;
+    }
     if (rail->cq != NULL) {
         ibv_destroy_cq(rail->cq);
     }
@@ -158,7 +159,7 @@ static enum ckpt_status make_objects(struct verbs_rail *rail)
     return CKPT_OK;
 }
 
-static enum ckpt_status open_rail(struct verbs *v, struct ibv_device *device, uint8_t port)
+enum ckpt_status verbs_rail_open(struct verbs *v, struct ibv_device *device, uint8_t port)
 {
     struct verbs_rail *rail = &v->rails[v->rails_count];
     enum ckpt_status status;
@@ -182,161 +183,11 @@ static enum ckpt_status open_rail(struct verbs *v, struct ibv_device *device, ui
         status = make_objects(rail);
     }
     if (status != CKPT_OK) {
-        close_objects(rail);
+        verbs_rail_close(rail);
         return status;
     }
     v->rails_count++;
     return CKPT_OK;
-}
-
-static void report_unknown(struct ibv_device **devices, size_t count, const char *name)
-{
-    const char *names[NAMES_MAX];
-    char known[160] = "";
-    size_t used = 0, named = count < NAMES_MAX ? count : NAMES_MAX;
-    const char *near;
-
-    for (size_t i = 0; i < named && used < sizeof(known); i++) {
-        names[i] = ibv_get_device_name(devices[i]);
-        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", i == 0 ? "" : ", ",
-                                 names[i]);
-    }
-    near = nearest_name(name, names, named);
-    transport_set_open_error("verbs: no RDMA device \"%.40s\"%s%s%s; there are: %s", name,
-                             near != NULL ? ", did you mean \"" : "", near != NULL ? near : "",
-                             near != NULL ? "\"?" : "", known);
-}
-
-/* word is NAME or NAME:PORT. */
-static enum ckpt_status open_named(struct verbs *v, struct ibv_device **devices, size_t count,
-                                   char *word)
-{
-    char *colon = strchr(word, ':');
-    unsigned long port = 1;
-    char *end = NULL;
-
-    if (colon != NULL) {
-        *colon = '\0';
-        port = strtoul(colon + 1, &end, 10);
-        if (end == colon + 1 || *end != '\0' || port == 0 || port > UINT8_MAX) {
-            transport_set_open_error("verbs: %.40s:%.20s is no port number", word, colon + 1);
-            return CKPT_ERR_CONFIG;
-        }
-    }
-    if (v->rails_count == VERBS_RAILS_MAX) {
-        transport_set_open_error("verbs: more than %d rails", VERBS_RAILS_MAX);
-        return CKPT_ERR_CONFIG;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(ibv_get_device_name(devices[i]), word) == 0) {
-            return open_rail(v, devices[i], (uint8_t)port);
-        }
-    }
-    report_unknown(devices, count, word);
-    return CKPT_ERR_CONFIG;
-}
-
-/* names is a list with '+' or ',' between. */
-static enum ckpt_status open_list(struct verbs *v, struct ibv_device **devices, size_t count,
-                                  const char *names)
-{
-    char *copy = strdup(names), *rest = copy, *word;
-    enum ckpt_status status = copy != NULL ? CKPT_OK : CKPT_ERR_MEMORY;
-
-    while (status == CKPT_OK && (word = strsep(&rest, "+,")) != NULL) {
-        status = open_named(v, devices, count, word);
-    }
-    free(copy);
-    return status;
-}
-
-/* All ports that can be used; the first reason why one cannot is told when there is none. */
-static enum ckpt_status open_all(struct verbs *v, struct ibv_device **devices, size_t count)
-{
-    char reason[CKPT_REASON_MAX + 1] = "";
-    enum ckpt_status status, first = CKPT_OK;
-
-    for (size_t i = 0; i < count; i++) {
-        for (unsigned port = 1; v->rails_count < VERBS_RAILS_MAX; port++) {
-            uint32_t before = v->rails_count;
-            status = open_rail(v, devices[i], (uint8_t)port);
-            if (status != CKPT_OK && first == CKPT_OK) {
-                first = status;
-                snprintf(reason, sizeof(reason), "%s", transport_open_error());
-            }
-            const struct ibv_device_attr *attributes = &v->rails[before].device;
-            if (port >= attributes->phys_port_cnt || port == UINT8_MAX) {
-                break;
-            }
-        }
-    }
-    if (v->rails_count != 0) {
-        return CKPT_OK;
-    }
-    transport_set_open_error("%s", reason);
-    return first;
-}
-
-/* The smallest segment has to fit, on every rail. */
-static enum ckpt_status check_memlock(const struct verbs *v)
-{
-    struct rlimit limit;
-    uint64_t least = v->rails_count * 2 * CKPT_SEGMENT_BYTES_MIN;
-
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= least || geteuid() == 0) {
-        return CKPT_OK;
-    }
-    transport_set_open_error("verbs: at most %ju KiB may be locked, and each of %u rails locks all "
-                             "registered memory: set LimitMEMLOCK=infinity in the unit, or "
-                             "\"ulimit -l unlimited\"",
-                             (uintmax_t)(limit.rlim_cur / CKPT_KIB), v->rails_count);
-    return CKPT_ERR_CONFIG;
-}
-
-enum ckpt_status verbs_devices_check(void)
-{
-    int count = 0;
-    struct ibv_device **devices = ibv_get_device_list(&count);
-
-    if (devices != NULL) {
-        ibv_free_device_list(devices);
-    }
-    if (count == 0) {
-        transport_set_open_error("verbs: this machine has no RDMA device (ibv_devices shows none): "
-                                 "load its driver, or use transport ucx");
-        return CKPT_ERR_CONFIG;
-    }
-    return CKPT_OK;
-}
-
-enum ckpt_status verbs_rails_open(struct verbs *v, const char *names,
-                                  const struct transport_options *options)
-{
-    int count = 0;
-    struct ibv_device **devices = ibv_get_device_list(&count);
-    enum ckpt_status status;
-
-    if (devices == NULL) {
-        transport_set_open_error("verbs: listing RDMA devices: %s", strerror(errno));
-        status = CKPT_ERR_SYSTEM;
-    } else if (names != NULL || options->devices != NULL) {
-        status = open_list(v, devices, (size_t)count, names != NULL ? names : options->devices);
-    } else {
-        status = open_all(v, devices, (size_t)count);
-    }
-    if (devices != NULL) {
-        ibv_free_device_list(devices);
-    }
-    if (status == CKPT_OK) {
-        status = check_memlock(v);
-    }
-    for (uint32_t i = 0; i < v->rails_count && status == CKPT_OK; i++) {
-        status = verbs_rail_listen(&v->rails[i], options->port);
-    }
-    if (status != CKPT_OK) {
-        verbs_rails_close(v);
-    }
-    return status;
 }
 
 enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port)
@@ -355,16 +206,4 @@ enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port)
     transport_set_open_error("verbs: listening on %s at port %u: %s", rail->name, port,
                              strerror(errno));
     return CKPT_ERR_SYSTEM;
-}
-
-void verbs_rails_close(struct verbs *v)
-{
-    for (uint32_t i = 0; i < v->rails_count; i++) {
-        if (v->rails[i].listener != NULL) {
-            rdma_destroy_id(v->rails[i].listener);
-            v->rails[i].listener = NULL;
-        }
-        close_objects(&v->rails[i]);
-    }
-    v->rails_count = 0;
 }

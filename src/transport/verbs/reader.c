@@ -141,15 +141,35 @@ enum ckpt_status verbs_start_read(const struct transport_read_request *request)
     return CKPT_OK;
 }
 
+static bool works(const struct verbs_lane *lane)
+{
+    return lane->state == VERBS_LANE_UP && lane->rail->up;
+}
+
+/* Those of the near rails that have a lane; all when none has. */
+static uint32_t usable_rails(const struct verbs_endpoint *endpoint, uint32_t near)
+{
+    uint32_t rails = 0;
+
+    for (uint32_t i = 0; i < endpoint->lanes_count; i++) {
+        if (works(&endpoint->lanes[i])) {
+            rails |= UINT32_C(1) << endpoint->lanes[i].rail->index & near;
+        }
+    }
+    return rails != 0 ? rails : UINT32_MAX;
+}
+
 /* The lane with the fewest bytes in flight on its rail; then the one with fewer requests. */
-static struct verbs_lane *choose_lane(struct verbs_endpoint *endpoint, uint32_t bytes)
+static struct verbs_lane *choose_lane(struct verbs_endpoint *endpoint, uint32_t near,
+                                      uint32_t bytes)
 {
     struct verbs_lane *best = NULL;
+    uint32_t rails = usable_rails(endpoint, near);
 
     for (uint32_t i = 0; i < endpoint->lanes_count; i++) {
         struct verbs_lane *lane = &endpoint->lanes[i];
         uint64_t load = lane->rail->bytes_in_flight;
-        if (lane->state != VERBS_LANE_UP || !lane->rail->up ||
+        if (!works(lane) || (rails >> lane->rail->index & 1) == 0 ||
             lane->works == VERBS_LANE_WORKS_MAX ||
             (load != 0 && load + bytes > VERBS_RAIL_BYTES_MAX)) {
             continue;
@@ -202,7 +222,9 @@ static bool issue_one(struct verbs *v, struct verbs_read *read)
     uint32_t slice = read->check ? VERBS_CHECK : (uint32_t)__builtin_ctzll(read->todo);
     uint32_t bytes =
         slice == VERBS_CHECK ? (uint32_t)sizeof(struct verbs_slot) : slice_bytes(read, slice);
-    struct verbs_lane *lane = choose_lane(as_verbs_endpoint(read->slot.endpoint), bytes);
+    const struct verbs_region *local = (const struct verbs_region *)(void *)read->slot.local;
+    struct verbs_lane *lane =
+        choose_lane(as_verbs_endpoint(read->slot.endpoint), local->near, bytes);
     struct verbs_work *work = v->idle_works;
 
     if (lane == NULL || work == NULL) {

@@ -3,6 +3,7 @@
 #include "transport/verbs/verbs.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +12,9 @@
 #include "base/log.h"
 
 #define SLOTS_BYTES (VERBS_REGIONS_MAX * sizeof(struct verbs_slot))
+
+/* From this size on a registration takes longer than starting a thread does. */
+#define PARALLEL_BYTES (16 * CKPT_MIB)
 
 _Static_assert(sizeof(struct verbs_slot) == 16, "peers read it; it divides a cache line");
 
@@ -145,28 +149,88 @@ static bool deregister_all(struct verbs_region *region)
     return done;
 }
 
+/* Registration at one rail; pinning and the device's page tables are what takes the time. */
+struct enrolment {
+    struct verbs_rail *rail;
+    const struct transport_memory *memory;
+    uint64_t iova;
+    struct ibv_mr *mr;
+    int error;
+};
+
+static void *enrol(void *context)
+{
+    struct enrolment *e = context;
+
+    e->mr = register_at(e->rail, e->memory, e->iova);
+    e->error = errno;
+    return NULL;
+}
+
+/* The other rails by threads of their own where that is worth one, the first by this thread. */
+static void enrol_all(struct enrolment *enrolments, uint32_t count)
+{
+    pthread_t threads[VERBS_RAILS_MAX];
+    bool started[VERBS_RAILS_MAX] = {false};
+    bool large = enrolments[0].memory->bytes >= PARALLEL_BYTES;
+
+    for (uint32_t i = 1; i < count && large; i++) {
+        started[i] = pthread_create(&threads[i], NULL, enrol, &enrolments[i]) == 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!started[i]) {
+            enrol(&enrolments[i]);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (started[i]) {
+            pthread_join(threads[i], NULL);
+        }
+    }
+}
+
+static enum ckpt_status check_rail(const struct verbs_rail *rail,
+                                   const struct transport_memory *memory)
+{
+    if (memory->dmabuf && !takes_dmabuf(rail)) {
+        log_event(LOG_LEVEL_WARN, "verbs_no_dmabuf", "rail=%s", rail->name);
+        return CKPT_ERR_INVALID;
+    }
+    if (memory->bytes > rail->device.max_mr_size) {
+        errno = E2BIG; /* some drivers would cut it in silence */
+        report_refusal(rail, memory);
+        return CKPT_ERR_MEMORY;
+    }
+    return CKPT_OK;
+}
+
 static enum ckpt_status register_all(struct verbs *v, const struct transport_memory *memory,
                                      struct verbs_region *region)
 {
+    struct enrolment enrolments[VERBS_RAILS_MAX];
+    enum ckpt_status status = CKPT_OK;
+
+    for (uint32_t i = 0; i < v->rails_count && status == CKPT_OK; i++) {
+        enrolments[i] =
+            (struct enrolment){.rail = &v->rails[i], .memory = memory, .iova = region->iova};
+        status = check_rail(&v->rails[i], memory);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    enrol_all(enrolments, v->rails_count);
     for (uint32_t i = 0; i < v->rails_count; i++) {
-        struct verbs_rail *rail = &v->rails[i];
-        if (memory->dmabuf && !takes_dmabuf(rail)) {
-            log_event(LOG_LEVEL_WARN, "verbs_no_dmabuf", "rail=%s", rail->name);
-            deregister_all(region);
-            return CKPT_ERR_INVALID;
-        }
-        if (memory->bytes <= rail->device.max_mr_size) {
-            region->mrs[i] = register_at(rail, memory, region->iova);
-        } else {
-            errno = E2BIG; /* some drivers would cut it in silence */
-        }
+        region->mrs[i] = enrolments[i].mr;
         if (region->mrs[i] == NULL) {
-            report_refusal(rail, memory);
-            deregister_all(region);
-            return CKPT_ERR_MEMORY;
+            errno = enrolments[i].error;
+            report_refusal(&v->rails[i], memory);
+            status = CKPT_ERR_MEMORY;
         }
     }
-    return CKPT_OK;
+    if (status != CKPT_OK) {
+        deregister_all(region);
+    }
+    return status;
 }
 
 enum ckpt_status verbs_register(struct transport *t, const struct transport_memory *memory,
@@ -182,6 +246,7 @@ enum ckpt_status verbs_register(struct transport *t, const struct transport_memo
     }
     /* That of a dma-buf must have the same offset within a page as dmabuf_offset. */
     region->iova = memory->address != NULL ? (uintptr_t)memory->address : memory->dmabuf_offset;
+    region->near = verbs_rails_near(v, memory->near);
     if (!find_place(v, &region->place)) {
         free(region);
         return CKPT_ERR_MEMORY;

@@ -51,6 +51,10 @@
 /* Faults of rails that one read outlives. */
 #define VERBS_FAULTS_MAX 16
 
+/* How long the owner looks again and again after the last completion: several times what a slice
+ * takes at 100 Gb/s. */
+#define VERBS_SPIN_US 100
+
 #define VERBS_PAUSE_MIN_NS UINT64_C(50000000)
 #define VERBS_PAUSE_MAX_NS UINT64_C(10000000000)
 
@@ -94,6 +98,7 @@ struct verbs_region {
     uint64_t id; /* never used again in the life of the transport */
     uint32_t place;
     uint64_t iova; /* what peers and local requests call the first byte */
+    uint32_t near; /* a bit for each rail to prefer */
     struct ibv_mr *mrs[VERBS_RAILS_MAX];
 };
 
@@ -182,10 +187,13 @@ struct verbs {
     struct verbs_work *works, *idle_works;
     uint32_t works_in_flight;
     struct verbs_read *waiting, *waiting_last;
-    uint64_t looked_ns; /* when events were last asked for */
-    uint64_t timer_ns;  /* when a lane wants attention next */
-    bool attention;     /* lanes, clients or endpoints changed */
-    bool issue;         /* something may be issued */
+    uint8_t traffic_class, service_level;
+    uint64_t spin_ns;
+    uint64_t completed_ns; /* when a work request last came back; while some are in flight */
+    uint64_t looked_ns;    /* when events were last asked for */
+    uint64_t timer_ns;     /* when a lane wants attention next */
+    bool attention;        /* lanes, clients or endpoints changed */
+    bool issue;            /* something may be issued */
 };
 
 static inline struct verbs *as_verbs(struct transport *t)
@@ -198,14 +206,23 @@ static inline struct verbs_endpoint *as_verbs_endpoint(struct transport_endpoint
     return (struct verbs_endpoint *)(void *)base;
 }
 
-/* rail.c: devices, ports, addresses. */
+/* rails.c: devices by their names. */
 enum ckpt_status verbs_devices_check(void);
 enum ckpt_status verbs_rails_open(struct verbs *v, const char *names,
                                   const struct transport_options *options);
+void verbs_rails_close(struct verbs *v);
+/* A bit for each rail that the list names; all bits when it names none of them. */
+uint32_t verbs_rails_near(const struct verbs *v, const char *names);
+
+/* preflight.c: whether what is to be registered can be, once the rails are open. */
+enum ckpt_status verbs_preflight(const struct verbs *v, const struct transport_options *options);
+
+/* rail.c: the port, its address, its objects. */
+enum ckpt_status verbs_rail_open(struct verbs *v, struct ibv_device *device, uint8_t port);
+void verbs_rail_close(struct verbs_rail *rail);
 enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port);
 /* Asks the device; a rail that is found down is not used until an event says that it is up. */
 bool verbs_rail_look(struct verbs_rail *rail);
-void verbs_rails_close(struct verbs *v);
 
 /* region.c */
 enum ckpt_status verbs_slots_open(struct verbs *v);
@@ -223,8 +240,9 @@ enum ckpt_status verbs_pair_create(struct verbs_rail *rail, struct verbs_party *
 /* Takes a queue pair from RESET to INIT; readable: the peer may read. */
 enum ckpt_status verbs_pair_init(struct rdma_cm_id *id, struct ibv_qp *qp, bool readable);
 /* And on to RTS. Depths are of reads: that we may issue, and that we answer. */
-enum ckpt_status verbs_pair_ready(struct rdma_cm_id *id, struct ibv_qp *qp, uint8_t mtu,
-                                  uint8_t issue_depth, uint8_t answer_depth);
+enum ckpt_status verbs_pair_ready(const struct verbs_rail *rail, struct rdma_cm_id *id,
+                                  struct ibv_qp *qp, uint8_t mtu, uint8_t issue_depth,
+                                  uint8_t answer_depth);
 void verbs_pair_fail(struct ibv_qp *qp);
 
 /* lane.c: the reader's end of connections. */

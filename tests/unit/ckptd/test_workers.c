@@ -83,7 +83,9 @@ static int start(void **state)
         return -1;
     }
     assert_int_equal(completions_make(&completions), CKPT_OK);
-    assert_int_equal(digester_start(2, 0, &digester), CKPT_OK);
+    cpu_set_t everywhere;
+    CPU_ZERO(&everywhere);
+    assert_int_equal(digester_start(2, 0, &everywhere, &digester), CKPT_OK);
     assert_int_equal(digest_engine_select(NULL, &engine), CKPT_OK);
     memset(&source, 0, sizeof source);
     source.memory = aligned_alloc(4096, 2 * SEGMENT_BYTES);
@@ -162,7 +164,8 @@ static void renewal_zeroes_what_nobody_has_open_and_replaces_the_rest(void **sta
     char reason[CKPT_REASON_MAX + 1];
     const uint16_t segments[] = {2, 3};
     int kept;
-    struct mover_options options = {.transport = "loop"};
+    struct rails rails = {.spec = "loop"};
+    struct mover_options options = {.rails = &rails};
     assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
     digester_set_mover(digester, mover);
     fill(segments, 2 * SEGMENT_BYTES, source.memory);
@@ -209,7 +212,9 @@ static void read_with(const char *transport, bool cancel)
     char reason[CKPT_REASON_MAX + 1];
     const uint16_t segments[] = {5, 0};
     struct digest expected;
-    struct mover_options options = {.transport = transport, .timeout_ms = 2000, .depth = 2};
+    struct rails rails = {0};
+    struct mover_options options = {.rails = &rails, .timeout_ms = 2000, .depth = 2};
+    snprintf(rails.spec, sizeof rails.spec, "%s", transport);
     assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
     digest_bytes(engine, source.memory, SHARD_BYTES, &expected);
     mover_read(mover, make_read(segments, 2));
@@ -264,7 +269,8 @@ static void an_offer_that_does_not_add_up_is_refused(void **state)
     struct mover *mover;
     char reason[CKPT_REASON_MAX + 1];
     const uint16_t segments[] = {5, 0};
-    struct mover_options options = {.transport = "loop"};
+    struct rails rails = {.spec = "loop"};
+    struct mover_options options = {.rails = &rails};
     assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
     struct job *job = make_read(segments, 2);
     job->region_count = 1;

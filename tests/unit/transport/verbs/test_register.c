@@ -2,12 +2,19 @@
 /* Registration against a fake of libibverbs: the functions below stand in front of the library's.
  * GPU memory (dma-buf) is proven here alone: Soft-RoCE has none. */
 #include <errno.h>
+#include <linux/capability.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,6 +30,7 @@ static struct {
         int fd;
         unsigned access;
         bool dmabuf, live;
+        pthread_t thread;
     } calls[MRS_MAX];
     unsigned count;
     unsigned fail_at; /* the call with this number fails */
@@ -31,10 +39,14 @@ static struct {
     unsigned busy;    /* deregistrations that are refused first */
 } fake;
 
+static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static struct ibv_mr *enroll(struct ibv_pd *pd, void *address, uint64_t bytes, uint64_t iova,
                              unsigned access)
 {
+    pthread_mutex_lock(&fake_lock);
     unsigned index = fake.count++;
+    pthread_mutex_unlock(&fake_lock);
 
     if (index == fake.fail_at) {
         errno = fake.fail_with;
@@ -43,6 +55,7 @@ static struct ibv_mr *enroll(struct ibv_pd *pd, void *address, uint64_t bytes, u
     assert_true(index < MRS_MAX);
     fake.mrs[index] = (struct ibv_mr){.pd = pd, .lkey = 100 + index, .rkey = 500 + index};
     fake.calls[index].address = address;
+    fake.calls[index].thread = pthread_self();
     fake.calls[index].bytes = bytes;
     fake.calls[index].iova = iova;
     fake.calls[index].access = access;
@@ -220,6 +233,96 @@ static void test_refused_on_the_second_rail(void **state)
     assert_int_equal(fake.count, 10);
 }
 
+/* A large region is registered at all rails at once, each by a thread; if one refuses, by none. */
+static void test_rails_in_parallel(void **state)
+{
+    struct verbs *v = *state;
+    struct transport_memory memory = {.bytes = 64 * CKPT_MIB, .generation = 1};
+    struct transport_region *region = NULL;
+
+    memory.address = mmap(NULL, memory.bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_OK);
+    assert_int_equal(fake.count, 6);
+    assert_false(pthread_equal(fake.calls[4].thread, fake.calls[5].thread));
+    const struct verbs_region *own = (const struct verbs_region *)(void *)region;
+    assert_ptr_not_equal(own->mrs[0], own->mrs[1]);
+    assert_int_equal(verbs_deregister(region), CKPT_OK);
+    fake.fail_at = 7;
+    fake.fail_with = ENOMEM;
+    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_ERR_MEMORY);
+    assert_int_equal(live(), 4);
+    munmap(memory.address, memory.bytes);
+}
+
+static void expect_preflight(struct verbs *v, const struct transport_options *options,
+                             const char *words)
+{
+    assert_int_equal(verbs_preflight(v, options), CKPT_ERR_CONFIG);
+    if (strstr(transport_open_error(), words) == NULL) {
+        fail_msg("\"%s\" lacks \"%s\"", transport_open_error(), words);
+    }
+    print_message("%s\n", transport_open_error());
+}
+
+static void test_preflight_of_the_device(void **state)
+{
+    struct verbs *v = *state;
+    struct transport_options options = {.memory_bytes = 4 * CKPT_GIB, .region_bytes = 2 * CKPT_GIB};
+
+    expect_preflight(v, &options, "set [arena] segment_bytes to at most 1024MiB");
+    options.region_bytes = CKPT_MIB;
+    v->rails[1].device.max_mr = 100;
+    expect_preflight(v, &options, "at most 100 regions");
+}
+
+/* The last test: the process has less afterwards. Both rails count what they register, and each has
+ * a MiB of its own. */
+static void test_preflight_of_memlock(void **state)
+{
+    struct verbs *v = *state;
+    struct transport_options options = {.region_bytes = CKPT_MIB};
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    struct rlimit limit;
+
+    assert_int_equal(syscall(SYS_capget, &header, data), 0);
+    bool may = (data[0].effective & UINT32_C(1) << CAP_IPC_LOCK) != 0;
+    assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    limit.rlim_max = limit.rlim_max > CKPT_GIB ? CKPT_GIB : limit.rlim_max;
+    limit.rlim_cur = 0;
+    assert_true(limit.rlim_max >= 4 * CKPT_MIB);
+    assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    data[0].effective &= ~(UINT32_C(1) << CAP_IPC_LOCK);
+    assert_int_equal(syscall(SYS_capset, &header, data), 0);
+    options.memory_bytes = limit.rlim_max / 2 - CKPT_MIB;
+    assert_int_equal(verbs_preflight(v, &options), CKPT_OK); /* the soft limit was raised */
+    options.memory_bytes += CKPT_MIB;
+    expect_preflight(v, &options, "LimitMEMLOCK=infinity");
+    expect_preflight(v, &options, "once for each of 2 rails");
+    if (may) {
+        data[0].effective |= UINT32_C(1) << CAP_IPC_LOCK;
+        assert_int_equal(syscall(SYS_capset, &header, data), 0);
+        assert_int_equal(verbs_preflight(v, &options), CKPT_OK);
+    }
+}
+
+static void test_near_rails(void **state)
+{
+    struct verbs *v = *state;
+
+    snprintf(v->rails[0].name, sizeof(v->rails[0].name), "mlx5_1:1");
+    snprintf(v->rails[1].name, sizeof(v->rails[1].name), "mlx5_10:2");
+    v->rails[0].port = 1;
+    v->rails[1].port = 2;
+    assert_int_equal(verbs_rails_near(v, "mlx5_1"), 1);
+    assert_int_equal(verbs_rails_near(v, "mlx5_1:1"), 1);
+    assert_int_equal(verbs_rails_near(v, "mlx5_10:2"), 2);
+    assert_int_equal(verbs_rails_near(v, "mlx5_7+mlx5_10:2,mlx5_1"), 3);
+    assert_int_equal(verbs_rails_near(v, "mlx5_10"), UINT32_MAX); /* that is port 1 */
+    assert_int_equal(verbs_rails_near(v, "mlx5"), UINT32_MAX);
+    assert_int_equal(verbs_rails_near(v, NULL), UINT32_MAX);
+}
+
 static void test_a_slot_never_names_two_regions(void **state)
 {
     static uint8_t bytes[4096];
@@ -251,6 +354,10 @@ int main(void)
         REGISTER_TEST(test_no_gpu_memory),
         REGISTER_TEST(test_refused_on_the_second_rail),
         REGISTER_TEST(test_a_slot_never_names_two_regions),
+        REGISTER_TEST(test_rails_in_parallel),
+        REGISTER_TEST(test_near_rails),
+        REGISTER_TEST(test_preflight_of_the_device),
+        REGISTER_TEST(test_preflight_of_memlock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
