@@ -106,7 +106,7 @@ class Traffic:
         self.note_told()
         self.close(job)
 
-    def run_until_death(self, rounds=40):
+    def run_until_death(self, rounds=200):
         for _ in range(rounds):
             self.round()
             if self.is_over():
