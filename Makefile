@@ -4,12 +4,12 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo check soak bench install clean
+.PHONY: help deps build demo demo-train check soak bench install clean
 
 help: ## this page
 	@echo 'ckptd: checkpoints in the memory of two nodes, proven equal by digest'
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 	@echo
 	@echo "  JOBS=$(JOBS) (parallel compilers), PREFIX=$(PREFIX)"
 
@@ -23,6 +23,11 @@ demo: ## real weights survive the loss of a node, bit for bit
 	@scripts/deps.sh build demo
 	@scripts/build.sh release $(JOBS)
 	@scripts/demo.sh
+
+demo-train: ## a transformer trains through a killed rank and a lost node
+	@scripts/deps.sh build demo
+	@scripts/build.sh release $(JOBS)
+	@scripts/demo_train.sh
 
 check: ## everything that must hold before a commit; what CI runs
 	@JOBS=$(JOBS) scripts/check.sh

@@ -8,9 +8,9 @@ A drop-in for nvidia-resiliency-ext's: save(state, iteration, is_async), find_la
 local_ckpt_dir. Its tensors may lie anywhere; no rank waits for another to save; another world is
 refused with a reason instead of hanging; copies are in other failure domains, proven by digest.
 
-What a state is besides tensors goes as JSON. A state dict whose rest is no plain data, as Megatron's
-own with its ShardedTensors, needs `dump` and `restore`, which make bytes of the rest and the rest
-of bytes: which format is trusted is then said where they are given.
+What a state is besides tensors goes as JSON. A state dict whose rest is no plain data, as that of
+Megatron with its ShardedTensors, needs `dump` and `restore`, which make bytes of the rest and the
+rest of bytes: which format is trusted is then said where they are given.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ import time
 import traceback
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["torch", "torch.distributed.checkpoint.state_dict",
-                                 "torch._dynamo", "torch.distributed.fsdp", "torch.distributed.optim",
-                                 "ckptd.checkpointer", "ckptd.dcp"])
+_context.set_forkserver_preload([
+    "torch", "torch._dynamo", "torch.distributed.checkpoint.state_dict", "torch.distributed.fsdp",
+    "torch.distributed.optim", "ckptd.checkpointer", "ckptd.dcp"])
 
 
 class RankFailed(AssertionError):

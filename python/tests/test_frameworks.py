@@ -186,7 +186,7 @@ def test_huggingface_without_an_agent_goes_on(tmp_path, caplog):
     assert trainer.state.global_step == 4
 
 
-# ---- Megatron, by nvidia-resiliency-ext's interface ----
+# ---- Megatron, by the interface of nvidia-resiliency-ext ----
 
 
 def test_megatron_has_the_members_that_are_called(shared_cluster, run):

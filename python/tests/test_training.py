@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real training run: a transformer on a real text, four ranks on four agents, and what goes wrong.
+"""A real training run: a transformer on a real text, four ranks on four agents, and failures.
 
 The run that nothing happens to, without ckptd, is the truth: an interrupted one ends with the same
 parameters and losses, bit for bit, where the world is the same.
