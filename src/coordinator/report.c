@@ -97,8 +97,9 @@ static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordina
         return NULL;
     }
     if (!r->owner || r->state == COPY_HELD || r->cached) {
-        /* A holder's copy without its owner: the owner may still be on its way, after a restart. */
-        bool wait = c->now_ms < c->started_ms + c->config.restore_settle_ms;
+        /* A holder's copy without its owner: the owner may still be on its way, after a restart. An
+         * owner's that is being digested: its next word, on its way perhaps, is the one to go by. */
+        bool wait = c->now_ms < c->started_ms + c->config.restore_settle_ms || r->owner;
         if (wait) {
             ack(c, u, member, r, CHECKPOINT_NONE, CKPT_OK, "");
         } else {

@@ -152,8 +152,15 @@ static bool holds_copy(const struct sim_slot *slot)
             slot->record.state == SLOT_ADOPTED);
 }
 
+/* Changed since its last digest, so that nobody can know. */
+static bool is_spoilt_unseen(const struct sim_slot *slot)
+{
+    return slot->touched && slot->touched_generation == slot->record.generation &&
+           slot->touched_ms >= slot->digest_began_ms;
+}
+
 uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32_t rank,
-                            uint32_t except_node, uint32_t except_slot)
+                            uint32_t except_node, uint32_t except_slot, bool unseen)
 {
     uint32_t domains = 0;
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
@@ -166,7 +173,8 @@ uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32
             }
             const struct sim_job *job = sim_job_of(sim, &key->run);
             if (job && job->run == commit->run &&
-                judge_slot_is_intact(sim, node, i, &commit->digests[rank])) {
+                ((unseen && is_spoilt_unseen(slot)) ||
+                 judge_slot_is_intact(sim, node, i, &commit->digests[rank]))) {
                 domains |= 1u << sim->nodes[node].domain;
             }
         }

@@ -93,7 +93,7 @@ bool judge_slot_is_intact(struct sim *sim, uint32_t node, uint32_t slot,
 bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generation,
                     const struct digest *digest);
 uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32_t rank,
-                            uint32_t except_node, uint32_t except_slot);
+                            uint32_t except_node, uint32_t except_slot, bool unseen);
 
 /* judge_commit.c: 1, 2, 4, 5, 12. */
 void judge_transaction(struct sim *sim, uint32_t ruler);

@@ -15,7 +15,7 @@
 static bool is_whole(struct sim *sim, const struct commit *commit)
 {
     for (uint32_t rank = 0; rank < commit->world; rank++) {
-        if (judge_good_domains(sim, commit, rank, UINT32_MAX, UINT32_MAX) == 0) {
+        if (judge_good_domains(sim, commit, rank, UINT32_MAX, UINT32_MAX, false) == 0) {
             return false;
         }
     }

@@ -99,7 +99,7 @@ static void judge_let_go(struct sim *sim, uint32_t node, const struct slot_recor
         !judge_slot_is_intact(sim, node, before->slot, &commit->digests[key->rank])) {
         return;
     }
-    uint32_t left = judge_good_domains(sim, commit, key->rank, node, before->slot);
+    uint32_t left = judge_good_domains(sim, commit, key->rank, node, before->slot, true);
     if ((uint32_t)__builtin_popcount(left) < commit->copies) {
         sim_violation(sim,
                       "node %u frees a good copy of run %u step %" PRIu64
