@@ -28,7 +28,7 @@
 #define SYMBOLS 128 /* 7-bit characters; others count as 0 */
 #define BATCH 512   /* characters a step */
 #define MOMENTUM 0.9f
-#define TERM_WAIT_MS 10000 /* below Slurm's KillWait of 30 s */
+#define TERM_WAIT_MS 5000 /* below Slurm's KillWait of 30 s */
 
 struct settings {
     struct ckpt_options options;
@@ -257,13 +257,13 @@ static void run(struct ckpt *ckpt, const struct settings *settings, struct model
     }
     if (asked_to_end) {
         bool is_saved = settings->save_every > 0 && model->step % settings->save_every == 0;
-        printf("asked to end: step=%" PRIu64, model->step);
-        if (is_saved) {
-            printf(" saved already");
-        } else {
+        printf("asked to end at step=%" PRIu64 "\n", model->step);
+        (void)fflush(stdout); /* SIGKILL may come while it waits */
+        if (!is_saved) {
+            printf("last step=%" PRIu64, model->step);
             save(ckpt, model, TERM_WAIT_MS);
+            printf("\n");
         }
-        printf("\n");
         (void)fflush(stdout);
     }
 }

@@ -102,6 +102,16 @@ static void become(const struct passwd *user)
     }
 }
 
+/* A plain file becomes the agent's; a device, /dev/null say, stays whose it is. */
+static void give_log(const struct ctl *ctl, int log, const struct passwd *user)
+{
+    struct stat info;
+    if (user != NULL && (fstat(log, &info) != 0 ||
+                         (S_ISREG(info.st_mode) && fchown(log, user->pw_uid, user->pw_gid) != 0))) {
+        die(ctl->hook.agent_log);
+    }
+}
+
 /* In the child of a child: nothing of the Prolog is left but the pipe, as descriptor 3. */
 __attribute__((noreturn)) static void become_agent(const struct ctl *ctl, const struct passwd *user,
                                                    int ready)
@@ -120,9 +130,7 @@ __attribute__((noreturn)) static void become_agent(const struct ctl *ctl, const 
     if (null < 0 || log < 0) {
         die(null < 0 ? "/dev/null" : ctl->hook.agent_log);
     }
-    if (user != NULL && fchown(log, user->pw_uid, user->pw_gid) != 0) {
-        die(ctl->hook.agent_log);
-    }
+    give_log(ctl, log, user);
     (void)dup2(null, STDIN_FILENO);
     (void)dup2(log, STDOUT_FILENO);
     (void)dup2(log, STDERR_FILENO);

@@ -45,8 +45,8 @@ class Host:
         self.must("hostname", name)
         self.must("ip", "link", "set", "lo", "up")
         self.must("mount", "--bind", hosts_file, "/etc/hosts")
-        for directory in ("/run", "/dev/shm"):
-            self.must("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", directory)
+        for directory, mode in (("/run", "755"), ("/dev/shm", "1777")):
+            self.must("mount", "-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", directory)
 
     def command(self, *words, user=None):
         enter = ["nsenter", "-t", str(self.pid), "-n", "-u", "-i", "-m", "-p"]

@@ -57,7 +57,7 @@ class SlurmCase(unittest.TestCase):
     def saved(self, job):
         """(rank, step) -> the set of sums that were saved as that."""
         sums = {}
-        pattern = (r"(?m)^(\d+): (?:asked to end: )?step=(\d+)(?: loss=\S+)?"
+        pattern = (r"(?m)^(\d+): (?:last )?step=(\d+)(?: loss=\S+)?"
                    r" saved sum=([0-9a-f]+)")
         for rank, step, value in re.findall(pattern, self.slurm.output(job)):
             sums.setdefault((int(rank), int(step)), set()).add(value)

@@ -17,6 +17,7 @@ linger = 1h
 idle_exit = 1s
 agent = {bin}/ckptd
 agent_config = {{s}}/ckptd.conf
+agent_user = games
 agent_log = /run/ckptd.log
 """.format(bin=BIN)
 
@@ -50,6 +51,9 @@ class PerJob(SlurmCase):
             self.assertEqual(len(self.pids[node]), 1, node)
             with_slurmd = self.slurm.hosts[node].must("ps", "-o", "ppid=,pid=,sid=", "-p",
                                                       str(self.pids[node][0])).split()
+            owner = self.slurm.hosts[node].must("stat", "-c", "%U %a", "/run/ckptd.log",
+                                                f"/proc/{self.pids[node][0]}")
+            self.assertEqual(owner.split(), ["games", "640", "games", "555"])
             self.assertEqual(with_slurmd[0], "1", "the agent is somebody's child")
             self.assertNotEqual(with_slurmd[1], with_slurmd[2], "the agent can take a terminal")
         self.assertEqual(self.slurm.latest(job), 20)
@@ -100,6 +104,17 @@ class PerJob(SlurmCase):
             self.write_hooks()
         self.slurm.must("scancel", str(job), user=USER)
         self.slurm.must("scontrol", "update", "NodeName=n2", "State=RESUME")
+
+    def test_e_a_full_disk_fails_nothing(self):
+        self.write_hooks(agent_log="/dev/full")
+        try:
+            job = self.train("--nodelist=n1,n2,n3", "--comment=ckpt:linger=2", steps=10)
+            self.wait_done(job)
+            self.assertEqual(len(re.findall(" consistent after_ms", self.slurm.output(job))), 3)
+        finally:
+            self.write_hooks()
+        wait_until("the agents have ended",
+                   lambda: not any(self.agents(node) for node in self.slurm.nodes()), timeout=30)
 
     def test_f_not_inside_the_job(self):
         """PrologFlags=RunInJob puts a Prolog into the job's cgroup, where nothing outlives it."""
