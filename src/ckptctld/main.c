@@ -17,6 +17,7 @@
 #include "daemon.h"
 #include "session/notify.h"
 #include "session/signals.h"
+#include "session/watchdog.h"
 
 uint64_t daemon_now_ms(void)
 {
@@ -74,8 +75,10 @@ static void set_up_log(const struct options *options)
 static void run(struct daemon *daemon)
 {
     struct session_signals *signals = NULL;
+    struct session_watchdog *watchdog = NULL;
     daemon->exit_code = EXIT_START;
     if (session_signals_watch(daemon->base, on_signal, daemon, &signals) != CKPT_OK ||
+        session_watchdog_start(daemon->base, &watchdog) != CKPT_OK ||
         loop_open(daemon) != CKPT_OK) {
         log_event(LOG_LEVEL_ERROR, "start_failed", "text=\"no memory\"");
         goto free_signals;
@@ -102,6 +105,7 @@ stop:
     daemon_stop(daemon);
     loop_close(daemon);
 free_signals:
+    session_watchdog_free(&watchdog);
     session_signals_free(&signals);
 }
 

@@ -17,6 +17,7 @@
 #include "options.h"
 #include "session/notify.h"
 #include "session/signals.h"
+#include "session/watchdog.h"
 
 /* An offer of the largest shard fits: 1024 regions with their descriptors. */
 #define RECEIVE_BYTES_MAX (1 * CKPT_MIB)
@@ -367,10 +368,11 @@ static void on_signal(int number, void *context)
 int daemon_run(struct daemon *d)
 {
     struct session_signals *signals = NULL;
+    struct session_watchdog *watchdog = NULL;
     if (session_signals_watch(d->base, on_signal, d, &signals) != CKPT_OK) {
         return 1;
     }
-    if (life_watch_idle(d) != CKPT_OK) {
+    if (life_watch_idle(d) != CKPT_OK || session_watchdog_start(d->base, &watchdog) != CKPT_OK) {
         session_signals_free(&signals);
         return 1;
     }
@@ -380,6 +382,7 @@ int daemon_run(struct daemon *d)
               d->address, config_text(d->config, OPTION_SOCKET));
     event_base_dispatch(d->base);
     (void)session_notify("STOPPING=1");
+    session_watchdog_free(&watchdog);
     session_signals_free(&signals);
     return d->is_broken ? 1 : 0;
 }
