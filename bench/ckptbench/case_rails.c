@@ -94,7 +94,9 @@ struct rails {
 static struct leg *add_leg(struct rails *rails, const char *label, uint32_t count)
 {
     struct leg *leg = &rails->legs[rails->leg_count++];
-    snprintf(leg->label, sizeof(leg->label), "%s", label);
+    size_t length = strnlen(label, sizeof(leg->label) - 1);
+    memcpy(leg->label, label, length);
+    leg->label[length] = '\0';
     leg->rails = count;
     return leg;
 }
