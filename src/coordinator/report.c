@@ -98,7 +98,7 @@ static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordina
     }
     if (!r->owner || r->state == COPY_HELD || r->cached) {
         /* A holder's copy without its owner: the owner may still be on its way, after a restart. An
-         * owner's that is being digested: its next word, on its way perhaps, is the one to go by. */
+         * owner's that is being digested: its next word may be on its way, and is what counts. */
         bool wait = c->now_ms < c->started_ms + c->config.restore_settle_ms || r->owner;
         if (wait) {
             ack(c, u, member, r, CHECKPOINT_NONE, CKPT_OK, "");
