@@ -228,7 +228,7 @@ def make_model(world, mib):
     return model
 
 
-def rank_main(rank, world, say, *, mib, rounds, folder, socket):
+def rank_main(rank, world, say, *, mib, rounds, folder, socket, only):
     import torch
     import torch.distributed as distributed
     from torch.distributed.checkpoint.staging import (
@@ -258,6 +258,8 @@ def rank_main(rank, world, say, *, mib, rounds, folder, socket):
     why = {"dcp.async_save, pinned memory": "needs CUDA",
            "DLRover, flash checkpoint": "needs its own job master and agent, and CUDA"}
     for name, make in wanted.items():
+        if only and name not in only:
+            continue
         try:
             contenders[name] = make()
         except Exception as error:
@@ -284,7 +286,7 @@ def rank_main(rank, world, say, *, mib, rounds, folder, socket):
             if rank == 0:
                 contenders[name].clean()
     size = sum(p.numel() * 4 for p in locals_of(model))
-    return {"bytes": size, "why": why, "times": {
+    return {"bytes": size, "why": why, "rounds": times, "times": {
         name: {kind: statistics.median(values) for kind, values in kinds.items() if values}
         for name, kinds in times.items() if name not in why}}
 
@@ -336,15 +338,17 @@ def print_table(found):
     size = found["bytes"]
     print(f"\n{2 * size / 2**30:.2f} GiB over 2 ranks, CPU tensors, {os.cpu_count()} CPUs, "
           f"load {os.getloadavg()[0]:.1f}; medians, the slower rank\n")
-    print(f"{'':36} {'stall ms':>9} {'GB/s':>6} {'of memcpy':>10} {'2nd copy verified s':>20}")
+    print(f"{'':36} {'stall ms':>9} {'best':>7} {'GB/s':>6} {'of memcpy':>10} "
+          f"{'2nd copy verified s':>20}")
     copy = found["times"]["memcpy"]["stall"]
     for name, kinds in found["times"].items():
         verified = f"{kinds['verified']:.2f}" if "verified" in kinds else "-"
-        print(f"{name:36} {kinds['stall'] * 1e3:9.1f} {size / kinds['stall'] / 1e9:6.2f} "
+        best = min(found["rounds"][name]["stall"])
+        print(f"{name:36} {kinds['stall'] * 1e3:9.1f} {best * 1e3:7.1f} {size / kinds['stall'] / 1e9:6.2f} "
               f"{kinds['stall'] / copy:10.2f} {verified:>20}")
     for name, reason in found["why"].items():
         print(f"{name:36} not run: {reason}")
-    print(f"{'restore after a lost node':36} {found['restore'] * 1e3:9.1f}        "
+    print(f"{'restore after a lost node':36} {found['restore'] * 1e3:9.1f}  "
           f"raw transfer {found['raw'] * 1e3:.1f} ms")
 
 
@@ -370,6 +374,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mib-per-rank", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", action="append", help="a contender; none: all")
     parser.add_argument("--json")
     options = parser.parse_args()
     import cluster as clusters
@@ -383,7 +388,8 @@ def main():
         cluster = clusters.Cluster(case, agents=3, agent=arena, coordinator={"keep": "1"}).start()
         sockets = [agent.socket for agent in cluster.agents]
         job = ranks.Job(2, rank_main, lambda rank: {"socket": sockets[rank]},
-                        mib=options.mib_per_rank, rounds=options.rounds, folder=folder)
+                        mib=options.mib_per_rank, rounds=options.rounds, folder=folder,
+                        only=options.only)
         found = job.wait(1800)[0]
         cluster.agents[1].kill()
         cluster.agents[1].wipe()
@@ -396,10 +402,10 @@ def main():
         for function in reversed(case.cleanups):
             function()
     print_table(found)
-    missed = judge(found)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(found, file, indent=1)
+    missed = 0 if options.only else judge(found)
     sys.exit(1 if missed else 0)
 
 

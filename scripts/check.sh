@@ -104,12 +104,19 @@ demo() {
     scripts/demo.sh build/minimal/bin
 }
 
+# Last of the Python part: what a person is shown.
+demo_train() {
+    scripts/build.sh dev "$JOBS"
+    scripts/demo_train.sh build/dev/bin
+}
+
 wanted=${*:-deps venv style dev slurm python asan tsan minimal fuzz tidy cppcheck simulator demo}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh build optional demo test slurm ;;
     cppcheck) stage cppcheck cppcheck_ ;;
     python) stage python python_ ;;
+    demo-train) stage demo-train demo_train ;;
     venv | style | dev | slurm | asan | tsan | minimal | fuzz | tidy | simulator | demo)
         stage "$name" "$name" ;;
     *) echo "check: there is no stage '$name'" >&2; exit 2 ;;

@@ -334,7 +334,9 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
            required: bool = True) -> Checkpointer:
     """Attaches a training state to this node's agent, and restores it when there is a checkpoint.
 
-    model       any module, also under DistributedDataParallel, fully_shard() or torch.compile
+    model       any module, also under DistributedDataParallel, fully_shard() or torch.compile. What
+                is sharded is a DTensor; anything else counts as the same in all ranks when another
+                number of them restores it
     optimizer   one, several, or none; a ZeroRedundancyOptimizer too
     extra       a dictionary of what else is needed to go on: numbers, text, tensors, and objects
                 with state_dict() and load_state_dict(). It is read at each save, and written to at
@@ -345,7 +347,7 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     rank, world from torch.distributed when it is initialised, else $RANK and $WORLD_SIZE, else from
                 Slurm
     socket      the agent's ($CKPT_SOCKET, /run/ckptd/ckptd.sock)
-    copies      of each shard, this node's included; 0: the agent's default
+    copies      of each shard, this node's included; 0: $CKPT_COPIES, else the agent's default
     timeout     seconds that a save may wait for the agent
     resume      whether to restore
     persist     a directory on a shared file system for each persist_every-th step
@@ -357,7 +359,8 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     optimizers = ([] if optimizer is None else list(optimizer)
                   if isinstance(optimizer, (list, tuple)) else [optimizer])
     settings = settings_of_job(run, attempt, rank, world)
-    settings.update(socket=socket, copies=copies, timeout=timeout, copy_threads=copy_threads)
+    settings.update(socket=socket, copies=copies or _number("CKPT_COPIES", default=0),
+                    timeout=timeout, copy_threads=copy_threads)
     checkpoint = Checkpointer(Registered(model, optimizers), {} if extra is None else extra,
                               settings, required)
     try:

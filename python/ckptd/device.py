@@ -81,7 +81,12 @@ class CudaEngine:
                 event.record(stream)
             current.wait_event(event)
             events.append(event)
-        return lambda: [event.synchronize() for event in events] and None
+
+        def wait() -> None:
+            for event in events:
+                event.synchronize()
+
+        return wait
 
 
 _engines: dict[str, Any] = {"cuda": CudaEngine()}

@@ -100,6 +100,11 @@ class Registered:
 
     def __post_init__(self) -> None:
         self.model = bare(self.model)
+        for module in self.model.modules():
+            if type(module).__name__ == "FullyShardedDataParallel":
+                raise StateError("CKPT_ERR_INVALID", "FullyShardedDataParallel hides which part of "
+                                 "a parameter a rank has: shard with fully_shard(), or save with "
+                                 "torch.distributed.checkpoint and ckptd.dcp")
         self.register()
 
     def has_changed(self) -> bool:

@@ -418,6 +418,14 @@ def test_save_blocks_no_longer_than_its_bound(start_cluster, run):
     checkpoint.close()
 
 
+def test_a_wrapper_that_hides_its_parts_is_refused(attach):
+    class FullyShardedDataParallel(torch.nn.Linear):
+        """Stands in for PyTorch's, which wants a device and other ranks."""
+
+    with pytest.raises(ckptd.StateError, match="fully_shard"):
+        attach(torch.nn.Sequential(FullyShardedDataParallel(2, 2)))
+
+
 def test_settings_of_the_job(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "CKPT_RUN",
                  "SLURM_JOB_NAME", "CKPT_ATTEMPT", "SLURM_RESTART_COUNT",

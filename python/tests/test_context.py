@@ -4,6 +4,7 @@
 import ctypes
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -164,3 +165,28 @@ def test_the_package_works_without_pytorch(shared_cluster, run):
             "print(ckptd.version())")
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert re.match(r"\d+\.\d+\.\d+$", said.stdout.strip())
+
+
+def test_a_wheel_installs_and_finds_the_library(tmp_path):
+    """Built from a copy, as building writes beside the sources."""
+    shutil.copytree(f"{ROOT}/python/ckptd", tmp_path / "src/ckptd")
+    shutil.copy(f"{ROOT}/python/pyproject.toml", tmp_path / "src")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path / "out",
+                    tmp_path / "src"], check=True, capture_output=True)
+    wheel = next((tmp_path / "out").iterdir())
+    assert wheel.name == "ckptd-0.1.0-py3-none-any.whl"
+    subprocess.run([*pip, "install", "--no-deps", "--target", tmp_path / "site", wheel],
+                   check=True, capture_output=True)
+    code = "import ckptd; print(ckptd.__file__, ckptd.version())"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(tmp_path / "site")}, cwd=tmp_path)
+    assert said.stdout.startswith(str(tmp_path / "site")) and "0.1." in said.stdout
+
+
+def test_without_the_library_the_reason_says_so(tmp_path):
+    code = ("import ckptd\ntry:\n    ckptd.version()\n"
+            "except ckptd.Error as error:\n    print(error.reason)")
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
+                          env={**os.environ, "CKPT_LIBRARY": str(tmp_path / "none.so")})
+    assert "CKPT_LIBRARY" in said.stdout and "none.so" in said.stdout
