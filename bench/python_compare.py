@@ -344,8 +344,8 @@ def print_table(found):
     for name, kinds in found["times"].items():
         verified = f"{kinds['verified']:.2f}" if "verified" in kinds else "-"
         best = min(found["rounds"][name]["stall"])
-        print(f"{name:36} {kinds['stall'] * 1e3:9.1f} {best * 1e3:7.1f} {size / kinds['stall'] / 1e9:6.2f} "
-              f"{kinds['stall'] / copy:10.2f} {verified:>20}")
+        print(f"{name:36} {kinds['stall'] * 1e3:9.1f} {best * 1e3:7.1f} "
+              f"{size / kinds['stall'] / 1e9:6.2f} {kinds['stall'] / copy:10.2f} {verified:>20}")
     for name, reason in found["why"].items():
         print(f"{name:36} not run: {reason}")
     print(f"{'restore after a lost node':36} {found['restore'] * 1e3:9.1f}  "
