@@ -34,7 +34,9 @@ struct beside_test {
     const char *tool;
     const char *kind; /* of transport that it is beside */
     const char *test; /* as the tool calls it; NULL: it has only one */
-    bool eager;       /* with the settings that our own backend makes */
+    /* With the settings of our own backend: messages in fragments, failing peers reported, asleep
+     * when there is nothing to do. */
+    bool alike;
 };
 
 static const struct beside_test tests[] = {
@@ -42,6 +44,7 @@ static const struct beside_test tests[] = {
     {"ucp_am_bw_eager", "ucx_perftest", "ucx", "ucp_am_bw", true},
     {"ucp_get", "ucx_perftest", "ucx", "ucp_get", false},
     {"tag_bw", "ucx_perftest", "ucx", "tag_bw", false},
+    {"tag_bw_eager", "ucx_perftest", "ucx", "tag_bw", true},
     {"ib_read_bw", "ib_read_bw", "verbs", NULL, false},
 };
 
@@ -56,7 +59,7 @@ struct command {
 
 const char *beside_names(void)
 {
-    return "ucp_am_bw, ucp_am_bw_eager, ucp_get, tag_bw (ucx_perftest), ib_read_bw";
+    return "ucp_am_bw, ucp_am_bw_eager, ucp_get, tag_bw, tag_bw_eager (ucx_perftest), ib_read_bw";
 }
 
 const char *beside_name(const struct beside_test *test)
@@ -109,7 +112,7 @@ static void word(struct command *command, const char *format, ...)
 }
 
 /* Settings as the ucx backend makes them: no rendezvous, and messages in fragments of a segment. */
-static void set_eager(struct command *command, bool tcp)
+static void set_alike(struct command *command, bool tcp)
 {
     word(command, "UCX_RNDV_THRESH=inf");
     word(command, "UCX_ZCOPY_THRESH=4k");
@@ -118,6 +121,7 @@ static void set_eager(struct command *command, bool tcp)
         word(command, "UCX_TCP_RX_SEG_SIZE=256k");
     } else {
         word(command, "UCX_MM_SEG_SIZE=63k");
+        word(command, "UCX_MM_ERROR_HANDLING=y");
     }
 }
 
@@ -132,8 +136,8 @@ static void set_ucx(struct command *command, const struct beside_test *test,
     if (run->devices != NULL || tcp || shm) {
         word(command, "UCX_NET_DEVICES=%s", run->devices != NULL ? run->devices : "lo");
     }
-    if (test->eager) {
-        set_eager(command, tcp);
+    if (test->alike) {
+        set_alike(command, tcp);
     }
 }
 
@@ -161,6 +165,11 @@ static void compose(struct command *command, const struct beside_test *test,
         word(command, "%d", WARM_UP);
         word(command, "-O");
         word(command, "%u", run->depth);
+    }
+    if (ucx && test->alike && host != NULL) {
+        word(command, "-e");
+        word(command, "-E");
+        word(command, run->spins ? "poll" : "sleep");
     }
     if (!ucx) {
         const char *device = strchr(run->transport, ':');

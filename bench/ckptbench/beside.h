@@ -4,11 +4,12 @@
 #ifndef CKPTBENCH_BESIDE_H
 #define CKPTBENCH_BESIDE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <ckpt/status.h>
 
-#define BESIDE_MAX 4
+#define BESIDE_MAX 5
 
 struct beside_test;
 
@@ -23,6 +24,7 @@ struct beside_run {
     uint64_t slice_bytes;
     uint32_t depth;
     uint64_t count; /* of operations */
+    bool spins;     /* as ckptbench does; where the test is set up alike */
 };
 
 /* Runs it once; 10^9 bytes a second. Blocks, two minutes at most. CKPT_ERR_SYSTEM and reason when

@@ -99,7 +99,7 @@ static const struct config_key keys[KEY_COUNT] = {
                     .type = CONFIG_LIST,
                     .placeholder = "TEST,...",
                     .help = "run the raw tool of others in every turn too: ucp_am_bw, "
-                            "ucp_am_bw_eager, ucp_get, tag_bw, ib_read_bw"},
+                            "ucp_am_bw_eager, ucp_get, tag_bw, tag_bw_eager, ib_read_bw"},
     [KEY_REPEAT] = OPTION_REPEAT("7", "turns, after one that is not counted"),
     [KEY_JSON] = OPTION_JSON,
     [KEY_CSV] = OPTION_CSV,

@@ -157,8 +157,9 @@ static enum ckpt_status offer(struct control *control, const struct source *sour
     return status;
 }
 
-/* What the client says in mid-session. CKPT_ERR_LINK: it has ended, as clients do. */
-static enum ckpt_status answer(struct control *control, char *reason)
+/* What the client says in mid-session, *reading_out whether it reads from now on. CKPT_ERR_LINK: it
+ * has ended, as clients do. */
+static enum ckpt_status answer(struct control *control, bool *reading_out, char *reason)
 {
     json_t *message;
     enum ckpt_status status = control_poll(control, &message, reason);
@@ -168,6 +169,7 @@ static enum ckpt_status answer(struct control *control, char *reason)
     const char *ask = json_string_value(json_object_get(message, "ask"));
     if (ask != NULL && strcmp(ask, "cpu") == 0) {
         uint64_t used = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+        *reading_out = json_is_true(json_object_get(message, "reading"));
         status = control_send(control, json_pack("{s:I}", "cpu_ns", (json_int_t)used));
     } else {
         snprintf(reason, CKPT_REASON_MAX + 1, "an unknown question");
@@ -184,18 +186,19 @@ static enum ckpt_status serve(struct control *control, struct transport *transpo
                                {.fd = control_fd(control), .events = POLLIN}};
     enum ckpt_status status = CKPT_OK;
     uint32_t idle = 0;
+    bool reading = false; /* between reads it sleeps in any case: others measure then */
     while (status == CKPT_OK) {
         struct transport_completion done[16];
         if (transport_progress(transport, done, 16) > 0) {
             continue;
         }
         bool looks = ++idle % TURNS_A_LOOK == 0;
-        if (!spins && transport_arm(transport)) {
+        if (!(spins && reading) && transport_arm(transport)) {
             /* At least as often as it takes to see that the client is silent. */
             looks = poll(waiters, 2, 1000) == 0 || waiters[1].revents != 0;
         }
         if (looks) {
-            status = answer(control, reason);
+            status = answer(control, &reading, reason);
         }
     }
     return status;

@@ -82,8 +82,8 @@ static void add_points(struct chart_series *series, const struct line *line, con
 /* What others' tools reached in the same turns, as dashed lines. */
 static void add_beside(struct chart *chart, const struct line *line, int colour)
 {
-    static const char *const tests[] = {"ucp_am_bw", "ucp_am_bw_eager", "ucp_get", "tag_bw",
-                                        "ib_read_bw"};
+    static const char *const tests[] = {"ucp_am_bw", "ucp_am_bw_eager", "ucp_get",
+                                        "tag_bw",    "tag_bw_eager",    "ib_read_bw"};
     const json_t *first = json_array_get(json_object_get(line->result->json, "points"), 0);
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
         char key[64];

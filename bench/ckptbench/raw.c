@@ -239,7 +239,7 @@ enum ckpt_status raw_read(struct raw *raw, const struct raw_plan *plan, double *
 {
     uint64_t theirs, theirs_after;
     begin(raw, plan);
-    enum ckpt_status status = raw_peer_cpu_ns(raw->peer, &theirs, reason);
+    enum ckpt_status status = raw_peer_cpu_ns(raw->peer, true, &theirs, reason);
     if (status != CKPT_OK) {
         return status;
     }
@@ -255,7 +255,7 @@ enum ckpt_status raw_read(struct raw *raw, const struct raw_plan *plan, double *
     if (status != CKPT_OK) {
         return raw_peer_explain(raw->peer, status, reason);
     }
-    status = raw_peer_cpu_ns(raw->peer, &theirs_after, reason);
+    status = raw_peer_cpu_ns(raw->peer, false, &theirs_after, reason);
     if (status == CKPT_OK) {
         *seconds_out = seconds;
         *cpu_s_out = (double)(ours + theirs_after - theirs) / 1e9;

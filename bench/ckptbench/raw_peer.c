@@ -189,14 +189,16 @@ const struct source_region *raw_peer_region(const struct raw_peer *peer, uint32_
     return peer->here != NULL ? &peer->here->regions[segment] : &peer->regions[segment];
 }
 
-enum ckpt_status raw_peer_cpu_ns(struct raw_peer *peer, uint64_t *ns_out, char *reason)
+enum ckpt_status raw_peer_cpu_ns(struct raw_peer *peer, bool reading, uint64_t *ns_out,
+                                 char *reason)
 {
     json_t *message;
     if (peer->here != NULL) {
         *ns_out = 0;
         return CKPT_OK;
     }
-    enum ckpt_status status = control_send(peer->control, json_pack("{s:s}", "ask", "cpu"));
+    enum ckpt_status status =
+        control_send(peer->control, json_pack("{s:s, s:b}", "ask", "cpu", "reading", reading));
     if (status != CKPT_OK) {
         return raw_peer_explain(peer, status, reason);
     }

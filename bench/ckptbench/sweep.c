@@ -95,7 +95,8 @@ static enum ckpt_status measure_beside(struct leg *leg, struct sweep_point *poin
                                  .devices = sweep->raw.devices,
                                  .slice_bytes = point->slice_bytes,
                                  .depth = point->depth,
-                                 .count = bytes_of(sweep, point) / point->slice_bytes};
+                                 .count = bytes_of(sweep, point) / point->slice_bytes,
+                                 .spins = sweep->raw.spins};
         double theirs;
         status = beside_measure(sweep->beside[i], &run, &theirs, reason);
         if (status == CKPT_OK && counts) {
@@ -266,6 +267,8 @@ static void tell_point(const struct sweep *sweep, const struct sweep_point *poin
         char key[64];
         snprintf(key, sizeof(key), "%s_ratio", beside_name(sweep->beside[i]));
         report_point_samples(report, key, &point->beside_ratio[i]);
+        snprintf(key, sizeof(key), "%s_gbps", beside_name(sweep->beside[i]));
+        report_point_samples(report, key, &point->beside[i]);
     }
 }
 
