@@ -146,6 +146,7 @@ static void compose(struct command *command, const struct beside_test *test,
                     const struct beside_run *run, const char *host, uint16_t port)
 {
     bool ucx = strcmp(test->kind, "ucx") == 0;
+    uint64_t least = 4 * (uint64_t)run->depth;
     command->count = 0;
     word(command, "env");
     if (ucx) {
@@ -185,7 +186,7 @@ static void compose(struct command *command, const struct beside_test *test,
         word(command, "-s");
         word(command, "%" PRIu64, run->slice_bytes);
         word(command, "-n");
-        word(command, "%" PRIu64, run->count);
+        word(command, "%" PRIu64, run->count > least ? run->count : least);
     }
     if (host != NULL) {
         word(command, "%s", host);
@@ -235,15 +236,15 @@ static bool free_port(uint16_t *port_out)
     return good;
 }
 
-/* Runs the client until its end; what it prints. */
-static bool run_client(struct command *command, int null, char output_out[OUTPUT_MAX])
+/* Runs the client until its end; what it prints, complaints included. */
+static bool run_client(struct command *command, char output_out[OUTPUT_MAX])
 {
     size_t filled = 0;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return false;
     }
-    pid_t pid = belongings_start("/usr/bin/env", command->argv, -1, ends[1], null);
+    pid_t pid = belongings_start("/usr/bin/env", command->argv, -1, ends[1], ends[1]);
     close(ends[1]);
     ssize_t count = 1;
     while (pid > 0 && count > 0 && filled < OUTPUT_MAX - 1) {
@@ -256,12 +257,23 @@ static bool run_client(struct command *command, int null, char output_out[OUTPUT
     return status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Cuts the text down to it; "" when there is none. */
+static const char *last_line(char *text)
+{
+    size_t length = strlen(text);
+    while (length > 0 && strchr(" \t\n-", text[length - 1]) != NULL) {
+        text[--length] = '\0';
+    }
+    const char *line = strrchr(text, '\n');
+    return line != NULL ? line + 1 : text;
+}
+
 enum ckpt_status beside_measure(const struct beside_test *test, const struct beside_run *run,
                                 double *gbps_out, char *reason)
 {
     const struct timespec pause = {.tv_nsec = 100000000};
     struct command command;
-    char output[OUTPUT_MAX];
+    char output[OUTPUT_MAX] = "";
     uint16_t port;
     bool good = false;
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -274,7 +286,7 @@ enum ckpt_status beside_measure(const struct beside_test *test, const struct bes
     compose(&command, test, run, "127.0.0.1", port);
     for (int i = 0; i < TRIES && server > 0 && !good && belongings_alive(server); i++) {
         nanosleep(&pause, NULL);
-        good = run_client(&command, null, output);
+        good = run_client(&command, output);
     }
     if (server > 0) {
         if (!good) {
@@ -284,8 +296,8 @@ enum ckpt_status beside_measure(const struct beside_test *test, const struct bes
     }
     close(null);
     if (!good || !parse(test, output, gbps_out)) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s (%s) failed, or printed no bandwidth", test->tool,
-                 test->name);
+        snprintf(reason, CKPT_REASON_MAX + 1, "%s of %s failed, or printed no bandwidth: %.120s",
+                 test->name, test->tool, last_line(output));
         return CKPT_ERR_SYSTEM;
     }
     return CKPT_OK;

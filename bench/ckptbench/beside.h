@@ -23,7 +23,7 @@ struct beside_run {
     const char *devices;   /* comma list, or NULL */
     uint64_t slice_bytes;
     uint32_t depth;
-    uint64_t count; /* of operations */
+    uint64_t count; /* of operations, at least; tools want several times the depth */
     bool spins;     /* as ckptbench does; where the test is set up alike */
 };
 

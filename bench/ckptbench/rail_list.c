@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rail_list.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/nearest.h"
 #include "spec.h"
 
 #define NAMES_MAX 512
+#define DEVICES "/sys/class/infiniband"
 
 static bool is_verbs(const char *spec)
 {
@@ -42,11 +46,18 @@ static bool has_port(const struct topology *topology, const char *name)
     return false;
 }
 
+static bool kernel_has(const char *name)
+{
+    char path[sizeof(DEVICES) + RAIL_NAME_MAX + 2];
+    snprintf(path, sizeof(path), DEVICES "/%.*s", (int)strcspn(name, ":"), name);
+    return name[0] != '.' && strchr(name, '/') == NULL && access(path, F_OK) == 0;
+}
+
 static enum ckpt_status check_port(const struct topology *topology, const char *name, char *reason)
 {
     const char *names[NAMES_MAX];
     size_t count = 0;
-    if (has_port(topology, name)) {
+    if (has_port(topology, name) || kernel_has(name)) {
         return CKPT_OK;
     }
     for (; count < topology->port_count && count < NAMES_MAX; count++) {
@@ -89,6 +100,24 @@ static enum ckpt_status add_of_topology(struct rail_list *list, const struct top
     return status;
 }
 
+/* hwloc leaves software devices out on some machines: then what the kernel lists, in its order. */
+static enum ckpt_status add_of_kernel(struct rail_list *list, char *reason)
+{
+    struct dirent **entries;
+    enum ckpt_status status = CKPT_OK;
+    int count = scandir(DEVICES, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        if (entries[i]->d_name[0] != '.' && status == CKPT_OK) {
+            status = add(list, entries[i]->d_name, strlen(entries[i]->d_name), reason);
+        }
+        free(entries[i]);
+    }
+    if (count >= 0) {
+        free(entries);
+    }
+    return status;
+}
+
 enum ckpt_status rail_list_make(const struct config *config, size_t key, const char *spec,
                                 const struct topology *topology, struct rail_list *list_out,
                                 char *reason)
@@ -102,6 +131,9 @@ enum ckpt_status rail_list_make(const struct config *config, size_t key, const c
     if (status == CKPT_OK && list.count == 0 && is_verbs(spec)) {
         status = spec[strlen("verbs")] == ':' ? add_of_spec(&list, spec, reason)
                                               : add_of_topology(&list, topology, reason);
+    }
+    if (status == CKPT_OK && list.count == 0 && is_verbs(spec) && topology->port_count == 0) {
+        status = add_of_kernel(&list, reason);
     }
     for (uint32_t i = 0; i < list.count && status == CKPT_OK; i++) {
         status = is_verbs(spec) ? check_port(topology, list.names[i], reason)

@@ -162,6 +162,20 @@ static enum ckpt_status take_turns(struct leg *leg, struct buffers *buffers, cha
     return status;
 }
 
+/* After the session is open: what it complains of is known before memory is filled. */
+static enum ckpt_status make_buffers(const struct sweep *sweep, struct buffers *buffers,
+                                     char *reason)
+{
+    buffers->from = buffer_make(sweep->bytes);
+    buffers->to = buffer_make(sweep->bytes);
+    if (buffers->from == NULL || buffers->to == NULL) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "no memory for two buffers of %" PRIu64 " bytes",
+                 sweep->bytes);
+        return CKPT_ERR_MEMORY;
+    }
+    return CKPT_OK;
+}
+
 static enum ckpt_status run_leg(struct sweep *sweep, uint32_t rails, struct buffers *buffers,
                                 char *reason)
 {
@@ -174,6 +188,9 @@ static enum ckpt_status run_leg(struct sweep *sweep, uint32_t rails, struct buff
         sweep->peer_environment = json_deep_copy(raw_peer_environment(leg.raw));
     }
     status = lay_points(&leg, reason);
+    if (status == CKPT_OK && sweep->copy_threads > 0 && sweep->copy_gbps.count == 0) {
+        status = make_buffers(sweep, buffers, reason);
+    }
     if (status == CKPT_OK) {
         status = take_turns(&leg, buffers, reason);
     }
@@ -187,14 +204,8 @@ enum ckpt_status sweep_run(struct sweep *sweep, char *reason)
     struct buffers buffers = {.from = NULL};
     enum ckpt_status status = CKPT_OK;
     sweep->points = calloc(SWEEP_POINTS_MAX, sizeof(*sweep->points));
-    if (sweep->copy_threads > 0) {
-        buffers.from = buffer_make(sweep->bytes);
-        buffers.to = buffer_make(sweep->bytes);
-    }
-    if (sweep->points == NULL ||
-        (sweep->copy_threads > 0 && (buffers.from == NULL || buffers.to == NULL))) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory for two buffers of %" PRIu64 " bytes",
-                 sweep->bytes);
+    if (sweep->points == NULL) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "no memory");
         status = CKPT_ERR_MEMORY;
     }
     for (size_t i = 0; status == CKPT_OK && (i == 0 || i < sweep->rail_count); i++) {
@@ -202,8 +213,6 @@ enum ckpt_status sweep_run(struct sweep *sweep, char *reason)
         buffer_free(&buffers.from, sweep->bytes); /* memcpy knows no rails: once is enough */
         buffer_free(&buffers.to, sweep->bytes);
     }
-    buffer_free(&buffers.from, sweep->bytes);
-    buffer_free(&buffers.to, sweep->bytes);
     return status;
 }
 
