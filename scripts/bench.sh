@@ -27,7 +27,7 @@ for kind in tcp shm; do
         missed=1
     # As ucx_perftest has it: the same bytes again and again, in the caches.
     "$bin/ckptbench" raw --transport="ucx:$kind" --bytes=256MiB --region=2MiB --segment-bytes=2MiB \
-        --slice-bytes=1MiB --depth=16 --repeat=15 --json="$out/beside-$kind.json" \
+        --slice-bytes=1MiB --depth=16 --cpus=0,1 --repeat=15 --json="$out/beside-$kind.json" \
         --beside=ucp_am_bw,ucp_am_bw_eager,tag_bw,tag_bw_eager,ucp_get || missed=1
 done
 "$bin/ckptbench" plot "$out/cycle.json" -o "$out/cycle.svg"

@@ -152,6 +152,11 @@ static void compose(struct command *command, const struct beside_test *test,
     if (ucx) {
         set_ucx(command, test, run);
     }
+    if (run->is_pinned) {
+        word(command, "taskset");
+        word(command, "-c");
+        word(command, "%u", host != NULL ? run->client_cpu : run->server_cpu);
+    }
     word(command, "timeout");
     word(command, "120");
     word(command, "%s", test->tool);

@@ -24,7 +24,9 @@ struct beside_run {
     uint64_t slice_bytes;
     uint32_t depth;
     uint64_t count; /* of operations, at least; tools want several times the depth */
-    bool spins;     /* as ckptbench does; where the test is set up alike */
+    bool is_pinned; /* to CPUs: the client, as a reader, and the server */
+    uint32_t client_cpu, server_cpu;
+    bool spins; /* as ckptbench does; where the test is set up alike */
 };
 
 /* Runs it once; 10^9 bytes a second. Blocks, two minutes at most. CKPT_ERR_SYSTEM and reason when

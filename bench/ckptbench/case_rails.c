@@ -122,7 +122,9 @@ static uint32_t chosen_indices(const struct rails *rails, const struct topology_
 static void lay_legs(struct rails *rails)
 {
     for (uint32_t i = 0; i < rails->list.count; i++) {
-        rail_list_choose(&rails->list, &i, 1, &add_leg(rails, rails->list.names[i], 1)->choice);
+        char label[64];
+        snprintf(label, sizeof(label), "%.60s", rails->list.names[i]);
+        rail_list_choose(&rails->list, &i, 1, &add_leg(rails, label, 1)->choice);
     }
     if (rails->list.count > 1) {
         rail_list_choose_all(&rails->list, &add_leg(rails, "all", rails->list.count)->choice);

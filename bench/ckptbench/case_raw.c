@@ -2,6 +2,7 @@
 /* ckptbench raw: what the machine and the transport can do without us: memcpy, and reads by the
  * transport alone, in turn, at one point or many. */
 #include <inttypes.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ enum key {
     KEY_REGION,
     KEY_READS,
     KEY_SPIN,
+    KEY_CPUS,
     KEY_MEMORY,
     KEY_THREADS,
     KEY_BESIDE,
@@ -87,6 +89,14 @@ static const struct config_key keys[KEY_COUNT] = {
                   .type = CONFIG_BOOL,
                   .fallback = "no",
                   .help = "neither end sleeps when there is nothing to do"},
+    [KEY_CPUS] = {.name = "cpus",
+                  .flag = "cpus",
+                  .type = CONFIG_LIST,
+                  .placeholder = "N,N",
+                  .fallback_is = "wherever the kernel likes",
+                  .help =
+                      "pin the reader to the first CPU and the source, where it is started here, "
+                      "to the second"},
     [KEY_MEMORY] = {.name = "memory",
                     .flag = "memory",
                     .type = CONFIG_ENUM,
@@ -179,6 +189,26 @@ static bool read_points(const struct config *config, struct sweep *sweep, char *
     return true;
 }
 
+static bool read_cpus(const struct config *config, struct sweep *sweep, char *reason)
+{
+    uint64_t cpus[2];
+    size_t count;
+    if (!numbers_read(config, KEY_CPUS, CONFIG_INTEGER, 0, CPU_SETSIZE - 1, cpus, 2, &count,
+                      reason)) {
+        return false;
+    }
+    if (count == 1) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "--cpus: want two, for the reader and the source");
+        return false;
+    }
+    if (count == 2) {
+        sweep->raw.is_pinned = true;
+        sweep->raw.reader_cpu = (uint32_t)cpus[0];
+        sweep->raw.source_cpu = (uint32_t)cpus[1];
+    }
+    return true;
+}
+
 static bool read_beside(const struct config *config, struct sweep *sweep, char *reason)
 {
     size_t count = config_list_count(config, KEY_BESIDE);
@@ -233,7 +263,8 @@ static enum ckpt_status read_options(const struct config *config, struct sweep *
         status = CKPT_ERR_CONFIG;
     }
     if (status == CKPT_OK &&
-        (!read_points(config, sweep, reason) || !read_beside(config, sweep, reason))) {
+        (!read_cpus(config, sweep, reason) || !read_points(config, sweep, reason) ||
+         !read_beside(config, sweep, reason))) {
         status = CKPT_ERR_CONFIG;
     }
     return status;
@@ -249,6 +280,10 @@ static void tell_settings(const struct sweep *sweep, struct report *report)
     report_set_text(report, "connect", sweep->raw.connect != NULL ? sweep->raw.connect : "");
     report_set_text(report, "memory", "host");
     report_set(report, "spin", json_boolean(sweep->raw.spins));
+    if (sweep->raw.is_pinned) {
+        report_set_integer(report, "reader_cpu", sweep->raw.reader_cpu);
+        report_set_integer(report, "source_cpu", sweep->raw.source_cpu);
+    }
     report_set_integer(report, "reads_max", sweep->reads_max);
     report_set_integer(report, "copy_threads", sweep->copy_threads);
     report_set_integer(report, "repeat", sweep->repeat);

@@ -326,7 +326,8 @@ static void draw_mark(const struct plane *plane, const struct chart *chart,
                                 .y = y - 5,
                                 .size = 10.5,
                                 .anchor = SVG_END,
-                                .colour = mark->kind == CHART_LEVEL ? FAINT : stroke.colour};
+                                .colour = mark->kind == CHART_LEVEL ? FAINT : stroke.colour,
+                                .halo = true};
         snprintf(label, sizeof(label), "%s%.3g", mark->name, mark->y);
         svg_write(plane->out, &text, label);
     }

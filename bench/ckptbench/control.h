@@ -6,7 +6,8 @@
  *            "bytes": 1073741824, "segment_bytes": 67108864, "spin": false}
  *   source: {"ckptbench": 1, "version": "0.1.0", "transport": "ucx:tcp", "address": "6f1c...",
  *            "segments": 16, "environment": {...}}, then {"region": "77aa..."} for each segment
- *   client: {"ask": "cpu", "reading": true or false}, source: {"cpu_ns": 12345}, as often as it likes
+ *   client: {"ask": "cpu", "reading": true}
+ *   source: {"cpu_ns": 12345}, as often as it is asked
  *   either: {"tick": 1} every second, from a thread of its own; {"error": "...", "status": 13}, its
  *           last message
  *

@@ -3,6 +3,7 @@
 #include "raw.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,19 @@ static enum ckpt_status connect_peer(struct raw *raw, char *reason)
     return status == CKPT_OK ? CKPT_OK : say(reason, status, "connecting");
 }
 
+/* The calling thread, and the processes it starts from now on. */
+static enum ckpt_status pin(const struct raw_options *options, uint32_t cpu, char *reason)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    if (options->is_pinned && sched_setaffinity(0, sizeof(set), &set) != 0) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "CPU %u is not there, or not for us", cpu);
+        return CKPT_ERR_CONFIG;
+    }
+    return CKPT_OK;
+}
+
 enum ckpt_status raw_open(const struct raw_options *options, struct raw **raw_out, char *reason)
 {
     struct raw *raw = calloc(1, sizeof(*raw));
@@ -118,7 +132,13 @@ enum ckpt_status raw_open(const struct raw_options *options, struct raw **raw_ou
         goto close_raw;
     }
     /* First the other process, if one is started: never across an open transport. */
-    status = meet_peer(raw, reason);
+    status = pin(options, options->source_cpu, reason);
+    if (status == CKPT_OK) {
+        status = meet_peer(raw, reason);
+    }
+    if (status == CKPT_OK) {
+        status = pin(options, options->reader_cpu, reason);
+    }
     if (status == CKPT_OK) {
         status = open_transport(raw, reason);
     }

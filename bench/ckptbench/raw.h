@@ -24,6 +24,9 @@ struct raw_options {
     uint64_t bytes;         /* of memory at each end, read from its begin to its end, over again */
     uint64_t segment_bytes; /* of each region, on both sides */
     bool spins;             /* neither end ever sleeps */
+    bool is_pinned;         /* to CPUs: */
+    uint32_t reader_cpu;
+    uint32_t source_cpu; /* of a process that is started here */
 };
 
 /* How to read. Zeroed: everything once, as the transport likes it. */

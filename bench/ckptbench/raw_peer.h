@@ -31,8 +31,8 @@ enum ckpt_status raw_peer_ready(struct raw_peer *peer, uint32_t segments, char *
 const uint8_t *raw_peer_address(const struct raw_peer *peer, size_t *bytes_out);
 const struct source_region *raw_peer_region(const struct raw_peer *peer, uint32_t segment);
 
-/* The CPU time it has used, nanoseconds; 0 when it is this process. reading: whether reads follow; a
- * peer that is to spin does so until the next call. */
+/* The CPU time it has used, nanoseconds; 0 when it is this process. reading: whether reads follow:
+ * a peer that is to spin does so until the next call. */
 enum ckpt_status raw_peer_cpu_ns(struct raw_peer *peer, bool reading, uint64_t *ns_out,
                                  char *reason);
 

@@ -97,6 +97,11 @@ void svg_write(FILE *out, const struct svg_text *text, const char *words)
     if (text->bold) {
         fputs(" font-weight=\"bold\"", out);
     }
+    if (text->halo) {
+        fputs(" stroke=\"#ffffff\" stroke-width=\"3\" stroke-linejoin=\"round\" "
+              "paint-order=\"stroke\"",
+              out);
+    }
     if (text->upwards) {
         fprintf(out, " transform=\"rotate(-90 %.2f %.2f)\"", text->x, text->y);
     }

@@ -15,6 +15,7 @@ struct svg_text {
     enum svg_anchor anchor;
     const char *colour;
     bool bold;
+    bool halo;    /* white around the letters: they lie over other things */
     bool upwards; /* turned by a quarter, as the title of a vertical axis */
 };
 

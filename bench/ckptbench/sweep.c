@@ -96,6 +96,9 @@ static enum ckpt_status measure_beside(struct leg *leg, struct sweep_point *poin
                                  .slice_bytes = point->slice_bytes,
                                  .depth = point->depth,
                                  .count = bytes_of(sweep, point) / point->slice_bytes,
+                                 .is_pinned = sweep->raw.is_pinned,
+                                 .client_cpu = sweep->raw.reader_cpu,
+                                 .server_cpu = sweep->raw.source_cpu,
                                  .spins = sweep->raw.spins};
         double theirs;
         status = beside_measure(sweep->beside[i], &run, &theirs, reason);

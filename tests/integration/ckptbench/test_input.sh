@@ -34,6 +34,8 @@ expect 2 'want a number of bytes' raw --slice-bytes=1MiB,64K
 expect 2 'from 1 to 65536' raw --depth=0
 expect 2 '3 rails are more than the 1' raw --devices=lo --rails=3
 expect 2 'more than 256' raw --depth=1,2,3,4,5,6,7,8,9 --slice-bytes="$(seq -s , 1 32)"
+expect 2 'want two' raw --cpus=1
+expect 2 'CPU 1023 is not there' raw --cpus=0,1023
 expect 2 'did you mean ucp_get?' raw --beside=ucp_gett
 expect 2 'is beside verbs' raw --beside=ib_read_bw
 expect 2 'not with --connect' raw --connect=127.0.0.1 --beside=ucp_get
