@@ -258,7 +258,7 @@ int main(int count, char **arguments)
     waitpid(child, NULL, 0);
     /* The source's CPU time covers the warm-up too. */
     source_spent *= (double)total / (double)(total + region_bytes);
-    printf("%-8s slice %5ju KiB depth %3u: %6.2f GB/s  cpu s/GB: reader %.3f source %.3f\n", spec,
+    printf("%-8s slice %5ju KiB depth %3u: %7.4f GB/s  cpu s/GB: reader %.3f source %.3f\n", spec,
            (uintmax_t)(slice / CKPT_KIB), depth, (double)total / GB / seconds,
            spent / ((double)total / GB), source_spent / ((double)total / GB));
     transport_close(t, NULL, NULL);

@@ -324,11 +324,12 @@ class Engine(IntegrationTest):
         """Its processor takes no part: the bytes come all the same, the verdict when it goes on."""
         cluster = self.start()
         job = self.attempt(cluster, 1, self.owner, 1)
-        job.save(1)
         before = Far.do("received")
-        wait_until("the pull has begun", lambda: Far.do("received") - before > MIB, 60, 0.002)
+        job.save(1)
+        wait_until("the pull has begun", lambda: Far.do("received") - before > MIB, 10, 0.002)
         self.owner.pause()
-        wait_until("the pull has ended", lambda: Far.do("received") - before > SHARD, 60)
+        print(f"stopped after {Far.do('received') - before} of {SHARD} bytes", flush=True)
+        wait_until("the pull has ended", lambda: Far.do("received") - before > SHARD, 10)
         self.owner.resume()
         self.expect_consistent(cluster, job, 1)
 
