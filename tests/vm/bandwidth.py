@@ -48,7 +48,7 @@ def main():
         print(f"ib_read_bw {theirs:6.1f} MB/s, verbs {own:6.1f} MB/s, ratio {own / theirs:.2f}")
     theirs, own = (statistics.median(column) for column in zip(*pairs))
     best = max(own for _, own in pairs) / max(theirs for theirs, _ in pairs)
-    print(f"medians {theirs:.1f} and {own:.1f} MB/s, ratio {own / theirs:.2f}; of the best {best:.2f}")
+    print(f"medians {theirs:.1f}, {own:.1f} MB/s: ratio {own / theirs:.2f}; of the best {best:.2f}")
     return 0
 
 

@@ -15,7 +15,7 @@
 #include "vm/machines.h"
 
 #define RATE "8mbit"
-/* In flight for each rail. What is in flight waits in the shaper, and must not do so for longer than
+/* In flight for each rail. It waits in the shaper, and must not do so for longer than
  * a queue pair waits for an answer (134 ms): it would ask again, and get everything twice. */
 #define WINDOW 2
 #define PIECE (CKPT_MIB * 3 / 32)
