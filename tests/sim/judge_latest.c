@@ -6,9 +6,23 @@
  *
  * Not verified: the text of messages; what ckptctl is shown. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "hosts.h"
 #include "judge.h"
+
+/* The newest attempt on record: the processes of earlier ones are past. */
+static uint32_t newest_attempt(struct sim *sim, const struct run_key *run)
+{
+    uint32_t newest = 0;
+    for (uint32_t i = 0; i < sim->store.count; i++) {
+        const struct coordinator_record *r = &sim->store.records[i].record;
+        if (r->attempt > newest && r->run.uid == run->uid && strcmp(r->run.name, run->name) == 0) {
+            newest = r->attempt;
+        }
+    }
+    return newest;
+}
 
 static void judge_consistent(struct sim *sim, const struct coordinator_record *r, uint32_t run)
 {
@@ -25,7 +39,8 @@ static void judge_consistent(struct sim *sim, const struct coordinator_record *r
     }
     for (uint32_t i = 0; i < sim->judge->session_count; i++) {
         const struct session *session = &sim->judge->sessions[i];
-        if (session->run == run && session->attempt > r->attempt && session->answered) {
+        if (session->run == run && session->attempt > r->attempt && session->answered &&
+            session->attempt >= newest_attempt(sim, &r->run)) {
             sim_violation(sim,
                           "run %u: attempt %u commits step %" PRIu64
                           " when attempt %u has restored already",
