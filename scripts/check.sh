@@ -110,7 +110,8 @@ demo_train() {
     scripts/demo_train.sh build/dev/bin
 }
 
-wanted=${*:-deps venv style dev slurm python asan tsan minimal fuzz tidy cppcheck simulator demo}
+wanted=${*:-deps venv style dev slurm python demo-train asan tsan minimal fuzz tidy cppcheck\
+    simulator demo}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh build optional demo test slurm ;;

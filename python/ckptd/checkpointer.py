@@ -112,7 +112,7 @@ class Checkpointer:
 
     def context_or_raise(self) -> Context:
         if self._context is None:
-            raise NoAgent("CKPT_ERR_NO_AGENT", self.reason)
+            raise NoAgent("CKPT_ERR_NO_AGENT", self.reason or "the checkpointer was closed")
         return self._context
 
     def persister_or_raise(self) -> Persister:
@@ -136,6 +136,10 @@ class Checkpointer:
                 return Handle(self, step, None, self._save(step))
             except Error as error:
                 return self._failed(step, error)
+            except Exception as error:  # of a state_dict() or PyTorch: training decides, not we
+                _log.debug("save of step %d", step, exc_info=True)
+                return self._failed(step, Error("CKPT_ERR_INTERNAL",
+                                                f"{type(error).__name__}: {error}"))
 
     def _failed(self, step: int, error: Error) -> Handle:
         if error.reason != self.reason:
@@ -233,7 +237,8 @@ class Checkpointer:
             return None
         except WorldChanged:
             info = context.info(step)
-            found, world = _same_everywhere(info.step), info.world
+            found = _same_everywhere(info.step)
+            world = info.world if found == info.step else context.info(found).world
         if not restorer.is_full():
             restore_from_other_world(context, restorer, found, world, timeout)
         _put_states(self._extra, restorer.finish())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
@@ -81,6 +82,7 @@ class Shard:
         self.metadata: dict[str, str] = header.pop("__metadata__", {})
         self.entries: dict[str, dict[str, Any]] = header
         self._begin = 8 + length
+        context._shards.add(self)
 
     def data(self, name: str) -> memoryview:
         """A tensor's bytes, without a copy. They go with the shard."""
@@ -135,6 +137,7 @@ class Context:
                  copy_threads: int = 1, reader: bool = False) -> None:
         self.run, self.attempt, self.rank, self.world = run, attempt, rank, world
         self._lock = threading.RLock()
+        self._shards: weakref.WeakSet[Shard] = weakref.WeakSet()
         self._handle = ffi.new("struct ckpt **")
         self._library = library()
         options = ffi.new("struct ckpt_options *")
@@ -157,6 +160,13 @@ class Context:
         name = text(self._library.ckpt_status_name(status))
         return of_status(name, reason or text(self._library.ckpt_status_text(status)))
 
+    @property
+    def _open(self) -> Any:
+        """The context for a call; UsageError after close()."""
+        if self._handle[0] == ffi.NULL:
+            raise of_status("CKPT_ERR_INVALID", f"the context of run {self.run} is closed")
+        return self._handle[0]
+
     def _check(self, status: int) -> None:
         if status != 0:
             raise self._error(status, text(self._library.ckpt_reason(self._handle[0])))
@@ -176,7 +186,7 @@ class Context:
         array, count, keep = self._pairs(metadata)
         with self._lock:
             self._check(self._library.ckpt_save(
-                self._handle[0], step, table.array, table.count, array, count))
+                self._open, step, table.array, table.count, array, count))
         del keep
 
     def save_begin(self, step: int, table: Table,
@@ -189,25 +199,25 @@ class Context:
         addresses = ffi.new("void *[]", max(1, table.count))
         with self._lock:
             self._check(self._library.ckpt_save_begin(
-                self._handle[0], step, table.array, table.count, array, count, addresses))
+                self._open, step, table.array, table.count, array, count, addresses))
         del keep
         return [int(ffi.cast("uintptr_t", address)) for address in addresses[0 : table.count]]
 
     def save_end(self, step: int) -> None:
         """Seals what save_begin() has begun."""
         with self._lock:
-            self._check(self._library.ckpt_save_end(self._handle[0], step))
+            self._check(self._library.ckpt_save_end(self._open, step))
 
     def save_cancel(self, step: int) -> None:
         """Gives the slot of save_begin() back."""
         with self._lock:
-            self._check(self._library.ckpt_save_cancel(self._handle[0], step))
+            self._check(self._library.ckpt_save_cancel(self._open, step))
 
     def is_consistent(self, step: int) -> bool:
         """Looks, without waiting. Raises when the step never will be."""
         with self._lock:
             try:
-                self._check(self._library.ckpt_wait(self._handle[0], step, 0))
+                self._check(self._library.ckpt_wait(self._open, step, 0))
             except Timeout:
                 return False
         return True
@@ -230,7 +240,7 @@ class Context:
         """Which checkpoint is there: the newest consistent one, or the step asked for."""
         out = ffi.new("struct ckpt_info *")
         with self._lock:
-            self._check(self._library.ckpt_info(self._handle[0], step, out))
+            self._check(self._library.ckpt_info(self._open, step, out))
         return Info(int(out.step), int(out.attempt), int(out.world), int(out.copies),
                     int(out.bytes))
 
@@ -239,7 +249,7 @@ class Context:
         raw = ffi.new("struct ckpt_shard *")
         with self._lock:
             self._check(self._library.ckpt_load(
-                self._handle[0], step, int(timeout * 1000), raw))
+                self._open, step, int(timeout * 1000), raw))
         return Shard(self, raw)
 
     def fetch(self, rank: int, step: int = LATEST, timeout: float = 60.0) -> Shard:
@@ -247,7 +257,7 @@ class Context:
         raw = ffi.new("struct ckpt_shard *")
         with self._lock:
             self._check(self._library.ckpt_fetch(
-                self._handle[0], step, rank, int(timeout * 1000), raw))
+                self._open, step, rank, int(timeout * 1000), raw))
         return Shard(self, raw)
 
     def unload(self, raw: Any) -> None:
@@ -257,7 +267,12 @@ class Context:
                 self._library.ckpt_unload(self._handle[0], raw)
 
     def close(self) -> None:
-        """Leaves the run. What was sealed goes on to become consistent. Twice is once."""
+        """Leaves the run. What was sealed goes on to become consistent. Twice is once.
+
+        Shards are given back too: what data() gave of them must not be touched any more.
+        """
+        for shard in list(self._shards):
+            shard.close()
         with self._lock:
             self._library.ckpt_close(self._handle)
 

@@ -243,6 +243,22 @@ def test_a_changed_model_is_refused(attach, change, word):
     assert word in caught.value.reason
 
 
+def test_a_state_dict_that_raises_costs_one_save(attach):
+    class Broken:
+        def state_dict(self):
+            raise KeyError("not now")
+
+        def load_state_dict(self, state):
+            raise AssertionError("nothing to load")
+
+    extra = {"broken": Broken()}
+    checkpoint = attach(make()[0], extra=extra)
+    handle = checkpoint.save(1)
+    assert handle.error.status == "CKPT_ERR_INTERNAL" and "not now" in handle.error.reason
+    extra.clear()
+    assert checkpoint.save(2).consistent(20)
+
+
 def test_no_agent_never_stops_training(tmp_path, caplog):
     model, optimizer = make()
     socket = str(tmp_path / "later.sock")

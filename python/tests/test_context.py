@@ -74,6 +74,23 @@ def test_saved_bytes_come_back(shared_cluster, run):
                 assert bytes(copy.data("x")) == bytes(buffer)
 
 
+def test_what_is_closed_says_so(shared_cluster, run):
+    """And gives its shards back, whose memory would be gone."""
+    entry, _buffer = table(b"x" * 100)
+    context = ckptd.Context(run, socket=shared_cluster.agents[0].socket)
+    context.save(1, entry)
+    context.wait(1, 20)
+    shard = context.load()
+    context.close()
+    context.close()
+    shard.close()
+    assert len(shard.file()) == 0
+    for call in (lambda: context.save(2, entry), context.info, context.load,
+                 lambda: context.wait(1, 1)):
+        with pytest.raises(ckptd.UsageError, match="closed"):
+            call()
+
+
 def test_no_agent_is_an_exception_that_says_what_to_do(tmp_path):
     with pytest.raises(ckptd.NoAgent) as caught:
         ckptd.Context("run", socket=str(tmp_path / "nobody.sock"))

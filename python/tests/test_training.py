@@ -12,7 +12,7 @@ import pytest
 import ranks
 import train_text
 
-WORLD, STEPS, EVERY = 4, 30, 4
+WORLD, STEPS, EVERY = 4, 24, 4
 TEXT = "/usr/share/common-licenses/GPL-3"  # of base-files, which every Debian has
 
 
