@@ -286,7 +286,8 @@ static enum ckpt_status fill(struct ckpt *ckpt, const struct stage *stage,
         shard_header_encode(ckpt->tensors, stage->tensor_count, ckpt->metadata,
                             stage->metadata_count, stage->layout, grant.address) != CKPT_OK) {
         client_abandon(ckpt, stage->step, grant.slot, grant.generation);
-        return client_poison(ckpt, "a header is longer than it was laid out");
+        (void)client_poison(ckpt, "a header is longer than it was laid out");
+        return CKPT_ERR_INTERNAL;
     }
     copy_pieces(grant.address, ckpt->pieces, stage->piece_count, ckpt->copy_threads);
     deadline->at_ns += deadline_now_ns() - begin_ns;
