@@ -32,9 +32,10 @@ static double nice_below(double value)
 static void fit_linear(struct axis *axis, double greatest)
 {
     double step = nice_above(greatest / LINEAR_TICKS);
+    int steps = (int)ceil(greatest / step - 1e-9);
     axis->least = 0;
-    axis->greatest = ceil(greatest / step - 1e-9) * step;
-    for (double i = 0; i * step <= axis->greatest * (1 + 1e-9); i++) {
+    axis->greatest = steps * step;
+    for (int i = 0; i <= steps; i++) {
         add_tick(axis, i * step);
     }
 }
@@ -48,10 +49,11 @@ static void fit_log(struct axis *axis, double least, double greatest)
         axis->greatest = nice_above(axis->least * 1.5);
     }
     bool wide = log10(axis->greatest / axis->least) > 3;
-    for (double power = pow(10, floor(log10(axis->least) + 1e-9)); power <= axis->greatest * 1.001;
-         power *= 10) {
+    int first = (int)floor(log10(axis->least) + 1e-9);
+    int last = (int)floor(log10(axis->greatest) + 1e-9);
+    for (int power = first; power <= last; power++) {
         for (size_t i = 0; i < (wide ? 1 : sizeof(parts) / sizeof(parts[0])); i++) {
-            double value = power * parts[i];
+            double value = pow(10, power) * parts[i];
             if (value >= axis->least * 0.999 && value <= axis->greatest * 1.001) {
                 add_tick(axis, value);
             }
@@ -61,13 +63,13 @@ static void fit_log(struct axis *axis, double least, double greatest)
 
 static void fit_doubling(struct axis *axis, double least, double greatest)
 {
-    double first = floor(log2(least) + 1e-9);
-    double last = ceil(log2(greatest) - 1e-9);
+    int first = (int)floor(log2(least) + 1e-9);
+    int last = (int)ceil(log2(greatest) - 1e-9);
     last = last > first ? last : first + 1;
-    double step = last - first > 12 ? 4 : last - first > 6 ? 2 : 1;
+    int step = last - first > 12 ? 4 : last - first > 6 ? 2 : 1;
     axis->least = exp2(first - 0.4);
     axis->greatest = exp2(last + 0.4);
-    for (double i = first; i <= last; i += step) {
+    for (int i = first; i <= last; i += step) {
         add_tick(axis, exp2(i));
     }
 }

@@ -185,8 +185,9 @@ static void draw(const struct picture *picture, FILE *out)
     draw_head(picture, out);
     double panel = columns == 1 ? width - 2 * GAP : PANEL_WIDTH;
     for (size_t i = 0; i < picture->panel_count; i++) {
+        size_t row = i / columns;
         double x = GAP + (double)(i % columns) * (PANEL_WIDTH + GAP);
-        double y = HEAD + GAP / 2 + (double)(i / columns) * (PANEL_HEIGHT + GAP);
+        double y = HEAD + GAP / 2 + (double)row * (PANEL_HEIGHT + GAP);
         chart_draw(&picture->panels[i], out, x, y, panel, PANEL_HEIGHT);
     }
     draw_foot(picture, out, foot);
