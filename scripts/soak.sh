@@ -17,7 +17,7 @@ ROUNDS=${ROUNDS:-20}
 
 simulator() {
     scripts/build.sh release "$JOBS"
-    build/release/bin/ckptsim --seeds "$SEEDS" --start "$START" --jobs "$JOBS"
+    build/release/bin/ckptsim --seeds "$SEEDS" --start "$START" --jobs "$JOBS" --keep-going
 }
 
 # The judges can fail: each planted bug is caught.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "batch.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 /* What a child tells its parent, in memory that both see. */
 struct report {
     struct sim_stats stats;
-    uint64_t seed; /* under way */
+    uint64_t seed; /* under way, or violated first */
     bool violated;
     char failure[1024];
 };
@@ -47,15 +48,23 @@ static void run_share(const struct batch *batch, struct board *board, uint32_t j
         if (deadline_us && now_us() > deadline_us) {
             break;
         }
-        report->seed = batch->start + i;
-        bool good = sim_run(sim, report->seed, NULL);
+        uint64_t seed = batch->start + i;
+        report->seed = report->violated ? report->seed : seed;
+        bool good = sim_run(sim, seed, NULL);
         report->stats = sim->stats;
-        if (!good) {
+        if (good) {
+            continue;
+        }
+        if (!report->violated) {
             memcpy(report->failure, sim->failure, sizeof report->failure);
             report->violated = true;
+        }
+        if (!batch->keep_going) {
             atomic_store(&board->stop, true);
             break;
         }
+        printf("seed %" PRIu64 ": %s\n", seed, sim->failure);
+        fflush(stdout);
     }
     _exit(0);
 }
@@ -119,7 +128,7 @@ void batch_run(const struct batch *batch, struct batch_result *result_out)
             judge_child(report, status);
         }
         if (report->violated) {
-            atomic_store(&board->stop, true);
+            atomic_store(&board->stop, !batch->keep_going);
             if (!result.violated || report->seed < result.seed) {
                 result.violated = true;
                 result.seed = report->seed;

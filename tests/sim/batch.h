@@ -16,6 +16,7 @@ struct batch {
     uint32_t seconds_limit; /* 0: none */
     int planted_bug;        /* 0: none */
     bool quiet;
+    bool keep_going; /* past seeds that violate, each of which is printed */
 };
 
 struct batch_result {
@@ -26,7 +27,8 @@ struct batch_result {
     char failure[1024];
 };
 
-/* Runs the seeds start, start + 1, ... until all are done, the time is up, or one violates. */
+/* Runs the seeds start, start + 1, ... until all are done, the time is up, or one violates and
+ * keep_going is not set. */
 void batch_run(const struct batch *batch, struct batch_result *result_out);
 
 #endif

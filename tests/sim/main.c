@@ -19,6 +19,7 @@ static const char help[] =
     "\n"
     "  --jobs N             processes side by side (default 1)\n"
     "  --seconds-limit N    start no further seed after so long\n"
+    "  --keep-going         print each seed that violates, and go on\n"
     "  --hash               with --replay: only the hash\n"
     "  --check-replay       run each seed twice: both histories must be the same\n"
     "  --bug N              with the planted bug N (ckptsim_bugs only)\n"
@@ -167,17 +168,12 @@ enum mode { MODE_BATCH, MODE_REPLAY, MODE_HASH, MODE_CHECK, MODE_BUGS };
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, 's'},
-        {"start", required_argument, NULL, 'f'},
-        {"jobs", required_argument, NULL, 'j'},
-        {"seconds-limit", required_argument, NULL, 'l'},
-        {"replay", required_argument, NULL, 'r'},
-        {"bug", required_argument, NULL, 'b'},
-        {"hash", no_argument, NULL, 'H'},
-        {"check-replay", no_argument, NULL, 'c'},
-        {"bugs", no_argument, NULL, 'B'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"seeds", required_argument, NULL, 's'},  {"start", required_argument, NULL, 'f'},
+        {"jobs", required_argument, NULL, 'j'},   {"seconds-limit", required_argument, NULL, 'l'},
+        {"replay", required_argument, NULL, 'r'}, {"bug", required_argument, NULL, 'b'},
+        {"hash", no_argument, NULL, 'H'},         {"check-replay", no_argument, NULL, 'c'},
+        {"bugs", no_argument, NULL, 'B'},         {"keep-going", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},         {0},
     };
     uint64_t numbers[128] = {['s'] = 200, ['f'] = 1, ['j'] = 1};
     enum mode mode = MODE_BATCH;
@@ -190,6 +186,7 @@ int main(int argc, char **argv)
         if (option == '?' || (optarg && !read_number(optarg, &numbers[option]))) {
             return 2;
         }
+        numbers['k'] |= option == 'k';
         mode = option == 'r' && mode != MODE_HASH ? MODE_REPLAY
                : option == 'H'                    ? MODE_HASH
                : option == 'c'                    ? MODE_CHECK
@@ -200,7 +197,8 @@ int main(int argc, char **argv)
                           .seeds = numbers['s'],
                           .jobs = (uint32_t)numbers['j'],
                           .seconds_limit = (uint32_t)numbers['l'],
-                          .planted_bug = (int)numbers['b']};
+                          .planted_bug = (int)numbers['b'],
+                          .keep_going = numbers['k'] != 0};
     if (optind < argc || batch.jobs < 1 || batch.planted_bug > planted_bug_count()) {
         fprintf(stderr, "ckptsim: wrong argument; see ckptsim --help\n");
         return 2;
