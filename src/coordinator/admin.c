@@ -10,24 +10,6 @@ static void verify(struct coordinator *c, struct checkpoint *k)
     }
 }
 
-/* Before k is retired. Reports of it may still be on their way, and a coordinator that starts anew
- * hears of its copies again: on record, so that nothing brings it back. What earlier attempts saved
- * does not come back anyway, nor does what lies below `latest`. */
-static void withdraw(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                     const struct checkpoint *k)
-{
-    bool known = run->withdrawn_attempt == run->attempt && k->step <= run->withdrawn_step;
-    if (known || k->attempt < run->attempt || (run->has_latest && k->step < run->latest)) {
-        return;
-    }
-    struct coordinator_record *record = update_record(c, u, RECORD_WITHDRAWN);
-    record->run = run->key;
-    record->attempt = k->attempt;
-    record->step = k->step;
-    run->withdrawn_attempt = k->attempt;
-    run->withdrawn_step = k->step;
-}
-
 /* Everything newer than step: `latest` moves back, by command and on record. */
 static void retire_newer(struct coordinator *c, struct coordinator_update *u, struct run *run,
                          uint64_t step)
@@ -49,7 +31,7 @@ static void retire_newer(struct coordinator *c, struct coordinator_update *u, st
                 (unsigned long long)k->step);
             return;
         }
-        withdraw(c, u, run, k);
+        checkpoint_withdraw(c, u, k);
         if (checkpoint_is_open(k)) {
             checkpoint_abort(c, u, k, CKPT_ERR_RETIRED, "retired by command");
         } else if (checkpoint_is_committed(k)) {
@@ -77,10 +59,10 @@ static void retire(struct coordinator *c, struct coordinator_update *u, struct r
             "to go back use --newer with an older step",
             (unsigned long long)k->step);
     } else if (checkpoint_is_open(k)) {
-        withdraw(c, u, run, k);
+        checkpoint_withdraw(c, u, k);
         checkpoint_abort(c, u, k, CKPT_ERR_RETIRED, "retired by command");
     } else {
-        withdraw(c, u, run, k);
+        checkpoint_withdraw(c, u, k);
         checkpoint_retire(c, u, k, "by command");
     }
 }

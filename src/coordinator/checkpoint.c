@@ -123,6 +123,25 @@ void checkpoint_retire(struct coordinator *c, struct coordinator_update *u, stru
     run_refresh_latest(c, run);
 }
 
+/* Before k is retired. Reports of it may still be on their way, and a coordinator that starts anew
+ * hears of its copies again: on record, so that nothing brings it back. What earlier attempts saved
+ * does not come back anyway, nor does what lies below `latest`. */
+void checkpoint_withdraw(struct coordinator *c, struct coordinator_update *u,
+                         const struct checkpoint *k)
+{
+    struct run *run = &c->runs[k->run];
+    bool known = run->withdrawn_attempt == run->attempt && k->step <= run->withdrawn_step;
+    if (known || k->attempt < run->attempt || (run->has_latest && k->step < run->latest)) {
+        return;
+    }
+    struct coordinator_record *record = update_record(c, u, RECORD_WITHDRAWN);
+    record->run = run->key;
+    record->attempt = k->attempt;
+    record->step = k->step;
+    run->withdrawn_attempt = k->attempt;
+    run->withdrawn_step = k->step;
+}
+
 void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
                            struct checkpoint *k, const char *reason)
 {

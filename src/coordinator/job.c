@@ -102,8 +102,9 @@ static bool is_restoring(const struct run *run)
     return run->session.state == SESSION_CHOOSING || run->session.state == SESSION_PULLING;
 }
 
-/* Gives up consistent and open checkpoints; the newest consistent one only when all is true. False:
- * the rest waits for the next round. */
+/* Gives up consistent and open checkpoints; the newest consistent one only when all is true, and
+ * then on record, so that late words of its copies do not bring it back. False: the rest waits for
+ * the next round. */
 static bool release(struct coordinator *c, struct coordinator_update *u, struct run *run, bool all,
                     const char *why)
 {
@@ -111,15 +112,19 @@ static bool release(struct coordinator *c, struct coordinator_update *u, struct 
     for (uint32_t i = run->first_checkpoint; i != NONE;) {
         struct checkpoint *k = &c->checkpoints[i];
         i = k->next_in_run;
-        if (u->record_count == COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
+        if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
             u->again = true;
             return false;
         }
         if (k->state == CHECKPOINT_CONSISTENT && !kept) {
             kept = true;
+        } else if (session_uses(c, k)) {
+            return false; /* ranks may still ask for their verdict of it */
         } else if (checkpoint_is_committed(k)) {
+            checkpoint_withdraw(c, u, k);
             checkpoint_retire(c, u, k, why);
         } else if (checkpoint_is_open(k) && all) {
+            checkpoint_withdraw(c, u, k);
             checkpoint_abort(c, u, k, CKPT_ERR_RETIRED, "%s", why);
         }
     }

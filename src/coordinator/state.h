@@ -308,6 +308,8 @@ checkpoint_abort(struct coordinator *c, struct coordinator_update *u, struct che
                  enum ckpt_status status, const char *format, ...);
 void checkpoint_retire(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
                        const char *reason);
+void checkpoint_withdraw(struct coordinator *c, struct coordinator_update *u,
+                         const struct checkpoint *k);
 void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
                            struct checkpoint *k, const char *reason);
 void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,

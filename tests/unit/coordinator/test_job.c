@@ -103,6 +103,22 @@ static void release_is_recorded_and_told(void **state)
     assert_false(view().lingers);
 }
 
+static void late_words_bring_nothing_back(void **state)
+{
+    (void)state;
+    tell(0, JOB_FINAL, 1, true);
+    cluster_tick(&cluster, 250);
+    assert_int_equal(cluster_records(&cluster, RECORD_WITHDRAWN), 1);
+    struct message late = cluster_report(1, 20, 0, 2, COPY_VERIFIED, true, 20);
+    cluster_message(&cluster, 0, &late);
+    const struct message *ack = cluster_find(&cluster, 0, MESSAGE_SHARD_ACK);
+    assert_non_null(ack);
+    assert_false(ack->shard_ack.keep);
+    assert_int_equal(view().checkpoints, 0);
+    cluster_save(&cluster, 2, 20, 2); /* a later attempt begins anew */
+    assert_int_equal(view().latest_step, 20);
+}
+
 static void a_requeued_job_lingers_no_longer(void **state)
 {
     (void)state;
@@ -190,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_is_released_when_its_linger_is_over, start, stop),
         cmocka_unit_test_setup_teardown(release_is_recorded_and_told, start, stop),
+        cmocka_unit_test_setup_teardown(late_words_bring_nothing_back, start, stop),
         cmocka_unit_test_setup_teardown(a_requeued_job_lingers_no_longer, start, stop),
         cmocka_unit_test_setup_teardown(what_still_saves_is_kept, start, stop),
         cmocka_unit_test_setup_teardown(what_is_staged_is_decided_soon_after_the_end, start, stop),
