@@ -24,6 +24,9 @@ class Service(SlurmCase):
         case = cls("test_a_saves_and_lingers")
         cls.limited = case.train("--time=1", "--nodelist=n3,n4,n5", steps=100000, name="limited")
         cls.reference = case.train("--nodelist=n1,n2,n5")
+        # Slurm looks every half minute whom it has to signal.
+        cls.signalled = case.train("--time=1", "--signal=TERM@55", "--nodelist=n1,n2,n5",
+                                   steps=100000, name="signalled")
 
     def name_of(self, job):
         return f"slurm/sandbox/{job}"
@@ -105,14 +108,6 @@ class Service(SlurmCase):
         self.assertEqual(after["latest"], before["latest"])
         wait_until("all agents are back",
                    lambda: all(self.slurm.joined(node) for node in self.slurm.nodes()))
-
-    def test_f_signal_before_the_limit(self):
-        """sbatch --signal: the trainer is asked to end long before the limit would end it."""
-        job = self.train("--time=1", "--signal=TERM@55", "--nodelist=n1,n2,n5", steps=100000)
-        self.wait_done(job, timeout=40)
-        self.check_settled(self.name_of(job))
-        ended = re.findall(r"asked to end at step=(\d+)", self.slurm.output(job))
-        self.assertEqual(len(ended), 3, self.slurm.output(job)[-2000:])
 
     def test_f_scancel(self):
         job = self.train("--nodelist=n1,n2,n5", steps=100000)
@@ -199,6 +194,15 @@ class Service(SlurmCase):
         self.wait_done(job)
         self.slurm.control("slow-n5", None)
         self.assertEqual(self.slurm.latest(job), 10)
+
+    def test_jj_signal_before_the_limit(self):
+        """sbatch --signal: the trainer is asked to end long before the limit would end it."""
+        job = self.signalled
+        self.slurm.wait_state(job, "COMPLETED", "FAILED", "TIMEOUT", timeout=100)
+        output = self.slurm.output(job, "signalled")
+        self.assertEqual(self.slurm.state(job), "COMPLETED", output[-2000:])
+        self.check_settled(self.name_of(job))
+        self.assertEqual(len(re.findall(r"asked to end at step=(\d+)", output)), 3, output[-2000:])
 
     def test_k_failing_prolog(self):
         self.slurm.control("fail-n2")
