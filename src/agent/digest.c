@@ -157,6 +157,7 @@ static void verified_again(struct agent *a, uint32_t slot, const struct digest *
     struct slot *s = &a->slots[slot];
     assert(s->state == SLOT_VERIFIED && s->has_digest);
     s->found = *digest;
+    s->unread_since_ms = a->now_ms; /* of a cached copy: a restore is about to read it */
     if (!digests_equal(&s->digest, digest)) {
         agent_note(a, NOTE_ERROR, "digest_mismatch", &s->shard,
                    "slot %u has changed since its first digest: the copy is reported as it is and "
