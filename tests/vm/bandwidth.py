@@ -3,7 +3,7 @@
 """bandwidth.py BENCHMARK - reads over one Soft-RoCE device, by ours and by perftest's ib_read_bw.
 
 Same size (1 MiB), same depth (16), two queue pairs each, in turn, in one machine of vm.py. Prints
-both and their ratio; fails only when one of them does not run. Skipped without perftest."""
+both and their ratio; fails only when ours does not run. Skipped where perftest does not."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-ROUNDS = 5
+ROUNDS = 3
 MIB = 96
 
 
@@ -24,14 +24,19 @@ def ours(benchmark):
 
 
 def perftest():
-    """MB/s. Its two queue pairs share the depth, as ours do."""
+    """MB/s; 0 when it measured nothing. Its two queue pairs share the depth, as ours do."""
     words = "ib_read_bw -d rxe0 -R -q 2 -s 1048576 -t 8 -o 8 -F".split() + ["-n", str(MIB // 2)]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         time.sleep(2)
-        text = subprocess.run(
-            words + ["10.77.0.1"], check=True, capture_output=True, text=True, timeout=60
-        ).stdout
-        server.wait(20)
+        try:
+            text = subprocess.run(
+                words + ["10.77.0.1"], check=True, capture_output=True, text=True, timeout=20
+            ).stdout
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            print(f"ib_read_bw: {error}", flush=True)
+            return 0.0
+        finally:
+            server.kill()
     line = next(line for line in text.splitlines() if line.split()[:1] == ["1048576"])
     return float(line.split()[3]) * (1 << 20) / 1e6
 
@@ -44,6 +49,10 @@ def main():
         print("skipped: no ib_read_bw (perftest)")
         return 77
     pairs = [(perftest(), ours(sys.argv[1])) for _ in range(ROUNDS)]
+    pairs = [(theirs, own) for theirs, own in pairs if theirs > 0]  # it hangs now and then
+    if not pairs:
+        print("skipped: ib_read_bw measured nothing")
+        return 77
     for theirs, own in pairs:
         print(f"ib_read_bw {theirs:6.1f} MB/s, verbs {own:6.1f} MB/s, ratio {own / theirs:.2f}")
     theirs, own = (statistics.median(column) for column in zip(*pairs))

@@ -168,11 +168,10 @@ static void *enrol(void *context)
 }
 
 /* The other rails by threads of their own where that is worth one, the first by this thread. */
-static void enrol_all(struct enrolment *enrolments, uint32_t count)
+static void enrol_all(struct enrolment *enrolments, uint32_t count, bool large)
 {
     pthread_t threads[VERBS_RAILS_MAX];
     bool started[VERBS_RAILS_MAX] = {false};
-    bool large = enrolments[0].memory->bytes >= PARALLEL_BYTES;
 
     for (uint32_t i = 1; i < count && large; i++) {
         started[i] = pthread_create(&threads[i], NULL, enrol, &enrolments[i]) == 0;
@@ -218,7 +217,7 @@ static enum ckpt_status register_all(struct verbs *v, const struct transport_mem
     if (status != CKPT_OK) {
         return status;
     }
-    enrol_all(enrolments, v->rails_count);
+    enrol_all(enrolments, v->rails_count, memory->bytes >= PARALLEL_BYTES);
     for (uint32_t i = 0; i < v->rails_count; i++) {
         region->mrs[i] = enrolments[i].mr;
         if (region->mrs[i] == NULL) {
