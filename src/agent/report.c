@@ -2,9 +2,8 @@
 /* What the coordinator is told of each copy, until it has acknowledged just that.
  *
  * Copies that are here are told again in rotation, acknowledged or not, so a lost word about one
- * is made good. A copy that is gone is told as COPY_NONE until that is acknowledged, its slot is
- * taken again, or it was said AGENT_NONE_REPORTS_MAX times; a coordinator that missed all of them
- * and orders something of the copy is told then. */
+ * is made good. A copy that is gone is told as COPY_NONE until that is acknowledged or its slot is
+ * taken again; a coordinator that missed it and orders something of the copy is told then. */
 #include "agent/state.h"
 
 #include <assert.h>
@@ -156,10 +155,6 @@ void agent_reports_pump(struct agent *a)
                 return;
             }
             say(a, s);
-            if (s->none_pending && ++s->none_reports == AGENT_NONE_REPORTS_MAX) {
-                s->none_pending = false;
-                continue;
-            }
         }
         agent_update_deadline(a, s->report_due_ms);
     }

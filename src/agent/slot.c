@@ -165,7 +165,6 @@ void agent_slot_doom(struct agent *a, uint32_t slot)
     }
     if (agent_copy_state(s) != COPY_NONE) {
         s->none_pending = true;
-        s->none_reports = 0;
         s->report_due_ms = a->now_ms;
         if (s->verify_pending) {
             s->report_order = s->verify.number;

@@ -18,9 +18,6 @@
 #define AGENT_DIGESTS_MAX 8         /* under way at once */
 #define AGENT_ADOPTED_DIGESTS_MAX 4 /* of those, for what was found after a restart */
 #define AGENT_INVENTORY_PER_HEARTBEAT 8
-#define AGENT_NONE_REPORTS_MAX                                                                     \
-    8                      /* how often a freed copy's COPY_NONE is repeated without an ack        \
-                            */
 #define AGENT_IDLE_PEERS 8 /* connections kept beyond those in use */
 
 /* Orders are numbered by one life of a coordinator; those of a later life are the newer ones. */
@@ -72,7 +69,6 @@ struct slot {
     /* The report. */
     bool acked;
     bool none_pending; /* the copy is gone and COPY_NONE is not acknowledged */
-    uint32_t none_reports;
     uint64_t report_due_ms;
     uint64_t report_order;
 };
