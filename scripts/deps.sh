@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages of scripts/packages that are missing.
 #
-#   deps.sh [GROUP]...      groups: build optional demo bench test slurm vm soak (default: all but vm)
+#   deps.sh [GROUP]...      groups: build optional demo bench test slurm vm soak; default: but vm
 #
 # As root it says what it installs and installs it; otherwise it prints the command and fails.
 set -eu
