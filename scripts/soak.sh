@@ -71,6 +71,13 @@ faults() {
         --timeout 3600 -R 'integration|test_arena_crash|test_transport_peer|test_ckpt'
 }
 
+# Soft-RoCE in virtual machines, with what only measures.
+machines() {
+    scripts/deps.sh vm
+    scripts/build.sh dev "$JOBS"
+    ctest --test-dir build/dev --output-on-failure --no-tests=error -L vm
+}
+
 demos() {
     scripts/build.sh release "$JOBS"
     local round
@@ -80,12 +87,12 @@ demos() {
     echo "$ROUNDS demos"
 }
 
-wanted=${*:-deps simulator planted fuzz valgrind faults demos}
+wanted=${*:-deps simulator planted fuzz valgrind faults machines demos}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh ;;
     valgrind) stage valgrind valgrind_ ;;
-    simulator | planted | fuzz | faults | demos) stage "$name" "$name" ;;
+    simulator | planted | fuzz | faults | machines | demos) stage "$name" "$name" ;;
     *) echo "soak: there is no stage '$name'" >&2; exit 2 ;;
     esac
 done
