@@ -57,8 +57,9 @@ class BadInput(IntegrationTest):
         two, second = self.open(rank=1, world=2, agent=1)
         self.assertTrue(first.ok and second.ok)
         path = self.tested.file(b"data")
-        for process in (one, two):
-            process.must("save_bytes", 1, path)
+        two.must("save_bytes", 1, path)
+        self.refused(two.call("wait", 1, 500), "CKPT_ERR_TIMEOUT")  # rank 0 has said nothing yet
+        one.must("save_bytes", 1, path)
         replies = [process.call("wait", 1, 5000) for process in (one, two)]
         wrong = [reply for reply in replies if not reply.ok]
         self.assertTrue(wrong)
