@@ -123,9 +123,10 @@ void checkpoint_retire(struct coordinator *c, struct coordinator_update *u, stru
     run_refresh_latest(c, run);
 }
 
-/* Before k is retired. Reports of it may still be on their way, and a coordinator that starts anew
- * hears of its copies again: on record, so that nothing brings it back. What earlier attempts saved
- * does not come back anyway, nor does what lies below `latest`. */
+/* Before k is retired by command, or quarantined: `latest` moves back. Reports of it and of what
+ * was retired before it may still be on their way, and a coordinator that starts anew hears of
+ * copies again: on record, so that nothing brings them back. What earlier attempts saved does not
+ * come back anyway, nor does what lies below `latest`. */
 void checkpoint_withdraw(struct coordinator *c, struct coordinator_update *u,
                          const struct checkpoint *k)
 {
@@ -145,6 +146,7 @@ void checkpoint_withdraw(struct coordinator *c, struct coordinator_update *u,
 void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
                            struct checkpoint *k, const char *reason)
 {
+    checkpoint_withdraw(c, u, k);
     struct coordinator_record *record = record_of(c, u, k, RECORD_QUARANTINED);
     say(record->reason, "%s", reason);
     move(k, CHECKPOINT_QUARANTINED);
