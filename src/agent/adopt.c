@@ -150,10 +150,11 @@ void agent_adopt(struct agent *a, const struct slot_record *record, bool corrupt
     }
 }
 
-void agent_adopt_end(struct agent *a)
+void agent_adopt_end(struct agent *a, uint64_t epoch)
 {
     assert(a->adopting);
     a->adopting = false;
+    a->epoch = PLANTED_BUG(FORGET_EPOCH) ? 0 : epoch;
     if (a->found_records) {
         agent_segments_forget_users(a);
     }

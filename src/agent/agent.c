@@ -213,7 +213,7 @@ static void take_event(struct agent *a, const struct agent_event *event)
         agent_adopt(a, event->record, event->corrupt);
         return;
     case AGENT_ADOPT_END:
-        agent_adopt_end(a);
+        agent_adopt_end(a, event->epoch);
         return;
     case AGENT_COORDINATOR_UP:
         agent_coordinator_up(a);

@@ -119,6 +119,7 @@ struct agent_event {
     const struct message *message;
     const struct slot_record *record;
     bool corrupt;
+    uint64_t epoch; /* AGENT_ADOPT_END: the highest that the agents of this memory obeyed */
     uint64_t work;
     enum ckpt_status status;
     struct digest digest;

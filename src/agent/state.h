@@ -328,7 +328,7 @@ void agent_work_done(struct agent *a, const struct agent_event *event);
 /* adopt.c */
 enum ckpt_status agent_adopt_check(const struct agent *a, const struct slot_record *record);
 void agent_adopt(struct agent *a, const struct slot_record *record, bool corrupt);
-void agent_adopt_end(struct agent *a);
+void agent_adopt_end(struct agent *a, uint64_t epoch);
 
 /* run.c */
 struct run *agent_run_find(struct agent *a, const struct run_key *key);

@@ -83,7 +83,7 @@ static struct arena *allocate(const struct arena_options *options)
     arena->directory_fd = -1;
     arena->index_fd = -1;
     arena->segments = calloc(arena->segment_count, sizeof *arena->segments);
-    if (arena->segments == NULL || pthread_mutex_init(&arena->floor_mutex, NULL) != 0) {
+    if (arena->segments == NULL || pthread_mutex_init(&arena->header_mutex, NULL) != 0) {
         free(arena->segments);
         free(arena);
         return NULL;
@@ -107,7 +107,7 @@ static void release(struct arena *arena)
     if (arena->directory_fd >= 0) {
         (void)close(arena->directory_fd);
     }
-    (void)pthread_mutex_destroy(&arena->floor_mutex);
+    (void)pthread_mutex_destroy(&arena->header_mutex);
     free(arena->segments);
     free(arena);
 }

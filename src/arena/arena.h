@@ -261,6 +261,14 @@ enum ckpt_status arena_record_load(struct arena *arena, uint32_t slot,
  * next generation is at least this plus one. */
 uint64_t arena_generation_floor(const struct arena *arena);
 
+/* arena_epoch, arena_epoch_raise -- the highest coordinator epoch that this arena's agents obeyed.
+ *
+ * 0 in a new arena. An agent raises it before it acts on what a coordinator of that epoch says, so
+ * that the next agent on this arena does not obey an older one. Raising to what is not higher does
+ * nothing. Any thread; a few microseconds. Survives the loss of one header copy. */
+uint64_t arena_epoch(const struct arena *arena);
+void arena_epoch_raise(struct arena *arena, uint64_t epoch);
+
 /* arena_inventory -- visits every slot, in order, with what is to be believed of it.
  *
  * status is that of arena_record_load(), or CKPT_ERR_CORRUPT when the record is whole but cannot be

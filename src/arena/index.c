@@ -36,7 +36,8 @@ struct header_image {
     uint32_t segment_count;
     uint32_t slot_count;
     uint64_t generation_floor;
-    uint8_t zero[4044];
+    uint64_t epoch;
+    uint8_t zero[4036];
     uint32_t crc; /* CRC-32C of all bytes before it */
 };
 
@@ -47,6 +48,7 @@ _Static_assert(offsetof(struct header_image, segment_bytes) == 24, "format");
 _Static_assert(offsetof(struct header_image, segment_count) == 32, "format");
 _Static_assert(offsetof(struct header_image, slot_count) == 36, "format");
 _Static_assert(offsetof(struct header_image, generation_floor) == 40, "format");
+_Static_assert(offsetof(struct header_image, epoch) == 48, "format");
 _Static_assert(offsetof(struct header_image, crc) == 4092, "format");
 
 static uint64_t round_up(uint64_t n, uint64_t unit)
@@ -96,6 +98,7 @@ static void write_header(struct arena *arena)
     image.segment_count = htole32(arena->segment_count);
     image.slot_count = htole32(arena->slot_count);
     image.generation_floor = htole64(atomic_load(&arena->generation_floor));
+    image.epoch = htole64(atomic_load(&arena->epoch));
     image.crc = htole32(crc32c(0, &image, offsetof(struct header_image, crc)));
     /* One after the other: at every instruction one of the two is whole, and when nobody is
      * writing, both say the same. */
@@ -244,6 +247,7 @@ enum ckpt_status arena_index_open(struct arena *arena, char reason[ARENA_REASON_
     }
     arena->header_sequence = le64toh(image.sequence);
     atomic_store(&arena->generation_floor, le64toh(image.generation_floor));
+    atomic_store(&arena->epoch, le64toh(image.epoch));
     raise_floor_to_records(arena);
     write_header(arena);
     return CKPT_OK;
@@ -364,12 +368,12 @@ enum ckpt_status arena_record_load(struct arena *arena, uint32_t slot,
 
 static void raise_floor(struct arena *arena, uint64_t generation)
 {
-    (void)pthread_mutex_lock(&arena->floor_mutex);
+    (void)pthread_mutex_lock(&arena->header_mutex);
     if (generation > atomic_load(&arena->generation_floor)) {
         atomic_store(&arena->generation_floor, generation);
         write_header(arena);
     }
-    (void)pthread_mutex_unlock(&arena->floor_mutex);
+    (void)pthread_mutex_unlock(&arena->header_mutex);
 }
 
 static bool fits_arena(const struct arena *arena, uint32_t slot, const struct arena_record *record)
@@ -433,4 +437,19 @@ enum ckpt_status arena_record_store(struct arena *arena, uint32_t slot,
 uint64_t arena_generation_floor(const struct arena *arena)
 {
     return atomic_load(&arena->generation_floor);
+}
+
+void arena_epoch_raise(struct arena *arena, uint64_t epoch)
+{
+    (void)pthread_mutex_lock(&arena->header_mutex);
+    if (epoch > atomic_load(&arena->epoch)) {
+        atomic_store(&arena->epoch, epoch);
+        write_header(arena);
+    }
+    (void)pthread_mutex_unlock(&arena->header_mutex);
+}
+
+uint64_t arena_epoch(const struct arena *arena)
+{
+    return atomic_load(&arena->epoch);
 }

@@ -36,10 +36,11 @@ struct arena {
     int index_fd;
     uint8_t *index; /* mapped; laid out in index.c */
     size_t index_bytes;
-    bool index_fresh;            /* made by this arena_open() */
-    pthread_mutex_t floor_mutex; /* guards the header copies */
+    bool index_fresh;             /* made by this arena_open() */
+    pthread_mutex_t header_mutex; /* guards the header copies */
     uint64_t header_sequence;
     _Atomic(uint64_t) generation_floor;
+    _Atomic(uint64_t) epoch;
 };
 
 /* arena.c */
@@ -59,7 +60,7 @@ enum ckpt_status arena_file_open(struct arena *arena, const char *name, bool cre
                                  char reason[ARENA_REASON_BYTES]);
 void arena_segment_name(uint32_t segment, char name_out[SEGMENT_NAME_BYTES]);
 
-/* index.c: sets index*, generation_floor; checks the geometry. A new index becomes one by
+/* index.c: sets index*, generation_floor, epoch; checks the geometry. A new index becomes one by
  * arena_index_publish(), once the segments are there: until then it is made anew at every open. */
 enum ckpt_status arena_index_open(struct arena *arena, char reason[ARENA_REASON_BYTES]);
 void arena_index_publish(struct arena *arena);

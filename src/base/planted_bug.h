@@ -11,6 +11,7 @@
     X(SAME_GENERATION, "a slot is used again with its old generation")                             \
     X(TELL_BEFORE_DURABLE, "consistent is told before the record is durable")                      \
     X(OBEY_STALE_EPOCH, "an agent obeys a coordinator whose epoch is over")                        \
+    X(FORGET_EPOCH, "a restarted agent forgets which epoch it obeyed")                             \
     X(ONE_DOMAIN, "two copies in one failure domain count as two")                                 \
     X(TRUST_RECORD, "after a restart the digest in the slot record is reported as new")            \
     X(REPEAT_DIGEST, "an order to digest again is answered with the old digest")                   \
@@ -31,7 +32,7 @@ enum planted_bug {
 #define PLANTED_BUG_ENUM(name, text) PLANTED_BUG_##name,
     PLANTED_BUG_TABLE(PLANTED_BUG_ENUM)
 #undef PLANTED_BUG_ENUM
-    PLANTED_BUG_COUNT
+        PLANTED_BUG_COUNT
 };
 
 #if CKPT_PLANTED_BUGS

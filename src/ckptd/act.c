@@ -210,6 +210,7 @@ static void act_on_note(const struct daemon *d, const struct machine_note *note)
 
 void act_on_update(struct daemon *d, const struct agent_update *update)
 {
+    arena_epoch_raise(d->arena, agent_epoch(d->machine));
     for (uint32_t i = 0; i < update->record_count; i++) {
         act_on_record(d, &update->records[i]);
     }

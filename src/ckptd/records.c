@@ -121,7 +121,7 @@ static void adopt(void *context, uint32_t slot, enum ckpt_status status,
 void records_adopt(struct daemon *d)
 {
     uint32_t refused = arena_inventory(d->arena, adopt, d);
-    struct agent_event end = {.type = AGENT_ADOPT_END};
+    struct agent_event end = {.type = AGENT_ADOPT_END, .epoch = arena_epoch(d->arena)};
     if (refused > 0) {
         log_event(LOG_LEVEL_WARN, "slots_refused", "count=%u", refused);
     }

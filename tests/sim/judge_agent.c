@@ -36,6 +36,9 @@ void judge_agent_turn(struct sim *sim, uint32_t index, const struct agent_event 
                           event->message->epoch);
         }
     }
+    if (event->type == AGENT_ADOPT_END) {
+        node->epoch_seen = node->epoch_stored;
+    }
     if (epoch < node->epoch_seen) {
         sim_violation(sim, "node %u forgets that it saw epoch %" PRIu64, index, node->epoch_seen);
     }

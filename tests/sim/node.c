@@ -70,7 +70,7 @@ static void adopt_all(struct sim *sim, uint32_t index)
         }
     }
     if (node->host.alive) {
-        struct agent_event event = {.type = AGENT_ADOPT_END};
+        struct agent_event event = {.type = AGENT_ADOPT_END, .epoch = node->epoch_stored};
         advance(sim, index, &event);
     }
 }
@@ -113,6 +113,7 @@ void node_wipe(struct sim *sim, uint32_t index)
     struct sim_node *node = &sim->nodes[index];
     node->wipes++;
     memset(node->slots, 0, sizeof node->slots);
+    node->epoch_stored = 0;
     for (uint32_t i = 0; i < SIM_SEGMENTS_MAX; i++) {
         node->segments[i] = (struct sim_segment){.version = node->segments[i].version + 1};
     }
@@ -365,6 +366,13 @@ static void send(struct sim *sim, uint32_t index, const struct agent_outgoing *o
 static bool apply(struct sim *sim, uint32_t index, const struct agent_event *event)
 {
     const struct agent_update *update = &sim->agent_update;
+    struct sim_node *node = &sim->nodes[index];
+    if (agent_epoch(node->machine) > node->epoch_stored) {
+        if (host_crash_point(sim, index)) {
+            return false;
+        }
+        node->epoch_stored = agent_epoch(node->machine);
+    }
     for (uint32_t i = 0; i < update->record_count; i++) {
         if (host_crash_point(sim, index)) {
             return false;

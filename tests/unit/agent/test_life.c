@@ -116,6 +116,27 @@ static void a_silent_coordinator_is_left(void **state)
     driver_stop(&d);
 }
 
+static void a_restarted_agent_remembers_the_epoch(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_begin(&d);
+    driver_event(&d, (struct agent_event){.type = AGENT_ADOPT_END, .epoch = EPOCH + 1});
+    assert_int_equal(agent_epoch(d.agent), EPOCH + 1);
+    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    struct message welcome = {.type = MESSAGE_WELCOME, .epoch = EPOCH};
+    welcome.welcome.heartbeat_ms = 1000;
+    driver_coordinator(&d, welcome);
+    assert_non_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_STALE_EPOCH));
+    driver_tick(&d, 1000);
+    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT)); /* not joined */
+    welcome.epoch = EPOCH + 1;
+    driver_coordinator(&d, welcome);
+    driver_tick(&d, 1000);
+    assert_non_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
+    driver_stop(&d);
+}
+
 static void only_the_highest_epoch_rules(void **state)
 {
     (void)state;
@@ -483,6 +504,7 @@ int main(void)
         cmocka_unit_test(a_join_is_repeated_until_welcome),
         cmocka_unit_test(a_silent_coordinator_is_left),
         cmocka_unit_test(only_the_highest_epoch_rules),
+        cmocka_unit_test(a_restarted_agent_remembers_the_epoch),
         cmocka_unit_test(without_a_coordinator_saves_stage),
         cmocka_unit_test(any_words_in_any_order),
     };

@@ -204,6 +204,24 @@ static void test_every_flipped_byte_in_the_arena(void **state)
     fixture_remove(&arena, &options);
 }
 
+static void test_the_epoch_never_goes_back(void **state)
+{
+    (void)state;
+    struct arena_options options = fixture_options();
+    struct arena *arena = fixture_open(&options);
+    assert_int_equal(arena_epoch(arena), 0);
+    arena_epoch_raise(arena, 7);
+    arena_epoch_raise(arena, 6);
+    arena_close(&arena);
+    for (size_t copy = 0; copy < 2; copy++) {
+        flip(&options, copy * 4096 + 48, 0xff);
+        arena = fixture_open(&options);
+        assert_int_equal(arena_epoch(arena), 7);
+        arena_close(&arena); /* it has written both header copies again */
+    }
+    fixture_remove(&arena, &options);
+}
+
 static void test_the_generation_never_goes_back(void **state)
 {
     (void)state;
@@ -314,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_the_golden_file),
         cmocka_unit_test(test_every_flipped_byte_in_the_arena),
         cmocka_unit_test(test_the_generation_never_goes_back),
+        cmocka_unit_test(test_the_epoch_never_goes_back),
         cmocka_unit_test(test_records_that_do_not_fit_the_arena),
         cmocka_unit_test(test_the_inventory_refuses_what_cannot_be_true),
     };
