@@ -74,6 +74,7 @@ static void say(struct agent *a, struct slot *s)
     report->order = s->report_order;
     if (report->state == COPY_VERIFIED) {
         report->digest = s->found;
+        report->changed = agent_slot_is_bad(s);
     }
     s->report_due_ms = a->now_ms + a->config.resend_ms;
 }
@@ -98,7 +99,7 @@ static void refused(struct agent *a, uint32_t slot, const struct message_shard_a
                slot, (int)ack->status, ack->reason);
     if (s->owner) {
         enum ckpt_status status = ack->status != CKPT_OK ? ack->status : CKPT_ERR_ABORTED;
-        agent_save_end(a, &s->shard, false, status, ack->reason);
+        agent_save_end(a, &s->shard, 0, status, ack->reason);
     }
     agent_slot_doom(a, slot);
 }
@@ -122,8 +123,8 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
         return;
     }
     if (s->state == SLOT_VERIFIED && agent_slot_is_bad(s)) {
-        /* It has changed since its first digest, and the coordinator never heard the first. A copy
-         * that counts and that nobody may read would block every restore. */
+        /* The answer is to what was said before it changed. A copy that counts and that nobody may
+         * read would block every restore. */
         agent_note(a, NOTE_ERROR, "copy_given_up", &s->shard,
                    "slot %u has had two digests: the copy is given up", slot);
         agent_slot_doom(a, slot);
@@ -134,7 +135,7 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
         s->report_order = 0;
     }
     if (ack->checkpoint == CHECKPOINT_CONSISTENT) {
-        agent_checkpoint_consistent(a, &s->shard.run, s->shard.attempt, s->shard.step);
+        agent_checkpoint_consistent(a, &s->shard, s->world);
     }
 }
 

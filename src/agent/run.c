@@ -52,26 +52,33 @@ struct run *agent_run_make(struct agent *a, const struct run_key *key)
     return run;
 }
 
-void agent_checkpoint_consistent(struct agent *a, const struct run_key *key, uint32_t attempt,
-                                 uint64_t step)
+/* Whether the slot is one of the checkpoint that shard is of. A rank that says another world than
+ * its attempt has is of none. */
+static bool is_of_checkpoint(const struct slot *s, const struct shard_key *shard, uint32_t world)
 {
-    struct run *run = agent_run_make(a, key);
-    if (!run->has_latest || step > run->latest) {
+    return s->state != SLOT_FREE && s->world == world &&
+           agent_shard_is_of(&s->shard, &shard->run, shard->attempt, shard->step);
+}
+
+void agent_checkpoint_consistent(struct agent *a, const struct shard_key *shard, uint32_t world)
+{
+    struct run *run = agent_run_make(a, &shard->run);
+    if (!run->has_latest || shard->step > run->latest) {
         run->has_latest = true;
-        run->latest = step;
+        run->latest = shard->step;
     }
     for (uint32_t i = 0; i < a->config.slots; i++) {
         struct slot *s = &a->slots[i];
-        if (s->state != SLOT_FREE && agent_shard_is_of(&s->shard, key, attempt, step)) {
+        if (is_of_checkpoint(s, shard, world)) {
             s->checkpoint = CHECKPOINT_CONSISTENT;
         }
     }
-    struct shard_key any = {.run = *key, .attempt = attempt, .step = step};
-    agent_save_end(a, &any, true, CKPT_OK, "");
+    agent_save_end(a, shard, world, CKPT_OK, "");
 }
 
 /* Its slots are freed. Where it was the run's newest, which one is that now is not known here. */
-static void checkpoint_ends(struct agent *a, const struct message_checkpoint_state *state)
+static void checkpoint_ends(struct agent *a, const struct message_checkpoint_state *state,
+                            const struct shard_key *any)
 {
     struct run *run = agent_run_find(a, &state->run);
     if (run != NULL && run->has_latest && run->latest == state->step) {
@@ -79,9 +86,7 @@ static void checkpoint_ends(struct agent *a, const struct message_checkpoint_sta
     }
     for (uint32_t i = 0; i < a->config.slots; i++) {
         const struct slot *s = &a->slots[i];
-        if (s->state != SLOT_FREE &&
-            agent_shard_is_of(&s->shard, &state->run, state->attempt, state->step) &&
-            !(s->state == SLOT_DIRTY && !s->doomed)) {
+        if (is_of_checkpoint(s, any, state->world) && !(s->state == SLOT_DIRTY && !s->doomed)) {
             agent_slot_doom(a, i);
         }
     }
@@ -89,24 +94,24 @@ static void checkpoint_ends(struct agent *a, const struct message_checkpoint_sta
     if (status == CKPT_OK) {
         status = state->state == CHECKPOINT_RETIRED ? CKPT_ERR_RETIRED : CKPT_ERR_ABORTED;
     }
-    struct shard_key any = {.run = state->run, .attempt = state->attempt, .step = state->step};
-    agent_save_end(a, &any, true, status, state->reason);
+    agent_save_end(a, any, state->world, status, state->reason);
 }
 
 void agent_checkpoint_state(struct agent *a, const struct message_checkpoint_state *state)
 {
-    if (!agent_run_is_valid(&state->run) || state->step == CKPT_STEP_LATEST ||
+    if (!agent_run_is_valid(&state->run) || state->step == CKPT_STEP_LATEST || state->world == 0 ||
         !agent_text_ends(state->reason, CKPT_REASON_MAX)) {
         return;
     }
+    struct shard_key any = {.run = state->run, .attempt = state->attempt, .step = state->step};
     switch (state->state) {
     case CHECKPOINT_CONSISTENT:
-        agent_checkpoint_consistent(a, &state->run, state->attempt, state->step);
+        agent_checkpoint_consistent(a, &any, state->world);
         return;
     case CHECKPOINT_ABORTED:
     case CHECKPOINT_RETIRED:
         agent_pulls_of_checkpoint_end(a, state);
-        checkpoint_ends(a, state);
+        checkpoint_ends(a, state, &any);
         return;
     case CHECKPOINT_QUARANTINED: {
         struct run *run = agent_run_find(a, &state->run);

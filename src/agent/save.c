@@ -281,15 +281,16 @@ void agent_save_find_earlier(struct agent *a, uint32_t index)
     }
 }
 
-/* The save of shard (of every rank of its checkpoint) has ended so. */
-void agent_save_end(struct agent *a, const struct shard_key *shard, bool every_rank,
+/* The saves of every rank of shard's checkpoint, which has that world, have ended so; world 0: only
+ * that of shard's rank. */
+void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t world,
                     enum ckpt_status status, const char *reason)
 {
     for (uint32_t i = 0; i < a->session_count; i++) {
         struct rank_session *session = &a->sessions[i];
         if (!session->used || !session->open || session->reader ||
             session->attempt != shard->attempt || !agent_run_equal(&session->run, &shard->run) ||
-            (!every_rank && session->rank != shard->rank)) {
+            (world == 0 ? session->rank != shard->rank : session->world != world)) {
             continue;
         }
         struct save *save = find_save(session, shard->step);

@@ -334,8 +334,7 @@ void agent_adopt_end(struct agent *a, uint64_t epoch);
 struct run *agent_run_find(struct agent *a, const struct run_key *key);
 struct run *agent_run_make(struct agent *a, const struct run_key *key);
 void agent_checkpoint_state(struct agent *a, const struct message_checkpoint_state *state);
-void agent_checkpoint_consistent(struct agent *a, const struct run_key *run, uint32_t attempt,
-                                 uint64_t step);
+void agent_checkpoint_consistent(struct agent *a, const struct shard_key *shard, uint32_t world);
 
 /* rank_session.c */
 void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid);
@@ -348,7 +347,7 @@ void agent_save_seal(struct agent *a, uint32_t session, const struct message_sea
 void agent_save_abandon(struct agent *a, uint32_t session, const struct message_seal *seal);
 void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status);
 void agent_save_find_earlier(struct agent *a, uint32_t session);
-void agent_save_end(struct agent *a, const struct shard_key *shard, bool every_rank,
+void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t world,
                     enum ckpt_status status, const char *reason);
 void agent_saves_pump(struct agent *a);
 

@@ -50,6 +50,7 @@ static void broadcast(struct coordinator *c, struct coordinator_update *u,
     m->checkpoint_state.run = c->runs[k->run].key;
     m->checkpoint_state.attempt = k->attempt;
     m->checkpoint_state.step = k->step;
+    m->checkpoint_state.world = k->world;
     m->checkpoint_state.state = state;
     m->checkpoint_state.status = state == CHECKPOINT_ABORTED ? k->status : CKPT_OK;
     say(m->checkpoint_state.reason, "%s", state == CHECKPOINT_ABORTED ? k->reason : "");

@@ -424,7 +424,8 @@ void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32
     copy->owner = r->owner;
     copy->cached = r->cached;
     if (r->state == COPY_VERIFIED) {
-        bool changed = copy->has_digest && memcmp(&copy->digest, &r->digest, sizeof r->digest) != 0;
+        bool changed = r->changed || (copy->has_digest &&
+                                      memcmp(&copy->digest, &r->digest, sizeof r->digest) != 0);
         bool differs = s->has_digest && memcmp(&s->digest, &r->digest, sizeof r->digest) != 0;
         if (changed || differs) {
             on_mismatch(c, u, s, copy, r,

@@ -71,6 +71,7 @@ static const struct wire_field shard_report_fields[] = {
     FIELD_BOOL(message_shard_report, ShardReport, cached),
     FIELD_U64(message_shard_report, ShardReport, order),
     FIELD_DIGEST(message_shard_report, ShardReport, digest),
+    FIELD_BOOL(message_shard_report, ShardReport, changed),
 };
 WIRE_LAYOUT(shard_report, message_shard_report, shard_report);
 
@@ -122,6 +123,7 @@ static const struct wire_field checkpoint_state_fields[] = {
     FIELD_CHECKPOINT_STATE(message_checkpoint_state, CheckpointStateNews, state),
     FIELD_STATUS(message_checkpoint_state, CheckpointStateNews, status),
     FIELD_REASON(message_checkpoint_state, CheckpointStateNews, reason),
+    FIELD_U32(message_checkpoint_state, CheckpointStateNews, world, CKPT_WORLD_MAX),
 };
 WIRE_LAYOUT(checkpoint_state, message_checkpoint_state, checkpoint_state_news);
 

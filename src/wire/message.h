@@ -295,6 +295,7 @@ struct message_shard_report {
     bool cached;          /* PULL_FETCH: never counted */
     uint64_t order;       /* of the pull or verify order that this answers, or 0 */
     struct digest digest; /* valid in COPY_VERIFIED */
+    bool changed;         /* COPY_VERIFIED: it has had two digests, and never counts */
 };
 
 struct message_shard_ack {
@@ -338,6 +339,7 @@ struct message_checkpoint_state {
     struct run_key run;
     uint32_t attempt;
     uint64_t step;
+    uint32_t world;
     enum checkpoint_state state;
     enum ckpt_status status; /* why, when aborted */
     char reason[CKPT_REASON_MAX + 1];

@@ -97,6 +97,8 @@ static void dispatch(struct sim *sim, struct parcel *parcel, uint64_t delay_ms)
     uint64_t at = sim->now_ms + delay_ms;
     if (is_local(link)) {
         at = sim->now_ms + sim_between(sim, 0, 1);
+    }
+    if (is_local(link) || sim->faults_over) {
         if (at < to->last_arrival_ms) {
             at = to->last_arrival_ms;
         }

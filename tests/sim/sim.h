@@ -49,7 +49,8 @@ struct sim_end {
     uint32_t life;
     uint32_t link; /* the machine's number for it */
     bool open;
-    uint64_t last_arrival_ms; /* UNIX sockets keep order and lose nothing */
+    uint64_t last_arrival_ms; /* sockets keep order and lose nothing: UNIX ones always,
+                               * the others when the faults are over */
 };
 struct sim_link {
     struct sim_end ends[2];

@@ -127,6 +127,7 @@ void driver_checkpoint(struct driver *d, uint64_t step, enum checkpoint_state st
     message.checkpoint_state.run = key_of(ALICE, step, 0).run;
     message.checkpoint_state.attempt = 1;
     message.checkpoint_state.step = step;
+    message.checkpoint_state.world = 4;
     message.checkpoint_state.state = state;
     driver_coordinator(d, message);
 }

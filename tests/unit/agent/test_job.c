@@ -165,8 +165,8 @@ static void a_user_cannot_fill_it(void **state)
     int taken = 0;
     for (int i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
         snprintf(name, sizeof(name), "b/%d", i);
-        taken += tell(&d, BOB, about(i % 2 == 0 ? JOB_BEGIN : JOB_END, name, BOB, 1)).status ==
-                 CKPT_OK;
+        taken +=
+            tell(&d, BOB, about(i % 2 == 0 ? JOB_BEGIN : JOB_END, name, BOB, 1)).status == CKPT_OK;
     }
     assert_in_range(taken, 1, CKPT_JOBS_PER_NODE_MAX / 4);
     assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "c/1", BOB, 1)).status, CKPT_OK);

@@ -150,6 +150,7 @@ static void only_the_highest_epoch_rules(void **state)
     retire.checkpoint_state.run = key_of(ALICE, 10, 0).run;
     retire.checkpoint_state.attempt = 1;
     retire.checkpoint_state.step = 10;
+    retire.checkpoint_state.world = 4;
     retire.checkpoint_state.state = CHECKPOINT_RETIRED;
     driver_coordinator(&d, retire);
     const struct agent_outgoing *out = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_STALE_EPOCH);
@@ -279,6 +280,7 @@ static void random_coordinator_message(struct driver *d, struct prng *prng, stru
         m->checkpoint_state.run = shard.run;
         m->checkpoint_state.attempt = 1;
         m->checkpoint_state.step = shard.step;
+        m->checkpoint_state.world = prng_chance(prng, 900000) ? 4 : 5;
         m->checkpoint_state.state = (enum checkpoint_state)prng_below(prng, 8);
     } else if (m->type == MESSAGE_LOAD_VERDICT) {
         m->load_verdict.run = shard.run;

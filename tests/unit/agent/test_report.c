@@ -257,6 +257,7 @@ static void a_changed_copy_is_reported_as_it_is(void **state)
     driver_work(&d, driver_works(&d, AGENT_WORK_DIGEST)->work, CKPT_OK, 0xee);
     struct digest digest = digest_of(0xee);
     assert_memory_equal(&reported(&d)->digest, &digest, sizeof(digest));
+    assert_true(reported(&d)->changed);
     assert_int_equal(driver_noted(&d, "digest_mismatch")->level, NOTE_ERROR);
     struct message ask = {.type = MESSAGE_OFFER_ASK,
                           .offer_ask = {.pull = 1,
@@ -390,7 +391,13 @@ static void many_slots_of_a_checkpoint_are_freed(void **state)
         driver_peer(&d, link, closed);
     }
     assert_int_equal(agent_segments_free(d.agent), 34);
-    driver_checkpoint(&d, 10, CHECKPOINT_RETIRED);
+    struct message retired = {.type = MESSAGE_CHECKPOINT_STATE,
+                              .checkpoint_state = {.run = key_of(ALICE, 10, 0).run,
+                                                   .attempt = 1,
+                                                   .step = 10,
+                                                   .world = 64,
+                                                   .state = CHECKPOINT_RETIRED}};
+    driver_coordinator(&d, retired);
     uint32_t freed = d.update.record_count, gone = 0;
     assert_int_equal(freed, AGENT_RECORDS_MAX);
     while (d.update.again) {

@@ -428,6 +428,33 @@ static void a_process_that_comes_back_hears_the_outcome(void **state)
     driver_stop(&d);
 }
 
+/* The others' checkpoint of that step says nothing about a rank that says another world. */
+static void a_rank_of_another_world_hears_nothing_of_a_commit(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    driver_join(&d);
+    driver_rank(&d, 1, ALICE, 0);
+    uint32_t slot = driver_save(&d, 1, 10, SEGMENT);
+    struct message committed = {.type = MESSAGE_CHECKPOINT_STATE,
+                                .checkpoint_state = {.run = key_of(ALICE, 10, 0).run,
+                                                     .attempt = 1,
+                                                     .step = 10,
+                                                     .world = 5,
+                                                     .state = CHECKPOINT_CONSISTENT}};
+    driver_coordinator(&d, committed);
+    assert_null(driver_said(&d, AGENT_TO_RANK, MESSAGE_SAVE_OUTCOME));
+    committed.checkpoint_state.state = CHECKPOINT_RETIRED;
+    driver_coordinator(&d, committed);
+    assert_null(driver_said(&d, AGENT_TO_RANK, MESSAGE_SAVE_OUTCOME));
+    assert_int_equal(driver_slot(&d, slot).state, SLOT_VERIFIED);
+    driver_ack(&d, slot, false, CHECKPOINT_CONSISTENT);
+    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_RANK, MESSAGE_SAVE_OUTCOME);
+    assert_int_not_equal(out->message.save_outcome.status, CKPT_OK);
+    driver_stop(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +471,7 @@ int main(void)
         cmocka_unit_test(memory_of_a_lost_writer_is_renewed),
         cmocka_unit_test(a_slot_given_up_while_filled_waits_for_its_writer),
         cmocka_unit_test(a_process_that_comes_back_hears_the_outcome),
+        cmocka_unit_test(a_rank_of_another_world_hears_nothing_of_a_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

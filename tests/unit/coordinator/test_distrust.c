@@ -63,6 +63,26 @@ static void a_copy_out_of_the_blue_must_answer_an_order(void **state)
     assert_int_equal(cluster_records(&cluster, RECORD_CONSISTENT), 1);
 }
 
+/* Its first digest was another, and never heard: it is about to be given up. */
+static void a_copy_with_two_digests_never_counts(void **state)
+{
+    (void)state;
+    struct message m = cluster_report(1, 10, 0, 1, COPY_SEALED, true, 7);
+    cluster_message(&cluster, 0, &m);
+    uint32_t holder = cluster_find(&cluster, 1, MESSAGE_PULL_ORDER) != NULL ? 1 : 2;
+    const struct message *pull = cluster_find(&cluster, holder, MESSAGE_PULL_ORDER);
+    assert_non_null(pull);
+    uint64_t order = pull->pull_order.order;
+    m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, true, 7);
+    cluster_message(&cluster, 0, &m);
+    m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, false, 7);
+    m.shard_report.order = order;
+    m.shard_report.changed = true;
+    cluster_message(&cluster, holder, &m);
+    assert_int_equal(cluster_records(&cluster, RECORD_CONSISTENT), 0);
+    assert_false(cluster_find(&cluster, holder, MESSAGE_SHARD_ACK)->shard_ack.keep);
+}
+
 /* What a restore reads differs: the source may have gone bad since its own digest. */
 static void a_source_that_gave_other_bytes_digests_again(void **state)
 {
@@ -236,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(messages_do_not_put_off_the_next_round, start, stop),
         cmocka_unit_test_setup_teardown(a_copy_out_of_the_blue_must_answer_an_order, start, stop),
+        cmocka_unit_test_setup_teardown(a_copy_with_two_digests_never_counts, start, stop),
         cmocka_unit_test_setup_teardown(a_source_that_gave_other_bytes_digests_again, start, stop),
         cmocka_unit_test_setup_teardown(what_is_retired_by_command_stays_retired, start, stop),
         cmocka_unit_test_setup_teardown(a_copy_in_a_new_domain_takes_the_place_of_a_twin, start,
