@@ -232,7 +232,7 @@ def make_model(world, mib):
 
 
 def save_once(contender, distributed, rank):
-    """The stall, and the seconds until a second copy was verified (0: never), of the slower rank."""
+    """Stall, and seconds until a second copy was verified (0: never), of the slower rank."""
     import torch
 
     distributed.barrier()
