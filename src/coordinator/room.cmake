@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 ckpt_room(coordinator
   SOURCES coordinator.c update.c member.c table.c shard.c report.c attend.c checkpoint.c restore.c
-          fetch.c replay.c admin.c job.c view.c invariant.c
+          restore_choose.c fetch.c replay.c admin.c job.c view.c invariant.c
   LINKS ckpt_base ckpt_wire ckpt_placement)

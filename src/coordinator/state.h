@@ -329,6 +329,8 @@ void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
 void restore_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                            struct copy *copy, uint64_t order);
 void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member);
+void restore_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                 enum ckpt_status status, const char *reason);
 void sessions_tick(struct coordinator *c, struct coordinator_update *u);
 bool session_uses(const struct coordinator *c, const struct checkpoint *k);
 void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t member,
@@ -341,6 +343,11 @@ void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, st
 void fetches_tick(struct coordinator *c);
 void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint32_t link,
                        const struct message_checkpoint_ask *ask);
+
+/* ---- restore_choose.c ---- */
+void restore_choose(struct coordinator *c, struct coordinator_update *u, struct run *run);
+void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                         struct checkpoint *k, uint32_t rank);
 
 /* ---- replay.c, admin.c, invariant.c ---- */
 enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which step a load restores: the newest consistent one, of the ranks' world, of which every shard
+ * has a good copy; after restore_passes without a source, the next older one. */
+#include "coordinator/state.h"
+
+/* Every shard has a copy that is good, or that may turn out to be. */
+static bool all_shards_alive(const struct coordinator *c, const struct checkpoint *k,
+                             bool *held_out, uint32_t *rank_out)
+{
+    for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
+        const struct shard *s = &c->shards[i];
+        bool good = false;
+        bool held = false;
+        for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
+            good = good || copy_is_good(s, &s->copies[j]);
+            held = held || (s->copies[j].member != NONE && s->copies[j].state == COPY_HELD);
+        }
+        if (!good) {
+            *rank_out = s->rank;
+            *held_out = held;
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct checkpoint *candidate(struct coordinator *c, struct run *run)
+{
+    struct session *e = &run->session;
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *k = &c->checkpoints[i];
+        bool wanted = e->step_wanted == CKPT_STEP_LATEST
+                          ? k->state == CHECKPOINT_CONSISTENT
+                          : k->step == e->step_wanted && checkpoint_is_committed(k);
+        bool decided_so = !e->decided || k->step == run->verdict_step;
+        if (wanted && decided_so && (!e->tried || k->step < e->below)) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
+static void end_without_candidate(struct coordinator *c, struct coordinator_update *u,
+                                  struct run *run)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    struct session *e = &run->session;
+    if (e->decided) {
+        restore_end(c, u, run, CKPT_ERR_RETIRED,
+                    "the checkpoint of this load was retired since: load again");
+    } else if (e->tried) {
+        say(reason, "no checkpoint is left of which every shard has a good copy");
+        restore_end(c, u, run, CKPT_ERR_LOST, reason);
+    } else if (e->step_wanted != CKPT_STEP_LATEST) {
+        say(reason, "step %llu is not a consistent checkpoint of this run",
+            (unsigned long long)e->step_wanted);
+        restore_end(c, u, run, CKPT_ERR_NOT_FOUND, reason);
+    } else {
+        restore_end(c, u, run, CKPT_ERR_NO_CHECKPOINT, "the run has no consistent checkpoint");
+    }
+}
+
+/* A committed checkpoint older than k of which every shard has a good copy. */
+static bool older_is_alive(const struct coordinator *c, const struct run *run,
+                           const struct checkpoint *k)
+{
+    bool held;
+    uint32_t rank;
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        const struct checkpoint *other = &c->checkpoints[i];
+        if (other->state == CHECKPOINT_CONSISTENT && other->step < k->step &&
+            all_shards_alive(c, other, &held, &rank)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool a_member_is_lost(const struct coordinator *c)
+{
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        if (c->members[i].state == MEMBER_LOST) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A pass over the sources of a shard found none. After the last pass the checkpoint is given up for
+ * an older one. Where none is whole either, and a node is away that may bring the copy back, the
+ * load fails and nothing is given up: to start over is for a person to decide. */
+void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                         struct checkpoint *k, uint32_t rank)
+{
+    struct session *e = &run->session;
+    char reason[CKPT_REASON_MAX + 1];
+    if (c->now_ms < e->pass_ms + c->config.resend_ms) {
+        return;
+    }
+    e->pass_ms = c->now_ms;
+    e->passes++;
+    k->restore_failures++;
+    if (e->passes < c->config.restore_passes) {
+        return;
+    }
+    say(reason, "step %llu: no good copy of rank %u's shard is reachable",
+        (unsigned long long)k->step, rank);
+    if (e->step_wanted != CKPT_STEP_LATEST || e->decided) {
+        restore_end(c, u, run, CKPT_ERR_LOST, reason);
+        return;
+    }
+    if (!older_is_alive(c, run, k) && a_member_is_lost(c)) {
+        say(reason,
+            "step %llu: no good copy of rank %u's shard is reachable, but a node that is away may "
+            "have one: bring it back, or give the step up with ckptctl retire",
+            (unsigned long long)k->step, rank);
+        restore_end(c, u, run, CKPT_ERR_LOST, reason);
+        return;
+    }
+    e->tried = true;
+    e->below = k->step;
+    e->checkpoint = NONE;
+    e->state = SESSION_CHOOSING;
+    e->passes = 0;
+    e->ready = 0;
+    e->id = c->next_session++; /* what ranks were asked for the failed step is void */
+    if (k->state == CHECKPOINT_CONSISTENT) {
+        checkpoint_quarantine(c, u, k, reason);
+    }
+}
+
+static bool newer_is_verifying(const struct coordinator *c, const struct run *run,
+                               const struct checkpoint *k)
+{
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        const struct checkpoint *other = &c->checkpoints[i];
+        if (other->state == CHECKPOINT_VERIFYING && (k == NULL || other->step > k->step)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void restore_choose(struct coordinator *c, struct coordinator_update *u, struct run *run)
+{
+    struct session *e = &run->session;
+    struct checkpoint *k = candidate(c, run);
+    bool settling = c->now_ms < e->settle_ms;
+    bool held = false;
+    uint32_t rank = 0;
+    if (settling && e->step_wanted == CKPT_STEP_LATEST && !e->decided &&
+        newer_is_verifying(c, run, k)) {
+        return;
+    }
+    if (k == NULL) {
+        end_without_candidate(c, u, run);
+        return;
+    }
+    if (k->world != e->world) {
+        char reason[CKPT_REASON_MAX + 1];
+        say(reason,
+            "step %llu was saved by %u ranks, not %u: read it with ckpt_info and ckpt_fetch",
+            (unsigned long long)k->step, k->world, e->world);
+        restore_end(c, u, run, CKPT_ERR_WORLD, reason);
+        return;
+    }
+    if (!all_shards_alive(c, k, &held, &rank)) {
+        if (!settling && !held) {
+            restore_pass_failed(c, u, run, k, rank);
+        }
+        return;
+    }
+    /* What is still open would make `latest` move under ranks that have gone back to this step. */
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *open = &c->checkpoints[i];
+        if (!checkpoint_is_open(open)) {
+            continue;
+        }
+        if (!update_has_room(u, 4)) {
+            return; /* the next ask goes on */
+        }
+        checkpoint_abort(c, u, open, CKPT_ERR_ABORTED, "the run restores step %llu",
+                         (unsigned long long)k->step);
+    }
+    e->checkpoint = checkpoint_index(c, k);
+    e->state = SESSION_PULLING;
+}
