@@ -121,9 +121,12 @@ void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member)
     if (e->state == SESSION_NONE || !is_asked(e, s) || s->load_member != member) {
         return;
     }
-    if (s->load_state == LOAD_READY && e->state == SESSION_PULLING) {
+    bool untold = e->state == SESSION_ENDED && e->status == CKPT_OK && !e->told;
+    if (s->load_state == LOAD_READY && (e->state == SESSION_PULLING || untold)) {
         assert(e->ready > 0);
         e->ready--;
+        e->state = SESSION_PULLING; /* nobody has heard that all was well: it is not any more */
+        e->verdicts_due = false;
     }
     s->load_state = LOAD_NONE;
 }
@@ -205,6 +208,7 @@ static void register_ask(struct coordinator *c, struct coordinator_update *u, st
             s->load_order = copy->member == member ? copy->order : 0;
         }
     } else if (e->state == SESSION_ENDED) {
+        e->told = true;
         send_verdict(c, u, member, ask, CKPT_OK, "", s);
         s->load_state = LOAD_ANSWERED;
     }
@@ -343,6 +347,7 @@ static void send_verdicts(struct coordinator *c, struct coordinator_update *u, s
                                        .rank = s->rank,
                                        .collective = true,
                                        .load = e->load};
+        e->told = e->told || e->status == CKPT_OK;
         send_verdict(c, u, s->load_member, &ask, e->status, e->reason,
                      e->status == CKPT_OK ? s : NULL);
         s->load_state = LOAD_ANSWERED;

@@ -110,6 +110,7 @@ struct session {
     uint32_t passes;
     uint32_t checkpoint; /* PULLING, or ENDED well */
     uint32_t ready;
+    bool told; /* some rank may have heard that all is well */
     bool verdicts_due;
     uint32_t verdict_rank; /* where sending them goes on */
     enum ckpt_status status;

@@ -81,6 +81,34 @@ static void the_verdict_waits_for_the_last_rank(void **state)
     assert_non_null(cluster_find(&cluster, 3, MESSAGE_LOAD_VERDICT));
 }
 
+/* Between the decision and the first word of it. */
+static void a_copy_that_goes_before_anyone_is_told_holds_all_back(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 2); /* rank 0: n0, n1; rank 1: n1, n2 */
+    for (uint32_t rank = 0; rank < 2; rank++) {
+        struct message m = ask(2, 1, rank, 2);
+        cluster_message(&cluster, rank, &m);
+        const struct message *order = cluster_find(&cluster, rank, MESSAGE_VERIFY_ORDER);
+        assert_non_null(order);
+        verified(rank, 10, rank, 2, true, order->verify_order.order);
+    }
+    struct message bad = cluster_report(1, 10, 1, 2, COPY_VERIFIED, true, 99);
+    cluster_message(&cluster, 1, &bad);
+    cluster_tick(&cluster, 1);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_LOAD_VERDICT), 0);
+    struct message m = ask(2, 1, 1, 2);
+    cluster_message(&cluster, 1, &m);
+    const struct message *order = cluster_find(&cluster, 1, MESSAGE_PULL_ORDER);
+    assert_non_null(order);
+    struct message good = cluster_report(1, 10, 1, 2, COPY_VERIFIED, false, 11);
+    good.shard_report.order = order->pull_order.order;
+    good.shard_report.generation++;
+    cluster_message(&cluster, 1, &good);
+    cluster_tick(&cluster, 1);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_LOAD_VERDICT), 2);
+}
+
 static void a_run_without_checkpoint_and_another_world_are_told(void **state)
 {
     (void)state;
@@ -338,6 +366,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_verdict_waits_for_the_last_rank, start, stop),
+        cmocka_unit_test_setup_teardown(a_copy_that_goes_before_anyone_is_told_holds_all_back,
+                                        start, stop),
         cmocka_unit_test_setup_teardown(a_run_without_checkpoint_and_another_world_are_told, start,
                                         stop),
         cmocka_unit_test_setup_teardown(a_lost_shard_quarantines_and_falls_to_the_older, start,
