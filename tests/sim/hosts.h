@@ -81,6 +81,8 @@ bool ruler_pick(struct sim *sim, uint32_t *ruler_out);
 
 /* rank.c and job.c: the trainers. */
 void rank_spawn(struct sim *sim, struct sim_job *job, uint32_t rank);
+/* What a scheduler's hook says of the job, on the rank's connection. */
+void rank_tell_job(struct sim *sim, struct sim_job *job, uint32_t index, enum job_verb verb);
 void rank_kill(struct sim *sim, struct sim_job *job, uint32_t rank);
 void rank_turn(struct sim *sim, uint32_t index, uint32_t process, uint32_t script);
 void rank_take(struct sim *sim, uint32_t index, struct parcel *parcel);

@@ -29,6 +29,8 @@ void job_init(struct sim *sim, uint32_t run)
     job->copies =
         sim_chance(sim, PPM * 3 / 4) && copies_max >= 2 ? 2 : sim_between(sim, 1, copies_max);
     job->interval_ms = sim_between(sim, 300, 1200);
+    job->requeueable = sim_chance(sim, PPM * 3 / 4);
+    job->linger_ms = sim_between(sim, 100, 4000);
     for (uint32_t rank = 0; rank < job->world; rank++) {
         job->shard_bytes[rank] =
             sim_between(sim, 1, SIM_SHARD_SEGMENTS_MAX * sim->mix.segment_bytes);
@@ -59,8 +61,25 @@ void job_start(struct sim *sim, struct sim_job *job)
     sim_later(sim, 100, TURN_JOB, job->run, job->life, 0, NULL);
 }
 
+/* An epilog's word, on each node where a rank still has its agent's socket. */
+static void tell_end(struct sim *sim, struct sim_job *job)
+{
+    bool final = !sim->faults_over && sim_chance(sim, PPM / 20);
+    if (job->attempt > SIM_ATTEMPTS_MAX || job->ends[job->attempt - 1].told) {
+        return;
+    }
+    job->ends[job->attempt - 1] =
+        (struct sim_job_end){.told = true, .final = final, .at_ms = sim->now_ms};
+    for (uint32_t rank = 0; rank < job->world; rank++) {
+        rank_tell_job(sim, job, rank, final ? JOB_FINAL : JOB_END);
+    }
+}
+
 void job_restart(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms)
 {
+    if (sim->mix.hooks && job->attempt > 0) {
+        tell_end(sim, job);
+    }
     for (uint32_t rank = 0; rank < job->world; rank++) {
         rank_kill(sim, job, rank);
     }

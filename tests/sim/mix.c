@@ -126,5 +126,6 @@ void sim_mix_draw(struct prng *prng, struct sim_mix *mix_out)
         draw_rates(prng, &mix);
         draw_gaps(prng, &mix);
     }
+    mix.hooks = prng_chance(prng, PPM / 3);
     *mix_out = mix;
 }

@@ -53,6 +53,18 @@ void rank_send(struct sim *sim, struct sim_job *job, uint32_t index, const struc
     }
 }
 
+void rank_tell_job(struct sim *sim, struct sim_job *job, uint32_t index, enum job_verb verb)
+{
+    struct message message = {.type = MESSAGE_JOB};
+    message.job.verb = verb;
+    snprintf(message.job.job, sizeof message.job.job, "sim/%u", job->run);
+    message.job.run = job->key;
+    message.job.attempt = job->attempt;
+    message.job.linger_ms = job->linger_ms;
+    message.job.requeueable = job->requeueable;
+    rank_send(sim, job, index, &message);
+}
+
 void rank_spawn(struct sim *sim, struct sim_job *job, uint32_t index)
 {
     struct sim_rank *rank = &job->ranks[index];
@@ -131,6 +143,9 @@ static void connect(struct sim *sim, struct sim_job *job, uint32_t index)
     parcel->side = 1;
     sim->links[parcel->link].ends[1].last_arrival_ms = sim->now_ms;
     sim_later(sim, 0, TURN_PARCEL, parcel->link, 0, 0, parcel);
+    if (sim->mix.hooks) {
+        rank_tell_job(sim, job, index, JOB_BEGIN);
+    }
     struct message message = {.type = MESSAGE_RANK_OPEN};
     struct message_rank_open *open = &message.rank_open;
     memcpy(open->run, job->key.name, sizeof open->run);

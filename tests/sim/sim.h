@@ -248,6 +248,12 @@ struct sim_rank {
 
 enum job_phase { JOB_OFF = 0, JOB_LOADING, JOB_TRAINING, JOB_DOWN };
 
+#define SIM_ATTEMPTS_MAX 128
+struct sim_job_end {
+    bool told;
+    bool final;
+    uint64_t at_ms;
+};
 struct sim_job {
     uint32_t run;
     uint32_t user; /* index of the uid */
@@ -266,6 +272,9 @@ struct sim_job {
     uint32_t shard_bytes[SIM_WORLD_MAX];
     struct sim_rank ranks[SIM_WORLD_MAX];
     uint64_t outcomes_ok; /* pushed CKPT_OK to some rank */
+    bool requeueable;     /* what the scheduler's hooks say of it */
+    uint64_t linger_ms;
+    struct sim_job_end ends[SIM_ATTEMPTS_MAX]; /* attempt i + 1 */
 };
 
 /* A fault that ends: adds one to cells of a matrix at its start and takes them back. */
