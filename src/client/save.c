@@ -1,35 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A save: check and lay out, ask for a slot, write the header, copy, seal. */
+/* A save: check and lay out, then stage. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fault_point.h"
-#include "client/context.h"
+#include "client/stage.h"
 #include "shard/tensor.h"
-
-/* What is to be written into a slot: a header, unless it has one already, and pieces. */
-struct stage {
-    uint64_t step;
-    uint64_t bytes;
-    const struct shard_layout *layout; /* NULL: the pieces are the whole file */
-    size_t tensor_count;
-    size_t metadata_count;
-    size_t piece_count;
-};
-
-struct asked {
-    uint64_t step;
-    uint64_t bytes;
-};
-
-/* A grant of other bytes is the late answer to an earlier ask. */
-static bool is_grant(const struct message *message, const void *asked_pointer)
-{
-    const struct asked *asked = asked_pointer;
-    const struct message_slot_granted *granted = &message->slot_granted;
-    return message->type == MESSAGE_SLOT_GRANTED && granted->step == asked->step &&
-           (granted->status != CKPT_OK || granted->bytes == asked->bytes);
-}
 
 static enum ckpt_status check_step(struct ckpt *ckpt, uint64_t step)
 {
@@ -163,150 +139,6 @@ static enum ckpt_status take_pieces(struct ckpt *ckpt, const struct ckpt_tensor 
     return CKPT_OK;
 }
 
-static enum ckpt_status ask(struct ckpt *ckpt, const struct stage *stage, struct deadline deadline,
-                            struct message *answer_out)
-{
-    struct asked asked = {.step = stage->step, .bytes = stage->bytes};
-    for (;;) {
-        uint64_t abandoned = ckpt->abandoned;
-        struct message message = {.type = MESSAGE_SLOT_ASK};
-        message.slot_ask.step = stage->step;
-        message.slot_ask.bytes = stage->bytes;
-        enum ckpt_status status = client_send(ckpt, &message, deadline);
-        if (status == CKPT_OK) {
-            status = client_await(ckpt, is_grant, &asked, deadline, answer_out);
-        }
-        if (status == CKPT_ERR_TIMEOUT) {
-            return client_fail(ckpt, CKPT_ERR_NO_AGENT,
-                               "the agent at %s gave no slot for step %llu in %u ms: is it "
-                               "stopped or overloaded?",
-                               ckpt->socket, (unsigned long long)stage->step, ckpt->timeout_ms);
-        }
-        if (status != CKPT_OK) {
-            return status;
-        }
-        /* Busy with what an earlier call asked for and did not wait for: given back by now. */
-        if (answer_out->slot_granted.status != CKPT_ERR_BUSY || ckpt->abandoned == abandoned) {
-            return CKPT_OK;
-        }
-    }
-}
-
-static enum ckpt_status map(struct ckpt *ckpt, const struct stage *stage,
-                            const struct message_slot_granted *granted, uint8_t **address_out)
-{
-    if (!client_segments_fit(ckpt, stage->bytes, granted->segment_count)) {
-        return client_break(ckpt, "a slot whose segments are not those of its bytes");
-    }
-    /* Generations of one arena only rise. */
-    if (ckpt->last_link == ckpt->link.number && granted->generation <= ckpt->last_generation) {
-        return client_break(ckpt, "a slot of a generation that was sealed before");
-    }
-    enum ckpt_status status =
-        mappings_get(&ckpt->mappings, granted->segments, ckpt->link.carried, granted->segment_count,
-                     ckpt->segment_bytes, stage->bytes, address_out);
-    if (status == CKPT_ERR_MEMORY || status == CKPT_ERR_SYSTEM) {
-        client_abandon(ckpt, granted->step, granted->slot, granted->generation);
-        return client_fail(ckpt, status, "a slot of %u segments of %llu bytes cannot be mapped: %s",
-                           granted->segment_count, (unsigned long long)ckpt->segment_bytes,
-                           status == CKPT_ERR_MEMORY
-                               ? "raise the limit of address space (ulimit -v)"
-                               : "mmap failed");
-    }
-    if (status != CKPT_OK) {
-        return client_break(
-            ckpt, "segments that are not distinct files of the size it said, for writing");
-    }
-    return CKPT_OK;
-}
-
-static enum ckpt_status take_slot(struct ckpt *ckpt, const struct stage *stage,
-                                  struct deadline deadline, struct client_grant *grant_out)
-{
-    struct message message;
-    enum ckpt_status status = client_rank_ensure(ckpt, deadline);
-    if (status == CKPT_OK) {
-        status = ask(ckpt, stage, deadline, &message);
-    }
-    if (status != CKPT_OK) {
-        return status;
-    }
-    const struct message_slot_granted *granted = &message.slot_granted;
-    if (granted->status != CKPT_OK) {
-        return client_refused(ckpt, "the agent gave no slot", granted->status, granted->reason);
-    }
-    uint8_t *address;
-    status = map(ckpt, stage, granted, &address);
-    if (status == CKPT_OK) {
-        *grant_out = (struct client_grant){granted->slot, granted->generation, address};
-    }
-    return status;
-}
-
-static enum ckpt_status seal(struct ckpt *ckpt, uint64_t step, const struct client_grant *grant,
-                             struct deadline deadline)
-{
-    struct message message = {.type = MESSAGE_SEAL};
-    message.seal.step = step;
-    message.seal.slot = grant->slot;
-    message.seal.generation = grant->generation;
-    enum ckpt_status status = client_send(ckpt, &message, deadline);
-    if (status == CKPT_ERR_TIMEOUT) {
-        /* The end of the connection gives the slot back, which nothing else would. */
-        (void)client_break(ckpt, "it takes no messages");
-        return client_fail(ckpt, CKPT_ERR_NO_AGENT,
-                           "the agent at %s takes no messages: is it stopped or overloaded?",
-                           ckpt->socket);
-    }
-    if (status != CKPT_OK) {
-        return status;
-    }
-    FAULT_POINT(client_save_after_seal);
-    ckpt->has_step = true;
-    ckpt->last_step = step;
-    ckpt->last_generation = grant->generation;
-    ckpt->last_link = ckpt->link.number;
-    client_saves_add(ckpt, step);
-    return CKPT_OK;
-}
-
-/* Takes a slot, writes the header and copies the pieces there are. *deadline moves by the time of
- * the copy, which has no bound but the bytes and counts for none of the time that may be waited. */
-static enum ckpt_status fill(struct ckpt *ckpt, const struct stage *stage,
-                             struct deadline *deadline, struct client_grant *grant_out)
-{
-    struct client_grant grant;
-    enum ckpt_status status = take_slot(ckpt, stage, *deadline, &grant);
-    if (status != CKPT_OK) {
-        return status;
-    }
-    int64_t begin_ns = deadline_now_ns();
-    FAULT_POINT(client_save_before_copy);
-    if (stage->layout != NULL &&
-        shard_header_encode(ckpt->tensors, stage->tensor_count, ckpt->metadata,
-                            stage->metadata_count, stage->layout, grant.address) != CKPT_OK) {
-        client_abandon(ckpt, stage->step, grant.slot, grant.generation);
-        (void)client_poison(ckpt, "a header is longer than it was laid out");
-        return CKPT_ERR_INTERNAL;
-    }
-    copy_pieces(grant.address, ckpt->pieces, stage->piece_count, ckpt->copy_threads);
-    deadline->at_ns += deadline_now_ns() - begin_ns;
-    *grant_out = grant;
-    return CKPT_OK;
-}
-
-static enum ckpt_status stage_all(struct ckpt *ckpt, const struct stage *stage,
-                                  struct deadline deadline)
-{
-    struct client_grant grant;
-    enum ckpt_status status = fill(ckpt, stage, &deadline, &grant);
-    if (status != CKPT_OK) {
-        return status;
-    }
-    FAULT_POINT(client_save_before_seal);
-    return seal(ckpt, stage->step, &grant, deadline);
-}
-
 /* What a caller hands to a save. */
 struct state {
     uint64_t step;
@@ -396,7 +228,7 @@ enum ckpt_status ckpt_save_begin(struct ckpt *ckpt, uint64_t step,
     struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
     status = prepare(ckpt, &state, &layout, &stage);
     if (status == CKPT_OK) {
-        status = fill(ckpt, &stage, &deadline, &ckpt->begun);
+        status = stage_fill(ckpt, &stage, &deadline, &ckpt->begun);
     }
     if (status != CKPT_OK) {
         return status;
@@ -438,7 +270,7 @@ enum ckpt_status ckpt_save_end(struct ckpt *ckpt, uint64_t step)
                            (unsigned long long)step);
     }
     FAULT_POINT(client_save_before_seal);
-    return seal(ckpt, step, &ckpt->begun, deadline_after_ms(ckpt->timeout_ms));
+    return stage_seal(ckpt, step, &ckpt->begun, deadline_after_ms(ckpt->timeout_ms));
 }
 
 enum ckpt_status ckpt_save_cancel(struct ckpt *ckpt, uint64_t step)
