@@ -175,8 +175,8 @@ static void tick(struct coordinator *c, struct coordinator_update *u)
     c->tick_ms = c->now_ms + c->config.heartbeat_ms / 2;
     members_tick(c, u);
     checkpoints_tick(c, u);
+    jobs_tick(c, u); /* before verdicts are told: what they name is not given up in that turn */
     sessions_tick(c, u);
-    jobs_tick(c, u);
     fetches_tick(c);
     if (c->now_ms >= c->parked_ms + c->config.resend_ms) {
         c->parked_ms = c->now_ms;

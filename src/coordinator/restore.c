@@ -45,6 +45,7 @@ void restore_end(struct coordinator *c, struct coordinator_update *u, struct run
     struct session *e = &run->session;
     e->state = SESSION_ENDED;
     e->status = status;
+    run->active_ms = c->now_ms;
     say(e->reason, "%s", reason);
     e->verdicts_due = e->checkpoint != NONE;
     e->verdict_rank = 0;

@@ -103,6 +103,35 @@ static void release_is_recorded_and_told(void **state)
     assert_false(view().lingers);
 }
 
+static void what_a_verdict_names_is_not_released_with_it(void **state)
+{
+    (void)state;
+    tell(0, JOB_FINAL, 1, true);
+    for (uint32_t rank = 0; rank < 2; rank++) {
+        struct message ask = {.type = MESSAGE_LOAD_ASK};
+        ask.load_ask.run.uid = 1000;
+        strcpy(ask.load_ask.run.name, "run");
+        ask.load_ask.attempt = 2;
+        ask.load_ask.asking_rank = ask.load_ask.rank = rank;
+        ask.load_ask.world = 2;
+        ask.load_ask.step = CKPT_STEP_LATEST;
+        ask.load_ask.collective = true;
+        ask.load_ask.load = 1;
+        cluster_message(&cluster, rank, &ask);
+        const struct message *order = cluster_find(&cluster, rank, MESSAGE_VERIFY_ORDER);
+        assert_non_null(order);
+        struct message m =
+            cluster_report(1, 20, rank, 2, COPY_VERIFIED, true, (uint8_t)(20 + rank));
+        m.shard_report.order = order->verify_order.order;
+        cluster_message(&cluster, rank, &m);
+    }
+    cluster_tick(&cluster, 250);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_LOAD_VERDICT), 2);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 0);
+    cluster_tick(&cluster, 250);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 2);
+}
+
 static void late_words_bring_nothing_back(void **state)
 {
     (void)state;
@@ -206,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_is_released_when_its_linger_is_over, start, stop),
         cmocka_unit_test_setup_teardown(release_is_recorded_and_told, start, stop),
+        cmocka_unit_test_setup_teardown(what_a_verdict_names_is_not_released_with_it, start, stop),
         cmocka_unit_test_setup_teardown(late_words_bring_nothing_back, start, stop),
         cmocka_unit_test_setup_teardown(a_requeued_job_lingers_no_longer, start, stop),
         cmocka_unit_test_setup_teardown(what_still_saves_is_kept, start, stop),
