@@ -34,6 +34,7 @@ TRAFFIC_CLASS = 104  # DSCP 26
 ROCE_PORT = 4791
 SO_RCVBUFFORCE = 33  # as root, beyond rmem_max
 RAILS = ("v0", "v1")
+BOUND_S = 10  # from a fault to success or to an error: no hang, not a bar on speed
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -295,6 +296,14 @@ class Engine(IntegrationTest):
             flush=True,
         )
 
+    def expect_error(self, begin):
+        """A pull that has lost all its rails is given up."""
+        wait_until("the pull is given up", lambda: self.holder.events("pull_failed"), BOUND_S, 0.05)
+        took = time.monotonic() - begin
+        reason = self.holder.events("pull_failed")[0].get("text")
+        print(f"all rails cut -> {reason} -> {took:.1f} s", flush=True)
+        self.assertLess(took, BOUND_S)
+
     def cut(self, rails, seconds):
         """Saves; cuts the holder's rails in mid-pull; brings them up; the save must become whole.
 
@@ -309,7 +318,8 @@ class Engine(IntegrationTest):
         self.assertLess(came, SHARD * 3 // 4, "the pull was almost over when it was cut")
         begin = time.monotonic()
         if seconds is not None:
-            time.sleep(seconds)
+            self.expect_error(begin)
+            time.sleep(max(0.0, begin + seconds - time.monotonic()))
             Far.do("links", rails, "up")
         self.expect_consistent(cluster, job, 2)
         took = time.monotonic() - begin

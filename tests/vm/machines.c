@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vm/machines.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,9 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,14 +28,14 @@ uint8_t pattern(uint64_t offset)
     return (uint8_t)(offset * 31 + (offset >> 8) * 7 + (offset >> 16) + 1);
 }
 
-static void nap(void)
+void nap(void)
 {
     struct timespec pause = {.tv_nsec = 10000000};
 
     nanosleep(&pause, NULL);
 }
 
-static struct transport *open_one(const char *spec, struct transport_region **region_out, bool fill)
+struct transport *open_one(const char *spec, struct transport_region **region_out, bool fill)
 {
     struct transport_options options = {.timeout_ms = TIMEOUT_MS, .in_flight_max = READS};
     struct transport_memory memory = {.bytes = REGION_BYTES, .generation = 1};
@@ -68,7 +64,7 @@ static void exchange_path(char out[256], const char *name, unsigned number)
 }
 
 /* Makes the file appear whole. */
-static void put(const char *name, unsigned number, const void *bytes, size_t count)
+void put(const char *name, unsigned number, const void *bytes, size_t count)
 {
     char path[256], draft[256];
     FILE *file;
@@ -82,7 +78,7 @@ static void put(const char *name, unsigned number, const void *bytes, size_t cou
     }
 }
 
-static bool get(const char *name, unsigned number, void *bytes, size_t count_max, size_t *count_out)
+bool get(const char *name, unsigned number, void *bytes, size_t count_max, size_t *count_out)
 {
     char path[256];
     FILE *file;
@@ -97,140 +93,6 @@ static bool get(const char *name, unsigned number, void *bytes, size_t count_max
     return true;
 }
 
-/* ---- The first machine ---- */
-
-/* The source: serves until its socket (descriptor 3) closes; 'd' there deregisters, 'r' revokes and
- * then changes the bytes. */
-static int serve(void)
-{
-    struct transport_region *region;
-    struct transport *t;
-    struct transport_completion done;
-    struct card card = {0};
-    char byte;
-
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    t = open_one("verbs", &region, true);
-    transport_export(region, card.descriptor, &card.descriptor_bytes);
-    transport_address(t, card.address, &card.address_bytes);
-    if (write(3, &card, sizeof(card)) != (ssize_t)sizeof(card)) {
-        return 1;
-    }
-    for (;;) {
-        struct pollfd fds[2] = {{.fd = transport_event_fd(t), .events = POLLIN},
-                                {.fd = 3, .events = POLLIN}};
-        bool idle = transport_progress(t, &done, 1) == 0 && transport_arm(t);
-        poll(fds, 2, idle ? -1 : 0);
-        if (fds[1].revents == 0) {
-            continue;
-        }
-        if (read(3, &byte, 1) != 1) {
-            break;
-        }
-        uint8_t *memory = region->address;
-        if (byte == 'd') {
-            if (transport_deregister(region) != CKPT_OK) {
-                return 1;
-            }
-            munmap(memory, REGION_BYTES);
-        } else {
-            transport_revoke(region, 2);
-            memset(memory, 0, REGION_BYTES);
-        }
-        if (write(3, "", 1) != 1) {
-            return 1;
-        }
-    }
-    transport_close(t, NULL, NULL);
-    return 0;
-}
-
-static pid_t start_source(int *socket_out, struct card *card_out)
-{
-    int pair[2];
-    pid_t child;
-
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-        abort();
-    }
-    child = fork();
-    if (child == 0) {
-        if (dup2(pair[1], 3) == 3) {
-            execl("/proc/self/exe", "source", "serve", (char *)NULL);
-        }
-        _exit(127);
-    }
-    close(pair[1]);
-    *socket_out = pair[0];
-    if (read(pair[0], card_out, sizeof(*card_out)) != (ssize_t)sizeof(*card_out)) {
-        abort();
-    }
-    return child;
-}
-
-/* Does what the other machine orders, one order after another, until "end". */
-static int direct(void)
-{
-    struct card card;
-    pid_t source = 0;
-    int socket = -1;
-
-    for (unsigned number = 1;; number++) {
-        char order[128];
-        size_t count = 0;
-        while (!get("order", number, order, sizeof(order) - 1, &count)) {
-            nap();
-        }
-        order[count] = '\0';
-        memset(&card, 0, sizeof(card));
-        if (strcmp(order, "start") == 0) {
-            source = start_source(&socket, &card);
-        } else if (strcmp(order, "kill") == 0) {
-            kill(source, SIGKILL);
-            waitpid(source, NULL, 0);
-            close(socket);
-        } else if (strcmp(order, "stop") == 0) {
-            kill(source, SIGSTOP);
-        } else if (strcmp(order, "continue") == 0) {
-            kill(source, SIGCONT);
-        } else if (strcmp(order, "deregister") == 0 || strcmp(order, "revoke") == 0) {
-            char byte = order[0];
-            if (write(socket, &byte, 1) != 1 || read(socket, &byte, 1) != 1) {
-                abort();
-            }
-        } else if (strcmp(order, "end") == 0) {
-            return 0;
-        } else if (system(order) != 0) {
-            abort();
-        }
-        put("answer", number, &card, sizeof(card));
-    }
-}
-
-/* ---- The second machine ---- */
-
-const char *machines_spec = "verbs";
-static unsigned orders;
-
-void order(const char *what, struct card *card_out)
-{
-    struct card card;
-    size_t count = 0;
-    time_t end = time(NULL) + PATIENCE_S;
-
-    put("order", ++orders, what, strlen(what));
-    while (!get("answer", orders, &card, sizeof(card), &count)) {
-        if (time(NULL) > end) {
-            fail_msg("the other machine does not answer to \"%s\"", what);
-        }
-        nap();
-    }
-    assert_int_equal(count, sizeof(card));
-    if (card_out != NULL) {
-        *card_out = card;
-    }
-}
-
 /* At once: a shell would take longer than a read. */
 void set_link(const char *interface, bool up)
 {
@@ -238,10 +100,55 @@ void set_link(const char *interface, bool up)
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
-    assert_int_equal(ioctl(fd, SIOCGIFFLAGS, &request), 0);
+    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) != 0) {
+        abort();
+    }
     request.ifr_flags = (short)(up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
-    assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+    if (ioctl(fd, SIOCSIFFLAGS, &request) != 0) {
+        abort();
+    }
     close(fd);
+}
+
+/* ---- The second machine ---- */
+
+const char *machines_spec = "verbs";
+static unsigned orders;
+static bool asked;
+
+void ask(const char *what)
+{
+    await_answer(NULL);
+    asked = true;
+    put("order", ++orders, what, strlen(what));
+}
+
+void await_answer(struct source_card *card_out)
+{
+    struct source_card card;
+    size_t count = 0;
+    time_t end = time(NULL) + PATIENCE_S;
+
+    if (!asked) {
+        return;
+    }
+    while (!get("answer", orders, &card, sizeof(card), &count)) {
+        if (time(NULL) > end) {
+            fail_msg("the other machine does not answer to order %u", orders);
+        }
+        nap();
+    }
+    asked = false;
+    assert_int_equal(count, sizeof(card));
+    if (card_out != NULL) {
+        *card_out = card;
+    }
+}
+
+void order(const char *what, struct source_card *card_out)
+{
+    ask(what);
+    await_answer(card_out);
 }
 
 void join(struct world *w)
@@ -255,6 +162,7 @@ int setup(void **state)
 {
     struct world *w = calloc(1, sizeof(*w));
 
+    w->reads = READS;
     /* Whatever a test that failed has left. */
     set_link("v0", true);
     set_link("v1", true);
@@ -277,7 +185,7 @@ int teardown(void **state)
     return 0;
 }
 
-void turn(struct world *w)
+void turn(struct world *w, int timeout_ms)
 {
     struct transport_completion done[4];
     struct pollfd waiter = {.fd = transport_event_fd(w->reader), .events = POLLIN};
@@ -293,7 +201,7 @@ void turn(struct world *w)
         }
     }
     if (count == 0 && transport_arm(w->reader)) {
-        poll(&waiter, 1, PATIENCE_S * 1000);
+        poll(&waiter, 1, timeout_ms);
     }
 }
 
@@ -303,15 +211,24 @@ void wait_for(struct world *w, const unsigned *counter, unsigned value)
 
     while (*counter < value) {
         assert_true(time(NULL) < end);
-        turn(w);
+        turn(w, PATIENCE_S * 1000);
     }
+}
+
+double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 enum ckpt_status start(struct world *w, uint64_t index)
 {
+    const struct source_card *card = w->forged != NULL && index % 2 == 1 ? w->forged : &w->card;
     struct transport_read_request request = {.endpoint = w->endpoint,
-                                             .descriptor = w->card.descriptor,
-                                             .descriptor_bytes = w->card.descriptor_bytes,
+                                             .descriptor = card->descriptor,
+                                             .descriptor_bytes = card->descriptor_bytes,
                                              .remote_offset = index * CKPT_MIB,
                                              .local = w->region,
                                              .local_offset = index * CKPT_MIB,
@@ -325,16 +242,26 @@ void start_all(struct world *w)
     memset(w->seen, 0, sizeof(w->seen));
     memset(w->region->address, 0xee, REGION_BYTES);
     w->ended = 0;
-    for (uint64_t i = 0; i < READS; i++) {
+    for (uint64_t i = 0; i < w->reads; i++) {
         assert_int_equal(start(w, i), CKPT_OK);
     }
 }
 
-/* Reads until some are done and most are not. */
+/* All rails are connected, some bytes have come and most have not: what is struck then is struck in
+ * mid-read. */
 void get_going(struct world *w)
 {
+    time_t end = time(NULL) + PATIENCE_S;
+    uint64_t before;
+
+    read_all(w);
+    before = received("v0") + received("v1");
     start_all(w);
-    wait_for(w, &w->ended, 1);
+    while (received("v0") + received("v1") - before < CKPT_MIB) {
+        assert_true(time(NULL) < end);
+        turn(w, 1);
+    }
+    assert_true(w->ended < w->reads / 2);
 }
 
 /* Every read ended once; those that ended well have their bytes. Returns how many did. */
@@ -342,7 +269,7 @@ unsigned check_all(struct world *w)
 {
     unsigned good = 0;
 
-    for (uint64_t i = 0; i < READS; i++) {
+    for (uint64_t i = 0; i < w->reads; i++) {
         assert_int_equal(w->seen[i], 1);
         if (w->status[i] != CKPT_OK) {
             continue;
@@ -350,7 +277,7 @@ unsigned check_all(struct world *w)
         good++;
         for (uint64_t at = i * CKPT_MIB; at < (i + 1) * CKPT_MIB; at++) {
             if (w->region->address[at] != pattern(at)) {
-                fail_msg("byte %ju is wrong", (uintmax_t)at);
+                fail_msg("byte %ju is wrong: %02x", (uintmax_t)at, w->region->address[at]);
             }
         }
     }
@@ -360,17 +287,8 @@ unsigned check_all(struct world *w)
 void read_all(struct world *w)
 {
     start_all(w);
-    wait_for(w, &w->ended, READS);
-    assert_int_equal(check_all(w), READS);
-}
-
-void expect_status(const struct world *w, enum ckpt_status a, enum ckpt_status b)
-{
-    for (size_t i = 0; i < READS; i++) {
-        if (w->status[i] != CKPT_OK && w->status[i] != a && w->status[i] != b) {
-            fail_msg("read %zu ended in %s", i, ckpt_status_name(w->status[i]));
-        }
-    }
+    wait_for(w, &w->ended, w->reads);
+    assert_int_equal(check_all(w), w->reads);
 }
 
 uint64_t received(const char *interface)
@@ -416,6 +334,7 @@ int machines_main(int count, char **arguments, int (*run)(void))
         cmocka_set_test_filter(arguments[1]);
     }
     log_to_stderr(false);
+    log_set_level(LOG_LEVEL_DEBUG);
     failures = run();
     put("order", ++orders, "end", 3);
     return failures;

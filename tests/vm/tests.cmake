@@ -49,10 +49,10 @@ ckpt_vm_test(vm_transport_suite SOURCES unit/transport/test_suite.c unit/transpo
              LINKS ckpt_transport GUESTS 1 RAILS 1 SECONDS 300 SPEC verbs:rxe0)
 ckpt_vm_test(vm_transport_rails SOURCES unit/transport/test_suite.c unit/transport/suite.c
              LINKS ckpt_transport GUESTS 1 RAILS 2 SECONDS 300 SPEC verbs:rxe0+rxe1)
-ckpt_vm_test(vm_transport_two SOURCES vm/test_two.c vm/machines.c LINKS ckpt_transport
-             GUESTS 2 RAILS 2 SECONDS 400)
-ckpt_vm_test(vm_transport_bars SOURCES vm/test_bars.c vm/machines.c LINKS ckpt_transport
-             GUESTS 2 RAILS 2 SECONDS 200)
+ckpt_vm_test(vm_transport_faults SOURCES vm/test_faults.c vm/machines.c vm/director.c
+             LINKS ckpt_transport GUESTS 2 RAILS 2 SECONDS 400)
+ckpt_vm_test(vm_transport_bars SOURCES vm/test_bars.c vm/machines.c vm/director.c
+             LINKS ckpt_transport GUESTS 2 RAILS 2 SECONDS 300)
 ckpt_vm_test(vm_transport_intruder SOURCES vm/test_intruder.c LINKS ckpt_transport Threads::Threads
              GUESTS 1 RAILS 2 SECONDS 300)
 
@@ -70,5 +70,5 @@ ckpt_vm_python(vm_agent SCRIPT vm/agent.py GUESTS 1 RAILS 2 SECONDS 200)
 # Beside perftest.
 if(TARGET transport_benchmark)
   ckpt_vm_python(vm_bandwidth SCRIPT vm/bandwidth.py
-                 ARGUMENTS $<TARGET_FILE:transport_benchmark> GUESTS 1 RAILS 1 SECONDS 120)
+                 ARGUMENTS $<TARGET_FILE:transport_benchmark> GUESTS 1 RAILS 1 SECONDS 240)
 endif()

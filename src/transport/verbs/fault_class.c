@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/verbs/fault_class.h"
 
-enum fault_class fault_class_of(enum ibv_wc_status status, bool port_active)
+enum fault_class fault_class_of(enum ibv_wc_status status, bool way_out)
 {
     switch (status) {
     case IBV_WC_WR_FLUSH_ERR:
         return FAULT_FLUSHED;
     case IBV_WC_LOC_QP_OP_ERR:
-        return port_active ? FAULT_PROGRAM : FAULT_RAIL;
+        return way_out ? FAULT_PROGRAM : FAULT_RAIL;
     case IBV_WC_RETRY_EXC_ERR:
     case IBV_WC_RNR_RETRY_EXC_ERR:
     case IBV_WC_REM_OP_ERR:

@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -65,6 +67,7 @@ static enum ckpt_status find_address(struct verbs_rail *rail)
         return CKPT_ERR_CONFIG;
     }
     memcpy(rail->card.gid, entry.gid.raw, 16);
+    rail->interface = entry.ndev_ifindex;
     set_address(rail);
     return CKPT_OK;
 }
@@ -109,6 +112,22 @@ bool verbs_rail_look(struct verbs_rail *rail)
         rail->up = up;
         rail->verbs->attention = true;
         rail->verbs->issue = true;
+    }
+    return up;
+}
+
+bool verbs_rail_has_way_out(const struct verbs_rail *rail)
+{
+    struct ifreq request = {0};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool up = true; /* the port says more, where this cannot be asked */
+
+    if (fd >= 0 && if_indextoname(rail->interface, request.ifr_name) != NULL &&
+        ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
+        up = (request.ifr_flags & IFF_UP) != 0;
+    }
+    if (fd >= 0) {
+        close(fd);
     }
     return up;
 }

@@ -292,6 +292,7 @@ static void fail(struct verbs *v, const struct verbs_work *work, enum fault_clas
     struct verbs_read *read = work->read;
 
     if (class == FAULT_LEASE) {
+        read->slot.endpoint->heard_ns = transport_now_ns(); /* a no is an answer */
         settle(v, read, CKPT_ERR_STALE);
     } else if (class == FAULT_PROGRAM) {
         log_event(LOG_LEVEL_ERROR, "verbs_request_failed",
@@ -331,8 +332,9 @@ static void complete(struct verbs_rail *rail, const struct ibv_wc *wc)
     if (wc->status == IBV_WC_SUCCESS) {
         succeed(v, work);
     } else {
-        enum fault_class class =
-            fault_class_of(wc->status, wc->status != IBV_WC_LOC_QP_OP_ERR || verbs_rail_look(rail));
+        bool way_out = wc->status != IBV_WC_LOC_QP_OP_ERR ||
+                       (verbs_rail_look(rail) && verbs_rail_has_way_out(rail));
+        enum fault_class class = fault_class_of(wc->status, way_out);
         if (class == FAULT_RAIL) {
             log_event(LOG_LEVEL_WARN, "verbs_rail_fault", "rail=%s wc_status=%s", rail->name,
                       LOG_QUOTED(ibv_wc_status_str(wc->status)));

@@ -80,6 +80,7 @@ struct verbs_rail {
     uint8_t port;
     bool up;               /* the port is active, as far as events told */
     struct card_rail card; /* where it listens */
+    unsigned interface;    /* its network interface, by index */
     struct sockaddr_storage address;
     uint64_t bytes_in_flight;
     struct verbs_farewell *farewells; /* ids to destroy once it is up */
@@ -223,6 +224,9 @@ void verbs_rail_close(struct verbs_rail *rail);
 enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port);
 /* Asks the device; a rail that is found down is not used until an event says that it is up. */
 bool verbs_rail_look(struct verbs_rail *rail);
+/* Whether the network interface is up. When it is taken down its routes go first, and the port says
+ * a moment later that it is down: requests fail in between. */
+bool verbs_rail_has_way_out(const struct verbs_rail *rail);
 
 /* region.c */
 enum ckpt_status verbs_slots_open(struct verbs *v);
