@@ -12,6 +12,7 @@
 
 static void act_on_record(struct daemon *d, const struct slot_record *record)
 {
+    quiet_slot(d->quiet, record->slot, record->state == SLOT_FILLING, daemon_now_ms());
     switch (record->state) {
     case SLOT_FILLING:
         FAULT_POINT(agent_before_grant);
@@ -82,6 +83,7 @@ static void act_on_work(struct daemon *d, const struct agent_work *work)
     case AGENT_WORK_DIGEST:
         job = job_for(d, work, JOB_DIGEST);
         if (job != NULL) {
+            quiet_work(d->quiet, daemon_now_ms());
             digester_add(d->digester, job);
             return;
         }
@@ -91,6 +93,7 @@ static void act_on_work(struct daemon *d, const struct agent_work *work)
         assert(d->event_message != NULL && d->event_message->type == MESSAGE_OFFER);
         job = job_for(d, work, JOB_READ);
         if (job != NULL && job_take_offer(job, work->link, &d->event_message->offer)) {
+            quiet_work(d->quiet, daemon_now_ms());
             mover_read(d->mover, job);
             return;
         }

@@ -317,7 +317,9 @@ static enum ckpt_status make_loop(struct daemon *d, char *reason)
     }
     if (d->base == NULL || d->deadline_event == NULL || d->reconnect_event == NULL ||
         d->completion_event == NULL || event_add(d->completion_event, NULL) != 0 ||
-        session_hub_open(d->base, &config, &d->hub) != CKPT_OK) {
+        session_hub_open(d->base, &config, &d->hub) != CKPT_OK ||
+        quiet_make(d->base, arena_slot_count(d->arena), d->digester, d->mover, &d->quiet) !=
+            CKPT_OK) {
         snprintf(reason, CKPT_REASON_MAX + 1, "the event loop can't be made");
         return CKPT_ERR_SYSTEM;
     }
@@ -393,6 +395,7 @@ void daemon_end(struct daemon *d)
         session_hub_close(&d->hub);
     }
     links_free(d);
+    quiet_free(&d->quiet);
     /* Each gives work to the other: the mover refuses what comes until the digester has ended. */
     mover_end(d->mover);
     digester_stop(&d->digester);

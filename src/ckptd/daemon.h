@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "digester.h"
 #include "mover.h"
+#include "quiet.h"
 #include "rails.h"
 #include "session/session.h"
 
@@ -39,6 +40,7 @@ struct daemon {
     struct completions *completions;
     struct digester *digester;
     struct mover *mover;
+    struct quiet *quiet;
 
     void *machine_memory;
     struct agent *machine;

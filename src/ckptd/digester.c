@@ -30,6 +30,7 @@ struct digester {
     pthread_mutex_t lock;
     pthread_cond_t work;
     bool stopping;
+    bool held;
     int nice;
     cpu_set_t cpus;
     struct landed landed[LANDED_MAX];
@@ -86,6 +87,16 @@ static struct landed take_landed(struct digester *d)
     return d->landed[at];
 }
 
+/* What points to the oldest job that may be worked at. */
+static struct job **find_job(struct digester *d)
+{
+    struct job **at = &d->first_job;
+    while (*at != NULL && d->held && (*at)->kind == JOB_DIGEST) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
 /* The next piece of work; false: stopping. Called with the lock held. */
 static bool next(struct digester *d, struct landed *piece_out, bool *whole_out)
 {
@@ -95,14 +106,15 @@ static bool next(struct digester *d, struct landed *piece_out, bool *whole_out)
             *whole_out = false;
             return true;
         }
-        struct job *job = d->first_job;
+        struct job **at = find_job(d);
+        struct job *job = *at;
         if (job != NULL) {
             *piece_out = (struct landed){.job = job, .chunk = job->chunk_next++};
             *whole_out = job->kind == JOB_RENEW;
             if (job->chunk_next == job->chunk_count) {
-                d->first_job = job->next;
-                if (d->first_job == NULL) {
-                    d->last_job = &d->first_job;
+                *at = job->next;
+                if (*at == NULL) {
+                    d->last_job = at;
                 }
             }
             return true;
@@ -204,6 +216,16 @@ void digester_add(struct digester *digester, struct job *job)
     *digester->last_job = job;
     digester->last_job = &job->next;
     pthread_cond_broadcast(&digester->work);
+    pthread_mutex_unlock(&digester->lock);
+}
+
+void digester_hold(struct digester *digester, bool held)
+{
+    pthread_mutex_lock(&digester->lock);
+    digester->held = held;
+    if (!held && digester->first_job != NULL) {
+        pthread_cond_broadcast(&digester->work);
+    }
     pthread_mutex_unlock(&digester->lock);
 }
 

@@ -27,6 +27,10 @@ void digester_stop(struct digester **digester);
 /* Digests (or renews) the whole job; takes the caller's hold. */
 void digester_add(struct digester *digester, struct job *job);
 
+/* While held, no slot's digest is begun or gone on with. Chunks that land are digested, and
+ * segments renewed, which ranks wait for. */
+void digester_hold(struct digester *digester, bool held);
+
 /* Digests one chunk that has landed; takes one hold. Never fails: with no memory to queue it, the
  * caller's own thread digests. */
 void digester_add_chunk(struct digester *digester, struct job *job, uint64_t chunk);

@@ -40,11 +40,12 @@ static void obey(struct mover *m, struct command *command)
     free(command);
 }
 
-static bool obey_all(struct mover *m)
+static bool obey_all(struct mover *m, bool *held_out)
 {
     pthread_mutex_lock(&m->lock);
     struct command *command = m->first;
     bool stopping = m->stopping;
+    *held_out = m->was_held = m->held;
     m->first = NULL;
     m->last = &m->first;
     pthread_mutex_unlock(&m->lock);
@@ -127,8 +128,11 @@ static void work(struct mover *m)
 {
     struct transport_completion done[COMPLETIONS_A_TURN];
     struct pollfd waiter = {.fd = transport_event_fd(m->transport), .events = POLLIN};
-    while (obey_all(m)) {
-        mover_reads_issue(m);
+    bool held;
+    while (obey_all(m, &held)) {
+        if (!held) {
+            mover_reads_issue(m);
+        }
         size_t count = transport_progress(m->transport, done, COMPLETIONS_A_TURN);
         for (size_t i = 0; i < count; i++) {
             if (done[i].kind == TRANSPORT_DISCONNECTED) {
@@ -290,6 +294,16 @@ void mover_link_down(struct mover *mover, uint32_t link)
     struct command *command = command_make(COMMAND_LINK_DOWN, 0);
     command->link = link;
     give(mover, command);
+}
+
+void mover_hold(struct mover *mover, bool held)
+{
+    pthread_mutex_lock(&mover->lock);
+    mover->held = held;
+    if (!held && mover->was_held && !mover->stopping) {
+        transport_wake(mover->transport);
+    }
+    pthread_mutex_unlock(&mover->lock);
 }
 
 void mover_offer(struct mover *mover, struct offer_reply *offer)

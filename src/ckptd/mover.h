@@ -51,6 +51,9 @@ void mover_cancel(struct mover *mover, uint64_t work);
 void mover_renew(struct mover *mover, struct job *job); /* its wanting segments; takes the hold */
 void mover_link_down(struct mover *mover, uint32_t link);
 
+/* While held, no slice is issued. What is in flight lands, and peers are served. */
+void mover_hold(struct mover *mover, bool held);
+
 /* Fills in the offer and posts it to the completions. */
 void mover_offer(struct mover *mover, struct offer_reply *offer);
 

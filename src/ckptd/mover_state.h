@@ -70,7 +70,9 @@ struct mover {
     enum ckpt_status start_status;
     char reason[CKPT_REASON_MAX + 1];
     bool stopping;
-    bool ended; /* the thread has been joined; the caller's own */
+    bool held;
+    bool was_held; /* when the thread looked last: it has to be woken when that is over */
+    bool ended;    /* the thread has been joined; the caller's own */
     struct command *first;
     struct command **last;
 };

@@ -157,6 +157,29 @@ static void digests_a_slot_over_several_segments(void **state)
     job_free(job);
 }
 
+/* A rank waits for a renewal, nobody for the digest before it. */
+static void a_held_digest_lets_a_renewal_pass(void **state)
+{
+    (void)state;
+    const uint16_t digested[] = {4, 1};
+    const uint16_t renewed[] = {2};
+    digester_hold(digester, true);
+    digester_add(digester, make(JOB_DIGEST, digested, 2));
+    digester_add(digester, make(JOB_RENEW, renewed, 1));
+    struct job *job = wait_job();
+    assert_int_equal(job->kind, JOB_RENEW);
+    job_free(job);
+    digester_add(digester, make(JOB_RENEW, renewed, 1));
+    job = wait_job();
+    assert_int_equal(job->kind, JOB_RENEW);
+    job_free(job);
+    digester_hold(digester, false);
+    job = wait_job();
+    assert_int_equal(job->kind, JOB_DIGEST);
+    assert_int_equal(atomic_load(&job->status), CKPT_OK);
+    job_free(job);
+}
+
 static void renewal_zeroes_what_nobody_has_open_and_replaces_the_rest(void **state)
 {
     (void)state;
@@ -245,6 +268,32 @@ static void reads_and_digests_what_lands(void **state)
     read_with("loop", false);
 }
 
+static void a_held_read_begins_when_it_may(void **state)
+{
+    (void)state;
+    struct mover *mover;
+    char reason[CKPT_REASON_MAX + 1];
+    const uint16_t segments[] = {5, 0};
+    struct rails rails = {.spec = "loop"};
+    struct mover_options options = {.rails = &rails, .timeout_ms = 2000, .depth = 2};
+    struct pollfd waiter = {.fd = completions_fd(completions), .events = POLLIN};
+    assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
+    mover_hold(mover, true);
+    mover_read(mover, make_read(segments, 2));
+    assert_int_equal(poll(&waiter, 1, 100), 0);
+    mover_hold(mover, false);
+    struct job *job = wait_job();
+    assert_int_equal(atomic_load(&job->status), CKPT_OK);
+    job_free(job);
+    mover_hold(mover, true);
+    mover_read(mover, make_read(segments, 2));
+    mover_cancel(mover, 77);
+    job = wait_job();
+    assert_int_equal(atomic_load(&job->status), CKPT_ERR_ABORTED);
+    job_free(job);
+    mover_stop(&mover);
+}
+
 static void a_cancelled_read_ends(void **state)
 {
     (void)state;
@@ -285,8 +334,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_a_slot_over_several_segments),
+        cmocka_unit_test(a_held_digest_lets_a_renewal_pass),
         cmocka_unit_test(renewal_zeroes_what_nobody_has_open_and_replaces_the_rest),
         cmocka_unit_test(reads_and_digests_what_lands),
+        cmocka_unit_test(a_held_read_begins_when_it_may),
         cmocka_unit_test(a_cancelled_read_ends),
         cmocka_unit_test(a_failed_read_reports_its_failure),
         cmocka_unit_test(corruption_on_the_way_shows_in_the_digest),

@@ -8,6 +8,10 @@ ckpt_test(test_ckptd_workers
   LABELS threads)
 target_include_directories(test_ckptd_workers PRIVATE ${CMAKE_SOURCE_DIR}/src/ckptd)
 
+ckpt_test(test_ckptd_quiet SOURCES unit/ckptd/test_quiet.c ../src/ckptd/quiet.c
+          LINKS ckpt_base ckpt_wire ckpt_arena ckpt_digest ckpt_topology PkgConfig::EVENT)
+target_include_directories(test_ckptd_quiet PRIVATE ${CMAKE_SOURCE_DIR}/src/ckptd)
+
 # Rails and bindings on recorded machines.
 ckpt_test(test_ckptd_rails SOURCES unit/ckptd/test_rails.c ../src/ckptd/rails.c
           LINKS ckpt_base ckpt_topology Threads::Threads)
