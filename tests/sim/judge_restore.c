@@ -146,6 +146,8 @@ void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct 
         return; /* by hand, in the middle of the restore */
     } else if (verdict->status == CKPT_ERR_ATTEMPT && verdict->attempt < job->attempt) {
         return; /* a late ask: that attempt is over */
+    } else if (verdict->status == CKPT_ERR_STALE && verdict->load < job->load) {
+        return; /* a late ask: the processes load again */
     } else if (session->verdict_ok &&
                coordinator_epoch(sim->rulers[ruler].machine) > session->verdict_epoch) {
         return; /* an agent was lost between the verdict and its rank */
