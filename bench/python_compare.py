@@ -3,11 +3,12 @@
 
 Usage: python_compare.py [--mib-per-rank 512] [--rounds 5] [--json FILE]
 
-Two ranks on two agents of this machine, a state sharded by rows over both, tensors in the CPU's
-memory. In every round every contender saves three times in a row and the last counts: the others
-free and allocate gigabytes, and what that does to memory that is long there is not what a save
-costs (docs/python.md); the table has the first as well. Each number is the median over the rounds
-of the slower rank. Exits 1 when a bar is missed. Needs build/venv and a release build.
+Two ranks on two agents of this machine, each bound to half of the CPUs, a state sharded by rows
+over both, tensors in the CPU's memory. In every round every contender saves three times in a row
+and the last counts: the others free and allocate gigabytes, and what that does to memory that is
+long there is not what a save costs (docs/python.md); the table has the first as well. Each number
+is the median over the rounds of the slower rank. Exits 1 when a bar is missed. Needs build/venv and
+a release build.
 """
 
 import argparse
@@ -255,6 +256,8 @@ def rank_main(rank, world, say, *, mib, rounds, folder, socket, only):
     )
 
     warnings.simplefilter("ignore")
+    if share := sorted(os.sched_getaffinity(0))[rank::world]:
+        os.sched_setaffinity(0, share)  # as launchers do
     model = make_model(world, mib)
     state = {"model": {name: p.detach() for name, p in model.named_parameters()}}
     context = {"socket": socket, "rank": rank, "world": world}
