@@ -491,6 +491,9 @@ void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
             .step = sim_between(sim, 0, 100), .slot = slot, .generation = generation};
     } else if (message.type == MESSAGE_RELEASE) {
         message.release = (struct message_release){slot, generation};
+        struct sim_rank *rank = &job->ranks[index];
+        bool is_own = slot == rank->loaded.slot && generation == rank->loaded.generation;
+        rank->holds = rank->holds && !is_own; /* what it reads on may be another's soon */
     } else if (message.type == MESSAGE_SLOT_ASK) {
         message.slot_ask.step = sim_chance(sim, PPM / 2) ? 0 : UINT64_MAX - sim_between(sim, 0, 1);
         message.slot_ask.bytes = sim_chance(sim, PPM / 2) ? 0 : prng_next(&sim->prng);
