@@ -99,7 +99,7 @@ static void refused(struct agent *a, uint32_t slot, const struct message_shard_a
                slot, (int)ack->status, ack->reason);
     if (s->owner) {
         enum ckpt_status status = ack->status != CKPT_OK ? ack->status : CKPT_ERR_ABORTED;
-        agent_save_end(a, &s->shard, 0, status, ack->reason);
+        agent_save_end(a, &s->shard, AGENT_ONE_RANK, status, ack->reason);
     }
     agent_slot_doom(a, slot);
 }

@@ -53,10 +53,10 @@ struct run *agent_run_make(struct agent *a, const struct run_key *key)
 }
 
 /* Whether the slot is one of the checkpoint that shard is of. A rank that says another world than
- * its attempt has is of none. */
+ * its attempt has is of none. World 0: a coordinator of before it said so. */
 static bool is_of_checkpoint(const struct slot *s, const struct shard_key *shard, uint32_t world)
 {
-    return s->state != SLOT_FREE && s->world == world &&
+    return s->state != SLOT_FREE && (world == 0 || s->world == world) &&
            agent_shard_is_of(&s->shard, &shard->run, shard->attempt, shard->step);
 }
 
@@ -99,7 +99,7 @@ static void checkpoint_ends(struct agent *a, const struct message_checkpoint_sta
 
 void agent_checkpoint_state(struct agent *a, const struct message_checkpoint_state *state)
 {
-    if (!agent_run_is_valid(&state->run) || state->step == CKPT_STEP_LATEST || state->world == 0 ||
+    if (!agent_run_is_valid(&state->run) || state->step == CKPT_STEP_LATEST ||
         !agent_text_ends(state->reason, CKPT_REASON_MAX)) {
         return;
     }

@@ -281,8 +281,8 @@ void agent_save_find_earlier(struct agent *a, uint32_t index)
     }
 }
 
-/* The saves of every rank of shard's checkpoint, which has that world, have ended so; world 0: only
- * that of shard's rank. */
+/* The saves of every rank of shard's checkpoint have ended so: of that world, 0 for any, or only
+ * that of shard's rank (AGENT_ONE_RANK). */
 void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t world,
                     enum ckpt_status status, const char *reason)
 {
@@ -290,7 +290,8 @@ void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t wor
         struct rank_session *session = &a->sessions[i];
         if (!session->used || !session->open || session->reader ||
             session->attempt != shard->attempt || !agent_run_equal(&session->run, &shard->run) ||
-            (world == 0 ? session->rank != shard->rank : session->world != world)) {
+            (world == AGENT_ONE_RANK ? session->rank != shard->rank
+                                     : world != 0 && session->world != world)) {
             continue;
         }
         struct save *save = find_save(session, shard->step);

@@ -347,6 +347,7 @@ void agent_save_seal(struct agent *a, uint32_t session, const struct message_sea
 void agent_save_abandon(struct agent *a, uint32_t session, const struct message_seal *seal);
 void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status);
 void agent_save_find_earlier(struct agent *a, uint32_t session);
+#define AGENT_ONE_RANK UINT32_MAX /* in place of a world */
 void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t world,
                     enum ckpt_status status, const char *reason);
 void agent_saves_pump(struct agent *a);

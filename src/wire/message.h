@@ -339,7 +339,7 @@ struct message_checkpoint_state {
     struct run_key run;
     uint32_t attempt;
     uint64_t step;
-    uint32_t world;
+    uint32_t world; /* 0: not said */
     enum checkpoint_state state;
     enum ckpt_status status; /* why, when aborted */
     char reason[CKPT_REASON_MAX + 1];

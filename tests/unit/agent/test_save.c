@@ -452,6 +452,14 @@ static void a_rank_of_another_world_hears_nothing_of_a_commit(void **state)
     driver_ack(&d, slot, false, CHECKPOINT_CONSISTENT);
     const struct agent_outgoing *out = driver_said(&d, AGENT_TO_RANK, MESSAGE_SAVE_OUTCOME);
     assert_int_not_equal(out->message.save_outcome.status, CKPT_OK);
+
+    driver_save(&d, 1, 20, SEGMENT);
+    committed.checkpoint_state.step = 20;
+    committed.checkpoint_state.world = 0; /* an older coordinator does not say it */
+    committed.checkpoint_state.state = CHECKPOINT_CONSISTENT;
+    driver_coordinator(&d, committed);
+    out = driver_said(&d, AGENT_TO_RANK, MESSAGE_SAVE_OUTCOME);
+    assert_int_equal(out->message.save_outcome.status, CKPT_OK);
     driver_stop(&d);
 }
 
