@@ -92,6 +92,8 @@ bool judge_slot_is_intact(struct sim *sim, uint32_t node, uint32_t slot,
  * the agent may still report while the end of the newer is on its way. */
 bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generation,
                     const struct digest *digest);
+/* Every shard of the commit has an intact copy in some memory. */
+bool judge_is_whole(struct sim *sim, const struct commit *commit);
 uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32_t rank,
                             uint32_t except_node, uint32_t except_slot, bool unseen);
 

@@ -12,7 +12,7 @@
 #include "hosts.h"
 #include "judge.h"
 
-static bool is_whole(struct sim *sim, const struct commit *commit)
+bool judge_is_whole(struct sim *sim, const struct commit *commit)
 {
     for (uint32_t rank = 0; rank < commit->world; rank++) {
         if (judge_good_domains(sim, commit, rank, UINT32_MAX, UINT32_MAX, false) == 0) {
@@ -27,7 +27,8 @@ void judge_faults_over(struct sim *sim)
     struct judge *judge = sim->judge;
     for (uint32_t i = 0; i < judge->commit_count; i++) {
         const struct commit *commit = &judge->commits[i];
-        if (commit->retired || commit->quarantined || !sim->mix.roomy || !is_whole(sim, commit)) {
+        if (commit->retired || commit->quarantined || !sim->mix.roomy ||
+            !judge_is_whole(sim, commit)) {
             continue;
         }
         if (!judge->must_restore[commit->run] ||

@@ -115,6 +115,14 @@ static void judge_good_verdict(struct sim *sim, uint32_t ruler, uint32_t node,
     }
 }
 
+/* A shard was spoilt in every memory after one rank had its verdict and before another had. */
+static bool is_gone(struct sim *sim, const struct session *session)
+{
+    const struct commit *commit =
+        judge_commit_find(sim, session->run, session->shard_attempt, session->step);
+    return commit && !judge_is_whole(sim, commit);
+}
+
 void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct message *message)
 {
     const struct message_load_verdict *verdict = &message->load_verdict;
@@ -148,6 +156,8 @@ void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct 
         return; /* a late ask: that attempt is over */
     } else if (verdict->status == CKPT_ERR_STALE && verdict->load < job->load) {
         return; /* a late ask: the processes load again */
+    } else if (verdict->status == CKPT_ERR_LOST && session->verdict_ok && is_gone(sim, session)) {
+        return;
     } else if (session->verdict_ok &&
                coordinator_epoch(sim->rulers[ruler].machine) > session->verdict_epoch) {
         return; /* an agent was lost between the verdict and its rank */
