@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ckpt/status.h"
+#include <ckpt/status.h>
 
 #define QUIET_MS 200
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daemons that come back: with their memory, without it, and in the middle of everything."""
 
+import shutil
 import time
 
 from cluster import MIB
@@ -118,6 +119,32 @@ class Restart(IntegrationTest):
             for reply in job.wait(step):
                 self.assert_status(reply, "CKPT_OK")
             self.assertEqual(job.restore(), step)
+
+    def test_the_epoch_outlives_the_agent(self):
+        """A coordinator whose records were lost hears of their epoch from an agent that obeyed it
+        in an earlier life, and ends; what that agent holds is not given up at its word."""
+        cluster = self.cluster(1)
+        job = self.job(cluster, copies=1)
+        coordinator, agent = cluster.coordinator, cluster.agents[0]
+        coordinator.kill()
+        coordinator.start()  # of epoch 2 from here on
+        cluster.wait_joined()
+        job.commit(1)
+        job.close()
+        self.assertEqual(agent.terminate(), 0)
+        coordinator.kill()
+        shutil.rmtree(coordinator.state_directory)
+        coordinator.start()
+        self.assertEqual(coordinator.events("ready", this_life=True)[0]["epoch"], "1")
+        agent.start()
+        self.assertEqual(coordinator.wait_dead(), 4)
+        self.assertTrue(coordinator.events("stale_coordinator", this_life=True))
+        self.assertEqual(agent.events("joined", this_life=True), [])
+        self.assertIsNotNone(agent.arena.find("run", 1, 0))
+        coordinator.options["epoch-above"] = "2"
+        coordinator.start()
+        self.assertEqual(coordinator.events("ready", this_life=True)[0]["epoch"], "3")
+        cluster.wait_joined()
 
     def test_an_agent_dies_again_and_again(self):
         cluster = self.cluster(3)
