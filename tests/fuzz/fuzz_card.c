@@ -23,7 +23,8 @@ static void check_card(const uint8_t *bytes, size_t count)
         abort();
     }
     for (uint32_t own_index = 0; own_index < VERBS_RAILS_MAX; own_index++) {
-        if (card_choose(&card, own_gid, own_index) >= card.rails_count) {
+        uint32_t rail = 0;
+        if (card_choose(&card, own_gid, own_index, &rail) && rail >= card.rails_count) {
             abort();
         }
     }

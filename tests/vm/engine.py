@@ -34,6 +34,9 @@ TRAFFIC_CLASS = 104  # DSCP 26
 ROCE_PORT = 4791
 SO_RCVBUFFORCE = 33  # as root, beyond rmem_max
 RAILS = ("v0", "v1")
+SIX = os.environ.get("CKPT_VM_FAMILY") == "6"
+PROTOCOL = 0x86DD if SIX else 0x0800  # of Ethernet
+CONTROL = "[fd00:78:0::{}]" if SIX else "10.78.0.{}"
 BOUND_S = 10  # from a fault to success or to an error: no hang, not a bar on speed
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
@@ -123,9 +126,9 @@ class Servant:
 
     def do_capture(self, rail):
         """From now on what comes by the rail is kept, as much as the socket holds."""
-        self.capture = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        self.capture = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(PROTOCOL))
         self.capture.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 * MIB)
-        self.capture.bind((rail, 0x0800))
+        self.capture.bind((rail, PROTOCOL))
 
     def do_traffic_classes(self):
         """What the packets of RoCE that were captured say in their IP headers."""
@@ -135,9 +138,12 @@ class Servant:
             try:
                 while True:
                     packet = self.capture.recv(8192)
-                    to_port = int.from_bytes(packet[22:24], "big")
-                    if packet[9] == socket.IPPROTO_UDP and to_port == ROCE_PORT:
-                        found.add(packet[1])
+                    # Headers of 40 and of 20 bytes; UDP's port of destination is its second.
+                    to_port = int.from_bytes(packet[42:44] if SIX else packet[22:24], "big")
+                    protocol = packet[6] if SIX else packet[9]
+                    if protocol == socket.IPPROTO_UDP and to_port == ROCE_PORT:
+                        word = int.from_bytes(packet[0:2], "big")
+                        found.add(word >> 4 & 0xFF if SIX else word & 0xFF)
             except BlockingIOError:
                 return sorted(found)
 
@@ -180,7 +186,7 @@ class Far:
 
 
 class NearAgent(Agent):
-    here = "10.78.0.1"
+    here = CONTROL.format(1)
 
     def arguments(self):
         words = super().arguments()
@@ -190,7 +196,7 @@ class NearAgent(Agent):
 class FarAgent(NearAgent):
     """One on guest 2. Its log is in the folder that both see."""
 
-    here = "10.78.0.2"
+    here = CONTROL.format(2)
     life = 0
 
     def __init__(self, cluster, node, options):
@@ -238,7 +244,7 @@ class Engine(IntegrationTest):
             "transport-traffic-class": TRAFFIC_CLASS,
             "log-level": "debug",
         }
-        cluster.coordinator.address = "10.78.0.1:0"
+        cluster.coordinator.address = CONTROL.format(1) + ":0"
         cluster.agents = [
             NearAgent(cluster, "n0", {**options, "domain": "one"}),
             FarAgent(cluster, "n1", {**options, "domain": "two"}),

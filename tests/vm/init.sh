@@ -30,7 +30,15 @@ mount -t 9p -o trans=virtio,version=9p2000.L,cache=none,msize=262144 exchange /r
 
 # The tools of the host from here on: busybox knows less, and takes its own where a name is bare.
 host() { chroot /root /bin/sh -c 'exec "$@"' sh "$@"; }
+# An address of IPv4 or IPv6 in the network $1, of two bytes; there is nobody else to ask for it.
+address() {
+    case $ckpt_family in
+    4) host ip addr add "10.$1.$ckpt_guest/24" dev "$2" ;;
+    6) host ip addr add "fd00:$(echo "$1" | tr . :)::$ckpt_guest/64" dev "$2" nodad ;;
+    esac
+}
 host ip link set lo up
+echo 1 >/proc/sys/net/ipv6/conf/all/keep_addr_on_down
 rail=0
 while [ "$rail" -lt "$ckpt_rails" ]; do
     if [ "$ckpt_guests" -eq 1 ]; then
@@ -40,17 +48,18 @@ while [ "$rail" -lt "$ckpt_rails" ]; do
         host ip link set "eth$rail" name "v$rail"
     fi
     host ip link set "v$rail" mtu "$ckpt_mtu" up
-    host ip addr add "10.77.$rail.$ckpt_guest/24" dev "v$rail"
+    address "77.$rail" "v$rail"
     host rdma link add "rxe$rail" type rxe netdev "v$rail"
     rail=$((rail + 1))
 done
 if [ "$ckpt_guests" -eq 2 ]; then
     host ip link set "eth$rail" name m0
     host ip link set m0 mtu "$ckpt_mtu" up
-    host ip addr add "10.78.0.$ckpt_guest/24" dev m0
+    address 78.0 m0
 fi
 
-export CKPT_VM_GUEST="$ckpt_guest" CKPT_VM_GUESTS="$ckpt_guests" CKPT_VM_EXCHANGE=/exchange
+export CKPT_VM_GUEST="$ckpt_guest" CKPT_VM_GUESTS="$ckpt_guests" CKPT_VM_FAMILY="$ckpt_family"
+export CKPT_VM_EXCHANGE=/exchange
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 chroot /root /bin/sh -c '. /exchange/.command </dev/null' \
     >"/root/exchange/.output.$ckpt_guest" 2>&1

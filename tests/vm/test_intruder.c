@@ -231,6 +231,28 @@ static void test_wrong_secret(void **state)
     assert_int_equal(fetch(w, 0, 64), CKPT_ERR_LINK);
 }
 
+/* IPv4 and IPv6 do not reach each other: that is said at once. */
+static void test_the_other_family(void **state)
+{
+    static const uint8_t four[16] = {[10] = 0xff, [11] = 0xff, [12] = 10, [13] = 77, [15] = 1};
+    static const uint8_t six[16] = {0xfd, 0x00, 0x00, 0x77, [15] = 1};
+    struct world *w = *state;
+    struct label label;
+    struct card card = card_of(w, &label);
+    uint8_t payload[CARD_BYTES_MAX], address[CKPT_WORKER_ADDRESS_MAX];
+    struct transport_endpoint *endpoint;
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < card.rails_count; i++) {
+        bool is_four = card_is_ipv4(card.rails[i].gid);
+        memcpy(card.rails[i].gid, is_four ? six : four, 16);
+    }
+    label.payload = payload;
+    label.payload_bytes = card_encode(&card, payload);
+    assert_int_equal(label_encode(&label, address, sizeof(address), &bytes), CKPT_OK);
+    assert_int_equal(transport_connect(w->reader, address, bytes, 1, &endpoint), CKPT_ERR_LINK);
+}
+
 /* The source's owner, who goes on calling progress. */
 struct pump {
     struct transport *t;
@@ -254,7 +276,9 @@ static struct rdma_cm_id *intrude(const struct world *w)
     struct label label;
     struct card card = card_of(w, &label);
     struct hello hello = {.target = label.transport, .reader = 1, .mtu = IBV_MTU_1024};
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(card.rails[0].port)};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(card.rails[0].port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(card.rails[0].port)};
+    bool is_four = card_is_ipv4(card.rails[0].gid);
     struct ibv_qp_init_attr attributes = {
         .cap = {.max_send_wr = 4, .max_recv_wr = 1, .max_send_sge = 1, .max_recv_sge = 1},
         .qp_type = IBV_QPT_RC,
@@ -267,11 +291,15 @@ static struct rdma_cm_id *intrude(const struct world *w)
                                          .retry_count = 6};
     struct rdma_cm_id *id;
 
-    memcpy(&to.sin_addr, card.rails[0].gid + 12, 4);
+    memcpy(&four.sin_addr, card.rails[0].gid + 12, 4);
+    memcpy(&six.sin6_addr, card.rails[0].gid, 16);
     memcpy(hello.secret, card.secret, CARD_SECRET_BYTES);
     hello_encode(&hello, bytes);
     assert_int_equal(rdma_create_id(NULL, &id, NULL, RDMA_PS_TCP), 0);
-    assert_int_equal(rdma_resolve_addr(id, NULL, (struct sockaddr *)&to, 5000), 0);
+    assert_int_equal(rdma_resolve_addr(id, NULL,
+                                       is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six,
+                                       5000),
+                     0);
     assert_int_equal(rdma_resolve_route(id, 5000), 0);
     assert_int_equal(rdma_create_qp(id, NULL, &attributes), 0);
     assert_int_equal(rdma_connect(id, &parameters), 0);
@@ -347,6 +375,20 @@ static void expect_refused(const char *spec, const char *words)
     fflush(stdout);
 }
 
+/* The kernel asks for about a second whether somebody else has it; so long it is no address yet. */
+static void test_an_address_that_is_new(void **state)
+{
+    struct transport *t;
+
+    (void)state;
+    assert_int_equal(system("ip addr flush dev v1 && ip addr add fd00:99::1/64 dev v1"), 0);
+    assert_int_equal(system("ip -6 addr show dev v1 tentative | grep -q fd00:99::1"), 0);
+    if (transport_open("verbs:rxe1", NULL, &t) != CKPT_OK) {
+        fail_msg("%s", transport_open_error());
+    }
+    transport_close(t, NULL, NULL);
+}
+
 static void test_messages(void **state)
 {
     struct rlimit few = {.rlim_cur = 65536, .rlim_max = 65536};
@@ -377,7 +419,9 @@ int main(int count, char **arguments)
         INTRUDER_TEST(test_wrong_domain),
         INTRUDER_TEST(test_wrong_secret),
         INTRUDER_TEST(test_no_memory_is_writable),
-        cmocka_unit_test(test_messages), /* the last: it takes rxe1 away */
+        INTRUDER_TEST(test_the_other_family),
+        cmocka_unit_test(test_an_address_that_is_new), /* it takes rxe1's address away */
+        cmocka_unit_test(test_messages),               /* the last: it takes rxe1 away */
     };
 
     if (getenv("CKPT_VM_GUEST") == NULL) {

@@ -3,7 +3,25 @@
 # QEMU or a kernel is missing.
 find_program(PYTHON3 NAMES python3)
 
-# ckpt_vm_test(<name> SOURCES <file>... [LINKS ...] [GUESTS n] [RAILS n] [SECONDS s])
+# ckpt_vm_run(<name> COMMAND <word>... GUESTS n RAILS n [FAMILY 4|6] SECONDS s): a test that runs in
+# machines.
+function(ckpt_vm_run name)
+  cmake_parse_arguments(VM "" "GUESTS;RAILS;FAMILY;SECONDS" "COMMAND" ${ARGN})
+  if(NOT VM_FAMILY)
+    set(VM_FAMILY 4)
+  endif()
+  add_test(NAME ${name}
+           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/vm/vm.py --guests ${VM_GUESTS}
+                   --rails ${VM_RAILS} --family ${VM_FAMILY} --seconds ${VM_SECONDS} --
+                   ${VM_COMMAND})
+  math(EXPR timeout "${VM_SECONDS} + 60")
+  # Two machines at once would only slow each other down.
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77
+                                          LABELS vm RESOURCE_LOCK vm)
+endfunction()
+
+# ckpt_vm_test(<name> SOURCES <file>... [LINKS ...] [SPEC transport] GUESTS n RAILS n SECONDS s): a
+# program, and the test of its name.
 function(ckpt_vm_test name)
   if(NOT CKPT_TESTS OR NOT PYTHON3 OR NOT TARGET PkgConfig::VERBS OR CKPT_SANITIZE)
     return()
@@ -18,31 +36,21 @@ function(ckpt_vm_test name)
   if(VM_SPEC)
     target_compile_definitions(${name} PRIVATE SUITE_SPEC="${VM_SPEC}")
   endif()
-  add_test(NAME ${name}
-           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/vm/vm.py --guests ${VM_GUESTS}
-                   --rails ${VM_RAILS} --seconds ${VM_SECONDS} -- $<TARGET_FILE:${name}>)
-  math(EXPR timeout "${VM_SECONDS} + 60")
-  # Two machines at once would only slow each other down.
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77
-                                          LABELS vm RESOURCE_LOCK vm)
+  ckpt_vm_run(${name} GUESTS ${VM_GUESTS} RAILS ${VM_RAILS} SECONDS ${VM_SECONDS}
+              COMMAND $<TARGET_FILE:${name}>)
 endfunction()
 
-# ckpt_vm_python(<name> SCRIPT <file> [ARGUMENTS ...] GUESTS n RAILS n SECONDS s): a test on the
+# ckpt_vm_python(<name> SCRIPT <file> [ARGUMENTS ...], and the rest as above): a test on the
 # programs, in Python as the machines have it. Waits are six times as long as outside.
 function(ckpt_vm_python name)
   if(NOT CKPT_TESTS OR NOT PYTHON3 OR NOT TARGET PkgConfig::VERBS OR CKPT_SANITIZE)
     return()
   endif()
-  cmake_parse_arguments(VM "" "SCRIPT;GUESTS;RAILS;SECONDS" "ARGUMENTS" ${ARGN})
-  add_test(NAME ${name}
-           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/vm/vm.py --guests ${VM_GUESTS}
-                   --rails ${VM_RAILS} --seconds ${VM_SECONDS} -- env
-                   CKPT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY} CKPT_TIME_SCALE=6
-                   CKPT_TEST_TRANSPORT=verbs
-                   python3 ${CMAKE_SOURCE_DIR}/tests/${VM_SCRIPT} ${VM_ARGUMENTS})
-  math(EXPR timeout "${VM_SECONDS} + 60")
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77
-                                          LABELS vm RESOURCE_LOCK vm)
+  cmake_parse_arguments(VM "" "SCRIPT" "ARGUMENTS" ${ARGN})
+  ckpt_vm_run(${name} ${VM_UNPARSED_ARGUMENTS}
+              COMMAND env CKPT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY} CKPT_TIME_SCALE=6
+                      CKPT_TEST_TRANSPORT=verbs
+                      python3 ${CMAKE_SOURCE_DIR}/tests/${VM_SCRIPT} ${VM_ARGUMENTS})
 endfunction()
 
 ckpt_vm_test(vm_transport_suite SOURCES unit/transport/test_suite.c unit/transport/suite.c
@@ -63,6 +71,20 @@ ckpt_vm_python(vm_engine_restore SCRIPT integration/cluster/run.py
                          test_save_restore.SaveRestore.test_three_copies
                GUESTS 1 RAILS 2 SECONDS 240)
 ckpt_vm_python(vm_engine SCRIPT vm/engine.py GUESTS 2 RAILS 2 SECONDS 300)
+
+# Where there is no IPv4.
+if(TARGET vm_transport_suite)
+  ckpt_vm_run(vm_ipv6_suite GUESTS 1 RAILS 1 FAMILY 6 SECONDS 300
+              COMMAND $<TARGET_FILE:vm_transport_suite>)
+  ckpt_vm_run(vm_ipv6_intruder GUESTS 1 RAILS 2 FAMILY 6 SECONDS 300
+              COMMAND $<TARGET_FILE:vm_transport_intruder>)
+  ckpt_vm_run(vm_ipv6_one_rail_cut GUESTS 2 RAILS 2 FAMILY 6 SECONDS 300
+              COMMAND $<TARGET_FILE:vm_transport_faults> "one rail cut at the peer")
+endif()
+ckpt_vm_python(vm_ipv6_engine SCRIPT vm/engine.py
+               ARGUMENTS test_the_owner_dies_and_its_shard_comes_from_the_peer
+                         test_one_rail_is_cut_for_good
+               GUESTS 2 RAILS 2 FAMILY 6 SECONDS 300)
 
 # What one agent takes and says at its start.
 ckpt_vm_python(vm_agent SCRIPT vm/agent.py GUESTS 1 RAILS 2 SECONDS 200)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a command on machines that have RDMA: Debian's own kernel, with Soft-RoCE, under QEMU.
 
-Usage: vm.py [--guests 1|2] [--rails N] [--seconds S] [--keep] -- COMMAND [ARGUMENT]...
+Usage: vm.py [--guests 1|2] [--rails N] [--family 4|6] [--seconds S] [--keep] -- COMMAND [WORD]...
 
 Boots the kernel under TCG (no KVM is needed) with this machine's own root as its root, read-only
 under a tmpfs: what is installed and built here is there, and nothing that runs there changes
@@ -10,9 +10,12 @@ anything here. Each guest has the RDMA devices rxe0, rxe1... on the network inte
   one guest    vN is one end of a veth pair, 10.77.N.1/24; a device reaches itself
   two guests   vN of both are joined, 10.77.N.1/24 and 10.77.N.2/24; so is m0, 10.78.0.1/24 and
                10.78.0.2/24, without an RDMA device: for control, which stays when rails are cut
+With --family 6 there is no IPv4 address but lo's: they are fd00:77:N::1/64 and 2, fd00:78::1/64 and
+2. The kernel keeps them while a link is down, which it does not by itself.
 COMMAND runs in every guest at once, in this folder, as root, with
   CKPT_VM_GUEST      1 or 2
   CKPT_VM_GUESTS     1 or 2
+  CKPT_VM_FAMILY     4 or 6
   CKPT_VM_EXCHANGE   a folder that all guests and this machine see; gone afterwards
 and what it prints is printed, "1: " or "2: " in front of each line when there are two guests.
 
@@ -143,7 +146,8 @@ class Guest:
         append = ["console=ttyS0", "panic=-1", "quiet", "net.ifnames=0", "mitigations=off",
                   "no_timer_check",  # whose test a loaded machine fails now and then
                   f"ckpt_guest={number}", f"ckpt_guests={options.guests}",
-                  f"ckpt_rails={options.rails}", f"ckpt_mtu={MTU}"]
+                  f"ckpt_rails={options.rails}", f"ckpt_mtu={MTU}",
+                  f"ckpt_family={options.family}"]
         command = [
             qemu, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
             "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none",
@@ -253,6 +257,7 @@ def main():
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--guests", type=int, choices=(1, 2), default=1)
     parser.add_argument("--rails", type=int, default=2)
+    parser.add_argument("--family", type=int, choices=(4, 6), default=4)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("command", nargs="+")

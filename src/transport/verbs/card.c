@@ -143,19 +143,30 @@ static unsigned shared_bits(const uint8_t a[16], const uint8_t b[16])
     return bits;
 }
 
-uint32_t card_choose(const struct card *peer, const uint8_t own_gid[16], uint32_t own_index)
+/* Of two families there is no way; within one, the longer the common prefix the nearer. */
+static unsigned nearness(const uint8_t peer[16], const uint8_t own[16])
+{
+    return card_is_ipv4(peer) == card_is_ipv4(own) ? 1 + shared_bits(peer, own) : 0;
+}
+
+bool card_choose(const struct card *peer, const uint8_t own_gid[16], uint32_t own_index,
+                 uint32_t *rail_out)
 {
     uint32_t best = own_index % peer->rails_count;
-    unsigned best_bits = shared_bits(peer->rails[best].gid, own_gid);
+    unsigned best_near = nearness(peer->rails[best].gid, own_gid);
 
     for (uint32_t i = 0; i < peer->rails_count; i++) {
-        unsigned bits = shared_bits(peer->rails[i].gid, own_gid);
-        if (bits > best_bits) {
+        unsigned near = nearness(peer->rails[i].gid, own_gid);
+        if (near > best_near) {
             best = i;
-            best_bits = bits;
+            best_near = near;
         }
     }
-    return best;
+    if (best_near == 0) {
+        return false;
+    }
+    *rail_out = best;
+    return true;
 }
 
 bool card_is_ipv4(const uint8_t gid[16])

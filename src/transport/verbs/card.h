@@ -69,9 +69,11 @@ enum ckpt_status ticket_decode(const uint8_t *bytes, size_t count, struct ticket
 enum ckpt_status hello_decode(const uint8_t *bytes, size_t count, struct hello *hello_out);
 enum ckpt_status welcome_decode(const uint8_t *bytes, size_t count, struct welcome *welcome_out);
 
-/* The rail of peer that own should talk to: the one with the longest common prefix of their
- * addresses, which stands for the nearest subnet; of equals the one at the same index. */
-uint32_t card_choose(const struct card *peer, const uint8_t own_gid[16], uint32_t own_index);
+/* The rail of peer that own should talk to: of those with an address of the same family the one
+ * with the longest common prefix, which stands for the nearest subnet; of equals the one at the
+ * same index. False when there is none: IPv4 does not reach IPv6. */
+bool card_choose(const struct card *peer, const uint8_t own_gid[16], uint32_t own_index,
+                 uint32_t *rail_out);
 
 /* Whether an address can be reached from other networks: not zero, not link-local (IPv4 in IPv6
  * included), not loopback or multicast. */

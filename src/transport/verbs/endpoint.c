@@ -3,20 +3,33 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+
+static void add_lane(struct verbs_endpoint *endpoint, struct verbs_rail *rail, bool first)
+{
+    uint32_t peer_rail;
+
+    if (card_choose(&endpoint->card, rail->card.gid, rail->index, &peer_rail)) {
+        endpoint->lanes[endpoint->lanes_count++] =
+            (struct verbs_lane){.party = {VERBS_LANE},
+                                .endpoint = endpoint,
+                                .rail = rail,
+                                .peer_rail = peer_rail,
+                                .pause_ns = VERBS_PAUSE_MIN_NS};
+    } else if (first) {
+        log_event(
+            LOG_LEVEL_WARN, "verbs_no_way", "rail=%s hint=%s", rail->name,
+            LOG_QUOTED("this rail and all of the peer's have addresses of different families: "
+                       "give the network interfaces of all rails IPv4 addresses, or none"));
+    }
+}
+
+/* All first lanes before all second ones, so that a short endpoint list still has every rail. */
 static void add_lanes(struct verbs *v, struct verbs_endpoint *endpoint)
 {
-    /* All first lanes before all second ones, so that a short endpoint list still has every rail.
-     */
     for (uint32_t i = 0; i < v->rails_count * VERBS_LANES_PER_RAIL; i++) {
-        struct verbs_rail *rail = &v->rails[i % v->rails_count];
-        endpoint->lanes[i] = (struct verbs_lane){
-            .party = {VERBS_LANE},
-            .endpoint = endpoint,
-            .rail = rail,
-            .peer_rail = card_choose(&endpoint->card, rail->card.gid, rail->index),
-            .pause_ns = VERBS_PAUSE_MIN_NS};
+        add_lane(endpoint, &v->rails[i % v->rails_count], i < v->rails_count);
     }
-    endpoint->lanes_count = v->rails_count * VERBS_LANES_PER_RAIL;
 }
 
 enum ckpt_status verbs_connect(struct transport *t, const uint8_t *address, size_t address_bytes,
@@ -43,6 +56,10 @@ enum ckpt_status verbs_connect(struct transport *t, const uint8_t *address, size
     endpoint->card = card;
     endpoint->peer = label.transport;
     add_lanes(v, endpoint);
+    if (endpoint->lanes_count == 0) {
+        free(endpoint);
+        return CKPT_ERR_LINK;
+    }
     reads_add_endpoint(&v->reads, &endpoint->base);
     v->attention = true;
     *endpoint_out = &endpoint->base;

@@ -80,19 +80,17 @@ static void begin(struct verbs_lane *lane, uint64_t now_ns)
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(peer->port)};
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(peer->port)};
     struct sockaddr *to = (struct sockaddr *)&six;
-    bool is_four = card_is_ipv4(peer->gid);
 
     lane->refused = false;
     lane->state = VERBS_LANE_ADDRESS;
     lane->retry_ns = now_ns + verbs_of(lane)->reads.timeout_ns;
-    if (is_four) {
+    if (card_is_ipv4(peer->gid)) {
         memcpy(&four.sin_addr, peer->gid + 12, 4);
         to = (struct sockaddr *)&four;
     } else {
         memcpy(&six.sin6_addr, peer->gid, 16);
     }
-    if (is_four != card_is_ipv4(lane->rail->card.gid) ||
-        rdma_create_id(verbs_of(lane)->events, &lane->id, &lane->party, RDMA_PS_TCP) != 0) {
+    if (rdma_create_id(verbs_of(lane)->events, &lane->id, &lane->party, RDMA_PS_TCP) != 0) {
         lane->id = NULL;
         verbs_lane_fail(lane, true);
     } else if (rdma_resolve_addr(lane->id, (struct sockaddr *)&lane->rail->address, to,

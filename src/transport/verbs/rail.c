@@ -10,35 +10,18 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "transport/verbs/gid.h"
 
 #define GIDS_MAX 256
+#define ADDRESS_WAIT_NS UINT64_C(3000000000)
 
 static const char *port_state(enum ibv_port_state state)
 {
     return state == IBV_PORT_DOWN ? "DOWN" : ibv_port_state_str(state);
-}
-
-/* The address to use: RoCE v2, reachable from other networks; IPv4 before IPv6. */
-static bool choose_gid(const struct ibv_gid_entry *entries, size_t count, uint8_t port,
-                       struct ibv_gid_entry *entry_out)
-{
-    bool found = false;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct ibv_gid_entry *entry = &entries[i];
-        if (entry->port_num != port || entry->gid_type != IBV_GID_TYPE_ROCE_V2 ||
-            entry->ndev_ifindex == 0 || !card_is_routable(entry->gid.raw)) {
-            continue;
-        }
-        if (!found || (card_is_ipv4(entry->gid.raw) && !card_is_ipv4(entry_out->gid.raw))) {
-            *entry_out = *entry;
-            found = true;
-        }
-    }
-    return found;
 }
 
 static void set_address(struct verbs_rail *rail)
@@ -60,7 +43,7 @@ static enum ckpt_status find_address(struct verbs_rail *rail)
     struct ibv_gid_entry entries[GIDS_MAX], entry;
     ssize_t count = ibv_query_gid_table(rail->context, entries, GIDS_MAX, 0);
 
-    if (count < 0 || !choose_gid(entries, (size_t)count, rail->port, &entry)) {
+    if (count < 0 || !verbs_gid_choose(entries, (size_t)count, rail->port, &entry)) {
         transport_set_open_error("verbs: %s has no RoCE v2 address that is not link-local: give "
                                  "its network interface an IP address",
                                  rail->name);
@@ -209,6 +192,22 @@ enum ckpt_status verbs_rail_open(struct verbs *v, struct ibv_device *device, uin
     return CKPT_OK;
 }
 
+/* A new IPv6 address is in the device's table while the kernel still asks whether somebody else has
+ * it (about a second, at boot or when the link comes up), and cannot be listened at before. */
+static bool bind_to(struct verbs_rail *rail, struct sockaddr *address)
+{
+    const struct timespec pause = {.tv_nsec = 100000000};
+    uint64_t end = transport_now_ns() + ADDRESS_WAIT_NS;
+
+    while (rdma_bind_addr(rail->listener, address) != 0) {
+        if (errno != EADDRNOTAVAIL || card_is_ipv4(rail->card.gid) || transport_now_ns() > end) {
+            return false;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
 enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port)
 {
     struct sockaddr_storage address = rail->address;
@@ -217,7 +216,7 @@ enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port)
     ((struct sockaddr_in *)(void *)&address)->sin_port = htons(port);
     if (rdma_create_id(rail->verbs->events, &rail->listener, &rail->party, RDMA_PS_TCP) != 0) {
         rail->listener = NULL;
-    } else if (rdma_bind_addr(rail->listener, (struct sockaddr *)&address) == 0 &&
+    } else if (bind_to(rail, (struct sockaddr *)&address) &&
                rdma_listen(rail->listener, 128) == 0) {
         rail->card.port = ntohs(rdma_get_src_port(rail->listener));
         return CKPT_OK;

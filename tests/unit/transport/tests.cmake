@@ -29,6 +29,7 @@ if(TARGET PkgConfig::VERBS)
   ckpt_fuzz(fuzz_card SOURCE fuzz_card.c LINKS ckpt_transport)
   ckpt_test(test_transport_verbs_card SOURCES unit/transport/verbs/test_card.c
             LINKS ckpt_transport)
+  ckpt_test(test_transport_verbs_gid SOURCES unit/transport/verbs/test_gid.c LINKS ckpt_transport)
   ckpt_test(test_transport_verbs_register SOURCES unit/transport/verbs/test_register.c
             LINKS ckpt_transport)
 endif()

@@ -92,6 +92,14 @@ static void test_first_words(void **state)
     assert_int_equal(welcome_decode(bytes, sizeof(bytes), &welcome_back), CKPT_ERR_PROTOCOL);
 }
 
+static uint32_t chosen(const struct card *card, const uint8_t own[16], uint32_t own_index)
+{
+    uint32_t rail = UINT32_MAX;
+
+    assert_true(card_choose(card, own, own_index, &rail));
+    return rail;
+}
+
 static void test_the_nearest_rail_is_chosen(void **state)
 {
     struct card card = make_card();
@@ -99,16 +107,40 @@ static void test_the_nearest_rail_is_chosen(void **state)
     static const uint8_t third[16] = FOUR(192, 168, 0, 9), elsewhere[16] = FOUR(77, 1, 1, 1);
 
     (void)state;
-    assert_int_equal(card_choose(&card, first, 2), 0);
-    assert_int_equal(card_choose(&card, second, 0), 1);
-    assert_int_equal(card_choose(&card, third, 0), 2);
+    assert_int_equal(chosen(&card, first, 2), 0);
+    assert_int_equal(chosen(&card, second, 0), 1);
+    assert_int_equal(chosen(&card, third, 0), 2);
     /* Rails of one subnet: each to its counterpart. */
     for (uint32_t i = 0; i < 3; i++) {
         struct card same = {
             .rails_count = 3,
             .rails = {{FOUR(10, 0, 0, 4), 1}, {FOUR(10, 0, 0, 5), 1}, {FOUR(10, 0, 0, 6), 1}}};
-        assert_int_equal(card_choose(&same, elsewhere, i), i);
+        assert_int_equal(chosen(&same, elsewhere, i), i);
     }
+}
+
+/* An IPv4 address begins with zeros, as 2001:: does, and fd00:: does not. */
+static void test_a_rail_of_the_other_family_is_no_way(void **state)
+{
+    static const uint8_t global[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 9};
+    static const uint8_t four[16] = FOUR(10, 77, 0, 2);
+    struct card both = {
+        .rails_count = 3,
+        .rails = {{FOUR(10, 77, 0, 1), 1}, {{0xfd, [15] = 1}, 1}, {{0xfd, 0, 0, 1, [15] = 1}, 1}}};
+    struct card six = {.rails_count = 1, .rails = {{{0xfd, [15] = 1}, 1}}};
+    struct card only_four = {.rails_count = 1, .rails = {{FOUR(10, 77, 0, 1), 1}}};
+    static const uint8_t near_third[16] = {0xfd, 0, 0, 1, [15] = 2};
+    uint32_t rail = 77;
+
+    (void)state;
+    assert_int_equal(chosen(&both, global, 0), 1);
+    assert_int_equal(chosen(&both, global, 2), 2);
+    assert_int_equal(chosen(&both, near_third, 1), 2);
+    assert_int_equal(chosen(&both, four, 1), 0);
+    assert_int_equal(chosen(&six, global, 3), 0);
+    assert_false(card_choose(&six, four, 0, &rail));
+    assert_false(card_choose(&only_four, global, 0, &rail));
+    assert_int_equal(rail, 77);
 }
 
 static void test_routable(void **state)
@@ -169,9 +201,13 @@ static void test_no_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_card_survives), cmocka_unit_test(test_ticket_survives),
-        cmocka_unit_test(test_first_words),   cmocka_unit_test(test_the_nearest_rail_is_chosen),
-        cmocka_unit_test(test_routable),      cmocka_unit_test(test_whose_fault),
+        cmocka_unit_test(test_card_survives),
+        cmocka_unit_test(test_ticket_survives),
+        cmocka_unit_test(test_first_words),
+        cmocka_unit_test(test_the_nearest_rail_is_chosen),
+        cmocka_unit_test(test_a_rail_of_the_other_family_is_no_way),
+        cmocka_unit_test(test_routable),
+        cmocka_unit_test(test_whose_fault),
         cmocka_unit_test(test_no_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
