@@ -20,13 +20,13 @@ function(ckpt_vm_run name)
                                           LABELS vm RESOURCE_LOCK vm)
 endfunction()
 
-# ckpt_vm_test(<name> SOURCES <file>... [LINKS ...] [SPEC transport] GUESTS n RAILS n SECONDS s): a
-# program, and the test of its name.
+# ckpt_vm_test(<name> SOURCES <file>... [LINKS ...] [SPEC transport] [PRELOAD target] GUESTS n
+# RAILS n SECONDS s): a program, and the test of its name.
 function(ckpt_vm_test name)
   if(NOT CKPT_TESTS OR NOT PYTHON3 OR NOT TARGET PkgConfig::VERBS OR CKPT_SANITIZE)
     return()
   endif()
-  cmake_parse_arguments(VM "" "GUESTS;RAILS;SECONDS;SPEC" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(VM "" "GUESTS;RAILS;SECONDS;SPEC;PRELOAD" "SOURCES;LINKS" ${ARGN})
   list(TRANSFORM VM_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/tests/)
   add_executable(${name} ${VM_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
@@ -36,8 +36,13 @@ function(ckpt_vm_test name)
   if(VM_SPEC)
     target_compile_definitions(${name} PRIVATE SUITE_SPEC="${VM_SPEC}")
   endif()
+  set(command $<TARGET_FILE:${name}>)
+  if(VM_PRELOAD)
+    list(PREPEND command env LD_PRELOAD=$<TARGET_FILE:${VM_PRELOAD}>)
+    add_dependencies(${name} ${VM_PRELOAD})
+  endif()
   ckpt_vm_run(${name} GUESTS ${VM_GUESTS} RAILS ${VM_RAILS} SECONDS ${VM_SECONDS}
-              COMMAND $<TARGET_FILE:${name}>)
+              COMMAND ${command})
 endfunction()
 
 # ckpt_vm_python(<name> SCRIPT <file> [ARGUMENTS ...], and the rest as above): a test on the
@@ -53,6 +58,14 @@ function(ckpt_vm_python name)
                       python3 ${CMAKE_SOURCE_DIR}/tests/${VM_SCRIPT} ${VM_ARGUMENTS})
 endfunction()
 
+# dma-bufs for Soft-RoCE: preloaded, see the file.
+if(CKPT_TESTS AND TARGET PkgConfig::VERBS)
+  add_library(reg_dmabuf SHARED ${CMAKE_CURRENT_LIST_DIR}/shim/reg_dmabuf.c)
+  set_target_properties(reg_dmabuf PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests
+                                              C_VISIBILITY_PRESET default)
+  target_link_libraries(reg_dmabuf PRIVATE ckpt_flags PkgConfig::VERBS)
+endif()
+
 ckpt_vm_test(vm_transport_suite SOURCES unit/transport/test_suite.c unit/transport/suite.c
              LINKS ckpt_transport GUESTS 1 RAILS 1 SECONDS 300 SPEC verbs:rxe0)
 ckpt_vm_test(vm_transport_rails SOURCES unit/transport/test_suite.c unit/transport/suite.c
@@ -63,6 +76,8 @@ ckpt_vm_test(vm_transport_bars SOURCES vm/test_bars.c vm/machines.c vm/director.
              LINKS ckpt_transport GUESTS 2 RAILS 2 SECONDS 300)
 ckpt_vm_test(vm_transport_intruder SOURCES vm/test_intruder.c LINKS ckpt_transport Threads::Threads
              GUESTS 1 RAILS 2 SECONDS 300)
+ckpt_vm_test(vm_transport_dmabuf SOURCES vm/test_dmabuf.c LINKS ckpt_transport PRELOAD reg_dmabuf
+             GUESTS 1 RAILS 1 SECONDS 120)
 
 # Agents, coordinator and ranks over RDMA: two agents of one machine, then two machines and faults.
 ckpt_vm_python(vm_engine_restore SCRIPT integration/cluster/run.py
