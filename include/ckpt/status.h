@@ -40,6 +40,7 @@ extern "C" {
     X(CKPT_ERR_SYSTEM, 23, "a system call failed")                                                 \
     X(CKPT_ERR_DISK, 24, "the record store failed")                                                \
     X(CKPT_ERR_NO_DOMAIN, 25, "too few failure domains for the number of copies")                  \
+    X(CKPT_ERR_UNSUPPORTED, 26, "no device or transport here can do that")                         \
     /* bytes: read them from another source */                                                     \
     X(CKPT_ERR_DIGEST, 30, "digests differ")                                                       \
     X(CKPT_ERR_CORRUPT, 31, "a stored record or header is damaged")                                \

@@ -50,6 +50,7 @@
 #define CKPT_TOPOLOGY_FILE_MAX (16 * CKPT_MIB)
 
 #define CKPT_FRAME_BODY_MAX (4 * CKPT_MIB)
+#define CKPT_RANGES_MAX 512          /* of device memory that one message asks for */
 #define CKPT_DESCRIPTOR_MAX 512      /* one segment's exported region, as bytes of its transport */
 #define CKPT_WORKER_ADDRESS_MAX 4096 /* a transport's address of one endpoint */
 

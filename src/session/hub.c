@@ -184,33 +184,6 @@ static void close_all(const int *descriptors, uint32_t count)
     }
 }
 
-/* Makes the descriptors ride on the first bytes of the frame that is queued next. */
-static bool add_riders(struct session *session, const int *descriptors, uint32_t count)
-{
-    for (uint32_t done = 0, byte = 0; done < count; byte++) {
-        uint32_t some =
-            count - done < SESSION_DESCRIPTORS_A_BYTE ? count - done : SESSION_DESCRIPTORS_A_BYTE;
-        struct rider *rider = malloc(sizeof(*rider) + some * sizeof(int));
-        if (!rider) {
-            /* Those that ride already are closed with the session. */
-            close_all(descriptors + done, count - done);
-            return false;
-        }
-        rider->next = NULL;
-        rider->at = session->queued + byte;
-        rider->count = some;
-        memcpy(rider->descriptors, descriptors + done, some * sizeof(int));
-        if (session->last_rider) {
-            session->last_rider->next = rider;
-        } else {
-            session->riders = rider;
-        }
-        session->last_rider = rider;
-        done += some;
-    }
-    return true;
-}
-
 enum ckpt_status session_send(struct session *session, const struct message *message,
                               const int *descriptors, uint32_t count)
 {
@@ -227,7 +200,7 @@ enum ckpt_status session_send(struct session *session, const struct message *mes
     if (status != CKPT_OK) {
         goto close_descriptors;
     }
-    if (!add_riders(session, descriptors, count)) {
+    if (!session_riders_add(session, descriptors, count)) {
         session_fail(session, CKPT_ERR_MEMORY, "no memory for a message's descriptors");
         return CKPT_ERR_MEMORY;
     }

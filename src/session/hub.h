@@ -68,6 +68,7 @@ struct session {
     uint64_t sent;   /* bytes ever */
     struct rider *riders;
     struct rider *last_rider;
+    int arrived;                 /* the last descriptor that the peer passed; -1: none, or taken */
     enum ckpt_status end_status; /* for closed */
     char end_reason[CKPT_REASON_MAX + 1];
     struct wire_stream stream;
@@ -126,6 +127,21 @@ void session_flush(struct session *session);
 
 /* Frees without a word to anybody. */
 void session_free(struct session *session);
+
+/* descriptors.c */
+
+/* Makes the descriptors ride on the first bytes of the frame that is queued next, and takes them.
+ * False: no memory, and they are closed. */
+bool session_riders_add(struct session *session, const int *descriptors, uint32_t count);
+
+/* One sendmsg of what lies up to the next byte with descriptors, or of that byte with them. */
+ssize_t session_send_some(struct session *session);
+
+/* One recvmsg, keeping a descriptor that came with it. */
+ssize_t session_receive_some(struct session *session, void *space, size_t room);
+
+/* Closes those that wait to be sent or taken. */
+void session_descriptors_close(struct session *session);
 
 void session_on_read(evutil_socket_t fd, short what, void *context);
 void session_on_write(evutil_socket_t fd, short what, void *context);

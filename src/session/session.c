@@ -29,6 +29,7 @@ enum ckpt_status session_make(struct session_hub *hub, int fd, const struct sess
         return CKPT_ERR_MEMORY;
     }
     session->fd = -1;
+    session->arrived = -1;
     session->hub = hub;
     session->events = events;
     session->context = context;
@@ -114,15 +115,7 @@ static void shut(struct session *session)
         close(session->fd);
         session->fd = -1;
     }
-    while (session->riders) {
-        struct rider *rider = session->riders;
-        session->riders = rider->next;
-        for (uint32_t i = 0; i < rider->count; i++) {
-            close(rider->descriptors[i]);
-        }
-        free(rider);
-    }
-    session->last_rider = NULL;
+    session_descriptors_close(session);
 }
 
 void session_free(struct session *session)
@@ -264,6 +257,7 @@ static void discard(struct session *session)
 
 void session_on_read(evutil_socket_t fd, short what, void *context)
 {
+    (void)fd;
     struct session *session = context;
     if (session->state == SESSION_CLOSING || session->state == SESSION_LINGERING) {
         discard(session);
@@ -278,7 +272,7 @@ void session_on_read(evutil_socket_t fd, short what, void *context)
     }
     uint8_t *space;
     size_t room = wire_stream_space(&session->stream, &space);
-    ssize_t got = recv(fd, space, room, 0);
+    ssize_t got = session_receive_some(session, space, room);
     if (got > 0) {
         wire_stream_filled(&session->stream, (size_t)got);
         take_frames(session);
@@ -289,56 +283,11 @@ void session_on_read(evutil_socket_t fd, short what, void *context)
     }
 }
 
-/* One sendmsg of what lies up to the next byte with descriptors, or of that byte with them. */
-static ssize_t send_some(struct session *session)
-{
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(SESSION_DESCRIPTORS_A_BYTE * sizeof(int))];
-    } control;
-    struct evbuffer_iovec pieces[8];
-    struct iovec parts[8];
-    struct msghdr message = {.msg_iov = parts};
-    struct rider *rider = session->riders;
-    ev_ssize_t limit = -1;
-    if (rider && rider->at == session->sent) {
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(rider->count * sizeof(int));
-        memset(&control, 0, sizeof(control));
-        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-        head->cmsg_level = SOL_SOCKET;
-        head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(rider->count * sizeof(int));
-        memcpy(CMSG_DATA(head), rider->descriptors, rider->count * sizeof(int));
-        limit = 1;
-    } else if (rider) {
-        limit = (ev_ssize_t)(rider->at - session->sent);
-    }
-    int found = evbuffer_peek(session->output, limit, NULL, pieces, 8);
-    size_t left = limit < 0 ? SIZE_MAX : (size_t)limit;
-    for (int i = 0; i < found && i < 8 && left > 0; i++) {
-        parts[i].iov_base = pieces[i].iov_base;
-        parts[i].iov_len = pieces[i].iov_len < left ? pieces[i].iov_len : left;
-        left -= parts[i].iov_len;
-        message.msg_iovlen++;
-    }
-    ssize_t sent = sendmsg(session->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent > 0 && message.msg_control) {
-        session->riders = rider->next;
-        session->last_rider = rider->next ? session->last_rider : NULL;
-        for (uint32_t i = 0; i < rider->count; i++) {
-            close(rider->descriptors[i]);
-        }
-        free(rider);
-    }
-    return sent;
-}
-
 /* False when the session has ended. */
 static bool write_output(struct session *session)
 {
     while (evbuffer_get_length(session->output) > 0) {
-        ssize_t sent = send_some(session);
+        ssize_t sent = session_send_some(session);
         if (sent < 0 && errno == EINTR) {
             continue;
         }

@@ -20,10 +20,10 @@
  * Sending: session_send queues; the loop writes after the callbacks of the turn, so what one turn
  * says to one peer is one write. Frames to a peer arrive in order or the session ends.
  *
- * Descriptors are only ever sent, never taken: those that a peer passes are dropped by the kernel.
  * The first byte of a frame carries its first SESSION_DESCRIPTORS_A_BYTE descriptors, its second
  * byte the next, and so on; a receiver keeps those that arrive in a queue and takes as many as the
- * frame says it has.
+ * frame says it has. Of those that a peer passes here the last is kept, until it is taken
+ * (session_take_descriptor), another comes, or the session ends.
  *
  * One thread: that of the event_base. Nothing blocks but a name look-up in session_connect. */
 #ifndef CKPT_SESSION_SESSION_H
@@ -162,6 +162,11 @@ enum ckpt_status session_send(struct session *session, const struct message *mes
  * session that had one; the others get it nevertheless. */
 enum ckpt_status session_send_group(struct session_hub *hub, uint32_t group,
                                     const struct message *message);
+
+/* The last descriptor that the peer passed, which is the caller's now; -1: none. A peer that sends
+ * one with the first byte of a frame finds it taken with that frame, if it sends none with the next
+ * before that one is answered. */
+int session_take_descriptor(struct session *session);
 
 /* Takes no more from the peer, writes what is queued, for linger_ms at most, and ends the session.
  */

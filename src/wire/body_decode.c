@@ -107,14 +107,19 @@ static enum ckpt_status decode_bytes(const struct decode *d)
     return CKPT_OK;
 }
 
-/* The elements of a repeated field, and room in scratch for as many of ours. */
-static enum ckpt_status get_list(const struct decode *d, size_t size, const void **proto_out,
-                                 void **list_out, size_t *count_out)
+/* The elements of a repeated field, as many of them as make one of ours together, and room in
+ * scratch for ours. */
+static enum ckpt_status get_list(const struct decode *d, size_t together, size_t size,
+                                 const void **proto_out, void **list_out, size_t *count_out)
 {
     const void *proto;
     size_t count;
     memcpy(&proto, from(d), sizeof(proto));
     memcpy(&count, d->proto + d->field->proto_count, sizeof(count));
+    if (count % together != 0) {
+        return protocol_unless(wire_refuse(d->layout, d->field, d->scratch, "ends in mid-element"));
+    }
+    count /= together;
     if (!wire_count_is_valid(d->layout, d->field, count, d->field->max, d->scratch)) {
         return CKPT_ERR_PROTOCOL;
     }
@@ -138,7 +143,7 @@ static enum ckpt_status decode_ids(const struct decode *d)
     const void *proto;
     void *list;
     size_t count;
-    enum ckpt_status status = get_list(d, sizeof(uint16_t), &proto, &list, &count);
+    enum ckpt_status status = get_list(d, 1, sizeof(uint16_t), &proto, &list, &count);
     if (status != CKPT_OK) {
         return status;
     }
@@ -159,7 +164,7 @@ static enum ckpt_status decode_regions(const struct decode *d)
     const void *proto;
     void *list;
     size_t count;
-    enum ckpt_status status = get_list(d, sizeof(struct message_region), &proto, &list, &count);
+    enum ckpt_status status = get_list(d, 1, sizeof(struct message_region), &proto, &list, &count);
     if (status != CKPT_OK) {
         return status;
     }
@@ -174,6 +179,25 @@ static enum ckpt_status decode_regions(const struct decode *d)
             .bytes = (uint32_t)data[i].len,
             .descriptor = data[i].data,
         };
+    }
+    return CKPT_OK;
+}
+
+static enum ckpt_status decode_ranges(const struct decode *d)
+{
+    const void *proto;
+    void *list;
+    size_t count;
+    enum ckpt_status status =
+        get_list(d, WIRE_NUMBERS_A_RANGE, sizeof(struct message_range), &proto, &list, &count);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    const uint64_t *numbers = proto;
+    struct message_range *ranges = list;
+    for (size_t i = 0; i < count; i++, numbers += WIRE_NUMBERS_A_RANGE) {
+        ranges[i] =
+            (struct message_range){.from = numbers[0], .to = numbers[1], .bytes = numbers[2]};
     }
     return CKPT_OK;
 }
@@ -217,6 +241,8 @@ static enum ckpt_status decode_field(const struct decode *d)
         return decode_ids(d);
     case WIRE_REGIONS:
         return decode_regions(d);
+    case WIRE_RANGES:
+        return decode_ranges(d);
     case WIRE_NESTED:
         return decode_nested(d);
     }

@@ -94,20 +94,21 @@ static enum ckpt_status encode_bytes(const struct encode *e)
     return CKPT_OK;
 }
 
-/* Puts a list of count elements of the given size, taken from scratch, into the protobuf-c struct.
- */
-static enum ckpt_status take_list(const struct encode *e, size_t count, size_t size,
-                                  void **list_out)
+/* Puts room for a list, taken from scratch, into the protobuf-c struct: for each of the count
+ * elements `together` of the given size. */
+static enum ckpt_status take_list(const struct encode *e, size_t count, size_t together,
+                                  size_t size, void **list_out)
 {
     if (!wire_count_is_valid(e->layout, e->field, count, e->field->max, e->scratch)) {
         return CKPT_ERR_INVALID;
     }
-    void *list = wire_scratch_take(e->scratch, count * size);
+    size_t numbers = count * together;
+    void *list = wire_scratch_take(e->scratch, numbers * size);
     if (list == NULL) {
         return CKPT_ERR_INTERNAL;
     }
     memcpy(to(e), &list, sizeof(list));
-    memcpy(e->proto + e->field->proto_count, &count, sizeof(count));
+    memcpy(e->proto + e->field->proto_count, &numbers, sizeof(numbers));
     *list_out = list;
     return CKPT_OK;
 }
@@ -118,7 +119,7 @@ static enum ckpt_status encode_ids(const struct encode *e)
     uint32_t count = count_of(e);
     void *list;
     memcpy(&ids, from(e), sizeof(ids));
-    enum ckpt_status status = take_list(e, count, sizeof(uint32_t), &list);
+    enum ckpt_status status = take_list(e, count, 1, sizeof(uint32_t), &list);
     if (status != CKPT_OK) {
         return status;
     }
@@ -139,7 +140,7 @@ static enum ckpt_status encode_regions(const struct encode *e)
     uint32_t count = count_of(e);
     void *list;
     memcpy(&regions, from(e), sizeof(regions));
-    enum ckpt_status status = take_list(e, count, sizeof(ProtobufCBinaryData), &list);
+    enum ckpt_status status = take_list(e, count, 1, sizeof(ProtobufCBinaryData), &list);
     if (status != CKPT_OK) {
         return status;
     }
@@ -150,6 +151,25 @@ static enum ckpt_status encode_regions(const struct encode *e)
             return CKPT_ERR_INVALID;
         }
         put_bytes(&proto[i], regions[i].descriptor, regions[i].bytes);
+    }
+    return CKPT_OK;
+}
+
+static enum ckpt_status encode_ranges(const struct encode *e)
+{
+    const struct message_range *ranges;
+    uint32_t count = count_of(e);
+    void *list;
+    memcpy(&ranges, from(e), sizeof(ranges));
+    enum ckpt_status status = take_list(e, count, WIRE_NUMBERS_A_RANGE, sizeof(uint64_t), &list);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    uint64_t *numbers = list;
+    for (uint32_t i = 0; i < count; i++, numbers += WIRE_NUMBERS_A_RANGE) {
+        numbers[0] = ranges[i].from;
+        numbers[1] = ranges[i].to;
+        numbers[2] = ranges[i].bytes;
     }
     return CKPT_OK;
 }
@@ -187,6 +207,8 @@ static enum ckpt_status encode_field(const struct encode *e)
         return encode_ids(e);
     case WIRE_REGIONS:
         return encode_regions(e);
+    case WIRE_RANGES:
+        return encode_ranges(e);
     case WIRE_NESTED:
         return encode_nested(e);
     }

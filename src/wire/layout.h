@@ -27,6 +27,8 @@ enum wire_kind {
     WIRE_JSON,    /* the same, without a NUL */
     WIRE_IDS,     /* const uint16_t *, and their number at body_count */
     WIRE_REGIONS, /* const struct message_region *, and their number at body_count */
+    WIRE_RANGES,  /* const struct message_range *, and their number at body_count; in the
+                   * protobuf-c struct three numbers for each */
     WIRE_NESTED,  /* a struct with a layout of its own */
 };
 
@@ -52,6 +54,8 @@ struct wire_layout {
     size_t field_count;
     size_t body_bytes; /* of the struct */
 };
+
+#define WIRE_NUMBERS_A_RANGE 3
 
 /* Adds nothing to an offset, and does not compile unless the two types are the same. */
 #define WIRE_SAME(type_a, type_b)                                                                  \
@@ -135,6 +139,12 @@ struct wire_layout {
     {                                                                                              \
         WIRE_ROW(WIRE_REGIONS, body, proto, field, const struct message_region *,                  \
                  ProtobufCBinaryData *),                                                           \
+            .max = (max_), .body_count = WIRE_COUNT_OFFSET(body, count),                           \
+            .proto_count = offsetof(Ckpt__Wire__##proto, n_##field)                                \
+    }
+#define FIELD_RANGES(body, proto, field, count, max_)                                              \
+    {                                                                                              \
+        WIRE_ROW(WIRE_RANGES, body, proto, field, const struct message_range *, uint64_t *),       \
             .max = (max_), .body_count = WIRE_COUNT_OFFSET(body, count),                           \
             .proto_count = offsetof(Ckpt__Wire__##proto, n_##field)                                \
     }

@@ -54,6 +54,25 @@ static const struct wire_field abandon_fields[] = {
 };
 WIRE_LAYOUT(abandon, message_seal, abandon);
 
+static const struct wire_field gather_fields[] = {
+    FIELD_U64(message_gather, Gather, step),
+    FIELD_U32(message_gather, Gather, slot, UINT32_MAX),
+    FIELD_U64(message_gather, Gather, generation),
+    FIELD_U32(message_gather, Gather, number, UINT32_MAX),
+    FIELD_RANGES(message_gather, Gather, ranges, range_count, CKPT_RANGES_MAX),
+};
+WIRE_LAYOUT(gather, message_gather, gather);
+
+static const struct wire_field gathered_fields[] = {
+    FIELD_U64(message_gathered, Gathered, step),
+    FIELD_U32(message_gathered, Gathered, slot, UINT32_MAX),
+    FIELD_U64(message_gathered, Gathered, generation),
+    FIELD_U32(message_gathered, Gathered, number, UINT32_MAX),
+    FIELD_STATUS(message_gathered, Gathered, status),
+    FIELD_REASON(message_gathered, Gathered, reason),
+};
+WIRE_LAYOUT(gathered, message_gathered, gathered);
+
 static const struct wire_field save_outcome_fields[] = {
     FIELD_U64(message_save_outcome, SaveOutcome, step),
     FIELD_STATUS(message_save_outcome, SaveOutcome, status),

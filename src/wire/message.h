@@ -85,6 +85,8 @@ enum message_type {
     MESSAGE_CHECKPOINT_INFO = 13, /* the answer, back the same way */
     MESSAGE_JOB = 14, /* a scheduler's hook or a user -> agent, without a RANK_OPEN before it */
     MESSAGE_JOB_TOLD = 15,
+    MESSAGE_GATHER = 16, /* + one descriptor, of a dma-buf */
+    MESSAGE_GATHERED = 17,
 
     /* agent <-> coordinator */
     MESSAGE_JOIN = 20,
@@ -151,6 +153,32 @@ struct message_seal {
     uint64_t step;
     uint32_t slot;
     uint64_t generation;
+};
+
+/* Bytes of a dma-buf and where they belong in the slot. */
+struct message_range {
+    uint64_t from;
+    uint64_t to;
+    uint64_t bytes;
+};
+
+/* A rank's own memory is read into the slot that it fills. */
+struct message_gather {
+    uint64_t step;
+    uint32_t slot;
+    uint64_t generation;
+    uint32_t number; /* from 1, rising by one with each of this slot */
+    uint32_t range_count;
+    const struct message_range *ranges; /* in the decoder's buffer, or the sender's */
+};
+
+struct message_gathered {
+    uint64_t step;
+    uint32_t slot;
+    uint64_t generation;
+    uint32_t number;
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
 };
 
 struct message_save_outcome {
@@ -427,6 +455,8 @@ struct message {
         struct message_slot_ask slot_ask;
         struct message_slot_granted slot_granted;
         struct message_seal seal; /* also MESSAGE_ABANDON */
+        struct message_gather gather;
+        struct message_gathered gathered;
         struct message_save_outcome save_outcome;
         struct message_load_ask load_ask;
         struct message_load_verdict load_verdict;

@@ -14,6 +14,9 @@
 /* The largest list, and the protobuf-c structs of a message and its nested ones. */
 #define ENCODE_SCRATCH_BYTES                                                                       \
     (CKPT_SEGMENTS_PER_SHARD_MAX * sizeof(ProtobufCBinaryData) + 2 * CKPT_KIB)
+_Static_assert(CKPT_RANGES_MAX *WIRE_NUMBERS_A_RANGE * sizeof(uint64_t) <=
+                   CKPT_SEGMENTS_PER_SHARD_MAX * sizeof(ProtobufCBinaryData),
+               "a list of ranges is no larger");
 
 /* Every body is a member of the one union. */
 #define BODY_OFFSET offsetof(struct message, rank_open)
@@ -51,6 +54,8 @@ static size_t field_bytes_max(const struct wire_field *field)
         return TAG_BYTES + VARINT32_BYTES + field->max * VARINT32_BYTES;
     case WIRE_REGIONS:
         return field->max * (TAG_BYTES + VARINT32_BYTES + CKPT_DESCRIPTOR_MAX);
+    case WIRE_RANGES:
+        return TAG_BYTES + VARINT32_BYTES + field->max * WIRE_NUMBERS_A_RANGE * VARINT64_BYTES;
     case WIRE_NESTED:
         return TAG_BYTES + VARINT32_BYTES + body_bytes_max(field->nested);
     }

@@ -35,6 +35,8 @@
     X(MESSAGE_CHECKPOINT_INFO, checkpoint_info, checkpoint_info)                                   \
     X(MESSAGE_JOB, job, job)                                                                       \
     X(MESSAGE_JOB_TOLD, job_told, job_told)                                                        \
+    X(MESSAGE_GATHER, gather, gather)                                                              \
+    X(MESSAGE_GATHERED, gathered, gathered)                                                        \
     X(MESSAGE_JOIN, join, join)                                                                    \
     X(MESSAGE_WELCOME, welcome, welcome)                                                           \
     X(MESSAGE_HEARTBEAT, heartbeat, heartbeat)                                                     \

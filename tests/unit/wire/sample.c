@@ -13,6 +13,7 @@ const size_t sample_type_count = sizeof(sample_types) / sizeof(sample_types[0]);
 static uint8_t any_bytes[CKPT_FRAME_BODY_MAX];
 static uint16_t ids[CKPT_SEGMENTS_PER_SHARD_MAX];
 static struct message_region regions[CKPT_SEGMENTS_PER_SHARD_MAX];
+static struct message_range ranges[CKPT_RANGES_MAX];
 
 static uint64_t pattern;
 
@@ -107,6 +108,12 @@ static void fill_list(const struct wire_field *field, enum sample_variant varian
             regions[i].descriptor = any_bytes + i;
         }
         list = regions;
+    } else if (field->kind == WIRE_RANGES) {
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t number = variant == SAMPLE_GREATEST ? UINT64_MAX : i;
+            ranges[i] = (struct message_range){number, number * 3, number * 5};
+        }
+        list = ranges;
     }
     memcpy(body + field->body_offset, &list, sizeof(list));
     memcpy(body + field->body_count, &count, sizeof(count));
@@ -148,6 +155,7 @@ static void fill_field(const struct wire_field *field, enum sample_variant varia
     case WIRE_JSON:
     case WIRE_IDS:
     case WIRE_REGIONS:
+    case WIRE_RANGES:
         fill_list(field, variant, body);
         return;
     case WIRE_NESTED:
@@ -193,6 +201,7 @@ size_t sample_field_bytes(const struct wire_field *field)
     case WIRE_JSON:
     case WIRE_IDS:
     case WIRE_REGIONS:
+    case WIRE_RANGES:
         return sizeof(void *);
     case WIRE_NESTED:
         return field->nested->body_bytes;
@@ -229,7 +238,9 @@ static bool lists_equal(const struct wire_field *field, const uint8_t *a, const 
     if (field->kind == WIRE_REGIONS) {
         return regions_equal(list_a, list_b, count);
     }
-    size_t size = field->kind == WIRE_IDS ? sizeof(uint16_t) : 1;
+    size_t size = field->kind == WIRE_IDS      ? sizeof(uint16_t)
+                  : field->kind == WIRE_RANGES ? sizeof(struct message_range)
+                                               : 1;
     return memcmp(list_a, list_b, count * size) == 0;
 }
 
@@ -245,6 +256,7 @@ static bool bodies_equal(const struct wire_layout *layout, const uint8_t *a, con
         case WIRE_JSON:
         case WIRE_IDS:
         case WIRE_REGIONS:
+        case WIRE_RANGES:
             equal = lists_equal(field, a, b);
             break;
         case WIRE_NESTED:

@@ -115,6 +115,7 @@ static void break_list(struct target *t)
     static uint32_t ids[CKPT_SEGMENTS_PER_SHARD_MAX + 1];
     static ProtobufCBinaryData regions[CKPT_SEGMENTS_PER_SHARD_MAX + 1];
     memset(ids, 0, sizeof(ids));
+    static uint64_t numbers[3 * (CKPT_RANGES_MAX + 1)];
     memset(regions, 0, sizeof(regions));
     if (t->field->kind == WIRE_IDS) {
         put_list(t, ids, CKPT_SEGMENTS_PER_SHARD_MAX + 1);
@@ -122,6 +123,10 @@ static void break_list(struct target *t)
         put_list(t, ids, 2);
         ids[1] = UINT16_MAX + 1; /* must not wrap to 0 */
         put_list(t, ids, 2);
+    } else if (t->field->kind == WIRE_RANGES) {
+        put_list(t, numbers, sizeof(numbers) / sizeof(numbers[0]));
+        put_list(t, numbers, 1);
+        put_list(t, numbers, 3 * CKPT_RANGES_MAX - 1);
     } else {
         put_list(t, regions, CKPT_SEGMENTS_PER_SHARD_MAX + 1);
         regions[1] = (ProtobufCBinaryData){.len = CKPT_DESCRIPTOR_MAX + 1, .data = letters};
@@ -165,6 +170,7 @@ static void break_proto(struct target *t)
         return;
     case WIRE_IDS:
     case WIRE_REGIONS:
+    case WIRE_RANGES:
         break_list(t);
         return;
     }
@@ -299,6 +305,10 @@ static void test_struct_lists(void **state)
     regions[0] = (struct message_region){CKPT_DESCRIPTOR_MAX + 1, letters};
     message.offer.region_count = 1;
     expect_not_encoded(&message, "offer.regions has 513 elements or bytes, above 512");
+    sample_fill(MESSAGE_GATHER, SAMPLE_GREATEST, &message);
+    message.gather.range_count = CKPT_RANGES_MAX + 1;
+    expect_not_encoded(&message, "gather.ranges has 513 elements or bytes, above 512");
+
     sample_fill(MESSAGE_OFFER, SAMPLE_GREATEST, &message);
     message.offer.worker_address_bytes = CKPT_WORKER_ADDRESS_MAX + 1;
     expect_not_encoded(&message, "offer.worker_address has 4097 elements or bytes, above 4096");
