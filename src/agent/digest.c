@@ -43,6 +43,16 @@ bool agent_work_read_start(struct agent *a, uint32_t slot, uint32_t link)
     return true;
 }
 
+bool agent_work_gather_start(struct agent *a, uint32_t slot, uint32_t link)
+{
+    assert(a->slots[slot].state == SLOT_FILLING);
+    if (!start(a, slot, AGENT_WORK_GATHER)) {
+        return false;
+    }
+    a->update->works[a->update->work_count - 1].link = link;
+    return true;
+}
+
 /* Which slot's digest comes next: what a rank waits for, then what the coordinator asks for, then
  * what was found after a restart. */
 static unsigned digest_rank(const struct slot *slot)
@@ -227,6 +237,8 @@ void agent_work_done(struct agent *a, const struct agent_event *event)
         digest_done(a, slot, event);
     } else if (type == AGENT_WORK_RENEW) {
         renew_done(a, slot, event->status);
+    } else if (type == AGENT_WORK_GATHER) {
+        agent_gather_done(a, slot, event->status);
     } else {
         assert(type == AGENT_WORK_READ);
         if (!s->doomed) {

@@ -32,6 +32,9 @@ static void check_work(const struct slot *s)
     case AGENT_WORK_READ:
         assert(s->state == SLOT_PULLING || ending);
         return;
+    case AGENT_WORK_GATHER:
+        assert(s->state == SLOT_FILLING || ending);
+        return;
     case AGENT_WORK_RENEW:
         assert(s->state == SLOT_DIRTY);
         return;
@@ -73,7 +76,7 @@ static void check_slot(struct slot *s)
     }
     assert(s->segment_count > 0 && s->generation > 0);
     assert(s->state != SLOT_VERIFIED || s->has_digest);
-    assert(s->state != SLOT_FILLING || (s->owner && s->work == 0));
+    assert(s->state != SLOT_FILLING || s->owner);
     assert(s->state != SLOT_DIRTY || s->doomed || s->renew_wanted ||
            s->work_type == AGENT_WORK_RENEW);
     assert(!s->doomed || s->state == SLOT_DIRTY || s->state == SLOT_FILLING);

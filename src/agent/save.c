@@ -149,6 +149,7 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
         return;
     }
     session->filling = slot;
+    session->gather_number = 0;
     if (a->slots[slot].state == SLOT_FILLING) {
         grant(a, session);
     }
@@ -206,21 +207,33 @@ static struct save *add_save(struct rank_session *session, uint64_t step, uint32
 }
 
 /* Whether the words name the slot that the session fills. */
-static bool names_filling(const struct agent *a, const struct rank_session *session,
-                          const struct message_seal *seal)
+bool agent_save_names_filling(const struct agent *a, const struct rank_session *session,
+                              uint64_t step, uint32_t slot, uint64_t generation)
 {
-    if (session->filling == AGENT_NONE || session->filling != seal->slot) {
+    if (session->filling == AGENT_NONE || session->filling != slot) {
         return false;
     }
     const struct slot *s = &a->slots[session->filling];
-    return s->state == SLOT_FILLING && s->generation == seal->generation &&
-           s->shard.step == seal->step;
+    return s->state == SLOT_FILLING && s->generation == generation && s->shard.step == step;
+}
+
+/* Why a slot that its rank seals is given up all the same; false: it is not. */
+static bool spoils_seal(const struct slot *s, const struct rank_session *session, char *reason)
+{
+    if (s->doomed) {
+        agent_reason(reason, "step %llu was given up while rank %u still filled it",
+                     (unsigned long long)s->shard.step, session->rank);
+    } else if (s->work != 0) {
+        agent_reason(reason, "step %llu was sealed while gather %u of rank %u was under way",
+                     (unsigned long long)s->shard.step, session->gather_number, session->rank);
+    }
+    return s->doomed || s->work != 0;
 }
 
 void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal *seal)
 {
     struct rank_session *session = &a->sessions[index];
-    if (!names_filling(a, session, seal)) {
+    if (!agent_save_names_filling(a, session, seal->step, seal->slot, seal->generation)) {
         const struct save *save = find_save(session, seal->step);
         if (save != NULL && save->slot == seal->slot && save->generation == seal->generation) {
             return; /* a repeat */
@@ -239,11 +252,9 @@ void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal 
     struct slot *s = &a->slots[slot];
     session->filling = AGENT_NONE;
     struct save *save = add_save(session, seal->step, slot, seal->generation);
-    if (s->doomed) {
+    if (spoils_seal(s, session, save->reason)) {
         save->ended = true;
         save->status = CKPT_ERR_ABORTED;
-        agent_reason(save->reason, "step %llu was given up while rank %u still filled it",
-                     (unsigned long long)seal->step, session->rank);
         agent_slot_writer_gone(a, slot);
         return;
     }
@@ -256,7 +267,7 @@ void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal 
 void agent_save_abandon(struct agent *a, uint32_t index, const struct message_seal *seal)
 {
     struct rank_session *session = &a->sessions[index];
-    if (!names_filling(a, session, seal)) {
+    if (!agent_save_names_filling(a, session, seal->step, seal->slot, seal->generation)) {
         return; /* a repeat, or not this rank's: there is nothing to give up */
     }
     agent_slot_writer_gone(a, session->filling);

@@ -146,7 +146,8 @@ static void become_dirty(struct agent *a, uint32_t slot)
     s->renew_wanted = false;
     s->digest_wanted = false;
     s->verify_pending = false;
-    s->cancel_wanted = s->work != 0 && s->work_type == AGENT_WORK_READ;
+    s->cancel_wanted =
+        s->work != 0 && (s->work_type == AGENT_WORK_READ || s->work_type == AGENT_WORK_GATHER);
     if (s->state != SLOT_DIRTY) {
         agent_slot_move(s, SLOT_DIRTY);
         s->record_pending = true;

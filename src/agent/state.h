@@ -116,9 +116,11 @@ struct rank_session {
     uint32_t copies;
     bool reader;
     bool has_step;
-    uint64_t last_step; /* sealed */
-    uint32_t loads;     /* in use, of its part of the table */
-    uint32_t filling;   /* the slot that it writes, or that is being renewed for it */
+    uint64_t last_step;             /* sealed */
+    uint32_t loads;                 /* in use, of its part of the table */
+    uint32_t filling;               /* the slot that it writes, or that is being renewed for it */
+    uint32_t gather_number;         /* of the last gather into that slot; 0: none yet */
+    enum ckpt_status gather_status; /* how it ended */
     struct save saves[AGENT_SAVES_KEPT];
     uint32_t save_next;
     struct query query;
@@ -321,6 +323,7 @@ void agent_slots_free_pump(struct agent *a);
 /* digest.c: the works over slots. */
 bool agent_digest_counts(const struct slot *slot);
 void agent_verify_order(struct agent *a, const struct message_verify_order *order);
+bool agent_work_gather_start(struct agent *a, uint32_t slot, uint32_t link);
 bool agent_work_read_start(struct agent *a, uint32_t slot, uint32_t link);
 void agent_works_pump(struct agent *a);
 void agent_work_done(struct agent *a, const struct agent_event *event);
@@ -345,12 +348,18 @@ void agent_rank_message(struct agent *a, uint32_t link, const struct message *me
 void agent_save_ask(struct agent *a, uint32_t session, const struct message_slot_ask *ask);
 void agent_save_seal(struct agent *a, uint32_t session, const struct message_seal *seal);
 void agent_save_abandon(struct agent *a, uint32_t session, const struct message_seal *seal);
+bool agent_save_names_filling(const struct agent *a, const struct rank_session *session,
+                              uint64_t step, uint32_t slot, uint64_t generation);
 void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status);
 void agent_save_find_earlier(struct agent *a, uint32_t session);
 #define AGENT_ONE_RANK UINT32_MAX /* in place of a world */
 void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t world,
                     enum ckpt_status status, const char *reason);
 void agent_saves_pump(struct agent *a);
+
+/* gather.c */
+void agent_gather_ask(struct agent *a, uint32_t session, const struct message_gather *ask);
+void agent_gather_done(struct agent *a, uint32_t slot, enum ckpt_status status);
 
 /* job.c */
 void agent_job_told(struct agent *a, uint32_t session, const struct message_job *told);
