@@ -76,6 +76,14 @@ static void fail_work(struct daemon *d, struct job *job, const struct agent_work
     job_release(job);
 }
 
+/* That came with the message of this event; -1: none. */
+static int take_descriptor(struct daemon *d)
+{
+    int descriptor = d->event_descriptor;
+    d->event_descriptor = -1;
+    return descriptor;
+}
+
 static void act_on_work(struct daemon *d, const struct agent_work *work)
 {
     struct job *job = NULL;
@@ -95,6 +103,14 @@ static void act_on_work(struct daemon *d, const struct agent_work *work)
         if (job != NULL && job_take_offer(job, work->link, &d->event_message->offer)) {
             quiet_work(d->quiet, daemon_now_ms());
             mover_read(d->mover, job);
+            return;
+        }
+        break;
+    case AGENT_WORK_GATHER:
+        assert(d->event_message != NULL && d->event_message->type == MESSAGE_GATHER);
+        job = job_for(d, work, JOB_GATHER);
+        if (job != NULL && job_take_gather(job, &d->event_message->gather, take_descriptor(d))) {
+            mover_gather(d->mover, job);
             return;
         }
         break;

@@ -46,6 +46,7 @@ struct daemon {
     struct agent *machine;
     struct agent_update *update;
     const struct message *event_message; /* of the event that is being acted on */
+    int event_descriptor;                /* that came with it; -1: none, or taken */
 
     struct event_base *base;
     struct event *deadline_event;

@@ -4,8 +4,14 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "completions.h"
+
+static bool is_digested(enum job_kind kind)
+{
+    return kind == JOB_DIGEST || kind == JOB_READ;
+}
 
 struct job *job_make(enum job_kind kind, uint64_t work, uint32_t slot, uint64_t generation,
                      uint64_t bytes, const uint16_t *segments, uint32_t n, struct arena *arena,
@@ -24,7 +30,7 @@ struct job *job_make(enum job_kind kind, uint64_t work, uint32_t slot, uint64_t 
     job->completions = completions;
     job->engine = engine;
     job->segment_count = n;
-    job->chunk_count = kind == JOB_RENEW ? 1 : digest_chunk_count(bytes);
+    job->chunk_count = is_digested(kind) ? digest_chunk_count(bytes) : 1;
     atomic_init(&job->holders, 1);
     atomic_init(&job->status, CKPT_OK);
     atomic_init(&job->cancelled, false);
@@ -58,6 +64,26 @@ bool job_take_offer(struct job *job, uint32_t link, const struct message_offer *
     return true;
 }
 
+bool job_take_gather(struct job *job, const struct message_gather *ask, int descriptor)
+{
+    size_t bytes = ask->range_count * sizeof(ask->ranges[0]);
+    job->gather = calloc(1, sizeof(*job->gather) + bytes);
+    job->regions = calloc(1, sizeof(*job->regions));
+    if (job->gather == NULL || job->regions == NULL) {
+        if (job->gather != NULL) {
+            job->gather->descriptor = -1;
+        }
+        if (descriptor >= 0) {
+            close(descriptor);
+        }
+        return false;
+    }
+    job->gather->descriptor = descriptor;
+    job->gather->range_count = ask->range_count;
+    memcpy(job->gather->ranges, ask->ranges, bytes);
+    return true;
+}
+
 void job_hold(struct job *job)
 {
     atomic_fetch_add(&job->holders, 1);
@@ -85,7 +111,7 @@ static void finish(struct job *job)
     if (job->kind != JOB_RENEW && atomic_load(&job->status) == CKPT_OK) {
         enum ckpt_status status =
             arena_segments_check(job->arena, job->segments, job->segment_count);
-        if (status == CKPT_OK) {
+        if (status == CKPT_OK && is_digested(job->kind)) {
             status = digest_fold(job->cvs, job->chunk_count, job->bytes, &job->digest);
         }
         if (status != CKPT_OK) {
@@ -107,6 +133,10 @@ void job_free(struct job *job)
     if (job == NULL) {
         return;
     }
+    if (job->gather != NULL && job->gather->descriptor >= 0) {
+        close(job->gather->descriptor);
+    }
+    free(job->gather);
     free(job->segments);
     free(job->cvs);
     free(job->address);

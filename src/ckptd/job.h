@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One piece of the machine's work, on its way through the threads of the agent.
  *
- * A job is made by the loop, handed to the mover (reads) or the digester (digests, renewals), and
+ * A job is made by the loop, handed to the mover (reads, gathers) or the digester (digests, renewals), and
  * comes back to the loop as a completion; the loop frees it. While it is out, whoever still touches
  * its memory holds a reference: one a read in flight, one a chunk that waits for its digest, one
  * the mover itself. The last to let go finishes it. */
@@ -18,11 +18,24 @@
 
 struct completions;
 
-enum job_kind { JOB_DIGEST, JOB_READ, JOB_RENEW };
+enum job_kind { JOB_DIGEST, JOB_READ, JOB_GATHER, JOB_RENEW };
 
 struct job_region {
     uint32_t bytes;
     uint8_t descriptor[CKPT_DESCRIPTOR_MAX];
+};
+
+struct transport_region;
+
+/* A rank's memory on its way into a slot. */
+struct gather {
+    int descriptor; /* of the dma-buf; -1: none came. Closed with the job */
+    uint32_t range_count;
+    uint32_t range_next;
+    uint64_t range_done;             /* issued of that one */
+    struct transport_region *region; /* the mover's, while it runs */
+    uint64_t region_offset;          /* of the region in the dma-buf */
+    struct message_range ranges[];
 };
 
 struct job {
@@ -45,7 +58,7 @@ struct job {
     atomic_int status; /* the first failure */
     atomic_bool cancelled;
 
-    /* JOB_READ */
+    /* JOB_READ, JOB_GATHER */
     uint32_t link;
     uint32_t in_flight; /* slices; the mover's */
     uint32_t address_bytes;
@@ -53,6 +66,8 @@ struct job {
     uint32_t region_count;
     struct job_region *regions;
     uint64_t region_bytes; /* of one, but for the last: the source's segment size */
+
+    struct gather *gather; /* JOB_GATHER */
 
     /* JOB_RENEW */
     uint32_t wanting_count;
@@ -68,6 +83,9 @@ struct job *job_make(enum job_kind kind, uint64_t work, uint32_t slot, uint64_t 
 
 /* Copies what a read needs from the offer; false: no memory. */
 bool job_take_offer(struct job *job, uint32_t link, const struct message_offer *offer);
+
+/* Copies what a gather needs, and takes the descriptor, also on failure; false: no memory. */
+bool job_take_gather(struct job *job, const struct message_gather *ask, int descriptor);
 
 void job_hold(struct job *job);
 void job_fail(struct job *job, enum ckpt_status status); /* keeps the first */

@@ -37,7 +37,13 @@ static void rank_opened(struct session *session, void *context)
 
 static void rank_message(struct session *session, const struct message *message, void *context)
 {
-    turn(context, AGENT_RANK_MESSAGE, session_link(session), session_uid(session), message);
+    struct daemon *d = context;
+    d->event_descriptor = message->type == MESSAGE_GATHER ? session_take_descriptor(session) : -1;
+    turn(d, AGENT_RANK_MESSAGE, session_link(session), session_uid(session), message);
+    if (d->event_descriptor >= 0) {
+        close(d->event_descriptor);
+        d->event_descriptor = -1;
+    }
 }
 
 static void rank_closed(struct session *session, enum ckpt_status status, const char *reason,

@@ -21,6 +21,9 @@ static void obey(struct mover *m, struct command *command)
     case COMMAND_READ:
         mover_read_begin(m, command->job);
         break;
+    case COMMAND_GATHER:
+        mover_gather_begin(m, command->job);
+        break;
     case COMMAND_CANCEL:
         mover_read_cancel(m, command->work);
         break;
@@ -130,9 +133,7 @@ static void work(struct mover *m)
     struct pollfd waiter = {.fd = transport_event_fd(m->transport), .events = POLLIN};
     bool held;
     while (obey_all(m, &held)) {
-        if (!held) {
-            mover_reads_issue(m);
-        }
+        mover_reads_issue(m, held);
         size_t count = transport_progress(m->transport, done, COMPLETIONS_A_TURN);
         for (size_t i = 0; i < count; i++) {
             if (done[i].kind == TRANSPORT_DISCONNECTED) {
@@ -271,6 +272,13 @@ static void give(struct mover *m, struct command *command)
 void mover_read(struct mover *mover, struct job *job)
 {
     struct command *command = command_make(COMMAND_READ, 0);
+    command->job = job;
+    give(mover, command);
+}
+
+void mover_gather(struct mover *mover, struct job *job)
+{
+    struct command *command = command_make(COMMAND_GATHER, 0);
     command->job = job;
     give(mover, command);
 }

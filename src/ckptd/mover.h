@@ -47,11 +47,13 @@ void mover_end(struct mover *mover);
 void mover_stop(struct mover **mover);
 
 void mover_read(struct mover *mover, struct job *job); /* takes the caller's hold */
+/* A gather. As a read it is cancelled by its work; it is not held back by mover_hold(). */
+void mover_gather(struct mover *mover, struct job *job);
 void mover_cancel(struct mover *mover, uint64_t work);
 void mover_renew(struct mover *mover, struct job *job); /* its wanting segments; takes the hold */
 void mover_link_down(struct mover *mover, uint32_t link);
 
-/* While held, no slice is issued. What is in flight lands, and peers are served. */
+/* While held, no slice of a read is issued. What is in flight lands, and peers are served. */
 void mover_hold(struct mover *mover, bool held);
 
 /* Fills in the offer and posts it to the completions. */

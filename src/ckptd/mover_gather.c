@@ -66,8 +66,6 @@ void mover_gather_begin(struct mover *m, struct job *job)
         return;
     }
     job->link = MOVER_OWN_LINK;
-    job->address = m->address;
-    job->address_bytes = (uint32_t)m->address_bytes;
     mover_job_add(m, job);
 }
 
@@ -82,11 +80,11 @@ void mover_gather_next(const struct mover *m, const struct job *job, struct piec
     uint64_t slice = (uint64_t)m->slice_chunks * CKPT_CHUNK_BYTES;
     bytes = bytes < slice ? bytes : slice;
     bytes = bytes < segment_bytes - to % segment_bytes ? bytes : segment_bytes - to % segment_bytes;
-    *piece_out = (struct piece){.offset = to,
-                                .bytes = bytes,
-                                .remote = &job->regions[0],
-                                .remote_offset =
-                                    range->from + gather->range_done - gather->region_offset};
+    *piece_out =
+        (struct piece){.offset = to,
+                       .bytes = bytes,
+                       .remote = &job->regions[0],
+                       .remote_offset = range->from + gather->range_done - gather->region_offset};
 }
 
 void mover_gather_issued(struct job *job, uint64_t bytes)
@@ -111,5 +109,4 @@ void mover_gather_end(struct job *job)
         }
         gather->region = NULL;
     }
-    job->address = NULL; /* the mover's own */
 }

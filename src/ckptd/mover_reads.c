@@ -29,7 +29,9 @@ static enum ckpt_status way_for(struct mover *m, const struct job *job, struct w
         return CKPT_ERR_MEMORY;
     }
     way->link = job->link;
-    enum ckpt_status status = transport_connect(m->transport, job->address, job->address_bytes,
+    bool own = job->link == MOVER_OWN_LINK;
+    enum ckpt_status status = transport_connect(m->transport, own ? m->address : job->address,
+                                                own ? m->address_bytes : job->address_bytes,
                                                 (uint64_t)(uintptr_t)way, &way->endpoint);
     if (status != CKPT_OK) {
         log_event(LOG_LEVEL_ERROR, "peer_transport_refused", "own=%s status=%s hint=%s", m->spec,
@@ -76,13 +78,21 @@ static void job_unlink(struct mover *m, struct job *job)
     }
 }
 
+static bool is_issued(const struct job *job)
+{
+    return job->kind == JOB_GATHER ? job->gather->range_next == job->gather->range_count
+                                   : job->chunk_next == job->chunk_count;
+}
+
 /* Nothing more is to be issued and nothing is in flight: the digests that wait hold it from here.
  */
 static void settle(struct mover *m, struct job *job)
 {
-    bool issued = job->chunk_next == job->chunk_count;
-    if (job->in_flight == 0 && (issued || job_has_failed(job))) {
+    if (job->in_flight == 0 && (is_issued(job) || job_has_failed(job))) {
         job_unlink(m, job);
+        if (job->kind == JOB_GATHER) {
+            mover_gather_end(job);
+        }
         job_release(job);
     }
 }
@@ -108,28 +118,45 @@ static uint32_t slice_length(const struct mover *m, const struct job *job, uint6
     return (uint32_t)(length < left ? length : left);
 }
 
+/* Whole chunks of the next slice; returns how many. */
+static uint32_t next_chunks(const struct mover *m, const struct job *job, struct piece *piece_out)
+{
+    uint64_t chunk = job->chunk_next;
+    uint32_t chunks = slice_length(m, job, chunk);
+    uint64_t offset = chunk * CKPT_CHUNK_BYTES;
+    *piece_out = (struct piece){
+        .offset = offset,
+        .bytes = (chunks - 1) * CKPT_CHUNK_BYTES + job_chunk_bytes(job, chunk + chunks - 1),
+        .remote = &job->regions[offset / job->region_bytes],
+        .remote_offset = offset % job->region_bytes,
+    };
+    return chunks;
+}
+
 static enum ckpt_status issue(struct mover *m, struct job *job)
 {
     struct way *way;
+    struct piece piece;
+    uint32_t chunks = 0;
     enum ckpt_status status = way_for(m, job, &way);
     if (status != CKPT_OK) {
         return status;
     }
-    uint64_t chunk = job->chunk_next;
-    uint32_t chunks = slice_length(m, job, chunk);
-    uint64_t offset = chunk * CKPT_CHUNK_BYTES;
+    if (job->kind == JOB_GATHER) {
+        mover_gather_next(m, job, &piece);
+    } else {
+        chunks = next_chunks(m, job, &piece);
+    }
     uint64_t segment_bytes = arena_segment_bytes(m->arena);
-    const struct job_region *remote = &job->regions[offset / job->region_bytes];
     uint32_t index = m->free_slice;
-    uint64_t bytes = (chunks - 1) * CKPT_CHUNK_BYTES + job_chunk_bytes(job, chunk + chunks - 1);
     struct transport_read_request request = {
         .endpoint = way->endpoint,
-        .descriptor = remote->descriptor,
-        .descriptor_bytes = remote->bytes,
-        .remote_offset = offset % job->region_bytes,
-        .local = m->regions[job->segments[offset / segment_bytes]],
-        .local_offset = offset % segment_bytes,
-        .bytes = bytes,
+        .descriptor = piece.remote->descriptor,
+        .descriptor_bytes = piece.remote->bytes,
+        .remote_offset = piece.remote_offset,
+        .local = m->regions[job->segments[piece.offset / segment_bytes]],
+        .local_offset = piece.offset % segment_bytes,
+        .bytes = piece.bytes,
         .cookie = index,
     };
     if (request.local == NULL) {
@@ -140,8 +167,12 @@ static enum ckpt_status issue(struct mover *m, struct job *job)
         return status;
     }
     m->free_slice = m->slices[index].next_free;
-    m->slices[index] = (struct slice){.job = job, .chunk = chunk, .chunks = chunks};
-    job->chunk_next += chunks;
+    m->slices[index] = (struct slice){.job = job, .chunk = job->chunk_next, .chunks = chunks};
+    if (job->kind == JOB_GATHER) {
+        mover_gather_issued(job, piece.bytes);
+    } else {
+        job->chunk_next += chunks;
+    }
     job->in_flight++;
     job_hold(job);
     return CKPT_OK;
@@ -154,7 +185,7 @@ static bool issue_one(struct mover *m, struct job *job, bool *progress)
         settle(m, job);
         return true;
     }
-    if (job->chunk_next == job->chunk_count) {
+    if (is_issued(job)) {
         return true;
     }
     if (m->free_slice == UINT32_MAX) {
@@ -172,15 +203,16 @@ static bool issue_one(struct mover *m, struct job *job, bool *progress)
     return true;
 }
 
-/* Fills the window, one slice of each read in turn. */
-void mover_reads_issue(struct mover *m)
+/* Fills the window, one slice of each read in turn; while held, of gathers alone, which a rank
+ * waits for. */
+void mover_reads_issue(struct mover *m, bool held)
 {
     bool progress = true;
     while (progress) {
         progress = false;
         for (struct job *job = m->jobs; job != NULL;) {
             struct job *next = job->next;
-            if (!issue_one(m, job, &progress)) {
+            if ((!held || job->kind == JOB_GATHER) && !issue_one(m, job, &progress)) {
                 return;
             }
             job = next;
@@ -213,19 +245,24 @@ void mover_read_done(struct mover *m, const struct transport_completion *done)
     job_release(job); /* the slice's hold, last: settle may have let go of the mover's */
 }
 
+void mover_job_add(struct mover *m, struct job *job)
+{
+    struct job **at = &m->jobs;
+    while (*at != NULL) {
+        at = &(*at)->next;
+    }
+    job->next = NULL;
+    *at = job;
+}
+
 void mover_read_begin(struct mover *m, struct job *job)
 {
-    job->next = NULL;
     if (!offer_fits(m, job)) {
         job_fail(job, CKPT_ERR_PROTOCOL);
         job_release(job);
         return;
     }
-    struct job **at = &m->jobs;
-    while (*at != NULL) {
-        at = &(*at)->next;
-    }
-    *at = job;
+    mover_job_add(m, job);
 }
 
 void mover_read_cancel(struct mover *m, uint64_t work)

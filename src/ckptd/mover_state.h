@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mover's inside: mover.c has the thread and its commands, mover_reads.c the reads under way,
- * mover_regions.c the arena's registration. All of it runs on the mover's thread, but for the
+ * mover_gather.c those of a rank's device memory, mover_regions.c the arena's registration. All of it runs on the mover's thread, but for the
  * functions of mover.h. */
 #ifndef CKPT_CKPTD_MOVER_STATE_H
 #define CKPT_CKPTD_MOVER_STATE_H
@@ -12,6 +12,7 @@
 
 enum command_type {
     COMMAND_READ,
+    COMMAND_GATHER,
     COMMAND_CANCEL,
     COMMAND_RENEW,
     COMMAND_LINK_DOWN,
@@ -34,9 +35,19 @@ struct command {
 struct slice {
     struct job *job; /* NULL: free */
     uint64_t chunk;
-    uint32_t chunks;
+    uint32_t chunks; /* to be digested */
     uint32_t next_free;
 };
+
+/* What is to be read next: bytes that lie in one segment here and in one region there. */
+struct piece {
+    uint64_t offset; /* in the slot */
+    uint64_t bytes;
+    const struct job_region *remote;
+    uint64_t remote_offset;
+};
+
+#define MOVER_OWN_LINK 0 /* of the way back to this transport; no connection has this number */
 
 /* The way to one peer's transport, by the control connection it was offered on. */
 struct way {
@@ -78,13 +89,20 @@ struct mover {
 };
 
 /* mover_reads.c */
+void mover_job_add(struct mover *m, struct job *job);
 void mover_read_begin(struct mover *m, struct job *job);
 void mover_read_cancel(struct mover *m, uint64_t work);
 void mover_read_link_down(struct mover *m, uint32_t link);
-void mover_reads_issue(struct mover *m);
+void mover_reads_issue(struct mover *m, bool held);
 void mover_read_done(struct mover *m, const struct transport_completion *done);
 void mover_way_gone(struct mover *m, uint64_t cookie);
 void mover_reads_end(struct mover *m); /* closes the transport: everything fails */
+
+/* mover_gather.c */
+void mover_gather_begin(struct mover *m, struct job *job);
+void mover_gather_next(const struct mover *m, const struct job *job, struct piece *piece_out);
+void mover_gather_issued(struct job *job, uint64_t bytes);
+void mover_gather_end(struct job *job);
 
 /* mover_regions.c */
 enum ckpt_status mover_register_all(struct mover *m);

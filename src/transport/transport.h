@@ -205,9 +205,11 @@ const char *transport_open_error(void);
 void transport_close(struct transport *t, transport_sink *sink, void *context);
 
 /* Registers memory, which must stay mapped until it is deregistered. May block: about 0.1 s for
- * each GiB. RETURN VALUE CKPT_ERR_INVALID   bytes is 0, or the range wraps, or a dma-buf was given
- * to a backend without them. CKPT_ERR_MEMORY    the library or the kernel refused, RLIMIT_MEMLOCK
- * included. */
+ * each GiB.
+ * RETURN VALUE
+ *   CKPT_ERR_INVALID      bytes is 0, or the range wraps.
+ *   CKPT_ERR_UNSUPPORTED  a dma-buf, and the backend or one of its devices takes none.
+ *   CKPT_ERR_MEMORY       the library or the kernel refused, RLIMIT_MEMLOCK included. */
 enum ckpt_status transport_register(struct transport *t, const struct transport_memory *memory,
                                     struct transport_region **region_out);
 

@@ -88,7 +88,7 @@ static enum ckpt_status register_memory(struct transport *t, const struct transp
     struct loop_region *region;
 
     if (memory->dmabuf) {
-        return CKPT_ERR_INVALID;
+        return CKPT_ERR_UNSUPPORTED;
     }
     region = calloc(1, sizeof(*region));
     if (region == NULL) {

@@ -35,7 +35,7 @@ enum ckpt_status ucx_register(struct transport *t, const struct transport_memory
     uint32_t place;
 
     if (memory->dmabuf) {
-        return CKPT_ERR_INVALID;
+        return CKPT_ERR_UNSUPPORTED;
     }
     if (!find_place(u, &place)) {
         return CKPT_ERR_MEMORY;

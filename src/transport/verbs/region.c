@@ -193,7 +193,7 @@ static enum ckpt_status check_rail(const struct verbs_rail *rail,
 {
     if (memory->dmabuf && !takes_dmabuf(rail)) {
         log_event(LOG_LEVEL_WARN, "verbs_no_dmabuf", "rail=%s", rail->name);
-        return CKPT_ERR_INVALID;
+        return CKPT_ERR_UNSUPPORTED;
     }
     if (memory->bytes > rail->device.max_mr_size) {
         errno = E2BIG; /* some drivers would cut it in silence */
