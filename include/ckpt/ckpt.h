@@ -151,6 +151,34 @@ CKPT_API enum ckpt_status ckpt_save_begin(struct ckpt *ckpt, uint64_t step,
                                           const struct ckpt_metadata *metadata,
                                           size_t metadata_count, void **addresses_out);
 
+/* A tensor of a begun save that lies in a device's memory. */
+struct ckpt_device_tensor {
+    size_t tensor;   /* its place among those of ckpt_save_begin */
+    uint64_t offset; /* of its first byte in the dma-buf */
+};
+
+/* ckpt_save_gather - have the agent read tensors of a begun save out of a device's memory
+ *
+ * For the tensors that ckpt_save_begin did not copy: in place of a copy through the host, the
+ * agent's NIC reads them from the device. dmabuf_fd is a dma-buf of that memory, as
+ * cuMemGetHandleForAddressRange() exports it; the tensors lie in it contiguously, and it stays the
+ * caller's. When the call returns the bytes are in the slot, and the agent knows nothing of the
+ * device's memory any more: it may be changed and freed. Until then neither may be. What computes
+ * on the device must have ended before (synchronize the stream).
+ *
+ * Waits at most timeout_ms for each GiB. Several calls may follow each other, for several dma-bufs.
+ *
+ * ERRORS
+ *     CKPT_ERR_UNSUPPORTED  the agent's transport, or a device of it, registers no dma-bufs: copy
+ *                           by the host, to the addresses of ckpt_save_begin
+ *     CKPT_ERR_LINK, CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM ...  the read failed; likewise, or again
+ *     CKPT_ERR_INVALID      step was not begun, no tensors, or no descriptor
+ *     CKPT_ERR_SIZE         no such tensor, or an offset that no memory has
+ *     CKPT_ERR_TIMEOUT, CKPT_ERR_NO_AGENT  no answer: the save is over, as after ckpt_save_cancel,
+ *                           for the slot may still be written to */
+CKPT_API enum ckpt_status ckpt_save_gather(struct ckpt *ckpt, uint64_t step, int dmabuf_fd,
+                                           const struct ckpt_device_tensor *tensors, size_t count);
+
 /* ckpt_save_end - seal what ckpt_save_begin has begun, once the caller's copies are complete
  *
  * Whatever it returns, the save is over. CKPT_ERR_INVALID: step was not begun. CKPT_ERR_NO_AGENT:

@@ -22,12 +22,12 @@
 #define CONNECT_PAUSE_MS 5
 
 static const enum message_type types_sent[] = {
-    MESSAGE_RANK_OPEN, MESSAGE_SLOT_ASK, MESSAGE_SEAL,           MESSAGE_ABANDON,
-    MESSAGE_LOAD_ASK,  MESSAGE_RELEASE,  MESSAGE_CHECKPOINT_ASK, MESSAGE_JOB,
+    MESSAGE_RANK_OPEN, MESSAGE_SLOT_ASK,       MESSAGE_SEAL, MESSAGE_ABANDON, MESSAGE_LOAD_ASK,
+    MESSAGE_RELEASE,   MESSAGE_CHECKPOINT_ASK, MESSAGE_JOB,  MESSAGE_GATHER,
 };
 static const enum message_type types_received[] = {
-    MESSAGE_RANK_OPENED, MESSAGE_SLOT_GRANTED,    MESSAGE_SAVE_OUTCOME,
-    MESSAGE_LOADED,      MESSAGE_CHECKPOINT_INFO, MESSAGE_JOB_TOLD,
+    MESSAGE_RANK_OPENED,     MESSAGE_SLOT_GRANTED, MESSAGE_SAVE_OUTCOME, MESSAGE_LOADED,
+    MESSAGE_CHECKPOINT_INFO, MESSAGE_JOB_TOLD,     MESSAGE_GATHERED,
 };
 
 __attribute__((format(printf, 3, 4))) static enum ckpt_status
@@ -181,8 +181,33 @@ lose(struct agent_link *link, char *reason_out, enum ckpt_status status, const c
     return status;
 }
 
+/* One sendmsg; with the first byte the descriptor goes along, unless it is -1. */
+static ssize_t send_some(const struct agent_link *link, size_t sent, size_t bytes, int descriptor)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {.cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SCM_RIGHTS,
+                            .cmsg_len = CMSG_LEN(sizeof(int))}};
+    struct iovec part = {.iov_base = link->output + sent, .iov_len = bytes - sent};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    if (sent == 0 && descriptor >= 0) {
+        memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(descriptor));
+        header.msg_control = &control;
+        header.msg_controllen = sizeof(control);
+    }
+    return sendmsg(link->fd, &header, MSG_NOSIGNAL);
+}
+
 enum ckpt_status agent_link_send(struct agent_link *link, struct message *message,
                                  struct deadline deadline, char *reason_out)
+{
+    return agent_link_send_with(link, message, -1, deadline, reason_out);
+}
+
+enum ckpt_status agent_link_send_with(struct agent_link *link, struct message *message,
+                                      int descriptor, struct deadline deadline, char *reason_out)
 {
     if (link->fd < 0) {
         return fail(reason_out, CKPT_ERR_LINK, "not connected to the agent");
@@ -197,7 +222,7 @@ enum ckpt_status agent_link_send(struct agent_link *link, struct message *messag
     }
     link->sequence++;
     for (size_t sent = 0; sent < bytes;) {
-        ssize_t now = send(link->fd, link->output + sent, bytes - sent, MSG_NOSIGNAL);
+        ssize_t now = send_some(link, sent, bytes, descriptor);
         if (now >= 0) {
             sent += (size_t)now;
             continue;

@@ -59,6 +59,10 @@ bool agent_link_is_up(const struct agent_link *link);
 enum ckpt_status agent_link_send(struct agent_link *link, struct message *message,
                                  struct deadline deadline, char *reason_out);
 
+/* The same with a descriptor, which stays the caller's and is passed with the first byte. */
+enum ckpt_status agent_link_send_with(struct agent_link *link, struct message *message,
+                                      int descriptor, struct deadline deadline, char *reason_out);
+
 /* Waits for the next frame that is not old. *message_out lives until the next call, and so do its
  * descriptors, carried[0..carried_count). A deadline that has passed only looks.
  *

@@ -83,6 +83,8 @@ struct ckpt {
     uint64_t begun_step;
     uint32_t begun_link; /* the connection that the slot was granted on */
     struct client_grant begun;
+    size_t begun_tensors;
+    uint32_t begun_gathers;
 
     struct mappings mappings;
 
@@ -122,6 +124,10 @@ enum ckpt_status client_rank_ensure(struct ckpt *ckpt, struct deadline deadline)
 /* Sends; a lost connection becomes CKPT_ERR_NO_AGENT. */
 enum ckpt_status client_send(struct ckpt *ckpt, struct message *message, struct deadline deadline);
 
+/* The same with a descriptor, which stays the caller's. */
+enum ckpt_status client_send_with(struct ckpt *ckpt, struct message *message, int descriptor,
+                                  struct deadline deadline);
+
 /* Receives messages, notes outcomes and gives back what came too late, until one is the answer to
  * what is asked. CKPT_ERR_TIMEOUT; CKPT_ERR_NO_AGENT when the connection is lost. */
 typedef bool client_is_answer(const struct message *message, const void *asked);
@@ -142,6 +148,16 @@ bool client_segments_fit(const struct ckpt *ckpt, uint64_t bytes, uint32_t segme
 /* The reason that the agent gave, or the status' text; returns status. */
 enum ckpt_status client_refused(struct ckpt *ckpt, const char *what, enum ckpt_status status,
                                 const char *reason);
+
+/* save.c: what a call about a begun save begins with: client_enter(), and CKPT_ERR_INVALID when it
+ * is not the step that was begun. */
+enum ckpt_status client_begun_enter(struct ckpt *ckpt, uint64_t step);
+
+/* Whether its slot is still granted; else CKPT_ERR_NO_AGENT. */
+enum ckpt_status client_begun_check(struct ckpt *ckpt);
+
+/* It is over, and the slot is given back. */
+void client_begun_give_up(struct ckpt *ckpt);
 
 /* saves.c: which steps were sealed, and how they ended. */
 void client_saves_add(struct ckpt *ckpt, uint64_t step);

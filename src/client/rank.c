@@ -39,6 +39,13 @@ enum ckpt_status client_send(struct ckpt *ckpt, struct message *message, struct 
     return after_link(ckpt, agent_link_send(&ckpt->link, message, deadline, ckpt->reason));
 }
 
+enum ckpt_status client_send_with(struct ckpt *ckpt, struct message *message, int descriptor,
+                                  struct deadline deadline)
+{
+    return after_link(
+        ckpt, agent_link_send_with(&ckpt->link, message, descriptor, deadline, ckpt->reason));
+}
+
 static void hang_up(struct ckpt *ckpt)
 {
     agent_link_close(&ckpt->link);
@@ -98,7 +105,7 @@ static enum ckpt_status take_other(struct ckpt *ckpt, const struct message *mess
             client_release(ckpt, message->loaded.slot, message->loaded.generation);
         }
     } else if (message->type != MESSAGE_SAVE_OUTCOME && message->type != MESSAGE_RANK_OPENED &&
-               message->type != MESSAGE_CHECKPOINT_INFO) {
+               message->type != MESSAGE_CHECKPOINT_INFO && message->type != MESSAGE_GATHERED) {
         return client_break(ckpt, "a message that no agent sends to a rank");
     }
     return CKPT_OK;

@@ -236,14 +236,15 @@ enum ckpt_status ckpt_save_begin(struct ckpt *ckpt, uint64_t step,
     ckpt->has_begun = true;
     ckpt->begun_step = step;
     ckpt->begun_link = ckpt->link.number;
+    ckpt->begun_tensors = count;
+    ckpt->begun_gathers = 0;
     for (size_t i = 0; i < count; i++) {
         addresses_out[i] = ckpt->begun.address + ckpt->tensors[i].offset;
     }
     return CKPT_OK;
 }
 
-/* Whether the step is the one that was begun; it no longer is afterwards. */
-static enum ckpt_status take_begun(struct ckpt *ckpt, uint64_t step)
+enum ckpt_status client_begun_enter(struct ckpt *ckpt, uint64_t step)
 {
     enum ckpt_status status = client_enter(ckpt);
     if (status != CKPT_OK) {
@@ -253,21 +254,43 @@ static enum ckpt_status take_begun(struct ckpt *ckpt, uint64_t step)
         return client_fail(ckpt, CKPT_ERR_INVALID, "step %llu was not begun by ckpt_save_begin",
                            (unsigned long long)step);
     }
-    ckpt->has_begun = false;
     return CKPT_OK;
+}
+
+/* A slot goes with the connection it was granted on. */
+static bool is_granted(const struct ckpt *ckpt)
+{
+    return ckpt->begun_link == ckpt->link.number && ckpt->state == RANK_OPEN;
+}
+
+enum ckpt_status client_begun_check(struct ckpt *ckpt)
+{
+    if (!is_granted(ckpt)) {
+        return client_fail(ckpt, CKPT_ERR_NO_AGENT,
+                           "the agent at %s went away while step %llu was copied", ckpt->socket,
+                           (unsigned long long)ckpt->begun_step);
+    }
+    return CKPT_OK;
+}
+
+void client_begun_give_up(struct ckpt *ckpt)
+{
+    ckpt->has_begun = false;
+    if (is_granted(ckpt)) {
+        client_abandon(ckpt, ckpt->begun_step, ckpt->begun.slot, ckpt->begun.generation);
+    }
 }
 
 enum ckpt_status ckpt_save_end(struct ckpt *ckpt, uint64_t step)
 {
-    enum ckpt_status status = take_begun(ckpt, step);
+    enum ckpt_status status = client_begun_enter(ckpt, step);
     if (status != CKPT_OK) {
         return status;
     }
-    /* A slot goes with the connection it was granted on. */
-    if (ckpt->begun_link != ckpt->link.number || ckpt->state != RANK_OPEN) {
-        return client_fail(ckpt, CKPT_ERR_NO_AGENT,
-                           "the agent at %s went away while step %llu was copied", ckpt->socket,
-                           (unsigned long long)step);
+    ckpt->has_begun = false;
+    status = client_begun_check(ckpt);
+    if (status != CKPT_OK) {
+        return status;
     }
     FAULT_POINT(client_save_before_seal);
     return stage_seal(ckpt, step, &ckpt->begun, deadline_after_ms(ckpt->timeout_ms));
@@ -275,9 +298,9 @@ enum ckpt_status ckpt_save_end(struct ckpt *ckpt, uint64_t step)
 
 enum ckpt_status ckpt_save_cancel(struct ckpt *ckpt, uint64_t step)
 {
-    enum ckpt_status status = take_begun(ckpt, step);
-    if (status == CKPT_OK && ckpt->begun_link == ckpt->link.number && ckpt->state == RANK_OPEN) {
-        client_abandon(ckpt, step, ckpt->begun.slot, ckpt->begun.generation);
+    enum ckpt_status status = client_begun_enter(ckpt, step);
+    if (status == CKPT_OK) {
+        client_begun_give_up(ckpt);
     }
     return status;
 }

@@ -210,7 +210,7 @@ static void test_no_gpu_memory(void **state)
     struct transport_region *region = NULL;
 
     fake.probe_errno = EOPNOTSUPP;
-    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_ERR_INVALID);
+    assert_int_equal(verbs_register(&v->base, &memory, &region), CKPT_ERR_UNSUPPORTED);
     assert_null(region);
     assert_int_equal(fake.count, 4);
 }
