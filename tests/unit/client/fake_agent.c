@@ -38,6 +38,7 @@ struct fake_agent {
     int segments[FAKE_SEGMENTS];
     uint64_t sequence;
     struct incarnation incarnation;
+    int descriptor; /* that the rank passed last; -1: none, or taken */
     struct wire_stream stream;
     uint8_t input[INPUT_BYTES];
     struct message_scratch scratch;
@@ -98,6 +99,7 @@ struct fake_agent *fake_agent_start(fake_script *script)
     assert_non_null(agent);
     agent->script = script;
     agent->session = -1;
+    agent->descriptor = -1;
     memset(agent->incarnation.bytes, 7, sizeof(agent->incarnation.bytes));
     message_scratch_init(&agent->scratch, agent->scratch_memory, sizeof(agent->scratch_memory));
     for (uint32_t i = 0; i < FAKE_SEGMENTS; i++) {
@@ -167,6 +169,29 @@ struct ckpt *fake_connect(const struct fake_agent *agent)
     return ckpt;
 }
 
+static ssize_t receive(struct fake_agent *agent, void *space, size_t room)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = {.iov_base = space, .iov_len = room};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
+                            .msg_controllen = sizeof(control)};
+    ssize_t got = recvmsg(agent->session, &header, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *head = got > 0 ? CMSG_FIRSTHDR(&header) : NULL;
+    if (head != NULL && head->cmsg_type == SCM_RIGHTS) {
+        if (agent->descriptor >= 0) {
+            fake_wrong(agent, "a descriptor was passed that nothing asked for");
+            (void)close(agent->descriptor);
+        }
+        memcpy(&agent->descriptor, CMSG_DATA(head), sizeof(int));
+    }
+    return got;
+}
+
 /* 1: a message; 0: the rank closed, or the test is over. */
 static int take_any(struct fake_agent *agent, struct message *message_out)
 {
@@ -189,12 +214,19 @@ static int take_any(struct fake_agent *agent, struct message *message_out)
         if (!wait_readable(agent, agent->session)) {
             return 0;
         }
-        ssize_t got = recv(agent->session, space, room, 0);
+        ssize_t got = receive(agent, space, room);
         if (got <= 0) {
             return 0;
         }
         wire_stream_filled(&agent->stream, (size_t)got);
     }
+}
+
+int fake_descriptor(struct fake_agent *agent)
+{
+    int descriptor = agent->descriptor;
+    agent->descriptor = -1;
+    return descriptor;
 }
 
 bool fake_take(struct fake_agent *agent, enum message_type wanted, struct message *message_out)

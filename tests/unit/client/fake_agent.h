@@ -40,6 +40,9 @@ struct ckpt *fake_connect(const struct fake_agent *agent);
  * another type than wanted: false. */
 bool fake_take(struct fake_agent *agent, enum message_type wanted, struct message *message_out);
 
+/* The descriptor that the rank passed, which is the caller's now; -1: none since the last. */
+int fake_descriptor(struct fake_agent *agent);
+
 /* True when the rank closes its end before it says anything more. */
 bool fake_take_end(struct fake_agent *agent);
 
