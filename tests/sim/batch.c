@@ -78,6 +78,7 @@ static void add_stats(struct sim_stats *to, const struct sim_stats *from)
     to->commits += from->commits;
     to->restores += from->restores;
     to->fetches += from->fetches;
+    to->gathers += from->gathers;
     to->verdicts_bad += from->verdicts_bad;
     to->live_judged += from->live_judged;
     to->excused += from->excused;

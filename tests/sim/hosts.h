@@ -89,6 +89,18 @@ void rank_take(struct sim *sim, uint32_t index, struct parcel *parcel);
 void rank_load(struct sim *sim, struct sim_job *job, uint32_t rank);
 void rank_later(struct sim *sim, struct sim_job *job, uint32_t rank, uint64_t in_ms);
 void rank_send(struct sim *sim, struct sim_job *job, uint32_t rank, const struct message *message);
+void rank_disconnect(struct sim *sim, struct sim_job *job, uint32_t rank);
+
+/* rank_save.c */
+void rank_save_ask(struct sim *sim, struct sim_job *job, uint32_t rank);
+void rank_save_granted(struct sim *sim, struct sim_job *job, uint32_t rank,
+                       const struct parcel *parcel);
+void rank_save_fill(struct sim *sim, struct sim_job *job, uint32_t rank);
+void rank_save_gathered(struct sim *sim, struct sim_job *job, uint32_t rank,
+                        const struct message_gathered *gathered);
+void rank_save_tamper(struct sim *sim, struct sim_rank *rank);
+
+/* rank_odd.c */
 void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t rank);
 void rank_fill_bytes(const struct sim_job *job, uint32_t rank, uint64_t step, uint32_t offset,
                      uint32_t count, uint8_t *to);

@@ -123,8 +123,9 @@ void judge_slot_record(struct sim *sim, uint32_t node, const struct slot_record 
 void judge_landing(struct sim *sim, const struct sim_work *work)
 {
     const struct sim_slot *slot = &sim->nodes[work->node].slots[work->slot];
+    enum slot_state state = work->type == AGENT_WORK_GATHER ? SLOT_FILLING : SLOT_PULLING;
     if (!slot->stored || slot->record.generation != work->generation ||
-        (slot->record.state != SLOT_PULLING && slot->record.state != SLOT_DIRTY)) {
+        (slot->record.state != state && slot->record.state != SLOT_DIRTY)) {
         sim_violation(sim,
                       "node %u: a read of generation %" PRIu64
                       " lands in slot %u, generation %" PRIu64 " state %d",

@@ -40,9 +40,11 @@ static void print_stats(const struct sim_stats *s, uint64_t us)
            "  seconds %.1f  ms/seed %.1f\n",
            s->seeds, s->turns, s->advances, s->messages, (double)us / 1e6,
            s->seeds ? (double)us / 1e3 / (double)s->seeds : 0.0);
-    printf("commits %" PRIu64 "  restores %" PRIu64 "  fetches %" PRIu64 "  failed loads %" PRIu64
-           "  restores that had to succeed %" PRIu64 "  excused flips %" PRIu64 "\n",
-           s->commits, s->restores, s->fetches, s->verdicts_bad, s->live_judged, s->excused);
+    printf("commits %" PRIu64 "  restores %" PRIu64 "  fetches %" PRIu64 "  gathers %" PRIu64
+           "  failed loads %" PRIu64 "  restores that had to succeed %" PRIu64
+           "  excused flips %" PRIu64 "\n",
+           s->commits, s->restores, s->fetches, s->gathers, s->verdicts_bad, s->live_judged,
+           s->excused);
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
         printf("  %-34s %" PRIu64 "\n", fault_kind_name((enum fault_kind)kind), s->faults[kind]);
     }
@@ -68,8 +70,9 @@ static int run_batch(const struct batch *batch)
     }
     if (result.stats.commits < COMMITS_PER_SEED_MIN * result.stats.seeds ||
         result.stats.restores < RESTORES_PER_SEED_MIN * result.stats.seeds ||
+        (result.stats.seeds >= SEEDS_FOR_ALL_FAULTS && result.stats.gathers == 0) ||
         result.stats.seeds == 0) {
-        printf("too few commits or restores: this batch proves nothing\n");
+        printf("too few commits, restores or gathers: this batch proves nothing\n");
         return 1;
     }
     printf("ok\n");

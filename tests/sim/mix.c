@@ -127,5 +127,6 @@ void sim_mix_draw(struct prng *prng, struct sim_mix *mix_out)
         draw_gaps(prng, &mix);
     }
     mix.hooks = prng_chance(prng, PPM / 3);
+    mix.gathers = prng_chance(prng, PPM / 3);
     *mix_out = mix;
 }

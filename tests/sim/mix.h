@@ -76,6 +76,7 @@ struct sim_mix {
     int liar;                  /* node, or -1 */
     bool paused_memory_serves; /* one-sided reads of a stopped process succeed */
     bool odd_ranks;
+    bool gathers;                 /* ranks have device memory, which their agents read */
     bool hooks;                   /* a scheduler tells the agents when a job begins and ends */
     uint32_t gap_ms[FAULT_KINDS]; /* of those that the nemesis starts */
 };

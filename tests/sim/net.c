@@ -123,6 +123,13 @@ static struct parcel *copy_message(const struct message *message, enum agent_att
             parcel->segments[i] = granted->segments[i];
         }
         granted->segments = parcel->segments;
+    } else if (message->type == MESSAGE_GATHER) {
+        struct message_gather *gather = &parcel->message.gather;
+        gather->range_count = gather->range_count > 0;
+        if (gather->range_count > 0) {
+            parcel->range = gather->ranges[0];
+        }
+        gather->ranges = &parcel->range;
     } else if (message->type == MESSAGE_OFFER) {
         struct message_offer *offer = &parcel->message.offer;
         for (uint32_t i = 0; i < offer->region_count && i < SIM_SHARD_SEGMENTS_MAX; i++) {

@@ -11,7 +11,6 @@
 #include "judge.h"
 
 #define OPEN_TIMEOUT_MS 2000
-#define ASK_TIMEOUT_MS 600
 
 static struct sim_job *job_at(struct sim *sim, uint32_t index)
 {
@@ -110,7 +109,7 @@ static void stop_reading(struct sim *sim, struct sim_job *job, struct sim_rank *
 
 /* Goes to the agent again later. A load that had no answer stays without one: the agent forgot it.
  */
-static void disconnect(struct sim *sim, struct sim_job *job, uint32_t index)
+void rank_disconnect(struct sim *sim, struct sim_job *job, uint32_t index)
 {
     struct sim_rank *rank = &job->ranks[index];
     if (rank->link) {
@@ -199,22 +198,6 @@ static void ask_checkpoint(struct sim *sim, struct sim_job *job, uint32_t index)
     rank_send(sim, job, index, &message);
 }
 
-static void ask_slot(struct sim *sim, struct sim_job *job, uint32_t index)
-{
-    struct sim_rank *rank = &job->ranks[index];
-    rank->step = job->next_step;
-    if (rank->step > job->highest_step) {
-        job->highest_step = rank->step;
-    }
-    rank->bytes = job->shard_bytes[index];
-    rank->filled = 0;
-    struct message message = {.type = MESSAGE_SLOT_ASK};
-    message.slot_ask = (struct message_slot_ask){.step = rank->step, .bytes = rank->bytes};
-    rank->phase = RANK_ASKING;
-    rank_send(sim, job, index, &message);
-    rank_later(sim, job, index, ASK_TIMEOUT_MS);
-}
-
 /* Between saves: now and then it looks at a checkpoint, reads another rank's shard, or is odd. */
 static void train(struct sim *sim, struct sim_job *job, uint32_t index)
 {
@@ -224,7 +207,7 @@ static void train(struct sim *sim, struct sim_job *job, uint32_t index)
         return;
     }
     if (rank->step < job->next_step) {
-        ask_slot(sim, job, index);
+        rank_save_ask(sim, job, index);
         return;
     }
     if (sim_chance(sim, PPM / 30)) {
@@ -237,66 +220,6 @@ static void train(struct sim *sim, struct sim_job *job, uint32_t index)
         rank_odd_message(sim, job, index);
     }
     rank_later(sim, job, index, sim_between(sim, 20, 80));
-}
-
-static void tamper(struct sim *sim, struct sim_rank *rank)
-{
-    uint8_t byte = (uint8_t)sim_between(sim, 0, 255);
-    uint32_t at = (uint32_t)prng_below(&sim->prng, rank->bytes);
-    uint32_t i = at / sim->mix.segment_bytes;
-    const struct sim_mapping *mapping = &rank->writable;
-    rank->tampers = --rank->tampers_left > 0;
-    if (i >= mapping->count || !memory_is_mapped(sim, mapping)) {
-        return;
-    }
-    memory_write(sim, mapping, at, 1, &byte);
-    sim_fault(sim, FAULT_WRITE_AFTER_SEAL);
-    uint32_t slot = memory_slot_of_segment(sim, mapping->node, mapping->segments[i]);
-    if (slot != UINT32_MAX) {
-        memory_touch(sim, mapping->node, slot, "write after seal");
-    }
-}
-
-static void seal(struct sim *sim, struct sim_job *job, uint32_t index)
-{
-    struct sim_rank *rank = &job->ranks[index];
-    struct message message = {.type = MESSAGE_SEAL};
-    message.seal = (struct message_seal){
-        .step = rank->step, .slot = rank->slot, .generation = rank->generation};
-    judge_ghost_add(sim, job, index, rank->step);
-    rank_send(sim, job, index, &message);
-    rank->phase = RANK_TRAINING;
-    rank->tampers =
-        !sim->faults_over && rank->bytes > 0 && sim_chance(sim, sim->mix.write_after_seal_ppm);
-    rank->tampers_left = sim_between(sim, 1, 3);
-    rank_later(sim, job, index, sim_between(sim, 1, 60));
-}
-
-static void fill(struct sim *sim, struct sim_job *job, uint32_t index)
-{
-    struct sim_rank *rank = &job->ranks[index];
-    uint8_t bytes[SIM_SHARD_BYTES_MAX];
-    if (sim->next_fill_dies && !sim->faults_over) {
-        sim->next_fill_dies = false;
-        sim_fault(sim, FAULT_RANK_DIES_FILLING);
-        rank_kill(sim, job, index);
-        job_fail(sim, job, sim_between(sim, 20, 1500));
-        return;
-    }
-    uint32_t left = rank->bytes - rank->filled;
-    uint32_t piece = rank->bytes / sim_between(sim, 1, 4) + 1;
-    piece = piece < left ? piece : left;
-    judge_rank_write(sim, job, rank);
-    rank_fill_bytes(job, index, rank->step, rank->filled, piece, bytes);
-    memory_write(sim, &rank->writable, rank->filled, piece, bytes);
-    rank->filled += piece;
-    if (rank->filled == rank->bytes && rank->orphan) {
-        disconnect(sim, job, index);
-    } else if (rank->filled == rank->bytes) {
-        seal(sim, job, index);
-    } else {
-        rank_later(sim, job, index, sim_between(sim, 1, rank->orphan ? 1500 : 15));
-    }
 }
 
 static void release(struct sim *sim, struct sim_job *job, uint32_t index)
@@ -325,7 +248,7 @@ void rank_turn(struct sim *sim, uint32_t who, uint32_t process, uint32_t script)
         stop_reading(sim, job, rank);
     }
     if (rank->tampers && rank->phase == RANK_TRAINING) {
-        tamper(sim, rank);
+        rank_save_tamper(sim, rank);
     }
     switch (rank->phase) {
     case RANK_OFF:
@@ -335,7 +258,7 @@ void rank_turn(struct sim *sim, uint32_t who, uint32_t process, uint32_t script)
         connect(sim, job, index);
         break;
     case RANK_OPENING:
-        disconnect(sim, job, index);
+        rank_disconnect(sim, job, index);
         break;
     case RANK_TRAINING:
         train(sim, job, index);
@@ -345,7 +268,7 @@ void rank_turn(struct sim *sim, uint32_t who, uint32_t process, uint32_t script)
         rank_later(sim, job, index, 10);
         break;
     case RANK_FILLING:
-        fill(sim, job, index);
+        rank_save_fill(sim, job, index);
         break;
     }
 }
@@ -359,7 +282,7 @@ static void take_opened(struct sim *sim, struct sim_job *job, uint32_t index,
     }
     if (opened->status != CKPT_OK) {
         sim_trace(sim, "rank %u of %s is refused: %s", index, job->key.name, opened->reason);
-        disconnect(sim, job, index);
+        rank_disconnect(sim, job, index);
         return;
     }
     rank->opened = true;
@@ -369,43 +292,6 @@ static void take_opened(struct sim *sim, struct sim_job *job, uint32_t index,
     }
     rank->phase = RANK_TRAINING;
     rank_later(sim, job, index, 1);
-}
-
-static void take_granted(struct sim *sim, struct sim_job *job, uint32_t index,
-                         const struct parcel *parcel)
-{
-    struct sim_rank *rank = &job->ranks[index];
-    const struct message_slot_granted *granted = &parcel->message.slot_granted;
-    if (granted->status == CKPT_OK && (rank->phase != RANK_ASKING || granted->step != rank->step)) {
-        struct message message = {.type = MESSAGE_ABANDON};
-        message.seal = (struct message_seal){
-            .step = granted->step, .slot = granted->slot, .generation = granted->generation};
-        rank_send(sim, job, index, &message);
-        return;
-    }
-    if (rank->phase != RANK_ASKING) {
-        return;
-    }
-    rank_later(sim, job, index, sim_between(sim, 1, 10));
-    if (granted->status != CKPT_OK) {
-        sim_trace(sim, "rank %u of %s skips step %" PRIu64 ": %s", index, job->key.name, rank->step,
-                  granted->reason);
-        if (granted->status == CKPT_ERR_FULL) {
-            sim_fault(sim, FAULT_FULL_ARENA);
-        }
-        rank->phase = RANK_TRAINING;
-        return;
-    }
-    if (parcel->attached.count * sim->mix.segment_bytes < rank->bytes ||
-        granted->bytes != rank->bytes) {
-        sim_violation(sim, "rank %u of %s was granted less than it asked for", index,
-                      job->key.name);
-        return;
-    }
-    rank->phase = RANK_FILLING;
-    rank->slot = granted->slot;
-    rank->generation = granted->generation;
-    rank->writable = parcel->attached;
 }
 
 static void take_loaded(struct sim *sim, struct sim_job *job, uint32_t index,
@@ -452,9 +338,10 @@ void rank_take(struct sim *sim, uint32_t who, struct parcel *parcel)
         sim->links[parcel->link].ends[parcel->side].open = false;
         rank->link = 0;
         /* Threads that copy do not look at the socket: they may go on until they have finished. */
-        rank->orphan = rank->phase == RANK_FILLING && sim_chance(sim, PPM / 2);
+        rank->orphan =
+            rank->phase == RANK_FILLING && rank->gather_bytes == 0 && sim_chance(sim, PPM / 2);
         if (!rank->orphan) {
-            disconnect(sim, job, index);
+            rank_disconnect(sim, job, index);
         }
         return;
     }
@@ -462,50 +349,13 @@ void rank_take(struct sim *sim, uint32_t who, struct parcel *parcel)
     if (parcel->message.type == MESSAGE_RANK_OPENED) {
         take_opened(sim, job, index, &parcel->message.rank_opened);
     } else if (parcel->message.type == MESSAGE_SLOT_GRANTED) {
-        take_granted(sim, job, index, parcel);
+        rank_save_granted(sim, job, index, parcel);
+    } else if (parcel->message.type == MESSAGE_GATHERED) {
+        rank_save_gathered(sim, job, index, &parcel->message.gathered);
     } else if (parcel->message.type == MESSAGE_LOADED) {
         take_loaded(sim, job, index, parcel);
     } else if (parcel->message.type == MESSAGE_SAVE_OUTCOME &&
                parcel->message.save_outcome.status == CKPT_OK) {
         job->outcomes_ok++;
     }
-}
-
-/* What a broken or hostile trainer sends: any field may be anything, also what belongs to others.
- */
-void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
-{
-    static const enum message_type types[] = {
-        MESSAGE_RANK_OPEN, MESSAGE_SLOT_ASK, MESSAGE_SEAL, MESSAGE_ABANDON,      MESSAGE_LOAD_ASK,
-        MESSAGE_RELEASE,   MESSAGE_LOADED,   MESSAGE_JOIN, MESSAGE_SHARD_REPORT,
-    };
-    struct message message = {0};
-    message.type = types[sim_between(sim, 0, sizeof types / sizeof types[0] - 1)];
-    message.epoch = sim_between(sim, 0, 100);
-    uint32_t slot = sim_between(sim, 0, sim->mix.segments + 1);
-    uint64_t generation = slot < sim->mix.segments
-                              ? sim->nodes[job->ranks[index].node].slots[slot].record.generation
-                              : 7;
-    if (message.type == MESSAGE_SEAL || message.type == MESSAGE_ABANDON) {
-        message.seal = (struct message_seal){
-            .step = sim_between(sim, 0, 100), .slot = slot, .generation = generation};
-    } else if (message.type == MESSAGE_RELEASE) {
-        message.release = (struct message_release){slot, generation};
-        struct sim_rank *rank = &job->ranks[index];
-        bool is_own = slot == rank->loaded.slot && generation == rank->loaded.generation;
-        rank->holds = rank->holds && !is_own; /* what it reads on may be another's soon */
-    } else if (message.type == MESSAGE_SLOT_ASK) {
-        message.slot_ask.step = sim_chance(sim, PPM / 2) ? 0 : UINT64_MAX - sim_between(sim, 0, 1);
-        message.slot_ask.bytes = sim_chance(sim, PPM / 2) ? 0 : prng_next(&sim->prng);
-    } else if (message.type == MESSAGE_LOAD_ASK) {
-        message.load_ask.step = prng_next(&sim->prng);
-        message.load_ask.rank = sim_between(sim, 0, 20);
-        message.load_ask.load = 1000 + sim_between(sim, 0, 3);
-        message.load_ask.world = sim_between(sim, 0, 9);
-    } else if (message.type == MESSAGE_RANK_OPEN) {
-        snprintf(message.rank_open.run, sizeof message.rank_open.run, "odd/%u", index);
-        message.rank_open.rank = sim_between(sim, 0, 9);
-        message.rank_open.world = sim_between(sim, 0, 9);
-    }
-    rank_send(sim, job, index, &message);
 }

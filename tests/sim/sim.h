@@ -74,6 +74,7 @@ struct parcel {
     struct message message; /* its pointers lead into the fields below */
     uint16_t segments[SIM_SHARD_SEGMENTS_MAX];
     struct message_region regions[SIM_SHARD_SEGMENTS_MAX];
+    struct message_range range;
     uint8_t descriptors[SIM_SHARD_SEGMENTS_MAX][SIM_DESCRIPTOR_BYTES];
     enum agent_attach attach;
     struct sim_mapping attached;
@@ -192,6 +193,7 @@ struct sim_work {
     uint64_t began_ms;
     struct sim_mapping here;  /* digest and read: the slot's own segments */
     struct sim_mapping there; /* read: the source's */
+    uint32_t at;              /* gather: where in the slot its bytes belong */
     uint32_t there_life;
     uint8_t shadow[SIM_SHARD_BYTES_MAX]; /* what was digested: the bytes as they were when read */
 };
@@ -225,6 +227,8 @@ struct sim_rank {
     uint64_t generation;
     uint32_t bytes;
     uint32_t filled;
+    uint32_t gathers;      /* asked for, into this slot */
+    uint32_t gather_bytes; /* of the one that is not answered yet; 0: none */
     struct sim_mapping writable;
     bool orphan;  /* fills on though its agent is gone */
     bool tampers; /* writes again into what it sealed */
@@ -293,6 +297,7 @@ struct sim_stats {
     uint64_t commits;
     uint64_t restores; /* ranks that got their bytes back */
     uint64_t fetches;
+    uint64_t gathers;      /* that went well */
     uint64_t verdicts_bad; /* collective loads that ended in an error */
     uint64_t live_judged;  /* runs whose restore had to succeed after the faults */
     uint64_t faults[FAULT_KINDS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent's threads and its transport do: digests, reads and renewals, piece by piece in
+/* What an agent's threads and its transport do: digests, reads, gathers and renewals, piece by piece in
  * virtual time, so that bytes which change in between are seen half old and half new.
  *
  * A read lands in the reader's memory and is digested as it lands: a flip that comes between the
@@ -32,7 +32,7 @@ static void finish(struct sim *sim, struct sim_work *work, enum ckpt_status stat
     parcel->work = work->work;
     parcel->status = status;
     work->active = false;
-    if (status == CKPT_OK && work->type != AGENT_WORK_RENEW) {
+    if (status == CKPT_OK && (work->type == AGENT_WORK_DIGEST || work->type == AGENT_WORK_READ)) {
         digest_of(work->shadow, work->bytes, &parcel->digest);
         if (!sim->faults_over && sim->mix.liar == (int)work->node &&
             sim_chance(sim, sim->mix.lie_ppm)) {
@@ -72,6 +72,29 @@ static bool read_offer(struct sim *sim, const struct message *offer, struct sim_
         work->there.count = i + 1;
     }
     return work->there.node < sim->mix.nodes;
+}
+
+/* The bytes that the rank's descriptor leads to: they outlive its process. */
+static bool take_device(struct sim *sim, const struct message *ask, uint32_t rank_link,
+                        struct sim_work *work)
+{
+    const struct sim_link *link = NULL;
+    for (uint32_t i = 0; i < sim->link_count && link == NULL; i++) {
+        const struct sim_end *to = &sim->links[i].ends[1];
+        bool is_it = to->type == END_NODE && to->index == work->node && to->life == work->life &&
+                     to->link == rank_link && sim->links[i].ends[0].type == END_RANK;
+        link = is_it ? &sim->links[i] : NULL;
+    }
+    if (!link || !ask || ask->type != MESSAGE_GATHER || ask->gather.range_count != 1) {
+        return false;
+    }
+    uint32_t who = link->ends[0].index;
+    const struct message_range *range = &ask->gather.ranges[0];
+    work->at = (uint32_t)range->to;
+    work->bytes = (uint32_t)range->bytes;
+    rank_fill_bytes(&sim->jobs[who / SIM_WORLD_MAX], who % SIM_WORLD_MAX, ask->gather.step,
+                    (uint32_t)range->from, work->bytes, work->shadow);
+    return true;
 }
 
 static struct sim_work *new_work(struct sim *sim, uint32_t node, const struct agent_work *asked)
@@ -117,6 +140,11 @@ void work_start(struct sim *sim, uint32_t node, const struct agent_work *asked,
         return;
     }
     work->bytes = (uint32_t)asked->bytes;
+    if (asked->type == AGENT_WORK_GATHER && !take_device(sim, event->message, asked->link, work)) {
+        sim_violation(sim, "node %u gathers for nobody", node);
+        work->active = false;
+        return;
+    }
     work->chunk = work->bytes / sim_between(sim, 1, 4) + 1;
     sim_trace(sim, "node %u work %" PRIu64 " type %d slot %u gen %" PRIu64, node, asked->work,
               (int)asked->type, asked->slot, asked->generation);
@@ -171,6 +199,20 @@ static bool read_piece(struct sim *sim, struct sim_work *work, uint32_t bytes)
     return true;
 }
 
+/* The same for a gather, which no network can cut. */
+static bool gather_piece(struct sim *sim, struct sim_work *work, uint32_t bytes)
+{
+    if (!sim->faults_over && sim_chance(sim, sim->mix.read_fail_ppm)) {
+        sim_fault(sim, FAULT_READ_FAILS);
+        finish(sim, work, sim_chance(sim, PPM / 2) ? CKPT_ERR_UNSUPPORTED : CKPT_ERR_LINK);
+        return false;
+    }
+    judge_landing(sim, work);
+    memory_write(sim, &work->here, work->at + work->landed, bytes, work->shadow + work->landed);
+    work->landed += bytes;
+    return true;
+}
+
 static void renew(struct sim *sim, struct sim_work *work)
 {
     for (uint32_t i = 0; i < work->here.count; i++) {
@@ -200,7 +242,8 @@ void work_turn(struct sim *sim, uint32_t index)
     if (work->type == AGENT_WORK_DIGEST) {
         memory_read(sim, &work->here, work->landed, bytes, work->shadow + work->landed);
         work->landed += bytes;
-    } else if (!read_piece(sim, work, bytes)) {
+    } else if (!(work->type == AGENT_WORK_GATHER ? gather_piece(sim, work, bytes)
+                                                 : read_piece(sim, work, bytes))) {
         return;
     }
     if (work->landed == work->bytes) {

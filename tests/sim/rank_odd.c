@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a rank sends that keeps to no rule. */
+#include <stdio.h>
+
+#include "hosts.h"
+
+/* What a broken or hostile trainer sends: any field may be anything, also what belongs to others.
+ */
+void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    static const enum message_type types[] = {
+        MESSAGE_RANK_OPEN, MESSAGE_SLOT_ASK, MESSAGE_SEAL, MESSAGE_ABANDON,      MESSAGE_LOAD_ASK,
+        MESSAGE_RELEASE,   MESSAGE_LOADED,   MESSAGE_JOIN, MESSAGE_SHARD_REPORT, MESSAGE_GATHER,
+    };
+    struct message message = {0};
+    message.type = types[sim_between(sim, 0, sizeof types / sizeof types[0] - 1)];
+    message.epoch = sim_between(sim, 0, 100);
+    uint32_t slot = sim_between(sim, 0, sim->mix.segments + 1);
+    uint64_t generation = slot < sim->mix.segments
+                              ? sim->nodes[job->ranks[index].node].slots[slot].record.generation
+                              : 7;
+    if (message.type == MESSAGE_SEAL || message.type == MESSAGE_ABANDON) {
+        message.seal = (struct message_seal){
+            .step = sim_between(sim, 0, 100), .slot = slot, .generation = generation};
+    } else if (message.type == MESSAGE_RELEASE) {
+        message.release = (struct message_release){slot, generation};
+        struct sim_rank *rank = &job->ranks[index];
+        bool is_own = slot == rank->loaded.slot && generation == rank->loaded.generation;
+        rank->holds = rank->holds && !is_own; /* what it reads on may be another's soon */
+    } else if (message.type == MESSAGE_GATHER) {
+        message.gather = (struct message_gather){.step = job->ranks[index].step,
+                                                 .slot = slot,
+                                                 .generation = generation,
+                                                 .number = sim_between(sim, 0, 2)};
+    } else if (message.type == MESSAGE_SLOT_ASK) {
+        message.slot_ask.step = sim_chance(sim, PPM / 2) ? 0 : UINT64_MAX - sim_between(sim, 0, 1);
+        message.slot_ask.bytes = sim_chance(sim, PPM / 2) ? 0 : prng_next(&sim->prng);
+    } else if (message.type == MESSAGE_LOAD_ASK) {
+        message.load_ask.step = prng_next(&sim->prng);
+        message.load_ask.rank = sim_between(sim, 0, 20);
+        message.load_ask.load = 1000 + sim_between(sim, 0, 3);
+        message.load_ask.world = sim_between(sim, 0, 9);
+    } else if (message.type == MESSAGE_RANK_OPEN) {
+        snprintf(message.rank_open.run, sizeof message.rank_open.run, "odd/%u", index);
+        message.rank_open.rank = sim_between(sim, 0, 9);
+        message.rank_open.world = sim_between(sim, 0, 9);
+    }
+    rank_send(sim, job, index, &message);
+}
