@@ -50,16 +50,25 @@ static enum ckpt_status prepare(struct mover *m, struct job *job)
     return status;
 }
 
+/* That a transport takes none is said once, not with every save of every rank. */
+static void report_refusal(struct mover *m, const struct job *job, enum ckpt_status status)
+{
+    if (status == CKPT_ERR_UNSUPPORTED && m->gather_unsupported) {
+        return;
+    }
+    m->gather_unsupported = status == CKPT_ERR_UNSUPPORTED;
+    log_event(LOG_LEVEL_WARN, "gather_refused", "transport=%s slot=%u status=%s hint=%s", m->spec,
+              job->slot, ckpt_status_name(status),
+              m->gather_unsupported ? LOG_QUOTED("no dma-buf can be registered with it: ranks copy "
+                                                 "device memory through the host")
+                                    : "none");
+}
+
 void mover_gather_begin(struct mover *m, struct job *job)
 {
     enum ckpt_status status = prepare(m, job);
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_WARN, "gather_refused", "transport=%s slot=%u status=%s hint=%s",
-                  m->spec, job->slot, ckpt_status_name(status),
-                  LOG_QUOTED(status == CKPT_ERR_UNSUPPORTED
-                                 ? "this transport registers no dma-bufs: device memory is copied "
-                                   "through the host"
-                                 : "see the line before"));
+        report_refusal(m, job, status);
         job_fail(job, status);
         mover_gather_end(job);
         job_release(job);

@@ -73,6 +73,7 @@ struct mover {
     uint32_t free_slice;
     struct job *jobs; /* reads under way; the first is served next */
     struct way *ways;
+    bool gather_unsupported; /* and said so */
 
     pthread_t thread;
     pthread_mutex_t lock;

@@ -45,16 +45,16 @@ function(ckpt_vm_test name)
               COMMAND ${command})
 endfunction()
 
-# ckpt_vm_python(<name> SCRIPT <file> [ARGUMENTS ...], and the rest as above): a test on the
-# programs, in Python as the machines have it. Waits are six times as long as outside.
+# ckpt_vm_python(<name> SCRIPT <file> [ARGUMENTS ...] [ENVIRONMENT X=Y...], and the rest as above):
+# a test on the programs, in Python as the machines have it. Waits are six times as long as outside.
 function(ckpt_vm_python name)
   if(NOT CKPT_TESTS OR NOT PYTHON3 OR NOT TARGET PkgConfig::VERBS OR CKPT_SANITIZE)
     return()
   endif()
-  cmake_parse_arguments(VM "" "SCRIPT" "ARGUMENTS" ${ARGN})
+  cmake_parse_arguments(VM "" "SCRIPT" "ARGUMENTS;ENVIRONMENT" ${ARGN})
   ckpt_vm_run(${name} ${VM_UNPARSED_ARGUMENTS}
               COMMAND env CKPT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY} CKPT_TIME_SCALE=6
-                      CKPT_TEST_TRANSPORT=verbs
+                      CKPT_TEST_TRANSPORT=verbs ${VM_ENVIRONMENT}
                       python3 ${CMAKE_SOURCE_DIR}/tests/${VM_SCRIPT} ${VM_ARGUMENTS})
 endfunction()
 
@@ -100,6 +100,12 @@ ckpt_vm_python(vm_ipv6_engine SCRIPT vm/engine.py
                ARGUMENTS test_the_owner_dies_and_its_shard_comes_from_the_peer
                          test_one_rail_is_cut_for_good
                GUESTS 2 RAILS 2 FAMILY 6 SECONDS 300)
+
+# A rank's device memory, read by its agent.
+if(TARGET reg_dmabuf)
+  ckpt_vm_python(vm_engine_gather SCRIPT integration/cluster/run.py ARGUMENTS test_gather
+                 ENVIRONMENT LD_PRELOAD=$<TARGET_FILE:reg_dmabuf> GUESTS 1 RAILS 2 SECONDS 240)
+endif()
 
 # What one agent takes and says at its start.
 ckpt_vm_python(vm_agent SCRIPT vm/agent.py GUESTS 1 RAILS 2 SECONDS 200)

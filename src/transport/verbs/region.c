@@ -192,7 +192,7 @@ static enum ckpt_status check_rail(const struct verbs_rail *rail,
                                    const struct transport_memory *memory)
 {
     if (memory->dmabuf && !takes_dmabuf(rail)) {
-        log_event(LOG_LEVEL_WARN, "verbs_no_dmabuf", "rail=%s", rail->name);
+        log_event(LOG_LEVEL_DEBUG, "verbs_no_dmabuf", "rail=%s", rail->name);
         return CKPT_ERR_UNSUPPORTED;
     }
     if (memory->bytes > rail->device.max_mr_size) {

@@ -105,18 +105,19 @@ static const struct command {
     {"open", open_rank},      /* SOCKET RUN ATTEMPT RANK WORLD COPIES TIMEOUT_MS rank|reader */
     {"close", close_rank},    /* */
     {"save", test_rank_save}, /* STEP NAME:DTYPE:SHAPE:FILE...; SHAPE: 2x3, or - for a scalar */
-    {"save_bytes", test_rank_save_bytes}, /* STEP FILE */
-    {"save_shard", test_rank_save_shard}, /* STEP FILE */
-    {"save_sizes", test_rank_save_sizes}, /* STEP NAME DTYPE SHAPE BYTES, and no data */
-    {"wait", wait_step},                  /* STEP MS */
-    {"info", info},                       /* STEP */
-    {"load", test_rank_load},             /* HANDLE STEP MS */
-    {"fetch", test_rank_fetch},           /* HANDLE STEP RANK MS */
-    {"dump", test_rank_dump},             /* HANDLE FILE: the whole shard */
-    {"tensor", test_rank_tensor},         /* HANDLE NAME FILE: one tensor, found by name */
-    {"read", test_rank_read},             /* HANDLE NAME OFFSET BYTES FILE */
-    {"list", test_rank_list},             /* HANDLE: names of the tensors */
-    {"protection", test_rank_protection}, /* HANDLE: of the mapping, as in /proc/self/maps */
+    {"save_bytes", test_rank_save_bytes},   /* STEP FILE */
+    {"save_shard", test_rank_save_shard},   /* STEP FILE */
+    {"save_gather", test_rank_save_gather}, /* STEP FILE OFFSET, or in its place another file */
+    {"save_sizes", test_rank_save_sizes},   /* STEP NAME DTYPE SHAPE BYTES, and no data */
+    {"wait", wait_step},                    /* STEP MS */
+    {"info", info},                         /* STEP */
+    {"load", test_rank_load},               /* HANDLE STEP MS */
+    {"fetch", test_rank_fetch},             /* HANDLE STEP RANK MS */
+    {"dump", test_rank_dump},               /* HANDLE FILE: the whole shard */
+    {"tensor", test_rank_tensor},           /* HANDLE NAME FILE: one tensor, found by name */
+    {"read", test_rank_read},               /* HANDLE NAME OFFSET BYTES FILE */
+    {"list", test_rank_list},               /* HANDLE: names of the tensors */
+    {"protection", test_rank_protection},   /* HANDLE: of the mapping, as in /proc/self/maps */
     {"poke", test_rank_poke},     /* HANDLE: a child writes to the shard; by which signal it ends */
     {"unload", test_rank_unload}, /* HANDLE */
     {"scribble",

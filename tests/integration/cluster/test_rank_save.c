@@ -129,6 +129,51 @@ enum ckpt_status test_rank_save_shard(struct test_rank *r, int argc, char **argv
     return save_file(r, argc, argv, true);
 }
 
+/* The bytes, from offset on, in memory that stands in for a device's; or any file, which does not.
+ */
+static int device_memory(const struct input *input, const char *where)
+{
+    if (where[0] == '/') {
+        return open(where, O_RDWR | O_CLOEXEC);
+    }
+    off_t offset = (off_t)strtoull(where, NULL, 10);
+    int fd = memfd_create("device", MFD_CLOEXEC);
+    if (fd >= 0 && pwrite(fd, input->data, input->bytes, offset) != (ssize_t)input->bytes) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* Answers "gathered", or "copied" where the agent could not. */
+enum ckpt_status test_rank_save_gather(struct test_rank *r, int argc, char **argv)
+{
+    struct input input;
+    void *address;
+    if (argc < 3 || !map_file(argv[1], &input)) {
+        return CKPT_ERR_INVALID;
+    }
+    uint64_t step = test_rank_step(argv[0]);
+    const struct ckpt_tensor tensor = {"bytes", CKPT_DTYPE_U8, 1, {input.bytes}, NULL, input.bytes};
+    const struct ckpt_device_tensor place = {.tensor = 0, .offset = strtoull(argv[2], NULL, 10)};
+    int fd = device_memory(&input, argv[2]);
+    enum ckpt_status status =
+        fd < 0 ? CKPT_ERR_SYSTEM : ckpt_save_begin(r->ckpt, step, &tensor, 1, NULL, 0, &address);
+    if (status == CKPT_OK) {
+        bool gathered = ckpt_save_gather(r->ckpt, step, fd, &place, 1) == CKPT_OK;
+        if (!gathered) {
+            memcpy(address, input.data, input.bytes);
+        }
+        snprintf(r->answer, sizeof r->answer, "%s", gathered ? "gathered" : "copied");
+        status = ckpt_save_end(r->ckpt, step);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    unmap(&input);
+    return status;
+}
+
 /* For what must be refused before a byte of data is touched. */
 enum ckpt_status test_rank_save_sizes(struct test_rank *r, int argc, char **argv)
 {
