@@ -128,16 +128,17 @@ struct agent_event {
 /* Peer connections that the machine has asked for carry this bit in their number. */
 #define AGENT_LINK_MADE_HERE UINT32_C(0x80000000)
 
-/* DIGEST, READ, GATHER and RENEW end with AGENT_WORK_DONE, always, also after a cancel. The others have
- * number 0 and never report: a connection that cannot be made is AGENT_PEER_DOWN. */
+/* DIGEST, READ, GATHER and RENEW end with AGENT_WORK_DONE, always, also after a cancel. The others
+ * have number 0 and never report: a connection that cannot be made is AGENT_PEER_DOWN. */
 enum agent_work_type {
     AGENT_WORK_DIGEST = 1, /* digest the slot's bytes; ends with the digest */
     AGENT_WORK_READ,   /* read the offered bytes into the slot, digesting as they land; ends with
                         * the digest. The offer is the message of this event. */
     AGENT_WORK_GATHER, /* read the rank's memory into the slot: its descriptor came with the message
                         * of this event, which names the ranges */
-    AGENT_WORK_CANCEL, /* of the read or gather `cancels`: it ends soon with some status; never waited for */
-    AGENT_WORK_RENEW, /* give the slot's segments new, zeroed files; ends when they are registered
+    AGENT_WORK_CANCEL, /* of the read or gather `cancels`: it ends soon with some status; never
+                        * waited for */
+    AGENT_WORK_RENEW,  /* give the slot's segments new, zeroed files; ends when they are registered
                         */
     AGENT_WORK_PEER_CONNECT, /* make connection `link` to `address`; messages to it may follow at
                                 once */

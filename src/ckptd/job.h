@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One piece of the machine's work, on its way through the threads of the agent.
  *
- * A job is made by the loop, handed to the mover (reads, gathers) or the digester (digests, renewals), and
- * comes back to the loop as a completion; the loop frees it. While it is out, whoever still touches
- * its memory holds a reference: one a read in flight, one a chunk that waits for its digest, one
- * the mover itself. The last to let go finishes it. */
+ * A job is made by the loop, handed to the mover (reads, gathers) or the digester (digests,
+ * renewals), and comes back to the loop as a completion; the loop frees it. While it is out,
+ * whoever still touches its memory holds a reference: one a read in flight, one a chunk that waits
+ * for its digest, one the mover itself. The last to let go finishes it. */
 #ifndef CKPT_CKPTD_JOB_H
 #define CKPT_CKPTD_JOB_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mover's inside: mover.c has the thread and its commands, mover_reads.c the reads under way,
- * mover_gather.c those of a rank's device memory, mover_regions.c the arena's registration. All of it runs on the mover's thread, but for the
- * functions of mover.h. */
+ * mover_gather.c those of a rank's device memory, mover_regions.c the arena's registration.
+ * All of it runs on the mover's thread, but for the functions of mover.h. */
 #ifndef CKPT_CKPTD_MOVER_STATE_H
 #define CKPT_CKPTD_MOVER_STATE_H
 

@@ -124,6 +124,7 @@ void judge_agent_message(struct sim *sim, uint32_t node, const struct message *m
 void judge_verdict(struct sim *sim, uint32_t ruler, uint32_t node, const struct message *message);
 void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
                   const struct message_loaded *loaded, const struct sim_mapping *mapping);
+void judge_taint_readers(struct sim *sim, uint32_t node, uint32_t segment);
 void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank);
 
 /* judge_liveness.c: 20. */

@@ -265,12 +265,24 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
     }
 }
 
+/* A fault has changed the segment: whoever maps it sees that for as long as it is the same file,
+ * also when the slot has another shard by then. */
+void judge_taint_readers(struct sim *sim, uint32_t node, uint32_t segment)
+{
+    for (uint32_t i = 0; i < SIM_RUNS_MAX * SIM_WORLD_MAX; i++) {
+        struct sim_rank *rank = &sim->jobs[i / SIM_WORLD_MAX].ranks[i % SIM_WORLD_MAX];
+        const struct sim_mapping *mapping = &rank->restored;
+        for (uint32_t j = 0; j < mapping->count && mapping->node == node; j++) {
+            rank->tainted = rank->tainted || mapping->segments[j] == segment;
+        }
+    }
+}
+
 /* What a rank holds stays as it was handed over until the rank lets it go; when it has lost its
  * agent, its segments may be renewed, which it does not see. */
 void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank)
 {
     struct digest now;
-    const struct sim_slot *slot = &sim->nodes[rank->restored.node].slots[rank->loaded.slot];
     if (!memory_is_mapped(sim, &rank->restored)) {
         if (!rank->reads_on && sim->nodes[rank->restored.node].wipes == rank->restored.wipes) {
             sim_violation(sim, "a segment that a rank of run %u reads was renewed", job->run);
@@ -281,8 +293,7 @@ void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank)
         digest_equal(&now, &rank->handed)) {
         return;
     }
-    if (slot->touched && slot->touched_generation == rank->loaded.generation &&
-        slot->touched_ms >= rank->loaded_ms) {
+    if (rank->tainted) {
         sim->stats.excused++;
         return;
     }

@@ -194,10 +194,11 @@ bool memory_flip(struct sim *sim, bool owner)
     if (at / sim->mix.segment_bytes >= record->segment_count) {
         return false;
     }
-    struct sim_segment *segment =
-        &sim->nodes[node].segments[record->segments[at / sim->mix.segment_bytes]];
+    uint32_t index = record->segments[at / sim->mix.segment_bytes];
+    struct sim_segment *segment = &sim->nodes[node].segments[index];
     segment->bytes[at % sim->mix.segment_bytes] ^= (uint8_t)(1u << sim_between(sim, 0, 7));
     memory_touch(sim, node, slot, "flip");
+    judge_taint_readers(sim, node, index);
     return true;
 }
 

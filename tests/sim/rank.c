@@ -310,6 +310,7 @@ static void take_loaded(struct sim *sim, struct sim_job *job, uint32_t index,
         rank->restored = parcel->attached;
         rank->loaded = *loaded;
         rank->loaded_ms = sim->now_ms;
+        rank->tainted = false;
     }
     if (is_fetch) {
         rank->fetches = rank->fetches && loaded->load != rank->fetch_load;

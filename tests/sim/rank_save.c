@@ -181,6 +181,7 @@ void rank_save_tamper(struct sim *sim, struct sim_rank *rank)
     }
     memory_write(sim, mapping, at, 1, &byte);
     sim_fault(sim, FAULT_WRITE_AFTER_SEAL);
+    judge_taint_readers(sim, mapping->node, mapping->segments[i]);
     uint32_t slot = memory_slot_of_segment(sim, mapping->node, mapping->segments[i]);
     if (slot != UINT32_MAX) {
         memory_touch(sim, mapping->node, slot, "write after seal");

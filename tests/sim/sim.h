@@ -241,6 +241,7 @@ struct sim_rank {
     bool reads_on; /* the same, and its agent has forgotten the loan */
     uint64_t reads_until_ms;
     struct sim_mapping restored;
+    bool tainted; /* a fault has changed a segment of it since it was handed over */
     struct message_loaded loaded;
     uint64_t loaded_ms;
     struct digest handed; /* of its bytes, when it came */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent's threads and its transport do: digests, reads, gathers and renewals, piece by piece in
- * virtual time, so that bytes which change in between are seen half old and half new.
+/* What an agent's threads and its transport do: digests, reads, gathers and renewals, piece by
+ * piece in virtual time, so that bytes which change in between are seen half old and half new.
  *
  * A read lands in the reader's memory and is digested as it lands: a flip that comes between the
  * landing and the end is not in the digest, as it would not be with real caches. */

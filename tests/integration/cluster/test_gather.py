@@ -52,7 +52,7 @@ class Gather(IntegrationTest):
         free = cluster.coordinator.ask("nodes")["nodes"][0]["segments_free"]
         path = cluster.file(job.truth(1, 0, 12 * MIB))
         if not GATHERS:
-            job.ranks[0].must("arm", "client_save_before_seal=crash")
+            job.ranks[0].must("fault", "client_save_before_seal=crash")
         job.ranks[0].send("save_gather", 1, path, 0)
         if GATHERS:
             time.sleep(0.15)  # it takes ten times as long
