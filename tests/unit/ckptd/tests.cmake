@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 set(workers
   ../src/ckptd/job.c ../src/ckptd/completions.c ../src/ckptd/digester.c ../src/ckptd/mover.c
-  ../src/ckptd/mover_reads.c ../src/ckptd/mover_regions.c ../src/ckptd/rails.c)
+  ../src/ckptd/mover_gather.c ../src/ckptd/mover_reads.c ../src/ckptd/mover_regions.c
+  ../src/ckptd/rails.c)
 ckpt_test(test_ckptd_workers
   SOURCES unit/ckptd/test_workers.c ${workers}
   LINKS ckpt_base ckpt_wire ckpt_arena ckpt_transport ckpt_digest ckpt_topology Threads::Threads
