@@ -27,6 +27,7 @@ enum key {
     KEY_SPIN,
     KEY_CPUS,
     KEY_MEMORY,
+    KEY_GPU,
     KEY_THREADS,
     KEY_BESIDE,
     KEY_REPEAT,
@@ -102,7 +103,13 @@ static const struct config_key keys[KEY_COUNT] = {
                     .type = CONFIG_ENUM,
                     .choices = memories,
                     .fallback = "host",
-                    .help = "where the bytes are"},
+                    .help = "where the bytes are that are read; the reader's own are in the host"},
+    [KEY_GPU] = {.name = "gpu",
+                 .flag = "gpu",
+                 .type = CONFIG_INTEGER,
+                 .fallback = "0",
+                 .max = OPTION_GPU_MAX,
+                 .help = "with --memory=gpu: the GPU, as CUDA counts them where the source is"},
     [KEY_THREADS] = OPTION_COPY_THREADS(64, "threads of the memcpy"),
     [KEY_BESIDE] = {.name = "beside",
                     .flag = "beside",
@@ -129,6 +136,7 @@ static const struct config_program program = {
                 "  ckptbench raw --transport=ucx:shm --slice-bytes=64KiB,1MiB --depth=1,16\n"
                 "  ckptbench raw --sweep --json=tcp.json && ckptbench plot tcp.json -o tcp.svg\n"
                 "  ckptbench raw --transport=verbs --connect=node7 --sweep\n"
+                "  ckptbench raw --transport=verbs --memory=gpu --gpu=3\n"
                 "  ckptbench raw --region=1MiB --beside=ucp_am_bw,ucp_get\n",
     .exit_codes = "  0  measured\n"
                   "  1  something could not be measured\n"
@@ -221,6 +229,11 @@ static bool read_beside(const struct config *config, struct sweep *sweep, char *
                  "--beside measures between processes of this machine: not with --connect");
         return false;
     }
+    if (count > 0 && sweep->raw.is_gpu) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "--beside: those tools read the host's memory; with --memory=host");
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
         const char *name = config_list_at(config, KEY_BESIDE, i);
         sweep->beside[i] = beside_find(name, sweep->raw.transport, reason);
@@ -247,15 +260,18 @@ static enum ckpt_status read_options(const struct config *config, struct sweep *
         .connect = config_text(config, KEY_CONNECT),
         .bytes = region != 0 ? region : sweep->bytes,
         .segment_bytes = (uint64_t)config_number(config, KEY_SEGMENT),
+        .is_gpu = config_number(config, KEY_MEMORY) == MEMORY_GPU,
+        .gpu = (uint32_t)config_number(config, KEY_GPU),
         .spins = config_flag(config, KEY_SPIN),
     };
-    if (config_number(config, KEY_MEMORY) == MEMORY_GPU) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "GPU memory is not built in: this ckptbench has no CUDA, and a transport takes "
-                 "GPU memory only as a dma-buf from a trainer; --memory=host");
-        return CKPT_ERR_SYSTEM;
-    }
     enum ckpt_status status = spec_check(sweep->raw.transport, sweep->raw.devices, reason);
+    if (status == CKPT_OK && sweep->raw.is_gpu && !spec_takes_gpu(sweep->raw.transport)) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "the transport %.60s takes no GPU memory, only verbs does, on devices that "
+                 "register dma-bufs: --transport=verbs, or --memory=host",
+                 sweep->raw.transport);
+        status = CKPT_ERR_CONFIG;
+    }
     if (status == CKPT_OK && spec_is_local(sweep->raw.transport) && sweep->raw.connect != NULL) {
         snprintf(reason, CKPT_REASON_MAX + 1,
                  "the transport %.60s does not leave its process: not with --connect",
@@ -278,7 +294,10 @@ static void tell_settings(const struct sweep *sweep, struct report *report)
     report_set_text(report, "transport", sweep->raw.transport);
     report_set_text(report, "devices", sweep->raw.devices != NULL ? sweep->raw.devices : "");
     report_set_text(report, "connect", sweep->raw.connect != NULL ? sweep->raw.connect : "");
-    report_set_text(report, "memory", "host");
+    report_set_text(report, "memory", sweep->raw.is_gpu ? "gpu" : "host");
+    if (sweep->gpu_model != NULL) {
+        report_set_text(report, "gpu", sweep->gpu_model);
+    }
     report_set(report, "spin", json_boolean(sweep->raw.spins));
     if (sweep->raw.is_pinned) {
         report_set_integer(report, "reader_cpu", sweep->raw.reader_cpu);
@@ -297,8 +316,9 @@ static bool tell(const struct sweep *sweep, const struct config *config)
     char title[160];
     const struct sweep_point *first = &sweep->points[0];
     const char *connect = sweep->raw.connect;
-    snprintf(title, sizeof(title), "Reads by %.60s alone, from %s%.60s", sweep->raw.transport,
-             connect != NULL ? "" : "this machine", connect != NULL ? connect : "");
+    snprintf(title, sizeof(title), "Reads by %.60s alone, from %s%s%.60s", sweep->raw.transport,
+             sweep->raw.is_gpu ? "a GPU's memory at " : "", connect != NULL ? "" : "this machine",
+             connect != NULL ? connect : "");
     struct report *report = report_make("raw", title);
     if (report == NULL) {
         return false;

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "control.h"
 #include "environment.h"
+#include "options.h"
 #include "source.h"
 #include "spec.h"
 
@@ -120,6 +121,22 @@ static enum ckpt_status judge_size(const json_t *hello, const struct config *con
     return CKPT_OK;
 }
 
+static enum ckpt_status judge_gpu(const json_t *hello, struct wish *wish, char *reason)
+{
+    const json_t *gpu = json_object_get(hello, "gpu");
+    if (gpu == NULL || json_is_null(gpu)) {
+        return CKPT_OK;
+    }
+    json_int_t index = json_integer_value(gpu);
+    if (!json_is_integer(gpu) || index < 0 || index > OPTION_GPU_MAX) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "the index of a GPU is not one");
+        return CKPT_ERR_PROTOCOL;
+    }
+    wish->options.is_gpu = true;
+    wish->options.gpu = (uint32_t)index;
+    return CKPT_OK;
+}
+
 static enum ckpt_status take_wish(struct control *control, const struct config *config,
                                   struct wish *wish, char *reason)
 {
@@ -135,6 +152,9 @@ static enum ckpt_status take_wish(struct control *control, const struct config *
     if (status == CKPT_OK) {
         status = judge_size(hello, config, wish, reason);
     }
+    if (status == CKPT_OK) {
+        status = judge_gpu(hello, wish, reason);
+    }
     json_decref(hello);
     return status;
 }
@@ -145,10 +165,11 @@ static enum ckpt_status offer(struct control *control, const struct source *sour
     struct environment here;
     environment_read(&here);
     enum ckpt_status status = control_send(
-        control, json_pack("{s:i, s:s, s:s, s:o, s:i, s:o}", "ckptbench", CONTROL_VERSION,
+        control, json_pack("{s:i, s:s, s:s, s:o, s:i, s:o, s:s?}", "ckptbench", CONTROL_VERSION,
                            "version", CKPT_VERSION, "transport", wish->transport, "address",
                            control_hex(source->address, source->address_bytes), "segments",
-                           (int)source->segments, "environment", environment_json(&here)));
+                           (int)source->segments, "environment", environment_json(&here), "gpu",
+                           source->gpu != NULL ? gpu_memory_model(source->gpu) : NULL));
     for (uint32_t i = 0; i < source->segments && status == CKPT_OK; i++) {
         const struct source_region *region = &source->regions[i];
         status = control_send(

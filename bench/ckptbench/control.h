@@ -2,10 +2,11 @@
 /* The connection between a client and a source: what they agree on before bytes are read, and how
  * each notices that the other is gone. A message is a JSON object on a line of its own.
  *
- *   client: {"ckptbench": 1, "version": "0.1.0", "transport": "ucx:tcp", "devices": "lo" or null,
- *            "bytes": 1073741824, "segment_bytes": 67108864, "spin": false}
- *   source: {"ckptbench": 1, "version": "0.1.0", "transport": "ucx:tcp", "address": "6f1c...",
- *            "segments": 16, "environment": {...}}, then {"region": "77aa..."} for each segment
+ *   client: {"ckptbench": 2, "version": "0.1.0", "transport": "ucx:tcp", "devices": "lo" or null,
+ *            "bytes": 1073741824, "segment_bytes": 67108864, "spin": false, "gpu": 0 or null}
+ *   source: {"ckptbench": 2, "version": "0.1.0", "transport": "ucx:tcp", "address": "6f1c...",
+ *            "segments": 16, "environment": {...}, "gpu": its model or null}, then
+ *            {"region": "77aa..."} for each segment
  *   client: {"ask": "cpu", "reading": true}
  *   source: {"cpu_ns": 12345}, as often as it is asked
  *   either: {"tick": 1} every second, from a thread of its own; {"error": "...", "status": 13}, its
@@ -24,7 +25,7 @@
 #include "base/limits.h"
 #include <ckpt/status.h>
 
-#define CONTROL_VERSION 1
+#define CONTROL_VERSION 2
 #define CONTROL_PORT "7479"
 #define CONTROL_SILENCE_MS 6000
 #define CONTROL_LINE_MAX 32768

@@ -8,6 +8,7 @@
 #include "config/config.h"
 
 #define OPTION_AMOUNT_MAX (INT64_C(1) << 40)
+#define OPTION_GPU_MAX 1023
 
 #define OPTION_BYTES(default_, least, what)                                                        \
     {                                                                                              \

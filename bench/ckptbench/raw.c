@@ -90,7 +90,9 @@ static enum ckpt_status meet_peer(struct raw *raw, char *reason)
                                                                 : options->transport,
                    .devices = options->peer_transport == NULL ? options->devices : NULL,
                    .bytes = options->bytes,
-                   .segment_bytes = options->segment_bytes}};
+                   .segment_bytes = options->segment_bytes,
+                   .is_gpu = options->is_gpu,
+                   .gpu = options->gpu}};
     return raw_peer_open(&wanted, &raw->peer, reason);
 }
 
@@ -318,6 +320,11 @@ uint64_t raw_slice_bytes_max(const struct raw *raw)
 uint32_t raw_depth_max(const struct raw *raw)
 {
     return raw->transport->capabilities.in_flight_max;
+}
+
+const char *raw_gpu_model(const struct raw *raw)
+{
+    return raw_peer_gpu_model(raw->peer);
 }
 
 const json_t *raw_peer_environment(const struct raw *raw)

@@ -23,8 +23,11 @@ struct raw_options {
     const char *connect;        /* HOST[:PORT] of a server; NULL: start a process */
     uint64_t bytes;         /* of memory at each end, read from its begin to its end, over again */
     uint64_t segment_bytes; /* of each region, on both sides */
-    bool spins;             /* neither end ever sleeps */
-    bool is_pinned;         /* to CPUs: */
+    bool is_gpu;            /* the other end's memory is that of a GPU, of this index there. Ours
+                               is the host's */
+    uint32_t gpu;
+    bool spins;     /* neither end ever sleeps */
+    bool is_pinned; /* to CPUs: */
     uint32_t reader_cpu;
     uint32_t source_cpu; /* of a process that is started here */
 };
@@ -63,6 +66,9 @@ uint32_t raw_depth_max(const struct raw *raw);
 /* The environment of a server's machine; NULL: the other end is on this one. Lives as long as raw.
  */
 const json_t *raw_peer_environment(const struct raw *raw);
+
+/* The model of the other end's GPU; NULL: its memory is the host's. Lives as long as raw. */
+const char *raw_gpu_model(const struct raw *raw);
 
 /* Ends the session. Accepts NULL in it. */
 void raw_close(struct raw **raw);

@@ -23,6 +23,7 @@ struct raw_peer {
     struct control *control;
     pid_t process; /* that was started; -1: none */
     json_t *environment;
+    char *gpu_model;
     size_t address_bytes;
     uint8_t address[CKPT_WORKER_ADDRESS_MAX];
     uint32_t segments;
@@ -74,10 +75,11 @@ static enum ckpt_status greet(struct raw_peer *peer, const struct raw_peer_optio
     if (peer->control == NULL) {
         return say(reason, CKPT_ERR_MEMORY, "control connection");
     }
-    json_t *hello = json_pack("{s:i, s:s, s:s, s:s?, s:I, s:I, s:b}", "ckptbench", CONTROL_VERSION,
-                              "version", CKPT_VERSION, "transport", source->transport, "devices",
-                              source->devices, "bytes", (json_int_t)source->bytes, "segment_bytes",
-                              (json_int_t)source->segment_bytes, "spin", options->spins);
+    json_t *hello = json_pack(
+        "{s:i, s:s, s:s, s:s?, s:I, s:I, s:b, s:o}", "ckptbench", CONTROL_VERSION, "version",
+        CKPT_VERSION, "transport", source->transport, "devices", source->devices, "bytes",
+        (json_int_t)source->bytes, "segment_bytes", (json_int_t)source->segment_bytes, "spin",
+        options->spins, "gpu", source->is_gpu ? json_integer(source->gpu) : json_null());
     enum ckpt_status status = control_send(peer->control, hello);
     return status == CKPT_OK ? CKPT_OK : say(reason, status, "first words");
 }
@@ -116,6 +118,7 @@ void raw_peer_close(struct raw_peer **peer)
         belongings_wait(p->process, NULL);
     }
     json_decref(p->environment);
+    free(p->gpu_model);
     free(p->regions);
     free(p);
     *peer = NULL;
@@ -139,6 +142,8 @@ static enum ckpt_status judge_offer(struct raw_peer *peer, const json_t *offer, 
         return say(reason, CKPT_ERR_PROTOCOL, "its offer");
     }
     peer->environment = json_incref(json_object_get(offer, "environment"));
+    const char *gpu = json_string_value(json_object_get(offer, "gpu"));
+    peer->gpu_model = gpu != NULL ? strdup(gpu) : NULL;
     return CKPT_OK;
 }
 
@@ -227,6 +232,11 @@ enum ckpt_status raw_peer_explain(struct raw_peer *peer, enum ckpt_status status
         }
     }
     return say(reason, status, "reading");
+}
+
+const char *raw_peer_gpu_model(const struct raw_peer *peer)
+{
+    return peer->gpu_model;
 }
 
 const json_t *raw_peer_environment_of(const struct raw_peer *peer)

@@ -40,6 +40,9 @@ enum ckpt_status raw_peer_cpu_ns(struct raw_peer *peer, bool reading, uint64_t *
  * with. */
 enum ckpt_status raw_peer_explain(struct raw_peer *peer, enum ckpt_status status, char *reason);
 
+/* Of the memory that it gives; NULL: the host's. */
+const char *raw_peer_gpu_model(const struct raw_peer *peer);
+
 /* What it said of its machine; NULL when it is this process. */
 const json_t *raw_peer_environment_of(const struct raw_peer *peer);
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "buffer.h"
 
@@ -12,26 +13,66 @@ static enum ckpt_status say(char *reason, enum ckpt_status status, const char *w
     return status;
 }
 
-static enum ckpt_status export_segment(struct source *source, uint32_t segment, uint64_t bytes)
+static enum ckpt_status export_memory(struct source *source, uint32_t segment,
+                                      const struct transport_memory *memory)
+{
+    struct source_region *region = &source->regions[segment];
+    struct transport_region *registered;
+    enum ckpt_status status = transport_register(source->transport, memory, &registered);
+    return status == CKPT_OK ? transport_export(registered, region->descriptor, &region->bytes)
+                             : status;
+}
+
+static enum ckpt_status export_segment(struct source *source, uint32_t segment, uint64_t bytes,
+                                       char *reason)
 {
     struct transport_memory memory = {.address = source->memory + segment * bytes,
                                       .bytes = bytes,
                                       .generation = 1,
                                       .read_only = true};
-    struct source_region *region = &source->regions[segment];
-    struct transport_region *registered;
     buffer_fill(source->memory + segment * bytes, bytes, SOURCE_SEED(segment));
-    enum ckpt_status status = transport_register(source->transport, &memory, &registered);
-    return status == CKPT_OK ? transport_export(registered, region->descriptor, &region->bytes)
-                             : status;
+    enum ckpt_status status = export_memory(source, segment, &memory);
+    return status == CKPT_OK ? CKPT_OK : say(reason, status, "registering memory");
+}
+
+static enum ckpt_status export_gpu_segment(struct source *source, uint32_t segment, uint64_t bytes,
+                                           char *reason)
+{
+    struct transport_memory memory = {
+        .bytes = bytes, .dmabuf = true, .generation = 1, .read_only = true};
+    uint8_t *filled = buffer_make(bytes);
+    if (filled == NULL) {
+        return say(reason, CKPT_ERR_MEMORY, "what to fill the GPU's memory with");
+    }
+    buffer_fill(filled, bytes, SOURCE_SEED(segment));
+    enum ckpt_status status = gpu_memory_fill(source->gpu, segment, filled, reason);
+    buffer_free(&filled, bytes);
+    if (status == CKPT_OK) {
+        status = gpu_memory_export(source->gpu, segment, &memory.dmabuf_fd, reason);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    status = export_memory(source, segment, &memory);
+    close(memory.dmabuf_fd);
+    if (status == CKPT_ERR_INVALID) {
+        snprintf(reason, CKPT_REASON_MAX + 1,
+                 "a device of this transport registers no dma-bufs, and so no GPU memory "
+                 "(Soft-RoCE does not; a NIC's driver must): choose others by --devices, or "
+                 "--memory=host");
+        return CKPT_ERR_CONFIG;
+    }
+    return status == CKPT_OK ? CKPT_OK : say(reason, status, "registering the GPU's memory");
 }
 
 static enum ckpt_status export_all(struct source *source, uint64_t segment_bytes, char *reason)
 {
     for (uint32_t i = 0; i < source->segments; i++) {
-        enum ckpt_status status = export_segment(source, i, segment_bytes);
+        enum ckpt_status status = source->gpu != NULL
+                                      ? export_gpu_segment(source, i, segment_bytes, reason)
+                                      : export_segment(source, i, segment_bytes, reason);
         if (status != CKPT_OK) {
-            return say(reason, status, "registering memory");
+            return status;
         }
     }
     enum ckpt_status status =
@@ -39,10 +80,37 @@ static enum ckpt_status export_all(struct source *source, uint64_t segment_bytes
     return status == CKPT_OK ? CKPT_OK : say(reason, status, "the transport's address");
 }
 
+static enum ckpt_status open_transport(struct source *source, const struct source_options *options,
+                                       char *reason)
+{
+    struct transport_options settings = {.devices = options->devices};
+    enum ckpt_status status = transport_open(options->transport, &settings, &source->transport);
+    if (status != CKPT_OK) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "%s",
+                 transport_open_error()[0] != '\0' ? transport_open_error()
+                                                   : ckpt_status_text(status));
+    }
+    return status;
+}
+
+static enum ckpt_status make_memory(struct source *source, const struct source_options *options,
+                                    char *reason)
+{
+    source->regions = calloc(source->segments, sizeof(*source->regions));
+    if (source->regions == NULL) {
+        return say(reason, CKPT_ERR_MEMORY, "memory to be read");
+    }
+    if (options->is_gpu) {
+        return gpu_memory_open(options->gpu, options->segment_bytes, source->segments, &source->gpu,
+                               reason);
+    }
+    source->memory = buffer_make_shared(source->memory_bytes);
+    return source->memory != NULL ? CKPT_OK : say(reason, CKPT_ERR_MEMORY, "memory to be read");
+}
+
 enum ckpt_status source_open(const struct source_options *options, struct source **source_out,
                              char *reason)
 {
-    struct transport_options settings = {.devices = options->devices};
     struct source *source = calloc(1, sizeof(*source));
     enum ckpt_status status = CKPT_ERR_MEMORY;
     if (source == NULL) {
@@ -51,29 +119,19 @@ enum ckpt_status source_open(const struct source_options *options, struct source
     source->segments =
         (uint32_t)((options->bytes + options->segment_bytes - 1) / options->segment_bytes);
     source->memory_bytes = source->segments * options->segment_bytes;
-    status = transport_open(options->transport, &settings, &source->transport);
-    if (status != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s",
-                 transport_open_error()[0] != '\0' ? transport_open_error()
-                                                   : ckpt_status_text(status));
-        goto close_source;
+    status = open_transport(source, options, reason);
+    if (status == CKPT_OK) {
+        status = make_memory(source, options, reason);
     }
-    source->regions = calloc(source->segments, sizeof(*source->regions));
-    source->memory = buffer_make_shared(source->memory_bytes);
-    if (source->regions == NULL || source->memory == NULL) {
-        status = say(reason, CKPT_ERR_MEMORY, "memory to be read");
-        goto close_source;
+    if (status == CKPT_OK) {
+        status = export_all(source, options->segment_bytes, reason);
     }
-    status = export_all(source, options->segment_bytes, reason);
     if (status != CKPT_OK) {
-        goto close_source;
+        source_close(&source);
+        return status;
     }
     *source_out = source;
     return CKPT_OK;
-
-close_source:
-    source_close(&source);
-    return status;
 }
 
 void source_close(struct source **source)
@@ -82,6 +140,7 @@ void source_close(struct source **source)
     if (s != NULL) {
         transport_close(s->transport, NULL, NULL);
         buffer_free(&s->memory, s->memory_bytes);
+        gpu_memory_close(&s->gpu);
         free(s->regions);
         free(s);
         *source = NULL;

@@ -115,6 +115,11 @@ bool spec_is_local(const char *spec)
     return strcmp(inner(spec), "loop") == 0;
 }
 
+bool spec_takes_gpu(const char *spec)
+{
+    return is_verbs(inner(spec));
+}
+
 /* The named devices and what stands between them. */
 static const char *named(const char *spec, const char *devices, char *separator_out)
 {

@@ -22,6 +22,9 @@ bool spec_same_kind(const char *a, const char *b);
 /* Whether both ends have to be in one process. */
 bool spec_is_local(const char *spec);
 
+/* Whether it can register memory of a GPU, if its devices can. */
+bool spec_takes_gpu(const char *spec);
+
 /* Narrows a transport to its first rails. devices is a comma list, or "": then the devices of the
  * spec ("verbs:a+b") count. spec_out and devices_out (of size bytes each; "" for none) are what to
  * open. False: it has not so many, or names none. */

@@ -190,6 +190,9 @@ static enum ckpt_status run_leg(struct sweep *sweep, uint32_t rails, struct buff
     if (raw_peer_environment(leg.raw) != NULL && sweep->peer_environment == NULL) {
         sweep->peer_environment = json_deep_copy(raw_peer_environment(leg.raw));
     }
+    if (raw_gpu_model(leg.raw) != NULL && sweep->gpu_model == NULL) {
+        sweep->gpu_model = strdup(raw_gpu_model(leg.raw));
+    }
     status = lay_points(&leg, reason);
     if (status == CKPT_OK && sweep->copy_threads > 0 && sweep->copy_gbps.count == 0) {
         status = make_buffers(sweep, buffers, reason);
@@ -225,6 +228,8 @@ void sweep_free(struct sweep *sweep)
     json_decref(sweep->peer_environment);
     sweep->points = NULL;
     sweep->peer_environment = NULL;
+    free(sweep->gpu_model);
+    sweep->gpu_model = NULL;
 }
 
 static const struct report_column columns[] = {

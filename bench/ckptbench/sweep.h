@@ -46,6 +46,7 @@ struct sweep {
     size_t point_count;
     struct sweep_point *points;
     json_t *peer_environment; /* of a server; NULL: none */
+    char *gpu_model;          /* whose memory was read; NULL: the host's */
 };
 
 /* Measures; what was taken until a failure stays. CKPT_ERR_CONFIG: what was asked for is not there.

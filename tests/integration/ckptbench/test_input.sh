@@ -42,7 +42,9 @@ expect 2 'not with --connect' raw --connect=127.0.0.1 --beside=ucp_get
 expect 2 'does not leave its process' raw --connect=127.0.0.1 --transport=loop
 expect 2 'reads of at most' raw --slice-bytes=1GiB --bytes=1MiB
 expect 2 'does not leave its process' serve --transport=loop
-expect 1 'GPU memory is not built in' raw --memory=gpu
+expect 2 'takes no GPU memory' raw --memory=gpu
+expect 2 'takes no GPU memory' raw --memory=gpu --transport=loop
+expect 2 '--memory=host' raw --memory=gpu --transport=verbs --beside=ib_read_bw
 expect 1 'is "ckptbench serve" running there?' raw --connect=127.0.0.1:1
 expect 1 'cannot listen' serve --listen=192.0.2.1:1
 expect 1 'cannot write' raw --transport=loop --bytes=1MiB --repeat=1 --json="$work/none/x"

@@ -80,9 +80,9 @@ refused 2 '--bytes-max' --region=128MiB --segment-bytes=64MiB
 python3 - "$port" <<'PY' || fail "words that are not the protocol"
 import json, socket, sys
 for words, wanted in (b"garbage\n", "does not speak"), (b"x" * 100000, "without an end"), \
-        (b'{"ckptbench": 2, "transport": "ucx:tcp"}\n', "version 2"), \
-        (b'{"ckptbench": 1, "transport": 7}\n', "no transport"), \
-        (b'{"ckptbench": 1, "transport": "ucx:tcp", "bytes": -1}\n', "out of range"), \
+        (b'{"ckptbench": 1, "transport": "ucx:tcp"}\n', "version 1"), \
+        (b'{"ckptbench": 2, "transport": 7}\n', "no transport"), \
+        (b'{"ckptbench": 2, "transport": "ucx:tcp", "bytes": -1}\n', "out of range"), \
         (b'["ckptbench"]\n', "does not speak"), (b'', None):
     with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20) as s:
         s.sendall(words)
@@ -107,7 +107,7 @@ PY
 await '[0-9]' "$work/other.log"
 timeout 30 "$bench" raw --connect="127.0.0.1:$(cat "$work/other.log")" --bytes=1MiB \
     >/dev/null 2>"$work/refused.log"
-[ $? -eq 1 ] && grep -q 'version 3, ours 1' "$work/refused.log" || fail "a server of version 3"
+[ $? -eq 1 ] && grep -q 'version 3, ours 2' "$work/refused.log" || fail "a server of version 3"
 
 # Busy; then the session's process is killed: the client ends, and the server takes another.
 long() {

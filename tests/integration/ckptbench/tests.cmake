@@ -18,7 +18,44 @@ if(CKPT_TESTS AND TARGET ckptbench)
                                            ../bench/ckptbench/latency.c)
   ckpt_test(test_ckptbench_axis SOURCES integration/ckptbench/test_axis.c
                                         ../bench/ckptbench/axis.c LINKS m)
-  foreach(test IN ITEMS test_ckptbench_latency test_ckptbench_axis)
+  ckpt_test(test_ckptbench_gpu_none SOURCES integration/ckptbench/test_gpu_memory.c
+                                            ../bench/ckptbench/gpu_memory_none.c LINKS ckpt_base)
+  set_tests_properties(test_ckptbench_gpu_none PROPERTIES ENVIRONMENT CKPT_TEST_DRIVER=none)
+  # GPU memory, by a driver that is not one. ckptbench_gpu: see bench/ckptbench.cmake.
+  if(ckptbench_gpu STREQUAL gpu_memory.c)
+    set(ckptbench_drivers ${CMAKE_BINARY_DIR}/tests/fake_cuda)
+    foreach(driver IN ITEMS good old)
+      add_library(fake_cuda_${driver} SHARED ${CMAKE_CURRENT_LIST_DIR}/fake_cuda.c)
+      target_link_libraries(fake_cuda_${driver} PRIVATE ckpt_flags)
+      target_include_directories(fake_cuda_${driver} SYSTEM PRIVATE ${CUDA_HEADER_DIR})
+      set_target_properties(fake_cuda_${driver} PROPERTIES
+        OUTPUT_NAME cuda SUFFIX .so.1 C_VISIBILITY_PRESET default
+        LIBRARY_OUTPUT_DIRECTORY ${ckptbench_drivers}/${driver})
+    endforeach()
+    target_compile_definitions(fake_cuda_old PRIVATE FAKE_CUDA_OLD)
+    file(WRITE ${ckptbench_drivers}/broken/libcuda.so.1 "not a library\n")
+    ckpt_test(test_ckptbench_gpu SOURCES integration/ckptbench/test_gpu_memory.c
+                                         ../bench/ckptbench/gpu_memory.c
+              LINKS ckpt_base ${CMAKE_DL_LIBS})
+    target_include_directories(test_ckptbench_gpu SYSTEM PRIVATE ${CUDA_HEADER_DIR})
+    target_include_directories(test_ckptbench_gpu PRIVATE ${CMAKE_SOURCE_DIR}/bench/ckptbench)
+    add_dependencies(test_ckptbench_gpu fake_cuda_good fake_cuda_old)
+    add_test(NAME test_ckptbench_gpu_old COMMAND test_ckptbench_gpu)
+    add_test(NAME test_ckptbench_gpu_broken COMMAND test_ckptbench_gpu)
+    foreach(driver IN ITEMS good old broken)
+      set(suffix _${driver})
+      if(driver STREQUAL good)
+        set(suffix "")
+      endif()
+      set_tests_properties(test_ckptbench_gpu${suffix} PROPERTIES
+        TIMEOUT 60 LABELS unit SKIP_RETURN_CODE 77
+        ENVIRONMENT "LD_LIBRARY_PATH=${ckptbench_drivers}/${driver};CKPT_TEST_DRIVER=${driver}")
+    endforeach()
+  else()
+    add_test(NAME test_ckptbench_gpu COMMAND sh -c "echo 'skipped: no cuda.h'; exit 77")
+    set_tests_properties(test_ckptbench_gpu PROPERTIES SKIP_RETURN_CODE 77 LABELS unit)
+  endif()
+  foreach(test IN ITEMS test_ckptbench_latency test_ckptbench_axis test_ckptbench_gpu_none)
     target_include_directories(${test} PRIVATE ${CMAKE_SOURCE_DIR}/bench/ckptbench)
   endforeach()
 endif()
