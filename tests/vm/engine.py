@@ -147,16 +147,34 @@ class Servant:
             except BlockingIOError:
                 return sorted(found)
 
-    def do_links_down_after(self, rails, more):
-        """In the middle of a pull: when `more` bytes have come, by whichever rail."""
+    def await_bytes(self, more):
+        """In the middle of a pull: when `more` bytes have come, by whichever rail; how many had."""
         begin, deadline = received(), time.monotonic() + 60
         while received() < begin + more:
             if time.monotonic() > deadline:
                 return None
             time.sleep(0.002)
-        came = received() - begin
+        return received() - begin
+
+    def do_links_down_after(self, rails, more):
+        came = self.await_bytes(more)
         self.do_links(rails, "down")
         return came
+
+    def do_take_device_after(self, device, more):
+        """How long the kernel takes to delete it: until nobody holds anything of it."""
+        if self.await_bytes(more) is None:
+            return None
+        begin = time.monotonic()
+        try:
+            subprocess.run(["rdma", "link", "delete", device], check=True, timeout=60)
+        except subprocess.SubprocessError as error:
+            return str(error)
+        return time.monotonic() - begin
+
+    def do_make_device(self, device, interface):
+        words = ["rdma", "link", "add", device, "type", "rxe", "netdev", interface]
+        return subprocess.run(words, check=False).returncode
 
 
 # ---- guest 1 ----
@@ -339,6 +357,24 @@ class Engine(IntegrationTest):
     def test_one_rail_is_cut_for_good(self):
         self.cut(["v1"], None)
         self.assertEqual(self.holder.events("pull_failed"), [], "the other rail was there")
+
+    def test_a_device_is_taken_away_in_mid_pull(self):
+        """The other one carries on, and nobody waits for ever."""
+        cluster = self.start()
+        job = self.attempt(cluster, 1, self.owner, 2, 3)
+        job.commit(1, size=MIB)
+        order = Far.send("take_device_after", "rxe1", 2 * MIB)
+        job.save(2)
+        took = Far.answer(order)
+        Far.do("make_device", "rxe1", "v1")
+        self.assertIsInstance(took, float, took)
+        self.expect_consistent(cluster, job, 2)
+        print(f"device taken away: gone after {took:.1f} s", flush=True)
+        self.assertLess(took, BOUND_S)
+        self.assertEqual(len(self.holder.events("verbs_device_gone", rail="rxe1:1")), 1)
+        self.assertEqual(self.holder.events("pull_failed"), [], "the other rail was there")
+        job.commit(3, timeout_ms=90000)
+        self.assertEqual(job.restore(timeout_ms=90000), 3)
 
     def test_all_rails_are_cut_and_come_back(self):
         self.cut(list(RAILS), 9)

@@ -72,6 +72,8 @@ ckpt_vm_test(vm_transport_rails SOURCES unit/transport/test_suite.c unit/transpo
              LINKS ckpt_transport GUESTS 1 RAILS 2 SECONDS 300 SPEC verbs:rxe0+rxe1)
 ckpt_vm_test(vm_transport_faults SOURCES vm/test_faults.c vm/machines.c vm/director.c
              LINKS ckpt_transport GUESTS 2 RAILS 2 SECONDS 400)
+ckpt_vm_test(vm_transport_removal SOURCES vm/test_removal.c vm/machines.c vm/director.c
+             LINKS ckpt_transport GUESTS 2 RAILS 2 SECONDS 300)
 ckpt_vm_test(vm_transport_bars SOURCES vm/test_bars.c vm/machines.c vm/director.c
              LINKS ckpt_transport GUESTS 2 RAILS 2 SECONDS 300)
 ckpt_vm_test(vm_transport_intruder SOURCES vm/test_intruder.c LINKS ckpt_transport Threads::Threads

@@ -124,6 +124,15 @@ void verbs_clients_tend(struct verbs *v)
     }
 }
 
+void verbs_clients_leave(struct verbs_rail *rail)
+{
+    for (struct verbs_client *client = rail->verbs->clients; client != NULL;
+         client = client->next) {
+        client->gone |= client->rail == rail;
+    }
+    verbs_clients_tend(rail->verbs);
+}
+
 /* Cuts all readers off. */
 void verbs_clients_fail(struct verbs *v)
 {

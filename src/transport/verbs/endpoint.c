@@ -9,6 +9,9 @@ static void add_lane(struct verbs_endpoint *endpoint, struct verbs_rail *rail, b
 {
     uint32_t peer_rail;
 
+    if (rail->removed) {
+        return;
+    }
     if (card_choose(&endpoint->card, rail->card.gid, rail->index, &peer_rail)) {
         endpoint->lanes[endpoint->lanes_count++] =
             (struct verbs_lane){.party = {VERBS_LANE},
@@ -27,8 +30,10 @@ static void add_lane(struct verbs_endpoint *endpoint, struct verbs_rail *rail, b
 /* All first lanes before all second ones, so that a short endpoint list still has every rail. */
 static void add_lanes(struct verbs *v, struct verbs_endpoint *endpoint)
 {
-    for (uint32_t i = 0; i < v->rails_count * VERBS_LANES_PER_RAIL; i++) {
-        add_lane(endpoint, &v->rails[i % v->rails_count], i < v->rails_count);
+    for (uint32_t lane = 0; lane < VERBS_LANES_PER_RAIL; lane++) {
+        for (uint32_t i = 0; i < v->rails_count; i++) {
+            add_lane(endpoint, &v->rails[i], lane == 0);
+        }
     }
 }
 
@@ -57,6 +62,11 @@ enum ckpt_status verbs_connect(struct transport *t, const uint8_t *address, size
     endpoint->peer = label.transport;
     add_lanes(v, endpoint);
     if (endpoint->lanes_count == 0) {
+        if (verbs_rails_left(v) == 0) {
+            log_event(LOG_LEVEL_ERROR, "verbs_no_rail", "hint=%s",
+                      LOG_QUOTED("the devices of all rails are gone: bring one back and start this "
+                                 "process again"));
+        }
         free(endpoint);
         return CKPT_ERR_LINK;
     }
@@ -95,6 +105,16 @@ static bool is_refused(const struct verbs_endpoint *endpoint)
     return refused;
 }
 
+static bool has_rail(const struct verbs_endpoint *endpoint)
+{
+    for (uint32_t i = 0; i < endpoint->lanes_count; i++) {
+        if (!endpoint->lanes[i].rail->removed) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_closed(const struct verbs_endpoint *endpoint)
 {
     for (uint32_t i = 0; i < endpoint->lanes_count; i++) {
@@ -113,7 +133,7 @@ void verbs_endpoints_tend(struct verbs *v, uint64_t now_ns)
         if (base->gone) {
             continue;
         }
-        if (endpoint->failure == CKPT_OK && is_refused(endpoint)) {
+        if (endpoint->failure == CKPT_OK && (is_refused(endpoint) || !has_rail(endpoint))) {
             verbs_endpoint_fail(endpoint, CKPT_ERR_LINK);
         }
         for (uint32_t i = 0; i < endpoint->lanes_count; i++) {

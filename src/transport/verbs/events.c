@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "base/log.h"
-
 /* More than rdma_cm carries. */
 #define PRIVATE_DATA_MAX 256
 
@@ -13,6 +11,11 @@ static void handle_connection(const struct rdma_cm_event *event)
 {
     struct verbs_party *party = event->id->context;
 
+    /* Each id of the device has this event; the listener has it in any case. */
+    if (event->event == RDMA_CM_EVENT_DEVICE_REMOVAL && party->kind == VERBS_LISTENER) {
+        verbs_rail_mark_removed((struct verbs_rail *)(void *)party, "removed");
+        return;
+    }
     switch (party->kind) {
     case VERBS_LISTENER:
         if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST) {
@@ -81,9 +84,7 @@ static void look_at_device(struct verbs_rail *rail)
                    type == IBV_EVENT_QP_REQ_ERR) {
             handle_pair_error(qp);
         } else if (type == IBV_EVENT_DEVICE_FATAL) {
-            log_event(LOG_LEVEL_ERROR, "verbs_device_fatal", "rail=%s", rail->name);
-            rail->up = false;
-            rail->verbs->attention = true;
+            verbs_rail_mark_removed(rail, "fatal");
         }
     }
 }
@@ -102,7 +103,9 @@ void verbs_look(struct verbs *v)
 {
     look_at_connections(v);
     for (uint32_t i = 0; i < v->rails_count; i++) {
-        look_at_device(&v->rails[i]);
-        drain_channel(&v->rails[i]);
+        if (!v->rails[i].removed) {
+            look_at_device(&v->rails[i]);
+            drain_channel(&v->rails[i]);
+        }
     }
 }

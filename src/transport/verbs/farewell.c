@@ -16,7 +16,8 @@ static struct verbs_party nobody = {VERBS_NOBODY};
 
 void verbs_id_forget(struct verbs_rail *rail, struct rdma_cm_id *id)
 {
-    struct verbs_farewell *farewell = rail->up ? NULL : malloc(sizeof(*farewell));
+    /* What a removed device would do with a goodbye is nobody's worry any more. */
+    struct verbs_farewell *farewell = rail->up || rail->removed ? NULL : malloc(sizeof(*farewell));
 
     if (farewell == NULL) {
         rdma_destroy_id(id);
@@ -27,7 +28,7 @@ void verbs_id_forget(struct verbs_rail *rail, struct rdma_cm_id *id)
     rail->farewells = farewell;
 }
 
-static void say_all(struct verbs_rail *rail)
+void verbs_farewells_say(struct verbs_rail *rail)
 {
     while (rail->farewells != NULL) {
         struct verbs_farewell *farewell = rail->farewells;
@@ -41,7 +42,7 @@ void verbs_farewells_tend(struct verbs *v)
 {
     for (uint32_t i = 0; i < v->rails_count; i++) {
         if (v->rails[i].up) {
-            say_all(&v->rails[i]);
+            verbs_farewells_say(&v->rails[i]);
         }
     }
 }
@@ -49,6 +50,6 @@ void verbs_farewells_tend(struct verbs *v)
 void verbs_farewells_close(struct verbs *v)
 {
     for (uint32_t i = 0; i < v->rails_count; i++) {
-        say_all(&v->rails[i]);
+        verbs_farewells_say(&v->rails[i]);
     }
 }

@@ -18,7 +18,7 @@ static bool poll_all(struct verbs *v)
     int count = 0;
 
     for (uint32_t i = 0; i < v->rails_count; i++) {
-        count += verbs_poll(&v->rails[i]);
+        count += v->rails[i].removed ? 0 : verbs_poll(&v->rails[i]);
     }
     return count != 0;
 }
@@ -27,6 +27,7 @@ static void tend(struct verbs *v, uint64_t now)
 {
     if (v->attention || now >= v->timer_ns) {
         v->attention = false;
+        verbs_removals_tend(v);
         verbs_farewells_tend(v);
         verbs_clients_tend(v);
         verbs_endpoints_tend(v, now);
@@ -79,7 +80,7 @@ static bool arm(struct transport *t)
         return false;
     }
     for (uint32_t i = 0; i < v->rails_count; i++) {
-        if (ibv_req_notify_cq(v->rails[i].cq, 0) != 0) {
+        if (!v->rails[i].removed && ibv_req_notify_cq(v->rails[i].cq, 0) != 0) {
             return false;
         }
     }
@@ -115,8 +116,10 @@ static void quiesce(struct verbs *v)
     uint64_t end = transport_now_ns() + VERBS_CLOSE_NS;
 
     for (uint32_t i = 0; i < v->rails_count; i++) {
-        rdma_destroy_id(v->rails[i].listener);
-        v->rails[i].listener = NULL;
+        if (v->rails[i].listener != NULL) {
+            rdma_destroy_id(v->rails[i].listener);
+            v->rails[i].listener = NULL;
+        }
     }
     for (struct transport_endpoint *e = v->reads.endpoints; e != NULL; e = e->next) {
         e->disconnecting = true;

@@ -87,8 +87,8 @@ static enum ckpt_status check_port(struct verbs_rail *rail)
 bool verbs_rail_look(struct verbs_rail *rail)
 {
     struct ibv_port_attr port;
-    bool up =
-        ibv_query_port(rail->context, rail->port, &port) == 0 && port.state == IBV_PORT_ACTIVE;
+    bool up = !rail->removed && ibv_query_port(rail->context, rail->port, &port) == 0 &&
+              port.state == IBV_PORT_ACTIVE;
 
     if (rail->up != up) {
         log_event(LOG_LEVEL_WARN, up ? "verbs_rail_up" : "verbs_rail_down", "rail=%s", rail->name);
@@ -130,15 +130,19 @@ void verbs_rail_close(struct verbs_rail *rail)
     }
     if (rail->cq != NULL) {
         ibv_destroy_cq(rail->cq);
+        rail->cq = NULL;
     }
     if (rail->channel != NULL) {
         ibv_destroy_comp_channel(rail->channel);
+        rail->channel = NULL;
     }
     if (rail->pd != NULL) {
         ibv_dealloc_pd(rail->pd);
+        rail->pd = NULL;
     }
     if (rail->context != NULL) {
         ibv_close_device(rail->context);
+        rail->context = NULL;
     }
 }
 

@@ -55,16 +55,21 @@ enum ckpt_status verbs_slots_open(struct verbs *v)
     return CKPT_OK;
 }
 
+static void leave_slots(struct verbs_rail *rail)
+{
+    if (rail->slots != NULL) {
+        ibv_dereg_mr(rail->slots);
+    }
+    if (rail->landing != NULL) {
+        ibv_dereg_mr(rail->landing);
+    }
+    rail->slots = rail->landing = NULL;
+}
+
 void verbs_slots_close(struct verbs *v)
 {
     for (uint32_t i = 0; i < v->rails_count; i++) {
-        if (v->rails[i].slots != NULL) {
-            ibv_dereg_mr(v->rails[i].slots);
-        }
-        if (v->rails[i].landing != NULL) {
-            ibv_dereg_mr(v->rails[i].landing);
-        }
-        v->rails[i].slots = v->rails[i].landing = NULL;
+        leave_slots(&v->rails[i]);
     }
     if (v->slots != NULL) {
         munmap(v->slots, SLOTS_BYTES);
@@ -208,21 +213,25 @@ static enum ckpt_status register_all(struct verbs *v, const struct transport_mem
 {
     struct enrolment enrolments[VERBS_RAILS_MAX];
     enum ckpt_status status = CKPT_OK;
+    uint32_t count = 0;
 
     for (uint32_t i = 0; i < v->rails_count && status == CKPT_OK; i++) {
-        enrolments[i] =
-            (struct enrolment){.rail = &v->rails[i], .memory = memory, .iova = region->iova};
-        status = check_rail(&v->rails[i], memory);
+        if (!v->rails[i].removed) {
+            enrolments[count++] =
+                (struct enrolment){.rail = &v->rails[i], .memory = memory, .iova = region->iova};
+            status = check_rail(&v->rails[i], memory);
+        }
     }
     if (status != CKPT_OK) {
         return status;
     }
-    enrol_all(enrolments, v->rails_count, memory->bytes >= PARALLEL_BYTES);
-    for (uint32_t i = 0; i < v->rails_count; i++) {
-        region->mrs[i] = enrolments[i].mr;
-        if (region->mrs[i] == NULL) {
+    enrol_all(enrolments, count, memory->bytes >= PARALLEL_BYTES);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct verbs_rail *rail = enrolments[i].rail;
+        region->mrs[rail->index] = enrolments[i].mr;
+        if (enrolments[i].mr == NULL) {
             errno = enrolments[i].error;
-            report_refusal(&v->rails[i], memory);
+            report_refusal(rail, memory);
             status = CKPT_ERR_MEMORY;
         }
     }
@@ -312,6 +321,19 @@ void verbs_regions_close(struct verbs *v)
     }
 }
 
+void verbs_regions_leave(struct verbs_rail *rail)
+{
+    for (struct verbs_region *region = rail->verbs->regions; region != NULL;
+         region = region->next) {
+        /* What the device does not give back now goes with its context. */
+        if (region->mrs[rail->index] != NULL) {
+            ibv_dereg_mr(region->mrs[rail->index]);
+            region->mrs[rail->index] = NULL;
+        }
+    }
+    leave_slots(rail);
+}
+
 enum ckpt_status verbs_export(struct transport_region *base, uint8_t *descriptor_out,
                               size_t *bytes_out)
 {
@@ -322,9 +344,12 @@ enum ckpt_status verbs_export(struct transport_region *base, uint8_t *descriptor
                             .rails_count = v->rails_count};
     uint8_t payload[TICKET_BYTES_MAX];
 
+    /* A removed rail has no keys; nobody connects to it any more. */
     for (uint32_t i = 0; i < v->rails_count; i++) {
-        ticket.keys[i].region = region->mrs[i]->rkey;
-        ticket.keys[i].slots = v->rails[i].slots->rkey;
+        if (!v->rails[i].removed) {
+            ticket.keys[i].region = region->mrs[i]->rkey;
+            ticket.keys[i].slots = v->rails[i].slots->rkey;
+        }
     }
     struct label label = {.kind = LABEL_REGION,
                           .backend = LABEL_VERBS,

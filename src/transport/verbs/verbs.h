@@ -15,7 +15,9 @@
  * goes to ERR, and what comes back of it is issued again on other lanes; the lane is made anew
  * after a pause that doubles. A refused key ends its read as CKPT_ERR_STALE and costs the lane no
  * pause. An endpoint fails when the peer refuses all lanes, or is silent beyond the deadline. No
- * read completes before every work request of it has come back, so nothing is written later.
+ * read completes before every work request of it has come back, so nothing is written later. A
+ * device that is taken away ends its rail: its slices are issued again on others, and all that is
+ * held of it is given back.
  * On close: listeners end, queue pairs go to ERR, completions are drained for two seconds at most,
  * queue pairs are destroyed, then memory is deregistered. */
 #ifndef CKPT_TRANSPORT_VERBS_VERBS_H
@@ -78,7 +80,8 @@ struct verbs_rail {
     struct ibv_device_attr device;
     enum ibv_mtu mtu;
     uint8_t port;
-    bool up;               /* the port is active, as far as events told */
+    bool up;      /* the port is active, as far as events told */
+    bool removed; /* the device is gone, or useless: for the rest of this transport's life */
     struct card_rail card; /* where it listens */
     unsigned interface;    /* its network interface, by index */
     struct sockaddr_storage address;
@@ -220,6 +223,7 @@ enum ckpt_status verbs_preflight(const struct verbs *v, const struct transport_o
 
 /* rail.c: the port, its address, its objects. */
 enum ckpt_status verbs_rail_open(struct verbs *v, struct ibv_device *device, uint8_t port);
+/* Frees what is there of the rail's objects. */
 void verbs_rail_close(struct verbs_rail *rail);
 enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port);
 /* Asks the device; a rail that is found down is not used until an event says that it is up. */
@@ -237,6 +241,8 @@ enum ckpt_status verbs_deregister(struct transport_region *base);
 enum ckpt_status verbs_export(struct transport_region *base, uint8_t *descriptor_out,
                               size_t *bytes_out);
 void verbs_regions_close(struct verbs *v);
+/* Deregisters all memory at one rail, the slots too. */
+void verbs_regions_leave(struct verbs_rail *rail);
 
 /* pair.c: queue pairs. */
 enum ckpt_status verbs_pair_create(struct verbs_rail *rail, struct verbs_party *party,
@@ -258,6 +264,7 @@ void verbs_lane_tend(struct verbs_lane *lane, uint64_t now_ns);
 /* farewell.c: destroys an id, at once or when the rail is up again; its queue pair is gone. */
 void verbs_id_forget(struct verbs_rail *rail, struct rdma_cm_id *id);
 void verbs_farewells_tend(struct verbs *v);
+void verbs_farewells_say(struct verbs_rail *rail);
 void verbs_farewells_close(struct verbs *v);
 
 /* client.c: the source's end. */
@@ -265,6 +272,15 @@ void verbs_client_ask(struct verbs_rail *rail, struct rdma_cm_id *id,
                       const struct rdma_cm_event *event);
 void verbs_clients_tend(struct verbs *v);
 void verbs_clients_fail(struct verbs *v);
+/* Those of one rail. */
+void verbs_clients_leave(struct verbs_rail *rail);
+
+/* removal.c: devices that are taken away. mark is for where events are taken; tend then gives back
+ * what is held of the devices that were marked, which takes as long as deregistering memory does.
+ */
+void verbs_rail_mark_removed(struct verbs_rail *rail, const char *why);
+void verbs_removals_tend(struct verbs *v);
+uint32_t verbs_rails_left(const struct verbs *v);
 
 /* endpoint.c */
 enum ckpt_status verbs_connect(struct transport *t, const uint8_t *address, size_t address_bytes,

@@ -345,6 +345,42 @@ static void test_a_slot_never_names_two_regions(void **state)
     assert_int_not_equal(v->slots[place].id, id);
 }
 
+/* What was registered at a device that is gone is given back; the others keep theirs, and what is
+ * registered later is registered there alone. */
+static void test_a_device_that_is_gone(void **state)
+{
+    static uint8_t bytes[4096];
+    struct verbs *v = *state;
+    struct transport_memory memory = {.address = bytes, .bytes = sizeof(bytes), .generation = 1};
+    struct transport_region *before, *after;
+    uint8_t descriptor[CKPT_DESCRIPTOR_MAX];
+    size_t count = 0;
+    struct label label;
+    struct ticket ticket;
+
+    assert_int_equal(verbs_register(&v->base, &memory, &before), CKPT_OK);
+    assert_int_equal(live(), 6);
+    verbs_rail_mark_removed(&v->rails[0], "removed");
+    assert_int_equal(verbs_rails_left(v), 1);
+    verbs_regions_leave(&v->rails[0]);
+    assert_int_equal(live(), 3);
+    assert_true(fake.calls[2].live && fake.calls[3].live && fake.calls[5].live);
+    assert_int_equal(verbs_register(&v->base, &memory, &after), CKPT_OK);
+    assert_int_equal(live(), 4);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(verbs_export(i == 0 ? before : after, descriptor, &count), CKPT_OK);
+        assert_int_equal(label_decode(descriptor, count, LABEL_REGION, LABEL_VERBS, &label),
+                         CKPT_OK);
+        assert_int_equal(ticket_decode(label.payload, label.payload_bytes, &ticket), CKPT_OK);
+        assert_int_equal(ticket.rails_count, 2);
+        assert_int_equal(ticket.keys[0].region, 0);
+        assert_int_equal(ticket.keys[1].region, i == 0 ? 505 : 506);
+        assert_int_equal(ticket.keys[1].slots, 502);
+    }
+    assert_int_equal(verbs_deregister(before), CKPT_OK);
+    assert_int_equal(live(), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +392,7 @@ int main(void)
         REGISTER_TEST(test_a_slot_never_names_two_regions),
         REGISTER_TEST(test_rails_in_parallel),
         REGISTER_TEST(test_near_rails),
+        REGISTER_TEST(test_a_device_that_is_gone),
         REGISTER_TEST(test_preflight_of_the_device),
         REGISTER_TEST(test_preflight_of_memlock),
     };
