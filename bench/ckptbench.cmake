@@ -29,8 +29,7 @@ ckpt_program(ckptbench DIR bench/ckptbench
           chart_draw.c cluster.c control.c control_socket.c copy.c cycle.c environment.c fleet.c
           ${ckptbench_gpu} latency.c nics.c numbers.c plot_cycle.c plot_more.c plot_raw.c
           progress.c rail_list.c ranks.c raw.c raw_peer.c report.c report_files.c report_table.c
-          result.c samples.c self.c
-          source.c spec.c svg.c sweep.c
+          result.c samples.c self.c source.c spec.c svg.c sweep.c
   LINKS ckpt ckpt_base ckpt_config ckpt_coordinator ckpt_digest ckpt_session ckpt_topology
         ckpt_transport PkgConfig::JANSSON Threads::Threads ${CMAKE_DL_LIBS} m)
 add_dependencies(ckptbench ckptbench_commit)

@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "base/nearest.h"
 #include "belongings.h"
+#include "config/value.h"
 #include "self.h"
 
 #define ARGUMENTS_MAX 40
@@ -28,6 +29,7 @@
 #define OUTPUT_MAX 16384
 #define TRIES 40 /* of 100 ms: until the tool's server listens */
 #define WARM_UP 32
+#define MESSAGE_MAX (INT64_C(4) << 30)
 
 struct beside_test {
     const char *name;
@@ -62,38 +64,65 @@ const char *beside_names(void)
     return "ucp_am_bw, ucp_am_bw_eager, ucp_get, tag_bw, tag_bw_eager (ucx_perftest), ib_read_bw";
 }
 
-const char *beside_name(const struct beside_test *test)
+/* What follows the @ of a name. */
+static bool read_message(const char *name, const char *text, struct beside *beside, char *reason)
 {
-    return test->name;
+    const struct config_key size = {
+        .name = "size", .type = CONFIG_BYTES, .min = 1, .max = MESSAGE_MAX};
+    char problem[CKPT_REASON_MAX + 1];
+    int64_t value;
+    if (!value_parse(&size, text, &value, problem, sizeof(problem))) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "--beside=%.60s: \"%.40s\": %.100s", name, text,
+                 problem);
+        return false;
+    }
+    beside->message_bytes = (uint64_t)value;
+    return true;
 }
 
-const struct beside_test *beside_find(const char *name, const char *transport, char *reason)
+static bool check(const struct beside_test *test, const char *transport, char *reason)
 {
     char path[PATH_MAX];
-    const char *names[TESTS];
-    for (size_t i = 0; i < TESTS; i++) {
-        const struct beside_test *test = &tests[i];
-        names[i] = test->name;
-        if (strcmp(test->name, name) != 0) {
-            continue;
-        }
-        if (strncmp(transport, test->kind, strlen(test->kind)) != 0) {
-            snprintf(reason, CKPT_REASON_MAX + 1, "%s is beside %s, not beside %.60s", name,
-                     test->kind, transport);
-            return NULL;
-        }
-        if (!self_find(test->tool, path, sizeof(path))) {
-            snprintf(reason, CKPT_REASON_MAX + 1, "%s is not installed (package %s)", test->tool,
-                     strcmp(test->kind, "ucx") == 0 ? "ucx-utils" : "perftest");
-            return NULL;
-        }
-        return test;
+    if (strncmp(transport, test->kind, strlen(test->kind)) != 0) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "%s is beside %s, not beside %.60s", test->name,
+                 test->kind, transport);
+        return false;
     }
-    const char *nearest = nearest_name(name, names, TESTS);
-    snprintf(reason, CKPT_REASON_MAX + 1, "unknown test \"%.40s\"%s%s%s known: %s", name,
-             nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
-             nearest != NULL ? "?" : ";", beside_names());
-    return NULL;
+    if (!self_find(test->tool, path, sizeof(path))) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "%s is not installed (package %s)", test->tool,
+                 strcmp(test->kind, "ucx") == 0 ? "ucx-utils" : "perftest");
+        return false;
+    }
+    return true;
+}
+
+bool beside_find(const char *name, const char *transport, struct beside *beside_out, char *reason)
+{
+    const char *names[TESTS];
+    char bare[BESIDE_NAME_MAX + 1];
+    size_t length = strcspn(name, "@");
+    struct beside beside = {.test = NULL};
+    snprintf(beside.name, sizeof(beside.name), "%s", name);
+    snprintf(bare, sizeof(bare), "%.*s", (int)length, name);
+    for (size_t i = 0; i < TESTS; i++) {
+        names[i] = tests[i].name;
+        if (strcmp(tests[i].name, bare) == 0) {
+            beside.test = &tests[i];
+        }
+    }
+    if (beside.test == NULL) {
+        const char *nearest = nearest_name(bare, names, TESTS);
+        snprintf(reason, CKPT_REASON_MAX + 1, "unknown test \"%.40s\"%s%s%s known: %s", bare,
+                 nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
+                 nearest != NULL ? "?" : ";", beside_names());
+        return false;
+    }
+    if (!check(beside.test, transport, reason) ||
+        (name[length] == '@' && !read_message(name, name + length + 1, &beside, reason))) {
+        return false;
+    }
+    *beside_out = beside;
+    return true;
 }
 
 static void word(struct command *command, const char *format, ...)
@@ -141,12 +170,39 @@ static void set_ucx(struct command *command, const struct beside_test *test,
     }
 }
 
+/* The size of messages, their number, and how many of them are in flight: as many bytes as slices
+ * would be, but one message at least. */
+struct amount {
+    uint64_t message_bytes;
+    uint64_t count;
+    uint32_t depth;
+    uint32_t warm_up;
+};
+
+static struct amount reckon(const struct beside *beside, const struct beside_run *run)
+{
+    struct amount amount = {
+        .message_bytes = run->slice_bytes, .depth = run->depth, .warm_up = WARM_UP};
+    if (beside->message_bytes != 0) {
+        uint64_t fitting = run->slice_bytes * run->depth / beside->message_bytes;
+        amount.message_bytes = beside->message_bytes;
+        amount.depth = fitting < 1 ? 1 : (uint32_t)fitting;
+        amount.warm_up = amount.depth;
+    }
+    amount.count = run->bytes / amount.message_bytes;
+    if (amount.count < 4 * (uint64_t)amount.depth) {
+        amount.count = 4 * (uint64_t)amount.depth;
+    }
+    return amount;
+}
+
 /* host: NULL for the server. */
-static void compose(struct command *command, const struct beside_test *test,
+static void compose(struct command *command, const struct beside *beside,
                     const struct beside_run *run, const char *host, uint16_t port)
 {
+    const struct beside_test *test = beside->test;
     bool ucx = strcmp(test->kind, "ucx") == 0;
-    uint64_t least = 4 * (uint64_t)run->depth;
+    struct amount amount = reckon(beside, run);
     command->count = 0;
     word(command, "env");
     if (ucx) {
@@ -168,9 +224,9 @@ static void compose(struct command *command, const struct beside_test *test,
         word(command, "-t");
         word(command, "%s", test->test);
         word(command, "-w");
-        word(command, "%d", WARM_UP);
+        word(command, "%u", amount.warm_up);
         word(command, "-O");
-        word(command, "%u", run->depth);
+        word(command, "%u", amount.depth);
     }
     if (ucx && test->alike && host != NULL) {
         word(command, "-e");
@@ -185,13 +241,13 @@ static void compose(struct command *command, const struct beside_test *test,
             word(command, "%.*s", (int)strcspn(device + 1, "+:"), device + 1);
         }
         word(command, "-t");
-        word(command, "%u", run->depth);
+        word(command, "%u", amount.depth);
     }
     if (!ucx || host != NULL) {
         word(command, "-s");
-        word(command, "%" PRIu64, run->slice_bytes);
+        word(command, "%" PRIu64, amount.message_bytes);
         word(command, "-n");
-        word(command, "%" PRIu64, run->count > least ? run->count : least);
+        word(command, "%" PRIu64, amount.count);
     }
     if (host != NULL) {
         word(command, "%s", host);
@@ -273,9 +329,10 @@ static const char *last_line(char *text)
     return line != NULL ? line + 1 : text;
 }
 
-enum ckpt_status beside_measure(const struct beside_test *test, const struct beside_run *run,
+enum ckpt_status beside_measure(const struct beside *beside, const struct beside_run *run,
                                 double *gbps_out, char *reason)
 {
+    const struct beside_test *test = beside->test;
     const struct timespec pause = {.tv_nsec = 100000000};
     struct command command;
     char output[OUTPUT_MAX] = "";
@@ -286,9 +343,9 @@ enum ckpt_status beside_measure(const struct beside_test *test, const struct bes
         snprintf(reason, CKPT_REASON_MAX + 1, "%s: %s", test->tool, strerror(errno));
         return CKPT_ERR_SYSTEM;
     }
-    compose(&command, test, run, NULL, port);
+    compose(&command, beside, run, NULL, port);
     pid_t server = belongings_start("/usr/bin/env", command.argv, -1, null, null);
-    compose(&command, test, run, "127.0.0.1", port);
+    compose(&command, beside, run, "127.0.0.1", port);
     for (int i = 0; i < TRIES && server > 0 && !good && belongings_alive(server); i++) {
         nanosleep(&pause, NULL);
         good = run_client(&command, output);

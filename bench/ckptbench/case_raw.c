@@ -114,9 +114,10 @@ static const struct config_key keys[KEY_COUNT] = {
     [KEY_BESIDE] = {.name = "beside",
                     .flag = "beside",
                     .type = CONFIG_LIST,
-                    .placeholder = "TEST,...",
+                    .placeholder = "TEST[@SIZE],...",
                     .help = "run the raw tool of others in every turn too: ucp_am_bw, "
-                            "ucp_am_bw_eager, ucp_get, tag_bw, tag_bw_eager, ib_read_bw"},
+                            "ucp_am_bw_eager, ucp_get, tag_bw, tag_bw_eager, ib_read_bw; @SIZE: "
+                            "with messages of that size, not of a slice"},
     [KEY_REPEAT] = OPTION_REPEAT("7", "turns, after one that is not counted"),
     [KEY_JSON] = OPTION_JSON,
     [KEY_CSV] = OPTION_CSV,
@@ -137,7 +138,8 @@ static const struct config_program program = {
                 "  ckptbench raw --sweep --json=tcp.json && ckptbench plot tcp.json -o tcp.svg\n"
                 "  ckptbench raw --transport=verbs --connect=node7 --sweep\n"
                 "  ckptbench raw --transport=verbs --memory=gpu --gpu=3\n"
-                "  ckptbench raw --region=1MiB --beside=ucp_am_bw,ucp_get\n",
+                "  ckptbench raw --region=1MiB --beside=ucp_am_bw,ucp_get\n"
+                "  ckptbench raw --transport=ucx:shm --beside=tag_bw_eager@256MiB\n",
     .exit_codes = "  0  measured\n"
                   "  1  something could not be measured\n"
                   "  2  the command line is wrong, or asks for what is not there\n",
@@ -236,8 +238,7 @@ static bool read_beside(const struct config *config, struct sweep *sweep, char *
     }
     for (size_t i = 0; i < count; i++) {
         const char *name = config_list_at(config, KEY_BESIDE, i);
-        sweep->beside[i] = beside_find(name, sweep->raw.transport, reason);
-        if (sweep->beside[i] == NULL) {
+        if (!beside_find(name, sweep->raw.transport, &sweep->beside[i], reason)) {
             return false;
         }
         sweep->beside_count++;

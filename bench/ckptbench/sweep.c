@@ -95,13 +95,13 @@ static enum ckpt_status measure_beside(struct leg *leg, struct sweep_point *poin
                                  .devices = sweep->raw.devices,
                                  .slice_bytes = point->slice_bytes,
                                  .depth = point->depth,
-                                 .count = bytes_of(sweep, point) / point->slice_bytes,
+                                 .bytes = bytes_of(sweep, point),
                                  .is_pinned = sweep->raw.is_pinned,
                                  .client_cpu = sweep->raw.reader_cpu,
                                  .server_cpu = sweep->raw.source_cpu,
                                  .spins = sweep->raw.spins};
         double theirs;
-        status = beside_measure(sweep->beside[i], &run, &theirs, reason);
+        status = beside_measure(&sweep->beside[i], &run, &theirs, reason);
         if (status == CKPT_OK && counts) {
             double ours = point->gbps.values[point->gbps.count - 1];
             samples_add(&point->beside[i], theirs);
@@ -282,9 +282,9 @@ static void tell_point(const struct sweep *sweep, const struct sweep_point *poin
     report_point_samples(report, "gbps", &point->gbps);
     for (size_t i = 0; i < sweep->beside_count; i++) {
         char key[64];
-        snprintf(key, sizeof(key), "%s_ratio", beside_name(sweep->beside[i]));
+        snprintf(key, sizeof(key), "%s_ratio", sweep->beside[i].name);
         report_point_samples(report, key, &point->beside_ratio[i]);
-        snprintf(key, sizeof(key), "%s_gbps", beside_name(sweep->beside[i]));
+        snprintf(key, sizeof(key), "%s_gbps", sweep->beside[i].name);
         report_point_samples(report, key, &point->beside[i]);
     }
 }
@@ -295,7 +295,7 @@ void sweep_tell(const struct sweep *sweep, struct report *report)
     memcpy(all, columns, sizeof(columns));
     for (size_t i = 0; i < sweep->beside_count; i++) {
         struct report_column *theirs = &all[COLUMNS + 2 * i];
-        const char *name = beside_name(sweep->beside[i]);
+        const char *name = sweep->beside[i].name;
         theirs[0] = (struct report_column){.digits = 3};
         theirs[1] = (struct report_column){.digits = 3};
         snprintf(theirs[0].key, sizeof(theirs[0].key), "%s_gbps", name);

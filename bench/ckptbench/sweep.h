@@ -40,7 +40,7 @@ struct sweep {
     size_t rail_count; /* 0: whatever the transport takes */
     uint32_t rails[SWEEP_RAILS_MAX];
     size_t beside_count;
-    const struct beside_test *beside[BESIDE_MAX];
+    struct beside beside[BESIDE_MAX];
     /* Results: */
     struct samples copy_gbps;
     size_t point_count;

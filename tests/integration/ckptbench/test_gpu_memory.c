@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GPU memory by the fake driver of fake_cuda.c, which LD_LIBRARY_PATH puts in front; there need not
- * be a GPU, and none is used. CKPT_TEST_DRIVER says which one is there: good, old or broken; none: the
- * build had no cuda.h. */
+ * be a GPU, and none is used. CKPT_TEST_DRIVER says which one is there: good, old or broken; none:
+ * the build had no cuda.h. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

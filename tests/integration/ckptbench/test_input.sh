@@ -37,6 +37,9 @@ expect 2 'more than 256' raw --depth=1,2,3,4,5,6,7,8,9 --slice-bytes="$(seq -s ,
 expect 2 'want two' raw --cpus=1
 expect 2 'CPU 1023 is not there' raw --cpus=0,1023
 expect 2 'did you mean ucp_get?' raw --beside=ucp_gett
+expect 2 'did you mean ucp_get?' raw --beside=ucp_gett@1MiB
+expect 2 'want a number of bytes' raw --beside=ucp_get@much
+expect 2 'want a number of bytes' raw --beside=ucp_get@
 expect 2 'is beside verbs' raw --beside=ib_read_bw
 expect 2 'not with --connect' raw --connect=127.0.0.1 --beside=ucp_get
 expect 2 'does not leave its process' raw --connect=127.0.0.1 --transport=loop
