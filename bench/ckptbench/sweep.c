@@ -118,7 +118,16 @@ static enum ckpt_status visit(struct leg *leg, struct sweep_point *point, bool c
                             .slice_bytes = point->slice_bytes,
                             .depth = point->depth,
                             .latency = counts ? &point->latency : NULL};
-    enum ckpt_status status = raw_read(leg->raw, &plan, &seconds, &cpu, reason);
+    enum ckpt_status status = CKPT_OK;
+    if (leg->sweep->beside_count > 0) {
+        /* The tool beside it ran for seconds, and warms up before it measures: so does this. */
+        struct raw_plan warm_up = plan;
+        warm_up.latency = NULL;
+        status = raw_read(leg->raw, &warm_up, &seconds, &cpu, reason);
+    }
+    if (status == CKPT_OK) {
+        status = raw_read(leg->raw, &plan, &seconds, &cpu, reason);
+    }
     if (status != CKPT_OK) {
         return status;
     }
@@ -299,7 +308,8 @@ void sweep_tell(const struct sweep *sweep, struct report *report)
         theirs[0] = (struct report_column){.digits = 3};
         theirs[1] = (struct report_column){.digits = 3};
         snprintf(theirs[0].key, sizeof(theirs[0].key), "%s_gbps", name);
-        snprintf(theirs[0].head, sizeof(theirs[0].head), "%s", name);
+        snprintf(theirs[0].head, sizeof(theirs[0].head), "%.*s", (int)sizeof(theirs[0].head) - 1,
+                 name);
         snprintf(theirs[1].key, sizeof(theirs[1].key), "%s_ratio", name);
         snprintf(theirs[1].head, sizeof(theirs[1].head), "ratio");
     }
