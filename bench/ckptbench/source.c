@@ -55,7 +55,7 @@ static enum ckpt_status export_gpu_segment(struct source *source, uint32_t segme
     }
     status = export_memory(source, segment, &memory);
     close(memory.dmabuf_fd);
-    if (status == CKPT_ERR_INVALID) {
+    if (status == CKPT_ERR_UNSUPPORTED) {
         snprintf(reason, CKPT_REASON_MAX + 1,
                  "a device of this transport registers no dma-bufs, and so no GPU memory "
                  "(Soft-RoCE does not; a NIC's driver must): choose others by --devices, or "
