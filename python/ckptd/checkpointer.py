@@ -22,6 +22,7 @@ from . import plain
 from .context import LATEST, Context, Table, Tensor
 from .device import DeviceCopy, copy_from_devices
 from .errors import Error, NoAgent, NoCheckpoint, StateError, UsageError, WorldChanged
+from .gpu_direct import GpuDirect
 from .library import ffi
 from .persist import Persister
 from .registered import Entry, Registered, make_entry
@@ -86,7 +87,7 @@ class Checkpointer:
     """
 
     def __init__(self, registered: Registered, extra: Any, settings: dict[str, Any],
-                 required: bool) -> None:
+                 required: bool, direct: GpuDirect | None = None) -> None:
         self.resumed: int | None = None
         self.reason = ""  # of the last save that failed
         self._registered, self._extra, self._settings = registered, extra, settings
@@ -98,6 +99,7 @@ class Checkpointer:
         self._entries: list[Entry] = []
         self._spare = 0  # places of the table after the registered ones
         self._copy: DeviceCopy | None = None
+        self._direct = direct
         self._lock = threading.Lock()
         try:
             self._context = Context(**settings)
@@ -170,7 +172,8 @@ class Checkpointer:
         self._copy = None
         if any(entry.source.device.type != "cpu" for entry in self._entries):
             self._copy = copy_from_devices(self._context, step, table, self._metadata_with(rest),
-                                           [entry.source for entry in self._entries])
+                                           [entry.source for entry in self._entries],
+                                           self._direct)
         else:
             self._context.save(step, table, self._metadata_with(rest))
         del keep
@@ -336,7 +339,7 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
            socket: str | None = None, copies: int = 0, timeout: float = 5.0,
            copy_threads: int = 1, resume: bool = True, restore_timeout: float = 60.0,
            persist: str | None = None, persist_every: int = 1,
-           required: bool = True) -> Checkpointer:
+           required: bool = True, gpu_direct: bool = False) -> Checkpointer:
     """Attaches a training state to this node's agent, and restores it when there is a checkpoint.
 
     model       any module, also under DistributedDataParallel, fully_shard() or torch.compile. What
@@ -358,6 +361,9 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     persist     a directory on a shared file system for each persist_every-th step
     required    False: without an agent training begins, from the beginning, and saves are tried
                 until there is one
+    gpu_direct  the agent reads CUDA tensors by its NIC (dma-bufs over verbs) in place of a copy by
+                the GPU; save() blocks until it has. Where it cannot, they are copied, and a warning
+                says so
 
     Raises a ckptd.Error when it cannot attach, or there is a checkpoint that cannot be read.
     """
@@ -367,7 +373,7 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     settings.update(socket=socket, copies=copies or _number("CKPT_COPIES", default=0),
                     timeout=timeout, copy_threads=copy_threads)
     checkpoint = Checkpointer(Registered(model, optimizers), {} if extra is None else extra,
-                              settings, required)
+                              settings, required, GpuDirect() if gpu_direct else None)
     try:
         if persist is not None:
             checkpoint.persist_to(persist, persist_every)

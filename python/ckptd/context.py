@@ -203,6 +203,18 @@ class Context:
         del keep
         return [int(ffi.cast("uintptr_t", address)) for address in addresses[0 : table.count]]
 
+    def save_gather(self, step: int, descriptor: int,
+                    places: Sequence[tuple[int, int]]) -> None:
+        """Has the agent read tensors of save_begin() out of a dma-buf: (place in the table, offset
+        in the dma-buf) for each. After Timeout and NoAgent the save is over; after another error
+        they are still the caller's to write."""
+        array = ffi.new("struct ckpt_device_tensor[]", max(1, len(places)))
+        for entry, (tensor, offset) in zip(array, places):
+            entry.tensor, entry.offset = tensor, offset
+        with self._lock:
+            self._check(self._library.ckpt_save_gather(
+                self._open, step, descriptor, array, len(places)))
+
     def save_end(self, step: int) -> None:
         """Seals what save_begin() has begun."""
         with self._lock:

@@ -9,14 +9,19 @@ this process. A thread seals the step when the last byte has arrived.
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any, Callable, Mapping, Sequence
 
 import torch
 
 from .context import Context, Table
-from .errors import Error, Timeout
+from .errors import Error, NoAgent, Timeout
+from .gpu_direct import GpuDirect, Part
 from .library import ffi
+
+
+_log = logging.getLogger("ckptd")
 
 
 class DeviceCopy:
@@ -65,6 +70,11 @@ class CudaEngine:
         torch.cuda.cudart().cudaHostRegister(address, size, 0)
         self._registered[address] = size
 
+    def finish_work(self, devices: set[torch.device]) -> None:
+        """Waits for what the current streams were given."""
+        for device in devices:
+            torch.cuda.current_stream(device).synchronize()
+
     def start(self, pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Callable[[], None]:
         """Begins to copy each second tensor into the first; what is returned waits for it."""
         events = []
@@ -99,9 +109,35 @@ def _memory(address: int, like: torch.Tensor) -> torch.Tensor:
     return torch.frombuffer(buffer, dtype=like.dtype).reshape(like.shape)
 
 
+def _start_copies(engine: Any, addresses: Sequence[int],
+                  sources: Sequence[torch.Tensor]) -> Callable[[], None]:
+    begin = min(addresses)
+    end = max(address + source.numel() * source.element_size()
+              for address, source in zip(addresses, sources))
+    engine.register(begin - begin % 4096, end - (begin - begin % 4096))
+    return engine.start([(_memory(address, source), source)
+                         for address, source in zip(addresses, sources)])
+
+
+def _gather(direct: GpuDirect, engine: Any, context: Context, step: int, places: Sequence[int],
+            sources: Sequence[torch.Tensor]) -> bool:
+    """Whether the agent has read them all."""
+    if direct.refusal is not None:
+        return False
+    engine.finish_work({source.device for source in sources})
+    gathered = direct.gather(context, step, [
+        Part(place, source.data_ptr(), source.numel() * source.element_size())
+        for place, source in zip(places, sources)])
+    if not gathered:
+        _log.warning("GPU memory is copied through the host from now on: %s", direct.refusal)
+    return gathered
+
+
 def copy_from_devices(context: Context, step: int, table: Table, metadata: Mapping[str, str],
-                      sources: Sequence[torch.Tensor]) -> DeviceCopy:
-    """Begins a save of which some tensors are a device's. `sources` are the table's first."""
+                      sources: Sequence[torch.Tensor],
+                      direct: GpuDirect | None = None) -> DeviceCopy:
+    """Begins a save of which some tensors are a device's. `sources` are the table's first. With
+    `direct` the agent reads CUDA's before this returns, where it can."""
     kinds = {source.device.type for source in sources if source.device.type != "cpu"}
     strange = kinds - set(_engines)
     if strange:
@@ -111,15 +147,16 @@ def copy_from_devices(context: Context, step: int, table: Table, metadata: Mappi
     try:
         waits = []
         for kind in kinds:
-            engine = _engines[kind]
-            mine = [(address, source) for address, source in zip(addresses, sources)
-                    if source.device.type == kind and source.numel() > 0]
-            begin = min(address for address, _ in mine)
-            end = max(address + source.numel() * source.element_size()
-                      for address, source in mine)
-            engine.register(begin - begin % 4096, end - (begin - begin % 4096))
-            waits.append(engine.start([(_memory(address, source), source)
-                                       for address, source in mine]))
+            places = [place for place, source in enumerate(sources)
+                      if source.device.type == kind and source.numel() > 0]
+            mine = [sources[place] for place in places]
+            if kind == "cuda" and direct is not None and _gather(
+                    direct, _engines[kind], context, step, places, mine):
+                continue
+            waits.append(_start_copies(_engines[kind], [addresses[place] for place in places],
+                                       mine))
+    except (NoAgent, Timeout):
+        raise  # of a gather: the save is over
     except BaseException:
         context.save_cancel(step)
         raise

@@ -68,6 +68,11 @@ int ckpt_save(struct ckpt *, uint64_t, const struct ckpt_tensor *, size_t,
               const struct ckpt_metadata *, size_t);
 int ckpt_save_begin(struct ckpt *, uint64_t, const struct ckpt_tensor *, size_t,
                     const struct ckpt_metadata *, size_t, void **);
+struct ckpt_device_tensor {
+    size_t tensor;
+    uint64_t offset;
+};
+int ckpt_save_gather(struct ckpt *, uint64_t, int, const struct ckpt_device_tensor *, size_t);
 int ckpt_save_end(struct ckpt *, uint64_t);
 int ckpt_save_cancel(struct ckpt *, uint64_t);
 int ckpt_wait(struct ckpt *, uint64_t, uint32_t);

@@ -22,7 +22,8 @@ sys.path[:0] = [os.path.join(ROOT, "docs/examples"),
 os.environ["PYTHONPATH"] = os.path.join(ROOT, "python")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import cluster as clusters  # noqa: E402  (needs the path above)
+import ckptd  # noqa: E402  (needs the path above, as the next)
+import cluster as clusters  # noqa: E402
 
 
 class _Case:
@@ -75,3 +76,18 @@ def run(request):
     """A run's name that no other test has."""
     name = "".join(c if c.isalnum() else "-" for c in request.node.name)
     return f"test/{name}"[:100]
+
+
+@pytest.fixture
+def attach(shared_cluster, run):
+    opened = []
+
+    def attach_(model, optimizer=None, extra=None, **settings):
+        settings.setdefault("socket", shared_cluster.agents[0].socket)
+        one = ckptd.attach(model, optimizer, extra, **{"run": run, **settings})
+        opened.append(one)
+        return one
+
+    yield attach_
+    for one in opened:
+        one.close()

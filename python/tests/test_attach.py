@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import ckptd
-from ckptd import checkpointer, device, plain, registered
+from ckptd import checkpointer, plain, registered
 
 SIZE = 24
 
@@ -41,21 +41,6 @@ def same(a, b):
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b
-
-
-@pytest.fixture
-def attach(shared_cluster, run):
-    opened = []
-
-    def attach_(model, optimizer=None, extra=None, **settings):
-        settings.setdefault("socket", shared_cluster.agents[0].socket)
-        one = ckptd.attach(model, optimizer, extra, **{"run": run, **settings})
-        opened.append(one)
-        return one
-
-    yield attach_
-    for one in opened:
-        one.close()
 
 
 @pytest.mark.parametrize("kind, options", [
@@ -338,86 +323,6 @@ def test_persisted_files_are_what_was_saved(attach, tmp_path):
     plain_one = attach(make()[0], attempt=2, resume=False)
     with pytest.raises(ckptd.UsageError, match="no directory"):
         plain_one.save(3).persisted(1)
-
-
-class SlowEngine:
-    """Stands in for CUDA: takes CPU tensors for a device's, and copies when it is told to."""
-
-    def __init__(self):
-        self.go, self.fail, self.registered = threading.Event(), False, []
-
-    def register(self, address, size):
-        self.registered.append((address, size))
-
-    def start(self, pairs):
-        pairs = list(pairs)
-
-        def wait():
-            assert self.go.wait(20)
-            if self.fail:
-                raise RuntimeError("CUDA error: an illegal memory access")
-            for target, source in pairs:
-                target.copy_(source)
-
-        return wait
-
-
-@pytest.fixture
-def fake_device(monkeypatch):
-    """The CPU is a device: everything but the calls of CUDA itself."""
-    engine = SlowEngine()
-
-    class Source:
-        def __init__(self, tensor):
-            self.tensor, self.device = tensor, torch.device("cuda:0")
-
-        def __getattr__(self, name):
-            return getattr(self.tensor, name)
-
-    monkeypatch.setitem(device._engines, "cuda", engine)
-    monkeypatch.setattr(registered.Entry, "source", property(lambda self: Source(self.local)))
-    monkeypatch.setattr(device, "_memory", lambda address, like, real=device._memory:
-                        real(address, like.tensor))
-    start = engine.start
-    engine.start = lambda pairs: start([(target, source.tensor) for target, source in pairs])
-    return engine
-
-
-def test_a_device_copies_behind_the_save(attach, fake_device):
-    model, optimizer = make()
-    checkpoint = attach(model, optimizer, {"note": "on the CPU"})
-    handle = checkpoint.save(1)
-    with pytest.raises(ckptd.Timeout):
-        handle.staged(0.05)
-    second = checkpoint.save(2)
-    assert second.error.status == "CKPT_ERR_BUSY"
-    with pytest.raises(ckptd.Timeout):
-        handle.consistent(0.05)
-    fake_device.go.set()
-    assert handle.staged(20) and handle.consistent(20)
-    with checkpoint.context_or_raise().fetch(0) as shard:
-        assert bytes(shard.data("0.weight")) == model[0].weight.detach().numpy().tobytes()
-    assert fake_device.registered
-    assert checkpoint.save(3).consistent(20)
-
-
-def test_a_device_that_fails_costs_one_save(attach, fake_device):
-    model, optimizer = make()
-    checkpoint = attach(model, optimizer)
-    fake_device.fail = True
-    fake_device.go.set()
-    handle = checkpoint.save(1)
-    with pytest.raises(ckptd.Error, match="illegal memory access"):
-        handle.consistent(20)
-    fake_device.fail = False
-    assert checkpoint.save(2).consistent(20)
-
-
-def test_a_device_without_support_is_refused(attach, fake_device):
-    device._engines.pop("cuda")
-    handle = attach(*make()).save(1)
-    device._engines["cuda"] = fake_device
-    assert "cannot be saved" in handle.error.reason
 
 
 def test_save_blocks_no_longer_than_its_bound(start_cluster, run):

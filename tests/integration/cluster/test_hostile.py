@@ -214,6 +214,31 @@ class Hostile(IntegrationTest):
                 [r.state for r in mine], [1], "the other rank's slot is still being filled"
             )
 
+    def test_gathers_into_slots_of_others(self):
+        stale, wrong_size = 32, 4
+        with open("/dev/null", "rb") as null, self.opened(world=2) as one:
+            with self.opened(rank=1, world=2) as other:
+                slot, generation = self.granted(one)
+                its_slot, its_generation = self.granted(other)
+                for at, number, ranges, status in (
+                    (its_slot, its_generation, [0, 0, 4096], stale),
+                    (slot, generation + 1, [0, 0, 4096], stale),
+                    (slot, generation, [], wrong_size),
+                    (slot, generation, [0, 3 * MIB, 1], wrong_size),
+                    (slot, generation, [2**64 - 1, 0, 2], wrong_size),
+                ):
+                    ask = body(f1=1, f2=at, f3=number, f4=1, f5=ranges)
+                    one.send(wire.GATHER, ask, [null.fileno()])
+                    kind, answer = one.receive()
+                    self.assertEqual(kind, wire.GATHERED)
+                    self.assertEqual(wire.parse(answer).get(5, 0), status, (at, ranges))
+                one.send(wire.GATHER, body(f1=1, f2=slot, f3=generation, f4=1, f5=[0, 0, 9]))
+                kind, answer = one.receive()
+                self.assertNotEqual(wire.parse(answer).get(5, 0), 0, "no descriptor came with it")
+                with self.assertRaises(Closed):
+                    one.send(wire.GATHER, body(f1=1, f2=slot, f3=generation, f4=2, f5=[1, 2]))
+                    one.receive()
+
     def test_a_seal_of_bytes_that_are_no_shard(self):
         """Garbage of the right size is that user's own business; it harms nobody."""
         with self.opened() as client:
