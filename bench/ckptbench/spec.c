@@ -86,7 +86,8 @@ static enum ckpt_status check_interfaces(const char *devices, char *reason)
 
 enum ckpt_status spec_check(const char *spec, const char *devices, char *reason)
 {
-    static const char *const kinds[] = {"ucx:tcp", "ucx:shm", "ucx", "verbs", "loop", "fault"};
+    static const char *const kinds[] = {"ucx:tcp", "ucx:shm", "ucx:rc", "ucx",
+                                        "verbs",   "loop",    "fault"};
     const char *kind = inner(spec);
     if (!is_verbs(kind)) {
         bool known = false;

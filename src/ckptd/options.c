@@ -162,9 +162,9 @@ static const struct config_key keys[OPTION_COUNT] = {
                           .letter = 't',
                           .type = CONFIG_STRING,
                           .fallback = "ucx:tcp",
-                          .help = "data plane: ucx, ucx:tcp, ucx:shm, verbs (RDMA), auto (verbs "
-                                  "where it can be used, else ucx:tcp), fault:KEY=VALUE,...:SPEC; "
-                                  "the same on all agents"},
+                          .help = "data plane: ucx, ucx:tcp, ucx:shm, ucx:rc, verbs (RDMA), auto "
+                                  "(verbs where it can be used, else ucx:tcp), "
+                                  "fault:KEY=VALUE,...:SPEC; the same on all agents"},
     [OPTION_TRANSPORT_DEVICES] = {.section = "transport",
                                   .name = "devices",
                                   .type = CONFIG_STRING,

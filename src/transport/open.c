@@ -13,7 +13,7 @@ static const struct {
 } backends[] = {
     {"loop", "loop", transport_loop_open},
     {"fault", "fault:KEY=VALUE,...:SPEC", transport_fault_open},
-    {"ucx", "ucx[:tcp|:shm]", transport_ucx_open},
+    {"ucx", "ucx[:tcp|:shm|:rc]", transport_ucx_open},
 #ifdef CKPT_VERBS
     {"verbs", "verbs[:DEVICE+DEVICE...]", transport_verbs_open},
 #endif

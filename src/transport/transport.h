@@ -180,7 +180,8 @@ struct transport_ops {
 
 /* Opens a transport. spec is one of
  *     loop                           within this process, for tests
- *     ucx, ucx:tcp, ucx:shm          UCX: any transport it finds, TCP only, shared memory only
+ *     ucx, ucx:tcp, ucx:shm, ucx:rc  UCX: any transport it finds, TCP only, shared memory only,
+ *                                    RDMA only
  *     verbs, verbs:mlx5_0+mlx5_1:2   RDMA over all usable ports, or over these devices (port 1 if
  *                                    none is named); where the build found libibverbs
  *     fault:KEY=VALUE,...:SPEC       injects faults into SPEC; keys: error, corrupt, cut, delay

@@ -68,6 +68,7 @@ static enum ckpt_status apply(ucp_config_t *config, const char *key, const char 
 static enum ckpt_status configure(ucp_config_t *config, const char *mode, const char *devices)
 {
     const char *transports = NULL;
+    const char *managers = NULL; /* of connections; NULL: what UCX prefers */
     enum ckpt_status status = CKPT_OK;
 
     if (mode == NULL) {
@@ -78,9 +79,13 @@ static enum ckpt_status configure(ucp_config_t *config, const char *mode, const 
         /* The processes find each other by TCP. */
         transports = "posix,tcp";
         devices = devices != NULL ? devices : "lo";
+    } else if (strcmp(mode, "rc") == 0) {
+        /* Datagrams are for the wire-up. */
+        transports = "rc,ud";
+        managers = "rdmacm";
     } else {
-        transport_set_open_error("unknown kind of ucx \"%.60s\"; known: ucx, ucx:tcp, ucx:shm",
-                                 mode);
+        transport_set_open_error(
+            "unknown kind of ucx \"%.60s\"; known: ucx, ucx:rc, ucx:shm, ucx:tcp", mode);
         return CKPT_ERR_CONFIG;
     }
     for (size_t i = 0; i < sizeof(tuning) / sizeof(tuning[0]) && status == CKPT_OK; i++) {
@@ -94,6 +99,9 @@ static enum ckpt_status configure(ucp_config_t *config, const char *mode, const 
     }
     if (status == CKPT_OK) {
         status = apply(config, "TLS", transports);
+    }
+    if (status == CKPT_OK && managers != NULL) {
+        status = apply(config, "SOCKADDR_TLS_PRIORITY", managers);
     }
     if (status == CKPT_OK && devices != NULL) {
         status = apply(config, "NET_DEVICES", devices);
