@@ -117,7 +117,8 @@ static enum ckpt_status get_list(const struct decode *d, size_t together, size_t
     memcpy(&proto, from(d), sizeof(proto));
     memcpy(&count, d->proto + d->field->proto_count, sizeof(count));
     if (count % together != 0) {
-        return protocol_unless(wire_refuse(d->layout, d->field, d->scratch, "ends in mid-element"));
+        (void)wire_refuse(d->layout, d->field, d->scratch, "ends in mid-element");
+        return CKPT_ERR_PROTOCOL;
     }
     count /= together;
     if (!wire_count_is_valid(d->layout, d->field, count, d->field->max, d->scratch)) {
