@@ -59,9 +59,9 @@ static void report_refusal(struct mover *m, const struct job *job, enum ckpt_sta
     m->gather_unsupported = status == CKPT_ERR_UNSUPPORTED;
     log_event(LOG_LEVEL_WARN, "gather_refused", "transport=%s slot=%u status=%s hint=%s", m->spec,
               job->slot, ckpt_status_name(status),
-              m->gather_unsupported ? LOG_QUOTED("no dma-buf can be registered with it: ranks copy "
-                                                 "device memory through the host")
-                                    : "none");
+              LOG_QUOTED(m->gather_unsupported ? "no dma-buf can be registered with it: ranks copy "
+                                                 "device memory through the host"
+                                               : "none"));
 }
 
 void mover_gather_begin(struct mover *m, struct job *job)

@@ -36,8 +36,11 @@ static enum ckpt_status way_for(struct mover *m, const struct job *job, struct w
     if (status != CKPT_OK) {
         log_event(LOG_LEVEL_ERROR, "peer_transport_refused", "own=%s status=%s hint=%s", m->spec,
                   ckpt_status_name(status),
-                  LOG_QUOTED("the peer's transport is another one, or of another version: set the "
-                             "same [transport] spec on all agents, and run one version of ckptd"));
+                  LOG_QUOTED(status == CKPT_ERR_LINK
+                                 ? "no device of this node reaches any address of the peer's"
+                                 : "the peer's transport is another one, or of another version: "
+                                   "set the same [transport] spec on all agents, and run one "
+                                   "version of ckptd"));
         free(way);
         return status;
     }
