@@ -51,7 +51,7 @@ if(CKPT_TESTS AND TARGET ckptbench)
         TIMEOUT 60 LABELS unit SKIP_RETURN_CODE 77
         ENVIRONMENT "LD_LIBRARY_PATH=${ckptbench_drivers}/${driver};CKPT_TEST_DRIVER=${driver}")
     endforeach()
-  else()
+  elseif(CKPT_OPTIONAL)
     add_test(NAME test_ckptbench_gpu COMMAND sh -c "echo 'skipped: no cuda.h'; exit 77")
     set_tests_properties(test_ckptbench_gpu PROPERTIES SKIP_RETURN_CODE 77 LABELS unit)
   endif()
