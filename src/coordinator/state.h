@@ -284,10 +284,24 @@ void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32
 void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                     const struct message_pull_failed *f);
 
-/* ---- attend.c: what a shard needs next ---- */
-void attend_queue(struct coordinator *c, struct coordinator_update *u);
+/* ---- place.c: which copies count, and where the next one goes ---- */
+/* Members whose domains are taken by copies that count or soon will, and those to avoid. */
+struct holders {
+    uint32_t taken[COORDINATOR_COPIES_MAX];
+    uint32_t taken_count;
+    uint32_t avoid[COORDINATOR_COPIES_MAX];
+    uint32_t avoid_count;
+};
+
 struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
+struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, uint32_t source,
+                       enum pull_purpose purpose);
 struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member);
+struct holders shard_holders(const struct coordinator *c, const struct shard *s);
+enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s,
+                              const struct holders *h, uint32_t *member_out);
+
+/* ---- order.c: orders to agents ---- */
 void order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                 uint32_t member, struct copy *source, enum pull_purpose purpose);
 void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,
@@ -297,6 +311,9 @@ void order_renew(struct coordinator *c, struct coordinator_update *u, struct sha
 void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                   struct copy *copy);
 bool order_is_stale(const struct coordinator *c, const struct copy *copy);
+
+/* ---- attend.c: what a shard needs next ---- */
+void attend_queue(struct coordinator *c, struct coordinator_update *u);
 
 /* ---- checkpoint.c: commit, abort, retire, quarantine ---- */
 bool checkpoint_is_open(const struct checkpoint *k);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Orders to agents: pull a copy, digest one. An order is repeated, from the copy that it is about,
+ * until a report says that it was carried out. */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void fill_order(struct coordinator *c, const struct shard *s, const struct copy *copy,
+                       struct message_pull_order *order)
+{
+    const struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    const struct member *source = &c->members[copy->source];
+    order->order = copy->order;
+    shard_key_of(c, s, &order->shard);
+    order->world = k->world;
+    order->copies = k->copies;
+    order->bytes = s->bytes;
+    order->purpose = (enum pull_purpose)copy->purpose;
+    strcpy(order->source_node, source->node);
+    strcpy(order->source_address, source->address);
+    order->source_incarnation = source->incarnation;
+    order->source_generation = copy->source_generation;
+}
+
+/* A member in its grace after a disconnect gets its orders with the heartbeat after it came back.
+ */
+static void send_order(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                       struct copy *copy)
+{
+    const struct member *m = &c->members[copy->member];
+    copy->ordered_ms = c->now_ms;
+    if (!m->connected || !update_has_room(u, 1)) {
+        return;
+    }
+    if (copy->order_kind == ORDER_PULL) {
+        fill_order(c, s, copy, &update_message(c, u, m->link, MESSAGE_PULL_ORDER)->pull_order);
+        return;
+    }
+    struct message *message = update_message(c, u, m->link, MESSAGE_VERIFY_ORDER);
+    message->verify_order.order = copy->order;
+    message->verify_order.generation = copy->generation;
+    shard_key_of(c, s, &message->verify_order.shard);
+}
+
+bool order_is_stale(const struct coordinator *c, const struct copy *copy)
+{
+    return c->now_ms >= copy->ordered_ms + c->config.resend_ms;
+}
+
+void order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                uint32_t member, struct copy *source, enum pull_purpose purpose)
+{
+    uint32_t source_member = source->member;
+    uint64_t source_generation = source->generation;
+    struct copy *copy = place_for(c, s, member, source_member, purpose);
+    if (copy == NULL) {
+        park(c, s);
+        return;
+    }
+    assert(copy->state != COPY_VERIFIED && copy->member != source_member);
+    copy_set_order(c, copy, ORDER_PULL);
+    copy->state = COPY_NONE;
+    copy->owner = false;
+    copy->cached = purpose == PULL_FETCH;
+    copy->bad = false;
+    copy->has_digest = false;
+    copy->purpose = (uint8_t)purpose;
+    copy->order = c->next_order++;
+    copy->source = source_member;
+    copy->source_generation = source_generation;
+    uint32_t segments = shard_segments(c, s, member);
+    uint32_t *segments_free = &c->places[member].segments_free;
+    *segments_free -= segments < *segments_free ? segments : *segments_free;
+    send_order(c, u, s, copy);
+}
+
+void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                  struct copy *copy)
+{
+    assert(copy->order_kind != ORDER_PULL);
+    copy_set_order(c, copy, ORDER_VERIFY);
+    copy->order = c->next_order++;
+    send_order(c, u, s, copy);
+}
+
+/* The same order under another number: an answer to the old one says nothing any more. */
+void order_renew(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                 struct copy *copy)
+{
+    assert(copy->order_kind != ORDER_NONE);
+    copy->order = c->next_order++;
+    send_order(c, u, s, copy);
+}
+
+/* A pull whose source is gone, or has the shard in another slot by now, is ordered anew from where
+ * it is now. */
+void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                  struct copy *copy)
+{
+    if (copy->order_kind == ORDER_PULL) {
+        struct copy *source = copy_find(s, copy->source);
+        if (source == NULL || source->generation != copy->source_generation || source->bad) {
+            source = shard_source(c, s, copy->member);
+            if (source == NULL) {
+                copy_drop(c, s, copy);
+                queue_push(c, s);
+                return;
+            }
+            copy->order = c->next_order++;
+            copy->source = source->member;
+            copy->source_generation = source->generation;
+        }
+    }
+    send_order(c, u, s, copy);
+}

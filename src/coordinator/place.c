@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which copies count, which may be read, and where the next one goes. */
+#include "coordinator/state.h"
+
+/* The copy to read from: a good one, or the owner's sealed one; the one that failed least often. */
+struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member)
+{
+    const struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    struct copy *best = NULL;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        struct copy *copy = &s->copies[i];
+        if (copy->member == NONE || copy->member == not_member || copy->bad || copy->cached) {
+            continue;
+        }
+        bool sealed = checkpoint_is_open(k) && copy->owner &&
+                      (copy->state == COPY_SEALED || copy->state == COPY_VERIFIED);
+        if ((sealed || copy_is_good(s, copy)) &&
+            (best == NULL || copy->source_failures < best->source_failures)) {
+            best = copy;
+        }
+    }
+    return best;
+}
+
+/* Domains of the good copies, without that of `without` (or NULL), with member (or NONE). */
+static uint32_t good_domains(const struct coordinator *c, const struct shard *s,
+                             const struct copy *without, uint32_t member)
+{
+    struct placement_map map = {.member_count = c->member_count, .members = c->places};
+    uint32_t holders[COORDINATOR_COPIES_MAX + 1];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (&s->copies[i] != without && copy_is_good(s, &s->copies[i])) {
+            holders[count++] = s->copies[i].member;
+        }
+    }
+    if (member != NONE) {
+        holders[count++] = member;
+    }
+    return placement_domains(&map, holders, count);
+}
+
+/* A good copy that the commit rule can do without: earlier restores leave such behind. */
+static struct copy *surplus(const struct coordinator *c, struct shard *s, uint32_t source)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        struct copy *copy = &s->copies[i];
+        bool is_loaded = s->load_state != LOAD_NONE && s->load_member == copy->member;
+        if (copy_is_good(s, copy) && copy->order_kind == ORDER_NONE && copy->member != source &&
+            !is_loaded && good_domains(c, s, copy, NONE) >= c->checkpoints[s->checkpoint].copies) {
+            return copy;
+        }
+    }
+    return NULL;
+}
+
+/* The place of a copy that is to be made. A reader's or a restoring rank's takes that of a copy too
+ * many, whose agent is told to free it at its next report. */
+struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, uint32_t source,
+                       enum pull_purpose purpose)
+{
+    struct copy *copy = copy_find(s, member);
+    copy = copy != NULL ? copy : copy_add(c, s, member);
+    if (copy == NULL && purpose != PULL_REPLICATE) {
+        struct copy *extra = surplus(c, s, source);
+        if (extra != NULL) {
+            copy_drop(c, s, extra);
+            copy = copy_add(c, s, member);
+        }
+    }
+    return copy;
+}
+
+static bool is_read_from(const struct shard *s, uint32_t member)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].order_kind == ORDER_PULL && s->copies[i].source == member) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The place of a copy that turns up, perhaps where all places are taken. One in a domain that has
+ * no good copy yet takes that of one in a domain that has two, or of a repair under way. NULL: it
+ * is one too many. */
+struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member)
+{
+    struct copy *copy = copy_add(c, s, member);
+    uint32_t domains = good_domains(c, s, NULL, NONE);
+    struct copy *extra = NULL;
+    if (copy != NULL || good_domains(c, s, NULL, member) == domains) {
+        return copy;
+    }
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        struct copy *other = &s->copies[i];
+        bool is_loaded = s->load_state != LOAD_NONE && s->load_member == other->member;
+        bool is_twin = copy_is_good(s, other) && other->order_kind == ORDER_NONE &&
+                       !is_read_from(s, other->member) &&
+                       good_domains(c, s, other, NONE) == domains;
+        bool is_repair = other->order_kind == ORDER_PULL && other->purpose == PULL_REPLICATE;
+        if (!is_loaded && (is_repair || (is_twin && extra == NULL))) {
+            extra = other;
+        }
+    }
+    if (extra != NULL) {
+        copy_drop(c, s, extra);
+        copy = copy_add(c, s, member);
+    }
+    return copy;
+}
+
+struct holders shard_holders(const struct coordinator *c, const struct shard *s)
+{
+    struct holders h = {.taken_count = 0};
+    bool open = checkpoint_is_open(&c->checkpoints[s->checkpoint]);
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        const struct copy *copy = &s->copies[i];
+        if (copy->member == NONE) {
+            continue;
+        }
+        bool pulling = copy->order_kind == ORDER_PULL && !copy->cached;
+        bool counts_soon =
+            !copy->bad && !copy->cached && (copy->state == COPY_HELD || (open && copy->owner));
+        bool waits = copy->state == COPY_VERIFIED && !s->has_digest && !copy->cached;
+        if (copy_is_good(s, copy) || pulling || counts_soon || waits) {
+            h.taken[h.taken_count++] = copy->member;
+        } else {
+            h.avoid[h.avoid_count++] = copy->member;
+        }
+    }
+    return h;
+}
+
+/* Where placement starts: the owner, or whoever holds a copy. */
+static uint32_t origin_of(const struct shard *s, const struct holders *h)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].member != NONE && s->copies[i].owner) {
+            return s->copies[i].member;
+        }
+    }
+    return h->taken[0];
+}
+
+/* Frees a husk or a cached copy's place in the choice: a member that failed is tried again only
+ * when nobody else is left. */
+enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s,
+                              const struct holders *h, uint32_t *member_out)
+{
+    struct placement_map map = {.member_count = c->member_count,
+                                .members = c->places,
+                                .domain_count = c->domain_count,
+                                .domains = c->domains};
+    uint32_t origin = origin_of(s, h);
+    uint32_t segments = shard_segments(c, s, origin);
+    enum ckpt_status status = placement_choose(&map, origin, h->taken, h->taken_count, h->avoid,
+                                               h->avoid_count, segments, member_out);
+    if (status == CKPT_ERR_FULL && h->avoid_count > 0) {
+        status =
+            placement_choose(&map, origin, h->taken, h->taken_count, NULL, 0, segments, member_out);
+    }
+    return status;
+}
