@@ -72,6 +72,27 @@ static void set_up_log(const struct options *options)
                   (options->log_format == LOG_FORMAT_AUTO && log_stderr_is_journal()));
 }
 
+/* For what cluster the tables are: a checkpoint needs a shard a rank, and beside the kept ones one
+ * is being made and one is on its way out. The memory is a bound: what is not used is not taken. */
+static void tell_size(const struct daemon *daemon)
+{
+    const struct coordinator_config *k = &daemon->options.machine;
+    uint32_t ranks = k->shards_max / (k->keep + 2);
+    char size[96];
+    if (ranks >= k->agents_max) {
+        snprintf(size, sizeof(size), "%" PRIu32 " agents x %" PRIu32 " ranks", k->agents_max,
+                 ranks / k->agents_max);
+    } else {
+        snprintf(size, sizeof(size), "%" PRIu32 " agents, %" PRIu32 " ranks in all", k->agents_max,
+                 ranks);
+    }
+    log_event(LOG_LEVEL_INFO, "tables",
+              "runs=%" PRIu32 " checkpoints=%" PRIu32 " shards=%" PRIu32 " memory_mib=%zu "
+              "text=\"tables for %s, %" PRIu32 " checkpoints kept\"",
+              k->runs_max, k->checkpoints_max, k->shards_max, daemon->memory_bytes >> 20, size,
+              k->keep);
+}
+
 static void run(struct daemon *daemon)
 {
     struct session_signals *signals = NULL;
@@ -91,6 +112,7 @@ static void run(struct daemon *daemon)
     if (daemon->exit_code != EXIT_ENDED) {
         goto close_peers;
     }
+    tell_size(daemon);
     log_event(LOG_LEVEL_INFO, "ready",
               "version=%s address=%s socket=%s epoch=%" PRIu64 " memory_bytes=%zu", CKPT_VERSION,
               daemon->address, LOG_QUOTED(daemon->options.socket),

@@ -22,10 +22,10 @@ static const bool allowed[CHECKPOINT_RETIRED + 1][CHECKPOINT_RETIRED + 1] = {
     [CHECKPOINT_QUARANTINED] = {[CHECKPOINT_RETIRED] = true},
 };
 
-static void move(struct checkpoint *k, enum checkpoint_state state)
+static void move(struct coordinator *c, struct checkpoint *k, enum checkpoint_state state)
 {
     assert(allowed[k->state][state]);
-    k->state = (uint8_t)state;
+    checkpoint_set_state(c, k, state);
 }
 
 bool checkpoint_is_open(const struct checkpoint *k)
@@ -38,9 +38,9 @@ bool checkpoint_is_committed(const struct checkpoint *k)
     return k->state == CHECKPOINT_CONSISTENT || k->state == CHECKPOINT_QUARANTINED;
 }
 
-void checkpoint_verifying(struct checkpoint *k)
+void checkpoint_verifying(struct coordinator *c, struct checkpoint *k)
 {
-    move(k, CHECKPOINT_VERIFYING);
+    move(c, k, CHECKPOINT_VERIFYING);
 }
 
 static void broadcast(struct coordinator *c, struct coordinator_update *u,
@@ -85,6 +85,7 @@ void run_refresh_latest(struct coordinator *c, struct run *run)
 {
     run->has_latest = false;
     run->latest = 0;
+    index_set_add(&c->runs_keeping, run_index(c, run));
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         if (c->checkpoints[i].state == CHECKPOINT_CONSISTENT) {
             run->has_latest = true;
@@ -98,7 +99,7 @@ void checkpoint_abort(struct coordinator *c, struct coordinator_update *u, struc
                       enum ckpt_status status, const char *format, ...)
 {
     assert(status != CKPT_OK);
-    move(k, CHECKPOINT_ABORTED);
+    move(c, k, CHECKPOINT_ABORTED);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(k->reason, sizeof k->reason, format, arguments);
@@ -119,7 +120,7 @@ void checkpoint_retire(struct coordinator *c, struct coordinator_update *u, stru
     broadcast(c, u, k, CHECKPOINT_RETIRED);
     struct machine_note *note = note_of(c, u, k, NOTE_INFO, "checkpoint_retired");
     say(note->text, "%s", reason);
-    move(k, CHECKPOINT_RETIRED);
+    move(c, k, CHECKPOINT_RETIRED);
     checkpoint_remove(c, k);
     run_refresh_latest(c, run);
 }
@@ -150,7 +151,7 @@ void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
     checkpoint_withdraw(c, u, k);
     struct coordinator_record *record = record_of(c, u, k, RECORD_QUARANTINED);
     say(record->reason, "%s", reason);
-    move(k, CHECKPOINT_QUARANTINED);
+    move(c, k, CHECKPOINT_QUARANTINED);
     say(k->reason, "%s", reason);
     broadcast(c, u, k, CHECKPOINT_QUARANTINED);
     struct machine_note *note = note_of(c, u, k, NOTE_ERROR, "checkpoint_quarantined");
@@ -175,15 +176,18 @@ static bool is_committed_now(const struct coordinator *c, const struct coordinat
 }
 
 /* Retires what retention no longer keeps and what can't be consistent any more. Bounded by the room
- * for records; the tick goes on with the rest. */
+ * for records; the tick goes on with the rest. What has to wait, and whatever changes a state,
+ * leaves the run to be looked at again; otherwise it is not. */
 static void retention(struct coordinator *c, struct coordinator_update *u, struct run *run)
 {
     uint32_t kept = 0;
+    index_set_remove(&c->runs_keeping, run_index(c, run));
     for (uint32_t i = run->first_checkpoint; i != NONE;) {
         struct checkpoint *k = &c->checkpoints[i];
         i = k->next_in_run;
         if (u->record_count == COORDINATOR_RECORDS_MAX || !update_has_room(u, 1)) {
             u->again = true;
+            index_set_add(&c->runs_keeping, run_index(c, run));
             return;
         }
         if (k->state == CHECKPOINT_CONSISTENT) {
@@ -191,7 +195,10 @@ static void retention(struct coordinator *c, struct coordinator_update *u, struc
             bool surplus = kept > c->config.keep || PLANTED_BUG(RETIRE_NEWEST);
             if (surplus && is_committed_now(c, u, k)) {
                 u->again = true;
-            } else if (surplus && !session_uses(c, k)) {
+                index_set_add(&c->runs_keeping, run_index(c, run));
+            } else if (surplus && session_uses(c, k)) {
+                index_set_add(&c->runs_keeping, run_index(c, run));
+            } else if (surplus) {
                 checkpoint_retire(c, u, k, "newer checkpoints are kept in its place");
             }
         } else if (k->state == CHECKPOINT_QUARANTINED && kept >= c->config.keep) {
@@ -212,7 +219,7 @@ static void commit(struct coordinator *c, struct coordinator_update *u, struct c
     assert(k->shards == k->world && k->sealed == k->world);
     record_of(c, u, k, RECORD_CONSISTENT);
     run->active_ms = c->now_ms;
-    move(k, CHECKPOINT_CONSISTENT);
+    move(c, k, CHECKPOINT_CONSISTENT);
     k->status = CKPT_OK;
     k->reason[0] = '\0';
     run_refresh_latest(c, run);
@@ -305,11 +312,8 @@ static uint64_t progress_due_ms(const struct coordinator *c, const struct run *r
 
 void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
 {
-    for (uint32_t i = 0; i < c->checkpoints_high; i++) {
+    for (uint32_t i = 0; (i = index_set_from(&c->checkpoints_open, i)) != NONE; i++) {
         struct checkpoint *k = &c->checkpoints[i];
-        if (!k->used || !checkpoint_is_open(k)) {
-            continue;
-        }
         if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
             u->again = true;
             return;
@@ -331,9 +335,11 @@ void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
             commit_if_due(c, u, k);
         }
     }
-    for (uint32_t i = 0; i < c->runs_high; i++) {
-        if (c->runs[i].used && c->runs[i].has_latest) {
+    for (uint32_t i = 0; (i = index_set_from(&c->runs_keeping, i)) != NONE; i++) {
+        if (c->runs[i].has_latest) {
             retention(c, u, &c->runs[i]);
+        } else {
+            index_set_remove(&c->runs_keeping, i);
         }
     }
 }

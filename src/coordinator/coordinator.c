@@ -8,10 +8,10 @@
 void coordinator_config_default(struct coordinator_config *config_out)
 {
     *config_out = (struct coordinator_config){
-        .agents_max = 256,
-        .runs_max = 256,
-        .checkpoints_max = 1024,
-        .shards_max = 16384,
+        .agents_max = 1024,
+        .runs_max = 1024,
+        .checkpoints_max = 16384,
+        .shards_max = 65536,
         .keep = 2,
         .heartbeat_ms = 500,
         .lease_ms = 3000,
@@ -82,6 +82,14 @@ static void *carve(struct carver *carver, size_t count, size_t size)
     return carver->block == NULL ? NULL : carver->block + at;
 }
 
+static void carve_set(struct index_set *set, struct carver *carver, uint32_t size)
+{
+    uint64_t *words = carve(carver, index_set_words(size), sizeof *words);
+    if (words != NULL) {
+        index_set_init(set, size, words);
+    }
+}
+
 static void carve_tables(struct coordinator *c, struct carver *carver,
                          const struct coordinator_config *k)
 {
@@ -104,6 +112,13 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     c->shards = carve(carver, k->shards_max, sizeof *c->shards);
     c->shard_buckets = carve(carver, shards, sizeof(uint32_t));
     c->fetches = carve(carver, FETCHES_MAX, sizeof *c->fetches);
+    carve_set(&c->runs_free, carver, k->runs_max);
+    carve_set(&c->runs_keeping, carver, k->runs_max);
+    carve_set(&c->runs_loading, carver, k->runs_max);
+    carve_set(&c->runs_ended, carver, k->runs_max);
+    carve_set(&c->checkpoints_free, carver, k->checkpoints_max);
+    carve_set(&c->checkpoints_open, carver, k->checkpoints_max);
+    carve_set(&c->checkpoints_aborted, carver, k->checkpoints_max);
     c->link_mask = links - 1;
     c->run_mask = runs - 1;
     c->shard_mask = shards - 1;
@@ -149,10 +164,7 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
     memset(c->link_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->run_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
     memset(c->shard_buckets, 0xff, (c->shard_mask + 1) * sizeof(uint32_t));
-    for (uint32_t i = 0; i < config->shards_max; i++) {
-        c->shards[i].next_in_bucket = i + 1 < config->shards_max ? i + 1 : NONE;
-    }
-    c->first_free_shard = 0;
+    c->first_free_shard = NONE;
     c->free_shards = config->shards_max;
     *coordinator_out = c;
     return CKPT_OK;
@@ -197,6 +209,7 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
     struct coordinator_update *u = update_out;
     enum ckpt_status status = CKPT_OK;
     update_begin(u);
+    c->touched_count = 0;
     c->now_ms = event->now_ms;
     if (!c->started) {
         c->started = true;

@@ -47,9 +47,11 @@ struct coordinator_config {
                                    * give up what they may; 0: never */
     uint32_t pull_attempts_max;   /* failed pulls and digest mismatches of one uncommitted shard
                                    * before its checkpoint is aborted */
+    bool invariant_full;          /* every turn checks the whole tables, not what it touched and
+                                   * a few entries in turn; for simulators and tests */
 };
 
-/* Sensible values for everything; the sizes suit 64 agents of 8 ranks. */
+/* Sensible values for everything; the tables suit 1,000 agents of 8 ranks with 5 checkpoints. */
 void coordinator_config_default(struct coordinator_config *config_out);
 
 /* Bytes of memory that coordinator_init needs for this config; 0 when a value is out of range, with

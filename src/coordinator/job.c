@@ -17,6 +17,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define RELIEF_LOOKS 64 /* members that one round looks at for short memory */
+
 static struct machine_note *note_run(struct coordinator_update *u, const struct run *run,
                                      const char *event)
 {
@@ -27,10 +29,17 @@ static struct machine_note *note_run(struct coordinator_update *u, const struct 
     return note;
 }
 
-static void on_begin(struct coordinator_update *u, struct run *run, const struct message_job *told)
+void run_set_ended(struct coordinator *c, struct run *run, bool ended)
+{
+    run->job.ended = ended;
+    index_set_put(&c->runs_ended, run_index(c, run), ended);
+}
+
+static void on_begin(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                     const struct message_job *told)
 {
     if (run->job.ended && told->attempt > run->job.attempt) {
-        run->job.ended = false;
+        run_set_ended(c, run, false);
         run->job.attempt = told->attempt;
         say(note_run(u, run, "job_begun")->text, "job %.127s: the run lingers no longer",
             told->job);
@@ -56,7 +65,8 @@ static void on_end(struct coordinator *c, struct coordinator_update *u, struct r
         return; /* it is final already: other nodes' epilogs say no more than that */
     }
     if (is_first) {
-        run->job = (struct run_job){.ended = true, .ended_ms = ended_ms};
+        run->job = (struct run_job){.ended_ms = ended_ms};
+        run_set_ended(c, run, true);
     }
     run->job.attempt = told->attempt;
     run->job.ended_ms = ended_ms > run->job.ended_ms ? ended_ms : run->job.ended_ms;
@@ -81,7 +91,7 @@ void on_job_report(struct coordinator *c, struct coordinator_update *u, struct m
         return; /* it has never saved */
     }
     if (told->verb == JOB_BEGIN) {
-        on_begin(u, run, told);
+        on_begin(c, u, run, told);
     } else if (told->verb == JOB_END || told->verb == JOB_FINAL) {
         on_end(c, u, run, told);
     }
@@ -139,7 +149,7 @@ static void release_when_due(struct coordinator *c, struct coordinator_update *u
     if (release(c, u, run, true,
                 run->job.linger_ms == 0 ? "its job is over for good" : "its linger is over")) {
         say(note_run(u, run, "run_released")->text, "nothing of it is kept any more");
-        run->job.ended = false;
+        run_set_ended(c, run, false);
     }
 }
 
@@ -182,20 +192,15 @@ static struct run *find_giver(struct coordinator *c, uint32_t member)
     return best;
 }
 
-static bool anyone_lingers(const struct coordinator *c)
-{
-    for (uint32_t i = 0; i < c->runs_high; i++) {
-        if (c->runs[i].used && c->runs[i].job.ended) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* One run a round: what it frees is heard of with the next heartbeats. */
+/* One run a round: what it frees is heard of with the next heartbeats. A round looks at some
+ * members, the next at those that follow. */
 static void relieve(struct coordinator *c, struct coordinator_update *u)
 {
-    for (uint32_t i = 0; i < c->member_count; i++) {
+    uint32_t looks = c->member_count < RELIEF_LOOKS ? c->member_count : RELIEF_LOOKS;
+    uint32_t first = c->member_count > RELIEF_LOOKS ? c->relief_next : 0;
+    for (uint32_t n = 0; n < looks; n++) {
+        uint32_t i = (first + n) % c->member_count;
+        c->relief_next = i + 1;
         struct run *run = is_short(c, i) ? find_giver(c, i) : NULL;
         if (run == NULL) {
             continue;
@@ -212,16 +217,10 @@ static void relieve(struct coordinator *c, struct coordinator_update *u)
 
 void jobs_tick(struct coordinator *c, struct coordinator_update *u)
 {
-    if (!anyone_lingers(c)) {
-        return;
+    for (uint32_t i = 0; (i = index_set_from(&c->runs_ended, i)) != NONE; i++) {
+        release_when_due(c, u, &c->runs[i]);
     }
-    for (uint32_t i = 0; i < c->runs_high; i++) {
-        struct run *run = &c->runs[i];
-        if (run->used && run->job.ended) {
-            release_when_due(c, u, run);
-        }
-    }
-    if (c->config.pressure_percent > 0) {
+    if (c->config.pressure_percent > 0 && index_set_from(&c->runs_ended, 0) != NONE) {
         relieve(c, u);
     }
 }

@@ -329,10 +329,19 @@ void member_disconnected(struct coordinator *c, uint32_t link)
     if (grace < m->lease_until_ms) {
         m->lease_until_ms = grace;
     }
+    if (m->lease_until_ms < c->lease_check_ms) {
+        c->lease_check_ms = m->lease_until_ms;
+    }
 }
 
+/* Leases only grow while agents are heard, so that after a look nobody can be due before the
+ * earliest end that was seen: some looks a lease, not one a round. */
 void members_tick(struct coordinator *c, struct coordinator_update *u)
 {
+    uint64_t earliest_ms = c->now_ms + c->config.lease_ms;
+    if (c->now_ms < c->lease_check_ms) {
+        return;
+    }
     for (uint32_t i = 0; i < c->member_count; i++) {
         struct member *m = &c->members[i];
         if (m->state == MEMBER_JOINED && c->now_ms >= m->lease_until_ms) {
@@ -342,6 +351,9 @@ void members_tick(struct coordinator *c, struct coordinator_update *u)
             }
             member_lost(c, u, m,
                         m->connected ? "silent for longer than its lease" : "disconnected");
+        } else if (m->state == MEMBER_JOINED && m->lease_until_ms < earliest_ms) {
+            earliest_ms = m->lease_until_ms;
         }
     }
+    c->lease_check_ms = earliest_ms;
 }

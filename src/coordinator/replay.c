@@ -20,7 +20,7 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
     if (k == NULL || c->free_shards < record->world) {
         return CKPT_ERR_FULL;
     }
-    k->state = CHECKPOINT_CONSISTENT;
+    checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
     k->world = record->world;
     k->copies = record->copies;
     k->bytes = record->bytes;
@@ -85,7 +85,7 @@ enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_recor
         if (k == NULL || k->state != CHECKPOINT_CONSISTENT) {
             return CKPT_ERR_CORRUPT;
         }
-        k->state = CHECKPOINT_QUARANTINED;
+        checkpoint_set_state(c, k, CHECKPOINT_QUARANTINED);
         say(k->reason, "%s", record->reason);
         run_refresh_latest(c, run);
         return CKPT_OK;

@@ -364,13 +364,14 @@ static struct shard *shard_for_report(struct coordinator *c, struct coordinator_
         s->bytes = r->bytes;
     }
     if (r->owner && !s->sealed && r->state != COPY_HELD) {
+        checkpoint_touch(c, k);
         s->sealed = true;
         k->sealed++;
         k->bytes += s->bytes;
         k->progress_ms = c->now_ms;
         uint32_t missing = PLANTED_BUG(MISSING_RANK) && k->world > 1;
         if (k->state == CHECKPOINT_OPEN && k->sealed + missing >= k->world) {
-            checkpoint_verifying(k);
+            checkpoint_verifying(c, k);
         }
     }
     return s;

@@ -39,6 +39,19 @@ void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t 
     }
 }
 
+/* Whether a round of the clock may have something to do for it. */
+bool session_waits(const struct session *e)
+{
+    return e->state == SESSION_CHOOSING || e->state == SESSION_PULLING ||
+           (e->state == SESSION_ENDED && e->verdicts_due);
+}
+
+/* To be called wherever a session may have begun to wait. */
+void session_stirs(struct coordinator *c, const struct run *run)
+{
+    index_set_put(&c->runs_loading, run_index(c, run), session_waits(&run->session));
+}
+
 void restore_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
                  enum ckpt_status status, const char *reason)
 {
@@ -49,6 +62,7 @@ void restore_end(struct coordinator *c, struct coordinator_update *u, struct run
     say(e->reason, "%s", reason);
     e->verdicts_due = e->checkpoint != NONE;
     e->verdict_rank = 0;
+    session_stirs(c, run);
     struct machine_note *note =
         update_note(u, status == CKPT_OK ? NOTE_INFO : NOTE_ERROR, "restore_verdict");
     note->run = run->key;
@@ -100,6 +114,7 @@ static void become_ready(struct coordinator *c, struct coordinator_update *u, st
     } else if (e->state == SESSION_ENDED && e->status == CKPT_OK) {
         e->verdicts_due = true; /* a rank that moved after the verdict */
         e->verdict_rank = s->rank < e->verdict_rank ? s->rank : e->verdict_rank;
+        session_stirs(c, run);
         u->again = true;
     }
 }
@@ -118,7 +133,8 @@ void restore_copy_verified(struct coordinator *c, struct coordinator_update *u, 
 
 void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member)
 {
-    struct session *e = &c->runs[c->checkpoints[s->checkpoint].run].session;
+    struct run *run = &c->runs[c->checkpoints[s->checkpoint].run];
+    struct session *e = &run->session;
     if (e->state == SESSION_NONE || !is_asked(e, s) || s->load_member != member) {
         return;
     }
@@ -128,6 +144,7 @@ void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member)
         e->ready--;
         e->state = SESSION_PULLING; /* nobody has heard that all was well: it is not any more */
         e->verdicts_due = false;
+        session_stirs(c, run);
     }
     s->load_state = LOAD_NONE;
 }
@@ -229,6 +246,7 @@ static void session_start(struct coordinator *c, struct run *run,
                                     .decided = ask->attempt == run->verdict_attempt &&
                                                ask->load == run->verdict_load,
                                     .checkpoint = NONE};
+    session_stirs(c, run);
 }
 
 static void collective_ask(struct coordinator *c, struct coordinator_update *u, struct run *run,
@@ -358,12 +376,9 @@ static void send_verdicts(struct coordinator *c, struct coordinator_update *u, s
 
 void sessions_tick(struct coordinator *c, struct coordinator_update *u)
 {
-    for (uint32_t i = 0; i < c->runs_high; i++) {
+    for (uint32_t i = 0; (i = index_set_from(&c->runs_loading, i)) != NONE; i++) {
         struct run *run = &c->runs[i];
         struct session *e = &run->session;
-        if (!run->used || e->state == SESSION_NONE) {
-            continue;
-        }
         if (!update_has_room(u, 4) || u->record_count + 2 > COORDINATOR_RECORDS_MAX) {
             u->again = true;
             return;
@@ -377,5 +392,6 @@ void sessions_tick(struct coordinator *c, struct coordinator_update *u)
         if (e->state == SESSION_ENDED && e->verdicts_due) {
             send_verdicts(c, u, run);
         }
+        session_stirs(c, run);
     }
 }

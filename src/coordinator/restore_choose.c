@@ -121,6 +121,7 @@ void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, st
     e->below = k->step;
     e->checkpoint = NONE;
     e->state = SESSION_CHOOSING;
+    session_stirs(c, run);
     e->passes = 0;
     e->ready = 0;
     e->id = c->next_session++; /* what ranks were asked for the failed step is void */

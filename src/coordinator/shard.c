@@ -133,6 +133,7 @@ void shard_refresh(struct coordinator *c, struct shard *s)
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
     bool ready = s->sealed && shard_has_copies(c, s);
     if (ready != s->ready) {
+        checkpoint_touch(c, k);
         s->ready = ready;
         k->ready = ready ? k->ready + 1 : k->ready - 1;
         k->progress_ms = ready ? c->now_ms : k->progress_ms;

@@ -10,6 +10,7 @@
 #ifndef CKPT_COORDINATOR_STATE_H
 #define CKPT_COORDINATOR_STATE_H
 
+#include "base/index_set.h"
 #include "coordinator/coordinator.h"
 #include "placement/placement.h"
 
@@ -177,6 +178,7 @@ struct fetch {
 };
 
 #define FETCHES_MAX 256
+#define TOUCHED_MAX 16 /* a turn that changes more has the rest checked in turn */
 
 struct coordinator {
     struct coordinator_config config;
@@ -203,18 +205,32 @@ struct coordinator {
     uint32_t *link_buckets;
     uint32_t link_mask;
 
+    uint64_t lease_check_ms; /* no lease ends before */
+
     struct run *runs;
-    uint32_t runs_high; /* no run was ever above: scans end here */
+    uint32_t runs_high;            /* no run was ever above: scans end here */
+    struct index_set runs_free;    /* below runs_high */
+    struct index_set runs_keeping; /* retention may have something to do */
+    struct index_set runs_loading; /* the session waits for something, or has verdicts to send */
+    struct index_set runs_ended;   /* the job has ended: they linger */
+    uint32_t relief_next;          /* the member where the next look for short memory begins */
     uint32_t *run_buckets;
     uint32_t run_mask;
 
     struct checkpoint *checkpoints;
     uint32_t checkpoints_high;
+    struct index_set checkpoints_free; /* below checkpoints_high */
+    struct index_set checkpoints_open;
+    struct index_set checkpoints_aborted;
+    uint32_t touched[TOUCHED_MAX]; /* checkpoints that this turn changed */
+    uint32_t touched_count;
+    uint32_t sample_next; /* the checkpoint that the next turn's sample begins with */
 
     struct shard *shards;
+    uint32_t shards_high; /* no shard was ever above */
     uint32_t *shard_buckets;
     uint32_t shard_mask;
-    uint32_t first_free_shard;
+    uint32_t first_free_shard; /* below shards_high */
     uint32_t free_shards;
 
     uint32_t queue_head;
@@ -248,6 +264,8 @@ struct checkpoint *checkpoint_find_step(struct coordinator *c, const struct run 
 struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32_t attempt,
                                   uint64_t step);
 void checkpoint_remove(struct coordinator *c, struct checkpoint *k);
+void checkpoint_set_state(struct coordinator *c, struct checkpoint *k, enum checkpoint_state state);
+void checkpoint_touch(struct coordinator *c, const struct checkpoint *k);
 uint32_t checkpoint_index(const struct coordinator *c, const struct checkpoint *k);
 struct shard *shard_find(const struct coordinator *c, const struct checkpoint *k, uint32_t rank);
 struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t rank);
@@ -317,7 +335,7 @@ void attend_queue(struct coordinator *c, struct coordinator_update *u);
 
 /* ---- checkpoint.c: commit, abort, retire, quarantine ---- */
 bool checkpoint_is_open(const struct checkpoint *k);
-void checkpoint_verifying(struct checkpoint *k);
+void checkpoint_verifying(struct coordinator *c, struct checkpoint *k);
 bool checkpoint_is_committed(const struct checkpoint *k);
 bool commit_is_due(const struct coordinator *c, const struct checkpoint *k);
 void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);
@@ -339,6 +357,7 @@ void checkpoints_tick(struct coordinator *c, struct coordinator_update *u);
 void on_job_report(struct coordinator *c, struct coordinator_update *u, struct member *m,
                    const struct message_job *told);
 uint64_t run_linger_until_ms(const struct run *run);
+void run_set_ended(struct coordinator *c, struct run *run, bool ended);
 void jobs_tick(struct coordinator *c, struct coordinator_update *u);
 
 /* ---- restore.c, fetch.c ---- */
@@ -350,6 +369,8 @@ void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member);
 void restore_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
                  enum ckpt_status status, const char *reason);
 void sessions_tick(struct coordinator *c, struct coordinator_update *u);
+void session_stirs(struct coordinator *c, const struct run *run);
+bool session_waits(const struct session *e);
 bool session_uses(const struct coordinator *c, const struct checkpoint *k);
 void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                   const struct message_load_ask *ask, enum ckpt_status status, const char *reason,
@@ -371,6 +392,6 @@ void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, st
 enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record);
 void on_admin(struct coordinator *c, struct coordinator_update *u,
               const struct message_admin_ask *ask);
-void invariant_check(const struct coordinator *c);
+void invariant_check(struct coordinator *c);
 
 #endif

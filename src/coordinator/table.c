@@ -53,6 +53,18 @@ struct run *run_find(struct coordinator *c, const struct run_key *key)
     return NULL;
 }
 
+/* The lowest free place of a table, which is taken; NONE when it is full. What lies above the
+ * highest place that was ever taken stays untouched, and its memory is never asked for. */
+static uint32_t lowest_free(struct index_set *free_places, uint32_t *high, uint32_t max)
+{
+    uint32_t place = index_set_from(free_places, 0);
+    if (place != NONE) {
+        index_set_remove(free_places, place);
+        return place;
+    }
+    return *high < max ? (*high)++ : NONE;
+}
+
 static void run_remove(struct coordinator *c, struct run *run)
 {
     uint32_t *link = &c->run_buckets[run_hash(&run->key) & c->run_mask];
@@ -61,6 +73,10 @@ static void run_remove(struct coordinator *c, struct run *run)
         link = &c->runs[*link].next_in_bucket;
     }
     *link = run->next_in_bucket;
+    index_set_remove(&c->runs_keeping, run_index(c, run));
+    index_set_remove(&c->runs_loading, run_index(c, run));
+    index_set_remove(&c->runs_ended, run_index(c, run));
+    index_set_add(&c->runs_free, run_index(c, run));
     memset(run, 0, sizeof *run);
 }
 
@@ -77,24 +93,17 @@ static struct run *run_evict(struct coordinator *c)
     }
     if (oldest != NULL) {
         run_remove(c, oldest);
+        index_set_remove(&c->runs_free, run_index(c, oldest));
     }
     return oldest;
 }
 
 struct run *run_add(struct coordinator *c, const struct run_key *key)
 {
-    struct run *run = NULL;
-    for (uint32_t i = 0; i < c->config.runs_max && run == NULL; i++) {
-        run = c->runs[i].used ? NULL : &c->runs[i];
-    }
-    if (run == NULL) {
-        run = run_evict(c);
-    }
+    uint32_t place = lowest_free(&c->runs_free, &c->runs_high, c->config.runs_max);
+    struct run *run = place == NONE ? run_evict(c) : &c->runs[place];
     if (run == NULL) {
         return NULL;
-    }
-    if (run_index(c, run) >= c->runs_high) {
-        c->runs_high = run_index(c, run) + 1;
     }
     uint32_t *bucket = &c->run_buckets[run_hash(key) & c->run_mask];
     *run = (struct run){.used = true,
@@ -132,33 +141,47 @@ struct checkpoint *checkpoint_find(struct coordinator *c, const struct run *run,
 /* An aborted checkpoint is kept only so that late reports of it get the true answer. */
 static struct checkpoint *checkpoint_evict(struct coordinator *c)
 {
-    for (uint32_t i = 0; i < c->config.checkpoints_max; i++) {
-        if (c->checkpoints[i].state == CHECKPOINT_ABORTED) {
-            checkpoint_remove(c, &c->checkpoints[i]);
-            return &c->checkpoints[i];
-        }
+    uint32_t place = index_set_from(&c->checkpoints_aborted, 0);
+    if (place == NONE) {
+        return NULL;
     }
-    return NULL;
+    checkpoint_remove(c, &c->checkpoints[place]);
+    index_set_remove(&c->checkpoints_free, place);
+    return &c->checkpoints[place];
+}
+
+/* Remembers what the invariant has to look at when the turn ends. */
+void checkpoint_touch(struct coordinator *c, const struct checkpoint *k)
+{
+    uint32_t place = checkpoint_index(c, k);
+    uint32_t count = c->touched_count;
+    if (count < TOUCHED_MAX && (count == 0 || c->touched[count - 1] != place)) {
+        c->touched[c->touched_count++] = place;
+    }
+}
+
+/* The one place where a checkpoint's state changes: what is open, and which runs retention has to
+ * look at, is known without a search. */
+void checkpoint_set_state(struct coordinator *c, struct checkpoint *k, enum checkpoint_state state)
+{
+    uint32_t place = checkpoint_index(c, k);
+    k->state = (uint8_t)state;
+    index_set_put(&c->checkpoints_open, place, checkpoint_is_open(k));
+    index_set_put(&c->checkpoints_aborted, place, state == CHECKPOINT_ABORTED);
+    index_set_add(&c->runs_keeping, k->run);
+    checkpoint_touch(c, k);
 }
 
 struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32_t attempt,
                                   uint64_t step)
 {
-    struct checkpoint *k = NULL;
-    for (uint32_t i = 0; i < c->config.checkpoints_max && k == NULL; i++) {
-        k = c->checkpoints[i].used ? NULL : &c->checkpoints[i];
-    }
-    if (k == NULL) {
-        k = checkpoint_evict(c);
-    }
+    uint32_t place =
+        lowest_free(&c->checkpoints_free, &c->checkpoints_high, c->config.checkpoints_max);
+    struct checkpoint *k = place == NONE ? checkpoint_evict(c) : &c->checkpoints[place];
     if (k == NULL) {
         return NULL;
     }
-    if (checkpoint_index(c, k) >= c->checkpoints_high) {
-        c->checkpoints_high = checkpoint_index(c, k) + 1;
-    }
     *k = (struct checkpoint){.used = true,
-                             .state = CHECKPOINT_OPEN,
                              .run = run_index(c, run),
                              .attempt = attempt,
                              .step = step,
@@ -170,6 +193,7 @@ struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32
     }
     k->next_in_run = *link;
     *link = checkpoint_index(c, k);
+    checkpoint_set_state(c, k, CHECKPOINT_OPEN);
     return k;
 }
 
@@ -182,6 +206,7 @@ void checkpoint_remove(struct coordinator *c, struct checkpoint *k)
         session->verdicts_due = false;
         session->ready = 0;
         session->state = session->state == SESSION_PULLING ? SESSION_CHOOSING : session->state;
+        session_stirs(c, &c->runs[k->run]);
     }
     uint32_t *link = &c->runs[k->run].first_checkpoint;
     while (*link != checkpoint_index(c, k)) {
@@ -189,6 +214,9 @@ void checkpoint_remove(struct coordinator *c, struct checkpoint *k)
         link = &c->checkpoints[*link].next_in_run;
     }
     *link = k->next_in_run;
+    index_set_remove(&c->checkpoints_open, checkpoint_index(c, k));
+    index_set_remove(&c->checkpoints_aborted, checkpoint_index(c, k));
+    index_set_add(&c->checkpoints_free, checkpoint_index(c, k));
     memset(k, 0, sizeof *k);
 }
 
@@ -217,13 +245,19 @@ struct shard *shard_find(const struct coordinator *c, const struct checkpoint *k
 struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t rank)
 {
     assert(shard_find(c, k, rank) == NULL);
-    if (c->first_free_shard == NONE) {
+    if (c->free_shards == 0) {
         return NULL;
     }
     uint32_t checkpoint = checkpoint_index(c, k);
-    struct shard *s = &c->shards[c->first_free_shard];
-    c->first_free_shard = s->next_in_bucket;
+    struct shard *s = &c->shards[c->shards_high];
+    if (c->first_free_shard != NONE) {
+        s = &c->shards[c->first_free_shard];
+        c->first_free_shard = s->next_in_bucket;
+    } else {
+        c->shards_high++;
+    }
     c->free_shards--;
+    checkpoint_touch(c, k);
     uint32_t *bucket = &c->shard_buckets[shard_hash(checkpoint, rank) & c->shard_mask];
     memset(s, 0, sizeof *s);
     s->used = true;

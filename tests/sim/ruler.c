@@ -30,6 +30,7 @@ static void draw_config(struct sim *sim, struct coordinator_config *config)
     config->restore_timeout_ms = 8000;
     config->restore_passes = 2;
     config->pull_attempts_max = 4;
+    config->invariant_full = true;
 }
 
 static void apply(struct sim *sim, uint32_t index);

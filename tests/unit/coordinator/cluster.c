@@ -26,6 +26,7 @@ void cluster_start_with(struct cluster *cluster, uint32_t keep,
     config.checkpoints_max = 16;
     config.shards_max = 64;
     config.keep = keep;
+    config.invariant_full = true;
     size_t bytes = coordinator_memory_bytes(&config, reason);
     cluster->memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
     memset(cluster->memory, 0, bytes);
