@@ -30,14 +30,37 @@ void host_reset(struct sim *sim, struct sim_host *host)
     host_empty_inbox(host);
     uint32_t life = host->life + 1;
     uint32_t tick = host->tick + 1;
+    uint64_t away_from_ms = host->away_from_ms;
     session_filter_free(&host->seen);
     memset(host, 0, sizeof *host);
     host->life = life;
     host->tick = tick;
     host->alive = true;
+    host->away_from_ms = away_from_ms;
+    host->away_until_ms = sim->now_ms;
     host->incarnation = sim_incarnation(sim);
     if (session_filter_make(SIM_SENDERS_MAX, &host->seen) != CKPT_OK) {
         abort();
+    }
+}
+
+/* Stands still, or is dead. */
+void host_leave(struct sim *sim, struct sim_host *host)
+{
+    if (!host->is_away) {
+        host->is_away = true;
+        if (sim->now_ms >= host->away_until_ms + SIM_HEARD_MS) {
+            host->away_from_ms = sim->now_ms; /* else nobody need have noticed that it was back */
+        }
+    }
+}
+
+void host_return(struct sim *sim, struct sim_host *host)
+{
+    host->paused = false;
+    if (host->alive && host->is_away) {
+        host->is_away = false;
+        host->away_until_ms = sim->now_ms;
     }
 }
 
@@ -144,6 +167,7 @@ void host_crash(struct sim *sim, uint32_t index)
     sim_trace(sim, "host %u dies", index);
     host->alive = false;
     host->paused = false;
+    host_leave(sim, host);
     host_empty_inbox(host);
     if (index < SIM_NODES_MAX) {
         net_close_all(sim, END_NODE, index);

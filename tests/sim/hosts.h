@@ -9,6 +9,8 @@
 struct sim_host *host_at(struct sim *sim, uint32_t host);
 void host_reset(struct sim *sim, struct sim_host *host);
 void host_empty_inbox(struct sim_host *host);
+void host_leave(struct sim *sim, struct sim_host *host);
+void host_return(struct sim *sim, struct sim_host *host);
 void host_take(struct sim *sim, uint32_t host, struct parcel *parcel);
 void host_inbox_turn(struct sim *sim, uint32_t host);
 void host_wake(struct sim *sim, uint32_t host);
@@ -114,7 +116,8 @@ void job_rank_answered(struct sim *sim, struct sim_job *job);
 
 /* nemesis.c */
 void nemesis_init(struct sim *sim);
-void nemesis_strike(struct sim *sim, enum fault_kind kind);
+/* who: 0, or the node at which a rolling restart goes on. */
+void nemesis_strike(struct sim *sim, enum fault_kind kind, uint32_t who);
 void nemesis_heal(struct sim *sim, uint32_t heal);
 void nemesis_stop(struct sim *sim);
 

@@ -34,15 +34,48 @@ void job_init(struct sim *sim, uint32_t run)
     for (uint32_t rank = 0; rank < job->world; rank++) {
         job->shard_bytes[rank] =
             sim_between(sim, 1, SIM_SHARD_SEGMENTS_MAX * sim->mix.segment_bytes);
-        if (!sim->mix.roomy) {
+        if (sim->mix.arena == ARENA_TIGHT) {
             job->shard_bytes[rank] = sim_between(sim, 1, 2 * sim->mix.segment_bytes);
+        }
+        if (sim->mix.equal_shards) {
+            job->shard_bytes[rank] = job->shard_bytes[0];
         }
     }
     sim_later(sim, sim_between(sim, 300, 1500), TURN_JOB, run, job->life, 0, NULL);
 }
 
+/* The node for a rank whose own is down: as a scheduler spreads what is left. */
+static uint32_t spare_node(struct sim *sim, const struct sim_job *job, uint32_t ranks)
+{
+    uint32_t best = sim_between(sim, 0, sim->mix.nodes - 1);
+    uint32_t fewest = UINT32_MAX;
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        uint32_t here = 0;
+        for (uint32_t rank = 0; rank < ranks; rank++) {
+            here += job->ranks[rank].node == node;
+        }
+        if (sim->nodes[node].host.alive && here < fewest) {
+            best = node;
+            fewest = here;
+        }
+    }
+    return best;
+}
+
+/* What this load may not fall behind. */
+static void note_newest(struct sim *sim, struct sim_job *job)
+{
+    const struct commit *newest = judge_newest(sim, job->run);
+    job->had_newest = newest != NULL;
+    if (newest) {
+        job->newest_attempt = newest->attempt;
+        job->newest_step = newest->step;
+    }
+}
+
 void job_start(struct sim *sim, struct sim_job *job)
 {
+    note_newest(sim, job);
     job->attempt++;
     job->load = 1;
     job->life++;
@@ -53,7 +86,7 @@ void job_start(struct sim *sim, struct sim_job *job)
     for (uint32_t rank = 0; rank < job->world; rank++) {
         uint32_t node = (offset + rank) % sim->mix.nodes;
         if (!sim->nodes[node].host.alive) {
-            node = sim_between(sim, 0, sim->mix.nodes - 1);
+            node = spare_node(sim, job, rank);
         }
         job->ranks[rank].node = node;
         rank_spawn(sim, job, rank);
@@ -151,6 +184,7 @@ void job_rank_answered(struct sim *sim, struct sim_job *job)
 /* The same processes load again, as in-process recovery does. */
 static void reload(struct sim *sim, struct sim_job *job)
 {
+    note_newest(sim, job);
     job->load++;
     job->phase = JOB_LOADING;
     job->phase_since_ms = sim->now_ms;

@@ -144,19 +144,28 @@ bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generat
            (digest_equal(&slot->digest, digest) || digest_equal(&slot->digest_before, digest));
 }
 
-/* Whether the slot's record says that it holds a whole copy, of whatever standing. */
-static bool holds_copy(const struct sim_slot *slot)
+bool judge_holds_copy(const struct sim_slot *slot)
 {
     return slot->stored && !slot->corrupt && !slot->record.cached &&
            (slot->record.state == SLOT_SEALED || slot->record.state == SLOT_VERIFIED ||
             slot->record.state == SLOT_ADOPTED);
 }
 
-/* Changed since its last digest, so that nobody can know. */
-static bool is_spoilt_unseen(const struct sim_slot *slot)
+bool judge_is_spoilt_unseen(const struct sim_slot *slot)
 {
     return slot->touched && slot->touched_generation == slot->record.generation &&
            slot->touched_ms >= slot->digest_began_ms;
+}
+
+bool judge_is_of(struct sim *sim, const struct sim_slot *slot, const struct commit *commit,
+                 uint32_t rank)
+{
+    const struct shard_key *key = &slot->record.shard;
+    if (key->rank != rank || key->step != commit->step || key->attempt != commit->attempt) {
+        return false;
+    }
+    const struct sim_job *job = sim_job_of(sim, &key->run);
+    return job && job->run == commit->run;
 }
 
 uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32_t rank,
@@ -166,15 +175,12 @@ uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
         for (uint32_t i = 0; i < sim->mix.segments; i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
-            const struct shard_key *key = &slot->record.shard;
-            if ((node == except_node && i == except_slot) || !holds_copy(slot) ||
-                key->rank != rank || key->step != commit->step || key->attempt != commit->attempt) {
+            if ((node == except_node && i == except_slot) || !judge_holds_copy(slot) ||
+                !judge_is_of(sim, slot, commit, rank)) {
                 continue;
             }
-            const struct sim_job *job = sim_job_of(sim, &key->run);
-            if (job && job->run == commit->run &&
-                ((unseen && is_spoilt_unseen(slot)) ||
-                 judge_slot_is_intact(sim, node, i, &commit->digests[rank]))) {
+            if ((unseen && judge_is_spoilt_unseen(slot)) ||
+                judge_slot_is_intact(sim, node, i, &commit->digests[rank])) {
                 domains |= 1u << sim->nodes[node].domain;
             }
         }

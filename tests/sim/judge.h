@@ -69,7 +69,7 @@ struct judge {
     bool must_restore[SIM_RUNS_MAX];
     uint64_t must_restore_step[SIM_RUNS_MAX];
     bool restored[SIM_RUNS_MAX];
-    bool saved[SIM_RUNS_MAX];
+    uint32_t saved[SIM_RUNS_MAX]; /* commits of its attempt since then */
 };
 
 struct judge *judge_new(void);
@@ -94,6 +94,12 @@ bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generat
                     const struct digest *digest);
 /* Every shard of the commit has an intact copy in some memory. */
 bool judge_is_whole(struct sim *sim, const struct commit *commit);
+/* The slot's record says that it holds a whole copy, of whatever standing. */
+bool judge_holds_copy(const struct sim_slot *slot);
+bool judge_is_of(struct sim *sim, const struct sim_slot *slot, const struct commit *commit,
+                 uint32_t rank);
+/* Changed since its last digest, so that nobody can know. */
+bool judge_is_spoilt_unseen(const struct sim_slot *slot);
 uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32_t rank,
                             uint32_t except_node, uint32_t except_slot, bool unseen);
 
@@ -127,7 +133,11 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
 void judge_taint_readers(struct sim *sim, uint32_t node, uint32_t segment);
 void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank);
 
-/* judge_liveness.c: 20. */
+/* judge_absence.c: 23. */
+void judge_fell_back(struct sim *sim, const struct sim_job *job, enum ckpt_status status,
+                     uint64_t step);
+
+/* judge_liveness.c: 20, 21. */
 void judge_faults_over(struct sim *sim);
 void judge_restored(struct sim *sim, struct sim_job *job, enum ckpt_status status, uint64_t step);
 void judge_end(struct sim *sim);

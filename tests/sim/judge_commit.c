@@ -188,6 +188,6 @@ void judge_durable(struct sim *sim, uint32_t index, const struct sim_record *rec
     }
     sim->stats.commits++;
     if (sim->faults_over && r->attempt == job->attempt) {
-        judge->saved[job->run] = judge->saved[job->run] || job->phase == JOB_TRAINING;
+        judge->saved[job->run] += job->phase == JOB_TRAINING;
     }
 }

@@ -27,7 +27,7 @@ void judge_faults_over(struct sim *sim)
     struct judge *judge = sim->judge;
     for (uint32_t i = 0; i < judge->commit_count; i++) {
         const struct commit *commit = &judge->commits[i];
-        if (commit->retired || commit->quarantined || !sim->mix.roomy ||
+        if (commit->retired || commit->quarantined || sim->mix.arena != ARENA_ROOMY ||
             !judge_is_whole(sim, commit)) {
             continue;
         }
@@ -52,6 +52,7 @@ void judge_restored(struct sim *sim, struct sim_job *job, enum ckpt_status statu
         sim_violation(sim, "a load of run %u ends in %s without any fault", job->run,
                       ckpt_status_name(status));
     }
+    judge_fell_back(sim, job, status, step);
     if (!sim->faults_over || status != CKPT_OK) {
         return;
     }
@@ -64,13 +65,14 @@ void judge_restored(struct sim *sim, struct sim_job *job, enum ckpt_status statu
 
 static bool may_save(struct sim *sim, uint32_t run)
 {
-    return sim->mix.roomy && sim->jobs[run].copies <= sim->mix.domains;
+    return sim->mix.arena == ARENA_ROOMY && sim->jobs[run].copies <= sim->mix.domains;
 }
 
 bool judge_is_content(struct sim *sim)
 {
     for (uint32_t run = 0; run < sim->mix.runs; run++) {
-        if (!sim->judge->restored[run] || !sim->judge->saved[run]) {
+        if (!sim->judge->restored[run] ||
+            (sim->judge->saved[run] < sim->mix.saves_after && may_save(sim, run))) {
             return false;
         }
     }
@@ -83,8 +85,9 @@ void judge_end(struct sim *sim)
         if (sim->judge->must_restore[run] && !sim->judge->restored[run]) {
             sim_violation(sim, "run %u never restores, and step %" PRIu64 " was whole", run,
                           sim->judge->must_restore_step[run]);
-        } else if (may_save(sim, run) && !sim->judge->saved[run]) {
-            sim_violation(sim, "run %u saves no checkpoint after the faults", run);
+        } else if (may_save(sim, run) && sim->judge->saved[run] < sim->mix.saves_after) {
+            sim_violation(sim, "run %u saves %u checkpoints after the faults, and no more", run,
+                          sim->judge->saved[run]);
         }
     }
 }

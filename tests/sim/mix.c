@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define SEGMENTS_ROOMY 96
+
 const char *fault_kind_name(enum fault_kind kind)
 {
     static const char *const names[FAULT_KINDS] = {
@@ -34,6 +36,12 @@ const char *fault_kind_name(enum fault_kind kind)
         [FAULT_ODD_RANK] = "odd rank message",
         [FAULT_FULL_ARENA] = "arena full",
         [FAULT_SLOW_STORE] = "slow store",
+        [FAULT_SLOW_COMMIT] = "commit that takes seconds",
+        [FAULT_LONG_STALL] = "long stall",
+        [FAULT_LATE_RETURN] = "agents later than their coordinator",
+        [FAULT_ROLLING] = "rolling restart",
+        [FAULT_LATE_RANK] = "rank that opens late",
+        [FAULT_GREEDY] = "user that takes what it can",
         [FAULT_ADMIN] = "admin verb",
     };
     return names[kind];
@@ -52,8 +60,14 @@ static void draw_sizes(struct prng *prng, struct sim_mix *mix)
     mix->segment_bytes = 64 * between(prng, 1, 4);
     mix->keep = between(prng, 1, 2);
     mix->faults_ms = between(prng, 6000, 16000);
-    mix->roomy = prng_chance(prng, 7 * PPM / 10);
-    mix->segments = mix->roomy ? 96 : between(prng, 8, 30);
+    uint32_t arena = between(prng, 0, 9);
+    mix->arena = arena < 3 ? ARENA_ROOMY : arena < 9 ? ARENA_DOCUMENTED : ARENA_TIGHT;
+    mix->segments = mix->arena == ARENA_ROOMY   ? SEGMENTS_ROOMY
+                    : mix->arena == ARENA_TIGHT ? between(prng, 8, 30)
+                                                : 0;
+    mix->saves_after = between(prng, 1, 4);
+    mix->equal_shards = prng_chance(prng, PPM / 2);
+    mix->small_tables = prng_chance(prng, PPM / 4);
     mix->through_codec = prng_chance(prng, PPM / 16);
     mix->unfiltered_repeats = prng_chance(prng, PPM / 2);
     mix->paused_memory_serves = prng_chance(prng, PPM / 2);
@@ -86,6 +100,13 @@ static void draw_rates(struct prng *prng, struct sim_mix *mix)
         mix->lie_ppm = prng_chance(prng, PPM / 2) ? PPM : between(prng, PPM / 20, PPM / 2);
     }
     mix->odd_ranks = prng_chance(prng, PPM / 4);
+    mix->greedy = mix->odd_ranks && prng_chance(prng, PPM / 2);
+    if (prng_chance(prng, PPM / 4)) {
+        mix->slow_commit_ppm = between(prng, PPM / 100, PPM / 8);
+    }
+    if (prng_chance(prng, PPM / 4)) {
+        mix->late_rank_ppm = between(prng, PPM / 20, PPM / 3);
+    }
 }
 
 static void draw_gaps(struct prng *prng, struct sim_mix *mix)
@@ -99,6 +120,7 @@ static void draw_gaps(struct prng *prng, struct sim_mix *mix)
         FAULT_COORDINATOR_PAUSE, FAULT_TWO_COORDINATORS,
         FAULT_FLIP_SOURCE,       FAULT_FLIP_HOLDER,
         FAULT_JOB_FAILS,         FAULT_RANK_DIES_FILLING,
+        FAULT_LATE_RETURN,       FAULT_ROLLING,
     };
     for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         bool in = prng_chance(prng, 35 * PPM / 100);
@@ -108,6 +130,42 @@ static void draw_gaps(struct prng *prng, struct sim_mix *mix)
     if (prng_chance(prng, PPM / 5)) {
         mix->gap_ms[FAULT_ADMIN] = between(prng, 1500, 6000);
     }
+    if (prng_chance(prng, PPM / 16)) {
+        mix->gap_ms[FAULT_LONG_STALL] = between(prng, 4000, 12000);
+        mix->faults_ms += between(prng, 10000, 50000);
+    }
+}
+
+/* Takes away whatever changes or loses a byte of a memory, or a person's word. */
+static void spare_memory(struct sim_mix *mix)
+{
+    static const enum fault_kind kinds[] = {FAULT_WIPE, FAULT_FLIP_SOURCE, FAULT_FLIP_HOLDER,
+                                            FAULT_ADMIN};
+    for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        mix->gap_ms[kinds[i]] = 0;
+    }
+    mix->write_after_seal_ppm = 0;
+    mix->liar = -1;
+    mix->keeps_memory = true;
+}
+
+/* And whatever stands between processes that all run. */
+static void spare_network(struct sim_mix *mix)
+{
+    static const enum fault_kind kinds[] = {FAULT_PARTITION, FAULT_ONE_WAY, FAULT_SWIZZLE,
+                                            FAULT_LINK_CUT, FAULT_TWO_COORDINATORS};
+    for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        mix->gap_ms[kinds[i]] = 0;
+    }
+    mix->loss_ppm = 0;
+    mix->repeat_ppm = 0;
+    mix->delay_max_ms = mix->delay_max_ms > 20 ? 20 : mix->delay_max_ms;
+    mix->late_links = false;
+    mix->read_fail_ppm = 0;
+    mix->flip_wire_ppm = 0;
+    mix->odd_ranks = false;
+    mix->greedy = false;
+    mix->only_restarts = true;
 }
 
 void sim_mix_draw(struct prng *prng, struct sim_mix *mix_out)
@@ -118,13 +176,20 @@ void sim_mix_draw(struct prng *prng, struct sim_mix *mix_out)
     draw_sizes(prng, &mix);
     mix.clean = prng_chance(prng, PPM / 12);
     if (mix.clean) {
-        mix.roomy = true;
-        mix.segments = 96;
+        mix.arena = ARENA_ROOMY;
+        mix.segments = SEGMENTS_ROOMY;
         mix.delay_max_ms = between(prng, 1, 20);
         mix.gap_ms[FAULT_JOB_FAILS] = prng_chance(prng, PPM / 2) ? 5000 : 0;
     } else {
         draw_rates(prng, &mix);
         draw_gaps(prng, &mix);
+        uint32_t spared = between(prng, 0, 9);
+        if (spared < 4) {
+            spare_memory(&mix);
+        }
+        if (spared < 3) {
+            spare_network(&mix);
+        }
     }
     mix.hooks = prng_chance(prng, PPM / 3);
     mix.gathers = prng_chance(prng, PPM / 3);

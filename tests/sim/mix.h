@@ -41,25 +41,45 @@ enum fault_kind {
     FAULT_ODD_RANK,
     FAULT_FULL_ARENA,
     FAULT_SLOW_STORE,
-    FAULT_ADMIN, /* not a fault: retire and verify by hand */
+    FAULT_SLOW_COMMIT, /* seconds, as a busy disk takes */
+    FAULT_LONG_STALL,  /* of any machine, up to minutes */
+    FAULT_LATE_RETURN, /* the coordinator starts anew and agents come back later than it */
+    FAULT_ROLLING,     /* every agent in turn is started anew */
+    FAULT_LATE_RANK,   /* a rank of a start opens long after the others */
+    FAULT_GREEDY,      /* a user takes runs and seats that nobody needs */
+    FAULT_ADMIN,       /* not a fault: retire and verify by hand */
     FAULT_KINDS
 };
 
 const char *fault_kind_name(enum fault_kind kind);
 
+enum arena_size {
+    ARENA_ROOMY = 0,  /* for everything at once */
+    ARENA_DOCUMENTED, /* what docs/operating.md asks for */
+    ARENA_TIGHT,      /* less: a refused save is right there */
+};
+
 /* How often a kind strikes: events an hour of virtual time would be unreadable, so: the mean gap in
  * ms, 0 for never. */
 struct sim_mix {
     bool clean; /* no fault at all; everything that is asked for must succeed */
+    /* What the drawn faults leave alone; judges may be stricter there. */
+    bool keeps_memory;  /* no byte of a memory changes or is lost */
+    bool only_restarts; /* and nothing else happens to the network: processes stop, stand still,
+                         * start anew; disks are slow */
 
     uint32_t nodes;
     uint32_t domains;
     uint32_t runs;
     uint32_t segment_bytes;
-    uint32_t segments; /* of each node */
-    bool roomy;        /* arenas are large enough for everything at once */
+    enum arena_size arena;
+    uint32_t segments; /* of each node; 0: as docs/operating.md says, once the jobs are drawn */
     uint32_t keep;
+    uint32_t
+        saves_after; /* that must be, after the faults: few leave old checkpoints to be judged */
+    bool equal_shards;
     uint32_t faults_ms;      /* the faults stop then */
+    bool small_tables;       /* the coordinator's are no larger than this cluster needs */
     bool through_codec;      /* messages pass the real encoder and decoder */
     bool unfiltered_repeats; /* repeats carry a sequence of their own */
 
@@ -76,6 +96,9 @@ struct sim_mix {
     int liar;                  /* node, or -1 */
     bool paused_memory_serves; /* one-sided reads of a stopped process succeed */
     bool odd_ranks;
+    bool greedy;                  /* odd ranks also take names and seats */
+    uint32_t slow_commit_ppm;     /* of transactions: seconds instead of milliseconds */
+    uint32_t late_rank_ppm;       /* of the ranks of a start */
     bool gathers;                 /* ranks have device memory, which their agents read */
     bool hooks;                   /* a scheduler tells the agents when a job begins and ends */
     uint32_t gap_ms[FAULT_KINDS]; /* of those that the nemesis starts */

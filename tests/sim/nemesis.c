@@ -134,21 +134,22 @@ static bool pick_ruler(struct sim *sim, uint32_t *ruler_out)
     return sim->rulers[*ruler_out].host.alive;
 }
 
-static void pause_host(struct sim *sim, uint32_t index, enum fault_kind kind)
+static void pause_host(struct sim *sim, uint32_t index, enum fault_kind kind, uint32_t for_ms)
 {
     struct sim_host *host = host_at(sim, index);
     if (host->paused) {
         return;
     }
     host->paused = true;
+    host_leave(sim, host);
     sim_fault(sim, kind);
-    sim_later(sim, sim_between(sim, 50, 4000), TURN_RESUME, index, host->life, 0, NULL);
+    sim_later(sim, for_ms, TURN_RESUME, index, host->life, 0, NULL);
 }
 
 static void corrupt_record(struct sim *sim, uint32_t node)
 {
     uint32_t slot = sim_between(sim, 0, sim->mix.segments - 1);
-    bool strikes = sim_chance(sim, PPM / 4);
+    bool strikes = !sim->mix.keeps_memory && sim_chance(sim, PPM / 4);
     for (uint32_t tries = 0; strikes && tries < sim->mix.segments; tries++) {
         slot = (slot + 1) % sim->mix.segments;
         if (sim->nodes[node].slots[slot].stored) {
@@ -159,6 +160,22 @@ static void corrupt_record(struct sim *sim, uint32_t node)
     }
 }
 
+/* A node's process ends; with its memory, or not. It starts anew after down_ms, 0: drawn. */
+static void fell_agent(struct sim *sim, uint32_t node, bool wipe, uint32_t down_ms)
+{
+    if (!sim->nodes[node].host.alive) {
+        return;
+    }
+    sim->nodes[node].host.down_ms = down_ms;
+    if (wipe) {
+        job_node_wiped(sim, node);
+    }
+    host_crash(sim, node);
+    if (wipe) {
+        node_wipe(sim, node);
+    }
+}
+
 static void crash_agent(struct sim *sim, bool wipe)
 {
     uint32_t node;
@@ -166,14 +183,58 @@ static void crash_agent(struct sim *sim, bool wipe)
         return;
     }
     sim_fault(sim, wipe ? FAULT_WIPE : FAULT_AGENT_CRASH);
-    if (wipe) {
-        job_node_wiped(sim, node);
-    }
-    host_crash(sim, node);
-    if (wipe) {
-        node_wipe(sim, node);
-    } else {
+    fell_agent(sim, node, wipe, 0);
+    if (!wipe) {
         corrupt_record(sim, node);
+    }
+}
+
+/* The coordinator starts anew, and agents that went with it come back later than it does, each in
+ * its own time; now and then one of them wiped. */
+static void return_late(struct sim *sim)
+{
+    uint32_t ruler;
+    bool wipes = sim->mix.gap_ms[FAULT_WIPE] > 0 && sim_chance(sim, PPM / 3);
+    uint32_t patience_ms = sim_between(sim, 500, 12000);
+    if (!pick_ruler(sim, &ruler)) {
+        return;
+    }
+    sim_fault(sim, FAULT_LATE_RETURN);
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        if (sim_chance(sim, PPM / 2)) {
+            fell_agent(sim, node, wipes, sim_between(sim, 200, patience_ms));
+            wipes = false;
+        }
+    }
+    if (sim->rulers[ruler].host.alive) {
+        host_crash(sim, SIM_NODES_MAX + ruler);
+    }
+}
+
+/* Every agent in turn, as an upgrade does it. The first one goes now, the others by and by. */
+static void roll(struct sim *sim, uint32_t node)
+{
+    if (sim->faults_over || node >= sim->mix.nodes) {
+        return;
+    }
+    uint32_t down_ms = sim_between(sim, 50, 1500);
+    if (node == 0) {
+        sim_fault(sim, FAULT_ROLLING);
+    }
+    fell_agent(sim, node, false, down_ms);
+    sim_later(sim, down_ms + sim_between(sim, 100, 1500), TURN_NEMESIS, node + 1, 0,
+              (uint32_t)FAULT_ROLLING, NULL);
+}
+
+static void stall(struct sim *sim)
+{
+    uint32_t index = sim_between(sim, 0, sim->mix.nodes);
+    uint32_t for_ms = sim_between(sim, 4000, sim_chance(sim, PPM / 4) ? 150000 : 30000);
+    if (index == sim->mix.nodes) {
+        index = SIM_NODES_MAX + sim->front;
+    }
+    if (host_at(sim, index)->alive) {
+        pause_host(sim, index, FAULT_LONG_STALL, for_ms);
     }
 }
 
@@ -186,7 +247,7 @@ static void second_ruler(struct sim *sim)
         return;
     }
     if (sim_chance(sim, PPM / 2)) {
-        pause_host(sim, SIM_NODES_MAX + old, FAULT_COORDINATOR_PAUSE);
+        pause_host(sim, SIM_NODES_MAX + old, FAULT_COORDINATOR_PAUSE, sim_between(sim, 50, 4000));
     }
     if (ruler_start(sim, &ruler)) {
         sim_fault(sim, FAULT_TWO_COORDINATORS);
@@ -248,7 +309,7 @@ static void strike_host(struct sim *sim, enum fault_kind kind)
         index += SIM_NODES_MAX;
     }
     if (kind == FAULT_AGENT_PAUSE || kind == FAULT_COORDINATOR_PAUSE) {
-        pause_host(sim, index, kind);
+        pause_host(sim, index, kind, sim_between(sim, 50, 4000));
     } else if (kind == FAULT_COORDINATOR_CRASH && sim->mix.store_delay_max_ms > 0 &&
                sim_chance(sim, PPM / 2)) {
         host_at(sim, index)->crash_in_commit = true;
@@ -260,13 +321,23 @@ static void strike_host(struct sim *sim, enum fault_kind kind)
     }
 }
 
-void nemesis_strike(struct sim *sim, enum fault_kind kind)
+void nemesis_strike(struct sim *sim, enum fault_kind kind, uint32_t who)
 {
     if (sim->faults_over) {
         return;
     }
+    if (who > 0) {
+        roll(sim, who);
+        return;
+    }
     arm(sim, kind, sim->mix.gap_ms[kind]);
-    if (kind == FAULT_PARTITION || kind == FAULT_ONE_WAY) {
+    if (kind == FAULT_LATE_RETURN) {
+        return_late(sim);
+    } else if (kind == FAULT_ROLLING) {
+        roll(sim, 0);
+    } else if (kind == FAULT_LONG_STALL) {
+        stall(sim);
+    } else if (kind == FAULT_PARTITION || kind == FAULT_ONE_WAY) {
         partition(sim, kind == FAULT_ONE_WAY);
     } else if (kind == FAULT_SWIZZLE) {
         swizzle(sim);
@@ -300,7 +371,7 @@ void nemesis_stop(struct sim *sim)
     bool ruled = false;
     for (uint32_t index = 0; index < SIM_HOSTS_MAX; index++) {
         struct sim_host *host = host_at(sim, index);
-        host->paused = false;
+        host_return(sim, host);
         host->crash_in = 0;
         host->crash_in_commit = false;
         host_wake(sim, index);

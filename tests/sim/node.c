@@ -123,7 +123,8 @@ void node_died(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];
     node->coordinator_link = 0;
-    sim_later(sim, sim_between(sim, 100, 3000), TURN_START, index, node->host.life, 0, NULL);
+    uint32_t down_ms = node->host.down_ms ? node->host.down_ms : sim_between(sim, 100, 3000);
+    sim_later(sim, down_ms, TURN_START, index, node->host.life, 0, NULL);
 }
 
 /* Looks every so often whether there is a coordinator to talk to. */

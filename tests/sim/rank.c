@@ -73,7 +73,12 @@ void rank_spawn(struct sim *sim, struct sim_job *job, uint32_t index)
                               .process = ++sim->next_process,
                               .incarnation = sim_incarnation(sim)};
     rank->odd = sim->mix.odd_ranks && !sim->faults_over && sim_chance(sim, PPM / 3);
-    rank_later(sim, job, index, sim_between(sim, 1, 60));
+    uint32_t opens_in_ms = sim_between(sim, 1, 60);
+    if (!sim->faults_over && sim_chance(sim, sim->mix.late_rank_ppm)) {
+        sim_fault(sim, FAULT_LATE_RANK);
+        opens_in_ms = sim_between(sim, 500, 10000);
+    }
+    rank_later(sim, job, index, opens_in_ms);
 }
 
 void rank_kill(struct sim *sim, struct sim_job *job, uint32_t index)

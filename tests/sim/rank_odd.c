@@ -4,6 +4,22 @@
 
 #include "hosts.h"
 
+/* A name that nobody needs: its owner may have many, and should leave room for others. */
+static void take_a_run(struct sim *sim, struct sim_job *job, uint32_t index)
+{
+    struct message message = {.type = MESSAGE_JOB};
+    message.job.verb = sim_chance(sim, PPM / 2) ? JOB_BEGIN : JOB_END;
+    message.job.run = job->key;
+    message.job.attempt = 1;
+    message.job.linger_ms = 60000;
+    message.job.requeueable = true;
+    uint32_t number = sim_between(sim, 0, 30);
+    snprintf(message.job.job, sizeof message.job.job, "greedy/%u", number);
+    snprintf(message.job.run.name, sizeof message.job.run.name, "greedy/%u", number);
+    sim_fault(sim, FAULT_GREEDY);
+    rank_send(sim, job, index, &message);
+}
+
 /* What a broken or hostile trainer sends: any field may be anything, also what belongs to others.
  */
 void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
@@ -46,4 +62,7 @@ void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
         message.rank_open.world = sim_between(sim, 0, 9);
     }
     rank_send(sim, job, index, &message);
+    if (sim->mix.greedy && sim_chance(sim, PPM / 2)) {
+        take_a_run(sim, job, index);
+    }
 }

@@ -13,6 +13,21 @@
 
 #define STORE_LOOK_MS 2000
 
+/* Tables for this cluster and its jobs, and nothing above: kept and open checkpoints, and one that
+ * is given up and not yet forgotten. */
+static void fit_tables(struct sim *sim, struct coordinator_config *config)
+{
+    config->agents_max = sim->mix.nodes;
+    config->runs_max = sim->mix.runs;
+    config->checkpoints_max = 0;
+    config->shards_max = 0;
+    for (uint32_t run = 0; run < sim->mix.runs; run++) {
+        config->checkpoints_max += sim->mix.keep + 3;
+        config->shards_max += (sim->mix.keep + 3) * sim->jobs[run].world;
+    }
+    config->shards_max = config->shards_max < 16 ? 16 : config->shards_max;
+}
+
 static void draw_config(struct sim *sim, struct coordinator_config *config)
 {
     coordinator_config_default(config);
@@ -26,11 +41,14 @@ static void draw_config(struct sim *sim, struct coordinator_config *config)
     config->disconnect_grace_ms = 300;
     config->save_timeout_ms = 4000;
     config->resend_ms = 300;
-    config->restore_settle_ms = 1500;
+    config->restore_settle_ms = SIM_CONFIG_SETTLE_MS;
     config->restore_timeout_ms = 8000;
     config->restore_passes = 2;
     config->pull_attempts_max = 4;
     config->invariant_full = true;
+    if (sim->mix.small_tables) {
+        fit_tables(sim, config);
+    }
 }
 
 static void apply(struct sim *sim, uint32_t index);
@@ -341,8 +359,10 @@ static void apply(struct sim *sim, uint32_t index)
         return;
     }
     uint32_t delay = sim->faults_over ? 0 : sim_between(sim, 0, sim->mix.store_delay_max_ms);
+    bool is_slow = !sim->faults_over && sim_chance(sim, sim->mix.slow_commit_ppm);
+    delay = is_slow ? sim_between(sim, 500, 6000) : delay;
     if (delay > 0) {
-        sim_fault(sim, FAULT_SLOW_STORE);
+        sim_fault(sim, is_slow ? FAULT_SLOW_COMMIT : FAULT_SLOW_STORE);
         ruler->host.busy = true;
         if (ruler->host.crash_in_commit) {
             sim_fault(sim, FAULT_COORDINATOR_CRASH);

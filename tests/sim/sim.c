@@ -138,6 +138,26 @@ static void clear(struct sim *sim)
     }
 }
 
+/* What docs/operating.md asks for a node: (keep + 1) x copies shards for each rank that it may be
+ * given, and N / (N - 1) of that, so that the loss of a node leaves room. */
+static uint32_t documented_segments(const struct sim *sim)
+{
+    uint32_t nodes = sim->mix.nodes;
+    uint32_t segments = 0;
+    for (uint32_t run = 0; run < sim->mix.runs; run++) {
+        const struct sim_job *job = &sim->jobs[run];
+        uint32_t largest = 0;
+        for (uint32_t rank = 0; rank < job->world; rank++) {
+            uint32_t needs =
+                (job->shard_bytes[rank] + sim->mix.segment_bytes - 1) / sim->mix.segment_bytes;
+            largest = needs > largest ? needs : largest;
+        }
+        segments += (job->world + nodes - 1) / nodes * (sim->mix.keep + 1) * job->copies * largest;
+    }
+    segments = (segments * nodes + nodes - 2) / (nodes - 1);
+    return segments < SIM_SEGMENTS_MAX ? segments : SIM_SEGMENTS_MAX;
+}
+
 static void set_up(struct sim *sim, uint64_t seed, FILE *trace)
 {
     clear(sim);
@@ -148,14 +168,17 @@ static void set_up(struct sim *sim, uint64_t seed, FILE *trace)
     sim_mix_draw(&sim->prng, &sim->mix);
     turns_init(&sim->turns);
     sim->judge = judge_new();
+    for (uint32_t run = 0; run < sim->mix.runs; run++) {
+        job_init(sim, run);
+    }
+    if (sim->mix.segments == 0) {
+        sim->mix.segments = documented_segments(sim);
+    }
     uint32_t ruler;
     (void)ruler_start(sim, &ruler);
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
         node_init(sim, node);
         node_start(sim, node);
-    }
-    for (uint32_t run = 0; run < sim->mix.runs; run++) {
-        job_init(sim, run);
     }
     nemesis_init(sim);
     sim_later(sim, sim->mix.faults_ms, TURN_FAULTS_END, 0, 0, 0, NULL);
@@ -240,7 +263,7 @@ static void host_turn(struct sim *sim, const struct turn *turn)
     } else if (turn->type == TURN_INBOX) {
         host_inbox_turn(sim, turn->who);
     } else if (turn->type == TURN_RESUME) {
-        host->paused = false;
+        host_return(sim, host);
         host_wake(sim, turn->who);
     } else if (turn->type == TURN_CONNECT) {
         if (turn->who < SIM_NODES_MAX) {
@@ -284,7 +307,7 @@ static void fire(struct sim *sim, const struct turn *turn)
         job_turn(sim, turn->who, turn->life);
         break;
     case TURN_NEMESIS:
-        nemesis_strike(sim, (enum fault_kind)turn->number);
+        nemesis_strike(sim, (enum fault_kind)turn->number, turn->who);
         break;
     case TURN_HEAL:
         nemesis_heal(sim, turn->number);

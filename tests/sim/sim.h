@@ -31,6 +31,10 @@
 #define SIM_WORKS_MAX 1024
 #define SIM_CONFIG_HEARTBEAT_MS 200
 #define SIM_CONFIG_LEASE_MS 1000
+#define SIM_CONFIG_SETTLE_MS 1500
+#define SIM_CONFIG_REPAIR_AFTER_MS 1500
+/* What passes at most until a coordinator has heard of a process that is back, and what it has. */
+#define SIM_HEARD_MS 3000
 
 /* Files of segments as some process has them mapped: a renewed segment is another file. */
 struct sim_mapping {
@@ -104,6 +108,11 @@ struct sim_host {
     bool crash_in_commit; /* dies while it waits for its store the next time */
     uint32_t crash_in;    /* dies at the n-th next thing it does to the world; 0: not armed */
     uint32_t again_run;   /* turns in a row that asked for another at once */
+    uint32_t down_ms;     /* it starts anew so long after its next death; 0: drawn */
+    /* For the judges: when it was last not there, dead or standing still. */
+    bool is_away;
+    uint64_t away_from_ms;
+    uint64_t away_until_ms; /* of the last time that ended */
 };
 
 struct sim_segment {
@@ -269,6 +278,9 @@ struct sim_job {
     uint32_t load;
     uint32_t world;
     uint32_t copies;
+    bool had_newest; /* a consistent checkpoint, when this load began */
+    uint32_t newest_attempt;
+    uint64_t newest_step;
     uint32_t failures_in_a_row;
     uint64_t phase_since_ms;
     uint64_t interval_ms;
