@@ -4,9 +4,10 @@
     context = ckptd.Context("run", attempt=..., rank=..., world=...)
     writer, reader = ckptd.dcp.Writer(context), ckptd.dcp.Reader(context)
 
+    if reader.exists():                                              the same answer for all ranks
+        dcp.load(state, storage_reader=reader)                       any world; the newest
     dcp.save(state, checkpoint_id=step, storage_writer=writer)       returns when consistent
     dcp.async_save(state, checkpoint_id=step, storage_writer=writer.at(step))
-    dcp.load(state, checkpoint_id=step, storage_reader=reader)       any world; without id: newest
 
 at(step) lets the writer, which is the stager too, copy into the agent's memory at once: one copy is
 all that training waits for. Without it the state is copied twice, first within this process.
@@ -19,23 +20,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import re
 import threading
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch.distributed.checkpoint import StorageReader, StorageWriter
 from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
-from torch.distributed.checkpoint.metadata import (
-    BytesStorageMetadata,
-    ChunkStorageMetadata,
-    Metadata,
-    MetadataIndex,
-    StorageMeta,
-    TensorProperties,
-    TensorStorageMetadata,
-)
+from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex, StorageMeta
 from torch.distributed.checkpoint.planner import (
     LoadItemType,
     LoadPlan,
@@ -44,31 +36,66 @@ from torch.distributed.checkpoint.planner import (
     SavePlan,
     SavePlanner,
     WriteItem,
-    WriteItemType,
 )
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.storage import WriteResult
 from torch.futures import Future
+from torch.utils import _pytree as pytree
 
 from . import plain
-from .checkpointer import _same_everywhere
 from .context import LATEST, Context, Shard, Table, Tensor
-from .errors import NoCheckpoint, StateError, UsageError
+from .dcp_index import (
+    INDEX,
+    VALUES,
+    WHOLE,
+    Found,
+    Place,
+    chunk_names,
+    index_of,
+    is_value,
+    metadata_of,
+    step_of,
+)
+from .errors import Error, NoCheckpoint, StateError, UsageError
 from .library import ffi
-from .tensors import TYPES, Box, any_of, describe, parts, sharding_metadata, view
+from .tensors import Box, any_of, describe, parts, sharding_metadata, view
 
-VALUES = "ckptd/values.json"  # what is no tensor: {fqn: value}
-INDEX = "ckptd/index.json"  # in rank 0's shard: where every chunk of every rank is
+_HELD = 8  # shards that a load maps at once
 
 
-def step_of(checkpoint_id: Any) -> int:
-    """A step from what DCP calls a checkpoint_id: 100, "100", "run/step-100", a path."""
-    found = re.search(r"(\d+)\D*\Z", os.fspath(checkpoint_id) if isinstance(
-        checkpoint_id, os.PathLike) else str(checkpoint_id))
-    if found is None:
-        raise UsageError("CKPT_ERR_STEP", f"checkpoint_id {checkpoint_id!r} has no step: give a "
-                                          'number, or a name that ends with one, as "step-100"')
-    return int(found[1])
+def newest(context: Context, process_group: Any = None, agree: bool = True) -> int | None:
+    """The newest consistent step of the context's run, or None while it has none.
+
+    Where ranks share the run and torch.distributed is up this is a collective over process_group
+    (None: all): its first rank asks, and each rank gets that answer, or raises that error.
+    agree=False asks for this process alone, as for dcp.load(no_dist=True).
+    """
+    distributed = torch.distributed
+    if not (agree and context.world > 1 and distributed.is_available()
+            and distributed.is_initialized()):
+        answer = _look(context)
+    else:
+        box = [_look(context) if distributed.get_rank(process_group) == 0 else None]
+        first = 0 if process_group is None else distributed.get_global_rank(process_group, 0)
+        distributed.broadcast_object_list(box, src=first, group=process_group)
+        answer = box[0]
+    if isinstance(answer, Error):
+        raise answer
+    return answer
+
+
+def _look(context: Context) -> int | Error | None:
+    try:
+        return context.info(LATEST).step
+    except NoCheckpoint:
+        return None
+    except Error as error:
+        return error
+
+
+def has_checkpoint(context: Context, process_group: Any = None) -> bool:
+    """Whether there is something to load: the question of a first start. As newest()."""
+    return newest(context, process_group) is not None
 
 
 def _done(value: Any) -> Future:
@@ -84,25 +111,24 @@ class _Layout:
         self._key: Any = None
         self.table = Table([])
         self.metadata: dict[str, str] = {}
-        self.names: dict[MetadataIndex, str] = {}
 
     def take(self, items: list[tuple[WriteItem, torch.Tensor]], rest: list[Tensor]) -> None:
-        key = [(item.index, item.tensor_data.chunk.offsets, tensor.data_ptr(), tensor.shape,
-                tensor.dtype) for item, tensor in items] + [tensor.name for tensor in rest]
+        key = [(item.index, item.tensor_data.chunk.offsets, item.tensor_data.size,
+                tensor.data_ptr(), tensor.shape, tensor.dtype)
+               for item, tensor in items] + [tensor.name for tensor in rest]
         if key != self._key:
-            self._key, count = key, {}
-            tensors, boxes = [], []
-            for item, tensor in items:
-                fqn = item.index.fqn
-                number = count[fqn] = count.get(fqn, -1) + 1
-                name = fqn if number == 0 else f"{fqn}/chunk.{number}"
+            self._key = key
+            tensors, boxes, wholes = [], [], {}
+            for (item, tensor), name in zip(items, chunk_names(item for item, _ in items)):
+                data, shape = item.tensor_data, tuple(tensor.shape)
                 tensors.append(describe(name, tensor))
-                boxes.append((name, Box(tuple(item.tensor_data.chunk.offsets),
-                                        tuple(tensor.shape))))
-                self.names[item.index] = name
+                boxes.append((name, Box(tuple(data.chunk.offsets), shape)))
+                if name != item.index.fqn or tuple(data.size) != shape:
+                    wholes[name] = [item.index.fqn, list(data.size)]
             self.table = Table(tensors + rest)
             self.metadata = sharding_metadata(
                 boxes + [(tensor.name, Box((0,), tensor.shape)) for tensor in rest])
+            self.metadata[WHOLE] = json.dumps(wholes, separators=(",", ":"))
         for place, tensor in enumerate(rest, len(items)):
             self.table.put(place, tensor)
 
@@ -121,6 +147,7 @@ class Writer(StorageWriter):
         self._step: int | None = None
         self._next: int | None = None  # what at() said
         self._staged: list[int] = []  # copied by stage() already, and not finished yet
+        self._plans: list[SavePlan] | None = None  # what the coordinator gave to every rank
         self._layout = _Layout()
         self._stager: DefaultStager | None = None
         self._free = threading.Event()  # the stager's buffers have been read
@@ -147,13 +174,24 @@ class Writer(StorageWriter):
         return plan
 
     def prepare_global_plan(self, plans: list[SavePlan]) -> list[SavePlan]:
-        """The coordinator's: rank 0 also gets the index of all chunks."""
-        if len(plans) != self.context.world:
-            # Every rank for itself (use_collectives=False, no_dist): no index.
-            return plans
-        first = SavePlan(items=plans[0].items, planner_data=plans[0].planner_data,
-                         usable=plans[0].usable, storage_data=_index_of(plans))
-        return [first, *plans[1:]]
+        """The coordinator's. A planner that caches gives empty plans for ranks whose plan is the
+        one of last time, so what it has merged is looked at in write_data()."""
+        self._plans = plans
+        return plans
+
+    def _index(self, planner: SavePlanner) -> dict[str, Any] | None:
+        """Where everything is, on the coordinator when it is known of all ranks; else None, and a
+        loading rank looks at each shard's header."""
+        given, self._plans = self._plans, None
+        if given is None or self.context.rank != 0:
+            return None
+        plans = getattr(planner, "global_plan", None)
+        if not isinstance(plans, list) or len(plans) != len(given):
+            plans = given
+        # Every rank for itself (use_collectives=False, no_dist): the others' plans are not known.
+        if len(plans) != self.context.world or not all(plan.usable for plan in plans):
+            return None
+        return index_of(plans)
 
     def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
         assert self._step is not None
@@ -161,7 +199,7 @@ class Writer(StorageWriter):
             if self._step in self._staged:
                 self._staged.remove(self._step)
             else:
-                self._copy(self._step, plan, planner)
+                self._copy(self._step, plan, planner, self._index(planner))
         finally:
             self._free.set()
         return _done([WriteResult(index=item.index, size_in_bytes=0, storage_data=None)
@@ -177,7 +215,7 @@ class Writer(StorageWriter):
 
     @classmethod
     def validate_checkpoint_id(cls, checkpoint_id: Any) -> bool:
-        return re.search(r"\d", str(checkpoint_id)) is not None
+        return _is_step(checkpoint_id)
 
     # ---- AsyncStager ----
 
@@ -206,7 +244,7 @@ class Writer(StorageWriter):
             self._stager = DefaultStager(StagingOptions(False, False, False, False))
         self._free.clear()
         try:
-            return self._stager.stage(state_dict)
+            return self._stager.stage(_without_lazy_views(state_dict))
         except BaseException:
             self._free.set()
             raise
@@ -222,24 +260,49 @@ class Writer(StorageWriter):
 
     # ---- the copy ----
 
-    def _copy(self, step: int, plan: SavePlan, planner: SavePlanner) -> None:
+    def _copy(self, step: int, plan: SavePlan, planner: SavePlanner,
+              index: dict[str, Any] | None = None) -> None:
         tensors, values = [], {}
         for item in plan.items:
-            if item.type == WriteItemType.BYTE_IO:
+            if is_value(item):
                 values[item.index.fqn] = _plain_value(planner, item)
             else:
                 tensor = planner.resolve_data(item)
                 assert any_of(tensor)
-                tensors.append((item, tensor.detach().cpu().contiguous()))
+                tensors.append((item, _memory_of(tensor)))
         texts = [(VALUES, plain.dumps(values))]
-        if isinstance(plan.storage_data, dict) and INDEX in plan.storage_data:
-            texts.append((INDEX, plain.dumps(plan.storage_data[INDEX])))
+        if index is not None:
+            texts.append((INDEX, plain.dumps(index)))
         memory = [ffi.from_buffer(text) for _, text in texts]
         rest = [Tensor(name, "U8", (len(text),), int(ffi.cast("uintptr_t", at)), len(text))
                 for (name, text), at in zip(texts, memory)]
         self._layout.take(tensors, rest)
         self.context.save(step, self._layout.table, self._layout.metadata)
         del memory
+
+
+def _is_step(checkpoint_id: Any) -> bool:
+    try:
+        step_of(checkpoint_id)
+    except UsageError:
+        return False
+    return True
+
+
+def _memory_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The values themselves, in row-major order: a lazy conjugate or negative is worked out."""
+    return tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
+
+
+def _without_lazy_views(state_dict: Any) -> Any:
+    """PyTorch's stager copies the memory behind a lazy conjugate or negative, and forgets that it
+    is one."""
+    def worked_out(leaf: Any) -> Any:
+        return leaf.resolve_conj().resolve_neg() if any_of(leaf) else leaf
+
+    lazy = any(any_of(leaf) and (leaf.is_conj() or leaf.is_neg())
+               for leaf in pytree.tree_leaves(state_dict))
+    return pytree.tree_map(worked_out, state_dict) if lazy else state_dict
 
 
 def _plain_value(planner: SavePlanner, item: WriteItem) -> Any:
@@ -255,98 +318,77 @@ def _plain_value(planner: SavePlanner, item: WriteItem) -> Any:
     return plain.split(value, item.index.fqn, lambda path, leaf: False)
 
 
-def _index_of(plans: list[SavePlan]) -> dict[str, Any]:
-    """Where every chunk of every rank is, as JSON."""
-    chunks: dict[str, Any] = {}
-    values: dict[str, int] = {}
-    paths: dict[str, Any] = {}
-    for rank, plan in enumerate(plans):
-        count: dict[str, int] = {}
-        if isinstance(plan.planner_data, dict):
-            paths.update(plan.planner_data)
-        for item in plan.items:
-            fqn = item.index.fqn
-            if item.type == WriteItemType.BYTE_IO:
-                values[fqn] = rank
-                continue
-            number = count[fqn] = count.get(fqn, -1) + 1
-            data = item.tensor_data
-            whole = chunks.setdefault(fqn, {"dtype": str(data.properties.dtype)[6:],
-                                            "size": list(data.size), "chunks": []})
-            whole["chunks"].append([rank, fqn if number == 0 else f"{fqn}/chunk.{number}",
-                                    list(data.chunk.offsets), list(data.chunk.sizes)])
-    return {INDEX: {"tensors": chunks, "values": values,
-                    "paths": plain.split(paths, "paths", lambda path, leaf: False)}}
-
-
 class Reader(StorageReader):
     """Loads into whatever sharding DCP has planned, from whatever world has saved.
 
-    step None: the newest consistent one, agreed on with the other ranks where there are some.
+    step None: the newest consistent one, on which the ranks of process_group (None: all) agree;
+    agree=False for dcp.load(no_dist=True), where no other rank loads at the same time.
     """
 
-    def __init__(self, context: Context, step: int | None = None, timeout: float = 60.0) -> None:
+    def __init__(self, context: Context, step: int | None = None, timeout: float = 60.0,
+                 process_group: Any = None, agree: bool = True) -> None:
         self.context, self.timeout = context, timeout
-        self._asked = step
+        self._asked, self._group, self._agree = step, process_group, agree
         self._given: int | None = None
         self._step: int | None = None
-        self._places: dict[MetadataIndex, tuple[int, str]] = {}
+        self._places: dict[MetadataIndex, Place] = {}
 
     @property
     def step(self) -> int | None:
         """Which step the last load has read."""
         return self._step
 
+    def newest(self) -> int | None:
+        """Which step a load without checkpoint_id would read, or None; see ckptd.dcp.newest()."""
+        if self._asked is not None:
+            return self._asked
+        return newest(self.context, self._group, self._agree)
+
+    def exists(self) -> bool:
+        """Whether the run has a checkpoint. All ranks ask, and all get the same answer; with none
+        dcp.load raises on every rank."""
+        return self.newest() is not None
+
     def reset(self, checkpoint_id: Any = None) -> None:
         self._given = None if checkpoint_id is None else step_of(checkpoint_id)
 
-    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
-        """What is there, by rank 0's index or, without one, by every shard's header."""
+    # DCP asks a reader that takes **kwargs again after a failure, rank by rank: this one does not,
+    # as the ranks agree, and another round of that would wait for those whose first one was good.
+    def read_metadata(self) -> Metadata:  # type: ignore[override]
+        """What is there, by rank 0's index or, without one, by every shard's header.
+
+        Lost when that does not have the whole of each tensor, before anything is filled.
+        """
         given, self._given = self._given, None
         self._places = {}
-        self._step = self._asked if given is None else given
+        self._step = self.newest() if given is None else given
         if self._step is None:
-            self._step = _same_everywhere(self._newest())
+            raise NoCheckpoint("CKPT_ERR_NO_CHECKPOINT", f"run {self.context.run} has no "
+                               "consistent checkpoint yet: start from the beginning, as "
+                               "reader.exists() says")
         world = self.context.info(self._step).world
+        metadata = self._metadata(world, f"step {self._step} of {self.context.run}")
+        self._places = metadata.storage_data
+        strange = {rank for rank, _ in self._places.values() if not 0 <= rank < world}
+        if strange:
+            raise StateError("CKPT_ERR_CORRUPT", f"the index of step {self._step} names rank "
+                                                 f"{min(strange)} in a world of {world}")
+        return metadata
+
+    def _metadata(self, world: int, said_by: str) -> Metadata:
         with self._shard(0) as shard:
             if INDEX in shard.entries:
-                return self._from_index(json.loads(bytes(shard.data(INDEX))))
-            found = _Found()
+                return metadata_of(json.loads(bytes(shard.data(INDEX))), said_by)
+            found = Found()
             found.take(0, shard)
         for rank in range(1, world):
             with self._shard(rank) as shard:
                 found.take(rank, shard)
-        self._places = found.places
-        return Metadata(found.metadata, storage_data=found.places, planner_data={})
-
-    def _newest(self) -> int:
-        """A number, so that the ranks can compare: rank 0's failure is found by each itself."""
-        try:
-            return self.context.info(LATEST).step
-        except NoCheckpoint:
-            if self.context.rank == 0:
-                raise
-            return 0
+        return found.metadata(said_by)
 
     def _shard(self, rank: int) -> Shard:
         assert self._step is not None
         return self.context.fetch(rank, self._step, self.timeout)
-
-    def _from_index(self, index: dict[str, Any]) -> Metadata:
-        metadata: dict[str, Any] = {}
-        for fqn, whole in index["tensors"].items():
-            chunks = []
-            for rank, name, offsets, sizes in whole["chunks"]:
-                chunks.append(ChunkStorageMetadata(torch.Size(offsets), torch.Size(sizes)))
-                self._places[MetadataIndex(fqn, offsets)] = (rank, name)
-            metadata[fqn] = TensorStorageMetadata(
-                TensorProperties(dtype=getattr(torch, whole["dtype"])),
-                torch.Size(whole["size"]), chunks)
-        for fqn, rank in index["values"].items():
-            metadata[fqn] = BytesStorageMetadata()
-            self._places[MetadataIndex(fqn)] = (rank, fqn)
-        paths = plain.join(index["paths"], lambda path: None)
-        return Metadata(metadata, storage_data=self._places, planner_data=paths)
 
     def set_up_storage_reader(self, metadata: Metadata, is_coordinator: bool, *args: Any,
                               **kwargs: Any) -> None:
@@ -359,61 +401,63 @@ class Reader(StorageReader):
         return plans
 
     def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
-        """Each shard that something is wanted of is mapped once, and the ranges are copied."""
+        """Each shard that something is wanted of is mapped, looked through, and then copied from.
+
+        Of the first _HELD shards nothing is copied before all of them have what the index says.
+        """
         wanted: dict[int, list[tuple[str, ReadItem]]] = {}
         for item in plan.items:
             rank, name = self._places[item.storage_index]
             wanted.setdefault(rank, []).append((name, item))
-        for rank, items in sorted(wanted.items()):
+        ranks = sorted(wanted)
+        with ExitStack() as held:
+            sources = [_Source(held.enter_context(self._shard(rank)), wanted[rank])
+                       for rank in ranks[:_HELD]]
+            for source in sources:
+                source.read(planner)
+            del sources
+        for rank in ranks[_HELD:]:
             with self._shard(rank) as shard:
-                inside = {own: place for own, (place, _) in parts(shard).items()}
-                values = json.loads(bytes(shard.data(VALUES))) if VALUES in shard.entries else {}
-                for name, item in items:
-                    if item.type == LoadItemType.BYTE_IO:
-                        planner.load_bytes(item, _as_torch_bytes(values[name]))
-                    else:
-                        _read_tensor(shard, inside[name], item, planner)
+                _Source(shard, wanted[rank]).read(planner)
         return _done(None)
 
     @classmethod
     def validate_checkpoint_id(cls, checkpoint_id: Any) -> bool:
-        return re.search(r"\d", str(checkpoint_id)) is not None
+        return _is_step(checkpoint_id)
 
 
-class _Found:
-    """Metadata put together from the shards' headers, where no index was saved."""
+class _Source:
+    """A shard and what is wanted of it: StateError where it is not there."""
 
-    def __init__(self) -> None:
-        self.metadata: dict[str, Any] = {}
-        self.places: dict[MetadataIndex, tuple[int, str]] = {}
-
-    def take(self, rank: int, shard: Shard) -> None:
+    def __init__(self, shard: Shard, wanted: list[tuple[str, ReadItem]]) -> None:
+        self._values: dict[str, Any] = {}
+        self._items: list[tuple[Any, ReadItem]] = []
         if VALUES in shard.entries:
-            for fqn in json.loads(bytes(shard.data(VALUES))):
-                self.metadata[fqn] = BytesStorageMetadata()
-                self.places.setdefault(MetadataIndex(fqn), (rank, fqn))
-        for name, (inside, box) in parts(shard).items():
-            if inside in (VALUES, INDEX):
-                continue
-            fqn = re.sub(r"/chunk\.\d+\Z", "", name)
-            index = MetadataIndex(fqn, box.offsets)
-            if index in self.places:
-                continue  # a replica of what another rank has
-            self.places[index] = (rank, name)
-            chunk = ChunkStorageMetadata(torch.Size(box.offsets), torch.Size(box.sizes))
-            end = [a + n for a, n in zip(box.offsets, box.sizes)]
-            whole = self.metadata.get(fqn)
-            if whole is None:
-                dtype = TYPES[shard.entries[inside]["dtype"]]
-                self.metadata[fqn] = TensorStorageMetadata(TensorProperties(dtype=dtype),
-                                                           torch.Size(end), [chunk])
+            self._values = json.loads(bytes(shard.data(VALUES)))
+        inside = {own: place for own, (place, _) in parts(shard).items()}
+        for name, item in wanted:
+            if item.type == LoadItemType.BYTE_IO:
+                there, found = name in self._values, self._values.get(name)
             else:
-                whole.chunks.append(chunk)
-                whole.size = torch.Size(map(max, whole.size, end))
+                source = view(shard, inside[name]) if name in inside else None
+                there = source is not None and source.dim() == len(item.lengths) and all(
+                    begin + length <= size for begin, length, size in
+                    zip(item.storage_offsets, item.lengths, source.shape))
+                found = source
+            if not there:
+                raise StateError("CKPT_ERR_CORRUPT", f"the shard of rank {shard.rank} at step "
+                                 f"{shard.step} does not have {name} as its index says")
+            self._items.append((found, item))
+
+    def read(self, planner: LoadPlanner) -> None:
+        for found, item in self._items:
+            if item.type == LoadItemType.BYTE_IO:
+                planner.load_bytes(item, _as_torch_bytes(found))
+            else:
+                _read_tensor(found, item, planner)
 
 
-def _read_tensor(shard: Shard, name: str, item: ReadItem, planner: LoadPlanner) -> None:
-    source = view(shard, name)
+def _read_tensor(source: torch.Tensor, item: ReadItem, planner: LoadPlanner) -> None:
     for dimension, (begin, length) in enumerate(zip(item.storage_offsets, item.lengths)):
         source = source.narrow(dimension, begin, length)
     target = planner.resolve_tensor(item).detach()

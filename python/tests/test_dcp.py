@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 import ckptd
 import ranks
 from ckptd import persist
-from ckptd.dcp import Reader, Writer, step_of
+from ckptd.dcp import Reader, Writer
 
 ROWS = 13  # does not divide evenly
 
@@ -243,9 +243,3 @@ def test_async_saves_in_a_row_keep_their_values(shared_cluster, run):
             dcp.load(loaded, storage_reader=Reader(context), no_dist=True)
             assert loaded["n"] == step and loaded["w"].min() == loaded["w"].max() == step
         writer.close()
-
-
-@pytest.mark.parametrize("name, step", [
-    (5, 5), ("100", 100), ("run/step-7", 7), ("/x/3/checkpoint-12/", 12), ("step_4.pt", 4)])
-def test_steps_of_names(name, step):
-    assert step_of(name) == step
