@@ -110,8 +110,8 @@ enum exit_code daemon_start(struct daemon *daemon)
 {
     char reason[CKPT_REASON_MAX + 1];
     daemon->started_ms = daemon_now_ms();
-    enum ckpt_status status =
-        store_open(daemon->options.store, daemon->options.state_directory, &daemon->store, reason);
+    enum ckpt_status status = store_open(daemon->options.store, daemon->options.state_directory,
+                                         NULL, &daemon->store, reason);
     if (status != CKPT_OK) {
         return refuse("store_refused", status, reason);
     }

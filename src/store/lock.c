@@ -26,8 +26,8 @@ enum ckpt_status store_lock_take(const char *path, int *fd_out, char *reason_out
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        return store_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot open the lock file %s: %s", path,
-                            strerror(errno));
+        return store_refuse(reason_out, store_errno_status(errno),
+                            "cannot open the lock file %s: %s", path, strerror(errno));
     }
     enum ckpt_status status = CKPT_OK;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -39,8 +39,8 @@ enum ckpt_status store_lock_take(const char *path, int *fd_out, char *reason_out
     char text[16];
     int bytes = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)bytes, 0) != bytes) {
-        status =
-            store_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot write %s: %s", path, strerror(errno));
+        status = store_refuse(reason_out, store_errno_status(errno), "cannot write %s: %s", path,
+                              strerror(errno));
         goto close_file;
     }
     *fd_out = fd;

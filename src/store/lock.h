@@ -12,6 +12,7 @@
  *
  * ERRORS
  * - CKPT_ERR_BUSY - held; reason_out (CKPT_REASON_MAX + 1 bytes) names the holder's process id
+ * - CKPT_ERR_FULL - no room for it
  * - CKPT_ERR_SYSTEM - the file cannot be made or locked; reason_out says why */
 enum ckpt_status store_lock_take(const char *path, int *fd_out, char *reason_out);
 

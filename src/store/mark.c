@@ -18,7 +18,7 @@ enum ckpt_status store_mark_open(const char *path, int *fd_out, uint64_t *row_ou
     enum ckpt_status status = CKPT_OK;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        return store_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot open %s: %s", path,
+        return store_refuse(reason_out, store_errno_status(errno), "cannot open %s: %s", path,
                             strerror(errno));
     }
     ssize_t got = pread(fd, bytes, sizeof(bytes), 0);
@@ -29,6 +29,13 @@ enum ckpt_status store_mark_open(const char *path, int *fd_out, uint64_t *row_ou
     }
     if (got == 0) {
         *row_out = 0;
+        errno = 0;
+        if (store_mark_write(fd, 0) != CKPT_OK) { /* from now on a write needs no room */
+            status = store_refuse(reason_out, store_errno_status(errno), "cannot write %s: %s",
+                                  path, strerror(errno));
+            (void)!ftruncate(fd, 0);
+            goto close_file;
+        }
     } else if (got == sizeof(bytes) && load_le32(bytes) == MARK_MAGIC &&
                load_le32(bytes + 4) == crc32c(0, bytes + 8, 8)) {
         *row_out = load_le64(bytes + 8);

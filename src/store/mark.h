@@ -15,8 +15,8 @@
 #define STORE_MARK_BYTES 16 /* le32 magic, le32 crc32c of the rest, le64 row */
 
 /* Opens or makes the mark. *row_out is the row it names, 0 for a new one. *fd_out is the caller's
- * to close. CKPT_ERR_SYSTEM (cannot be opened or read) and CKPT_ERR_CORRUPT (its bytes are not a
- * mark) with a line in reason_out. */
+ * to close. CKPT_ERR_SYSTEM (cannot be opened or read), CKPT_ERR_FULL (no room for a new one) and
+ * CKPT_ERR_CORRUPT (its bytes are not a mark) with a line in reason_out. */
 enum ckpt_status store_mark_open(const char *path, int *fd_out, uint64_t *row_out,
                                  char *reason_out);
 

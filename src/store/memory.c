@@ -13,10 +13,11 @@ struct memory {
     struct coordinator_record *records; /* each with its own array of shards, or NULL */
 };
 
-static enum ckpt_status memory_open(const char *location, struct store **store_out,
-                                    char *reason_out)
+static enum ckpt_status memory_open(const char *location, struct store_progress *progress,
+                                    struct store **store_out, char *reason_out)
 {
     (void)location;
+    (void)progress;
     struct memory *memory = calloc(1, sizeof(*memory));
     if (!memory) {
         return store_refuse(reason_out, CKPT_ERR_MEMORY, "no memory for the record store");
@@ -47,14 +48,13 @@ static void drop_shards(struct coordinator_record *record)
     record->shards = NULL;
 }
 
-/* Removes what was known of a checkpoint that is now retired. */
-static void forget(struct memory *memory, const struct coordinator_record *retired)
+/* Removes what the record makes void. */
+static void forget(struct memory *memory, const struct coordinator_record *later)
 {
     size_t kept = 0;
     for (size_t i = 0; i < memory->count; i++) {
         struct coordinator_record *record = &memory->records[i];
-        if ((record->type == RECORD_CONSISTENT || record->type == RECORD_QUARANTINED) &&
-            store_same_checkpoint(record, retired)) {
+        if (store_is_void(record, later)) {
             drop_shards(record);
         } else {
             memory->records[kept++] = *record;
@@ -119,18 +119,17 @@ static enum ckpt_status memory_commit(struct store *store,
         }
         end++;
     }
-    /* From here nothing fails: a retirement takes away what stands before it. */
+    /* From here nothing fails. */
     size_t begin = memory->count;
     for (size_t i = begin; i < end; i++) {
         struct coordinator_record record = memory->records[i];
-        if (record.type == RECORD_RETIRED) {
-            forget(memory, &record);
-            continue;
-        }
+        forget(memory, &record);
         if (record.type == RECORD_EPOCH) {
             memory->epoch = record.epoch;
         }
-        memory->records[memory->count++] = record;
+        if (store_is_kept(&record)) {
+            memory->records[memory->count++] = record;
+        }
     }
     return CKPT_OK;
 }

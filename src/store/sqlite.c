@@ -8,13 +8,14 @@
 #include "base/fault_point.h"
 #include "store/mark.h"
 
-static enum ckpt_status sqlite_open(const char *location, struct store **store_out,
-                                    char *reason_out)
+static enum ckpt_status sqlite_open(const char *location, struct store_progress *progress,
+                                    struct store **store_out, char *reason_out)
 {
     struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
     if (!sqlite) {
         return store_refuse(reason_out, CKPT_ERR_MEMORY, "no memory for the record store");
     }
+    sqlite->progress = progress;
     enum ckpt_status status = sqlite_open_files(location, sqlite);
     if (status != CKPT_OK) {
         memcpy(reason_out, sqlite->store.reason, sizeof(sqlite->store.reason));
@@ -64,16 +65,22 @@ static enum ckpt_status sqlite_replay(struct store *store, store_visit *visit, v
 }
 
 static enum ckpt_status write_rows(struct sqlite *sqlite,
-                                   const struct store_transaction *transaction)
+                                   const struct store_transaction *transaction,
+                                   struct sqlite_extent *extent_out)
 {
     uint64_t highest = 0;
     enum ckpt_status status = sqlite_number(sqlite, STATEMENT_EPOCH, &highest);
     if (status == CKPT_OK) {
         status = store_fence(highest, transaction, sqlite->store.reason);
     }
+    if (status == CKPT_OK) {
+        status = sqlite_extent_read(sqlite, extent_out);
+    }
     for (uint32_t i = 0; i < transaction->count && status == CKPT_OK; i++) {
-        status = sqlite_row_insert(sqlite, sqlite->last_row + i + 1, transaction,
-                                   &transaction->records[i]);
+        status = sqlite_row_add(sqlite, extent_out, transaction, &transaction->records[i]);
+    }
+    if (status == CKPT_OK) {
+        status = sqlite_extent_write(sqlite, extent_out);
     }
     if (status == CKPT_OK && FAULT_POINT_ERROR(coordinator_in_transaction)) {
         status = store_refuse(sqlite->store.reason, CKPT_ERR_DISK,
@@ -86,11 +93,12 @@ static enum ckpt_status sqlite_commit(struct store *store,
                                       const struct store_transaction *transaction)
 {
     struct sqlite *sqlite = (struct sqlite *)store;
+    struct sqlite_extent extent = {0};
     enum ckpt_status status = sqlite_run(sqlite, STATEMENT_BEGIN);
     if (status != CKPT_OK) {
         return status;
     }
-    status = write_rows(sqlite, transaction);
+    status = write_rows(sqlite, transaction, &extent);
     if (status == CKPT_OK) {
         status = sqlite_run(sqlite, STATEMENT_COMMIT);
     }
@@ -103,12 +111,8 @@ static enum ckpt_status sqlite_commit(struct store *store,
         }
         return status;
     }
-    sqlite->last_row += transaction->count;
-    status = store_mark_write(sqlite->mark_fd, sqlite->last_row);
-    if (status != CKPT_OK) {
-        return store_refuse(store->reason, status, "cannot write records.mark beside %s",
-                            sqlite->path);
-    }
+    /* What is committed stays so, mark or not: one that lags only asks for less. */
+    (void)store_mark_write(sqlite->mark_fd, extent.last);
     return CKPT_OK;
 }
 

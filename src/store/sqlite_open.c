@@ -14,43 +14,39 @@
 #include "store/lock.h"
 #include "store/mark.h"
 
-/* Rows are only ever added to record. What is large and must be dropped in time, the shards of
- * retired checkpoints, is a table of its own; the pages it frees are used again by the next commit,
- * so the file grows by some 300 bytes a checkpoint and is never vacuumed. */
-static const char schema[] =
-    "BEGIN IMMEDIATE;"
-    "CREATE TABLE record ("
-    "  id INTEGER PRIMARY KEY,"
-    "  type INTEGER NOT NULL, epoch INTEGER NOT NULL,"
-    "  uid INTEGER NOT NULL, run TEXT NOT NULL, attempt INTEGER NOT NULL, step INTEGER NOT NULL,"
-    "  world INTEGER NOT NULL, copies INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-    "  reason TEXT NOT NULL, shards_crc INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX record_epoch ON record (epoch) WHERE type = 1;"
-    "CREATE INDEX record_consistent ON record (uid, run, attempt, step) WHERE type = 2;"
-    "CREATE INDEX record_retired ON record (uid, run, attempt, step) WHERE type = 3;"
-    "CREATE TABLE shards (record INTEGER PRIMARY KEY, sizes_and_digests BLOB NOT NULL) STRICT;"
-    "PRAGMA application_id = 1129009236;"
-    "PRAGMA user_version = 1;"
-    "COMMIT;";
-_Static_assert(SQLITE_APPLICATION_ID == 1129009236 && SQLITE_SCHEMA_VERSION == 1 &&
-                   RECORD_EPOCH == 1 && RECORD_CONSISTENT == 2 && RECORD_RETIRED == 3,
-               "the schema says the same");
+/* The errno of the last call that failed on the log, or else on the database; else, as the shared
+ * memory has no such memory, the process's. */
+static int last_errno(struct sqlite *sqlite)
+{
+    int now = errno;
+    int error = 0;
+    sqlite3_file *log = NULL;
+    sqlite3_file_control(sqlite->database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (log && log->pMethods) {
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+    }
+    if (error == 0) {
+        sqlite3_file_control(sqlite->database, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+    }
+    return error != 0 ? error : now;
+}
 
-static const char *const statements[STATEMENT_COUNT] = {
-    [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
-    [STATEMENT_COMMIT] = "COMMIT",
-    [STATEMENT_ROLLBACK] = "ROLLBACK",
-    [STATEMENT_EPOCH] = "SELECT ifnull(max(epoch), 0) FROM record WHERE type = 1",
-    [STATEMENT_LAST] = "SELECT ifnull(max(id), 0) FROM record",
-    [STATEMENT_INSERT] = "INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [STATEMENT_ADD_SHARDS] = "INSERT INTO shards VALUES (?,?)",
-    [STATEMENT_DROP_SHARDS] = "DELETE FROM shards WHERE record IN (SELECT id FROM record WHERE"
-                              " type = 2 AND uid = ? AND run = ? AND attempt = ? AND step = ?)",
-    [STATEMENT_REPLAY] = "SELECT record.*, shards.sizes_and_digests FROM record LEFT JOIN shards"
-                         " ON shards.record = record.id ORDER BY record.id",
-    [STATEMENT_IS_RETIRED] = "SELECT ifnull(max(id), 0) FROM record WHERE type = 3 AND uid = ?"
-                             " AND run = ? AND attempt = ? AND step = ?",
-};
+/* Whether a call failed for want of room. A sync that fails so is another thing: what it was to
+ * sync may be gone. */
+static bool is_full(struct sqlite *sqlite, int result)
+{
+    switch (result) {
+    case SQLITE_FULL:
+        return true;
+    case SQLITE_IOERR_WRITE:
+    case SQLITE_IOERR_TRUNCATE:
+    case SQLITE_IOERR_SHMSIZE:
+    case SQLITE_IOERR_SHMOPEN:
+        return store_errno_status(last_errno(sqlite)) == CKPT_ERR_FULL;
+    default:
+        return (result & 0xff) == SQLITE_CANTOPEN && store_errno_status(errno) == CKPT_ERR_FULL;
+    }
+}
 
 enum ckpt_status sqlite_refuse(struct sqlite *sqlite, int result, const char *what)
 {
@@ -64,19 +60,27 @@ enum ckpt_status sqlite_refuse(struct sqlite *sqlite, int result, const char *wh
     if (kind == SQLITE_NOMEM) {
         return store_refuse(sqlite->store.reason, CKPT_ERR_MEMORY, "no memory to %s", what);
     }
-    const char *hint = kind == SQLITE_FULL    ? "; make room on its file system"
-                       : kind == SQLITE_BUSY  ? "; another program holds a lock on it"
-                       : kind == SQLITE_IOERR ? "; look at the disk"
-                                              : "";
+    if (kind == SQLITE_BUSY || kind == SQLITE_PROTOCOL) {
+        return store_refuse(sqlite->store.reason, CKPT_ERR_TIMEOUT,
+                            "%s: cannot %s: another program holds a lock on it: end that one's "
+                            "transaction",
+                            sqlite->path, what);
+    }
+    if (is_full(sqlite, result)) {
+        return store_refuse(sqlite->store.reason, CKPT_ERR_FULL,
+                            "%s: cannot %s: no room: make some on its file system", sqlite->path,
+                            what);
+    }
     return store_refuse(sqlite->store.reason, CKPT_ERR_DISK, "%s: cannot %s: %s%s", sqlite->path,
-                        what, sqlite3_errmsg(sqlite->database), hint);
+                        what, sqlite3_errmsg(sqlite->database),
+                        kind == SQLITE_IOERR ? "; look at the disk" : "");
 }
 
 static enum ckpt_status make_directory(const char *directory, char *reason_out)
 {
     struct stat found;
     if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
-        return store_refuse(reason_out, CKPT_ERR_SYSTEM,
+        return store_refuse(reason_out, store_errno_status(errno),
                             "cannot make the state directory %s: %s: make it, owned by the user "
                             "that ckptctld runs as",
                             directory, strerror(errno));
@@ -91,8 +95,22 @@ static enum ckpt_status make_directory(const char *directory, char *reason_out)
     return CKPT_OK;
 }
 
-/* A pragma's or query's first value as text. */
-static enum ckpt_status ask(struct sqlite *sqlite, const char *sql, char *text_out, size_t bytes)
+enum ckpt_status sqlite_execute(struct sqlite *sqlite, const char *sql, const char *what)
+{
+    int result = sqlite3_exec(sqlite->database, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? CKPT_OK : sqlite_refuse(sqlite, result, what);
+}
+
+void sqlite_progress(struct sqlite *sqlite, const char *what, uint64_t done, uint64_t of)
+{
+    if (sqlite->progress) {
+        atomic_store(&sqlite->progress->what, what);
+        atomic_store(&sqlite->progress->done, done);
+        atomic_store(&sqlite->progress->of, of);
+    }
+}
+
+enum ckpt_status sqlite_ask(struct sqlite *sqlite, const char *sql, char *text_out, size_t bytes)
 {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(sqlite->database, sql, -1, &statement, NULL);
@@ -112,22 +130,22 @@ static enum ckpt_status ask(struct sqlite *sqlite, const char *sql, char *text_o
     return status;
 }
 
-static enum ckpt_status ask_number(struct sqlite *sqlite, const char *sql, long *number_out)
+enum ckpt_status sqlite_ask_number(struct sqlite *sqlite, const char *sql, long *number_out)
 {
     char text[32];
-    enum ckpt_status status = ask(sqlite, sql, text, sizeof(text));
+    enum ckpt_status status = sqlite_ask(sqlite, sql, text, sizeof(text));
     if (status == CKPT_OK && sscanf(text, "%ld", number_out) != 1) {
         status = store_refuse(sqlite->store.reason, CKPT_ERR_INTERNAL, "'%s' has no answer", sql);
     }
     return status;
 }
 
-static enum ckpt_status open_database(struct sqlite *sqlite)
+enum ckpt_status sqlite_connect(struct sqlite *sqlite)
 {
     /* Made here for its mode: SQLite gives the log beside it the same. */
     int fd = open(sqlite->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return store_refuse(sqlite->store.reason, CKPT_ERR_SYSTEM, "cannot open %s: %s",
+        return store_refuse(sqlite->store.reason, store_errno_status(errno), "cannot open %s: %s",
                             sqlite->path, strerror(errno));
     }
     close(fd);
@@ -140,12 +158,11 @@ static enum ckpt_status open_database(struct sqlite *sqlite)
     sqlite3_busy_timeout(sqlite->database, 2000);
     static const char settings[] = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
                                    "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;";
-    result = sqlite3_exec(sqlite->database, settings, NULL, NULL, NULL);
-    if (result != SQLITE_OK) {
-        return sqlite_refuse(sqlite, result, "set it up");
-    }
     char mode[16];
-    enum ckpt_status status = ask(sqlite, "PRAGMA journal_mode = WAL", mode, sizeof(mode));
+    enum ckpt_status status = sqlite_execute(sqlite, settings, "set it up");
+    if (status == CKPT_OK) {
+        status = sqlite_ask(sqlite, "PRAGMA journal_mode = WAL", mode, sizeof(mode));
+    }
     if (status == CKPT_OK && strcmp(mode, "wal") != 0) {
         status = store_refuse(sqlite->store.reason, CKPT_ERR_DISK,
                               "%s: its file system cannot hold a write-ahead log: put the state "
@@ -154,7 +171,7 @@ static enum ckpt_status open_database(struct sqlite *sqlite)
     }
     long synchronous = 0;
     if (status == CKPT_OK) {
-        status = ask_number(sqlite, "PRAGMA synchronous", &synchronous);
+        status = sqlite_ask_number(sqlite, "PRAGMA synchronous", &synchronous);
     }
     if (status == CKPT_OK && synchronous != 2) {
         status =
@@ -164,77 +181,59 @@ static enum ckpt_status open_database(struct sqlite *sqlite)
     return status;
 }
 
-static enum ckpt_status check_schema(struct sqlite *sqlite)
+void sqlite_disconnect(struct sqlite *sqlite)
 {
-    long tables;
-    long application;
-    long version;
-    enum ckpt_status status = ask_number(sqlite, "SELECT count(*) FROM sqlite_schema", &tables);
-    if (status == CKPT_OK) {
-        status = ask_number(sqlite, "PRAGMA application_id", &application);
+    for (int i = 0; i < STATEMENT_COUNT; i++) {
+        sqlite3_finalize(sqlite->statements[i]);
+        sqlite->statements[i] = NULL;
     }
-    if (status == CKPT_OK) {
-        status = ask_number(sqlite, "PRAGMA user_version", &version);
-    }
-    if (status != CKPT_OK) {
-        return status;
-    }
-    if (tables == 0 && application == 0 && version == 0) {
-        int result = sqlite3_exec(sqlite->database, schema, NULL, NULL, NULL);
-        return result == SQLITE_OK ? CKPT_OK : sqlite_refuse(sqlite, result, "make its tables");
-    }
-    if (application != SQLITE_APPLICATION_ID) {
-        return store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
-                            "%s is a database of another program (application id %ld), or damaged",
-                            sqlite->path, application);
-    }
-    if (version != SQLITE_SCHEMA_VERSION) {
-        return store_refuse(sqlite->store.reason, CKPT_ERR_VERSION,
-                            "%s has schema version %ld, this ckptctld knows %d: start the version "
-                            "that wrote it",
-                            sqlite->path, version, SQLITE_SCHEMA_VERSION);
-    }
-    return CKPT_OK;
+    sqlite3_close(sqlite->database);
+    sqlite->database = NULL;
 }
 
-static enum ckpt_status check_content(struct sqlite *sqlite, uint64_t mark)
+static enum ckpt_status check_mark(struct sqlite *sqlite, uint64_t mark)
 {
-    char verdict[128];
-    enum ckpt_status status = ask(sqlite, "PRAGMA integrity_check(1)", verdict, sizeof(verdict));
-    if (status == CKPT_OK && strcmp(verdict, "ok") != 0) {
-        status =
-            store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
-                         "%s is damaged (%s): look at the disk, then bring the state directory "
-                         "back from a backup",
-                         sqlite->path, verdict);
-    }
-    if (status == CKPT_OK) {
-        status = sqlite_number(sqlite, STATEMENT_LAST, &sqlite->last_row);
-    }
-    if (status == CKPT_OK && sqlite->last_row < mark) {
+    struct sqlite_extent extent = {0};
+    enum ckpt_status status = sqlite_extent_read(sqlite, &extent);
+    if (status == CKPT_OK && extent.last < mark) {
         status = store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
                               "%s ends at row %" PRIu64 ", but row %" PRIu64
                               " was committed: its write-ahead log is damaged or it was replaced; "
                               "if by a backup, and on purpose, remove records.mark beside it",
-                              sqlite->path, sqlite->last_row, mark);
+                              sqlite->path, extent.last, mark);
     }
     return status;
 }
 
-static enum ckpt_status prepare(struct sqlite *sqlite)
+/* The database as this version wants it. */
+static enum ckpt_status open_database(struct sqlite *sqlite, const char *directory, uint64_t mark)
 {
-    for (int i = 0; i < STATEMENT_COUNT; i++) {
-        int result = sqlite3_prepare_v3(sqlite->database, statements[i], -1,
-                                        SQLITE_PREPARE_PERSISTENT, &sqlite->statements[i], NULL);
-        if (result != SQLITE_OK) {
-            return sqlite_refuse(sqlite, result, "prepare a statement");
+    long version = 0;
+    enum ckpt_status status = sqlite_connect(sqlite);
+    if (status == CKPT_OK) {
+        status = sqlite_schema_version(sqlite, &version);
+    }
+    if (status == CKPT_OK && version == 0) {
+        status = sqlite_schema_make(sqlite);
+    } else if (status == CKPT_OK && version < SQLITE_SCHEMA_VERSION) {
+        status = sqlite_convert(sqlite, directory, mark);
+        if (status == CKPT_OK) {
+            status = sqlite_connect(sqlite);
         }
     }
-    return CKPT_OK;
+    if (status == CKPT_OK && version != 0) {
+        status = sqlite_prepare(sqlite);
+    }
+    if (status == CKPT_OK) {
+        status = sqlite_check(sqlite);
+    }
+    if (status == CKPT_OK) {
+        status = check_mark(sqlite, mark);
+    }
+    return status;
 }
 
-/* New names in a directory are durable only with it. */
-static enum ckpt_status sync_directory(const char *directory, char *reason_out)
+enum ckpt_status sqlite_sync_directory(const char *directory, char *reason_out)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool good = fd >= 0 && fsync(fd) == 0;
@@ -268,19 +267,10 @@ enum ckpt_status sqlite_open_files(const char *directory, struct sqlite *sqlite)
     }
     if (status == CKPT_OK) {
         snprintf(sqlite->path, sizeof(sqlite->path), "%s/records.db", directory);
-        status = open_database(sqlite);
+        status = open_database(sqlite, directory, mark);
     }
     if (status == CKPT_OK) {
-        status = check_schema(sqlite);
-    }
-    if (status == CKPT_OK) {
-        status = prepare(sqlite);
-    }
-    if (status == CKPT_OK) {
-        status = check_content(sqlite, mark);
-    }
-    if (status == CKPT_OK) {
-        status = sync_directory(directory, reason);
+        status = sqlite_sync_directory(directory, reason);
     }
     if (status != CKPT_OK) {
         sqlite_close_files(sqlite);
@@ -290,10 +280,7 @@ enum ckpt_status sqlite_open_files(const char *directory, struct sqlite *sqlite)
 
 void sqlite_close_files(struct sqlite *sqlite)
 {
-    for (int i = 0; i < STATEMENT_COUNT; i++) {
-        sqlite3_finalize(sqlite->statements[i]);
-    }
-    sqlite3_close(sqlite->database);
+    sqlite_disconnect(sqlite);
     if (sqlite->mark_fd >= 0) {
         close(sqlite->mark_fd);
     }

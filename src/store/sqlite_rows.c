@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One record as one row, with a checksum over all that it says and over its number, so that a row
- * that was changed, moved or taken from another place is found at replay. */
+ * that was changed, moved or taken from another place is found at replay; and, beside all rows,
+ * their extent, so that one that is missing is found too. */
 #include "store/sqlite.h"
 
 #include <inttypes.h>
@@ -9,23 +10,6 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
-
-enum column {
-    COLUMN_ID,
-    COLUMN_TYPE,
-    COLUMN_EPOCH,
-    COLUMN_UID,
-    COLUMN_RUN,
-    COLUMN_ATTEMPT,
-    COLUMN_STEP,
-    COLUMN_WORLD,
-    COLUMN_COPIES,
-    COLUMN_BYTES,
-    COLUMN_REASON,
-    COLUMN_SHARDS_CRC,
-    COLUMN_CRC,
-    COLUMN_SHARDS, /* joined */
-};
 
 enum ckpt_status sqlite_refuse_row(struct sqlite *sqlite, uint64_t row, const char *what)
 {
@@ -57,13 +41,118 @@ static int bind_number(sqlite3_stmt *statement, int place, uint64_t number)
     return sqlite3_bind_int64(statement, place, (sqlite3_int64)number);
 }
 
-/* Binds (uid, run, attempt, step) from place 1 on. */
-static void bind_checkpoint(sqlite3_stmt *statement, const struct coordinator_record *record)
+/* What a row adds to the extent's sum: splitmix64's finisher of its number and checksum. */
+static uint64_t row_share(uint64_t row, uint32_t crc)
 {
-    bind_number(statement, 1, record->run.uid);
-    sqlite3_bind_text(statement, 2, record->run.name, -1, SQLITE_STATIC);
-    bind_number(statement, 3, record->attempt);
-    bind_number(statement, 4, record->step);
+    uint64_t x = row * UINT64_C(0x9e3779b97f4a7c15) + crc;
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+static uint32_t extent_crc(const struct sqlite_extent *extent)
+{
+    uint8_t fixed[8 * 3];
+    store_le64(fixed, extent->last);
+    store_le64(fixed + 8, extent->rows);
+    store_le64(fixed + 16, extent->sum);
+    return crc32c(0, fixed, sizeof(fixed));
+}
+
+enum ckpt_status sqlite_extent_read(struct sqlite *sqlite, struct sqlite_extent *extent_out)
+{
+    sqlite3_stmt *statement = sqlite->statements[STATEMENT_EXTENT];
+    enum ckpt_status status = CKPT_OK;
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        extent_out->last = (uint64_t)sqlite3_column_int64(statement, 0);
+        extent_out->rows = (uint64_t)sqlite3_column_int64(statement, 1);
+        extent_out->sum = (uint64_t)sqlite3_column_int64(statement, 2);
+        uint64_t crc = (uint64_t)sqlite3_column_int64(statement, 3);
+        if (crc != extent_crc(extent_out)) {
+            result = SQLITE_DONE;
+        }
+    }
+    if (result == SQLITE_DONE) {
+        status = store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
+                              "%s: its extent is damaged or missing: look at the disk, then bring "
+                              "the state directory back from a backup",
+                              sqlite->path);
+    } else if (result != SQLITE_ROW) {
+        status = sqlite_refuse(sqlite, result, "read its extent");
+    }
+    sqlite3_reset(statement);
+    return status;
+}
+
+enum ckpt_status sqlite_extent_write(struct sqlite *sqlite, const struct sqlite_extent *extent)
+{
+    sqlite3_stmt *statement = sqlite->statements[STATEMENT_SET_EXTENT];
+    bind_number(statement, 1, extent->last);
+    bind_number(statement, 2, extent->rows);
+    bind_number(statement, 3, extent->sum);
+    bind_number(statement, 4, extent_crc(extent));
+    return sqlite_run(sqlite, STATEMENT_SET_EXTENT);
+}
+
+/* The first row of that type and subject, if there is one. */
+static enum ckpt_status find_row(struct sqlite *sqlite, const struct store_rule *rule,
+                                 const struct coordinator_record *record, bool *found_out,
+                                 uint64_t *row_out, uint32_t *crc_out)
+{
+    sqlite3_stmt *find = sqlite->statements[rule->of_checkpoint ? STATEMENT_FIND_OF_CHECKPOINT
+                                                                : STATEMENT_FIND_OF_RUN];
+    enum ckpt_status status = CKPT_OK;
+    bind_number(find, 1, (uint64_t)rule->earlier);
+    bind_number(find, 2, record->run.uid);
+    sqlite3_bind_text(find, 3, record->run.name, -1, SQLITE_STATIC);
+    if (rule->of_checkpoint) {
+        bind_number(find, 4, record->attempt);
+        bind_number(find, 5, record->step);
+    }
+    int result = sqlite3_step(find);
+    *found_out = result == SQLITE_ROW;
+    if (result == SQLITE_ROW) {
+        *row_out = (uint64_t)sqlite3_column_int64(find, 0);
+        *crc_out = (uint32_t)sqlite3_column_int64(find, 1);
+    } else if (result != SQLITE_DONE) {
+        status = sqlite_refuse(sqlite, result, "look for what a record makes void");
+    }
+    sqlite3_reset(find);
+    sqlite3_clear_bindings(find);
+    return status;
+}
+
+static enum ckpt_status delete_row(struct sqlite *sqlite, struct sqlite_extent *extent,
+                                   uint64_t row, uint32_t crc)
+{
+    bind_number(sqlite->statements[STATEMENT_DELETE], 1, row);
+    enum ckpt_status status = sqlite_run(sqlite, STATEMENT_DELETE);
+    if (status == CKPT_OK) {
+        bind_number(sqlite->statements[STATEMENT_DELETE_SHARDS], 1, row);
+        status = sqlite_run(sqlite, STATEMENT_DELETE_SHARDS);
+    }
+    extent->rows--;
+    extent->sum -= row_share(row, crc);
+    return status;
+}
+
+static enum ckpt_status delete_void(struct sqlite *sqlite, struct sqlite_extent *extent,
+                                    const struct coordinator_record *record)
+{
+    enum ckpt_status status = CKPT_OK;
+    for (size_t i = 0; i < STORE_RULES && status == CKPT_OK; i++) {
+        bool found = store_rules[i].later == record->type;
+        while (found && status == CKPT_OK) {
+            uint64_t row = 0;
+            uint32_t crc = 0;
+            status = find_row(sqlite, &store_rules[i], record, &found, &row, &crc);
+            if (status == CKPT_OK && found) {
+                status = delete_row(sqlite, extent, row, crc);
+            }
+        }
+    }
+    return status;
 }
 
 static enum ckpt_status add_shards(struct sqlite *sqlite, uint64_t row,
@@ -91,36 +180,47 @@ static enum ckpt_status add_shards(struct sqlite *sqlite, uint64_t row,
     return status;
 }
 
-enum ckpt_status sqlite_row_insert(struct sqlite *sqlite, uint64_t row,
-                                   const struct store_transaction *transaction,
-                                   const struct coordinator_record *record)
+static enum ckpt_status insert(struct sqlite *sqlite, struct sqlite_extent *extent, uint64_t row,
+                               const struct store_transaction *transaction,
+                               const struct coordinator_record *record)
 {
     uint32_t shards_crc = 0;
-    enum ckpt_status status = CKPT_OK;
     if (record->type == RECORD_CONSISTENT) {
-        status = add_shards(sqlite, row, transaction, record, &shards_crc);
-    } else if (record->type == RECORD_RETIRED) {
-        bind_checkpoint(sqlite->statements[STATEMENT_DROP_SHARDS], record);
-        status = sqlite_run(sqlite, STATEMENT_DROP_SHARDS);
+        enum ckpt_status status = add_shards(sqlite, row, transaction, record, &shards_crc);
+        if (status != CKPT_OK) {
+            return status;
+        }
     }
-    if (status != CKPT_OK) {
-        return status;
-    }
-    sqlite3_stmt *insert = sqlite->statements[STATEMENT_INSERT];
-    bind_number(insert, 1 + COLUMN_ID, row);
-    bind_number(insert, 1 + COLUMN_TYPE, (uint64_t)record->type);
-    bind_number(insert, 1 + COLUMN_EPOCH, record->epoch);
-    bind_number(insert, 1 + COLUMN_UID, record->run.uid);
-    sqlite3_bind_text(insert, 1 + COLUMN_RUN, record->run.name, -1, SQLITE_STATIC);
-    bind_number(insert, 1 + COLUMN_ATTEMPT, record->attempt);
-    bind_number(insert, 1 + COLUMN_STEP, record->step);
-    bind_number(insert, 1 + COLUMN_WORLD, record->world);
-    bind_number(insert, 1 + COLUMN_COPIES, record->copies);
-    bind_number(insert, 1 + COLUMN_BYTES, record->bytes);
-    sqlite3_bind_text(insert, 1 + COLUMN_REASON, record->reason, -1, SQLITE_STATIC);
-    bind_number(insert, 1 + COLUMN_SHARDS_CRC, shards_crc);
-    bind_number(insert, 1 + COLUMN_CRC, row_crc(row, record, shards_crc));
+    sqlite3_stmt *statement = sqlite->statements[STATEMENT_INSERT];
+    uint32_t crc = row_crc(row, record, shards_crc);
+    bind_number(statement, 1 + COLUMN_ID, row);
+    bind_number(statement, 1 + COLUMN_TYPE, (uint64_t)record->type);
+    bind_number(statement, 1 + COLUMN_EPOCH, record->epoch);
+    bind_number(statement, 1 + COLUMN_UID, record->run.uid);
+    sqlite3_bind_text(statement, 1 + COLUMN_RUN, record->run.name, -1, SQLITE_STATIC);
+    bind_number(statement, 1 + COLUMN_ATTEMPT, record->attempt);
+    bind_number(statement, 1 + COLUMN_STEP, record->step);
+    bind_number(statement, 1 + COLUMN_WORLD, record->world);
+    bind_number(statement, 1 + COLUMN_COPIES, record->copies);
+    bind_number(statement, 1 + COLUMN_BYTES, record->bytes);
+    sqlite3_bind_text(statement, 1 + COLUMN_REASON, record->reason, -1, SQLITE_STATIC);
+    bind_number(statement, 1 + COLUMN_SHARDS_CRC, shards_crc);
+    bind_number(statement, 1 + COLUMN_CRC, crc);
+    extent->rows++;
+    extent->sum += row_share(row, crc);
     return sqlite_run(sqlite, STATEMENT_INSERT);
+}
+
+enum ckpt_status sqlite_row_add(struct sqlite *sqlite, struct sqlite_extent *extent,
+                                const struct store_transaction *transaction,
+                                const struct coordinator_record *record)
+{
+    uint64_t row = ++extent->last;
+    enum ckpt_status status = delete_void(sqlite, extent, record);
+    if (status == CKPT_OK && store_is_kept(record)) {
+        status = insert(sqlite, extent, row, transaction, record);
+    }
+    return status;
 }
 
 /* Copies a text of at most room - 1 bytes; false when it is longer or has a NUL inside. */
@@ -183,75 +283,72 @@ static bool read_record(sqlite3_stmt *row, struct coordinator_record *record_out
            record->type <= RECORD_VERDICT;
 }
 
-/* Whether the checkpoint of the record in `row` was retired later on. */
-static enum ckpt_status is_retired(struct sqlite *sqlite, uint64_t row,
-                                   const struct coordinator_record *record, bool *retired_out)
+enum ckpt_status sqlite_row_read(struct sqlite *sqlite, sqlite3_stmt *row,
+                                 struct coordinator_record_shard *shards,
+                                 struct coordinator_record *record_out)
 {
-    uint64_t retired_row;
-    bind_checkpoint(sqlite->statements[STATEMENT_IS_RETIRED], record);
-    enum ckpt_status status = sqlite_number(sqlite, STATEMENT_IS_RETIRED, &retired_row);
-    if (status == CKPT_OK) {
-        *retired_out = retired_row > row;
-    }
-    return status;
-}
-
-static enum ckpt_status replay_row(struct sqlite *sqlite, sqlite3_stmt *row, uint64_t expected,
-                                   struct coordinator_record_shard *shards, store_visit *visit,
-                                   void *context)
-{
-    struct coordinator_record record;
     uint64_t id = column_number(row, COLUMN_ID);
-    bool retired = false;
-    if (id != expected) {
-        return sqlite_refuse_row(sqlite, expected, "is missing");
-    }
-    if (!read_record(row, &record)) {
+    if (!read_record(row, record_out)) {
         return sqlite_refuse_row(sqlite, id, "is damaged (its checksum differs)");
     }
-    if (record.type == RECORD_RETIRED) {
-        return CKPT_OK;
-    }
-    if (record.type == RECORD_CONSISTENT || record.type == RECORD_QUARANTINED) {
-        enum ckpt_status status = is_retired(sqlite, id, &record, &retired);
-        if (status != CKPT_OK || retired) {
-            return status;
-        }
-    }
-    if (record.type == RECORD_CONSISTENT) {
+    if (record_out->type == RECORD_CONSISTENT && shards) {
         uint32_t shards_crc = (uint32_t)column_number(row, COLUMN_SHARDS_CRC);
         if (sqlite3_column_type(row, COLUMN_SHARDS) == SQLITE_NULL) {
             return sqlite_refuse_row(sqlite, id, "has lost its shards");
         }
-        if (!read_shards(row, &record, shards_crc, shards)) {
+        if (!read_shards(row, record_out, shards_crc, shards)) {
             return sqlite_refuse_row(sqlite, id, "has damaged shards (their checksum differs)");
         }
-        record.shards = shards;
+        record_out->shards = shards;
     }
-    return visit(context, &record);
+    return CKPT_OK;
+}
+
+static enum ckpt_status compare_extent(struct sqlite *sqlite, const struct sqlite_extent *found)
+{
+    struct sqlite_extent extent;
+    enum ckpt_status status = sqlite_extent_read(sqlite, &extent);
+    if (status != CKPT_OK ||
+        (found->rows == extent.rows && found->sum == extent.sum && found->last <= extent.last)) {
+        return status;
+    }
+    return store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
+                        "%s: %" PRIu64 " rows are there, %" PRIu64
+                        " must be%s: look at the disk, then bring the state directory back from a "
+                        "backup",
+                        sqlite->path, found->rows, extent.rows,
+                        found->rows == extent.rows ? ", and they are others" : "");
 }
 
 enum ckpt_status sqlite_rows_replay(struct sqlite *sqlite, store_visit *visit, void *context)
 {
     struct coordinator_record_shard *shards = calloc(CKPT_WORLD_MAX, sizeof(*shards));
+    struct sqlite_extent found = {0};
     if (!shards) {
         return sqlite_refuse(sqlite, SQLITE_NOMEM, "replay the records");
     }
     sqlite3_stmt *row = sqlite->statements[STATEMENT_REPLAY];
     enum ckpt_status status = CKPT_OK;
-    uint64_t expected = 1;
     int result = SQLITE_ROW;
     while (status == CKPT_OK && (result = sqlite3_step(row)) == SQLITE_ROW) {
-        status = replay_row(sqlite, row, expected, shards, visit, context);
-        expected++;
+        struct coordinator_record record;
+        status = sqlite_row_read(sqlite, row, shards, &record);
+        if (status == CKPT_OK) {
+            status = visit(context, &record);
+        }
+        found.last = column_number(row, COLUMN_ID);
+        found.rows++;
+        found.sum += row_share(found.last, (uint32_t)column_number(row, COLUMN_CRC));
+        sqlite_progress(sqlite, "replaying", found.rows, 0);
     }
     if (status == CKPT_OK && result != SQLITE_DONE) {
         status = sqlite_refuse(sqlite, result, "read the records");
     }
-    if (status == CKPT_OK && expected <= sqlite->last_row) {
-        status = sqlite_refuse_row(sqlite, expected, "is missing");
-    }
     sqlite3_reset(row);
+    if (status == CKPT_OK) {
+        status = compare_extent(sqlite, &found);
+    }
+    sqlite_progress(sqlite, NULL, 0, 0);
     free(shards);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "store/store.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,12 @@ enum ckpt_status store_refuse(char *reason_out, enum ckpt_status status, const c
     vsnprintf(reason_out, CKPT_REASON_MAX + 1, format, arguments);
     va_end(arguments);
     return status;
+}
+
+enum ckpt_status store_errno_status(int error)
+{
+    /* RLIMIT_FSIZE's error counts too: it can be raised from outside. */
+    return error == ENOSPC || error == EDQUOT || error == EFBIG ? CKPT_ERR_FULL : CKPT_ERR_SYSTEM;
 }
 
 enum ckpt_status store_fence(uint64_t highest, const struct store_transaction *transaction,
@@ -70,17 +77,42 @@ struct coordinator_record_shard store_shard(const struct store_transaction *tran
     return transaction->shard_at(transaction->context, record, rank);
 }
 
-bool store_same_checkpoint(const struct coordinator_record *a, const struct coordinator_record *b)
+const struct store_rule store_rules[STORE_RULES] = {
+    {RECORD_EPOCH, RECORD_EPOCH, false},         {RECORD_ATTEMPT, RECORD_ATTEMPT, false},
+    {RECORD_WITHDRAWN, RECORD_WITHDRAWN, false}, {RECORD_VERDICT, RECORD_VERDICT, false},
+    {RECORD_RETIRED, RECORD_CONSISTENT, true},   {RECORD_RETIRED, RECORD_QUARANTINED, true},
+};
+
+bool store_is_kept(const struct coordinator_record *record)
 {
-    return a->step == b->step && a->attempt == b->attempt && a->run.uid == b->run.uid &&
-           strcmp(a->run.name, b->run.name) == 0;
+    return record->type != RECORD_RETIRED;
+}
+
+bool store_is_void(const struct coordinator_record *earlier, const struct coordinator_record *later)
+{
+    for (size_t i = 0; i < STORE_RULES; i++) {
+        const struct store_rule *rule = &store_rules[i];
+        if (rule->later == later->type && rule->earlier == earlier->type &&
+            earlier->run.uid == later->run.uid && strcmp(earlier->run.name, later->run.name) == 0 &&
+            (!rule->of_checkpoint ||
+             (earlier->attempt == later->attempt && earlier->step == later->step))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool store_may_pass(enum ckpt_status status)
+{
+    return status == CKPT_ERR_TIMEOUT || status == CKPT_ERR_FULL;
 }
 
 enum ckpt_status store_open(const struct store_backend *backend, const char *location,
-                            struct store **store_out, char *reason_out)
+                            struct store_progress *progress, struct store **store_out,
+                            char *reason_out)
 {
     struct store *store;
-    enum ckpt_status status = backend->open(location, &store, reason_out);
+    enum ckpt_status status = backend->open(location, progress, &store, reason_out);
     if (status == CKPT_OK) {
         store->backend = backend;
         *store_out = store;
@@ -107,7 +139,8 @@ enum ckpt_status store_commit(struct store *store, const struct store_transactio
         return CKPT_OK;
     }
     enum ckpt_status status = store->backend->commit(store, transaction);
-    if (status != CKPT_OK && status != CKPT_ERR_STALE && status != CKPT_ERR_INVALID) {
+    if (status != CKPT_OK && status != CKPT_ERR_STALE && status != CKPT_ERR_INVALID &&
+        !store_may_pass(status)) {
         store->failed = status;
     }
     return status;

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the coordinator's records are kept: one narrow table, several backends.
  *
- * A store is a log. Records are appended in transactions that are all or nothing and, once
- * store_commit has returned CKPT_OK, survive the process, the machine and a power cut as far as the
- * backend says so. At its start a coordinator replays the log, then takes a new epoch by committing
- * a RECORD_EPOCH of store_epoch() + 1, and only then rules.
+ * A store is a log that is always compact. Records are appended in transactions that are all or
+ * nothing and, once store_commit has returned CKPT_OK, survive the process, the machine and a power
+ * cut as far as the backend says so. At its start a coordinator replays the log, then takes a new
+ * epoch by committing a RECORD_EPOCH of store_epoch() + 1, and only then rules.
  *
- * What is retired is forgotten: the rows RECORD_CONSISTENT and RECORD_QUARANTINED of a checkpoint
- * are not replayed after its RECORD_RETIRED, nor is that; its shards' sizes and digests, which are
- * nearly all of the volume, are dropped by the transaction that retires it.
+ * What a record makes void is removed by the transaction that brings it, so that size and replay go
+ * with what is there and not with what ever was. store_rules says which record voids which:
+ *
+ *   EPOCH                         the EPOCH before it
+ *   ATTEMPT, WITHDRAWN, VERDICT   the one of its type and run before it
+ *   RETIRED                       CONSISTENT and QUARANTINED of its checkpoint, and it is not kept
+ *
+ * Everything else stays: a run's fence (its attempt, what was withdrawn, its verdict) outlives all
+ * of its checkpoints.
  *
  * Epoch fence: a transaction with a record of an epoch below the store's highest, or with a
  * RECORD_EPOCH that does not raise it, is refused as CKPT_ERR_STALE: another coordinator rules. Any
@@ -19,6 +25,7 @@
 #ifndef CKPT_STORE_STORE_H
 #define CKPT_STORE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,10 +49,28 @@ struct store_transaction {
     const void *context;      /* for shard_at */
 };
 
+/* What a record of type `later` makes void when it is committed: those of type `earlier` of its run
+ * (of no run, where it has none), and, with of_checkpoint, of its attempt and step only. */
+struct store_rule {
+    enum coordinator_record_type later;
+    enum coordinator_record_type earlier;
+    bool of_checkpoint;
+};
+#define STORE_RULES 6
+extern const struct store_rule store_rules[STORE_RULES];
+
+/* How far a long open or replay has come, for whoever wants to look from another thread. */
+struct store_progress {
+    const char *_Atomic what; /* "checking" and so on, a string that lives for ever; NULL: idle */
+    atomic_uint_fast64_t done;
+    atomic_uint_fast64_t of; /* 0: nobody knows */
+};
+
 /* What a backend is. Each function is described at the store_ function of its name. */
 struct store_backend {
     const char *name;
-    enum ckpt_status (*open)(const char *location, struct store **store_out, char *reason_out);
+    enum ckpt_status (*open)(const char *location, struct store_progress *progress,
+                             struct store **store_out, char *reason_out);
     enum ckpt_status (*epoch)(struct store *store, uint64_t *epoch_out);
     enum ckpt_status (*replay)(struct store *store, store_visit *visit, void *context);
     enum ckpt_status (*commit)(struct store *store, const struct store_transaction *transaction);
@@ -63,36 +88,49 @@ extern const struct store_backend store_memory;
 const struct store_backend *store_backend_by_name(const char *name);
 
 /* Opens a store for this process alone. reason_out (CKPT_REASON_MAX + 1 bytes) gets one line on
- * failure: what, where, and what to do.
+ * failure: what, where, and what to do. A store of an earlier format is converted, which may take
+ * minutes for many millions of records; progress, which may be NULL and must live as long as the
+ * store, says how far it is.
  *
  * ERRORS
- * - CKPT_ERR_BUSY - another process has it open; the reason names its process id
+ * - CKPT_ERR_BUSY - another coordinator has it open; the reason names its process id
+ * - CKPT_ERR_TIMEOUT, CKPT_ERR_FULL - store_may_pass()
  * - CKPT_ERR_VERSION - made by a later ckptctld
  * - CKPT_ERR_CORRUPT - not a record store, damaged, or shorter than what was once committed
  * - CKPT_ERR_DISK, CKPT_ERR_SYSTEM - cannot be made, read or locked
  * - CKPT_ERR_MEMORY */
 enum ckpt_status store_open(const struct store_backend *backend, const char *location,
-                            struct store **store_out, char *reason_out);
+                            struct store_progress *progress, struct store **store_out,
+                            char *reason_out);
 
-/* The highest epoch of the store; 0 for a new one. CKPT_ERR_DISK, CKPT_ERR_CORRUPT. */
+/* Whether a failure says nothing about the records and passes of itself: CKPT_ERR_TIMEOUT (another
+ * program, a person's open transaction say, holds a lock on them) and CKPT_ERR_FULL (no room on
+ * their file system). Nothing was written; the same call may be made again, for ever. */
+bool store_may_pass(enum ckpt_status status);
+
+/* The highest epoch of the store; 0 for a new one. CKPT_ERR_DISK, CKPT_ERR_CORRUPT, and what
+ * store_may_pass() names. */
 enum ckpt_status store_epoch(struct store *store, uint64_t *epoch_out);
 
 /* Hands every record that still matters to visit, in the order of commitment.
  *
  * ERRORS
- * - CKPT_ERR_CORRUPT - a row is not what was written; store_reason() names it. visit may have seen
- *   the rows before it: what it built must be thrown away.
- * - CKPT_ERR_DISK, CKPT_ERR_MEMORY, and what visit returns */
+ * - CKPT_ERR_CORRUPT - a row is not what was written, or rows are missing; store_reason() says so.
+ *   visit may have seen other rows: what it built must be thrown away.
+ * - CKPT_ERR_DISK, CKPT_ERR_MEMORY, what store_may_pass() names, and what visit returns */
 enum ckpt_status store_replay(struct store *store, store_visit *visit, void *context);
 
-/* Appends all records, or none. An empty transaction is CKPT_OK and touches nothing.
+/* Appends all records and removes what they make void, or does nothing. An empty transaction is
+ * CKPT_OK and touches nothing. The work is bounded by the records: each voids one or two.
  *
  * ERRORS
  * - CKPT_ERR_STALE - the epoch fence; nothing was written
  * - CKPT_ERR_INVALID - a record's epoch or type is unknown, its world too large; nothing was
  * written
+ * - CKPT_ERR_TIMEOUT, CKPT_ERR_FULL - store_may_pass(): nothing was written
  * - CKPT_ERR_DISK, CKPT_ERR_MEMORY - nothing is known of what was written. This store never answers
- *   CKPT_OK again: the medium may have dropped what a later sync would claim to have written. */
+ *   CKPT_OK again: the medium may have dropped what a later sync would claim to have written. Only
+ *   a new store_open, which reads what the medium has, may go on. */
 enum ckpt_status store_commit(struct store *store, const struct store_transaction *transaction);
 
 /* One line on the last failure of this store, "" when there was none. Lives until the next call. */

@@ -69,8 +69,8 @@ static int make(void **state)
 static int clear(void **state)
 {
     (void)state;
-    static const char *const files[] = {"records.db", "records.db-wal", "records.db-shm",
-                                        "records.mark", "ckptctld.lock"};
+    static const char *const files[] = {"records.db",   "records.db-wal", "records.db-shm",
+                                        "records.mark", "ckptctld.lock",  "records.db.new"};
     char path[128];
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         unlink(path_of(files[i], path));
@@ -81,7 +81,7 @@ static int clear(void **state)
 static struct store *open_good(void)
 {
     struct store *store = NULL;
-    if (store_open(&store_sqlite, directory, &store, reason) != CKPT_OK) {
+    if (store_open(&store_sqlite, directory, NULL, &store, reason) != CKPT_OK) {
         fail_msg("%s", reason);
     }
     return store;
@@ -90,7 +90,7 @@ static struct store *open_good(void)
 static void expect_refused(enum ckpt_status status, const char *words)
 {
     struct store *store = NULL;
-    assert_int_equal(store_open(&store_sqlite, directory, &store, reason), status);
+    assert_int_equal(store_open(&store_sqlite, directory, NULL, &store, reason), status);
     assert_null(store);
     if (!strstr(reason, words)) {
         fail_msg("'%s' is not in '%s'", words, reason);
@@ -113,6 +113,22 @@ static void run_sql(const char *sql)
     assert_int_equal(sqlite3_open(path_of("records.db", path), &database), SQLITE_OK);
     assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(database);
+}
+
+static int count_rows(void)
+{
+    char path[128];
+    sqlite3 *database;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open(path_of("records.db", path), &database), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(database, "SELECT count(*) FROM record", -1, &statement, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int rows = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    return rows;
 }
 
 /* Flips one bit of the byte at which `needle` is found in the file. */
@@ -151,7 +167,7 @@ static void die_after(void (*body)(struct store *store))
     assert_true(child >= 0);
     if (child == 0) {
         struct store *store = NULL;
-        if (store_open(&store_sqlite, directory, &store, reason) == CKPT_OK) {
+        if (store_open(&store_sqlite, directory, NULL, &store, reason) == CKPT_OK) {
             body(store);
             raise(SIGKILL);
         }
@@ -221,7 +237,7 @@ static void after_a_failed_commit_none_succeeds(void **state)
 #endif
 
 /* RLIMIT_FSIZE makes write fail as a full disk does, with another number. */
-static void a_full_disk_is_an_error(void **state)
+static void a_full_disk_passes(void **state)
 {
     (void)state;
     struct coordinator_record epoch = record_epoch(1);
@@ -237,12 +253,39 @@ static void a_full_disk_is_an_error(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     enum ckpt_status status = commit(store, &big, 1);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(status, CKPT_ERR_DISK);
+    assert_int_equal(status, CKPT_ERR_FULL);
+    assert_true(store_may_pass(status));
     assert_non_null(strstr(store_reason(store), "records.db"));
-    assert_int_equal(commit(store, &big, 1), CKPT_ERR_DISK);
+    assert_string_equal(replay(store).text, "epoch:1 ");
+    assert_int_equal(commit(store, &big, 1), CKPT_OK);
     store_close(&store);
     store = open_good();
-    assert_string_equal(replay(store).text, "epoch:1 ");
+    assert_string_equal(replay(store).text, "epoch:1 consistent:100 ");
+    store_close(&store);
+}
+
+/* Somebody has a transaction open: at a commit, and at an open. */
+static void another_programs_lock_passes(void **state)
+{
+    (void)state;
+    char path[128];
+    sqlite3 *other;
+    struct coordinator_record epoch = record_epoch(2);
+    fill();
+    struct store *store = open_good();
+    assert_int_equal(sqlite3_open(path_of("records.db", path), &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(commit(store, &epoch, 1), CKPT_ERR_TIMEOUT);
+    assert_true(store_may_pass(CKPT_ERR_TIMEOUT));
+    assert_non_null(strstr(store_reason(store), "another program"));
+    assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
+    store_close(&store);
+    sqlite3_exec(other, "PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE", NULL, NULL, NULL);
+    expect_refused(CKPT_ERR_TIMEOUT, "another program");
+    sqlite3_close(other);
+    store = open_good();
+    assert_string_equal(replay(store).text, "consistent:100 consistent:200 epoch:2 ");
     store_close(&store);
 }
 
@@ -327,8 +370,8 @@ static void changed_and_missing_rows_are_found(void **state)
     } changes[] = {
         {"UPDATE record SET step = 101 WHERE id = 2", "row 2 is damaged"},
         {"UPDATE record SET shards_crc = 0 WHERE id = 2", "row 2 is damaged"},
-        {"UPDATE record SET id = 4 WHERE id = 3", "row 3 is missing"},
-        {"DELETE FROM record WHERE id = 2", "row 2 is missing"},
+        {"UPDATE record SET id = 4 WHERE id = 3", "row 4 is damaged"},
+        {"DELETE FROM record WHERE id = 2", "2 rows are there, 3 must be"},
         {"DELETE FROM shards WHERE record = 3", "row 3 has lost its shards"},
         {"UPDATE shards SET sizes_and_digests = x'' WHERE record = 3", "row 3 has damaged shards"},
         {"UPDATE record SET run = 'llama' || char(0) WHERE id = 2", "row 2 is damaged"},
@@ -347,12 +390,28 @@ static void changed_and_missing_rows_are_found(void **state)
     }
 }
 
-static void a_lost_tail_is_found(void **state)
+static void a_damaged_extent_is_found(void **state)
 {
     (void)state;
     fill();
-    run_sql("DELETE FROM record WHERE id = 3");
-    expect_refused(CKPT_ERR_CORRUPT, "ends at row 2, but row 3 was committed");
+    run_sql("UPDATE extent SET row_count = 2");
+    expect_refused(CKPT_ERR_CORRUPT, "extent is damaged");
+    run_sql("DELETE FROM extent");
+    expect_refused(CKPT_ERR_CORRUPT, "extent is damaged or missing");
+}
+
+static void an_older_database_is_found(void **state)
+{
+    (void)state;
+    fill();
+    run_sql("CREATE TABLE kept AS SELECT * FROM extent");
+    struct coordinator_record epoch = record_epoch(2);
+    struct store *store = open_good();
+    assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
+    store_close(&store);
+    run_sql("UPDATE extent SET (last_id, row_count, row_sum, crc) ="
+            " (SELECT last_id, row_count, row_sum, crc FROM kept); DROP TABLE kept");
+    expect_refused(CKPT_ERR_CORRUPT, "ends at row 3, but row 4 was committed");
 }
 
 static void a_damaged_log_is_found(void **state)
@@ -375,8 +434,8 @@ static void a_damaged_index_is_found(void **state)
 {
     (void)state;
     fill();
-    run_sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'type = 2',"
-            " 'type = 4') WHERE name = 'record_consistent'");
+    run_sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'attempt',"
+            " 'world') WHERE name = 'record_subject'");
     expect_refused(CKPT_ERR_CORRUPT, "is damaged");
 }
 
@@ -395,17 +454,18 @@ static void other_files_are_refused(void **state)
     expect_refused(CKPT_ERR_CORRUPT, "records.db");
     assert_int_equal(unlink(path), 0);
     fill();
-    run_sql("PRAGMA user_version = 2");
-    expect_refused(CKPT_ERR_VERSION, "schema version 2");
+    run_sql("PRAGMA user_version = 3");
+    expect_refused(CKPT_ERR_VERSION, "schema version 3");
 }
 
 static void a_directory_that_cannot_be_is_refused(void **state)
 {
     (void)state;
     struct store *store = NULL;
-    assert_int_equal(store_open(&store_sqlite, "/proc/ckptctld", &store, reason), CKPT_ERR_SYSTEM);
+    assert_int_equal(store_open(&store_sqlite, "/proc/ckptctld", NULL, &store, reason),
+                     CKPT_ERR_SYSTEM);
     assert_non_null(strstr(reason, "/proc/ckptctld"));
-    assert_int_equal(store_open(&store_sqlite, "/dev/null", &store, reason), CKPT_ERR_SYSTEM);
+    assert_int_equal(store_open(&store_sqlite, "/dev/null", NULL, &store, reason), CKPT_ERR_SYSTEM);
     assert_null(store);
 }
 
@@ -426,7 +486,7 @@ static void files_are_private(void **state)
     store_close(&store);
 }
 
-/* Dropped shards make room for the next: a thousand checkpoints of which two are kept. */
+/* Dropped rows make room for the next: hundreds of checkpoints of which two are kept. */
 static void the_file_does_not_grow_by_what_is_retired(void **state)
 {
     (void)state;
@@ -438,19 +498,93 @@ static void the_file_does_not_grow_by_what_is_retired(void **state)
     assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
     for (uint64_t step = 1; step <= 300; step++) {
         struct coordinator_record records[] = {record_consistent(1, step, 1024),
+                                               record_of(RECORD_VERDICT, 1, step),
                                                record_of(RECORD_RETIRED, 1, step - 2)};
-        assert_int_equal(commit(store, records, step > 2 ? 2 : 1), CKPT_OK);
+        assert_int_equal(commit(store, records, step > 2 ? 3 : 2), CKPT_OK);
         if (step == 100) {
             assert_int_equal(stat(path_of("records.db", path), &early), 0);
         }
     }
     store_close(&store);
     assert_int_equal(stat(path_of("records.db", path), &late), 0);
-    /* 200 checkpoints of 40 KiB passed in between. */
-    assert_true(late.st_size < early.st_size + (1 << 20));
+    assert_true(late.st_size <= early.st_size);
+    assert_int_equal(count_rows(), 4);
     store = open_good();
-    assert_string_equal(replay(store).text, "epoch:1 consistent:299 consistent:300 ");
+    assert_string_equal(replay(store).text, "epoch:1 consistent:299 consistent:300 verdict:300 ");
     store_close(&store);
+}
+
+static void make_version_1(const char *changes)
+{
+    char path[128];
+    char sql[16384];
+    FILE *file = fopen(GOLDEN_DIR "/records_v1.sql", "r");
+    assert_non_null(file);
+    size_t bytes = fread(sql, 1, sizeof(sql) - 1, file);
+    fclose(file);
+    sql[bytes] = '\0';
+    run_sql(sql);
+    run_sql(changes);
+    assert_int_equal(chmod(path_of("records.db", path), 0600), 0);
+}
+
+static void version_1_is_converted(void **state)
+{
+    (void)state;
+    char path[128];
+    uint64_t epoch;
+    struct coordinator_record more[] = {record_epoch(6), record_of(RECORD_RETIRED, 6, 300)};
+    make_version_1("");
+    struct store *store = open_good();
+    assert_string_equal(replay(store).text, "attempt:3 consistent:300 verdict:200 withdrawn:300 "
+                                            "quarantined:300 epoch:5 consistent:200 verdict:200 ");
+    assert_int_equal(store_epoch(store, &epoch), CKPT_OK);
+    assert_int_equal(epoch, 5);
+    assert_int_equal(commit(store, more, 2), CKPT_OK);
+    store_close(&store);
+    assert_int_equal(count_rows(), 6);
+    assert_int_not_equal(access(path_of("records.db.new", path), F_OK), 0);
+    store = open_good();
+    assert_string_equal(replay(store).text, "attempt:3 verdict:200 withdrawn:300 consistent:200 "
+                                            "verdict:200 epoch:6 ");
+    store_close(&store);
+}
+
+/* What a replay of version 1 refused, its conversion refuses, and leaves everything as it is. */
+static void damage_of_version_1_is_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        const char *words;
+    } changes[] = {
+        {"UPDATE record SET step = 301 WHERE id = 8", "row 8 is damaged"},
+        {"DELETE FROM record WHERE id = 6", "row 6 is missing"},
+        {"DELETE FROM shards WHERE record = 8", "row 8 has lost its shards"},
+        {"UPDATE shards SET sizes_and_digests = x'' WHERE record = 8", "row 8 has damaged shards"},
+    };
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        make_version_1(changes[i].sql);
+        expect_refused(CKPT_ERR_CORRUPT, changes[i].words);
+        expect_refused(CKPT_ERR_CORRUPT, changes[i].words);
+        assert_int_equal(clear(NULL), 0);
+        assert_int_equal(make(NULL), 0);
+    }
+}
+
+/* One that was being made when its process died is made anew. */
+static void a_left_conversion_is_made_anew(void **state)
+{
+    (void)state;
+    char path[128];
+    make_version_1("");
+    FILE *file = fopen(path_of("records.db.new", path), "w");
+    fputs("half of it", file);
+    fclose(file);
+    struct store *store = open_good();
+    assert_int_equal(replay(store).status, CKPT_OK);
+    store_close(&store);
+    assert_int_not_equal(access(path, F_OK), 0);
 }
 
 int main(void)
@@ -463,14 +597,16 @@ int main(void)
         OF_FILES(a_kill_inside_a_commit_leaves_nothing_of_it),
         OF_FILES(after_a_failed_commit_none_succeeds),
 #endif
-        OF_FILES(a_full_disk_is_an_error),
+        OF_FILES(a_full_disk_passes),
+        OF_FILES(another_programs_lock_passes),
         OF_FILES(each_commit_is_synced),
         OF_FILES(a_failed_sync_is_never_made_good),
         OF_FILES(a_second_process_is_refused),
         OF_FILES(a_flipped_digest_is_found),
         OF_FILES(a_flipped_record_is_found),
         OF_FILES(changed_and_missing_rows_are_found),
-        OF_FILES(a_lost_tail_is_found),
+        OF_FILES(a_damaged_extent_is_found),
+        OF_FILES(an_older_database_is_found),
         OF_FILES(a_damaged_log_is_found),
         OF_FILES(a_damaged_mark_is_found),
         OF_FILES(a_damaged_index_is_found),
@@ -478,6 +614,9 @@ int main(void)
         OF_FILES(a_directory_that_cannot_be_is_refused),
         OF_FILES(files_are_private),
         OF_FILES(the_file_does_not_grow_by_what_is_retired),
+        OF_FILES(version_1_is_converted),
+        OF_FILES(damage_of_version_1_is_found),
+        OF_FILES(a_left_conversion_is_made_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
