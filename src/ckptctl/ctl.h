@@ -51,6 +51,7 @@ struct ctl {
     const char *xml;   /* a recorded machine; NULL: this one */
     const char *rails; /* an override; NULL: none */
     bool final;        /* job end: nobody wants its checkpoints any more */
+    bool opaque;       /* import: also as bytes what should be safetensors */
     bool print;        /* slurm install: only show */
     const char *file;  /* the configuration file; NULL: the default one */
     struct hook_settings hook;
@@ -69,6 +70,7 @@ enum flag {
     FLAG_TOPOLOGY = 32, /* --xml and --rails */
     FLAG_FINAL = 64,
     FLAG_PRINT = 128,
+    FLAG_OPAQUE = 256,
 };
 
 struct verb {

@@ -26,6 +26,7 @@ enum key {
     KEY_WAIT,
     KEY_COPIES,
     KEY_ATTEMPT,
+    KEY_OPAQUE,
     KEY_XML,
     KEY_RAILS,
     KEY_FINAL,
@@ -116,6 +117,10 @@ static const struct config_key keys[KEY_COUNT] = {
                      .min = 1,
                      .max = UINT32_MAX,
                      .help = "import: of the run (default: that of its newest checkpoint, or 1)"},
+    [KEY_OPAQUE] = {.name = "opaque",
+                    .flag = "opaque",
+                    .type = CONFIG_BOOL,
+                    .help = "import: as bytes what is named .safetensors and is none"},
     [KEY_XML] = {.name = "xml",
                  .flag = "xml",
                  .type = CONFIG_PATH,
@@ -408,6 +413,7 @@ static bool read_options(const struct config *config, struct ctl *ctl)
     ctl->wait = config_flag(config, KEY_WAIT);
     ctl->xml = config_text(config, KEY_XML);
     ctl->rails = config_text(config, KEY_RAILS);
+    ctl->opaque = config_flag(config, KEY_OPAQUE);
     ctl->copies = (uint32_t)config_number(config, KEY_COPIES);
     ctl->attempt = (uint32_t)config_number(config, KEY_ATTEMPT);
     ctl->has_timeout = config_is_set(config, KEY_TIMEOUT);
@@ -426,10 +432,11 @@ static enum exit_code check_flags(const struct config *config, const struct verb
     static const struct {
         enum key key;
         enum flag flag;
-    } special[] = {
-        {KEY_TIMEOUT, FLAG_TIMEOUT}, {KEY_NEWER, FLAG_NEWER},     {KEY_WAIT, FLAG_WAIT},
-        {KEY_COPIES, FLAG_COPIES},   {KEY_ATTEMPT, FLAG_ATTEMPT}, {KEY_XML, FLAG_TOPOLOGY},
-        {KEY_RAILS, FLAG_TOPOLOGY},  {KEY_FINAL, FLAG_FINAL},     {KEY_PRINT, FLAG_PRINT}};
+    } special[] = {{KEY_TIMEOUT, FLAG_TIMEOUT}, {KEY_NEWER, FLAG_NEWER},
+                   {KEY_WAIT, FLAG_WAIT},       {KEY_COPIES, FLAG_COPIES},
+                   {KEY_ATTEMPT, FLAG_ATTEMPT}, {KEY_XML, FLAG_TOPOLOGY},
+                   {KEY_RAILS, FLAG_TOPOLOGY},  {KEY_FINAL, FLAG_FINAL},
+                   {KEY_PRINT, FLAG_PRINT},     {KEY_OPAQUE, FLAG_OPAQUE}};
     for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
         if (config_is_set(config, special[i].key) && !(verb->flags & (unsigned)special[i].flag)) {
             return complain(EXIT_USAGE, "%s takes no --%s", verb->name, keys[special[i].key].flag);

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files become a checkpoint: each FILE is the shard of one rank, saved as a trainer would. */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <ckpt/ckpt.h>
 
 #include "agent.h"
+#include "import_list.h"
 #include "table.h"
 
 struct import {
@@ -21,10 +16,9 @@ struct import {
     uint64_t step;
     uint32_t attempt;
     uint32_t world;
-    char *const *files;
+    struct import_list list;
     struct ckpt **ranks; /* world contexts, NULL where not yet open */
     uint64_t bytes;
-    uint32_t opaque; /* files that are not safetensors */
 };
 
 /* The attempt to save in. A new number would void what a running job has not finished; so the
@@ -68,55 +62,28 @@ static enum exit_code open_rank(struct import *import, uint32_t rank)
     return status == CKPT_OK ? EXIT_DONE : agent_complain(status, reason);
 }
 
-static enum exit_code save_mapping(struct import *import, uint32_t rank, const void *data,
-                                   uint64_t bytes)
-{
-    struct ckpt *ckpt = import->ranks[rank];
-    enum ckpt_status status = ckpt_save_shard(ckpt, import->step, data, bytes);
-    /* One of these was said of the file before anything was staged; or it is too large in any form,
-     * as the second call then says again. */
-    if (status == CKPT_ERR_CORRUPT || status == CKPT_ERR_TOO_LARGE || status == CKPT_ERR_NAME ||
-        status == CKPT_ERR_DTYPE || status == CKPT_ERR_SIZE) {
-        status = ckpt_save_bytes(ckpt, import->step, data, bytes);
-        import->opaque += status == CKPT_OK;
-    }
-    if (status != CKPT_OK) {
-        fprintf(stderr, "ckptctl: %s: ", import->files[rank]);
-        const char *reason = ckpt_reason(ckpt);
-        fprintf(stderr, "%s\n", reason[0] ? reason : ckpt_status_text(status));
-        return status == CKPT_ERR_NO_AGENT ? EXIT_NOBODY : EXIT_NO;
-    }
-    import->bytes += bytes;
-    return EXIT_DONE;
-}
-
 static enum exit_code save_file(struct import *import, uint32_t rank)
 {
-    const char *path = import->files[rank];
-    struct stat status;
-    enum exit_code code = EXIT_NO;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &status) != 0) {
-        complain(EXIT_NO, "cannot read %s: %s", path, strerror(errno));
-    } else if (!S_ISREG(status.st_mode)) {
-        complain(EXIT_NO, "%s is no file", path);
-    } else if (status.st_size == 0) {
-        code = save_mapping(import, rank, "", 0);
-    } else {
-        size_t bytes = (size_t)status.st_size;
-        void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED) {
-            complain(EXIT_NO, "cannot map %s: %s", path, strerror(errno));
-        } else {
-            (void)madvise(data, bytes, MADV_SEQUENTIAL);
-            code = save_mapping(import, rank, data, bytes);
-            munmap(data, bytes);
-        }
+    const struct import_file *file = &import->list.files[rank];
+    struct ckpt *ckpt = import->ranks[rank];
+    struct import_mapping mapping;
+    enum exit_code code = import_map(file->path, &mapping);
+    if (code != EXIT_DONE) {
+        return code;
     }
-    if (fd >= 0) {
-        close(fd);
+    /* Checked anew: the file may have changed since it was looked at. */
+    enum ckpt_status status =
+        file->form == IMPORT_SHARD
+            ? ckpt_save_shard(ckpt, import->step, mapping.data, mapping.bytes)
+            : ckpt_save_bytes(ckpt, import->step, mapping.data, mapping.bytes);
+    import->bytes += mapping.bytes;
+    import_unmap(&mapping);
+    if (status == CKPT_OK) {
+        return EXIT_DONE;
     }
-    return code;
+    const char *reason = ckpt_reason(ckpt);
+    return complain(status == CKPT_ERR_NO_AGENT ? EXIT_NOBODY : EXIT_NO, "%s: %s", file->path,
+                    reason[0] ? reason : ckpt_status_text(status));
 }
 
 static enum exit_code await_consistent(struct import *import)
@@ -133,24 +100,49 @@ static enum exit_code await_consistent(struct import *import)
     return EXIT_DONE;
 }
 
+/* The files that are kept as opaque bytes, and why: [{file, reason}]. */
+static json_t *list_opaque(const struct import *import)
+{
+    json_t *array = json_array();
+    for (uint32_t rank = 0; rank < import->world; rank++) {
+        const struct import_file *file = &import->list.files[rank];
+        if (file->form != IMPORT_SHARD) {
+            json_array_append_new(
+                array, json_pack("{s:s,s:s}", "file", file->path, "reason", file->reason));
+        }
+    }
+    return array;
+}
+
+static const char *form_text(enum import_form form)
+{
+    return form == IMPORT_BEYOND ? "safetensors, but beyond what ckptd takes" : "not safetensors";
+}
+
 static enum exit_code report(const struct import *import)
 {
     const char *state = import->ctl->wait ? "consistent" : "staged";
+    json_t *opaque = list_opaque(import);
     if (import->ctl->json) {
-        json_t *document = json_pack(
-            "{s:s,s:I,s:I,s:I,s:I,s:I,s:s}", "run", import->run, "step", (json_int_t)import->step,
-            "attempt", (json_int_t)import->attempt, "world", (json_int_t)import->world, "bytes",
-            (json_int_t)import->bytes, "opaque", (json_int_t)import->opaque, "state", state);
+        json_t *document =
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:s}", "run", import->run, "step",
+                      (json_int_t)import->step, "attempt", (json_int_t)import->attempt, "world",
+                      (json_int_t)import->world, "bytes", (json_int_t)import->bytes, "opaque",
+                      (json_int_t)json_array_size(opaque), "opaque_files", opaque, "state", state);
         print_json(document);
         json_decref(document);
         return EXIT_DONE;
     }
     printf("step %" PRIu64 " of %s, attempt %" PRIu32 ": %" PRIu32 " ranks, %s, %s\n", import->step,
            import->run, import->attempt, import->world, SIZE_TEXT(import->bytes), state);
-    if (import->opaque > 0) {
-        printf("%" PRIu32 " files are not safetensors and were saved as opaque bytes\n",
-               import->opaque);
+    for (uint32_t rank = 0; rank < import->world; rank++) {
+        const struct import_file *file = &import->list.files[rank];
+        if (file->form != IMPORT_SHARD) {
+            printf("%s is %s, and was saved as opaque bytes: %s\n", file->path,
+                   form_text(file->form), file->reason);
+        }
     }
+    json_decref(opaque);
     return EXIT_DONE;
 }
 
@@ -169,27 +161,38 @@ static enum exit_code import_all(struct import *import)
     return code == EXIT_DONE ? report(import) : code;
 }
 
+static enum exit_code import_listed(struct import *import)
+{
+    import->world = (uint32_t)import->list.count;
+    import->ranks = calloc(import->world, sizeof(struct ckpt *));
+    if (!import->ranks) {
+        return complain(EXIT_NO, "no memory");
+    }
+    enum exit_code code = import_all(import);
+    for (uint32_t rank = 0; rank < import->world; rank++) {
+        ckpt_close(&import->ranks[rank]);
+    }
+    free(import->ranks);
+    return code;
+}
+
 static enum exit_code run(struct ctl *ctl)
 {
-    struct import import = {.ctl = ctl,
-                            .run = ctl->operands[0],
-                            .world = (uint32_t)(ctl->operand_count - 2),
-                            .files = ctl->operands + 2};
+    struct import import = {.ctl = ctl, .run = ctl->operands[0]};
     if (!parse_step(ctl->operands[1], &import.step)) {
         return EXIT_USAGE;
     }
     if (import.step == CKPT_STEP_LATEST) {
         return complain(EXIT_USAGE, "import needs the step as a number");
     }
-    import.ranks = calloc(import.world, sizeof(struct ckpt *));
-    if (!import.ranks) {
-        return complain(EXIT_NO, "no memory");
+    enum exit_code code = import_list_make(&import.list, ctl->operands + 2, ctl->operand_count - 2);
+    if (code == EXIT_DONE) {
+        code = import_list_check(&import.list, ctl->opaque);
     }
-    enum exit_code code = import_all(&import);
-    for (uint32_t rank = 0; rank < import.world; rank++) {
-        ckpt_close(&import.ranks[rank]);
+    if (code == EXIT_DONE) {
+        code = import_listed(&import);
     }
-    free(import.ranks);
+    import_list_clear(&import.list);
     return code;
 }
 
@@ -200,13 +203,19 @@ const struct verb verb_import = {
     .help =
         "Saves FILEs as the ranks 0, 1, ... of one checkpoint, through this node's agent. A\n"
         "safetensors file is kept byte for byte, so that its digest is what b3sum prints of it;\n"
-        "any other is kept as opaque bytes. What was saved by a job whose attempt is still\n"
-        "running is not touched, unless --attempt names a later one.\n"
+        "any other is kept as opaque bytes, and named. A FILE that ends in\n"
+        ".safetensors.index.json stands for the files that it names, in the order of their\n"
+        "names, and a folder for its index or its only .safetensors file. All are opened and\n"
+        "parsed before the first is staged: safetensors that are cut short or otherwise damaged,\n"
+        "and pointers that git-lfs leaves, are refused. What was saved by a job whose attempt is "
+        "still running\n"
+        "is not touched, unless --attempt names a later one.\n"
         "\n"
+        "  --opaque      takes these as bytes\n"
         "  --wait        until the checkpoint is consistent, --timeout at most (default 60s)\n"
         "  --copies=N    of each shard\n"
         "  --attempt=N   of the run",
-    .flags = FLAG_TIMEOUT | FLAG_WAIT | FLAG_COPIES | FLAG_ATTEMPT,
+    .flags = FLAG_TIMEOUT | FLAG_WAIT | FLAG_COPIES | FLAG_ATTEMPT | FLAG_OPAQUE,
     .operands_min = 3,
     .operands_max = 2 + CKPT_WORLD_MAX,
     .run = run,

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operands of `import` become a list of files, and each is looked at. */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/limits.h"
+#include "import_list.h"
+
+#define SUFFIX ".safetensors"
+#define INDEX_SUFFIX SUFFIX ".index.json"
+#define INDEX_BYTES_MAX (UINT64_C(256) << 20)
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t text_bytes = strlen(text);
+    size_t end_bytes = strlen(end);
+    return text_bytes >= end_bytes && strcmp(text + text_bytes - end_bytes, end) == 0;
+}
+
+static const char *name_in(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static enum exit_code add(struct import_list *list, const char *path, const json_t *weights)
+{
+    if (list->count == CKPT_WORLD_MAX) {
+        return complain(EXIT_NO, "more than %d files: no checkpoint has so many ranks",
+                        CKPT_WORLD_MAX);
+    }
+    if ((list->count & (list->count - 1)) == 0) { /* grows by doubling */
+        size_t room = list->count > 0 ? 2 * list->count : 1;
+        void *files = realloc(list->files, room * sizeof(*list->files));
+        if (!files) {
+            return complain(EXIT_NO, "no memory");
+        }
+        list->files = files;
+    }
+    char *copy = strdup(path);
+    if (!copy) {
+        return complain(EXIT_NO, "no memory");
+    }
+    list->files[list->count++] = (struct import_file){.path = copy, .weights = weights};
+    return EXIT_DONE;
+}
+
+/* The map {tensor: file} of an index, owned by the list. Each file is a name in the index's own
+ * folder: an index names nothing elsewhere. */
+static enum exit_code read_index(struct import_list *list, const char *path, json_t **weights_out)
+{
+    struct import_mapping mapping;
+    json_error_t error;
+    const char *tensor;
+    json_t *value;
+    enum exit_code code = import_map(path, &mapping);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    json_t *root = mapping.bytes <= INDEX_BYTES_MAX
+                       ? json_loadb(mapping.data, mapping.bytes, 0, &error)
+                       : NULL;
+    import_unmap(&mapping);
+    json_t *weights = json_object_get(root, "weight_map");
+    if (!root || json_array_append_new(list->indexes, root) != 0 || !json_is_object(weights) ||
+        json_object_size(weights) == 0) {
+        return complain(EXIT_NO, "%s is no index of sharded safetensors: it has no \"weight_map\"",
+                        path);
+    }
+    json_object_foreach(weights, tensor, value)
+    {
+        const char *file = json_string_value(value);
+        if (!file || !ends_with(file, SUFFIX) || strchr(file, '/')) {
+            return complain(EXIT_NO, "%s: tensor %s is in no .safetensors file of that folder",
+                            path, tensor);
+        }
+    }
+    *weights_out = weights;
+    return EXIT_DONE;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_operand(char *const *operands, size_t count, const char *path)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(operands[i], path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The files of an index in the order of their names, each once, but for other operands. */
+static enum exit_code add_indexed(struct import_list *list, const char *path, char *const *operands,
+                                  size_t count)
+{
+    json_t *weights;
+    const char *tensor;
+    json_t *value;
+    enum exit_code code = read_index(list, path, &weights);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    size_t names_count = 0;
+    const char **names = malloc(json_object_size(weights) * sizeof(*names));
+    if (!names) {
+        return complain(EXIT_NO, "no memory");
+    }
+    json_object_foreach(weights, tensor, value)
+    {
+        names[names_count++] = json_string_value(value);
+    }
+    qsort((void *)names, names_count, sizeof(*names), compare_texts);
+    for (size_t i = 0; i < names_count && code == EXIT_DONE; i++) {
+        char file[PATH_MAX];
+        int folder_bytes = (int)(name_in(path) - path);
+        if (i > 0 && strcmp(names[i], names[i - 1]) == 0) {
+            continue;
+        }
+        if (snprintf(file, sizeof(file), "%.*s%s", folder_bytes, path, names[i]) >=
+            (int)sizeof(file)) {
+            code = complain(EXIT_NO, "%s: the name %s is too long", path, names[i]);
+        } else if (!is_operand(operands, count, file)) {
+            code = add(list, file, weights);
+        }
+    }
+    free((void *)names);
+    return code;
+}
+
+/* What in a folder is to be imported: its index, or its only safetensors file. */
+static enum exit_code find_in_folder(const char *folder, char path_out[PATH_MAX])
+{
+    size_t indexes = 0;
+    size_t files = 0;
+    char index[NAME_MAX + 1] = "";
+    char file[NAME_MAX + 1] = "";
+    DIR *directory = opendir(folder);
+    if (!directory) {
+        return complain(EXIT_NO, "cannot read %s: %s", folder, strerror(errno));
+    }
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        if (ends_with(entry->d_name, INDEX_SUFFIX)) {
+            indexes++;
+            snprintf(index, sizeof(index), "%s", entry->d_name);
+        } else if (ends_with(entry->d_name, SUFFIX)) {
+            files++;
+            snprintf(file, sizeof(file), "%s", entry->d_name);
+        }
+    }
+    closedir(directory);
+    if (indexes > 1 || (indexes == 0 && files != 1)) {
+        return complain(EXIT_NO,
+                        "the folder %s has %zu indexes (*" INDEX_SUFFIX
+                        ") and %zu .safetensors files: name one index, or the files in the order "
+                        "of the ranks",
+                        folder, indexes, files);
+    }
+    if (snprintf(path_out, PATH_MAX, "%s%s%s", folder, ends_with(folder, "/") ? "" : "/",
+                 indexes == 1 ? index : file) >= PATH_MAX) {
+        return complain(EXIT_NO, "the name of %s is too long", folder);
+    }
+    return EXIT_DONE;
+}
+
+enum exit_code import_list_make(struct import_list *list, char *const *operands, size_t count)
+{
+    enum exit_code code = EXIT_DONE;
+    *list = (struct import_list){.indexes = json_array()};
+    for (size_t i = 0; i < count && code == EXIT_DONE; i++) {
+        char inside[PATH_MAX];
+        const char *path = operands[i];
+        if (is_folder(path)) {
+            code = find_in_folder(path, inside);
+            path = inside;
+        }
+        if (code != EXIT_DONE) {
+            continue;
+        }
+        code = ends_with(path, INDEX_SUFFIX) ? add_indexed(list, path, operands, count)
+                                             : add(list, path, NULL);
+    }
+    return code;
+}
+
+static enum exit_code check(struct import_file *file, bool opaque)
+{
+    struct import_mapping mapping;
+    const char *missing;
+    enum exit_code code = import_map(file->path, &mapping);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    file->bytes = mapping.bytes;
+    file->form = import_look(&mapping, file->weights, name_in(file->path), &missing, file->reason,
+                             sizeof(file->reason));
+    import_unmap(&mapping);
+    if (missing) {
+        return complain(EXIT_NO, "%s lacks the tensor %s, which its index says it has", file->path,
+                        missing);
+    }
+    if (opaque) {
+        return EXIT_DONE;
+    }
+    if (file->form == IMPORT_POINTER || file->form == IMPORT_DAMAGED) {
+        return complain(EXIT_NO, "%s is %s%s; --opaque keeps it as bytes", file->path,
+                        file->form == IMPORT_DAMAGED ? "damaged safetensors: " : "", file->reason);
+    }
+    if (file->form == IMPORT_BYTES && ends_with(file->path, SUFFIX)) {
+        return complain(EXIT_NO,
+                        "%s is named .safetensors and is none: %s; --opaque keeps it as bytes",
+                        file->path, file->reason);
+    }
+    return EXIT_DONE;
+}
+
+enum exit_code import_list_check(struct import_list *list, bool opaque)
+{
+    enum exit_code code = EXIT_DONE;
+    for (size_t i = 0; i < list->count && code == EXIT_DONE; i++) {
+        code = check(&list->files[i], opaque);
+    }
+    return code;
+}
+
+void import_list_clear(struct import_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->files[i].path);
+    }
+    free(list->files);
+    json_decref(list->indexes);
+    *list = (struct import_list){0};
+}
