@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Makes a man page of a template: scdoc, in which a line
-#   %options PROGRAM [CASE]   stands for the flags that PROGRAM [CASE] --help lists
+#   %options PROGRAM [CASE [FLAG]]   stands for the flags that PROGRAM CASE FLAG --help lists
 #   %exit PROGRAM [CASE]      for its exit status
 #   %part HEADING PROGRAM     for the lines below that heading
 #   %defaults PROGRAM         for what --check-config prints where nothing is set
@@ -12,7 +12,7 @@ awk=$(dirname "$0")/help.awk
 
 # The words of a line, less a missing case.
 ask() {
-    "$programs/$1" ${2:+"$2"} --help
+    "$programs/$1" ${2:+"$2"} ${3:+"$3"} --help
 }
 
 expand() {
@@ -20,7 +20,7 @@ expand() {
         # shellcheck disable=SC2086 # the line's words
         set -- $line
         case ${1-} in
-        %options) ask "$2" "${3-}" | awk -v part=options -f "$awk" ;;
+        %options) ask "$2" "${3-}" "${4-}" | awk -v part=options -f "$awk" ;;
         %exit) ask "$2" "${3-}" | awk -v part=exit -f "$awk" ;;
         %part)
             echo '```'

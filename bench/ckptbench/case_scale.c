@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "case.h"
+#include "case_scale_real.h"
 #include "fleet.h"
 #include "options.h"
 #include "progress.h"
@@ -71,8 +72,10 @@ static const struct config_program program = {
         "another, which retires the first. CPU time of the machine, an agent.",
     .keys = keys,
     .key_count = KEY_COUNT,
-    .examples = "  ckptbench scale --check\n"
-                "  ckptbench scale --agents=8192 --json=scale.json\n",
+    .examples =
+        "  ckptbench scale --check\n"
+        "  ckptbench scale --agents=8192 --json=scale.json\n"
+        "  ckptbench scale --real --help    a real ckptctld under the agents of a cluster\n",
 };
 
 struct size {
@@ -234,6 +237,11 @@ static enum bench_exit run(int argc, char **argv)
     enum bench_exit code;
     char reason[CKPT_REASON_MAX + 1] = "";
     struct scale scale = {.size_count = 0};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--real") == 0) {
+            return case_scale_real(argc, argv);
+        }
+    }
     if (!case_options(&program, argc, argv, &config, &code)) {
         return code;
     }
