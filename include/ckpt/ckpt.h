@@ -97,7 +97,7 @@ CKPT_API const char *ckpt_reason(const struct ckpt *ckpt);
 
 /* A tensor in the caller's memory, contiguous in row-major order. */
 struct ckpt_tensor {
-    const char *name; /* [A-Za-z0-9._/-], at most 255 bytes, unique in the shard */
+    const char *name; /* UTF-8, at most 4095 bytes, unique in the shard; any but "__metadata__" */
     enum ckpt_dtype dtype;
     uint32_t dimensions; /* 0: a scalar; at most 8 */
     uint64_t shape[8];

@@ -15,7 +15,8 @@ from . import plain
 from .context import Context, Shard, Table, Tensor
 from .errors import StateError
 from .library import ffi
-from .tensors import Box, any_of, describe, shard_name, sharding_metadata, view
+from .names import shard_name
+from .tensors import Box, dense, describe, sharding_metadata, view
 
 STATE = "ckptd/state.json"
 
@@ -24,15 +25,8 @@ def save_state(context: Context, step: int, state: Any) -> None:
     """Stages the state as this rank's shard of the step. Raises ckptd.Error."""
     taken: list[tuple[str, torch.Tensor]] = []
 
-    def take(path: str, value: Any) -> bool:
-        if not any_of(value):
-            return False
-        if value.layout != torch.strided or value.device.type == "meta":
-            raise StateError("CKPT_ERR_INVALID", f"{path} is {value.layout} on {value.device}: "
-                                                 "only dense tensors with memory are saved")
-        local = value.detach()
-        local = local.to_local() if hasattr(local, "to_local") else local
-        taken.append((path, local.cpu().contiguous()))
+    def take(path: str, value: torch.Tensor) -> bool:
+        taken.append((path, dense(value)))
         return True
 
     line = plain.dumps(plain.split(state, "state", take))

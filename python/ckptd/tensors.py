@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Iterable
 
@@ -13,6 +11,7 @@ import torch
 
 from .context import Shard, Tensor
 from .errors import StateError
+from .names import shard_name
 
 # As safetensors names them. complex128 has no name there.
 _TYPES = {
@@ -24,7 +23,7 @@ _TYPES = {
 }
 TYPE_NAMES = {getattr(torch, name): code for name, code in _TYPES.items() if hasattr(torch, name)}
 TYPES = {code: dtype for dtype, code in TYPE_NAMES.items()}
-_NAME = re.compile(r"[A-Za-z0-9._/-]{1,255}\Z")
+DIMENSIONS_MAX = 8
 
 SHARDING = "DCP_SHARDING_INFO"  # PyTorch's own key: {name: {"saved_offsets": [...]}}
 NAMES = "ckptd.names"  # {name in the shard: its own name}, for those that had to change
@@ -58,31 +57,27 @@ class Box:
         return product
 
 
+def is_sharded(tensor: torch.Tensor) -> bool:
+    """Whether it is a part of one that lies over several ranks: a DTensor."""
+    return hasattr(tensor, "__create_chunk_list__") and hasattr(tensor, "to_local")
+
+
 def local_part(tensor: torch.Tensor, name: str) -> tuple[torch.Tensor, Box]:
     """The memory that this rank holds of a tensor, and which part of the whole it is.
 
     Plain tensors are whole; of a DTensor it is the local one. StateError for one that lies in
     several pieces.
     """
-    chunks = getattr(tensor, "__create_chunk_list__", None)
-    if chunks is None or not hasattr(tensor, "to_local"):
+    if not is_sharded(tensor):
         return tensor.detach(), Box((0,) * tensor.dim(), tuple(tensor.shape))
     local = tensor.detach().to_local()
-    found = chunks()
+    found = tensor.__create_chunk_list__()
     if len(found) > 1:
         raise StateError("CKPT_ERR_INVALID", f"{name} lies in {len(found)} pieces on this rank: "
                                              "save it with torch.distributed.checkpoint")
     if not found:
         return local, Box((0,) * tensor.dim(), tuple(local.shape))
     return local, Box(tuple(found[0].offsets), tuple(found[0].sizes))
-
-
-def shard_name(name: str) -> str:
-    """The name a tensor has in the shard: its own where that is allowed there."""
-    if _NAME.match(name):
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return re.sub(r"[^A-Za-z0-9._/-]", "_", name)[:240] + "-" + digest
 
 
 def describe(name: str, tensor: torch.Tensor, on_device: bool = False) -> Tensor:
@@ -92,6 +87,9 @@ def describe(name: str, tensor: torch.Tensor, on_device: bool = False) -> Tensor
         raise StateError("CKPT_ERR_DTYPE",
                          f"{name} is {tensor.dtype}, which the safetensors format does not have: "
                          "view it as another type, such as torch.view_as_real()")
+    if tensor.is_conj() or tensor.is_neg():
+        # Its memory is not what it says: never written as it lies.
+        raise StateError("CKPT_ERR_INTERNAL", f"{name} is a lazy view: resolve it first")
     size = tensor.numel() * tensor.element_size()
     return Tensor(shard_name(name), code, tuple(tensor.shape),
                   0 if on_device or size == 0 else tensor.data_ptr(), size)
@@ -122,6 +120,16 @@ def parts(shard: Shard) -> dict[str, tuple[str, Box]]:
         begin = tuple(offsets.get(name, {}).get("saved_offsets", (0,) * len(shape)))
         found[renamed.get(name, name)] = (name, Box(begin, shape))
     return found
+
+
+def dense(tensor: torch.Tensor) -> torch.Tensor:
+    """The values of a tensor in contiguous memory of the CPU: its own where that is so already."""
+    local = tensor.detach()
+    if local.is_conj():
+        local = local.resolve_conj()
+    if local.is_neg():
+        local = local.resolve_neg()
+    return local.cpu().contiguous()
 
 
 def view(shard: Shard, name: str) -> torch.Tensor:

@@ -111,7 +111,7 @@ def test_wrong_settings(shared_cluster, settings, kind, word):
 
 def test_wrong_tensors(shared_cluster, run):
     with ckptd.Context(run, socket=shared_cluster.agents[0].socket) as context:
-        entry, _buffer = table(b"four", name="a b")
+        entry, _buffer = table(b"four", name="__metadata__")
         with pytest.raises(ckptd.UsageError, match="NAME"):
             context.save(1, entry)
         with pytest.raises(ckptd.Error, match="DTYPE"):

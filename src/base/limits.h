@@ -14,7 +14,7 @@
 #define CKPT_NODE_NAME_MAX 63
 #define CKPT_DOMAIN_NAME_MAX 63
 #define CKPT_JOB_NAME_MAX 127
-#define CKPT_TENSOR_NAME_MAX 255
+#define CKPT_TENSOR_NAME_MAX 4095 /* bytes of UTF-8 */
 #define CKPT_ADDRESS_MAX 107 /* "host:port", or a UNIX path as sun_path holds it */
 #define CKPT_REASON_MAX 255  /* one line for a person, in a message or a log field */
 

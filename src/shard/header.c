@@ -80,10 +80,8 @@ static void put_metadata(struct text *text, const struct shard_metadata *metadat
 
 static void put_tensor(struct text *text, const struct shard_tensor *tensor, uint64_t data_offset)
 {
-    /* A valid name has nothing to escape. */
-    put_literal(text, "\"");
-    put_literal(text, tensor->name);
-    put_literal(text, "\":{\"dtype\":\"");
+    put_string(text, tensor->name);
+    put_literal(text, ":{\"dtype\":\"");
     put_literal(text, ckpt_dtype_name(tensor->dtype));
     put_literal(text, "\",\"shape\":[");
     for (uint32_t i = 0; i < tensor->dimensions; i++) {

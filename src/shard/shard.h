@@ -69,7 +69,7 @@ size_t shard_scratch_count(size_t tensor_count);
  * reason_out (of reason_size bytes) has one line that says which tensor and what.
  *
  * ERRORS
- * - CKPT_ERR_NAME - a tensor name is not a valid name of up to CKPT_TENSOR_NAME_MAX characters, is
+ * - CKPT_ERR_NAME - a tensor name is not UTF-8 of up to CKPT_TENSOR_NAME_MAX bytes, is
  *   "__metadata__", or is there twice
  * - CKPT_ERR_DTYPE - dtype is no type
  * - CKPT_ERR_SIZE - more than CKPT_DIMENSIONS_MAX dimensions, or elements of 4 or 6 bits do not

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/ids.h"
 #include "base/log.h"
+#include "shard/utf8.h"
 
 struct shard_tensor shard_tensor_opaque(const char *name, uint64_t bytes)
 {
@@ -25,19 +25,13 @@ const char *tensor_name_problem(const char *name)
     if (strcmp(name, TENSOR_RESERVED_NAME) == 0) {
         return "is reserved by the safetensors format";
     }
-    if (name[0] == '\0') {
-        return "is empty";
-    }
     if (strnlen(name, CKPT_TENSOR_NAME_MAX + 1) > CKPT_TENSOR_NAME_MAX) {
-        return "is longer than 255 characters";
+        return "is longer than 4095 bytes";
     }
-    if (!name_is_valid(name, CKPT_TENSOR_NAME_MAX)) {
-        return "is not of A-Z a-z 0-9 . _ / -, or is not a plain relative path";
-    }
-    return NULL;
+    return utf8_is_valid(name) ? NULL : "is not UTF-8 text";
 }
 
-_Static_assert(CKPT_TENSOR_NAME_MAX == 255, "the text of tensor_name_problem says so");
+_Static_assert(CKPT_TENSOR_NAME_MAX == 4095, "the text of tensor_name_problem says so");
 
 enum ckpt_status tensor_measure(const struct shard_tensor *tensor, uint64_t *bytes_out,
                                 const char **problem_out)

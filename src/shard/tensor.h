@@ -14,7 +14,8 @@ struct tensor_label {
 struct tensor_label tensor_label(const char *name);
 #define TENSOR_LABEL(name) (tensor_label(name).text)
 
-/* What is wrong with a tensor name, as text for a message; NULL when it is good. */
+/* What is wrong with a tensor name, as text for a message; NULL when it is good. A name is a
+ * label, never a path: any UTF-8 text is one, the empty one and "../a" too, as in safetensors. */
 const char *tensor_name_problem(const char *name);
 
 /* The bytes of a tensor's data, from its type and shape; dimensions is within the limit.

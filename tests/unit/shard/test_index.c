@@ -74,12 +74,8 @@ static const struct refusal refusals[] = {
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[\"0\",1]}}", 1, CKPT_ERR_CORRUPT,
      "data_offsets"},
     /* names */
-    {"{\"a b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, CKPT_ERR_NAME,
-     "tensor name \"a b\" is not of"},
-    {"{\"\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, CKPT_ERR_NAME,
-     "is empty"},
-    {"{\"../a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, CKPT_ERR_NAME,
-     "plain relative path"},
+    {"{\"a\\u0000\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, CKPT_ERR_CORRUPT,
+     "not JSON"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},"
      "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
      0, CKPT_ERR_CORRUPT, "not JSON: \"duplicate object key"},
