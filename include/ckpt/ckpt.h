@@ -189,6 +189,49 @@ CKPT_API enum ckpt_status ckpt_save_end(struct ckpt *ckpt, uint64_t step);
  * more. CKPT_ERR_INVALID: step was not begun. */
 CKPT_API enum ckpt_status ckpt_save_cancel(struct ckpt *ckpt, uint64_t step);
 
+/* Memory of the caller's. */
+struct ckpt_piece {
+    const void *data;
+    uint64_t bytes;
+};
+
+/* ckpt_replica_value - a value of bytes that several ranks hold alike
+ *
+ * XXH3 (64 bits) of the pieces' bytes, one after the other, under seed. Equal bytes have equal
+ * values; bytes that differ by mistake have different ones, but for one chance in 2^64. It names
+ * nothing and proves nothing against whoever means to deceive: BLAKE3 does that. Any thread; does
+ * not allocate; reads at the speed of memory. A piece of 0 bytes may be at NULL.
+ *
+ * RETURN VALUE
+ * The value; that of no bytes when count is 0. */
+CKPT_API uint64_t ckpt_replica_value(const struct ckpt_piece *pieces, size_t count, uint64_t seed);
+
+/* What a rank says of state that it holds alike with others (data-parallel replicas). */
+struct ckpt_replica {
+    uint32_t leader; /* the lowest rank of those that hold it alike: it says the same */
+    uint32_t part;   /* which part of that state the value is of: only values of one part are
+                      * compared */
+    uint64_t value;  /* ckpt_replica_value() of that part, as this rank holds it now */
+};
+
+/* ckpt_save_replica - say with a save that other ranks hold the same state
+ *
+ * For ranks that stage only a share of state which all of them hold: each also says a value of a
+ * part that it does not stage, another part with each save. To be called before ckpt_save (or
+ * ckpt_save_end) of the step; it rides with that step's seal, and is forgotten with the next. Does
+ * not block, and talks to nobody.
+ *
+ * When a rank's value of a part differs from its leader's, the checkpoint never becomes consistent:
+ * ckpt_wait returns CKPT_ERR_DIVERGED, and ckpt_reason() names the ranks and the part. From then on
+ * no save of this attempt that says such values becomes consistent: each rank must stage all that
+ * it holds, and say nothing here.
+ *
+ * ERRORS
+ *     CKPT_ERR_INVALID  a reader's context, replica is NULL, or step is CKPT_STEP_LATEST
+ *     CKPT_ERR_RANK     leader is above this rank */
+CKPT_API enum ckpt_status ckpt_save_replica(struct ckpt *ckpt, uint64_t step,
+                                            const struct ckpt_replica *replica);
+
 /* ckpt_save_bytes - stage opaque bytes: one U8 tensor named "bytes". Errors as ckpt_save. */
 CKPT_API enum ckpt_status ckpt_save_bytes(struct ckpt *ckpt, uint64_t step, const void *data,
                                           uint64_t bytes);
@@ -209,7 +252,8 @@ CKPT_API enum ckpt_status ckpt_save_shard(struct ckpt *ckpt, uint64_t step, cons
  *     CKPT_ERR_TIMEOUT    not yet; ask again
  *     CKPT_ERR_NOT_FOUND  the step is none of the last 64 that this context saved
  *     others              the checkpoint will never be consistent: CKPT_ERR_ABORTED, _DIGEST,
- *                         _WORLD, _STEP, _RANK, _ATTEMPT, _NO_DOMAIN, _FULL ...;
+ *                         _WORLD, _STEP, _RANK, _ATTEMPT, _NO_DOMAIN, _FULL,
+ *                         _DIVERGED (ckpt_save_replica) ...;
  *                         ckpt_reason() says why */
 CKPT_API enum ckpt_status ckpt_wait(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms);
 

@@ -58,6 +58,7 @@ extern "C" {
     X(CKPT_ERR_QUARANTINED, 62, "the checkpoint is quarantined after failed restores")             \
     X(CKPT_ERR_LOST, 63, "no good copy of a shard is reachable")                                   \
     X(CKPT_ERR_RETIRED, 64, "the checkpoint was retired")                                          \
+    X(CKPT_ERR_DIVERGED, 65, "ranks differ in state that they said they hold alike")               \
     /* ckptd itself */                                                                             \
     X(CKPT_ERR_INTERNAL, 70, "a defect in ckptd")
 

@@ -22,6 +22,7 @@ from typing import Any
 from .context import LATEST, Context, Info, Shard, Table, Tensor
 from .errors import (
     Aborted,
+    Diverged,
     Error,
     Full,
     Lost,
@@ -37,7 +38,7 @@ from .library import version
 __version__ = "0.1.0"
 _MODULES = ("dcp", "huggingface", "lightning", "megatron", "persist")
 _TORCH = ("Checkpointer", "Handle", "attach")
-__all__ = ["LATEST", "Aborted", "Context", "Error", "Full", "Info", "Lost", "NoAgent",
+__all__ = ["LATEST", "Aborted", "Context", "Diverged", "Error", "Full", "Info", "Lost", "NoAgent",
            "NoCheckpoint", "Shard", "StateError", "Table", "Tensor", "Timeout", "UsageError",
            "WorldChanged", "version", *_TORCH]
 

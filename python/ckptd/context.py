@@ -63,6 +63,14 @@ class Table:
         entry.bytes = tensor.bytes
 
 
+def replica_value(pieces: Sequence[tuple[int, int]], seed: int = 0) -> int:
+    """XXH3 of memory, given as (address, bytes), one piece after the other."""
+    array = ffi.new("struct ckpt_piece[]", max(1, len(pieces)))
+    for entry, (address, size) in zip(array, pieces):
+        entry.data, entry.bytes = ffi.cast("void *", address), size
+    return int(library().ckpt_replica_value(array, len(pieces), seed))
+
+
 class Shard:
     """A rank's shard of a consistent checkpoint, mapped read-only from the agent's memory.
 
@@ -224,6 +232,13 @@ class Context:
         """Gives the slot of save_begin() back."""
         with self._lock:
             self._check(self._library.ckpt_save_cancel(self._open, step))
+
+    def save_replica(self, step: int, leader: int, part: int, value: int) -> None:
+        """Says with the save of the step that follows what other ranks hold alike: `leader` is the
+        lowest of them, `value` replica_value() of the part. Whoever differs makes it Diverged."""
+        word = ffi.new("struct ckpt_replica *", {"leader": leader, "part": part, "value": value})
+        with self._lock:
+            self._check(self._library.ckpt_save_replica(self._open, step, word))
 
     def is_consistent(self, step: int) -> bool:
         """Looks, without waiting. Raises when the step never will be."""

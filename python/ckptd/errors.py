@@ -52,6 +52,11 @@ class Aborted(Error):
     """The checkpoint will never be consistent."""
 
 
+class Diverged(Aborted):
+    """Ranks differ in state that they said they hold alike: the next save must be each rank's own.
+    """
+
+
 class Lost(Error):
     """The checkpoint asked for is gone, or no good copy of a shard can be reached."""
 
@@ -64,6 +69,7 @@ _KINDS: dict[type[Error], tuple[str, ...]] = {
     NoCheckpoint: ("NO_CHECKPOINT",),
     WorldChanged: ("WORLD",),
     Aborted: ("ABORTED", "DIGEST", "NO_DOMAIN"),
+    Diverged: ("DIVERGED",),
     Lost: ("LOST", "RETIRED", "QUARANTINED", "NOT_FOUND", "CORRUPT"),
 }
 _BY_STATUS = {f"CKPT_ERR_{name}": kind for kind, names in _KINDS.items() for name in names}

@@ -73,6 +73,17 @@ struct ckpt_device_tensor {
     uint64_t offset;
 };
 int ckpt_save_gather(struct ckpt *, uint64_t, int, const struct ckpt_device_tensor *, size_t);
+struct ckpt_piece {
+    const void *data;
+    uint64_t bytes;
+};
+struct ckpt_replica {
+    uint32_t leader;
+    uint32_t part;
+    uint64_t value;
+};
+uint64_t ckpt_replica_value(const struct ckpt_piece *, size_t, uint64_t);
+int ckpt_save_replica(struct ckpt *, uint64_t, const struct ckpt_replica *);
 int ckpt_save_end(struct ckpt *, uint64_t);
 int ckpt_save_cancel(struct ckpt *, uint64_t);
 int ckpt_wait(struct ckpt *, uint64_t, uint32_t);

@@ -211,7 +211,7 @@ void agent_rank_message(struct agent *a, uint32_t link, const struct message *me
     } else if (message->type == MESSAGE_SEAL) {
         agent_save_seal(a, index, &message->seal);
     } else if (message->type == MESSAGE_ABANDON) {
-        agent_save_abandon(a, index, &message->seal);
+        agent_save_abandon(a, index, &message->abandon);
     } else if (message->type == MESSAGE_GATHER) {
         agent_gather_ask(a, index, &message->gather);
     } else if (message->type == MESSAGE_LOAD_ASK) {

@@ -72,6 +72,12 @@ static void say(struct agent *a, struct slot *s)
     report->owner = s->owner;
     report->cached = s->cached;
     report->order = s->report_order;
+    if (s->owner && s->replica_said) {
+        report->replica_said = true;
+        report->replica_leader = s->replica_leader;
+        report->replica_part = s->replica_part;
+        report->replica_value = s->replica_value;
+    }
     if (report->state == COPY_VERIFIED) {
         report->digest = s->found;
         report->changed = agent_slot_is_bad(s);

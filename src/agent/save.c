@@ -259,15 +259,19 @@ void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal 
         return;
     }
     agent_slot_move(s, SLOT_SEALED);
+    s->replica_said = seal->replica_said && seal->replica_leader <= session->rank;
+    s->replica_leader = seal->replica_leader;
+    s->replica_part = seal->replica_part;
+    s->replica_value = seal->replica_value;
     s->digest_wanted = true;
     agent_update_record(a, slot);
     agent_report_wanted(a, slot);
 }
 
-void agent_save_abandon(struct agent *a, uint32_t index, const struct message_seal *seal)
+void agent_save_abandon(struct agent *a, uint32_t index, const struct message_abandon *abandon)
 {
     struct rank_session *session = &a->sessions[index];
-    if (!agent_save_names_filling(a, session, seal->step, seal->slot, seal->generation)) {
+    if (!agent_save_names_filling(a, session, abandon->step, abandon->slot, abandon->generation)) {
         return; /* a repeat, or not this rank's: there is nothing to give up */
     }
     agent_slot_writer_gone(a, session->filling);

@@ -66,6 +66,11 @@ struct slot {
     struct order verify;
     enum checkpoint_state checkpoint; /* as the coordinator last said */
     uint64_t unread_since_ms;         /* cached: without a reader since */
+    /* An owner's, in this life of the agent: what its rank said with the seal. */
+    bool replica_said;
+    uint32_t replica_leader;
+    uint32_t replica_part;
+    uint64_t replica_value;
     /* The report. */
     bool acked;
     bool none_pending; /* the copy is gone and COPY_NONE is not acknowledged */
@@ -347,7 +352,7 @@ void agent_rank_message(struct agent *a, uint32_t link, const struct message *me
 /* save.c */
 void agent_save_ask(struct agent *a, uint32_t session, const struct message_slot_ask *ask);
 void agent_save_seal(struct agent *a, uint32_t session, const struct message_seal *seal);
-void agent_save_abandon(struct agent *a, uint32_t session, const struct message_seal *seal);
+void agent_save_abandon(struct agent *a, uint32_t session, const struct message_abandon *abandon);
 bool agent_save_names_filling(const struct agent *a, const struct rank_session *session,
                               uint64_t step, uint32_t slot, uint64_t generation);
 void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status);

@@ -86,6 +86,11 @@ struct ckpt {
     size_t begun_tensors;
     uint32_t begun_gathers;
 
+    /* What ckpt_save_replica said, until that step is sealed or another is said. */
+    bool has_replica;
+    uint64_t replica_step;
+    struct ckpt_replica replica;
+
     struct mappings mappings;
 
     /* Scratch of ckpt_save, for tensor_room tensors. */
@@ -158,6 +163,9 @@ enum ckpt_status client_begun_check(struct ckpt *ckpt);
 
 /* It is over, and the slot is given back. */
 void client_begun_give_up(struct ckpt *ckpt);
+
+/* replica.c: adds what ckpt_save_replica said of the seal's step. */
+void client_replica_ride(struct ckpt *ckpt, struct message_seal *seal);
 
 /* saves.c: which steps were sealed, and how they ended. */
 void client_saves_add(struct ckpt *ckpt, uint64_t step);

@@ -73,7 +73,8 @@ static void tell(struct ckpt *ckpt, struct message *message)
 void client_abandon(struct ckpt *ckpt, uint64_t step, uint32_t slot, uint64_t generation)
 {
     struct message message = {.type = MESSAGE_ABANDON};
-    message.seal = (struct message_seal){.step = step, .slot = slot, .generation = generation};
+    message.abandon =
+        (struct message_abandon){.step = step, .slot = slot, .generation = generation};
     tell(ckpt, &message);
 }
 

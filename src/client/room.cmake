@@ -2,8 +2,8 @@
 # ckpt_client is for tests; `ckpt` is what trainers link: the same objects, with nothing but the
 # public functions to be seen.
 ckpt_room(client
-  SOURCES open.c rank.c agent_link.c save.c gather.c stage.c copy.c mappings.c saves.c wait.c info.c
-          load.c tensors.c
+  SOURCES open.c rank.c agent_link.c save.c replica.c gather.c stage.c copy.c mappings.c saves.c
+          wait.c info.c load.c tensors.c
   LINKS ckpt_base ckpt_wire ckpt_shard ckpt_digest ckpt_arena_view Threads::Threads)
 
 add_library(ckpt SHARED $<TARGET_OBJECTS:ckpt_client>)

@@ -104,6 +104,7 @@ enum ckpt_status stage_seal(struct ckpt *ckpt, uint64_t step, const struct clien
     message.seal.step = step;
     message.seal.slot = grant->slot;
     message.seal.generation = grant->generation;
+    client_replica_ride(ckpt, &message.seal);
     enum ckpt_status status = client_send(ckpt, &message, deadline);
     if (status == CKPT_ERR_TIMEOUT) {
         /* The end of the connection gives the slot back, which nothing else would. */

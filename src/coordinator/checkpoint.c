@@ -265,6 +265,9 @@ void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct c
         u->again = true; /* the tick commits it */
         return;
     }
+    if (k->in_shares && replica_refuses(c, u, k)) {
+        return;
+    }
     if (PLANTED_BUG(TELL_BEFORE_DURABLE) && k->status == CKPT_OK) {
         k->status = CKPT_ERR_BUSY;
         broadcast(c, u, k, CHECKPOINT_CONSISTENT);

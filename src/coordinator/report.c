@@ -363,6 +363,7 @@ static struct shard *shard_for_report(struct coordinator *c, struct coordinator_
         }
         s->bytes = r->bytes;
     }
+    replica_note(k, s, r);
     if (r->owner && !s->sealed && r->state != COPY_HELD) {
         checkpoint_touch(c, k);
         s->sealed = true;

@@ -69,6 +69,10 @@ struct shard {
     uint64_t load_order;
     uint64_t bytes;
     struct digest digest; /* the reference */
+    bool replica_said;    /* with its owner's report: see replica.c */
+    uint32_t replica_leader;
+    uint32_t replica_part;
+    uint64_t replica_value;
     struct copy copies[COORDINATOR_COPIES_MAX];
 };
 
@@ -86,6 +90,7 @@ struct checkpoint {
     uint32_t sealed;
     uint32_t ready;
     uint32_t restore_failures;
+    bool in_shares; /* a rank said what others hold alike: see replica.c */
     uint64_t bytes;
     uint64_t progress_ms;
     enum ckpt_status status; /* of an aborted one */
@@ -142,6 +147,8 @@ struct run {
     uint64_t verdict_step;
     uint32_t first_checkpoint; /* newest step first */
     uint64_t touched_ms;
+    uint32_t diverged_attempt; /* whose ranks were found to differ; 0: none. See replica.c */
+    uint64_t diverged_step;
     uint64_t active_ms; /* the last commit or load; 0: none in this life of the coordinator */
     struct session session;
     struct run_job job;
@@ -387,6 +394,10 @@ void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint
 void restore_choose(struct coordinator *c, struct coordinator_update *u, struct run *run);
 void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
                          struct checkpoint *k, uint32_t rank);
+
+/* ---- replica.c ---- */
+void replica_note(struct checkpoint *k, struct shard *s, const struct message_shard_report *r);
+bool replica_refuses(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);
 
 /* ---- replay.c, admin.c, invariant.c ---- */
 enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record);

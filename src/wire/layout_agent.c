@@ -72,6 +72,10 @@ static const struct wire_field shard_report_fields[] = {
     FIELD_U64(message_shard_report, ShardReport, order),
     FIELD_DIGEST(message_shard_report, ShardReport, digest),
     FIELD_BOOL(message_shard_report, ShardReport, changed),
+    FIELD_BOOL(message_shard_report, ShardReport, replica_said),
+    FIELD_U32(message_shard_report, ShardReport, replica_leader, CKPT_WORLD_MAX),
+    FIELD_U32(message_shard_report, ShardReport, replica_part, UINT32_MAX),
+    FIELD_U64(message_shard_report, ShardReport, replica_value),
 };
 WIRE_LAYOUT(shard_report, message_shard_report, shard_report);
 

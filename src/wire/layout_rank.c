@@ -44,15 +44,19 @@ static const struct wire_field seal_fields[] = {
     FIELD_U64(message_seal, Seal, step),
     FIELD_U32(message_seal, Seal, slot, UINT32_MAX),
     FIELD_U64(message_seal, Seal, generation),
+    FIELD_BOOL(message_seal, Seal, replica_said),
+    FIELD_U32(message_seal, Seal, replica_leader, CKPT_WORLD_MAX),
+    FIELD_U32(message_seal, Seal, replica_part, UINT32_MAX),
+    FIELD_U64(message_seal, Seal, replica_value),
 };
 WIRE_LAYOUT(seal, message_seal, seal);
 
 static const struct wire_field abandon_fields[] = {
-    FIELD_U64(message_seal, Abandon, step),
-    FIELD_U32(message_seal, Abandon, slot, UINT32_MAX),
-    FIELD_U64(message_seal, Abandon, generation),
+    FIELD_U64(message_abandon, Abandon, step),
+    FIELD_U32(message_abandon, Abandon, slot, UINT32_MAX),
+    FIELD_U64(message_abandon, Abandon, generation),
 };
-WIRE_LAYOUT(abandon, message_seal, abandon);
+WIRE_LAYOUT(abandon, message_abandon, abandon);
 
 static const struct wire_field gather_fields[] = {
     FIELD_U64(message_gather, Gather, step),

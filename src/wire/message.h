@@ -153,6 +153,17 @@ struct message_seal {
     uint64_t step;
     uint32_t slot;
     uint64_t generation;
+    bool replica_said; /* the next three are of ckpt_save_replica */
+    uint32_t replica_leader;
+    uint32_t replica_part;
+    uint64_t replica_value;
+};
+
+/* Gives a slot back that was not sealed. */
+struct message_abandon {
+    uint64_t step;
+    uint32_t slot;
+    uint64_t generation;
 };
 
 /* Bytes of a dma-buf and where they belong in the slot. */
@@ -324,6 +335,12 @@ struct message_shard_report {
     uint64_t order;       /* of the pull or verify order that this answers, or 0 */
     struct digest digest; /* valid in COPY_VERIFIED */
     bool changed;         /* COPY_VERIFIED: it has had two digests, and never counts */
+    /* Of an owner's copy: what its rank said with the seal. Not said: unknown, which is no
+     * difference. */
+    bool replica_said;
+    uint32_t replica_leader;
+    uint32_t replica_part;
+    uint64_t replica_value;
 };
 
 struct message_shard_ack {
@@ -454,7 +471,8 @@ struct message {
         struct message_rank_opened rank_opened;
         struct message_slot_ask slot_ask;
         struct message_slot_granted slot_granted;
-        struct message_seal seal; /* also MESSAGE_ABANDON */
+        struct message_seal seal;
+        struct message_abandon abandon;
         struct message_gather gather;
         struct message_gathered gathered;
         struct message_save_outcome save_outcome;

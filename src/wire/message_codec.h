@@ -25,7 +25,7 @@
     X(MESSAGE_SLOT_ASK, slot_ask, slot_ask)                                                        \
     X(MESSAGE_SLOT_GRANTED, slot_granted, slot_granted)                                            \
     X(MESSAGE_SEAL, seal, seal)                                                                    \
-    X(MESSAGE_ABANDON, abandon, seal)                                                              \
+    X(MESSAGE_ABANDON, abandon, abandon)                                                           \
     X(MESSAGE_SAVE_OUTCOME, save_outcome, save_outcome)                                            \
     X(MESSAGE_LOAD_ASK, load_ask, load_ask)                                                        \
     X(MESSAGE_LOAD_VERDICT, load_verdict, load_verdict)                                            \

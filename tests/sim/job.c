@@ -193,9 +193,10 @@ static void reload(struct sim *sim, struct sim_job *job)
         if (job->ranks[rank].opened) {
             if (job->ranks[rank].phase == RANK_FILLING) {
                 struct message message = {.type = MESSAGE_ABANDON};
-                message.seal = (struct message_seal){.step = job->ranks[rank].step,
-                                                     .slot = job->ranks[rank].slot,
-                                                     .generation = job->ranks[rank].generation};
+                message.abandon =
+                    (struct message_abandon){.step = job->ranks[rank].step,
+                                             .slot = job->ranks[rank].slot,
+                                             .generation = job->ranks[rank].generation};
                 rank_send(sim, job, rank, &message);
             }
             rank_load(sim, job, rank);

@@ -139,7 +139,7 @@ void rank_save_granted(struct sim *sim, struct sim_job *job, uint32_t index,
     const struct message_slot_granted *granted = &parcel->message.slot_granted;
     if (granted->status == CKPT_OK && (rank->phase != RANK_ASKING || granted->step != rank->step)) {
         struct message message = {.type = MESSAGE_ABANDON};
-        message.seal = (struct message_seal){
+        message.abandon = (struct message_abandon){
             .step = granted->step, .slot = granted->slot, .generation = granted->generation};
         rank_send(sim, job, index, &message);
         return;

@@ -105,6 +105,7 @@ static const struct command {
     {"open", open_rank},      /* SOCKET RUN ATTEMPT RANK WORLD COPIES TIMEOUT_MS rank|reader */
     {"close", close_rank},    /* */
     {"save", test_rank_save}, /* STEP NAME:DTYPE:SHAPE:FILE...; SHAPE: 2x3, or - for a scalar */
+    {"replica", test_rank_replica},         /* STEP LEADER PART VALUE, before the save */
     {"save_bytes", test_rank_save_bytes},   /* STEP FILE */
     {"save_shard", test_rank_save_shard},   /* STEP FILE */
     {"save_gather", test_rank_save_gather}, /* STEP FILE OFFSET, or in its place another file */

@@ -19,6 +19,7 @@ struct test_rank {
 uint64_t test_rank_step(const char *text);
 
 enum ckpt_status test_rank_save(struct test_rank *r, int argc, char **argv);
+enum ckpt_status test_rank_replica(struct test_rank *r, int argc, char **argv);
 enum ckpt_status test_rank_save_bytes(struct test_rank *r, int argc, char **argv);
 enum ckpt_status test_rank_save_shard(struct test_rank *r, int argc, char **argv);
 enum ckpt_status test_rank_save_gather(struct test_rank *r, int argc, char **argv);

@@ -119,6 +119,18 @@ static enum ckpt_status save_file(struct test_rank *r, int argc, char **argv, bo
     return status;
 }
 
+enum ckpt_status test_rank_replica(struct test_rank *r, int argc, char **argv)
+{
+    if (argc < 4) {
+        snprintf(r->open_reason, sizeof r->open_reason, "a step, a leader, a part and a value");
+        return CKPT_ERR_INVALID;
+    }
+    struct ckpt_replica replica = {.leader = (uint32_t)strtoul(argv[1], NULL, 10),
+                                   .part = (uint32_t)strtoul(argv[2], NULL, 10),
+                                   .value = strtoull(argv[3], NULL, 10)};
+    return ckpt_save_replica(r->ckpt, test_rank_step(argv[0]), &replica);
+}
+
 enum ckpt_status test_rank_save_bytes(struct test_rank *r, int argc, char **argv)
 {
     return save_file(r, argc, argv, false);

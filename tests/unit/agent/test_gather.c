@@ -124,12 +124,9 @@ static void ranges_stay_within_the_slot(void **state)
 {
     (void)state;
     static const struct message_range wrong[] = {
-        {.from = 0, .to = 0, .bytes = 0},
-        {.from = 0, .to = 0, .bytes = 2 * SEGMENT + 1},
-        {.from = 0, .to = 1, .bytes = 2 * SEGMENT},
-        {.from = 0, .to = UINT64_MAX, .bytes = 1},
-        {.from = 0, .to = 0, .bytes = UINT64_MAX},
-        {.from = UINT64_MAX, .to = 0, .bytes = 1},
+        {.from = 0, .to = 0, .bytes = 0},           {.from = 0, .to = 0, .bytes = 2 * SEGMENT + 1},
+        {.from = 0, .to = 1, .bytes = 2 * SEGMENT}, {.from = 0, .to = UINT64_MAX, .bytes = 1},
+        {.from = 0, .to = 0, .bytes = UINT64_MAX},  {.from = UINT64_MAX, .to = 0, .bytes = 1},
         {.from = INT64_MAX, .to = 0, .bytes = 1},
     };
     struct message message = gather(1);
@@ -173,7 +170,8 @@ static void an_abandoned_slot_stays_held(void **state)
     (void)state;
     uint64_t work = start(1);
     struct message message = {.type = MESSAGE_ABANDON};
-    message.seal = (struct message_seal){10, granted.slot, granted.generation};
+    message.abandon = (struct message_abandon){
+        .step = 10, .slot = granted.slot, .generation = granted.generation};
     driver_rank_says(&d, 1, message);
     expect_held_until(work);
 }

@@ -398,7 +398,7 @@ static void a_pull_into_another_users_memory_renews_it(void **state)
     driver_rank(&d, 1, BOB, 0);
     struct message_slot_granted granted = *driver_ask(&d, 1, 1, 8 * SEGMENT);
     struct message abandon = {.type = MESSAGE_ABANDON,
-                              .seal = {1, granted.slot, granted.generation}};
+                              .abandon = {1, granted.slot, granted.generation}};
     driver_rank_says(&d, 1, abandon);
     struct message order = driver_order(&d, 10, 3, SEGMENT);
     driver_coordinator(&d, order);

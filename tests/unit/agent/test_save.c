@@ -219,7 +219,7 @@ static void steps_of_the_run_are_known(void **state)
     driver_rank(&d, 3, BOB, 0);
     assert_int_equal(driver_ask(&d, 3, 1, SEGMENT)->status, CKPT_OK);
     struct message abandon = {.type = MESSAGE_ABANDON,
-                              .seal = {20, 0, driver_slot(&d, 0).generation}};
+                              .abandon = {20, 0, driver_slot(&d, 0).generation}};
     driver_rank_says(&d, 1, abandon);
     assert_int_equal(driver_ask(&d, 1, 30, SEGMENT)->status, CKPT_ERR_ATTEMPT);
     driver_stop(&d);
@@ -257,7 +257,7 @@ static void seals_are_refused(void **state)
         assert_int_equal(d.update.record_count + d.update.work_count, 0);
         assert_int_equal(driver_slot(&d, granted.slot).state, SLOT_FILLING);
         struct message abandon = {.type = MESSAGE_ABANDON,
-                                  .seal = {wrong[i].step, wrong[i].slot, wrong[i].generation}};
+                                  .abandon = {wrong[i].step, wrong[i].slot, wrong[i].generation}};
         driver_rank_says(&d, wrong[i].link, abandon);
         assert_true(driver_silent(&d));
     }
@@ -274,7 +274,7 @@ static void abandoned_and_orphaned_slots_are_freed(void **state)
     driver_rank(&d, 1, ALICE, 0);
     struct message_slot_granted granted = *driver_ask(&d, 1, 10, 4 * SEGMENT);
     struct message abandon = {.type = MESSAGE_ABANDON,
-                              .seal = {10, granted.slot, granted.generation}};
+                              .abandon = {10, granted.slot, granted.generation}};
     driver_rank_says(&d, 1, abandon);
     assert_int_equal(driver_stored(&d, granted.slot)->state, SLOT_FREE);
     assert_int_equal(driver_stored(&d, granted.slot)->segment_count, 0);

@@ -11,3 +11,6 @@ ckpt_test(test_coordinator_distrust
 ckpt_test(test_coordinator_job
   SOURCES unit/coordinator/test_job.c unit/coordinator/cluster.c
   LINKS ckpt_coordinator)
+ckpt_test(test_coordinator_replica
+  SOURCES unit/coordinator/test_replica.c unit/coordinator/cluster.c
+  LINKS ckpt_coordinator)
