@@ -10,6 +10,7 @@
 
 #include "hosts.h"
 #include "judge.h"
+#include "store/backend.h"
 
 #define STORE_LOOK_MS 2000
 
@@ -67,6 +68,17 @@ static void advance(struct sim *sim, uint32_t index, struct coordinator_event *e
     apply(sim, index);
 }
 
+/* The newest record makes others void, by the rules of the store that ships. */
+static void compact(struct sim_store *store)
+{
+    struct sim_record *newest = &store->records[store->count - 1];
+    newest->is_void = !store_is_kept(&newest->record);
+    for (uint32_t i = 0; i + 1 < store->count; i++) {
+        struct sim_record *earlier = &store->records[i];
+        earlier->is_void = earlier->is_void || store_is_void(&earlier->record, &newest->record);
+    }
+}
+
 static void append(struct sim *sim, uint32_t ruler, const struct sim_record *record)
 {
     struct sim_store *store = &sim->store;
@@ -85,12 +97,16 @@ static void append(struct sim *sim, uint32_t ruler, const struct sim_record *rec
               record->record.attempt, record->record.step);
     judge_store_record(sim, ruler, record);
     judge_durable(sim, ruler, record);
+    compact(store);
 }
 
 static void replay(struct sim *sim, uint32_t index)
 {
     struct sim_ruler *ruler = &sim->rulers[index];
     for (uint32_t i = 0; i < sim->store.count && ruler->host.alive; i++) {
+        if (sim->store.records[i].is_void) {
+            continue;
+        }
         struct coordinator_record record = sim->store.records[i].record;
         record.shards = record.type == RECORD_CONSISTENT ? sim->store.records[i].shards : NULL;
         struct coordinator_event event = {.type = COORDINATOR_REPLAY, .record = &record};

@@ -164,6 +164,7 @@ struct sim_node {
 
 #define SIM_RECORDS_MAX 4096
 struct sim_record {
+    bool is_void; /* a later one made it so: it is not replayed */
     struct coordinator_record record;
     struct coordinator_record_shard shards[SIM_WORLD_MAX];
 };

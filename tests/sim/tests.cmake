@@ -11,11 +11,11 @@ set(CKPT_SIM_SOURCES main.c batch.c planted.c mix.c turns.c sim.c host.c net.c m
     judge_agent.c
     judge_restore.c judge_absence.c judge_liveness.c)
 ckpt_program(ckptsim DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
-             LINKS ckpt_agent ckpt_coordinator ckpt_session ckpt_wire ckpt_digest ckpt_base)
+             LINKS ckpt_agent ckpt_coordinator ckpt_store ckpt_session ckpt_wire ckpt_digest ckpt_base)
 
 # The machines' own sources again, with the switch that src/base/planted_bug.h describes.
 ckpt_program(ckptsim_bugs DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
-             LINKS ckpt_placement ckpt_session ckpt_wire ckpt_digest ckpt_base)
+             LINKS ckpt_placement ckpt_store ckpt_session ckpt_wire ckpt_digest ckpt_base)
 # Without the machines' assertions, which would catch some of the bugs before a judge can.
 target_compile_definitions(ckptsim_bugs PRIVATE CKPT_PLANTED_BUGS=1 NDEBUG)
 target_compile_options(ckptsim_bugs PRIVATE -Wno-unused-variable -Wno-unused-function
