@@ -11,7 +11,8 @@ set(CKPT_SIM_SOURCES main.c batch.c planted.c mix.c turns.c sim.c host.c net.c m
     judge_agent.c
     judge_restore.c judge_absence.c judge_liveness.c)
 ckpt_program(ckptsim DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
-             LINKS ckpt_agent ckpt_coordinator ckpt_store ckpt_session ckpt_wire ckpt_digest ckpt_base)
+             LINKS ckpt_agent ckpt_coordinator ckpt_store ckpt_session ckpt_wire ckpt_digest
+                   ckpt_base)
 
 # The machines' own sources again, with the switch that src/base/planted_bug.h describes.
 ckpt_program(ckptsim_bugs DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
