@@ -8,7 +8,7 @@ over both, tensors in the CPU's memory. In every round every contender saves thr
 and the last counts: the others free and allocate gigabytes, and what that does to memory that is
 long there is not what a save costs (docs/python.md); the table has the first as well. Each number
 is the median over the rounds of the slower rank. Exits 1 when a bar is missed. Needs build/venv and
-a release build.
+a release build; peers that scripts/python_peers lists are fetched into build/peers, once.
 """
 
 import argparse
@@ -34,6 +34,8 @@ os.environ.setdefault("PYTHONWARNINGS", "ignore")
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 sys.path[:0] = [os.path.join(ROOT, part) for part in
                 ("python", "python/tests", "tests/integration/cluster", "bench")]
+PEERS = os.path.join(ROOT, "build/peers")
+sys.path.append(PEERS)  # after what build/venv has
 os.environ["PYTHONPATH"] = os.path.join(ROOT, "python")
 
 MIB = 1 << 20
@@ -42,6 +44,7 @@ SAVES_IN_A_ROW = 3  # an agent has two slots for a rank in turn: each is written
 BARS = (  # name, contender, measure, times, of which
     ("stall, of one memcpy", "ckptd", "stall", 1.10, "memcpy", "stall"),
     ("stall, of a blocking dcp.save", "ckptd", "stall", 0.10, "dcp.save", "stall"),
+    ("stall, of lm-resiliency's blocking time", "ckptd", "stall", 0.80, "lm-resiliency", "stall"),
     ("second, verified copy, of dcp.save + copy + checksums", "ckptd", "verified", 1 / 3,
      "dcp.save", "verified"),
 )
@@ -203,6 +206,49 @@ class NvrxLocal(Contender):
         return None
 
 
+class LmResiliency(Contender):
+    """lm-resiliency's copy in host memory and its replica at the peer, by Gloo, unproven: without
+    CUDA its copy is blocking. Its files are switched off."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        from lm_resiliency import InMemoryCkptConfig
+        from lm_resiliency.checkpointing.manager import InMemoryCheckpointManager
+
+        self.tensors = locals_of(self.model)
+        self.manager = InMemoryCheckpointManager(InMemoryCkptConfig(
+            replication_jump=1, disk_flush_interval=0, pin_memory=False, run_id="compare",
+            disk_folder=os.path.join(self.folder, f"lm-{self.rank}")))
+
+    def begin(self):
+        self.step += 1
+        self.started = time.perf_counter()
+        self.manager.save_tensors(self.tensors, self.step)
+
+    def end(self):
+        if not self.manager.finalize_replication():
+            raise RuntimeError("its replica did not arrive")
+        self.second = time.perf_counter() - self.started
+
+
+def fetch_peers():
+    """Whether build/peers has what scripts/python_peers lists."""
+    wanted = os.path.join(ROOT, "scripts/python_peers")
+    made_of = os.path.join(PEERS, "made-of")
+    with open(wanted, encoding="utf-8") as file:
+        stamp = file.read()
+    if os.path.exists(made_of) and open(made_of, encoding="utf-8").read() == stamp:
+        return
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
+                           "--upgrade", "--target", PEERS, "--requirement", wanted],
+                          check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        print(f"peers not fetched: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return
+    with open(made_of, "w", encoding="utf-8") as file:
+        file.write(stamp)
+
+
 def reason_of(error):
     """One line: what it says, or the line of its own source that it failed at."""
     lines = str(error).splitlines()
@@ -233,18 +279,20 @@ def make_model(world, mib):
 
 
 def save_once(contender, distributed, rank):
-    """Stall, and seconds until a second copy was verified (0: never), of the slower rank."""
+    """Of the slower rank: stall, seconds until a second copy was verified (0: never), and until
+    there was one that nobody has verified."""
     import torch
 
     distributed.barrier()
     begin = time.perf_counter()
     contender.begin()
     stall = time.perf_counter() - begin
-    both = torch.tensor([stall, contender.end() or 0.0])
-    distributed.all_reduce(both, distributed.ReduceOp.MAX)
+    contender.second = 0.0
+    times = torch.tensor([stall, contender.end() or 0.0, contender.second])
+    distributed.all_reduce(times, distributed.ReduceOp.MAX)
     if rank == 0:
         contender.clean()
-    return both.tolist()
+    return times.tolist()
 
 
 def rank_main(rank, world, say, *, mib, rounds, folder, socket, only):
@@ -273,6 +321,7 @@ def rank_main(rank, world, say, *, mib, rounds, folder, socket, only):
         "dcp.async_save, blocking stager": lambda: DcpAsync(*base, stager=BlockingAsyncStager),
         "dcp.save": lambda: DcpSave(*base),
         "nvidia-resiliency-ext, local": lambda: NvrxLocal(*base),
+        "lm-resiliency": lambda: LmResiliency(*base),
     }
     contenders = {}
     why = {"dcp.async_save, pinned memory": "needs CUDA",
@@ -284,7 +333,7 @@ def rank_main(rank, world, say, *, mib, rounds, folder, socket, only):
             contenders[name] = make()
         except Exception as error:
             why[name] = reason_of(error)
-    times = {name: {"stall": [], "verified": [], "first": []} for name in contenders}
+    times = {name: {"stall": [], "verified": [], "second": [], "first": []} for name in contenders}
     for number in range(-1, rounds):  # the first is for memory to be touched
         for name in list(contenders):
             try:
@@ -297,8 +346,9 @@ def rank_main(rank, world, say, *, mib, rounds, folder, socket, only):
             if number >= 0:
                 times[name]["first"].append(found[0][0])
                 times[name]["stall"].append(found[-1][0])
-                if found[-1][1] > 0:
-                    times[name]["verified"].append(found[-1][1])
+                for kind, value in (("verified", found[-1][1]), ("second", found[-1][2])):
+                    if value > 0:
+                        times[name][kind].append(value)
     size = sum(p.numel() * 4 for p in locals_of(model))
     return {"bytes": size, "why": why, "rounds": times, "times": {
         name: {kind: statistics.median(values) for kind, values in kinds.items() if values}
@@ -353,13 +403,14 @@ def print_table(found):
     print(f"\n{2 * size / 2**30:.2f} GiB over 2 ranks, CPU tensors, {os.cpu_count()} CPUs, "
           f"load {os.getloadavg()[0]:.1f}; medians, the slower rank\n")
     print(f"{'':36} {'stall ms':>9} {'best':>7} {'GB/s':>6} {'of memcpy':>10} "
-          f"{'2nd copy verified s':>20} {'first in a row ms':>18}")
+          f"{'2nd copy verified s':>20} {'unverified s':>13} {'first in a row ms':>18}")
     copy = found["times"]["memcpy"]["stall"]
     for name, kinds in found["times"].items():
         verified = f"{kinds['verified']:.2f}" if "verified" in kinds else "-"
+        second = f"{kinds['second']:.2f}" if "second" in kinds else "-"
         best = min(found["rounds"][name]["stall"])
         print(f"{name:36} {kinds['stall'] * 1e3:9.1f} {best * 1e3:7.1f} "
-              f"{size / kinds['stall'] / 1e9:6.2f} {kinds['stall'] / copy:10.2f} {verified:>20} "
+              f"{size / kinds['stall'] / 1e9:6.2f} {kinds['stall'] / copy:10.2f} {verified:>20} {second:>13} "
               f"{kinds['first'] * 1e3:18.1f}")
     for name, reason in found["why"].items():
         print(f"{name:36} not run: {reason}")
@@ -381,7 +432,7 @@ def judge(found):
 
     rows = [(text, most, [value(who, what, best) / value(other, of, best)
                           for best in (False, True)])
-            for text, who, what, most, other, of in BARS]
+            for text, who, what, most, other, of in BARS if other in found["times"]]
     rows.append(("stall, of the best staging of dcp.async_save", 1.0,
                  [value("ckptd", "stall", best) / staging(best) for best in (False, True)]))
     rows.append(("restore, of 2 x raw transfer + 1 s", 1.0,
@@ -401,6 +452,7 @@ def main():
     parser.add_argument("--only", action="append", help="a contender; none: all")
     parser.add_argument("--json")
     options = parser.parse_args()
+    fetch_peers()
     import cluster as clusters
     import ranks
 
