@@ -410,7 +410,8 @@ def print_table(found):
         second = f"{kinds['second']:.2f}" if "second" in kinds else "-"
         best = min(found["rounds"][name]["stall"])
         print(f"{name:36} {kinds['stall'] * 1e3:9.1f} {best * 1e3:7.1f} "
-              f"{size / kinds['stall'] / 1e9:6.2f} {kinds['stall'] / copy:10.2f} {verified:>20} {second:>13} "
+              f"{size / kinds['stall'] / 1e9:6.2f} {kinds['stall'] / copy:10.2f} "
+              f"{verified:>20} {second:>13} "
               f"{kinds['first'] * 1e3:18.1f}")
     for name, reason in found["why"].items():
         print(f"{name:36} not run: {reason}")
