@@ -314,7 +314,7 @@ def test_persisted_files_are_what_was_saved(attach, tmp_path):
     with pytest.raises(ckptd.UsageError):
         first.persisted(1)
     assert checkpoint.save(2).persisted(30)
-    files = list((tmp_path / "step-2").iterdir())
+    files = list((tmp_path / "step-2").glob("*.safetensors"))
     assert [file.name for file in files] == ["shard-00001-model-00001-of-00001.safetensors"]
     from safetensors.torch import load_file
 
