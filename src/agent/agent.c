@@ -179,7 +179,8 @@ static void take_peer_message(struct agent *a, uint32_t link, const struct messa
 
 static enum ckpt_status check_event(const struct agent *a, const struct agent_event *event)
 {
-    if (event->now_ms < a->now_ms) {
+    uint64_t last_ms = a->now_ms + a->stalled_ms;
+    if (event->now_ms < last_ms || event->late_ms > event->now_ms - last_ms) {
         return CKPT_ERR_INVALID;
     }
     switch (event->type) {
@@ -280,12 +281,19 @@ enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,
     if (status != CKPT_OK) {
         return status;
     }
-    a->now_ms = event->now_ms;
+    if (a->started) {
+        a->stalled_ms += event->late_ms; /* a silence in that time was this agent's own */
+    }
+    a->started = true;
+    a->now_ms = event->now_ms - a->stalled_ms;
     agent_update_begin(a, update_out);
     take_event(a, event);
     pump(a);
     if (update_out->again) {
         update_out->deadline_ms = a->now_ms;
+    }
+    if (update_out->deadline_ms != AGENT_NEVER) {
+        update_out->deadline_ms += a->stalled_ms;
     }
     agent_invariants(a);
     a->update = NULL;

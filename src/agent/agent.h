@@ -113,7 +113,8 @@ enum agent_event_type {
 struct agent_event {
     enum agent_event_type type;
     uint64_t now_ms;
-    uint32_t link; /* peer or rank connection; never reused in one life; the daemon's own numbers
+    uint64_t late_ms; /* as a coordinator_event's */
+    uint32_t link;    /* peer or rank connection; never reused in one life; the daemon's own numbers
                     * are below AGENT_LINK_MADE_HERE */
     uint32_t uid;
     const struct message *message;

@@ -235,7 +235,9 @@ struct coordinator_link {
 struct agent {
     struct agent_config config;
     struct incarnation incarnation;
-    uint64_t now_ms;
+    uint64_t now_ms;     /* of this machine's clock, which runs while its process does */
+    uint64_t stalled_ms; /* by how much it is behind the process's */
+    bool started;
     uint64_t epoch;
     bool adopting;
     bool found_records;

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/lateness.h"
 #include "coordinator/coordinator.h"
 #include "options.h"
 #include "session/session.h"
@@ -51,10 +52,11 @@ struct daemon {
     struct coordinator *machine;
     struct coordinator_update update;
     struct event *deadline_event;
+    struct lateness lateness;
     uint64_t armed_ms; /* what deadline_event waits for; UINT64_MAX: nothing */
     uint64_t started_ms;
     uint64_t epoch_read_ms; /* when the store was last asked who rules */
-    bool ending; /* no event may reach the machine any more */
+    bool ending;            /* no event may reach the machine any more */
     enum exit_code exit_code;
     struct event_count events[EVENTS_COUNTED_MAX];
     size_t event_count;
@@ -62,6 +64,9 @@ struct daemon {
 
 /* Monotonic milliseconds. */
 uint64_t daemon_now_ms(void);
+
+/* Less than this is no stall but the way of a busy machine. */
+#define LATE_SLACK_MS 50
 
 /* Leaves the loop. The first call's code is the one that counts. */
 void daemon_end(struct daemon *daemon, enum exit_code code);

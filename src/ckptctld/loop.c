@@ -113,9 +113,11 @@ static void arm(struct daemon *daemon, uint64_t deadline_ms, bool again, uint64_
 }
 
 /* One turn; false when the process is to end. */
-static bool turn(struct daemon *daemon, const struct coordinator_event *event)
+static bool turn(struct daemon *daemon, struct coordinator_event *event)
 {
     struct coordinator_update *update = &daemon->update;
+    event->now_ms = daemon_now_ms();
+    event->late_ms = lateness_take(&daemon->lateness, event->now_ms, LATE_SLACK_MS);
     enum ckpt_status status = coordinator_advance(daemon->machine, event, update);
     if (status != CKPT_OK) {
         log_event(LOG_LEVEL_ERROR, "event_refused", "type=%d status=%s", (int)event->type,
@@ -142,7 +144,6 @@ void loop_advance(struct daemon *daemon, struct coordinator_event *event,
     if (daemon->ending) {
         return;
     }
-    event->now_ms = daemon_now_ms();
     if (!turn(daemon, event)) {
         return;
     }
@@ -151,11 +152,12 @@ void loop_advance(struct daemon *daemon, struct coordinator_event *event,
         memcpy(reason_out, daemon->update.admin_reason, CKPT_REASON_MAX + 1);
     }
     for (int i = 0; i < TURNS_IN_A_ROW && daemon->update.again; i++) {
-        struct coordinator_event tick = {.type = COORDINATOR_TICK, .now_ms = daemon_now_ms()};
+        struct coordinator_event tick = {.type = COORDINATOR_TICK, .unread = true};
         if (!turn(daemon, &tick)) {
             return;
         }
     }
+    lateness_due(&daemon->lateness, daemon->update.deadline_ms);
     arm(daemon, daemon->update.deadline_ms, daemon->update.again, daemon_now_ms());
 }
 
@@ -185,10 +187,16 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct daemon *daemon = context;
-    struct coordinator_event event = {.type = COORDINATOR_TICK};
+    struct coordinator_event look = {.type = COORDINATOR_TICK, .unread = true};
+    struct coordinator_event judge = {.type = COORDINATOR_TICK};
     daemon->armed_ms = UINT64_MAX;
-    if (!daemon->ending && still_rules(daemon)) {
-        loop_advance(daemon, &event, NULL, NULL);
+    if (daemon->ending || !still_rules(daemon)) {
+        return;
+    }
+    loop_advance(daemon, &look, NULL, NULL);
+    if (daemon->update.read_first && !daemon->ending) {
+        session_hub_read(daemon->agents);
+        loop_advance(daemon, &judge, NULL, NULL);
     }
 }
 

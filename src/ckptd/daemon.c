@@ -24,6 +24,7 @@
 #define OUTPUT_BYTES_MAX (8 * CKPT_MIB)
 #define OUTPUT_TOTAL_MAX (32 * CKPT_MIB)
 #define SESSIONS_BESIDE_RANKS 512
+#define LATE_SLACK_MS 50 /* less is no stall but the way of a busy machine */
 /* Shards held at once. A turn of the machine looks at every slot: 1.4 us at 64, 0.4 ms at 4096. */
 #define SLOTS_MAX 512
 
@@ -54,6 +55,7 @@ void daemon_event(struct daemon *d, struct agent_event *event)
 {
     do {
         event->now_ms = daemon_now_ms();
+        event->late_ms = lateness_take(&d->lateness, event->now_ms, LATE_SLACK_MS);
         d->event_message = event->message;
         enum ckpt_status status = agent_advance(d->machine, event, d->update);
         assert(status == CKPT_OK);
@@ -62,6 +64,7 @@ void daemon_event(struct daemon *d, struct agent_event *event)
         d->event_message = NULL;
         *event = (struct agent_event){.type = AGENT_TICK};
     } while (d->update->again && !d->is_broken);
+    lateness_due(&d->lateness, d->update->deadline_ms);
     if (d->base != NULL) {
         arm(d, d->update->deadline_ms);
     }

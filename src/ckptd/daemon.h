@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "arena/arena.h"
+#include "base/lateness.h"
 #include "completions.h"
 #include "config/config.h"
 #include "digester.h"
@@ -45,6 +46,7 @@ struct daemon {
     void *machine_memory;
     struct agent *machine;
     struct agent_update *update;
+    struct lateness lateness;
     const struct message *event_message; /* of the event that is being acted on */
     int event_descriptor;                /* that came with it; -1: none, or taken */
 

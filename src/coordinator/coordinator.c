@@ -177,15 +177,16 @@ static void update_begin(struct coordinator_update *u)
     u->note_count = 0;
     u->notes_lost = 0;
     u->again = false;
+    u->read_first = false;
     u->step_down = false;
     u->admin_status = CKPT_OK;
     u->admin_reason[0] = '\0';
 }
 
-static void tick(struct coordinator *c, struct coordinator_update *u)
+static void tick(struct coordinator *c, struct coordinator_update *u, bool unread)
 {
     c->tick_ms = c->now_ms + c->config.heartbeat_ms / 2;
-    members_tick(c, u);
+    members_tick(c, u, unread);
     checkpoints_tick(c, u);
     jobs_tick(c, u); /* before verdicts are told: what they name is not given up in that turn */
     sessions_tick(c, u);
@@ -196,11 +197,37 @@ static void tick(struct coordinator *c, struct coordinator_update *u)
     }
 }
 
+/* The machine's clock stands still while its process did not run: what anybody should have said in
+ * that time could not be heard. */
+static void take_time(struct coordinator *c, struct coordinator_update *u,
+                      const struct coordinator_event *event)
+{
+    if (c->started) {
+        c->stalled_ms += event->late_ms;
+    }
+    c->now_ms = event->now_ms - c->stalled_ms;
+    if (event->late_ms > c->config.heartbeat_ms / 2) {
+        c->stall_over_ms = c->now_ms;
+    }
+    if (c->started && event->late_ms > c->config.lease_ms / 2) {
+        say(update_note(u, NOTE_WARNING, "stalled")->text,
+            "this coordinator did not run for %llu ms: every lease and time-out is put off by as "
+            "much",
+            (unsigned long long)event->late_ms);
+    }
+    if (!c->started) {
+        c->started = true;
+        c->started_ms = c->now_ms;
+        c->tick_ms = c->now_ms + c->config.heartbeat_ms / 2;
+    }
+}
+
 enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordinator_event *event,
                                      struct coordinator_update *update_out)
 {
-    if (event->now_ms < c->now_ms || event->type < COORDINATOR_TICK ||
-        event->type > COORDINATOR_ADMIN) {
+    uint64_t last_ms = c->now_ms + c->stalled_ms;
+    if (event->now_ms < last_ms || event->late_ms > event->now_ms - last_ms ||
+        event->type < COORDINATOR_TICK || event->type > COORDINATOR_ADMIN) {
         return CKPT_ERR_INVALID;
     }
     if (event->type == COORDINATOR_REPLAY && !c->replaying) {
@@ -210,16 +237,11 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
     enum ckpt_status status = CKPT_OK;
     update_begin(u);
     c->touched_count = 0;
-    c->now_ms = event->now_ms;
-    if (!c->started) {
-        c->started = true;
-        c->started_ms = event->now_ms;
-        c->tick_ms = event->now_ms + c->config.heartbeat_ms / 2;
-    }
+    take_time(c, u, event);
 
     switch (event->type) {
     case COORDINATOR_TICK:
-        tick(c, u);
+        tick(c, u, event->unread);
         break;
     case COORDINATOR_CONNECTED:
         break;
@@ -241,7 +263,7 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
     }
     attend_queue(c, u);
     u->again = u->again || c->queue_head != NONE;
-    u->deadline_ms = c->tick_ms;
+    u->deadline_ms = c->tick_ms + c->stalled_ms;
     invariant_check(c);
     return status;
 }

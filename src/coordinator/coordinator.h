@@ -110,7 +110,14 @@ struct coordinator_record {
 struct coordinator_event {
     enum coordinator_event_type type;
     uint64_t now_ms; /* monotonic; never goes back */
-    uint32_t link;   /* the daemon's number of a connection; never reused in one life */
+    /* By how much later than the deadline that was asked for the process comes with this event,
+     * because it did not run, or waited for its disk (base/lateness.h). For so long it heard
+     * nobody: every lease and time-out is put off by as much. */
+    uint64_t late_ms;
+    /* COORDINATOR_TICK: words that have arrived may still lie unread in a socket. Nobody is called
+     * lost in such a turn; update.read_first says when the process must read and tick again. */
+    bool unread;
+    uint32_t link; /* the daemon's number of a connection; never reused in one life */
     const struct message *message;           /* COORDINATOR_MESSAGE */
     const struct coordinator_record *record; /* COORDINATOR_REPLAY */
     const struct message_admin_ask *admin;   /* COORDINATOR_ADMIN */
@@ -138,6 +145,8 @@ struct coordinator_update {
     struct machine_note notes[COORDINATOR_NOTES_MAX];
     uint64_t deadline_ms; /* advance with COORDINATOR_TICK no later than this */
     bool again;           /* more is waiting to go out: advance with COORDINATOR_TICK at once */
+    bool read_first;      /* somebody's lease is over: accept who waits, read what has arrived from
+                           * anybody, then advance with a COORDINATOR_TICK that is not `unread` */
     bool step_down;       /* another coordinator rules: end, send nothing more */
     /* ADMIN: how the verb ended. */
     enum ckpt_status admin_status;
@@ -150,8 +159,8 @@ struct coordinator_update {
  * promised; (2) send update->messages; (3) log the notes; (4) arm update->deadline_ms. Never
  * blocks, allocates, reads a clock or does I/O. One turn's work is bounded: what does not fit stays
  * queued in the state and `again` is set. Messages that are malformed, stale or unexpected change
- * nothing. Returns CKPT_OK, or CKPT_ERR_INVALID (now_ms went back; an event type unknown) with *c
- * and the outputs unchanged. */
+ * nothing. Returns CKPT_OK, or CKPT_ERR_INVALID (now_ms went back; late_ms is more than has passed;
+ * an event type unknown) with *c and the outputs unchanged. */
 enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordinator_event *event,
                                      struct coordinator_update *update_out);
 

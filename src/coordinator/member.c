@@ -326,7 +326,10 @@ void member_disconnected(struct coordinator *c, uint32_t link)
     }
     link_clear(c, m);
     uint64_t grace = c->now_ms + c->config.disconnect_grace_ms;
-    if (grace < m->lease_until_ms) {
+    /* After a stall of our own it may have hung up on us, and be about to try again. */
+    if (c->stall_over_ms != 0 && c->now_ms < c->stall_over_ms + c->config.lease_ms) {
+        m->lease_until_ms = c->now_ms + c->config.lease_ms;
+    } else if (grace < m->lease_until_ms) {
         m->lease_until_ms = grace;
     }
     if (m->lease_until_ms < c->lease_check_ms) {
@@ -336,7 +339,8 @@ void member_disconnected(struct coordinator *c, uint32_t link)
 
 /* Leases only grow while agents are heard, so that after a look nobody can be due before the
  * earliest end that was seen: some looks a lease, not one a round. */
-void members_tick(struct coordinator *c, struct coordinator_update *u)
+/* Whose lease is over is lost, unless words of theirs may lie unread. */
+void members_tick(struct coordinator *c, struct coordinator_update *u, bool unread)
 {
     uint64_t earliest_ms = c->now_ms + c->config.lease_ms;
     if (c->now_ms < c->lease_check_ms) {
@@ -345,6 +349,10 @@ void members_tick(struct coordinator *c, struct coordinator_update *u)
     for (uint32_t i = 0; i < c->member_count; i++) {
         struct member *m = &c->members[i];
         if (m->state == MEMBER_JOINED && c->now_ms >= m->lease_until_ms) {
+            if (unread) {
+                u->read_first = true;
+                return;
+            }
             if (!update_has_room(u, 1)) {
                 u->again = true;
                 return;

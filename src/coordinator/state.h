@@ -190,7 +190,9 @@ struct fetch {
 struct coordinator {
     struct coordinator_config config;
     uint64_t epoch;
-    uint64_t now_ms;
+    uint64_t now_ms;        /* of this machine's clock, which runs while its process does */
+    uint64_t stalled_ms;    /* by how much it is behind the process's */
+    uint64_t stall_over_ms; /* when the last stall ended; 0: none yet */
     uint64_t started_ms;
     bool replaying;
     bool started;
@@ -301,7 +303,7 @@ struct member *member_by_link(struct coordinator *c, uint32_t link);
 void member_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
                     const struct message *m);
 void member_disconnected(struct coordinator *c, uint32_t link);
-void members_tick(struct coordinator *c, struct coordinator_update *u);
+void members_tick(struct coordinator *c, struct coordinator_update *u, bool unread);
 
 /* ---- report.c ---- */
 void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32_t member,

@@ -44,7 +44,7 @@ bool coordinator_member_view(const struct coordinator *c, uint32_t index,
         .address = m->address,
         .joined = m->state == MEMBER_JOINED,
         .incarnation = m->incarnation,
-        .last_heard_ms = m->heard_ms,
+        .last_heard_ms = m->heard_ms + c->stalled_ms,
         .segments = m->segments,
         .segments_free = c->places[index].segments_free,
         .segment_bytes = m->segment_bytes,
@@ -131,7 +131,7 @@ static struct coordinator_copy_view copy_view(const struct coordinator *c, const
         .cached = copy->cached,
         .bad = copy->bad,
         .generation = copy->generation,
-        .verified_ms = copy->verified_ms,
+        .verified_ms = copy->verified_ms != 0 ? copy->verified_ms + c->stalled_ms : 0,
     };
 }
 

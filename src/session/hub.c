@@ -81,6 +81,20 @@ enum ckpt_status session_hub_open(struct event_base *base, const struct session_
     return CKPT_OK;
 }
 
+/* Reading from a session may end that one alone; those that are accepted come in front. */
+void session_hub_read(struct session_hub *hub)
+{
+    for (struct listener *listener = hub->listeners; listener; listener = listener->next) {
+        while (!listener_accept(listener)) {
+        }
+    }
+    for (struct session *session = hub->sessions; session;) {
+        struct session *next = session->next;
+        (void)session_read(session);
+        session = next;
+    }
+}
+
 void session_hub_stop_listening(struct session_hub *hub)
 {
     while (hub->listeners) {

@@ -125,6 +125,9 @@ void session_start(struct session *session);
 /* What the loop does for a scheduled session. */
 void session_flush(struct session *session);
 
+/* Reads once; false when there was nothing to read. */
+bool session_read(struct session *session);
+
 /* Frees without a word to anybody. */
 void session_free(struct session *session);
 
@@ -145,6 +148,9 @@ void session_descriptors_close(struct session *session);
 
 void session_on_read(evutil_socket_t fd, short what, void *context);
 void session_on_write(evutil_socket_t fd, short what, void *context);
+
+/* Accepts what waits; false when more may. */
+bool listener_accept(struct listener *listener);
 
 /* Closes and unlinks. */
 void listener_free(struct listener *listener);

@@ -58,13 +58,11 @@ static void accept_one(struct listener *listener, int fd, const struct address *
     session->events->opened(session, session->context);
 }
 
-static void on_accept(evutil_socket_t fd, short what, void *context)
+bool listener_accept(struct listener *listener)
 {
-    (void)what;
-    struct listener *listener = context;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         struct address address = {.bytes = sizeof(address.socket)};
-        int peer = accept4(fd, (struct sockaddr *)&address.socket, &address.bytes,
+        int peer = accept4(listener->fd, (struct sockaddr *)&address.socket, &address.bytes,
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (peer >= 0) {
             /* A UNIX peer without a name has no family in its address. */
@@ -81,9 +79,17 @@ static void on_accept(evutil_socket_t fd, short what, void *context)
             evtimer_add(listener->retry_event, &later);
         }
         if (errno != ECONNABORTED && errno != EINTR) {
-            return;
+            return true;
         }
     }
+    return false;
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    (void)listener_accept(context);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *context)

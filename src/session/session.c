@@ -266,11 +266,18 @@ void session_on_read(evutil_socket_t fd, short what, void *context)
     if (session->state != SESSION_OPEN) {
         return;
     }
-    if (what & EV_TIMEOUT) {
+    /* A loop that did not run for long finds the time over and the words unread. */
+    if (!session_read(session) && (what & EV_TIMEOUT)) {
         session_end(session, CKPT_ERR_TIMEOUT, "silent for too long");
-        return;
     }
+}
+
+bool session_read(struct session *session)
+{
     uint8_t *space;
+    if (session->state != SESSION_OPEN) {
+        return false;
+    }
     size_t room = wire_stream_space(&session->stream, &space);
     ssize_t got = session_receive_some(session, space, room);
     if (got > 0) {
@@ -280,7 +287,10 @@ void session_on_read(evutil_socket_t fd, short what, void *context)
         session_end(session, CKPT_OK, "closed by the peer");
     } else if (errno != EAGAIN && errno != EINTR) {
         session_end(session, CKPT_ERR_LINK, strerror(errno));
+    } else {
+        return false;
     }
+    return true;
 }
 
 /* False when the session has ended. */

@@ -97,6 +97,11 @@ void session_hub_close(struct session_hub **hub);
 /* Writes what is queued as far as the sockets take it now. */
 void session_hub_flush(struct session_hub *hub);
 
+/* Accepts every connection that waits, and reads once from every session, so that whatever had
+ * arrived from somebody when this was called, his first words at least have been handed out when it
+ * returns. From the loop's callbacks only, and not from a session's. */
+void session_hub_read(struct session_hub *hub);
+
 /* Stops listening; sessions go on. */
 void session_hub_stop_listening(struct session_hub *hub);
 

@@ -44,6 +44,7 @@ static void advance(struct sim *sim, uint32_t index, struct agent_event *event)
 {
     struct sim_node *node = &sim->nodes[index];
     event->now_ms = sim->now_ms;
+    event->late_ms = lateness_take(&node->host.lateness, sim->now_ms, 0);
     sim->stats.advances++;
     enum ckpt_status status = agent_advance(node->machine, event, &sim->agent_update);
     if (status != CKPT_OK) {
@@ -396,6 +397,7 @@ static bool apply(struct sim *sim, uint32_t index, const struct agent_event *eve
         sim_trace(sim, "node %u notes %s: %s", index, update->notes[i].event,
                   update->notes[i].text);
     }
+    lateness_due(&sim->nodes[index].host.lateness, update->deadline_ms);
     host_arm_tick(sim, index, update->deadline_ms, update->again);
     return true;
 }

@@ -58,6 +58,7 @@ static void advance(struct sim *sim, uint32_t index, struct coordinator_event *e
 {
     struct sim_ruler *ruler = &sim->rulers[index];
     event->now_ms = sim->now_ms;
+    event->late_ms = lateness_take(&ruler->host.lateness, sim->now_ms, 0);
     sim->stats.advances++;
     enum ckpt_status status = coordinator_advance(ruler->machine, event, &ruler->update);
     if (status != CKPT_OK) {
@@ -229,6 +230,7 @@ void ruler_take(struct sim *sim, uint32_t index, struct parcel *parcel)
         break;
     case PARCEL_TICK:
         event.type = COORDINATOR_TICK;
+        event.unread = !ruler->update.read_first;
         break;
     case PARCEL_WORK:
         return;
@@ -290,7 +292,9 @@ static void speak(struct sim *sim, uint32_t index)
         sim_trace(sim, "ruler %u notes %s: %s", index, ruler->update.notes[i].event,
                   ruler->update.notes[i].text);
     }
-    host_arm_tick(sim, SIM_NODES_MAX + index, ruler->update.deadline_ms, ruler->update.again);
+    lateness_due(&ruler->host.lateness, ruler->update.deadline_ms);
+    host_arm_tick(sim, SIM_NODES_MAX + index, ruler->update.deadline_ms,
+                  ruler->update.again || ruler->update.read_first);
 }
 
 /* The fence, as src/store/store.h states it: no epoch below the highest, a new one only above it.

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "agent/agent.h"
+#include "base/lateness.h"
 #include "base/prng.h"
 #include "coordinator/coordinator.h"
 #include "mix.h"
@@ -105,10 +106,11 @@ struct sim_host {
     uint32_t tick;   /* the number of the tick that is armed */
     uint64_t tick_at_ms;
     bool tick_armed;
-    bool crash_in_commit; /* dies while it waits for its store the next time */
-    uint32_t crash_in;    /* dies at the n-th next thing it does to the world; 0: not armed */
-    uint32_t again_run;   /* turns in a row that asked for another at once */
-    uint32_t down_ms;     /* it starts anew so long after its next death; 0: drawn */
+    struct lateness lateness; /* as the daemons measure it */
+    bool crash_in_commit;     /* dies while it waits for its store the next time */
+    uint32_t crash_in;        /* dies at the n-th next thing it does to the world; 0: not armed */
+    uint32_t again_run;       /* turns in a row that asked for another at once */
+    uint32_t down_ms;         /* it starts anew so long after its next death; 0: drawn */
     /* For the judges: when it was last not there, dead or standing still. */
     bool is_away;
     uint64_t away_from_ms;

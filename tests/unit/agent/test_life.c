@@ -55,6 +55,25 @@ static void configs_are_checked(void **state)
     assert_in_range(agent_memory_bytes(&d.config, reason), 1, 64u << 20);
 }
 
+/* An agent that was stopped has heard nobody: that is not the coordinator's fault. */
+static void a_stopped_agent_suspects_itself_first(void **state)
+{
+    (void)state;
+    struct driver d;
+    driver_start(&d);
+    driver_join(&d);
+    d.now_ms += 30000;
+    driver_event(&d, (struct agent_event){.type = AGENT_TICK, .late_ms = 29000});
+    for (uint32_t i = 0; i < d.update.message_count; i++) {
+        assert_false(d.update.messages[i].close);
+    }
+    assert_in_range(d.update.deadline_ms, d.now_ms, d.now_ms + 1000);
+    driver_tick(&d, 5000); /* its lease, in which it ran */
+    assert_int_equal(d.update.message_count, 1);
+    assert_true(d.update.messages[0].close);
+    driver_stop(&d);
+}
+
 static void a_join_is_repeated_until_welcome(void **state)
 {
     (void)state;
@@ -503,6 +522,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configs_are_checked),
+        cmocka_unit_test(a_stopped_agent_suspects_itself_first),
         cmocka_unit_test(a_join_is_repeated_until_welcome),
         cmocka_unit_test(a_silent_coordinator_is_left),
         cmocka_unit_test(only_the_highest_epoch_rules),
