@@ -14,6 +14,7 @@ void agent_coordinator_up(struct agent *a)
     struct coordinator_link *c = &a->coordinator;
     c->up = true;
     c->joined = false;
+    c->settled = false;
     c->lease_ms = 0;
     c->join_due_ms = a->now_ms;
 }
@@ -81,6 +82,7 @@ static void take_welcome(struct agent *a, const struct message_welcome *welcome)
         return;
     }
     c->joined = true;
+    c->settled = false;
     c->refused = CKPT_OK;
     c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
     tell_everything(a);
@@ -123,8 +125,10 @@ void agent_coordinator_message(struct agent *a, const struct message *message)
     enum message_type type = message->type;
     if (type == MESSAGE_WELCOME) {
         take_welcome(a, &message->welcome);
-    } else if (!a->coordinator.joined || type == MESSAGE_LEASE) {
+    } else if (!a->coordinator.joined) {
         return;
+    } else if (type == MESSAGE_LEASE) {
+        a->coordinator.settled = message->lease.settled;
     } else if (type == MESSAGE_SHARD_ACK) {
         agent_report_ack(a, &message->shard_ack);
     } else if (type == MESSAGE_PULL_ORDER) {
@@ -154,11 +158,31 @@ static uint32_t count_unverified(const struct agent *a)
     return count;
 }
 
-/* So that both tables meet even after a lost word. */
+static bool is_quiet(const struct agent *a)
+{
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        if (!a->slots[i].acked && agent_copy_state(&a->slots[i]) != COPY_NONE) {
+            return false;
+        }
+    }
+    return agent_pulls_under_way(a) == 0;
+}
+
+/* A coordinator that knows all there is to know needs to hear of us so often that no single late
+ * word makes us look dead: three times a lease. */
+static uint32_t heartbeat_interval_ms(const struct agent *a)
+{
+    const struct coordinator_link *c = &a->coordinator;
+    uint32_t rare_ms = c->lease_ms / 3;
+    return c->settled && rare_ms > c->heartbeat_ms && is_quiet(a) ? rare_ms : c->heartbeat_ms;
+}
+
+/* So that both tables meet even after a lost word. A coordinator whose table is as our memory was
+ * at the last heartbeat has missed none. */
 static void tell_some_again(struct agent *a)
 {
     struct coordinator_link *c = &a->coordinator;
-    uint32_t told = 0;
+    uint32_t told = c->settled ? AGENT_INVENTORY_PER_HEARTBEAT : 0;
     for (uint32_t i = 0; i < a->config.slots && told < AGENT_INVENTORY_PER_HEARTBEAT; i++) {
         uint32_t slot = c->inventory_next;
         c->inventory_next = (slot + 1) % a->config.slots;
@@ -180,6 +204,8 @@ static void say_heartbeat(struct agent *a)
     out->message.heartbeat.segments_free = a->segments_free;
     out->message.heartbeat.pulls = agent_pulls_under_way(a);
     out->message.heartbeat.unverified = count_unverified(a);
+    out->message.heartbeat.has_inventory = true;
+    out->message.heartbeat.inventory = agent_inventory(a);
 }
 
 /* A connection that carries nothing for a whole lease is dead, whatever the kernel thinks of it. */
@@ -223,7 +249,7 @@ void agent_coordinator_pump(struct agent *a)
     }
     if (c->heartbeat_due_ms <= a->now_ms) {
         say_heartbeat(a);
-        c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
+        c->heartbeat_due_ms = a->now_ms + heartbeat_interval_ms(a);
         tell_some_again(a);
     }
     agent_update_deadline(a, c->heartbeat_due_ms);

@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "wire/inventory.h"
+
 enum copy_state agent_copy_state(const struct slot *slot)
 {
     if (slot->doomed) {
@@ -142,7 +144,26 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
     }
     if (ack->checkpoint == CHECKPOINT_CONSISTENT) {
         agent_checkpoint_consistent(a, &s->shard, s->world);
+    } else if (ack->checkpoint == CHECKPOINT_QUARANTINED) {
+        s->checkpoint = CHECKPOINT_QUARANTINED;
     }
+}
+
+/* What the coordinator knows when it knows all that say() tells. */
+uint64_t agent_inventory(const struct agent *a)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        const struct slot *s = &a->slots[i];
+        enum copy_state state = agent_copy_state(s);
+        if (state == COPY_NONE) {
+            continue;
+        }
+        uint64_t weight = inventory_copy(inventory_shard(&s->shard), s->generation, state, s->owner,
+                                         s->cached, &s->found);
+        sum += s->checkpoint == CHECKPOINT_CONSISTENT ? inventory_consistent(weight) : weight;
+    }
+    return sum;
 }
 
 static bool is_wanted(const struct slot *s)

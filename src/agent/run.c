@@ -118,6 +118,11 @@ void agent_checkpoint_state(struct agent *a, const struct message_checkpoint_sta
         if (run != NULL && run->has_latest && run->latest == state->step) {
             run->has_latest = false;
         }
+        for (uint32_t i = 0; i < a->config.slots; i++) {
+            if (is_of_checkpoint(&a->slots[i], &any, state->world)) {
+                a->slots[i].checkpoint = CHECKPOINT_QUARANTINED;
+            }
+        }
         return;
     }
     case CHECKPOINT_NONE:

@@ -291,7 +291,8 @@ void agent_save_find_earlier(struct agent *a, uint32_t index)
             continue;
         }
         struct save *save = add_save(session, s->shard.step, i, s->generation);
-        save->ended = s->checkpoint == CHECKPOINT_CONSISTENT;
+        save->ended =
+            s->checkpoint == CHECKPOINT_CONSISTENT || s->checkpoint == CHECKPOINT_QUARANTINED;
         save->status = CKPT_OK;
     }
 }

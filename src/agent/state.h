@@ -228,6 +228,7 @@ struct coordinator_link {
     uint32_t heartbeat_ms;
     uint32_t lease_ms; /* 0: not told */
     uint32_t inventory_next;
+    bool settled;        /* it knew our copies as they were at the last heartbeat */
     bool room_came_back; /* and the coordinator has not been told */
     enum ckpt_status refused;
 };
@@ -423,6 +424,7 @@ void agent_report_absent(struct agent *a, const struct shard_key *shard, uint64_
                          uint64_t order);
 void agent_report_ack(struct agent *a, const struct message_shard_ack *ack);
 void agent_reports_pump(struct agent *a);
+uint64_t agent_inventory(const struct agent *a);
 
 /* coordinator_link.c */
 void agent_coordinator_up(struct agent *a);

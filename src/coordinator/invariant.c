@@ -51,7 +51,26 @@ static void check_checkpoint(const struct coordinator *c, uint32_t place)
     check_run(c, k->run);
 }
 
-static void check_all(const struct coordinator *c)
+/* One member a turn. */
+static void check_inventory(struct coordinator *c)
+{
+    uint64_t inventory = 0;
+    if (c->member_count == 0) {
+        return;
+    }
+    c->sample_member = (c->sample_member + 1) % c->member_count;
+    const struct member *m = &c->members[c->sample_member];
+    for (uint32_t i = m->first_copy; i != NONE;) {
+        struct copy *copy;
+        const struct shard *s = copy_shard(c, i, &copy);
+        assert(copy->weight == copy_weight(c, s, copy));
+        inventory += copy->weight;
+        i = copy->next;
+    }
+    assert(inventory == m->inventory);
+}
+
+static void check_all(struct coordinator *c)
 {
     for (uint32_t i = 0; i < c->checkpoints_high; i++) {
         check_checkpoint(c, i);
@@ -59,6 +78,7 @@ static void check_all(const struct coordinator *c)
     for (uint32_t i = 0; i < c->runs_high; i++) {
         check_run(c, i);
     }
+    check_inventory(c);
 }
 
 static void check_some(struct coordinator *c)

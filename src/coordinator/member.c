@@ -99,7 +99,7 @@ static void drop_copies(struct coordinator *c, uint32_t member)
         restore_copy_gone(c, s, member);
         queue_push(c, s);
     }
-    assert(m->copies_verified == 0 && m->pulls == 0 && m->orders == 0);
+    assert(m->copies_verified == 0 && m->pulls == 0 && m->orders == 0 && m->inventory == 0);
 }
 
 static void member_lost(struct coordinator *c, struct coordinator_update *u, struct member *m,
@@ -249,7 +249,8 @@ static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, st
         }
         *segments_free = heartbeat->segments_free;
     }
-    update_message(c, u, m->link, MESSAGE_LEASE);
+    struct message *lease = update_message(c, u, m->link, MESSAGE_LEASE);
+    lease->lease.settled = heartbeat->has_inventory && heartbeat->inventory == m->inventory;
     uint32_t orders = m->orders;
     for (uint32_t i = m->first_copy; orders > 0 && i != NONE && update_has_room(u, 1);) {
         struct copy *copy;

@@ -65,6 +65,7 @@ void order_pull(struct coordinator *c, struct coordinator_update *u, struct shar
     copy->cached = purpose == PULL_FETCH;
     copy->bad = false;
     copy->has_digest = false;
+    copy_weigh(c, s, copy);
     copy->purpose = (uint8_t)purpose;
     copy->order = c->next_order++;
     copy->source = source_member;

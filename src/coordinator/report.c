@@ -317,6 +317,7 @@ static void prove(struct coordinator *c, struct coordinator_update *u, struct sh
 {
     if (copy->order_kind == ORDER_NONE) {
         copy->state = COPY_HELD;
+        copy_weigh(c, s, copy);
         order_verify(c, u, s, copy);
     }
     ack(c, u, copy->member, r, (enum checkpoint_state)c->checkpoints[s->checkpoint].state, CKPT_OK,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/planted_bug.h"
+#include "wire/inventory.h"
 
 static uint32_t copy_number(const struct coordinator *c, const struct shard *s,
                             const struct copy *copy)
@@ -100,6 +101,7 @@ void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy)
         copy_shard(c, copy->next, &other);
         other->previous = copy->previous;
     }
+    m->inventory -= copy->weight;
     memset(copy, 0, sizeof *copy);
     copy->member = NONE;
 }
@@ -128,9 +130,46 @@ bool shard_has_copies(const struct coordinator *c, const struct shard *s)
     return placement_domains(&map, holders, count) >= c->checkpoints[s->checkpoint].copies;
 }
 
+/* What its agent should say of it, as far as is known here. */
+uint64_t copy_weight(const struct coordinator *c, const struct shard *s, const struct copy *copy)
+{
+    if (copy->state == COPY_NONE) {
+        return 0;
+    }
+    uint64_t weight = inventory_copy(s->weight, copy->generation, (enum copy_state)copy->state,
+                                     copy->owner, copy->cached, &copy->digest);
+    bool is_consistent = c->checkpoints[s->checkpoint].state == CHECKPOINT_CONSISTENT;
+    return is_consistent ? inventory_consistent(weight) : weight;
+}
+
+/* After whatever may have changed it. */
+void copy_weigh(struct coordinator *c, const struct shard *s, struct copy *copy)
+{
+    uint64_t weight = copy_weight(c, s, copy);
+    c->members[copy->member].inventory += weight - copy->weight;
+    copy->weight = weight;
+}
+
+void checkpoint_weigh(struct coordinator *c, const struct checkpoint *k)
+{
+    for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
+        struct shard *s = &c->shards[i];
+        for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
+            if (s->copies[j].member != NONE) {
+                copy_weigh(c, s, &s->copies[j]);
+            }
+        }
+    }
+}
+
 void shard_refresh(struct coordinator *c, struct shard *s)
 {
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].member != NONE) {
+            copy_weigh(c, s, &s->copies[i]);
+        }
+    }
     bool ready = s->sealed && shard_has_copies(c, s);
     if (ready != s->ready) {
         checkpoint_touch(c, k);

@@ -42,6 +42,7 @@ struct copy {
     uint64_t order;
     uint64_t ordered_ms;
     uint64_t verified_ms;
+    uint64_t weight; /* in its member's inventory */
     bool has_digest;
     struct digest digest; /* the first it reported for this generation */
 };
@@ -67,6 +68,7 @@ struct shard {
     uint32_t load_session;
     uint32_t load_member;
     uint64_t load_order;
+    uint64_t weight; /* of its name in the weights of its copies */
     uint64_t bytes;
     struct digest digest; /* the reference */
     bool replica_said;    /* with its owner's report: see replica.c */
@@ -174,6 +176,7 @@ struct member {
     uint32_t orders; /* to it, of any kind, without an answer */
     uint32_t pulls;
     uint32_t mismatches;
+    uint64_t inventory; /* the sum of its copies' weights: wire/inventory.h */
 };
 
 struct fetch {
@@ -234,6 +237,7 @@ struct coordinator {
     uint32_t touched[TOUCHED_MAX]; /* checkpoints that this turn changed */
     uint32_t touched_count;
     uint32_t sample_next; /* the checkpoint that the next turn's sample begins with */
+    uint32_t sample_member;
 
     struct shard *shards;
     uint32_t shards_high; /* no shard was ever above */
@@ -296,6 +300,9 @@ bool copy_is_good(const struct shard *s, const struct copy *copy);
 void copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind);
 bool shard_has_copies(const struct coordinator *c, const struct shard *s);
 void shard_refresh(struct coordinator *c, struct shard *s);
+uint64_t copy_weight(const struct coordinator *c, const struct shard *s, const struct copy *copy);
+void copy_weigh(struct coordinator *c, const struct shard *s, struct copy *copy);
+void checkpoint_weigh(struct coordinator *c, const struct checkpoint *k);
 uint32_t shard_segments(const struct coordinator *c, const struct shard *s, uint32_t member);
 
 /* ---- member.c ---- */

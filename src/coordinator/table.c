@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "wire/inventory.h"
+
 /* FNV-1a (Fowler, Noll, Vo). */
 uint32_t name_hash(uint32_t start, const char *name)
 {
@@ -165,7 +167,11 @@ void checkpoint_touch(struct coordinator *c, const struct checkpoint *k)
 void checkpoint_set_state(struct coordinator *c, struct checkpoint *k, enum checkpoint_state state)
 {
     uint32_t place = checkpoint_index(c, k);
+    bool was_consistent = k->state == CHECKPOINT_CONSISTENT;
     k->state = (uint8_t)state;
+    if (was_consistent != (state == CHECKPOINT_CONSISTENT)) {
+        checkpoint_weigh(c, k);
+    }
     index_set_put(&c->checkpoints_open, place, checkpoint_is_open(k));
     index_set_put(&c->checkpoints_aborted, place, state == CHECKPOINT_ABORTED);
     index_set_add(&c->runs_keeping, k->run);
@@ -269,6 +275,9 @@ struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t ra
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         s->copies[i].member = NONE;
     }
+    struct shard_key key;
+    shard_key_of(c, s, &key);
+    s->weight = inventory_shard(&key);
     *bucket = shard_index(c, s);
     k->first_shard = shard_index(c, s);
     k->shards++;

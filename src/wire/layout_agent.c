@@ -55,10 +55,15 @@ static const struct wire_field heartbeat_fields[] = {
     FIELD_U32(message_heartbeat, Heartbeat, segments_free, CKPT_ARENA_SEGMENTS_MAX),
     FIELD_U32(message_heartbeat, Heartbeat, pulls, UINT32_MAX),
     FIELD_U32(message_heartbeat, Heartbeat, unverified, UINT32_MAX),
+    FIELD_BOOL(message_heartbeat, Heartbeat, has_inventory),
+    FIELD_U64(message_heartbeat, Heartbeat, inventory),
 };
 WIRE_LAYOUT(heartbeat, message_heartbeat, heartbeat);
 
-WIRE_LAYOUT_EMPTY(lease, lease);
+static const struct wire_field lease_fields[] = {
+    FIELD_BOOL(message_lease, Lease, settled),
+};
+WIRE_LAYOUT(lease, message_lease, lease);
 
 static const struct wire_field shard_report_fields[] = {
     FIELD_SHARD(message_shard_report, ShardReport, shard),

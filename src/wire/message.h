@@ -320,6 +320,13 @@ struct message_heartbeat {
     uint32_t segments_free;
     uint32_t pulls;      /* under way */
     uint32_t unverified; /* copies found after a restart and not digested yet */
+    bool has_inventory;  /* inventory is told */
+    uint64_t inventory;  /* the sum of the weights of its copies: wire/inventory.h */
+};
+
+struct message_lease {
+    bool
+        settled; /* the heartbeat's inventory is the coordinator's own: no copy need be told again */
 };
 
 /* One copy in the sender's memory. Repeated until an ack of the same generation and state. */
@@ -487,7 +494,8 @@ struct message {
         struct message_job_ack job_ack;
         struct message_join join;
         struct message_welcome welcome;
-        struct message_heartbeat heartbeat; /* MESSAGE_LEASE and MESSAGE_STALE_EPOCH have no body */
+        struct message_heartbeat heartbeat;
+        struct message_lease lease; /* MESSAGE_STALE_EPOCH has no body */
         struct message_shard_report shard_report;
         struct message_shard_ack shard_ack;
         struct message_pull_order pull_order;

@@ -40,7 +40,7 @@
     X(MESSAGE_JOIN, join, join)                                                                    \
     X(MESSAGE_WELCOME, welcome, welcome)                                                           \
     X(MESSAGE_HEARTBEAT, heartbeat, heartbeat)                                                     \
-    EMPTY(MESSAGE_LEASE, lease)                                                                    \
+    X(MESSAGE_LEASE, lease, lease)                                                                 \
     X(MESSAGE_SHARD_REPORT, shard_report, shard_report)                                            \
     X(MESSAGE_SHARD_ACK, shard_ack, shard_ack)                                                     \
     X(MESSAGE_PULL_ORDER, pull_order, pull_order)                                                  \

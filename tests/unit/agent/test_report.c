@@ -199,6 +199,45 @@ static void copies_are_told_again_in_rotation(void **state)
     driver_stop(&d);
 }
 
+/* What the coordinator knows as it is need not be told again, and less often that we live; one word
+ * that it knows otherwise, and the rotation goes on. */
+static void what_is_settled_is_not_told_again(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct message welcome = {.type = MESSAGE_WELCOME,
+                              .welcome = {.heartbeat_ms = 1000, .lease_ms = 6000}};
+    driver_coordinator(&d, welcome);
+    uint32_t slot = driver_save(&d, 1, 10, SEGMENT);
+    driver_ack(&d, slot, true, CHECKPOINT_CONSISTENT);
+    driver_tick(&d, 1000);
+    const struct agent_outgoing *beat = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT);
+    assert_non_null(beat);
+    assert_true(beat->message.heartbeat.has_inventory);
+    uint64_t inventory = beat->message.heartbeat.inventory;
+    assert_true(inventory != 0);
+    struct message settled = {.type = MESSAGE_LEASE, .lease = {.settled = true}};
+    driver_coordinator(&d, settled);
+    driver_ack(&d, slot, true, CHECKPOINT_CONSISTENT);
+    driver_tick(&d, 1000); /* the beat that was due anyway */
+    assert_int_equal(driver_said_count(&d, MESSAGE_HEARTBEAT), 1);
+    assert_null(reported(&d));
+    driver_coordinator(&d, settled);
+    driver_tick(&d, 1999);
+    assert_int_equal(driver_said_count(&d, MESSAGE_HEARTBEAT), 0);
+    driver_tick(&d, 1);
+    beat = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT);
+    assert_true(beat->message.heartbeat.inventory == inventory);
+    assert_null(reported(&d));
+    lease(&d);
+    driver_tick(&d, 2000);
+    assert_non_null(reported(&d));
+    driver_tick(&d, 1000);
+    assert_int_equal(driver_said_count(&d, MESSAGE_HEARTBEAT), 1);
+    driver_stop(&d);
+}
+
 static struct message verify(struct driver *d, uint32_t slot)
 {
     struct message message = {.type = MESSAGE_VERIFY_ORDER};
@@ -426,6 +465,7 @@ int main(void)
         cmocka_unit_test(gone_copies_are_told_until_that_is_heard),
         cmocka_unit_test(an_ack_makes_a_lost_commit_good),
         cmocka_unit_test(copies_are_told_again_in_rotation),
+        cmocka_unit_test(what_is_settled_is_not_told_again),
         cmocka_unit_test(a_copy_is_digested_again_on_order),
         cmocka_unit_test(a_changed_copy_is_reported_as_it_is),
         cmocka_unit_test(orders_for_absent_copies_are_answered),
