@@ -325,8 +325,7 @@ struct message_heartbeat {
 };
 
 struct message_lease {
-    bool
-        settled; /* the heartbeat's inventory is the coordinator's own: no copy need be told again */
+    bool settled; /* the heartbeat's inventory is the coordinator's: nothing need be told again */
 };
 
 /* One copy in the sender's memory. Repeated until an ack of the same generation and state. */
