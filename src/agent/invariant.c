@@ -112,6 +112,19 @@ static void check_pins(const struct agent *a)
     assert(offers == 0 && loans == 0);
 }
 
+/* Each session's count is that of its part of the table. */
+static void check_loads(const struct agent *a)
+{
+    for (uint32_t i = 0; i < a->load_count; i += AGENT_LOADS_PER_RANK) {
+        const struct rank_session *session = &a->sessions[i / AGENT_LOADS_PER_RANK];
+        uint32_t used = 0;
+        for (uint32_t j = 0; session->loads > 0 && j < AGENT_LOADS_PER_RANK; j++) {
+            used += a->loads[i + j].state != LOAD_UNUSED;
+        }
+        assert(used == session->loads);
+    }
+}
+
 static void check_pulls(const struct agent *a)
 {
     uint32_t connected = 0;
@@ -165,6 +178,7 @@ void agent_invariants(struct agent *a)
         check_slot(&a->slots[i]);
     }
     check_pins(a);
+    check_loads(a);
     check_pulls(a);
     check_sessions(a);
     assert(a->coordinator.up || !a->coordinator.joined);

@@ -235,7 +235,7 @@ void agent_load_give_up(struct agent *a, uint32_t index, uint32_t but_load)
     for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_ASKING && load->collective && load->load != but_load) {
-            memset(load, 0, sizeof(*load));
+            end(a, load);
         }
     }
 }

@@ -29,8 +29,7 @@ static bool order_copy(struct coordinator *c, struct coordinator_update *u, stru
     if (there != NULL && (there->order_kind == ORDER_PULL || there->state == COPY_VERIFIED)) {
         return false; /* a cached copy on the only member left: wait until it is released */
     }
-    order_pull(c, u, s, member, source, PULL_REPLICATE);
-    return true;
+    return order_pull(c, u, s, member, source, PULL_REPLICATE);
 }
 
 static void verify_copies(struct coordinator *c, struct coordinator_update *u, struct shard *s)

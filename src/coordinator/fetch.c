@@ -87,7 +87,7 @@ void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t 
     } else if (copy == NULL || copy->state != COPY_HELD) {
         struct copy *source = shard_source(c, s, member);
         if (source != NULL) {
-            order_pull(c, u, s, member, source, PULL_FETCH);
+            (void)order_pull(c, u, s, member, source, PULL_FETCH);
         } else if (c->now_ms > c->started_ms + c->config.restore_settle_ms) {
             send_verdict(c, u, member, ask, CKPT_ERR_LOST, "no good copy of the shard is reachable",
                          NULL);

@@ -48,7 +48,8 @@ bool order_is_stale(const struct coordinator *c, const struct copy *copy)
     return c->now_ms >= copy->ordered_ms + c->config.resend_ms;
 }
 
-void order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+/* False: all places for copies of the shard are taken, and it is parked. */
+bool order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                 uint32_t member, struct copy *source, enum pull_purpose purpose)
 {
     uint32_t source_member = source->member;
@@ -56,7 +57,7 @@ void order_pull(struct coordinator *c, struct coordinator_update *u, struct shar
     struct copy *copy = place_for(c, s, member, source_member, purpose);
     if (copy == NULL) {
         park(c, s);
-        return;
+        return false;
     }
     assert(copy->state != COPY_VERIFIED && copy->member != source_member);
     copy_set_order(c, copy, ORDER_PULL);
@@ -74,6 +75,7 @@ void order_pull(struct coordinator *c, struct coordinator_update *u, struct shar
     uint32_t *segments_free = &c->places[member].segments_free;
     *segments_free -= segments < *segments_free ? segments : *segments_free;
     send_order(c, u, s, copy);
+    return true;
 }
 
 void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,

@@ -426,6 +426,7 @@ void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32
     }
     copy->owner = r->owner;
     copy->cached = r->cached;
+    shard_refresh(c, s); /* a copy that counted may be another, or a reader's, by now */
     if (r->state == COPY_VERIFIED) {
         bool changed = r->changed || (copy->has_digest &&
                                       memcmp(&copy->digest, &r->digest, sizeof r->digest) != 0);
@@ -462,6 +463,8 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
     if (copy == NULL || copy->order_kind != ORDER_PULL || copy->order != f->order) {
         return;
     }
+    /* A failure that is none is one all the same: the copy was not made. */
+    enum ckpt_status status = f->status != CKPT_OK ? f->status : CKPT_ERR_PROTOCOL;
     struct machine_note *note = update_note(u, NOTE_WARNING, "pull_failed");
     strcpy(note->node, c->members[member].node);
     note->run = f->shard.run;
@@ -472,19 +475,18 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
     say(note->text, "%s", f->reason);
 
     struct copy *source = copy->source == NONE ? NULL : copy_find(s, copy->source);
-    if (source != NULL && f->status != CKPT_ERR_FULL && source->source_failures < UINT8_MAX) {
+    if (source != NULL && status != CKPT_ERR_FULL && source->source_failures < UINT8_MAX) {
         source->source_failures++;
     }
-    if (f->status == CKPT_ERR_FULL) {
+    if (status == CKPT_ERR_FULL) {
         c->places[member].segments_free = 0; /* until its next heartbeat says more */
     }
     copy_set_order(c, copy, ORDER_NONE);
     copy->bad = true;
     restore_copy_gone(c, s, member);
     if (checkpoint_is_open(k) && ++s->failures >= c->config.pull_attempts_max) {
-        checkpoint_abort(c, u, k, f->status,
-                         "rank %u: %u pulls failed, the last on node %s: %.160s", s->rank,
-                         s->failures, c->members[member].node, f->reason);
+        checkpoint_abort(c, u, k, status, "rank %u: %u pulls failed, the last on node %s: %.160s",
+                         s->rank, s->failures, c->members[member].node, f->reason);
         return;
     }
     park(c, s); /* at once would be a hot loop */

@@ -182,11 +182,10 @@ static void ask_copy(struct coordinator *c, struct coordinator_update *u, struct
             restore_pass_failed(c, u, run, &c->checkpoints[s->checkpoint], s->rank);
             return;
         }
-        order_pull(c, u, s, member, source, PULL_RESTORE);
-        copy = copy_find(s, member);
-        if (copy == NULL) {
+        if (!order_pull(c, u, s, member, source, PULL_RESTORE)) {
             return;
         }
+        copy = copy_find(s, member);
         s->load_order = copy->order;
     }
     s->load_session = e->id;

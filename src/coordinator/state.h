@@ -336,7 +336,7 @@ enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s
                               const struct holders *h, uint32_t *member_out);
 
 /* ---- order.c: orders to agents ---- */
-void order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+bool order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                 uint32_t member, struct copy *source, enum pull_purpose purpose);
 void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                   struct copy *copy);

@@ -23,6 +23,8 @@ struct storm {
     uint64_t now_ms;
     uint32_t ranks[RANKS]; /* their links */
     uint32_t uids[RANKS];
+    struct message_seal granted[RANKS]; /* the last slot of each */
+    bool hung_up[RANKS];                /* by the machine: its connection ends */
     uint32_t last_link;
     uint64_t works[WORKS]; /* that have not ended */
     uint32_t work_count;
@@ -36,7 +38,7 @@ static const enum message_type of_ranks[] = {
     MESSAGE_JOB,       MESSAGE_GATHER,    MESSAGE_LOAD_ASK,
 };
 static const enum message_type of_coordinator[] = {
-    MESSAGE_WELCOME,      MESSAGE_LEASE,        MESSAGE_SHARD_ACK,       MESSAGE_PULL_ORDER,
+    MESSAGE_WELCOME,      MESSAGE_LEASE,        MESSAGE_SHARD_ACK,        MESSAGE_PULL_ORDER,
     MESSAGE_PULL_ORDER,   MESSAGE_VERIFY_ORDER, MESSAGE_CHECKPOINT_STATE, MESSAGE_LOAD_VERDICT,
     MESSAGE_LOAD_VERDICT, MESSAGE_JOB_ACK,      MESSAGE_CHECKPOINT_INFO,
 };
@@ -45,13 +47,30 @@ static const enum message_type of_peers[] = {
 };
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
+static void note_rank(struct storm *storm, const struct agent_outgoing *out)
+{
+    for (uint32_t place = 0; place < RANKS; place++) {
+        if (storm->ranks[place] != out->link) {
+            continue;
+        }
+        const struct message_slot_granted *granted = &out->message.slot_granted;
+        storm->hung_up[place] = storm->hung_up[place] || out->close;
+        if (out->message.type == MESSAGE_SLOT_GRANTED && granted->status == CKPT_OK) {
+            storm->granted[place] =
+                (struct message_seal){granted->step, granted->slot, granted->generation};
+        }
+    }
+}
+
 static void note_outputs(struct storm *storm)
 {
     for (uint32_t i = 0; i < storm->update.message_count; i++) {
         const struct message *said = &storm->update.messages[i].message;
+        if (storm->update.messages[i].target == AGENT_TO_RANK) {
+            note_rank(storm, &storm->update.messages[i]);
+        }
         words_hear(storm->words, said);
-        storm->result.verdicts +=
-            said->type == MESSAGE_LOADED && said->loaded.status == CKPT_OK;
+        storm->result.verdicts += said->type == MESSAGE_LOADED && said->loaded.status == CKPT_OK;
         storm->result.sealed += said->type == MESSAGE_SHARD_REPORT && said->shard_report.owner &&
                                 said->shard_report.state == COPY_VERIFIED;
     }
@@ -98,7 +117,7 @@ static void end_work(struct storm *storm)
 static void rank_sense(struct storm *storm, uint32_t place, struct message *message)
 {
     struct words *words = storm->words;
-    const struct message *granted = words_recall(words, MESSAGE_SLOT_GRANTED);
+    const struct message_seal *granted = &storm->granted[place];
     const struct message *loaded = words_recall(words, MESSAGE_LOADED);
     switch ((int)message->type) {
     case MESSAGE_RANK_OPEN:
@@ -116,19 +135,18 @@ static void rank_sense(struct storm *storm, uint32_t place, struct message *mess
         break;
     case MESSAGE_SEAL:
     case MESSAGE_ABANDON:
-        if (granted != NULL) {
-            message->seal.step = granted->slot_granted.step;
-            message->seal.slot = granted->slot_granted.slot;
-            message->seal.generation = granted->slot_granted.generation;
-        }
+        message->seal = *granted;
         break;
     case MESSAGE_GATHER:
-        if (granted != NULL) {
-            message->gather.step = granted->slot_granted.step;
-            message->gather.slot = granted->slot_granted.slot;
-            message->gather.generation = granted->slot_granted.generation;
-            message->gather.number = 1 + (uint32_t)words_below(words, 2);
-        }
+        message->gather.step = granted->step;
+        message->gather.slot = granted->slot;
+        message->gather.generation = granted->generation;
+        message->gather.number = 1 + (uint32_t)words_below(words, 2);
+        break;
+    case MESSAGE_LOAD_ASK:
+        message->load_ask.step = CKPT_STEP_LATEST;
+        message->load_ask.rank = (uint32_t)words_below(words, RANKS);
+        message->load_ask.load = 1 + (uint32_t)words_below(words, 2);
         break;
     case MESSAGE_RELEASE:
         if (loaded != NULL) {
@@ -143,13 +161,19 @@ static void rank_sense(struct storm *storm, uint32_t place, struct message *mess
 
 static void rank_connects(struct storm *storm, uint32_t place)
 {
+    storm->hung_up[place] = false;
     storm->ranks[place] = ++storm->last_link;
-    storm->uids[place] = words_one_in(storm->words, 8)
-                             ? 0
-                             : 1000 + (uint32_t)words_below(storm->words, 2);
-    take(storm, (struct agent_event){.type = AGENT_RANK_UP,
-                                     .link = storm->ranks[place],
-                                     .uid = storm->uids[place]});
+    storm->uids[place] =
+        words_one_in(storm->words, 8) ? 0 : 1000 + (uint32_t)words_below(storm->words, 2);
+    take(storm, (struct agent_event){
+                    .type = AGENT_RANK_UP, .link = storm->ranks[place], .uid = storm->uids[place]});
+    if (!words_one_in(storm->words, 8)) {
+        struct message message = {.type = MESSAGE_RANK_OPEN};
+        rank_sense(storm, place, &message);
+        take(storm, (struct agent_event){.type = AGENT_RANK_MESSAGE,
+                                         .link = storm->ranks[place],
+                                         .message = &message});
+    }
 }
 
 static void rank_speaks(struct storm *storm)
@@ -157,21 +181,20 @@ static void rank_speaks(struct storm *storm)
     struct words *words = storm->words;
     struct message message;
     uint32_t place = (uint32_t)words_below(words, RANKS);
-    if (words_one_in(words, 100)) {
+    if (storm->hung_up[place] || words_one_in(words, 100)) {
         take(storm, (struct agent_event){.type = AGENT_RANK_DOWN, .link = storm->ranks[place]});
         rank_connects(storm, place);
         return;
     }
     bool any = words_one_in(words, 64);
     words_fill(words, words_type(words, of_ranks, any ? 0 : COUNT(of_ranks)), &message);
-    if (!words_one_in(words, 4)) {
+    if (!words_one_in(words, 16)) {
         rank_sense(storm, place, &message);
-        words_spoil(words, &message, 40);
+        words_spoil(words, &message, 100);
     }
     memset(&message.incarnation, 3, sizeof(message.incarnation));
-    take(storm, (struct agent_event){.type = AGENT_RANK_MESSAGE,
-                                     .link = storm->ranks[place],
-                                     .message = &message});
+    take(storm, (struct agent_event){
+                    .type = AGENT_RANK_MESSAGE, .link = storm->ranks[place], .message = &message});
 }
 
 /* ---- what a coordinator says ---- */
@@ -198,10 +221,25 @@ static void report_sense(const struct message_shard_report *report, struct messa
     }
 }
 
+/* A copy of the rank's shard of any step, as it was reported. */
+static const struct shard_key *find_copy(const struct words *words, const struct run_key *run,
+                                         uint32_t rank)
+{
+    const struct shard_key *found = NULL;
+    for (uint32_t i = 0; i < WORDS_REMEMBERED; i++) {
+        const struct message_shard_report *report = &words->heard[i].shard_report;
+        if (words->heard[i].type == MESSAGE_SHARD_REPORT && report->state == COPY_VERIFIED &&
+            report->shard.rank == rank && report->shard.run.uid == run->uid &&
+            strcmp(report->shard.run.name, run->name) == 0) {
+            found = &report->shard;
+        }
+    }
+    return found;
+}
+
 static void verdict_sense(struct words *words, struct message_load_verdict *verdict)
 {
     const struct message *asked = words_recall(words, MESSAGE_LOAD_ASK);
-    const struct message *report = words_recall(words, MESSAGE_SHARD_REPORT);
     if (asked == NULL) {
         return;
     }
@@ -212,9 +250,10 @@ static void verdict_sense(struct words *words, struct message_load_verdict *verd
     verdict->collective = ask->collective;
     verdict->load = ask->load;
     verdict->reader = ask->reader;
-    if (report != NULL && !words_one_in(words, 4)) {
+    const struct shard_key *copy = find_copy(words, &ask->run, ask->rank);
+    if (copy != NULL && !words_one_in(words, 4)) {
         verdict->status = CKPT_OK;
-        verdict->shard = report->shard_report.shard;
+        verdict->shard = *copy;
     }
 }
 
@@ -228,7 +267,8 @@ static void order_sense(struct words *words, struct message_pull_order *order)
     order->shard.rank = (uint32_t)words_below(words, RANKS);
     order->world = RANKS;
     order->copies = 2;
-    order->bytes = 1 + words_below(words, 3 * SEGMENT_BYTES);
+    order->bytes = SEGMENT_BYTES;
+    order->purpose = (enum pull_purpose)words_below(words, 3);
     uint32_t peer = (uint32_t)words_below(words, PEERS);
     snprintf(order->source_node, sizeof(order->source_node), "n%u", peer);
     snprintf(order->source_address, sizeof(order->source_address), "127.0.0.1:%u", 7000 + peer);
@@ -248,7 +288,7 @@ static void coordinator_speaks(struct storm *storm)
     bool any = words_one_in(words, 64);
     words_fill(words, words_type(words, of_coordinator, any ? 0 : COUNT(of_coordinator)), &message);
     const struct message *report = words_recall(words, MESSAGE_SHARD_REPORT);
-    if (!words_one_in(words, 4)) {
+    if (!words_one_in(words, 16)) {
         if (message.type == MESSAGE_LOAD_VERDICT) {
             verdict_sense(words, &message.load_verdict);
         } else if (message.type == MESSAGE_PULL_ORDER) {
@@ -258,11 +298,11 @@ static void coordinator_speaks(struct storm *storm)
         } else if (report != NULL) {
             report_sense(&report->shard_report, &message);
         }
-        words_spoil(words, &message, 40);
+        words_spoil(words, &message, 100);
     }
     message.epoch = words_one_in(words, 64) ? words_below(words, EPOCH) : EPOCH;
-    uint32_t life = words_one_in(words, 200) ? (uint32_t)words_below(words, 256)
-                                             : LIFE_OF_COORDINATOR;
+    uint32_t life =
+        words_one_in(words, 200) ? (uint32_t)words_below(words, 256) : LIFE_OF_COORDINATOR;
     memset(&message.incarnation, (int)life, sizeof(message.incarnation));
     take(storm, (struct agent_event){.type = AGENT_COORDINATOR_MESSAGE, .message = &message});
 }
@@ -275,13 +315,12 @@ static void peer_sense(struct words *words, struct message *message)
     const struct message *done = words_recall(words, MESSAGE_OFFER_DONE);
     const struct message *report = words_recall(words, MESSAGE_SHARD_REPORT);
     if (message->type == MESSAGE_OFFER && asked != NULL) {
-        uint32_t regions = message->offer.region_count;
         message->offer.pull = asked->offer_ask.pull;
         message->offer.status = words_one_in(words, 4) ? message->offer.status : CKPT_OK;
         message->offer.generation = asked->offer_ask.generation;
         message->offer.segment_bytes = SEGMENT_BYTES;
-        message->offer.bytes = words_one_in(words, 2) ? (uint64_t)regions * SEGMENT_BYTES
-                                                      : message->offer.bytes;
+        message->offer.bytes = SEGMENT_BYTES;
+        message->offer.region_count = 1;
         message->incarnation = asked->offer_ask.source_incarnation;
     } else if (message->type == MESSAGE_OFFER_CLOSED && done != NULL) {
         message->offer_closed.pull = done->offer_done.pull;
@@ -305,9 +344,9 @@ static void peer_speaks(struct storm *storm)
     words_fill(words, words_type(words, of_peers, any ? 0 : COUNT(of_peers)), &message);
     memset(&message.incarnation, (int)(LIFE_OF_PEER + words_below(words, PEERS)),
            sizeof(message.incarnation));
-    if (!words_one_in(words, 4)) {
+    if (!words_one_in(words, 16)) {
         peer_sense(words, &message);
-        words_spoil(words, &message, 60);
+        words_spoil(words, &message, 100);
     }
     bool made = message.type == MESSAGE_OFFER || message.type == MESSAGE_OFFER_CLOSED;
     uint32_t link = made && !words_one_in(words, 16) ? storm->work_link
@@ -316,8 +355,8 @@ static void peer_speaks(struct storm *storm)
         take(storm, (struct agent_event){.type = AGENT_PEER_DOWN, .link = link});
         return;
     }
-    take(storm, (struct agent_event){
-                    .type = AGENT_PEER_MESSAGE, .link = link, .message = &message});
+    take(storm,
+         (struct agent_event){.type = AGENT_PEER_MESSAGE, .link = link, .message = &message});
 }
 
 static void step(struct storm *storm)

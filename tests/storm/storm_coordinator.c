@@ -77,8 +77,8 @@ static void save_something(struct words *words, struct message_shard_report *r)
 
 static void answer_order(struct words *words, struct message_shard_report *r)
 {
-    const struct message *order = words_recall(
-        words, words_one_in(words, 3) ? MESSAGE_VERIFY_ORDER : MESSAGE_PULL_ORDER);
+    const struct message *order =
+        words_recall(words, words_one_in(words, 3) ? MESSAGE_VERIFY_ORDER : MESSAGE_PULL_ORDER);
     if (order == NULL) {
         return;
     }
@@ -114,7 +114,7 @@ static void ask_something(struct words *words, struct message_load_ask *ask)
 static void make_sense(struct storm *storm, uint32_t link, struct message *message)
 {
     struct words *words = storm->words;
-    if (words_one_in(words, 4)) {
+    if (words_one_in(words, 16)) {
         return; /* nonsense stays nonsense */
     }
     const struct message *order = NULL;
@@ -142,7 +142,7 @@ static void make_sense(struct storm *storm, uint32_t link, struct message *messa
     default:
         break;
     }
-    words_spoil(words, message, 40);
+    words_spoil(words, message, 100);
 }
 
 static void send_one(struct storm *storm)
@@ -213,6 +213,7 @@ static void *begin(struct storm *storm)
     config.runs_max = 4;
     config.checkpoints_max = 12;
     config.shards_max = 24;
+    config.invariant_full = true;
     size_t bytes = (coordinator_memory_bytes(&config, reason) + 63) & ~(size_t)63;
     void *memory = aligned_alloc(64, bytes);
     assert(memory != NULL);

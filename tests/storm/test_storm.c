@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CKPT_STORM_EVENTS in the environment makes it longer, CKPT_STORM_SEED other. */
+/* Some seconds of both storms. CKPT_STORM_EVENTS in the environment makes each longer,
+ * CKPT_STORM_SEED another one: an assertion that fails is found again under its seed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@
 #include "storm/storm.h"
 
 /* Short lives, so that none of them is spent in one corner. */
-#define LIVES 50
+#define EVENTS_A_LIFE 1000
 
 static uint64_t number_of(const char *name, uint64_t fallback)
 {
@@ -29,10 +30,10 @@ static struct storm_result live(storm_function *storm, uint64_t events)
     assert_non_null(words);
     uint64_t seed = number_of("CKPT_STORM_SEED", 1);
     events = number_of("CKPT_STORM_EVENTS", events);
-    for (uint64_t i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < events / EVENTS_A_LIFE; i++) {
         struct storm_result result;
         words_seed(words, seed + i);
-        storm(words, events / LIVES, &result);
+        storm(words, EVENTS_A_LIFE, &result);
         sum.events += result.events;
         sum.commits += result.commits;
         sum.verdicts += result.verdicts;
@@ -50,7 +51,7 @@ static struct storm_result live(storm_function *storm, uint64_t events)
 static void test_coordinator(void **state)
 {
     (void)state;
-    struct storm_result result = live(storm_coordinator, 500000);
+    struct storm_result result = live(storm_coordinator, 1000000);
     assert_true(result.commits > 0);
     assert_true(result.verdicts > 0);
     assert_true(result.orders > 0);
@@ -59,7 +60,7 @@ static void test_coordinator(void **state)
 static void test_agent(void **state)
 {
     (void)state;
-    struct storm_result result = live(storm_agent, 200000);
+    struct storm_result result = live(storm_agent, 1000000);
     assert_true(result.sealed > 0);
     assert_true(result.verdicts > 0);
     assert_true(result.orders > 0);

@@ -79,7 +79,7 @@ static uint64_t any_number(struct words *words, uint64_t max)
 
 static uint32_t any_enum(struct words *words, const struct wire_field *field)
 {
-    uint32_t value = (uint32_t)words_below(words, 80);
+    uint32_t value = words_one_in(words, 4) ? 0 : (uint32_t)words_below(words, 80);
     for (uint32_t tries = 0; tries < 80 && !field->is_known(value); tries++) {
         value = (value + 1) % 80;
     }
@@ -119,9 +119,9 @@ static void any_list(struct words *words, const struct wire_field *field, uint8_
         list = regions;
     } else if (field->kind == WIRE_RANGES) {
         for (uint32_t i = 0; i < 4; i++) {
-            ranges[i] = (struct message_range){any_number(words, UINT64_MAX),
-                                               any_number(words, UINT64_MAX),
-                                               any_number(words, UINT64_MAX)};
+            ranges[i] =
+                (struct message_range){any_number(words, UINT64_MAX), any_number(words, UINT64_MAX),
+                                       any_number(words, UINT64_MAX)};
         }
         list = ranges;
     }
@@ -252,14 +252,18 @@ void words_hear(struct words *words, const struct message *message)
 
 const struct message *words_recall(struct words *words, enum message_type type)
 {
-    uint32_t at = (uint32_t)words_below(words, WORDS_REMEMBERED);
-    for (uint32_t i = 0; i < WORDS_REMEMBERED; i++) {
-        const struct message *kept = &words->heard[(at + i) % WORDS_REMEMBERED];
+    uint64_t passed_over = words_below(words, 4);
+    const struct message *found = NULL;
+    for (uint32_t i = 1; i <= WORDS_REMEMBERED && i <= words->heard_next; i++) {
+        const struct message *kept = &words->heard[(words->heard_next - i) % WORDS_REMEMBERED];
         if (kept->type == type) {
-            return kept;
+            found = kept;
+            if (passed_over-- == 0) {
+                break;
+            }
         }
     }
-    return NULL;
+    return found;
 }
 
 enum message_type words_type(struct words *words, const enum message_type *types, size_t count)

@@ -43,7 +43,7 @@ void words_spoil(struct words *words, struct message *message, uint64_t bound);
 /* Remembers what the machine said; the message with its lists emptied. */
 void words_hear(struct words *words, const struct message *message);
 
-/* One that the machine said, of that type; NULL: none was found. */
+/* One of the last of that type that the machine said; NULL: none was found. */
 const struct message *words_recall(struct words *words, enum message_type type);
 
 /* A random type of the table; any of the format when count is 0. */
