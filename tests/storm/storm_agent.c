@@ -56,8 +56,8 @@ static void note_rank(struct storm *storm, const struct agent_outgoing *out)
         const struct message_slot_granted *granted = &out->message.slot_granted;
         storm->hung_up[place] = storm->hung_up[place] || out->close;
         if (out->message.type == MESSAGE_SLOT_GRANTED && granted->status == CKPT_OK) {
-            storm->granted[place] =
-                (struct message_seal){granted->step, granted->slot, granted->generation};
+            storm->granted[place] = (struct message_seal){
+                .step = granted->step, .slot = granted->slot, .generation = granted->generation};
         }
     }
 }

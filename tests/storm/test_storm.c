@@ -51,7 +51,7 @@ static struct storm_result live(storm_function *storm, uint64_t events)
 static void test_coordinator(void **state)
 {
     (void)state;
-    struct storm_result result = live(storm_coordinator, 1000000);
+    struct storm_result result = live(storm_coordinator, 600000);
     assert_true(result.commits > 0);
     assert_true(result.verdicts > 0);
     assert_true(result.orders > 0);
@@ -60,7 +60,7 @@ static void test_coordinator(void **state)
 static void test_agent(void **state)
 {
     (void)state;
-    struct storm_result result = live(storm_agent, 1000000);
+    struct storm_result result = live(storm_agent, 600000);
     assert_true(result.sealed > 0);
     assert_true(result.verdicts > 0);
     assert_true(result.orders > 0);
