@@ -25,7 +25,8 @@
     X(MISSING_RANK, "a rank that said nothing does not hinder a commit")                           \
     X(FREE_WHILE_READ, "a slot is freed while a rank reads it")                                    \
     X(FREE_WHILE_WRITTEN, "a slot is freed while the transport writes it")                         \
-    X(LATEST_BACK, "a checkpoint below latest may become consistent")
+    X(LATEST_BACK, "a checkpoint below latest may become consistent")                              \
+    X(LEASE_BY_WALL, "leases go on while the coordinator itself stands still")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

@@ -350,7 +350,7 @@ void members_tick(struct coordinator *c, struct coordinator_update *u, bool unre
     for (uint32_t i = 0; i < c->member_count; i++) {
         struct member *m = &c->members[i];
         if (m->state == MEMBER_JOINED && c->now_ms >= m->lease_until_ms) {
-            if (unread) {
+            if (unread && !PLANTED_BUG(LEASE_BY_WALL)) {
                 u->read_first = true;
                 return;
             }

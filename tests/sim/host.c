@@ -44,7 +44,7 @@ void host_reset(struct sim *sim, struct sim_host *host)
     }
 }
 
-/* Stands still, or is dead. */
+/* Stands still, waits for a disk, or is dead. */
 void host_leave(struct sim *sim, struct sim_host *host)
 {
     if (!host->is_away) {
@@ -57,8 +57,7 @@ void host_leave(struct sim *sim, struct sim_host *host)
 
 void host_return(struct sim *sim, struct sim_host *host)
 {
-    host->paused = false;
-    if (host->alive && host->is_away) {
+    if (host->alive && host->is_away && !host->paused && !host->busy) {
         host->is_away = false;
         host->away_until_ms = sim->now_ms;
     }

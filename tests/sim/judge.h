@@ -133,7 +133,8 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
 void judge_taint_readers(struct sim *sim, uint32_t node, uint32_t segment);
 void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank);
 
-/* judge_absence.c: 23. */
+/* judge_absence.c: 23, 25. */
+void judge_member_lost(struct sim *sim, uint32_t ruler);
 void judge_fell_back(struct sim *sim, const struct sim_job *job, enum ckpt_status status,
                      uint64_t step);
 

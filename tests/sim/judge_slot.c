@@ -81,6 +81,21 @@ static void judge_segments(struct sim *sim, uint32_t node, const struct slot_rec
     }
 }
 
+/* A coordinator may not have heard yet that a node has lost its memory. */
+static bool is_loss_unheard(struct sim *sim)
+{
+    const struct sim_host *ruler = &sim->rulers[sim->front].host;
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        uint64_t wiped_ms = sim->nodes[node].wiped_ms;
+        if (wiped_ms > 0 && (sim->now_ms < wiped_ms + SIM_HEARD_MS ||
+                             (wiped_ms + SIM_HEARD_MS > ruler->away_from_ms &&
+                              sim->now_ms < ruler->away_until_ms + SIM_HEARD_MS))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A good copy of a commit that stands is let go: only where enough others remain, or one in the
  * same domain (what is lost and not yet noticed cannot be held against who let go). Of a liar's
  * copies nobody else can tell that they are good. */
@@ -102,7 +117,7 @@ static void judge_let_go(struct sim *sim, uint32_t node, const struct slot_recor
     }
     uint32_t left = judge_good_domains(sim, commit, key->rank, node, before->slot, true);
     bool has_twin = (left & 1u << sim->nodes[node].domain) != 0;
-    if ((uint32_t)__builtin_popcount(left) < commit->copies && !has_twin) {
+    if ((uint32_t)__builtin_popcount(left) < commit->copies && !has_twin && !is_loss_unheard(sim)) {
         sim_violation(sim,
                       "node %u frees a good copy of run %u step %" PRIu64
                       " rank %u, which is consistent and has %d others",

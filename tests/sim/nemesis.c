@@ -371,6 +371,7 @@ void nemesis_stop(struct sim *sim)
     bool ruled = false;
     for (uint32_t index = 0; index < SIM_HOSTS_MAX; index++) {
         struct sim_host *host = host_at(sim, index);
+        host->paused = false;
         host_return(sim, host);
         host->crash_in = 0;
         host->crash_in_commit = false;

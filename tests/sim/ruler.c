@@ -330,6 +330,9 @@ static bool commit(struct sim *sim, uint32_t index)
     }
     for (uint32_t i = 0; i < count; i++) {
         append(sim, index, &ruler->transaction[i]);
+        if (ruler->transaction[i].record.type == RECORD_EPOCH) {
+            judge_member_lost(sim, index);
+        }
     }
     return true;
 }
@@ -338,6 +341,7 @@ void ruler_persisted(struct sim *sim, uint32_t index)
 {
     struct sim_ruler *ruler = &sim->rulers[index];
     ruler->host.busy = false;
+    host_return(sim, &ruler->host);
     if (!commit(sim, index)) {
         host_crash(sim, SIM_NODES_MAX + index);
         return;
@@ -384,6 +388,9 @@ static void apply(struct sim *sim, uint32_t index)
     if (delay > 0) {
         sim_fault(sim, is_slow ? FAULT_SLOW_COMMIT : FAULT_SLOW_STORE);
         ruler->host.busy = true;
+        if (is_slow) {
+            host_leave(sim, &ruler->host);
+        }
         if (ruler->host.crash_in_commit) {
             sim_fault(sim, FAULT_COORDINATOR_CRASH);
             host_crash(sim, SIM_NODES_MAX + index);

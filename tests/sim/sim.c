@@ -263,6 +263,7 @@ static void host_turn(struct sim *sim, const struct turn *turn)
     } else if (turn->type == TURN_INBOX) {
         host_inbox_turn(sim, turn->who);
     } else if (turn->type == TURN_RESUME) {
+        host->paused = false;
         host_return(sim, host);
         host_wake(sim, turn->who);
     } else if (turn->type == TURN_CONNECT) {

@@ -154,6 +154,7 @@ struct sim_node {
     struct agent *machine;
     struct agent_config config;
     uint32_t wipes;
+    uint64_t wiped_ms;     /* the last time */
     uint64_t epoch_stored; /* with the memory: what the arena's header keeps */
     struct sim_segment segments[SIM_SEGMENTS_MAX];
     struct sim_slot slots[SIM_SEGMENTS_MAX];
