@@ -107,26 +107,56 @@ static enum ckpt_status find_run(struct ask *ask)
     return refuse_unknown(ask);
 }
 
-/* The verbs that change something go through the machine. */
-static enum ckpt_status change(const struct ask *ask, json_t **document_out)
+static void send_answer(struct daemon *daemon, struct session *session, struct message *reply)
 {
-    struct message_admin_ask message = *ask->message;
-    struct coordinator_event event = {.type = COORDINATOR_ADMIN, .admin = &message};
-    enum ckpt_status status = CKPT_ERR_DISK;
-    uint64_t now_ms = daemon_now_ms();
-    message.run = ask->run;
-    snprintf(ask->reason, CKPT_REASON_MAX + 1, "the coordinator is ending");
-    loop_advance(ask->daemon, &event, &status, ask->reason);
-    log_event(LOG_LEVEL_INFO, "admin",
-              "verb=%s caller=%" PRIu32 " run=%s uid=%" PRIu32 " step=%" PRIu64
-              " newer=%d status=%s",
-              message.verb == ADMIN_VERIFY ? "verify" : "retire", ask->caller.uid,
-              LOG_QUOTED(message.run.name), message.run.uid, message.step, (int)message.newer,
-              ckpt_status_name(status));
-    if (status == CKPT_OK) {
-        *document_out = json_pack("{s:I}", "now_ms", (json_int_t)now_ms);
+    reply->epoch = coordinator_epoch(daemon->machine);
+    enum ckpt_status status = session_send(session, reply, NULL, 0);
+    if (status != CKPT_OK) {
+        log_event(LOG_LEVEL_INFO, "answer_unsent", "peer=%s status=%s", session_peer(session),
+                  ckpt_status_name(status));
     }
-    return status;
+}
+
+/* The change is on record, or was refused. */
+static void changed(struct daemon *daemon)
+{
+    const struct asked_change *change = &daemon->change;
+    const struct message_admin_ask *ask = &change->ask;
+    struct session *session = session_find(change->hub, change->link);
+    struct message reply = {.type = MESSAGE_ADMIN_ANSWER};
+    char text[64];
+    reply.admin_answer.cookie = ask->cookie;
+    reply.admin_answer.status = daemon->update.admin_status;
+    memcpy(reply.admin_answer.reason, daemon->update.admin_reason, CKPT_REASON_MAX + 1);
+    log_event(
+        LOG_LEVEL_INFO, "admin",
+        "verb=%s caller=%" PRIu32 " run=%s uid=%" PRIu32 " step=%" PRIu64 " newer=%d status=%s",
+        ask->verb == ADMIN_VERIFY ? "verify" : "retire", change->uid, LOG_QUOTED(ask->run.name),
+        ask->run.uid, ask->step, (int)ask->newer, ckpt_status_name(daemon->update.admin_status));
+    if (daemon->update.admin_status == CKPT_OK) {
+        snprintf(text, sizeof(text), "{\"now_ms\":%" PRIu64 "}", daemon_now_ms());
+        reply.admin_answer.json = text;
+        reply.admin_answer.json_bytes = (uint32_t)strlen(text);
+    }
+    if (session) {
+        send_answer(daemon, session, &reply);
+    }
+}
+
+/* The verbs that change something go through the machine, and are answered when what they change is
+ * on record. One at a time: nobody is heard until then. */
+static void change(const struct ask *ask, struct session *session)
+{
+    struct daemon *daemon = ask->daemon;
+    daemon->change = (struct asked_change){
+        .hub = session_is_local(session) ? daemon->local : daemon->agents,
+        .link = session_link(session),
+        .uid = ask->caller.uid,
+        .ask = *ask->message,
+    };
+    daemon->change.ask.run = ask->run;
+    struct coordinator_event event = {.type = COORDINATOR_ADMIN, .admin = &daemon->change.ask};
+    loop_advance(daemon, &event, changed);
 }
 
 static enum ckpt_status show(const struct ask *ask, json_t **document_out)
@@ -142,17 +172,25 @@ static enum ckpt_status show(const struct ask *ask, json_t **document_out)
     return CKPT_OK;
 }
 
-static enum ckpt_status answer(struct ask *ask, json_t **document_out)
+static bool changes_something(enum admin_verb verb)
+{
+    return verb == ADMIN_VERIFY || verb == ADMIN_RETIRE;
+}
+
+/* What stands in the tables may not be on record yet: while that waits, nothing is said of it. */
+static enum ckpt_status refuse_waiting(const struct ask *ask)
+{
+    const struct daemon *daemon = ask->daemon;
+    snprintf(ask->reason, CKPT_REASON_MAX + 1,
+             "the coordinator has waited for its records for %" PRIu64 " s: %s",
+             (daemon_now_ms() - daemon->commit.since_ms) / 1000, store_waits_text(daemon));
+    return CKPT_ERR_TIMEOUT;
+}
+
+static enum ckpt_status answer(const struct ask *ask, json_t **document_out)
 {
     const struct daemon *daemon = ask->daemon;
     uint32_t from = ask->message->from;
-    enum ckpt_status status = CKPT_OK;
-    if (names_a_run(ask->message->verb)) {
-        status = find_run(ask);
-    }
-    if (status != CKPT_OK) {
-        return status;
-    }
     switch (ask->message->verb) {
     case ADMIN_STATUS:
         *document_out = table_status(daemon);
@@ -171,7 +209,7 @@ static enum ckpt_status answer(struct ask *ask, json_t **document_out)
         return show(ask, document_out);
     case ADMIN_VERIFY:
     case ADMIN_RETIRE:
-        return change(ask, document_out);
+        break;
     }
     return refuse(ask, CKPT_ERR_INVALID, "no such verb");
 }
@@ -184,6 +222,16 @@ void admin_answer(struct daemon *daemon, struct session *session, const struct m
     json_t *document = NULL;
     char *text = NULL;
     enum ckpt_status status = find_caller(&ask, session);
+    if (status == CKPT_OK && daemon->commit.is_under_way) {
+        status = refuse_waiting(&ask);
+    }
+    if (status == CKPT_OK && names_a_run(ask.message->verb)) {
+        status = find_run(&ask);
+    }
+    if (status == CKPT_OK && changes_something(ask.message->verb)) {
+        change(&ask, session);
+        return;
+    }
     if (status == CKPT_OK) {
         status = answer(&ask, &document);
     }
@@ -198,14 +246,9 @@ void admin_answer(struct daemon *daemon, struct session *session, const struct m
         reply.admin_answer.json = text;
         reply.admin_answer.json_bytes = (uint32_t)strlen(text);
     }
-    reply.epoch = coordinator_epoch(daemon->machine);
     reply.admin_answer.cookie = message->admin_ask.cookie;
     reply.admin_answer.status = status;
-    status = session_send(session, &reply, NULL, 0);
-    if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_INFO, "answer_unsent", "peer=%s status=%s", session_peer(session),
-                  ckpt_status_name(status));
-    }
+    send_answer(daemon, session, &reply);
     free(text);
     json_decref(document);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The order of acting on an update is the contract with the machine: persist, send, log, arm. Where
- * persisting fails, nothing is sent and the process ends: it can promise nothing any more. */
+/* The order of acting on an update is the contract with the machine: persist, send, log, arm. While
+ * records are on their way the loop runs, and the machine does not. */
+#include <assert.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -14,38 +15,6 @@
 
 /* Turns of the machine in a row when it has more to say, before sockets get their turn again. */
 #define TURNS_IN_A_ROW 16
-/* How often a coordinator looks in the store whether it still rules. */
-#define EPOCH_READ_MS 2000
-
-static struct coordinator_record_shard
-shard_at(const void *context, const struct coordinator_record *record, uint32_t rank)
-{
-    const struct daemon *daemon = context;
-    return coordinator_record_shard(daemon->machine, record, rank);
-}
-
-static bool persist(struct daemon *daemon)
-{
-    const struct coordinator_update *update = &daemon->update;
-    if (update->record_count == 0) {
-        return true;
-    }
-    struct store_transaction transaction = {.records = update->records,
-                                            .count = update->record_count,
-                                            .shard_at = shard_at,
-                                            .context = daemon};
-    FAULT_POINT(coordinator_before_transaction);
-    enum ckpt_status status = store_commit(daemon->store, &transaction);
-    FAULT_POINT(coordinator_after_transaction);
-    if (status == CKPT_OK) {
-        return true;
-    }
-    log_event(LOG_LEVEL_ERROR, status == CKPT_ERR_STALE ? "stale_coordinator" : "store_failed",
-              "status=%s epoch=%" PRIu64 " text=%s", ckpt_status_name(status),
-              coordinator_epoch(daemon->machine), LOG_QUOTED(store_reason(daemon->store)));
-    daemon_end(daemon, status == CKPT_ERR_STALE ? EXIT_STALE : EXIT_STORE);
-    return false;
-}
 
 static void complain_unsent(const struct message *message, enum ckpt_status status)
 {
@@ -112,7 +81,20 @@ static void arm(struct daemon *daemon, uint64_t deadline_ms, bool again, uint64_
     event_add(daemon->deadline_event, &wait);
 }
 
-/* One turn; false when the process is to end. */
+/* What an update says beyond its records. */
+static void deliver(struct daemon *daemon)
+{
+    const struct coordinator_update *update = &daemon->update;
+    if (update->step_down) {
+        notes_log(daemon, update);
+        daemon_end(daemon, EXIT_STALE);
+        return;
+    }
+    send_all(daemon);
+    notes_log(daemon, update);
+}
+
+/* One turn; false when it is not over: the process is to end, or records are on their way. */
 static bool turn(struct daemon *daemon, struct coordinator_event *event)
 {
     struct coordinator_update *update = &daemon->update;
@@ -125,31 +107,22 @@ static bool turn(struct daemon *daemon, struct coordinator_event *event)
         daemon_end(daemon, EXIT_START);
         return false;
     }
-    if (!persist(daemon)) {
+    daemon->read_first = daemon->read_first || update->read_first;
+    if (update->record_count > 0) {
+        commit_begin(daemon);
         return false;
     }
-    if (update->step_down) {
-        notes_log(daemon, update);
-        daemon_end(daemon, EXIT_STALE);
-        return false;
-    }
-    send_all(daemon);
-    notes_log(daemon, update);
-    return true;
+    deliver(daemon);
+    return !daemon->ending;
 }
 
-void loop_advance(struct daemon *daemon, struct coordinator_event *event,
-                  enum ckpt_status *status_out, char *reason_out)
+/* The update is out: whoever waits for it hears, and the machine says what more it has. */
+static void finish(struct daemon *daemon)
 {
-    if (daemon->ending) {
-        return;
-    }
-    if (!turn(daemon, event)) {
-        return;
-    }
-    if (status_out) {
-        *status_out = daemon->update.admin_status;
-        memcpy(reason_out, daemon->update.admin_reason, CKPT_REASON_MAX + 1);
+    void (*after_turn)(struct daemon *) = daemon->after_turn;
+    daemon->after_turn = NULL;
+    if (after_turn) {
+        after_turn(daemon);
     }
     for (int i = 0; i < TURNS_IN_A_ROW && daemon->update.again; i++) {
         struct coordinator_event tick = {.type = COORDINATOR_TICK, .unread = true};
@@ -158,28 +131,47 @@ void loop_advance(struct daemon *daemon, struct coordinator_event *event,
         }
     }
     lateness_due(&daemon->lateness, daemon->update.deadline_ms);
-    arm(daemon, daemon->update.deadline_ms, daemon->update.again, daemon_now_ms());
+    arm(daemon, daemon->update.deadline_ms, daemon->update.again || daemon->read_first,
+        daemon_now_ms());
 }
 
-/* A coordinator that writes nothing is refused nothing: it has to look who rules. False: it
- * ends. */
-static bool still_rules(struct daemon *daemon)
+void loop_go_on(struct daemon *daemon)
 {
-    uint64_t now_ms = daemon_now_ms();
-    uint64_t epoch = 0;
-    if (now_ms < daemon->epoch_read_ms + EPOCH_READ_MS) {
-        return true;
+    deliver(daemon);
+    if (!daemon->ending) {
+        finish(daemon);
     }
-    daemon->epoch_read_ms = now_ms;
-    enum ckpt_status status = store_epoch(daemon->store, &epoch);
-    if (status == CKPT_OK && epoch <= coordinator_epoch(daemon->machine)) {
-        return true;
+}
+
+void loop_advance(struct daemon *daemon, struct coordinator_event *event,
+                  void (*after_turn)(struct daemon *daemon))
+{
+    assert(!daemon->commit.is_under_way);
+    if (daemon->ending) {
+        return;
     }
-    log_event(LOG_LEVEL_ERROR, "stale_coordinator", "status=%s store_epoch=%llu own_epoch=%llu",
-              ckpt_status_name(status), (unsigned long long)epoch,
-              (unsigned long long)coordinator_epoch(daemon->machine));
-    daemon_end(daemon, status == CKPT_OK ? EXIT_STALE : EXIT_STORE);
-    return false;
+    daemon->after_turn = after_turn;
+    if (turn(daemon, event)) {
+        finish(daemon);
+    }
+}
+
+static bool may_advance(const struct daemon *daemon)
+{
+    return !daemon->ending && !daemon->commit.is_under_way;
+}
+
+/* Who is lost is judged when all that had arrived was heard. */
+static void judge(struct daemon *daemon)
+{
+    struct coordinator_event event = {.type = COORDINATOR_TICK};
+    if (daemon->agents) {
+        session_hub_read(daemon->agents);
+    }
+    if (may_advance(daemon)) {
+        daemon->read_first = false;
+        loop_advance(daemon, &event, NULL);
+    }
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *context)
@@ -187,16 +179,17 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct daemon *daemon = context;
-    struct coordinator_event look = {.type = COORDINATOR_TICK, .unread = true};
-    struct coordinator_event judge = {.type = COORDINATOR_TICK};
+    struct coordinator_event event = {.type = COORDINATOR_TICK, .unread = true};
     daemon->armed_ms = UINT64_MAX;
-    if (daemon->ending || !still_rules(daemon)) {
-        return;
+    if (!may_advance(daemon)) {
+        return; /* armed anew when the commit is done */
     }
-    loop_advance(daemon, &look, NULL, NULL);
-    if (daemon->update.read_first && !daemon->ending) {
-        session_hub_read(daemon->agents);
-        loop_advance(daemon, &judge, NULL, NULL);
+    commit_look(daemon);
+    if (!daemon->read_first) {
+        loop_advance(daemon, &event, NULL);
+    }
+    if (daemon->read_first && may_advance(daemon)) {
+        judge(daemon);
     }
 }
 
@@ -204,11 +197,12 @@ enum ckpt_status loop_open(struct daemon *daemon)
 {
     daemon->armed_ms = UINT64_MAX;
     daemon->deadline_event = evtimer_new(daemon->base, on_deadline, daemon);
-    return daemon->deadline_event ? CKPT_OK : CKPT_ERR_MEMORY;
+    return daemon->deadline_event ? commit_open(daemon) : CKPT_ERR_MEMORY;
 }
 
 void loop_close(struct daemon *daemon)
 {
+    commit_close(daemon);
     if (daemon->deadline_event) {
         event_free(daemon->deadline_event);
         daemon->deadline_event = NULL;

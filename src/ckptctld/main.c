@@ -93,6 +93,21 @@ static void tell_size(const struct daemon *daemon)
               k->keep);
 }
 
+void daemon_listen(struct daemon *daemon)
+{
+    enum exit_code code = peers_open(daemon);
+    if (code != EXIT_ENDED) {
+        daemon_end(daemon, code);
+        return;
+    }
+    tell_size(daemon);
+    log_event(LOG_LEVEL_INFO, "ready",
+              "version=%s address=%s socket=%s epoch=%" PRIu64 " memory_bytes=%zu", CKPT_VERSION,
+              daemon->address, LOG_QUOTED(daemon->options.socket),
+              coordinator_epoch(daemon->machine), daemon->memory_bytes);
+    session_notify("READY=1");
+}
+
 static void run(struct daemon *daemon)
 {
     struct session_signals *signals = NULL;
@@ -102,31 +117,19 @@ static void run(struct daemon *daemon)
         session_watchdog_start(daemon->base, &watchdog) != CKPT_OK ||
         loop_open(daemon) != CKPT_OK) {
         log_event(LOG_LEVEL_ERROR, "start_failed", "text=\"no memory\"");
-        goto free_signals;
+        goto free_loop;
     }
-    daemon->exit_code = daemon_start(daemon);
-    if (daemon->exit_code != EXIT_ENDED) {
-        goto stop;
+    if (daemon_start(daemon) == CKPT_OK) {
+        daemon->exit_code = EXIT_ENDED;
+        event_base_dispatch(daemon->base);
+    } else {
+        log_event(LOG_LEVEL_ERROR, "start_failed", "text=\"no thread for the records\"");
     }
-    daemon->exit_code = peers_open(daemon);
-    if (daemon->exit_code != EXIT_ENDED) {
-        goto close_peers;
-    }
-    tell_size(daemon);
-    log_event(LOG_LEVEL_INFO, "ready",
-              "version=%s address=%s socket=%s epoch=%" PRIu64 " memory_bytes=%zu", CKPT_VERSION,
-              daemon->address, LOG_QUOTED(daemon->options.socket),
-              coordinator_epoch(daemon->machine), daemon->memory_bytes);
-    session_notify("READY=1");
-    event_base_dispatch(daemon->base);
-
-close_peers:
     daemon->ending = true;
     peers_close(daemon);
-stop:
     daemon_stop(daemon);
+free_loop:
     loop_close(daemon);
-free_signals:
     session_watchdog_free(&watchdog);
     session_signals_free(&signals);
 }

@@ -245,11 +245,13 @@ const struct config_program options_program = {
     .examples = "  ckptctld --listen=10.0.0.1:7471\n"
                 "  ckptctld --listen=127.0.0.1:0 --socket=/tmp/c.sock --state-directory=/tmp/c\n"
                 "  ckptctld --check-config\n",
-    .exit_codes = "  0  ended by SIGTERM or SIGINT\n"
-                  "  1  could not start: address in use, state directory taken, no memory\n"
-                  "  2  the configuration is wrong\n"
-                  "  3  the record store failed or is damaged: look before starting it again\n"
-                  "  4  another coordinator rules\n",
+    .exit_codes =
+        "  0  ended by SIGTERM or SIGINT\n"
+        "  1  could not start or go on: address in use, state directory taken, no memory,\n"
+        "     records that could not be synced. Start it again\n"
+        "  2  the configuration is wrong\n"
+        "  3  the records are damaged: look before starting it again\n"
+        "  4  another coordinator rules\n",
 };
 
 static uint32_t number(const struct config *config, enum key key)

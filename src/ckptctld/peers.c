@@ -24,7 +24,7 @@ static void agent_opened(struct session *session, void *context)
     struct coordinator_event event = {.type = COORDINATOR_CONNECTED, .link = session_link(session)};
     log_event(LOG_LEVEL_DEBUG, "connected", "peer=%s link=%" PRIu32, session_peer(session),
               session_link(session));
-    loop_advance(daemon, &event, NULL, NULL);
+    loop_advance(daemon, &event, NULL);
 }
 
 static void agent_message(struct session *session, const struct message *message, void *context)
@@ -39,7 +39,7 @@ static void agent_message(struct session *session, const struct message *message
     }
     struct coordinator_event event = {
         .type = COORDINATOR_MESSAGE, .link = session_link(session), .message = message};
-    loop_advance(daemon, &event, NULL, NULL);
+    loop_advance(daemon, &event, NULL);
 }
 
 /* Told in our version's words: one that can't read them has at least its own log. */
@@ -64,7 +64,7 @@ static void agent_closed(struct session *session, enum ckpt_status status, const
     log_event(status == CKPT_OK ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "disconnected",
               "peer=%s link=%" PRIu32 " status=%s text=%s", session_peer(session),
               session_link(session), ckpt_status_name(status), LOG_QUOTED(reason));
-    loop_advance(daemon, &event, NULL, NULL);
+    loop_advance(daemon, &event, NULL);
 }
 
 static void local_opened(struct session *session, void *context)

@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From records on disk to a machine that rules: lock and open the store, replay into the machine,
- * take an epoch above every one that is known, all before anybody can connect.
+ * take an epoch above every one that is known, all before anybody can connect. It happens on the
+ * keeper's thread, as it may take its time: an old database is converted, a locked one waited for.
+ * Meanwhile the loop tells the service manager that the start goes on.
  *
  * Nothing is written before the whole log was read and found good. */
+#include <event2/event.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "daemon.h"
+#include "session/notify.h"
 
-static enum exit_code refuse(const char *event, enum ckpt_status status, const char *reason)
+#define TELL_S 5                                      /* how often a start says that it goes on */
+#define TELL_MANAGER "EXTEND_TIMEOUT_USEC=30000000\n" /* and for how long that holds */
+#define TELL_LOG_EACH 6 /* so often it goes to the log, unless there is progress to show */
+#define END_WAIT_MS 1500
+
+/* What may pass is for the caller to wait out. */
+static enum ckpt_status refuse(const char *event, enum ckpt_status status, const char *reason)
 {
-    log_event(LOG_LEVEL_ERROR, event, "status=%s text=%s", ckpt_status_name(status),
-              LOG_QUOTED(reason));
-    bool store_is_bad =
-        status == CKPT_ERR_CORRUPT || status == CKPT_ERR_DISK || status == CKPT_ERR_VERSION;
-    return status == CKPT_ERR_STALE ? EXIT_STALE : store_is_bad ? EXIT_STORE : EXIT_START;
+    if (!store_may_pass(status)) {
+        log_event(LOG_LEVEL_ERROR, event, "status=%s text=%s", ckpt_status_name(status),
+                  LOG_QUOTED(reason));
+    }
+    return status;
 }
 
 /* Zeroed, and in pages that cost nothing until they are touched. */
@@ -52,7 +64,8 @@ static enum ckpt_status replay_one(void *context, const struct coordinator_recor
                   status == CKPT_ERR_FULL ? "\"raise runs_max, checkpoints_max or shards_max\""
                                           : "\"the records contradict each other\"");
     }
-    return status;
+    /* Full tables are another thing than a full disk. */
+    return status == CKPT_ERR_FULL ? CKPT_ERR_CONFIG : status;
 }
 
 static enum ckpt_status take_epoch(struct daemon *daemon, uint64_t epoch)
@@ -72,7 +85,7 @@ static enum ckpt_status make_machine(struct daemon *daemon, uint64_t epoch)
                             seed, &daemon->machine);
 }
 
-static enum exit_code replay_and_rule(struct daemon *daemon)
+static enum ckpt_status replay_and_rule(struct daemon *daemon)
 {
     uint64_t highest;
     enum ckpt_status status = store_epoch(daemon->store, &highest);
@@ -90,39 +103,113 @@ static enum exit_code replay_and_rule(struct daemon *daemon)
         return refuse("replay_failed", status, reason[0] ? reason : ckpt_status_text(status));
     }
     FAULT_POINT(coordinator_after_replay);
-    status = take_epoch(daemon, above + 1);
-    if (status != CKPT_OK) {
-        return refuse("store_failed", status, store_reason(daemon->store));
-    }
-    struct coordinator_event event = {.type = COORDINATOR_REPLAY_END};
-    loop_advance(daemon, &event, NULL, NULL);
-    if (daemon->ending) {
-        return daemon->exit_code;
-    }
-    log_event(LOG_LEVEL_INFO, "replayed",
-              "epoch=%" PRIu64 " runs=%" PRIu32 " checkpoints=%" PRIu32 " ms=%" PRIu64, above + 1,
-              coordinator_run_count(daemon->machine), coordinator_checkpoint_count(daemon->machine),
-              daemon_now_ms() - daemon->started_ms);
-    return EXIT_ENDED;
+    daemon->start.epoch = above + 1;
+    status = take_epoch(daemon, daemon->start.epoch);
+    return status == CKPT_OK ? CKPT_OK
+                             : refuse("store_failed", status, store_reason(daemon->store));
 }
 
-enum exit_code daemon_start(struct daemon *daemon)
+static enum ckpt_status try_once(struct daemon *daemon)
 {
     char reason[CKPT_REASON_MAX + 1];
-    daemon->started_ms = daemon_now_ms();
     enum ckpt_status status = store_open(daemon->options.store, daemon->options.state_directory,
-                                         NULL, &daemon->store, reason);
-    if (status != CKPT_OK) {
-        return refuse("store_refused", status, reason);
-    }
-    return replay_and_rule(daemon);
+                                         &daemon->progress, &daemon->store, reason);
+    return status == CKPT_OK ? replay_and_rule(daemon) : refuse("store_refused", status, reason);
 }
 
-void daemon_stop(struct daemon *daemon)
+static void give_back(struct daemon *daemon)
 {
     store_close(&daemon->store);
     if (daemon->memory) {
         munmap(daemon->memory, daemon->memory_bytes);
         daemon->memory = NULL;
     }
+}
+
+static void start_run(struct keeper *keeper, void *context)
+{
+    (void)keeper;
+    struct daemon *daemon = context;
+    enum ckpt_status status = try_once(daemon);
+    while (store_waits(daemon, status)) {
+        give_back(daemon);
+        status = try_once(daemon);
+    }
+    daemon->start.code = status == CKPT_OK           ? EXIT_ENDED
+                         : status == CKPT_ERR_CONFIG ? EXIT_CONFIG
+                                                     : store_exit_code(status);
+}
+
+/* ---- on the loop ---- */
+
+static void on_tell(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    struct daemon *daemon = context;
+    const char *doing = atomic_load(&daemon->progress.what);
+    uint64_t done = atomic_load(&daemon->progress.done);
+    uint64_t of = atomic_load(&daemon->progress.of);
+    session_notify(TELL_MANAGER);
+    if (doing) {
+        log_event(LOG_LEVEL_INFO, "starting", "doing=%s done=%" PRIu64 " of=%" PRIu64, doing, done,
+                  of);
+    } else if (daemon->start.told % TELL_LOG_EACH == 0) {
+        log_event(LOG_LEVEL_WARN, "store_waits", "waited_ms=%" PRIu64 " text=\"%s\"",
+                  daemon_now_ms() - daemon->started_ms, store_waits_text(daemon));
+    }
+    daemon->start.told++;
+}
+
+static void replayed(struct daemon *daemon)
+{
+    log_event(LOG_LEVEL_INFO, "replayed",
+              "epoch=%" PRIu64 " runs=%" PRIu32 " checkpoints=%" PRIu32 " ms=%" PRIu64,
+              daemon->start.epoch, coordinator_run_count(daemon->machine),
+              coordinator_checkpoint_count(daemon->machine), daemon_now_ms() - daemon->started_ms);
+    daemon_listen(daemon);
+}
+
+static void start_done(void *context)
+{
+    struct daemon *daemon = context;
+    event_free(daemon->start.told_event);
+    daemon->start.told_event = NULL;
+    if (daemon->start.code != EXIT_ENDED) {
+        daemon_end(daemon, daemon->start.code);
+        return;
+    }
+    struct coordinator_event event = {.type = COORDINATOR_REPLAY_END};
+    loop_advance(daemon, &event, replayed);
+}
+
+enum ckpt_status daemon_start(struct daemon *daemon)
+{
+    struct timeval pause = {.tv_sec = TELL_S};
+    daemon->started_ms = daemon_now_ms();
+    daemon->start.task =
+        (struct keeper_task){.run = start_run, .done = start_done, .context = daemon};
+    daemon->start.told_event = event_new(daemon->base, -1, EV_PERSIST, on_tell, daemon);
+    if (!daemon->start.told_event || event_add(daemon->start.told_event, &pause) != 0) {
+        return CKPT_ERR_MEMORY;
+    }
+    enum ckpt_status status = keeper_open(daemon->base, &daemon->keeper);
+    if (status == CKPT_OK) {
+        keeper_add(daemon->keeper, &daemon->start.task);
+    }
+    return status;
+}
+
+void daemon_stop(struct daemon *daemon)
+{
+    if (daemon->start.told_event) {
+        event_free(daemon->start.told_event);
+    }
+    if (!keeper_close(&daemon->keeper, END_WAIT_MS)) {
+        /* What it writes is there whole afterwards, or not at all. */
+        log_event(LOG_LEVEL_WARN, "ended", "exit=%d text=\"%s: it is left alone\"",
+                  (int)daemon->exit_code, store_waits_text(daemon));
+        _exit((int)daemon->exit_code);
+    }
+    give_back(daemon);
 }

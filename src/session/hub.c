@@ -61,6 +61,7 @@ enum ckpt_status session_hub_open(struct event_base *base, const struct session_
         return CKPT_ERR_MEMORY;
     }
     hub->base = base;
+    hub->last_held = &hub->held;
     hub->config = *config;
     hub->buckets = 16;
     while (hub->buckets < config->sessions_max && hub->buckets < UINT32_C(1) << 20) {
@@ -92,6 +93,31 @@ void session_hub_read(struct session_hub *hub)
         struct session *next = session->next;
         (void)session_read(session);
         session = next;
+    }
+}
+
+void session_hub_pause(struct session_hub *hub)
+{
+    hub->is_paused = true;
+}
+
+void session_hub_resume(struct session_hub *hub)
+{
+    hub->is_paused = false;
+    for (struct listener *listener = hub->listeners; listener; listener = listener->next) {
+        if (listener->is_held) {
+            listener->is_held = false;
+            event_add(listener->accept_event, NULL);
+        }
+    }
+    while (hub->held && !hub->is_paused) {
+        struct session *session = hub->held;
+        hub->held = session->held_next;
+        if (!hub->held) {
+            hub->last_held = &hub->held;
+        }
+        session->is_held = false;
+        session_let_go(session);
     }
 }
 

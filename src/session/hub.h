@@ -48,6 +48,8 @@ struct session {
     struct session *bucket_next; /* of one link hash */
     struct session *flush_next;
     bool is_flushing; /* in hub->flushing */
+    struct session *held_next;
+    bool is_held; /* in hub->held: it has something for a callback, and its reading has stopped */
     enum session_state state;
     uint32_t link;
     uint32_t group;
@@ -82,6 +84,7 @@ struct listener {
     void *context;
     int fd;
     struct event *accept_event;
+    bool is_held;                                           /* accepting has stopped for a pause */
     struct event *retry_event;                              /* after running out of descriptors */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to be unlinked, or "" */
 };
@@ -95,6 +98,9 @@ struct session_hub {
     struct session *sessions;
     struct session *flushing;
     struct session *dead;
+    bool is_paused;
+    struct session *held; /* in the order in which they are to be heard; empty but for a pause */
+    struct session **last_held;
     struct event *flush_event;
     uint32_t last_link;
     uint64_t sequence; /* of the last frame sent to anybody */
@@ -121,6 +127,12 @@ void session_schedule(struct session *session);
 
 /* Begins to take messages. */
 void session_start(struct session *session);
+
+/* In a pause: it has something to say, or to end with. */
+void session_hold(struct session *session);
+
+/* After a pause: what it has. */
+void session_let_go(struct session *session);
 
 /* What the loop does for a scheduled session. */
 void session_flush(struct session *session);

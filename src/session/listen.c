@@ -60,7 +60,7 @@ static void accept_one(struct listener *listener, int fd, const struct address *
 
 bool listener_accept(struct listener *listener)
 {
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+    for (int i = 0; i < ACCEPTS_A_TURN && !listener->hub->is_paused; i++) {
         struct address address = {.bytes = sizeof(address.socket)};
         int peer = accept4(listener->fd, (struct sockaddr *)&address.socket, &address.bytes,
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -82,21 +82,28 @@ bool listener_accept(struct listener *listener)
             return true;
         }
     }
-    return false;
+    return listener->hub->is_paused;
 }
 
 static void on_accept(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    (void)listener_accept(context);
+    struct listener *listener = context;
+    if (listener->hub->is_paused) {
+        listener->is_held = true;
+        event_del(listener->accept_event);
+        return;
+    }
+    (void)listener_accept(listener);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    event_add(((struct listener *)context)->accept_event, NULL);
+    struct listener *listener = context;
+    event_add(listener->accept_event, NULL);
 }
 
 void listener_free(struct listener *listener)

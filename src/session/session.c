@@ -57,15 +57,32 @@ enum ckpt_status session_make(struct session_hub *hub, int fd, const struct sess
     return CKPT_OK;
 }
 
-void session_start(struct session *session)
+static void arm_read(struct session *session)
 {
-    session->state = SESSION_OPEN;
     struct timeval idle = interval(session->hub->config.idle_ms);
     /* One common time-out queue for all sessions: arming it at each frame costs nothing. */
     const struct timeval *common = session->hub->config.idle_ms
                                        ? event_base_init_common_timeout(session->hub->base, &idle)
                                        : NULL;
     event_add(session->read_event, common);
+}
+
+void session_start(struct session *session)
+{
+    session->state = SESSION_OPEN;
+    arm_read(session);
+}
+
+void session_hold(struct session *session)
+{
+    struct session_hub *hub = session->hub;
+    event_del(session->read_event);
+    if (!session->is_held) {
+        session->is_held = true;
+        session->held_next = NULL;
+        *hub->last_held = session;
+        hub->last_held = &session->held_next;
+    }
 }
 
 static void forget(struct session *session)
@@ -131,6 +148,16 @@ void session_end(struct session *session, enum ckpt_status status, const char *r
 {
     struct session_hub *hub = session->hub;
     assert(session->state != SESSION_DEAD);
+    if (hub->is_paused) {
+        session->state = SESSION_FAILED;
+        if (reason != session->end_reason) {
+            session->end_status = status;
+            snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
+        }
+        event_del(session->write_event);
+        session_hold(session);
+        return;
+    }
     session->state = SESSION_DEAD;
     forget(session);
     shut(session);
@@ -230,6 +257,10 @@ static void take_frame(struct session *session, const uint8_t *frame, size_t byt
 static void take_frames(struct session *session)
 {
     while (session->state == SESSION_OPEN) {
+        if (session->hub->is_paused) {
+            session_hold(session);
+            return;
+        }
         const uint8_t *frame;
         size_t bytes;
         enum ckpt_status status = wire_stream_next(&session->stream, &frame, &bytes);
@@ -266,6 +297,10 @@ void session_on_read(evutil_socket_t fd, short what, void *context)
     if (session->state != SESSION_OPEN) {
         return;
     }
+    if (session->hub->is_paused) {
+        session_hold(session);
+        return;
+    }
     /* A loop that did not run for long finds the time over and the words unread. */
     if (!session_read(session) && (what & EV_TIMEOUT)) {
         session_end(session, CKPT_ERR_TIMEOUT, "silent for too long");
@@ -275,7 +310,7 @@ void session_on_read(evutil_socket_t fd, short what, void *context)
 bool session_read(struct session *session)
 {
     uint8_t *space;
-    if (session->state != SESSION_OPEN) {
+    if (session->state != SESSION_OPEN || session->hub->is_paused) {
         return false;
     }
     size_t room = wire_stream_space(&session->stream, &space);
@@ -291,6 +326,16 @@ bool session_read(struct session *session)
         return false;
     }
     return true;
+}
+
+void session_let_go(struct session *session)
+{
+    if (session->state == SESSION_FAILED) {
+        session_schedule(session);
+        return;
+    }
+    arm_read(session);
+    take_frames(session);
 }
 
 /* False when the session has ended. */

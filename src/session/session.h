@@ -102,6 +102,16 @@ void session_hub_flush(struct session_hub *hub);
  * returns. From the loop's callbacks only, and not from a session's. */
 void session_hub_read(struct session_hub *hub);
 
+/* Until session_hub_resume no callback is called: nothing is read or accepted, and who ends is told
+ * afterwards. What is sent meanwhile goes out. Words wait where they are, in buffers and sockets,
+ * so a pause costs nothing but time, and a peer that says too much is held up by TCP. What a
+ * callback is given before it pauses the hub is all that it gets from it. */
+void session_hub_pause(struct session_hub *hub);
+
+/* From the loop's callbacks only, and not from a session's. Callbacks are called from inside, and
+ * may pause the hub again; what is left then waits on. */
+void session_hub_resume(struct session_hub *hub);
+
 /* Stops listening; sessions go on. */
 void session_hub_stop_listening(struct session_hub *hub);
 

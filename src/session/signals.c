@@ -38,6 +38,7 @@ enum ckpt_status session_signals_watch(struct event_base *base, session_on_signa
         }
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write, not an end */
     *signals_out = signals;
     return CKPT_OK;
 }

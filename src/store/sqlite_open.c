@@ -14,6 +14,8 @@
 #include "store/lock.h"
 #include "store/mark.h"
 
+#define BUSY_MS 500 /* a lock that another program holds for longer is said to the caller */
+
 /* The errno of the last call that failed on the log, or else on the database; else, as the shared
  * memory has no such memory, the process's. */
 static int last_errno(struct sqlite *sqlite)
@@ -155,7 +157,7 @@ enum ckpt_status sqlite_connect(struct sqlite *sqlite)
         return sqlite_refuse(sqlite, result, "open it");
     }
     sqlite3_extended_result_codes(sqlite->database, 1);
-    sqlite3_busy_timeout(sqlite->database, 2000);
+    sqlite3_busy_timeout(sqlite->database, BUSY_MS);
     static const char settings[] = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
                                    "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;";
     char mode[16];

@@ -26,6 +26,14 @@ if(CKPT_TESTS AND PYTHON3)
   set_tests_properties(style_tidy style_tidy_finds PROPERTIES LABELS style)
 endif()
 
+# What the service manager is told, and that each of these rules can fail.
+if(CKPT_TESTS AND PYTHON3)
+  add_test(NAME style_units COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/units.py)
+  add_test(NAME style_units_finds
+           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/units.py --self-test)
+  set_tests_properties(style_units style_units_finds PROPERTIES LABELS style)
+endif()
+
 # Man pages say what the programs say (made by cmake/Install.cmake).
 if(CKPT_TESTS AND SCDOC)
   add_test(NAME style_pages COMMAND ${CMAKE_SOURCE_DIR}/tests/style/pages.sh

@@ -152,7 +152,7 @@ class CoordinatorDies(Base):
         traffic = Traffic(self, cluster, cluster.coordinator)
         traffic.run_until_death()
         self.assertEqual(
-            cluster.coordinator.wait_dead(), 3, "the status that says: look at the store"
+            cluster.coordinator.wait_dead(), 1, "the status that says: start it again"
         )
         self.assertTrue(cluster.coordinator.events("store_failed"))
         cluster.coordinator.start()

@@ -24,6 +24,7 @@ static uint32_t opened;
 static uint32_t messages;
 static uint32_t closed;
 static enum ckpt_status closed_status;
+static bool pauses; /* after each message */
 static char address[CKPT_ADDRESS_MAX + 1];
 static char reason[CKPT_REASON_MAX + 1];
 
@@ -40,6 +41,9 @@ static void on_message(struct session *session, const struct message *message, v
     (void)message;
     (void)context;
     messages++;
+    if (pauses) {
+        session_hub_pause(hub);
+    }
 }
 
 static void on_closed(struct session *session, enum ckpt_status status, const char *why,
@@ -66,6 +70,7 @@ static int set_up(void **state)
                                         .idle_ms = IDLE_MS,
                                         .linger_ms = 2000};
     opened = messages = closed = 0;
+    pauses = false;
     base = event_base_new();
     assert_int_equal(session_hub_open(base, &config, &hub), CKPT_OK);
     assert_int_equal(session_listen(hub, "127.0.0.1:0", 0, &events, NULL, address, reason),
@@ -148,12 +153,80 @@ static void words_that_lie_unread_are_no_silence(void **state)
     close(fd);
 }
 
+/* Everything that is ready now. */
+static void run_ready(void)
+{
+    for (int i = 0; i < 20; i++) {
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    }
+}
+
+/* One message at a time, whoever has more, and in the order in which they came. */
+static void a_pause_holds_everything(void **state)
+{
+    (void)state;
+    int first = connect_raw();
+    run_until(&opened, 1);
+    pauses = true;
+    for (uint64_t i = 1; i <= 3; i++) {
+        send_raw(first, 9, i);
+    }
+    run_until(&messages, 1);
+    int second = connect_raw();
+    send_raw(second, 8, 1);
+    close(first);
+    run_ready();
+    usleep(2 * IDLE_MS * 1000);
+    run_ready();
+    session_hub_read(hub);
+    assert_int_equal(opened, 1);
+    assert_int_equal(messages, 1);
+    assert_int_equal(closed, 0);
+    session_hub_resume(hub);
+    assert_int_equal(messages, 2);
+    session_hub_resume(hub);
+    assert_int_equal(messages, 3);
+    pauses = false;
+    session_hub_resume(hub);
+    run_until(&messages, 4);
+    assert_int_equal(opened, 2);
+    run_until(&closed, 1);
+    assert_int_equal(closed_status, CKPT_OK);
+    close(second);
+    run_until(&closed, 2);
+}
+
+/* What goes out in a pause may find the peer gone: its owner hears of it afterwards. */
+static void who_ends_in_a_pause_is_told_of_afterwards(void **state)
+{
+    (void)state;
+    struct message message = {.type = MESSAGE_LEASE, .epoch = 1};
+    int fd = connect_raw();
+    run_until(&opened, 1);
+    struct session *session = session_find(hub, 1);
+    session_hub_pause(hub);
+    struct linger reset = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(fd);
+    for (int i = 0; i < 5; i++) {
+        (void)session_send(session, &message, NULL, 0);
+        run_ready();
+    }
+    assert_int_equal(closed, 0);
+    assert_ptr_equal(session_find(hub, 1), session);
+    session_hub_resume(hub);
+    run_until(&closed, 1);
+    assert_int_equal(closed_status, CKPT_ERR_LINK);
+}
+
 int main(void)
 {
 #define WITH_HUB(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WITH_HUB(what_has_arrived_can_be_read_at_once),
         WITH_HUB(words_that_lie_unread_are_no_silence),
+        WITH_HUB(a_pause_holds_everything),
+        WITH_HUB(who_ends_in_a_pause_is_told_of_afterwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
