@@ -7,7 +7,12 @@
 
 On top of the Trainer's own checkpoints, which may then be rare. restore() writes the newest
 consistent step as a checkpoint folder, so that the Trainer resumes in its own way: model,
-optimizer, schedule, random numbers, its place in the data.
+optimizer, schedule, random numbers, its place in the data, its log, evaluations and best metric, and
+the state of its other callbacks (EarlyStoppingCallback).
+
+A step is saved when the Trainer is done with it, as its own checkpoints are: after its log and its
+evaluation, and as far as the last step of an epoch goes after the epoch's. No event of the Trainer
+comes after those, so that this happens at the beginning of the next step.
 """
 
 from __future__ import annotations
@@ -17,16 +22,19 @@ import json
 import logging
 import os
 import random
+import sys
 from typing import Any
 
 import numpy
 import torch
 from safetensors.torch import save_file
 from transformers import TrainerCallback
+from transformers.trainer_callback import CallbackHandler, ExportableState
 
 from .checkpointer import settings_of_job
 from .context import Context
 from .errors import Error, NoCheckpoint
+from .registered import bare
 from .states import load_state, save_state
 
 _log = logging.getLogger("ckptd")
@@ -41,6 +49,39 @@ def _random_state() -> dict[str, Any]:
     return state
 
 
+def _handler_of(callback: TrainerCallback) -> CallbackHandler | None:
+    """Who calls this callback, and knows the others: the Trainer tells no callback of them."""
+    frame = sys._getframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, CallbackHandler) and callback in owner.callbacks:
+            return owner
+        frame = frame.f_back
+    return None
+
+
+def _states_of(callbacks: list[Any], control: dict[str, Any]) -> dict[str, Any]:
+    """The states of those callbacks that have one, as the Trainer's own checkpoint has them."""
+    found: dict[str, list[Any]] = {}
+    for callback in callbacks:
+        if isinstance(callback, ExportableState):
+            found.setdefault(type(callback).__name__, []).append(callback.state())
+    states = {name: all_of[0] if len(all_of) == 1 else all_of for name, all_of in found.items()}
+    return {**states, "TrainerControl": control}
+
+
+@dataclasses.dataclass
+class _Pending:
+    """A step that is to be saved, as it is after the last event of it."""
+
+    step: int
+    trainer: dict[str, Any]
+    control: dict[str, Any]
+    random: dict[str, Any]
+    last: str | None = None  # the event after which there is no more of it: "" once it came
+    model: dict[str, torch.Tensor] | None = None  # where the Trainer may change it before we save
+
+
 class Callback(TrainerCallback):
     """Saves every `every` steps. A save that fails is a line in the log; training goes on."""
 
@@ -50,6 +91,8 @@ class Callback(TrainerCallback):
         self.every, self.timeout = max(1, every), timeout
         self._settings = {**settings_of_job(run, attempt, rank, world), **settings}
         self._context: Context | None = None
+        self._handler: CallbackHandler | None = None
+        self._pending: _Pending | None = None
         self._last: int | None = None
 
     def _open(self) -> Context:
@@ -57,23 +100,80 @@ class Callback(TrainerCallback):
             self._context = Context(**self._settings)
         return self._context
 
-    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None,
-                    optimizer: Any = None, lr_scheduler: Any = None, **kwargs: Any) -> None:
-        if state.global_step % self.every != 0:
+    # ---- what becomes of a step ----
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._pending = None
+        self._handler = _handler_of(self)
+        if self._handler is None:
+            _log.warning("the Trainer's other callbacks are not found: what they count is saved as "
+                         "it was at the Trainer's own last checkpoint")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step % self.every == 0:
+            self._note(state, control)
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._note_more("log", args, state, control, **kwargs)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._note_more("evaluate", args, state, control, **kwargs)
+
+    def _note_more(self, event: str, args: Any, state: Any, control: Any, model: Any = None,
+                   **kwargs: Any) -> None:
+        pending = self._pending
+        if pending is None or pending.last == "":
+            return  # what is said after the epoch's own is of the whole training
+        self._note(state, control, pending.last)
+        if pending.last == event:
+            self._pending.last = ""
+            if args.load_best_model_at_end:  # into this model, and before the next event
+                self._pending.model = {name: value.detach().to("cpu", copy=True)
+                                       for name, value in bare(model).state_dict().items()}
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if control.should_evaluate or control.should_log:
+            if self._pending is not None:
+                self._pending.last = "evaluate" if control.should_evaluate else "log"
+        else:
+            self._save(state, **kwargs)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._save(state, **kwargs)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._save(state, **kwargs)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._save(state, **kwargs)
+
+    def _note(self, state: Any, control: Any, last: str | None = None) -> None:
+        self._pending = _Pending(state.global_step, dataclasses.asdict(state), control.state(),
+                                 _random_state(), last)
+
+    def _save(self, state: Any, model: Any = None, optimizer: Any = None, lr_scheduler: Any = None,
+              **kwargs: Any) -> None:
+        pending, self._pending = self._pending, None
+        if pending is None:
             return
-        bare = model.module if hasattr(model, "module") else model
+        # The Trainer notes the best metric after the last event of an evaluation.
+        for name in ("best_metric", "best_global_step", "best_model_checkpoint"):
+            pending.trainer[name] = getattr(state, name)
+        if self._handler is not None:
+            pending.trainer["stateful_callbacks"] = _states_of(self._handler.callbacks,
+                                                               pending.control)
         whole = {
-            "model": bare.state_dict(),
+            "model": bare(model).state_dict() if pending.model is None else pending.model,
             "optimizer": optimizer.state_dict(),
             "scheduler": lr_scheduler.state_dict(),
-            "trainer": dataclasses.asdict(state),
-            "random": _random_state(),
+            "trainer": pending.trainer,
+            "random": pending.random,
         }
         try:
-            save_state(self._open(), state.global_step, whole)
-            self._last = state.global_step
+            save_state(self._open(), pending.step, whole)
+            self._last = pending.step
         except Error as error:
-            _log.warning("step %d was not saved: %s", state.global_step, error)
+            _log.warning("step %d was not saved: %s", pending.step, error)
 
     def wait(self, timeout: float | None = None) -> None:
         """Until the newest save is consistent. Timeout, or what it failed with."""
