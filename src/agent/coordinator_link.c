@@ -177,6 +177,13 @@ static uint32_t heartbeat_interval_ms(const struct agent *a)
     return c->settled && rare_ms > c->heartbeat_ms && is_quiet(a) ? rare_ms : c->heartbeat_ms;
 }
 
+/* Who is settled is answered rarely (member.c of the coordinator), and waits so much longer. */
+static uint64_t silent_at_ms(const struct agent *a)
+{
+    const struct coordinator_link *c = &a->coordinator;
+    return c->heard_ms + (uint64_t)c->lease_ms * (c->settled ? 2 : 1);
+}
+
 /* So that both tables meet even after a lost word. A coordinator whose table is as our memory was
  * at the last heartbeat has missed none. */
 static void tell_some_again(struct agent *a)
@@ -216,7 +223,7 @@ static void hang_up(struct agent *a)
     out->close = true;
     agent_note(a, NOTE_WARNING, "coordinator_silent", NULL,
                "the coordinator has said nothing for %u ms: connecting anew",
-               a->coordinator.lease_ms);
+               (uint32_t)(a->now_ms - a->coordinator.heard_ms));
     agent_coordinator_down(a);
 }
 
@@ -243,7 +250,7 @@ void agent_coordinator_pump(struct agent *a)
         agent_update_deadline(a, c->join_due_ms);
         return;
     }
-    if (c->lease_ms > 0 && a->now_ms - c->heard_ms >= c->lease_ms) {
+    if (c->lease_ms > 0 && a->now_ms >= silent_at_ms(a)) {
         hang_up(a);
         return;
     }
@@ -254,6 +261,6 @@ void agent_coordinator_pump(struct agent *a)
     }
     agent_update_deadline(a, c->heartbeat_due_ms);
     if (c->lease_ms > 0) {
-        agent_update_deadline(a, c->heard_ms + c->lease_ms);
+        agent_update_deadline(a, silent_at_ms(a));
     }
 }

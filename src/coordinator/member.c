@@ -221,6 +221,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     m->segment_bytes = join->segment_bytes;
     m->heard_ms = c->now_ms;
     m->lease_until_ms = c->now_ms + c->config.lease_ms;
+    m->settled = false;
     c->places[index].usable = true;
     c->places[index].segments_free = join->segments_free;
     link_set(c, m, link);
@@ -236,6 +237,20 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     unpark_all(c);
 }
 
+/* To whom nothing is news a word twice in three of its heartbeats is saved: it waits for two leases
+ * before it calls us silent, and an answer is most of what a heartbeat costs. */
+static void answer_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
+                             const struct message_heartbeat *heartbeat)
+{
+    bool settled = heartbeat->has_inventory && heartbeat->inventory == m->inventory;
+    if (settled && m->settled && c->now_ms < m->leased_ms + c->config.lease_ms / 2) {
+        return;
+    }
+    update_message(c, u, m->link, MESSAGE_LEASE)->lease.settled = settled;
+    m->settled = settled;
+    m->leased_ms = c->now_ms;
+}
+
 /* Room that came back goes to shards that wait for some, as many as it may do for. What was
  * ordered and never answered is ordered again. */
 static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
@@ -249,8 +264,7 @@ static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, st
         }
         *segments_free = heartbeat->segments_free;
     }
-    struct message *lease = update_message(c, u, m->link, MESSAGE_LEASE);
-    lease->lease.settled = heartbeat->has_inventory && heartbeat->inventory == m->inventory;
+    answer_heartbeat(c, u, m, heartbeat);
     uint32_t orders = m->orders;
     for (uint32_t i = m->first_copy; orders > 0 && i != NONE && update_has_room(u, 1);) {
         struct copy *copy;

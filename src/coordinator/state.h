@@ -176,6 +176,8 @@ struct member {
     uint32_t orders; /* to it, of any kind, without an answer */
     uint32_t pulls;
     uint32_t mismatches;
+    uint64_t leased_ms; /* when it was last answered */
+    bool settled;       /* as it was last told */
     uint64_t inventory; /* the sum of its copies' weights: wire/inventory.h */
 };
 

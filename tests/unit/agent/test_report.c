@@ -235,6 +235,14 @@ static void what_is_settled_is_not_told_again(void **state)
     assert_non_null(reported(&d));
     driver_tick(&d, 1000);
     assert_int_equal(driver_said_count(&d, MESSAGE_HEARTBEAT), 1);
+    driver_ack(&d, slot, true, CHECKPOINT_CONSISTENT);
+    driver_coordinator(&d, settled);
+    for (int i = 0; i < 11; i++) { /* two leases, as it is answered rarely */
+        driver_tick(&d, 1000);
+        assert_null(driver_noted(&d, "coordinator_silent"));
+    }
+    driver_tick(&d, 1000);
+    assert_non_null(driver_noted(&d, "coordinator_silent"));
     driver_stop(&d);
 }
 
