@@ -27,6 +27,7 @@ void agent_config_default(struct agent_config *config_out)
         .offer_pin_ms = 30000,
         .pull_timeout_ms = 5000,
         .load_timeout_ms = 60000,
+        .room_wait_ms = 1000,
     };
 }
 
@@ -260,6 +261,8 @@ static void pump(struct agent *a)
     agent_works_pump(a);
     agent_peers_pump(a);
     agent_slots_free_pump(a);
+    agent_room_waits_pump(a);
+    agent_works_pump(a);
     agent_update_records_pump(a);
     agent_saves_pump(a);
     agent_loads_pump(a);

@@ -45,7 +45,9 @@ struct agent_config {
     uint32_t offer_pin_ms;   /* a peer's read may pin a slot for so long without a word */
     uint32_t
         pull_timeout_ms; /* an ask for an offer, or a close, without an answer for so long fails */
-    uint32_t load_timeout_ms; /* a rank's load without a verdict for so long fails */
+    uint32_t load_timeout_ms; /* a load without a verdict for so long fails, or earlier where its
+                               * process waits less */
+    uint32_t room_wait_ms;    /* a save that finds no room waits so long for what others may give */
 };
 
 void agent_config_default(struct agent_config *config_out);

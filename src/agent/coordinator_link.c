@@ -37,6 +37,7 @@ static void say_join(struct agent *a)
     join->segment_bytes = a->config.segment_bytes;
     join->segments = a->config.segments;
     join->segments_free = a->segments_free;
+    join->features = WIRE_FEATURES;
 }
 
 /* All that is asked of the coordinator or told to it is so again: it may be another one. */
@@ -45,6 +46,7 @@ static void tell_everything(struct agent *a)
     for (uint32_t i = 0; i < a->config.slots; i++) {
         if (agent_copy_state(&a->slots[i]) != COPY_NONE) {
             agent_report_wanted(a, i);
+            a->slots[i].untold = true;
         }
     }
     agent_jobs_tell(a);
@@ -78,6 +80,7 @@ static void take_welcome(struct agent *a, const struct message_welcome *welcome)
     bool lease_is_sane =
         welcome->lease_ms > c->heartbeat_ms && welcome->lease_ms <= INTERVAL_MS_MAX;
     c->lease_ms = lease_is_sane ? welcome->lease_ms : 0;
+    c->features = welcome->features;
     if (c->joined) {
         return;
     }
@@ -135,6 +138,10 @@ void agent_coordinator_message(struct agent *a, const struct message *message)
         agent_pull_order(a, &message->pull_order);
     } else if (type == MESSAGE_VERIFY_ORDER) {
         agent_verify_order(a, &message->verify_order);
+    } else if (type == MESSAGE_LET_GO) {
+        agent_let_go(a, &message->let_go);
+    } else if (type == MESSAGE_LOAD_WAITS) {
+        agent_load_waits(a, &message->load_waits);
     } else if (type == MESSAGE_CHECKPOINT_STATE) {
         agent_checkpoint_state(a, &message->checkpoint_state);
     } else if (type == MESSAGE_LOAD_VERDICT) {
@@ -156,6 +163,17 @@ static uint32_t count_unverified(const struct agent *a)
         count += a->slots[i].state == SLOT_ADOPTED;
     }
     return count;
+}
+
+/* Whether the coordinator has heard of every copy that is here. */
+static bool has_told_inventory(const struct agent *a)
+{
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        if (a->slots[i].untold && agent_copy_state(&a->slots[i]) != COPY_NONE) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool is_quiet(const struct agent *a)
@@ -213,6 +231,7 @@ static void say_heartbeat(struct agent *a)
     out->message.heartbeat.unverified = count_unverified(a);
     out->message.heartbeat.has_inventory = true;
     out->message.heartbeat.inventory = agent_inventory(a);
+    out->message.heartbeat.inventory_told = has_told_inventory(a);
 }
 
 /* A connection that carries nothing for a whole lease is dead, whatever the kernel thinks of it. */

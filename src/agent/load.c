@@ -102,6 +102,18 @@ static enum ckpt_status check(const struct rank_session *session,
     return CKPT_OK;
 }
 
+/* How long the verdict is waited for: as long as the process waits, but for the time in which the
+ * answer must reach it. */
+static uint32_t patience_ms(const struct agent *a, const struct message_load_ask *ask)
+{
+    if (ask->wait_ms == 0) {
+        return a->config.load_timeout_ms;
+    }
+    uint32_t margin_ms = ask->wait_ms / 10 < 500 ? ask->wait_ms / 10 : 500;
+    uint32_t wait_ms = ask->wait_ms - margin_ms;
+    return wait_ms < a->config.load_timeout_ms ? wait_ms : a->config.load_timeout_ms;
+}
+
 void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_ask *ask)
 {
     struct rank_session *session = &a->sessions[index];
@@ -143,7 +155,7 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
     load->rank = rank;
     load->step = ask->step;
     load->reader = ++a->reader_last;
-    load->asked_ms = a->now_ms;
+    load->ends_ms = a->now_ms + patience_ms(a, ask);
     load->due_ms = a->now_ms;
     load->slot = AGENT_NONE;
 }
@@ -168,6 +180,28 @@ static struct load *find_asked(struct agent *a, const struct message_load_verdic
     return NULL;
 }
 
+/* Kept for the case that the process's time ends before the wait does. */
+void agent_load_waits(struct agent *a, const struct message_load_waits *waits)
+{
+    if (!agent_run_is_valid(&waits->run) || !agent_text_ends(waits->reason, CKPT_REASON_MAX)) {
+        return;
+    }
+    struct message_load_verdict about = {.run = waits->run,
+                                         .attempt = waits->attempt,
+                                         .asking_rank = waits->asking_rank,
+                                         .collective = waits->collective,
+                                         .load = waits->load,
+                                         .reader = waits->reader};
+    struct load *load = find_asked(a, &about);
+    if (load != NULL) {
+        struct rank_session *session = &a->sessions[load->session];
+        if (strcmp(session->waits, waits->reason) != 0) {
+            agent_note(a, NOTE_WARNING, "load_waits", NULL, "%s", waits->reason);
+        }
+        memcpy(session->waits, waits->reason, sizeof(session->waits));
+    }
+}
+
 static bool names_what_was_asked(const struct rank_session *session, const struct load *load,
                                  const struct shard_key *shard)
 {
@@ -186,6 +220,7 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
         return;
     }
     const struct rank_session *session = &a->sessions[load->session];
+    a->sessions[load->session].waits[0] = '\0';
     if (verdict->status != CKPT_OK) {
         answer(a, session, load->load, verdict->status, verdict->reason);
         end(a, load);
@@ -257,11 +292,15 @@ static void time_out(struct agent *a, struct load *load)
 {
     const struct rank_session *session = &a->sessions[load->session];
     char reason[CKPT_REASON_MAX + 1];
-    agent_reason(reason, "no verdict in %u ms for rank %u of run %s: %s", a->config.load_timeout_ms,
-                 load->rank, session->run.name,
-                 a->coordinator.joined
-                     ? "not every rank has asked, or a shard is still on its way"
-                     : "no coordinator answers this node's agent: is ckptctld running?");
+    if (session->waits[0] != '\0' && a->coordinator.joined) {
+        agent_reason(reason, "%s", session->waits);
+    } else {
+        agent_reason(reason, "no verdict in time for rank %u of run %s: %s", load->rank,
+                     session->run.name,
+                     a->coordinator.joined
+                         ? "not every rank has asked, or a shard is still on its way"
+                         : "no coordinator answers this node's agent: is ckptctld running?");
+    }
     answer(a, session, load->load, CKPT_ERR_TIMEOUT, reason);
     end(a, load);
 }
@@ -291,7 +330,7 @@ void agent_loads_pump(struct agent *a)
         if (load->state != LOAD_ASKING) {
             continue;
         }
-        uint64_t ends_ms = load->asked_ms + a->config.load_timeout_ms;
+        uint64_t ends_ms = load->ends_ms;
         bool asks = a->coordinator.joined && load->due_ms <= a->now_ms;
         if ((ends_ms <= a->now_ms || asks) && !agent_update_has_room(a)) {
             return;

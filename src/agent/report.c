@@ -138,6 +138,7 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
         agent_slot_doom(a, slot);
         return;
     }
+    s->untold = false;
     if (ack->state == state) {
         s->acked = true;
         s->report_order = 0;

@@ -106,6 +106,49 @@ static bool ask_again(struct agent *a, struct rank_session *session,
     return true;
 }
 
+static struct slot_claim claim_of(const struct rank_session *session, uint64_t step, uint64_t bytes)
+{
+    return (struct slot_claim){
+        .shard = {session->run, session->attempt, step, session->rank},
+        .world = session->world,
+        .copies = session->copies,
+        .bytes = bytes,
+        .owner = true,
+    };
+}
+
+/* Takes the slot, and grants it unless its memory is renewed first. False: *status_out says why. */
+static bool take(struct agent *a, uint32_t index, const struct slot_claim *claim, char *reason,
+                 enum ckpt_status *status_out)
+{
+    struct rank_session *session = &a->sessions[index];
+    uint32_t slot;
+    *status_out = agent_slot_take(a, claim, SLOT_FILLING, &slot, reason);
+    if (*status_out != CKPT_OK) {
+        return false;
+    }
+    session->filling = slot;
+    session->gather_number = 0;
+    if (a->slots[slot].state == SLOT_FILLING) {
+        grant(a, session);
+    }
+    return true;
+}
+
+/* Half of what the rank waits at most: the answer must reach it. */
+static uint32_t room_wait_ms(const struct agent *a, const struct message_slot_ask *ask)
+{
+    uint32_t half_ms = ask->wait_ms / 2;
+    return half_ms > 0 && half_ms < a->config.room_wait_ms ? half_ms : a->config.room_wait_ms;
+}
+
+/* A full node is told of, and gets room where somebody may give some: that takes a round trip. */
+static bool may_wait_for_room(const struct agent *a, const struct message_slot_ask *ask)
+{
+    return a->coordinator.joined && (a->coordinator.features & WIRE_FEATURE_ROOM) != 0 &&
+           room_wait_ms(a, ask) > 0;
+}
+
 void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_ask *ask)
 {
     struct rank_session *session = &a->sessions[index];
@@ -115,6 +158,11 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
         return;
     }
     agent_load_give_up(a, index, 0);
+    if (session->room.used && session->room.step == ask->step &&
+        session->room.bytes == ask->bytes) {
+        return; /* the answer comes by itself */
+    }
+    session->room.used = false;
     if (session->filling != AGENT_NONE && ask_again(a, session, ask)) {
         return;
     }
@@ -127,13 +175,7 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
         refuse(a, session, ask->step, status, reason);
         return;
     }
-    struct slot_claim claim = {
-        .shard = {session->run, session->attempt, ask->step, session->rank},
-        .world = session->world,
-        .copies = session->copies,
-        .bytes = ask->bytes,
-        .owner = true,
-    };
+    struct slot_claim claim = claim_of(session, ask->step, ask->bytes);
     uint32_t other = agent_slot_live(a, &claim.shard);
     if (other != AGENT_NONE) {
         agent_reason(reason, "node %s holds a copy of step %llu of rank %u already (slot %u, %s)",
@@ -142,16 +184,68 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
         refuse(a, session, ask->step, CKPT_ERR_STEP, reason);
         return;
     }
-    uint32_t slot;
-    status = agent_slot_take(a, &claim, SLOT_FILLING, &slot, reason);
-    if (status != CKPT_OK) {
+    if (!take(a, index, &claim, reason, &status)) {
+        if (status == CKPT_ERR_FULL && may_wait_for_room(a, ask)) {
+            session->room = (struct room_wait){.used = true,
+                                               .step = ask->step,
+                                               .bytes = ask->bytes,
+                                               .ends_ms = a->now_ms + room_wait_ms(a, ask),
+                                               .due_ms = a->now_ms};
+            return;
+        }
         refuse(a, session, ask->step, status, reason);
+    }
+}
+
+static bool say_need(struct agent *a, const struct rank_session *session)
+{
+    struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_NEED);
+    if (out == NULL) {
+        return false;
+    }
+    uint64_t needed = agent_slot_segments_needed(a, session->room.bytes);
+    out->message.need.run = session->run;
+    out->message.need.segments = (uint32_t)(needed - a->segments_free);
+    return true;
+}
+
+/* Who waits for room gets it as soon as there is some, in the order of the sessions. */
+static void wait_on(struct agent *a, uint32_t index)
+{
+    struct rank_session *session = &a->sessions[index];
+    struct room_wait *room = &session->room;
+    char reason[CKPT_REASON_MAX + 1] = "";
+    enum ckpt_status status = CKPT_ERR_FULL;
+    bool has_room = agent_slot_segments_needed(a, room->bytes) <= a->segments_free;
+    bool ends = room->ends_ms <= a->now_ms || !a->coordinator.joined;
+    if (has_room || ends) {
+        struct slot_claim claim = claim_of(session, room->step, room->bytes);
+        uint64_t step = room->step;
+        room->used = false;
+        status = check_step(a, session, step, reason);
+        bool free_name = agent_slot_live(a, &claim.shard) == AGENT_NONE;
+        if (status == CKPT_OK && free_name && take(a, index, &claim, reason, &status)) {
+            return;
+        }
+        refuse(a, session, step, free_name ? status : CKPT_ERR_STEP,
+               free_name ? reason : "a copy of that step came here while the save waited for room");
         return;
     }
-    session->filling = slot;
-    session->gather_number = 0;
-    if (a->slots[slot].state == SLOT_FILLING) {
-        grant(a, session);
+    if (room->due_ms <= a->now_ms && say_need(a, session)) {
+        room->due_ms = a->now_ms + a->config.resend_ms;
+    }
+    agent_update_deadline(a, room->due_ms < room->ends_ms ? room->due_ms : room->ends_ms);
+}
+
+void agent_room_waits_pump(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        if (a->sessions[i].used && a->sessions[i].room.used) {
+            if (!agent_update_has_room(a)) {
+                return;
+            }
+            wait_on(a, i);
+        }
     }
 }
 

@@ -73,6 +73,7 @@ struct slot {
     uint64_t replica_value;
     /* The report. */
     bool acked;
+    bool untold;       /* not acknowledged since the coordinator welcomed this agent */
     bool none_pending; /* the copy is gone and COPY_NONE is not acknowledged */
     uint64_t report_due_ms;
     uint64_t report_order;
@@ -96,6 +97,15 @@ struct save {
     uint64_t generation;
     enum ckpt_status status;
     char reason[CKPT_REASON_MAX + 1];
+};
+
+/* A rank's ask for a slot that finds no room, and waits for some. */
+struct room_wait {
+    bool used;
+    uint64_t step;
+    uint64_t bytes;
+    uint64_t ends_ms;
+    uint64_t due_ms; /* when the coordinator hears of it again */
 };
 
 /* A rank's question about a checkpoint; one at a time. */
@@ -129,6 +139,8 @@ struct rank_session {
     struct save saves[AGENT_SAVES_KEPT];
     uint32_t save_next;
     struct query query;
+    struct room_wait room;
+    char waits[CKPT_REASON_MAX + 1]; /* what its load waits for, as the coordinator last said */
 };
 
 /* What a scheduler's hook, or a user, said of a job. */
@@ -160,7 +172,7 @@ struct load {
     uint32_t rank;
     uint64_t step;
     uint64_t reader;
-    uint64_t asked_ms;
+    uint64_t ends_ms;
     uint64_t due_ms;
     uint32_t slot;
     uint64_t generation;
@@ -227,6 +239,7 @@ struct coordinator_link {
     uint64_t heard_ms;
     uint32_t heartbeat_ms;
     uint32_t lease_ms; /* 0: not told */
+    uint32_t features; /* WIRE_FEATURE_* */
     uint32_t inventory_next;
     bool settled;        /* it knew our copies as they were at the last heartbeat */
     bool room_came_back; /* and the coordinator has not been told */
@@ -363,6 +376,7 @@ void agent_save_find_earlier(struct agent *a, uint32_t session);
 #define AGENT_ONE_RANK UINT32_MAX /* in place of a world */
 void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t world,
                     enum ckpt_status status, const char *reason);
+void agent_room_waits_pump(struct agent *a);
 void agent_saves_pump(struct agent *a);
 
 /* gather.c */
@@ -377,6 +391,7 @@ void agent_jobs_pump(struct agent *a);
 
 /* load.c */
 void agent_load_ask(struct agent *a, uint32_t session, const struct message_load_ask *ask);
+void agent_load_waits(struct agent *a, const struct message_load_waits *waits);
 void agent_load_verdict(struct agent *a, const struct message_load_verdict *verdict);
 void agent_load_release(struct agent *a, uint32_t session, const struct message_release *release);
 struct load *agent_load_next(const struct agent *a, uint32_t *cursor);
@@ -411,6 +426,9 @@ void agent_pulls_of_checkpoint_end(struct agent *a, const struct message_checkpo
 void agent_failures_pump(struct agent *a);
 void agent_pulls_pump(struct agent *a);
 uint32_t agent_pulls_under_way(const struct agent *a);
+
+/* let_go.c */
+void agent_let_go(struct agent *a, const struct message_let_go *order);
 
 /* source.c */
 void agent_source_message(struct agent *a, uint32_t link, const struct message *message);

@@ -26,7 +26,11 @@
     X(FREE_WHILE_READ, "a slot is freed while a rank reads it")                                    \
     X(FREE_WHILE_WRITTEN, "a slot is freed while the transport writes it")                         \
     X(LATEST_BACK, "a checkpoint below latest may become consistent")                              \
-    X(LEASE_BY_WALL, "leases go on while the coordinator itself stands still")
+    X(LEASE_BY_WALL, "leases go on while the coordinator itself stands still")                     \
+    X(REPAIR_AT_ONCE, "what is away for a moment is copied again at once")                         \
+    X(NEVER_TRIM, "copies too many are never let go")                                              \
+    X(FULL_IS_FINAL, "a full node gets no room before retention makes it")                         \
+    X(QUARANTINE_THE_ABSENT, "a checkpoint whose copies are away is quarantined")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

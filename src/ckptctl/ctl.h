@@ -85,8 +85,8 @@ struct verb {
 };
 
 extern const struct verb verb_status, verb_nodes, verb_runs, verb_list, verb_show, verb_placement,
-    verb_wait, verb_verify, verb_retire, verb_export, verb_import, verb_topology, verb_job,
-    verb_slurm;
+    verb_wait, verb_verify, verb_retire, verb_mark, verb_export, verb_import, verb_topology,
+    verb_job, verb_slurm;
 
 /* One line to standard error, after "ckptctl: ". Returns code. */
 enum exit_code complain(enum exit_code code, const char *format, ...)

@@ -210,9 +210,9 @@ static const struct config_key keys[KEY_COUNT] = {
 };
 
 static const struct verb *const verbs[] = {
-    &verb_status,    &verb_nodes,    &verb_runs,   &verb_list,   &verb_show,
-    &verb_placement, &verb_wait,     &verb_verify, &verb_retire, &verb_export,
-    &verb_import,    &verb_topology, &verb_job,    &verb_slurm,
+    &verb_status,    &verb_nodes,  &verb_runs,     &verb_list,   &verb_show,
+    &verb_placement, &verb_wait,   &verb_verify,   &verb_retire, &verb_mark,
+    &verb_export,    &verb_import, &verb_topology, &verb_job,    &verb_slurm,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -236,6 +236,7 @@ static const struct config_program program = {
                "  wait RUN [STEP]             until a checkpoint is consistent\n"
                "  verify RUN [STEP]           digest all copies again, now, and compare\n"
                "  retire RUN STEP [--newer]   forget a checkpoint, or go back to one\n"
+               "  mark RUN STEP healthy|poisoned|clear   a person's word on a checkpoint\n"
                "  export RUN STEP RANK FILE   a shard becomes a file\n"
                "  import RUN STEP FILE...     files become a checkpoint, one rank each\n"
                "  topology [--xml FILE]       this machine's GPUs and NICs, and the rails of each\n"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <string.h>
 
 #include "link.h"
 #include "table.h"
@@ -31,8 +32,12 @@ static void add_row(struct table *table, const json_t *checkpoint)
                field_number(checkpoint, "shards_sealed"), world);
     table_cell(table, STYLE_PLAIN, "%" PRIu64 "/%" PRIu64, field_number(checkpoint, "shards_ready"),
                world);
-    table_cell(table, degraded ? STYLE_WARN : STYLE_PLAIN, "%s%s",
-               degraded ? "short of copies now; " : "", field_text(checkpoint, "reason"));
+    const char *mark = field_text(checkpoint, "mark");
+    const char *reason = field_text(checkpoint, "reason");
+    bool noted = strcmp(mark, "poisoned") != 0; /* the reason says the same */
+    table_cell(table, degraded ? STYLE_WARN : STYLE_PLAIN, "%s%s%s%s",
+               degraded ? "short of copies now; " : "", mark[0] != '\0' ? "marked " : "", mark,
+               noted ? reason : "");
 }
 
 static enum exit_code run(struct ctl *ctl)

@@ -46,11 +46,13 @@ static void print_checkpoint(const struct ctl *ctl, const json_t *checkpoint)
     struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
     size_t i;
     const json_t *shard;
-    printf("run %s of %s, attempt %" PRIu64 ", step %" PRIu64 ": %s%s\n",
+    const char *mark = field_text(checkpoint, "mark");
+    printf("run %s of %s, attempt %" PRIu64 ", step %" PRIu64 ": %s%s%s%s\n",
            field_text(checkpoint, "run"), USER_TEXT(field_number(checkpoint, "uid")),
            field_number(checkpoint, "attempt"), field_number(checkpoint, "step"),
            field_text(checkpoint, "state"),
-           field_true(checkpoint, "degraded") ? ", short of copies now" : "");
+           field_true(checkpoint, "degraded") ? ", short of copies now" : "",
+           mark[0] != '\0' ? ", marked " : "", mark);
     printf("%" PRIu64 " ranks, %s, %" PRIu64 " copies wanted, %" PRIu64 " shards ready\n\n",
            field_number(checkpoint, "world"), SIZE_TEXT(field_number(checkpoint, "bytes")),
            field_number(checkpoint, "copies"), field_number(checkpoint, "shards_ready"));

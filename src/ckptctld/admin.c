@@ -117,6 +117,11 @@ static void send_answer(struct daemon *daemon, struct session *session, struct m
     }
 }
 
+static const char *verb_name(enum admin_verb verb)
+{
+    return verb == ADMIN_VERIFY ? "verify" : verb == ADMIN_RETIRE ? "retire" : "mark";
+}
+
 /* The change is on record, or was refused. */
 static void changed(struct daemon *daemon)
 {
@@ -124,23 +129,27 @@ static void changed(struct daemon *daemon)
     const struct message_admin_ask *ask = &change->ask;
     struct session *session = session_find(change->hub, change->link);
     struct message reply = {.type = MESSAGE_ADMIN_ANSWER};
-    char text[64];
+    char *text = NULL;
     reply.admin_answer.cookie = ask->cookie;
     reply.admin_answer.status = daemon->update.admin_status;
     memcpy(reply.admin_answer.reason, daemon->update.admin_reason, CKPT_REASON_MAX + 1);
-    log_event(
-        LOG_LEVEL_INFO, "admin",
-        "verb=%s caller=%" PRIu32 " run=%s uid=%" PRIu32 " step=%" PRIu64 " newer=%d status=%s",
-        ask->verb == ADMIN_VERIFY ? "verify" : "retire", change->uid, LOG_QUOTED(ask->run.name),
-        ask->run.uid, ask->step, (int)ask->newer, ckpt_status_name(daemon->update.admin_status));
+    log_event(LOG_LEVEL_INFO, "admin",
+              "verb=%s caller=%" PRIu32 " run=%s uid=%" PRIu32 " step=%" PRIu64
+              " newer=%d mark=%d status=%s",
+              verb_name(ask->verb), change->uid, LOG_QUOTED(ask->run.name), ask->run.uid, ask->step,
+              (int)ask->newer, (int)ask->mark, ckpt_status_name(daemon->update.admin_status));
     if (daemon->update.admin_status == CKPT_OK) {
-        snprintf(text, sizeof(text), "{\"now_ms\":%" PRIu64 "}", daemon_now_ms());
-        reply.admin_answer.json = text;
-        reply.admin_answer.json_bytes = (uint32_t)strlen(text);
+        json_t *document = json_pack("{s:I,s:s}", "now_ms", (json_int_t)daemon_now_ms(), "text",
+                                     daemon->update.admin_reason);
+        text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+        json_decref(document);
+        reply.admin_answer.json = text ? text : "{}";
+        reply.admin_answer.json_bytes = (uint32_t)strlen(reply.admin_answer.json);
     }
     if (session) {
         send_answer(daemon, session, &reply);
     }
+    free(text);
 }
 
 /* The verbs that change something go through the machine, and are answered when what they change is
@@ -174,7 +183,7 @@ static enum ckpt_status show(const struct ask *ask, json_t **document_out)
 
 static bool changes_something(enum admin_verb verb)
 {
-    return verb == ADMIN_VERIFY || verb == ADMIN_RETIRE;
+    return verb == ADMIN_VERIFY || verb == ADMIN_RETIRE || verb == ADMIN_MARK;
 }
 
 /* What stands in the tables may not be on record yet: while that waits, nothing is said of it. */
@@ -209,6 +218,7 @@ static enum ckpt_status answer(const struct ask *ask, json_t **document_out)
         return show(ask, document_out);
     case ADMIN_VERIFY:
     case ADMIN_RETIRE:
+    case ADMIN_MARK:
         break;
     }
     return refuse(ask, CKPT_ERR_INVALID, "no such verb");

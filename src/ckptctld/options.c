@@ -20,6 +20,7 @@ enum key {
     KEY_SAVE_TIMEOUT,
     KEY_RESEND,
     KEY_SETTLE,
+    KEY_REPAIR_AFTER,
     KEY_RESTORE_TIMEOUT,
     KEY_PASSES,
     KEY_PULL_ATTEMPTS,
@@ -164,8 +165,17 @@ static const struct config_key keys[KEY_COUNT] = {
                     .type = CONFIG_DURATION,
                     .fallback = "10s",
                     .max = DAY_MS,
-                    .help = "a restore waits so long for copies that are still digested and for "
-                            "agents that have not come back"},
+                    .help = "after a start, agents that have not come back are waited for so "
+                            "long before their copies are made again; and a restore waits so "
+                            "long for a newer checkpoint that is being verified"},
+    [KEY_REPAIR_AFTER] = {.section = "coordinator",
+                          .name = "repair_after",
+                          .flag = "repair-after",
+                          .type = CONFIG_DURATION,
+                          .fallback = "10s",
+                          .max = DAY_MS,
+                          .help = "a lost agent's copies are made again after so long; if it comes "
+                                  "back before, nothing is copied"},
     [KEY_RESTORE_TIMEOUT] = {.section = "coordinator",
                              .name = "restore_timeout",
                              .flag = "restore-timeout",
@@ -284,6 +294,7 @@ enum ckpt_status options_read(const struct config *config, struct options *optio
                 .save_timeout_ms = number(config, KEY_SAVE_TIMEOUT),
                 .resend_ms = number(config, KEY_RESEND),
                 .restore_settle_ms = number(config, KEY_SETTLE),
+                .repair_after_ms = number(config, KEY_REPAIR_AFTER),
                 .restore_timeout_ms = number(config, KEY_RESTORE_TIMEOUT),
                 .restore_passes = number(config, KEY_PASSES),
                 .pull_attempts_max = number(config, KEY_PULL_ATTEMPTS),

@@ -203,16 +203,22 @@ static bool same_run(const struct run_key *a, const struct run_key *b)
     return a->uid == b->uid && strcmp(a->name, b->name) == 0;
 }
 
+static const char *mark_text(enum checkpoint_mark mark)
+{
+    return mark == MARK_HEALTHY ? "healthy" : mark == MARK_POISONED ? "poisoned" : "";
+}
+
 /* The fields of a checkpoint, to which a page of shards may be added. */
 static json_t *checkpoint_entry(const struct coordinator_checkpoint_view *checkpoint)
 {
-    return json_pack(
-        "{s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:s}", "attempt", number(checkpoint->attempt),
-        "step", number(checkpoint->step), "state", table_checkpoint_state(checkpoint->state),
-        "world", number(checkpoint->world), "copies", number(checkpoint->copies), "bytes",
-        number(checkpoint->bytes), "shards_sealed", number(checkpoint->shards_sealed),
-        "shards_ready", number(checkpoint->shards_ready), "degraded", (int)checkpoint->degraded,
-        "restore_failures", number(checkpoint->restore_failures), "reason", checkpoint->reason);
+    return json_pack("{s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:s,s:s}", "attempt",
+                     number(checkpoint->attempt), "step", number(checkpoint->step), "state",
+                     table_checkpoint_state(checkpoint->state), "world", number(checkpoint->world),
+                     "copies", number(checkpoint->copies), "bytes", number(checkpoint->bytes),
+                     "shards_sealed", number(checkpoint->shards_sealed), "shards_ready",
+                     number(checkpoint->shards_ready), "degraded", (int)checkpoint->degraded,
+                     "restore_failures", number(checkpoint->restore_failures), "reason",
+                     checkpoint->reason, "mark", mark_text(checkpoint->mark));
 }
 
 json_t *table_checkpoints(const struct daemon *daemon, const struct run_key *run, uint32_t from)

@@ -24,6 +24,7 @@ static enum ckpt_status ask(struct ckpt *ckpt, const struct message_load_ask *as
     for (;;) {
         struct message message = {.type = MESSAGE_LOAD_ASK};
         message.load_ask = *asked;
+        message.load_ask.wait_ms = (uint32_t)deadline_left_ms(deadline);
         enum ckpt_status status = client_rank_ensure(ckpt, deadline);
         if (status == CKPT_OK) {
             status = client_send(ckpt, &message, deadline);

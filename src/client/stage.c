@@ -26,6 +26,7 @@ static enum ckpt_status ask(struct ckpt *ckpt, const struct stage *stage, struct
         struct message message = {.type = MESSAGE_SLOT_ASK};
         message.slot_ask.step = stage->step;
         message.slot_ask.bytes = stage->bytes;
+        message.slot_ask.wait_ms = (uint32_t)deadline_left_ms(deadline);
         enum ckpt_status status = client_send(ckpt, &message, deadline);
         if (status == CKPT_OK) {
             status = client_await(ckpt, is_grant, &asked, deadline, answer_out);

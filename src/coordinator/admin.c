@@ -86,6 +86,8 @@ void on_admin(struct coordinator *c, struct coordinator_update *u,
         verify(c, k);
     } else if (ask->verb == ADMIN_RETIRE) {
         retire(c, u, run, k, ask->newer);
+    } else if (ask->verb == ADMIN_MARK) {
+        mark_checkpoint(c, u, k, ask->mark);
     } else {
         u->admin_status = CKPT_ERR_INVALID;
         say(u->admin_reason, "not a verb that changes anything");

@@ -6,6 +6,20 @@
  * just failed) parks it until the next round. */
 #include "coordinator/state.h"
 
+/* Nobody has room: whoever would have been chosen is to get some, for what is being saved and for
+ * the newest of what was. */
+static void ask_for_room(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                         const struct holders *h, enum ckpt_status status)
+{
+    const struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    const struct run *run = &c->runs[k->run];
+    uint32_t member;
+    if (status == CKPT_ERR_FULL && (checkpoint_is_open(k) || k->step == run->latest) &&
+        place_choose_full(c, s, h, &member) == CKPT_OK) {
+        (void)make_room(c, u, member, run, shard_segments(c, s, member));
+    }
+}
+
 /* Orders one more copy. False: nothing can be done now. */
 static bool order_copy(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                        const struct holders *h)
@@ -18,6 +32,7 @@ static bool order_copy(struct coordinator *c, struct coordinator_update *u, stru
     }
     enum ckpt_status status = place_choose(c, s, h, &member);
     if (status != CKPT_OK) {
+        ask_for_room(c, u, s, h, status);
         k->status = status;
         say(k->reason, "rank %u: %s", s->rank,
             status == CKPT_ERR_NO_DOMAIN
@@ -44,6 +59,44 @@ static void verify_copies(struct coordinator *c, struct coordinator_update *u, s
     s->verify_wanted = false;
 }
 
+/* A copy that was to be let go, and is wanted after all. */
+static bool call_back(struct coordinator *c, struct coordinator_update *u, struct shard *s)
+{
+    bool called = false;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].member != NONE && s->copies[i].order_kind == ORDER_LET_GO) {
+            order_stay(c, u, s, &s->copies[i]);
+            called = true;
+        }
+    }
+    return called;
+}
+
+/* What was committed, and has too few copies or too many. */
+static void attend_committed(struct coordinator *c, struct coordinator_update *u, struct shard *s)
+{
+    if (shard_has_copies(c, s)) {
+        if (!shard_let_surplus_go(c, u, s)) {
+            park(c, s);
+        }
+        return;
+    }
+    struct placement_map map = {.member_count = c->member_count, .members = c->places};
+    struct holders h = shard_holders(c, s);
+    uint32_t copies = c->checkpoints[s->checkpoint].copies;
+    if (placement_domains(&map, h.taken, h.taken_count) < copies && call_back(c, u, s)) {
+        h = shard_holders(c, s);
+    }
+    while (placement_domains(&map, h.taken, h.taken_count) < copies) {
+        if (h.taken_count == COORDINATOR_COPIES_MAX || !repair_is_due(c, s, &h) ||
+            !order_copy(c, u, s, &h)) {
+            park(c, s);
+            return;
+        }
+        h = shard_holders(c, s);
+    }
+}
+
 static void attend(struct coordinator *c, struct coordinator_update *u, struct shard *s)
 {
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
@@ -53,10 +106,14 @@ static void attend(struct coordinator *c, struct coordinator_update *u, struct s
     if (s->verify_wanted) {
         verify_copies(c, u, s);
     }
-    if (checkpoint_is_open(k) && !s->sealed) {
+    if (checkpoint_is_committed(k)) {
+        attend_committed(c, u, s);
         return;
     }
-    if (checkpoint_is_open(k) && shard_source(c, s, NONE) == NULL) {
+    if (!s->sealed) {
+        return;
+    }
+    if (shard_source(c, s, NONE) == NULL) {
         checkpoint_abort(c, u, k, CKPT_ERR_LOST, "rank %u: the node that saved it is gone",
                          s->rank);
         return;

@@ -218,10 +218,17 @@ static void commit(struct coordinator *c, struct coordinator_update *u, struct c
     struct run *run = &c->runs[k->run];
     assert(k->shards == k->world && k->sealed == k->world);
     record_of(c, u, k, RECORD_CONSISTENT);
+    for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
+        shard_set_homes_as_held(c, &c->shards[i], NULL);
+        if (shard_surplus(c, &c->shards[i]) != NULL) {
+            queue_push(c, &c->shards[i]); /* pulls that were given up may have come to something */
+        }
+    }
     run->active_ms = c->now_ms;
     move(c, k, CHECKPOINT_CONSISTENT);
     k->status = CKPT_OK;
     k->reason[0] = '\0';
+    run_pass_over(c, run, k->attempt, UINT64_MAX);
     run_refresh_latest(c, run);
     assert(run->latest == k->step);
     broadcast(c, u, k, CHECKPOINT_CONSISTENT);

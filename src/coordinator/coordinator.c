@@ -19,6 +19,7 @@ void coordinator_config_default(struct coordinator_config *config_out)
         .lease_ms = 3000,
         .disconnect_grace_ms = 1000,
         .save_timeout_ms = 120000,
+        .repair_after_ms = 10000,
         .resend_ms = 500,
         .restore_settle_ms = 10000,
         .restore_timeout_ms = 300000,
@@ -114,6 +115,8 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     c->shards = carve(carver, k->shards_max, sizeof *c->shards);
     c->shard_buckets = carve(carver, shards, sizeof(uint32_t));
     c->fetches = carve(carver, FETCHES_MAX, sizeof *c->fetches);
+    c->homes = carve(carver, (size_t)HOMES_PER_AGENT * k->agents_max, sizeof *c->homes);
+    c->home_buckets = carve(carver, links, sizeof(uint32_t));
     carve_set(&c->runs_free, carver, k->runs_max);
     carve_set(&c->runs_keeping, carver, k->runs_max);
     carve_set(&c->runs_loading, carver, k->runs_max);
@@ -163,6 +166,7 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
     c->queue_head = c->queue_tail = c->parked = NONE;
     memset(c->domain_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->node_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
+    homes_init(c);
     memset(c->link_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->run_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
     memset(c->shard_buckets, 0xff, (c->shard_mask + 1) * sizeof(uint32_t));

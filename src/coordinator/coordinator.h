@@ -37,6 +37,7 @@ struct coordinator_config {
     uint32_t lease_ms;            /* an agent silent for so long is lost; > 2 * heartbeat_ms */
     uint32_t disconnect_grace_ms; /* an agent whose connection closed is lost after so long */
     uint32_t save_timeout_ms;     /* an open checkpoint without progress for so long is aborted */
+    uint32_t repair_after_ms;     /* a lost agent's copies are made again after so long */
     uint32_t resend_ms;           /* an order without an answer for so long is sent again */
     uint32_t restore_settle_ms;   /* a restore waits so long for copies still being digested or for
                                    * agents still joining, before a copy counts as lost */
@@ -85,11 +86,18 @@ enum coordinator_record_type {
     RECORD_ATTEMPT,   /* a run's attempt rose */
     RECORD_WITHDRAWN, /* by command: what up to attempt and step is not consistent never will be */
     RECORD_VERDICT,   /* the ranks of a load of this attempt go back to step */
+    RECORD_HOLDERS,   /* since the commit the copies of one rank's shard have moved */
+    RECORD_MARK,      /* a person's word on a checkpoint */
+    RECORD_OFFERED,   /* its quarantine, the machine's own, was lifted */
 };
+#define RECORD_LAST RECORD_OFFERED
 
+/* One rank's shard of a commit, and which nodes held it then. */
 struct coordinator_record_shard {
     uint64_t bytes;
     struct digest digest;
+    uint32_t node_count; /* 0: not known (a record of an earlier version) */
+    char nodes[CKPT_COPIES_MAX][CKPT_NODE_NAME_MAX + 1];
 };
 
 /* In an update: shards is NULL, ask coordinator_record_shard() for each rank, before the next
@@ -102,9 +110,10 @@ struct coordinator_record {
     uint64_t step;
     uint32_t world;
     uint32_t copies;
-    uint64_t bytes; /* of all shards; of a verdict: the number of its load */
+    uint64_t bytes; /* of all shards; of a verdict: the number of its load; of holders: the rank; of
+                     * a mark: enum checkpoint_mark */
     const struct coordinator_record_shard *shards;
-    char reason[CKPT_REASON_MAX + 1];
+    char reason[CKPT_REASON_MAX + 1]; /* of holders: the nodes' names, a space between two */
 };
 
 struct coordinator_event {
@@ -164,7 +173,8 @@ struct coordinator_update {
 enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordinator_event *event,
                                      struct coordinator_update *update_out);
 
-/* Size and digest of a rank's shard in the checkpoint of a RECORD_CONSISTENT of the last update. */
+/* Size, digest and holders of a rank's shard in the checkpoint of a RECORD_CONSISTENT of the last
+ * update. */
 struct coordinator_record_shard coordinator_record_shard(const struct coordinator *c,
                                                          const struct coordinator_record *record,
                                                          uint32_t rank);
@@ -208,6 +218,7 @@ struct coordinator_checkpoint_view {
     uint32_t shards_ready;  /* with the required copies in distinct domains, now */
     bool degraded;          /* consistent, but some shard is short of copies or domains now */
     uint32_t restore_failures;
+    enum checkpoint_mark mark;
     const char *reason;
 };
 struct coordinator_copy_view {
@@ -216,6 +227,7 @@ struct coordinator_copy_view {
     enum copy_state state;
     bool pulling;
     bool verifying; /* ordered to digest it again, no answer yet */
+    bool leaving;   /* one too many: ordered to be let go, no answer yet; does not count */
     bool owner;
     bool cached;
     bool bad; /* its digest differed; being freed, or freed */

@@ -24,10 +24,6 @@ static enum ckpt_status find(struct coordinator *c, const struct run *run,
                                                   : "the step is not a consistent checkpoint");
         return ask->step == CKPT_STEP_LATEST ? CKPT_ERR_NO_CHECKPOINT : CKPT_ERR_NOT_FOUND;
     }
-    if (k->state == CHECKPOINT_QUARANTINED) {
-        say(reason, "quarantined: %.200s", k->reason);
-        return CKPT_ERR_QUARANTINED;
-    }
     if (ask->rank >= k->world) {
         say(reason, "rank %u, but the checkpoint has world %u", ask->rank, k->world);
         return CKPT_ERR_RANK;
@@ -76,7 +72,9 @@ void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t 
     assert(s != NULL);
     struct copy *copy = copy_find(s, member);
     bool is_new = remember(c, s, member, ask);
-    if (copy != NULL && copy->order_kind != ORDER_NONE && is_new) {
+    if (copy != NULL && copy->order_kind == ORDER_LET_GO) {
+        order_stay(c, u, s, copy);
+    } else if (copy != NULL && copy->order_kind != ORDER_NONE && is_new) {
         order_renew(c, u, s, copy); /* the answer under way may be of before the ask */
     } else if (copy != NULL && copy->order_kind != ORDER_NONE) {
         if (order_is_stale(c, copy)) {
@@ -86,8 +84,12 @@ void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t 
         order_verify(c, u, s, copy);
     } else if (copy == NULL || copy->state != COPY_HELD) {
         struct copy *source = shard_source(c, s, member);
+        char nodes[CKPT_REASON_MAX + 1];
         if (source != NULL) {
             (void)order_pull(c, u, s, member, source, PULL_FETCH);
+        } else if (shard_is_away(c, s, nodes)) {
+            say(reason, "the copies of rank %u's shard are away, on node %.150s", ask->rank, nodes);
+            send_waits(c, u, member, ask, reason);
         } else if (c->now_ms > c->started_ms + c->config.restore_settle_ms) {
             send_verdict(c, u, member, ask, CKPT_ERR_LOST, "no good copy of the shard is reachable",
                          NULL);

@@ -20,7 +20,7 @@ static void check_run(const struct coordinator *c, uint32_t place)
     assert(place < c->runs_high && !index_set_has(&c->runs_free, place));
     assert(e->state != SESSION_PULLING || e->checkpoint != NONE);
     assert(e->checkpoint == NONE || e->state == SESSION_NONE || c->checkpoints[e->checkpoint].used);
-    assert(e->state != SESSION_PULLING || e->ready < e->world);
+    assert(e->state != SESSION_PULLING || e->ready <= e->world);
     assert(!session_waits(e) || index_set_has(&c->runs_loading, place));
     assert(run->job.ended == index_set_has(&c->runs_ended, place));
 }

@@ -112,6 +112,8 @@ static void member_lost(struct coordinator *c, struct coordinator_update *u, str
         record->epoch = c->epoch;
     }
     m->state = MEMBER_LOST;
+    m->inventory_told = false;
+    homes_member_lost(c, index);
     c->places[index].usable = false;
     drop_copies(c, index);
     if (m->connected) {
@@ -219,9 +221,12 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     m->state = MEMBER_JOINED;
     m->segments = join->segments;
     m->segment_bytes = join->segment_bytes;
-    m->heard_ms = c->now_ms;
+    m->features = join->features;
+    m->inventory_told = false; /* it tells all of it again */
+    m->joined_ms = m->heard_ms = c->now_ms;
     m->lease_until_ms = c->now_ms + c->config.lease_ms;
     m->settled = false;
+    homes_member_joined(c, index);
     c->places[index].usable = true;
     c->places[index].segments_free = join->segments_free;
     link_set(c, m, link);
@@ -229,6 +234,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     struct message *welcome = update_message(c, u, link, MESSAGE_WELCOME);
     welcome->welcome.heartbeat_ms = c->config.heartbeat_ms;
     welcome->welcome.lease_ms = c->config.lease_ms;
+    welcome->welcome.features = WIRE_FEATURES;
     struct machine_note *note =
         update_note(u, NOTE_INFO, rejoined ? "agent_rejoined" : "agent_joined");
     strcpy(note->node, m->node);
@@ -264,6 +270,10 @@ static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, st
         }
         *segments_free = heartbeat->segments_free;
     }
+    if (heartbeat->inventory_told && !m->inventory_told) {
+        m->inventory_told = true;
+        unpark_all(c); /* what it did not tell of is gone, and may be repaired */
+    }
     answer_heartbeat(c, u, m, heartbeat);
     uint32_t orders = m->orders;
     for (uint32_t i = m->first_copy; orders > 0 && i != NONE && update_has_room(u, 1);) {
@@ -296,6 +306,9 @@ static void agent_message(struct coordinator *c, struct coordinator_update *u, s
         break;
     case MESSAGE_CHECKPOINT_ASK:
         on_checkpoint_ask(c, u, m->link, &message->checkpoint_ask);
+        break;
+    case MESSAGE_NEED:
+        on_need(c, u, index, &message->need);
         break;
     case MESSAGE_JOB_REPORT:
         on_job_report(c, u, m, &message->job);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Orders to agents: pull a copy, digest one. An order is repeated, from the copy that it is about,
- * until a report says that it was carried out. */
+/* Orders to agents: pull a copy, digest one, let one go. An order is repeated, from the copy that
+ * it is about, until a report says that it was carried out. */
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -23,6 +23,15 @@ static void fill_order(struct coordinator *c, const struct shard *s, const struc
     order->source_generation = copy->source_generation;
 }
 
+static void say_let_go(struct coordinator *c, struct coordinator_update *u, const struct shard *s,
+                       const struct copy *copy, uint64_t generation)
+{
+    struct message *m = update_message(c, u, c->members[copy->member].link, MESSAGE_LET_GO);
+    m->let_go.order = copy->order;
+    m->let_go.generation = generation;
+    shard_key_of(c, s, &m->let_go.shard);
+}
+
 /* A member in its grace after a disconnect gets its orders with the heartbeat after it came back.
  */
 static void send_order(struct coordinator *c, struct coordinator_update *u, struct shard *s,
@@ -35,6 +44,10 @@ static void send_order(struct coordinator *c, struct coordinator_update *u, stru
     }
     if (copy->order_kind == ORDER_PULL) {
         fill_order(c, s, copy, &update_message(c, u, m->link, MESSAGE_PULL_ORDER)->pull_order);
+        return;
+    }
+    if (copy->order_kind == ORDER_LET_GO) {
+        say_let_go(c, u, s, copy, copy->generation);
         return;
     }
     struct message *message = update_message(c, u, m->link, MESSAGE_VERIFY_ORDER);
@@ -116,4 +129,58 @@ void order_resend(struct coordinator *c, struct coordinator_update *u, struct sh
         }
     }
     send_order(c, u, s, copy);
+}
+
+static bool understands_room(const struct coordinator *c, const struct copy *copy)
+{
+    return (c->members[copy->member].features & WIRE_FEATURE_ROOM) != 0;
+}
+
+/* It does not count from now on, whatever its agent answers: that may have freed it already. An
+ * agent of an earlier release frees it as it frees a copy that is refused. */
+void order_let_go(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                  struct copy *copy)
+{
+    assert(copy_is_good(s, copy) && copy->order_kind == ORDER_NONE);
+    if (understands_room(c, copy)) {
+        copy_set_order(c, copy, ORDER_LET_GO);
+        copy->order = c->next_order++;
+        send_order(c, u, s, copy);
+        return;
+    }
+    const struct member *m = &c->members[copy->member];
+    if (m->connected) {
+        struct message *ack = update_message(c, u, m->link, MESSAGE_SHARD_ACK);
+        shard_key_of(c, s, &ack->shard_ack.shard);
+        ack->shard_ack.generation = copy->generation;
+        ack->shard_ack.state = COPY_VERIFIED;
+        ack->shard_ack.checkpoint = (enum checkpoint_state)c->checkpoints[s->checkpoint].state;
+        ack->shard_ack.status = CKPT_ERR_RETIRED;
+        say(ack->shard_ack.reason, "one copy more than was asked for");
+    }
+    copy_drop(c, s, copy);
+}
+
+/* A copy that was to go is wanted after all. Perhaps it is gone: its next digest tells. */
+void order_stay(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                struct copy *copy)
+{
+    assert(copy->order_kind == ORDER_LET_GO && copy->state == COPY_VERIFIED);
+    c->members[copy->member].copies_verified--;
+    copy->state = COPY_HELD;
+    copy->has_digest = false;
+    copy_weigh(c, s, copy);
+    order_verify(c, u, s, copy);
+}
+
+/* A pull that is not needed any more: what it has made so far is freed. If this word is lost, it
+ * ends as a copy too many. */
+void order_call_off(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                    struct copy *copy)
+{
+    assert(copy->order_kind == ORDER_PULL);
+    if (c->members[copy->member].connected && understands_room(c, copy) && update_has_room(u, 1)) {
+        say_let_go(c, u, s, copy, 0);
+    }
+    copy_drop(c, s, copy);
 }

@@ -40,18 +40,62 @@ static uint32_t good_domains(const struct coordinator *c, const struct shard *s,
     return placement_domains(&map, holders, count);
 }
 
-/* A good copy that the commit rule can do without: earlier restores leave such behind. */
-static struct copy *surplus(const struct coordinator *c, struct shard *s, uint32_t source)
+static bool is_read_from(const struct shard *s, uint32_t member)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        struct copy *copy = &s->copies[i];
-        bool is_loaded = s->load_state != LOAD_NONE && s->load_member == copy->member;
-        if (copy_is_good(s, copy) && copy->order_kind == ORDER_NONE && copy->member != source &&
-            !is_loaded && good_domains(c, s, copy, NONE) >= c->checkpoints[s->checkpoint].copies) {
-            return copy;
+        if (s->copies[i].order_kind == ORDER_PULL && s->copies[i].source == member) {
+            return true;
         }
     }
-    return NULL;
+    return false;
+}
+
+/* How much a copy that is one too many is wanted all the same: where the shard belongs, and the
+ * owner's most of all. */
+static uint32_t worth(const struct coordinator *c, const struct shard *s, const struct copy *copy)
+{
+    return (copy->owner ? 2u : 0u) + shard_is_home(c, s, copy->member);
+}
+
+static uint32_t good_copies(const struct shard *s)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        count += copy_is_good(s, &s->copies[i]);
+    }
+    return count;
+}
+
+/* Nobody restores it, reads from it or has it proven, as far as is known here; what its agent has
+ * lent, the agent knows, and for a while its word is taken. */
+static bool is_idle(const struct coordinator *c, const struct shard *s, const struct copy *copy)
+{
+    bool is_loaded = s->load_state != LOAD_NONE && s->load_member == copy->member;
+    bool was_kept =
+        copy->kept_ms > 0 && c->now_ms < copy->kept_ms + 10 * (uint64_t)c->config.resend_ms;
+    return copy_is_good(s, copy) && copy->order_kind == ORDER_NONE && !is_loaded && !was_kept &&
+           !is_read_from(s, copy->member);
+}
+
+/* Of more good copies than were asked for, the one that is missed least; NULL: there are none too
+ * many, or all are in use. What is left is in as many domains as was asked for, or as there are. */
+struct copy *shard_surplus(const struct coordinator *c, struct shard *s)
+{
+    uint32_t copies = c->checkpoints[s->checkpoint].copies;
+    uint32_t domains = good_domains(c, s, NULL, NONE);
+    struct copy *least = NULL;
+    if (good_copies(s) <= copies) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        struct copy *copy = &s->copies[i];
+        if (is_idle(c, s, copy) &&
+            good_domains(c, s, copy, NONE) >= (domains < copies ? domains : copies) &&
+            (least == NULL || worth(c, s, copy) < worth(c, s, least))) {
+            least = copy;
+        }
+    }
+    return least;
 }
 
 /* The place of a copy that is to be made. A reader's or a restoring rank's takes that of a copy too
@@ -62,23 +106,13 @@ struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, 
     struct copy *copy = copy_find(s, member);
     copy = copy != NULL ? copy : copy_add(c, s, member);
     if (copy == NULL && purpose != PULL_REPLICATE) {
-        struct copy *extra = surplus(c, s, source);
-        if (extra != NULL) {
+        struct copy *extra = shard_surplus(c, s);
+        if (extra != NULL && extra->member != source) {
             copy_drop(c, s, extra);
             copy = copy_add(c, s, member);
         }
     }
     return copy;
-}
-
-static bool is_read_from(const struct shard *s, uint32_t member)
-{
-    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (s->copies[i].order_kind == ORDER_PULL && s->copies[i].source == member) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* The place of a copy that turns up, perhaps where all places are taken. One in a domain that has
@@ -141,6 +175,18 @@ static uint32_t origin_of(const struct shard *s, const struct holders *h)
         }
     }
     return h->taken[0];
+}
+
+/* Where the copy would go if all had room. */
+enum ckpt_status place_choose_full(const struct coordinator *c, const struct shard *s,
+                                   const struct holders *h, uint32_t *member_out)
+{
+    struct placement_map map = {.member_count = c->member_count,
+                                .members = c->places,
+                                .domain_count = c->domain_count,
+                                .domains = c->domains};
+    return placement_choose(&map, origin_of(s, h), h->taken, h->taken_count, h->avoid,
+                            h->avoid_count, 0, member_out);
 }
 
 /* Frees a husk or a cached copy's place in the choice: a member that failed is tried again only

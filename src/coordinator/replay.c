@@ -30,11 +30,13 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
         s->has_digest = true;
         s->bytes = record->shards[rank].bytes;
         s->digest = record->shards[rank].digest;
-        if (s->bytes == 0) {
+        shard_set_homes(c, s, record->shards[rank].nodes, record->shards[rank].node_count);
+        if (s->bytes == 0 || record->shards[rank].node_count > CKPT_COPIES_MAX) {
             return CKPT_ERR_CORRUPT;
         }
     }
     k->sealed = k->world;
+    run_pass_over(c, run, k->attempt, UINT64_MAX);
     run_refresh_latest(c, run);
     return CKPT_OK;
 }
@@ -73,12 +75,29 @@ enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_recor
         run->verdict_attempt = record->attempt;
         run->verdict_load = (uint32_t)record->bytes;
         run->verdict_step = record->step;
+        run_pass_over(c, run, 0, record->step);
         return CKPT_OK;
     case RECORD_RETIRED:
         if (k == NULL) {
             return CKPT_ERR_CORRUPT;
         }
         checkpoint_remove(c, k);
+        run_refresh_latest(c, run);
+        return CKPT_OK;
+    case RECORD_HOLDERS:
+        return replay_holders(c, k, record);
+    case RECORD_MARK:
+        if (k == NULL || record->bytes > MARK_POISONED) {
+            return CKPT_ERR_CORRUPT;
+        }
+        k->mark = (uint8_t)record->bytes;
+        return CKPT_OK;
+    case RECORD_OFFERED:
+        if (k == NULL || k->state != CHECKPOINT_QUARANTINED) {
+            return CKPT_ERR_CORRUPT;
+        }
+        checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
+        k->reason[0] = '\0';
         run_refresh_latest(c, run);
         return CKPT_OK;
     case RECORD_QUARANTINED:

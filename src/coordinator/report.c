@@ -77,7 +77,7 @@ static enum ckpt_status may_open(struct coordinator *c, const struct run *run,
             run->world);
         return CKPT_ERR_WORLD;
     }
-    if (c->free_shards < r->world) {
+    if (c->free_shards - c->reserved_shards < r->world) {
         say(reason, "no room for %u shards in the coordinator's tables: raise shards_max",
             r->world);
         return CKPT_ERR_FULL;
@@ -124,6 +124,8 @@ static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordina
     }
     k->world = r->world;
     k->copies = r->copies;
+    k->reserved = k->world;
+    c->reserved_shards += k->world;
     run->world = r->world;
     return k;
 }
@@ -283,7 +285,10 @@ static void on_verified(struct coordinator *c, struct coordinator_update *u, str
     copy->has_digest = true;
     copy->digest = r->digest;
     copy->verified_ms = c->now_ms;
-    if (copy->order_kind == ORDER_PULL || (copy->order_kind == ORDER_VERIFY && answered)) {
+    if (copy->order_kind == ORDER_LET_GO) {
+        copy->kept_ms = c->now_ms; /* in use there */
+    }
+    if (copy->order_kind == ORDER_PULL || (copy->order_kind != ORDER_NONE && answered)) {
         copy_set_order(c, copy, ORDER_NONE);
     }
     if (!s->has_digest && copy->owner) {
@@ -300,6 +305,7 @@ static void on_verified(struct coordinator *c, struct coordinator_update *u, str
     }
     queue_push(c, s);
     commit_if_due(c, u, k);
+    offer_again_if_whole(c, u, k);
 }
 
 /* A holder's copy that this life of the coordinator never asked for, of a checkpoint that is not
@@ -322,6 +328,28 @@ static void prove(struct coordinator *c, struct coordinator_update *u, struct sh
     }
     ack(c, u, copy->member, r, (enum checkpoint_state)c->checkpoints[s->checkpoint].state, CKPT_OK,
         "");
+}
+
+/* A copy's digest: another one than is known of it, or one that has yet to count, or counts. */
+static void on_digest(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                      struct copy *copy, const struct message_shard_report *r)
+{
+    const struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    bool changed = r->changed ||
+                   (copy->has_digest && memcmp(&copy->digest, &r->digest, sizeof r->digest) != 0);
+    bool differs = s->has_digest && memcmp(&s->digest, &r->digest, sizeof r->digest) != 0;
+    if (changed || differs) {
+        on_mismatch(c, u, s, copy, r,
+                    changed ? "differs from what this copy said before"
+                            : "differs from the shard's digest");
+    } else if (copy->order_kind == ORDER_LET_GO && r->order != copy->order) {
+        /* Said before the order came there, or of a copy that may be gone by now. */
+        ack(c, u, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+    } else if (is_out_of_the_blue(k, copy, r)) {
+        prove(c, u, s, copy, r);
+    } else {
+        on_verified(c, u, s, copy, r);
+    }
 }
 
 static void on_copy_gone(struct coordinator *c, struct coordinator_update *u, uint32_t member,
@@ -423,25 +451,15 @@ void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32
         copy->state = COPY_NONE;
         copy->has_digest = false;
         copy->generation = r->generation;
+        if (copy->order_kind == ORDER_LET_GO) {
+            copy_set_order(c, copy, ORDER_NONE); /* of the slot before */
+        }
     }
     copy->owner = r->owner;
     copy->cached = r->cached;
     shard_refresh(c, s); /* a copy that counted may be another, or a reader's, by now */
     if (r->state == COPY_VERIFIED) {
-        bool changed = r->changed || (copy->has_digest &&
-                                      memcmp(&copy->digest, &r->digest, sizeof r->digest) != 0);
-        bool differs = s->has_digest && memcmp(&s->digest, &r->digest, sizeof r->digest) != 0;
-        if (changed || differs) {
-            on_mismatch(c, u, s, copy, r,
-                        changed ? "differs from what this copy said before"
-                                : "differs from the shard's digest");
-            return;
-        }
-        if (is_out_of_the_blue(k, copy, r)) {
-            prove(c, u, s, copy, r);
-            return;
-        }
-        on_verified(c, u, s, copy, r);
+        on_digest(c, u, s, copy, r);
         return;
     }
     if (copy->state != COPY_VERIFIED) {
@@ -482,8 +500,17 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
         c->places[member].segments_free = 0; /* until its next heartbeat says more */
     }
     copy_set_order(c, copy, ORDER_NONE);
-    copy->bad = true;
+    copy->bad = f->status != CKPT_ERR_FULL;
     restore_copy_gone(c, s, member);
+    /* For a reader nothing is given up; its copy is cached and makes no checkpoint safer. */
+    bool room_comes =
+        f->status == CKPT_ERR_FULL && copy->purpose != PULL_FETCH &&
+        (!checkpoint_is_committed(k) || copy->purpose == PULL_RESTORE || k->step == run->latest) &&
+        make_room(c, u, member, run, shard_segments(c, s, member));
+    if (room_comes) {
+        park(c, s);
+        return;
+    }
     if (checkpoint_is_open(k) && ++s->failures >= c->config.pull_attempts_max) {
         checkpoint_abort(c, u, k, status, "rank %u: %u pulls failed, the last on node %s: %.160s",
                          s->rank, s->failures, c->members[member].node, f->reason);

@@ -75,6 +75,24 @@ void restore_end(struct coordinator *c, struct coordinator_update *u, struct run
     u->again = u->again || e->verdicts_due;
 }
 
+/* Who waits for copies that are away hears for which. */
+void send_waits(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                const struct message_load_ask *ask, const char *reason)
+{
+    const struct member *to = &c->members[member];
+    if (!to->connected || (to->features & WIRE_FEATURE_ROOM) == 0 || !update_has_room(u, 1)) {
+        return;
+    }
+    struct message_load_waits *w = &update_message(c, u, to->link, MESSAGE_LOAD_WAITS)->load_waits;
+    w->run = ask->run;
+    w->attempt = ask->attempt;
+    w->asking_rank = ask->asking_rank;
+    w->collective = ask->collective;
+    w->load = ask->load;
+    w->reader = ask->reader;
+    say(w->reason, "%s", reason);
+}
+
 static bool is_asked(const struct session *e, const struct shard *s)
 {
     return s->load_session == e->id && s->load_state != LOAD_NONE;
@@ -98,6 +116,7 @@ static void end_if_ready(struct coordinator *c, struct coordinator_update *u, st
         record->attempt = run->verdict_attempt = e->attempt;
         record->step = run->verdict_step = c->checkpoints[e->checkpoint].step;
         record->bytes = run->verdict_load = e->load;
+        run_pass_over(c, run, 0, run->verdict_step);
         e->decided = true; /* also for a rank that asks again, and finds its copy gone */
     }
     restore_end(c, u, run, CKPT_OK, "");
@@ -155,7 +174,10 @@ static void ask_copy(struct coordinator *c, struct coordinator_update *u, struct
 {
     struct session *e = &run->session;
     struct copy *copy = copy_find(s, member);
-    if (copy != NULL && copy->order_kind == ORDER_PULL) {
+    if (copy != NULL && copy->order_kind == ORDER_LET_GO) {
+        order_stay(c, u, s, copy);
+        s->load_order = copy->order;
+    } else if (copy != NULL && copy->order_kind == ORDER_PULL) {
         /* A repair to this very node, or a reader's, is under way. Its agent may have had the bytes
          * all along, and its answer be of before the ask: with a new number it digests again. */
         order_renew(c, u, s, copy);
@@ -182,6 +204,7 @@ static void ask_copy(struct coordinator *c, struct coordinator_update *u, struct
             restore_pass_failed(c, u, run, &c->checkpoints[s->checkpoint], s->rank);
             return;
         }
+        e->waits[0] = '\0';
         if (!order_pull(c, u, s, member, source, PULL_RESTORE)) {
             return;
         }
@@ -284,6 +307,9 @@ static void collective_ask(struct coordinator *c, struct coordinator_update *u, 
     } else if (e->state != SESSION_CHOOSING) {
         register_ask(c, u, run, member, ask);
     }
+    if (session_waits(e) && e->waits[0] != '\0') {
+        send_waits(c, u, member, ask, e->waits);
+    }
 }
 
 static bool ask_is_valid(const struct message_load_ask *ask)
@@ -343,6 +369,24 @@ bool session_uses(const struct coordinator *c, const struct checkpoint *k)
            e->checkpoint == checkpoint_index(c, k);
 }
 
+/* As session_uses, and what a load that is choosing may come to use, or ranks that lost its verdict
+ * may ask for again: what is not to be retired before its time. */
+bool session_may_use(const struct coordinator *c, const struct checkpoint *k)
+{
+    const struct run *run = &c->runs[k->run];
+    const struct session *e = &run->session;
+    bool chooses = e->state == SESSION_CHOOSING &&
+                   (e->step_wanted == k->step ||
+                    (e->step_wanted == CKPT_STEP_LATEST && k->state == CHECKPOINT_CONSISTENT));
+    bool is_verdict = run->verdict_attempt == run->attempt && run->verdict_step == k->step;
+    bool is_behind = false; /* every rank has gone on from the verdict */
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        is_behind = is_behind || (checkpoint_is_committed(&c->checkpoints[i]) &&
+                                  c->checkpoints[i].attempt == run->attempt);
+    }
+    return session_uses(c, k) || chooses || (is_verdict && !is_behind);
+}
+
 /* Sends what verdicts fit; the rest goes out in the next turn. */
 static void send_verdicts(struct coordinator *c, struct coordinator_update *u, struct run *run)
 {
@@ -384,8 +428,12 @@ void sessions_tick(struct coordinator *c, struct coordinator_update *u)
         }
         bool pending = e->state == SESSION_CHOOSING || e->state == SESSION_PULLING;
         if (pending && c->now_ms >= e->started_ms + c->config.restore_timeout_ms) {
-            restore_end(c, u, run, CKPT_ERR_TIMEOUT,
-                        "not every rank asked, or not every shard arrived, in time");
+            char waits[CKPT_REASON_MAX + 1];
+            say(waits, "%s", e->waits);
+            restore_end(c, u, run, waits[0] != '\0' ? CKPT_ERR_LOST : CKPT_ERR_TIMEOUT,
+                        waits[0] != '\0'
+                            ? waits
+                            : "not every rank asked, or not every shard arrived, in time");
         }
         end_if_ready(c, u, run);
         if (e->state == SESSION_ENDED && e->verdicts_due) {

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which step a load restores: the newest consistent one, of the ranks' world, of which every shard
- * has a good copy; after restore_passes without a source, the next older one. */
+ * has a good copy.
+ *
+ * A copy that nobody has reported is away, and absence is no evidence: the load waits for it, says
+ * for which node, and gives nothing up. Only when every node on which a shard's copies belong has
+ * told what it holds, and none of it is good, the step is given up after restore_passes, and the
+ * next older one is tried. */
 #include "coordinator/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/planted_bug.h"
 
 /* Every shard has a copy that is good, or that may turn out to be. */
 static bool all_shards_alive(const struct coordinator *c, const struct checkpoint *k,
@@ -24,6 +34,47 @@ static bool all_shards_alive(const struct coordinator *c, const struct checkpoin
     return true;
 }
 
+static void name_node(char *nodes_out, const char *node)
+{
+    size_t used = strlen(nodes_out);
+    snprintf(nodes_out + used, CKPT_REASON_MAX + 1 - used, "%s%s", used > 0 ? ", " : "", node);
+}
+
+/* Whether a good copy of the shard may be on a node that has not told all that it holds; nodes_out
+ * (CKPT_REASON_MAX + 1 bytes) names those. */
+bool shard_is_away(const struct coordinator *c, const struct shard *s, char *nodes_out)
+{
+    bool away = false;
+    nodes_out[0] = '\0';
+    if (PLANTED_BUG(QUARANTINE_THE_ABSENT)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+        if (s->homes[i] != NONE && !home_is_heard(c, &c->homes[s->homes[i]])) {
+            name_node(nodes_out, c->homes[s->homes[i]].node);
+            away = true;
+        }
+    }
+    if (!shard_has_homes(s)) {
+        name_node(nodes_out, "which is not on record (an earlier version saved it)");
+        away = true;
+    }
+    return away;
+}
+
+/* A copy whose digest is under way, or is asked for. */
+static bool shard_is_being_proven(const struct shard *s)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        const struct copy *copy = &s->copies[i];
+        if (copy->member != NONE && !copy->cached &&
+            (copy->state == COPY_HELD || copy->order_kind == ORDER_VERIFY)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct checkpoint *candidate(struct coordinator *c, struct run *run)
 {
     struct session *e = &run->session;
@@ -35,6 +86,17 @@ static struct checkpoint *candidate(struct coordinator *c, struct run *run)
         bool decided_so = !e->decided || k->step == run->verdict_step;
         if (wanted && decided_so && (!e->tried || k->step < e->below)) {
             return k;
+        }
+    }
+    return NULL;
+}
+
+static const struct checkpoint *newest_quarantined(const struct coordinator *c,
+                                                   const struct run *run)
+{
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        if (c->checkpoints[i].state == CHECKPOINT_QUARANTINED) {
+            return &c->checkpoints[i];
         }
     }
     return NULL;
@@ -55,6 +117,11 @@ static void end_without_candidate(struct coordinator *c, struct coordinator_upda
         say(reason, "step %llu is not a consistent checkpoint of this run",
             (unsigned long long)e->step_wanted);
         restore_end(c, u, run, CKPT_ERR_NOT_FOUND, reason);
+    } else if (newest_quarantined(c, run) != NULL) {
+        const struct checkpoint *k = newest_quarantined(c, run);
+        say(reason, "the run has no consistent checkpoint left: step %llu is quarantined: %.150s",
+            (unsigned long long)k->step, k->reason);
+        restore_end(c, u, run, CKPT_ERR_NO_CHECKPOINT, reason);
     } else {
         restore_end(c, u, run, CKPT_ERR_NO_CHECKPOINT, "the run has no consistent checkpoint");
     }
@@ -86,14 +153,27 @@ static bool a_member_is_lost(const struct coordinator *c)
     return false;
 }
 
-/* A pass over the sources of a shard found none. After the last pass the checkpoint is given up for
- * an older one. Where none is whole either, and a node is away that may bring the copy back, the
- * load fails and nothing is given up: to start over is for a person to decide. */
+/* A pass over the sources of a shard found none. What is away or being digested is waited for, for
+ * as long as the load lasts. Else, after the last pass, the checkpoint is given up for an older
+ * one. Where none is whole either, and any node is away, the load fails and nothing is given up: to
+ * start over is for a person to decide. */
 void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
                          struct checkpoint *k, uint32_t rank)
 {
     struct session *e = &run->session;
     char reason[CKPT_REASON_MAX + 1];
+    char nodes[CKPT_REASON_MAX + 1];
+    struct shard *s = shard_find(c, k, rank);
+    if (s == NULL || shard_is_being_proven(s)) {
+        return;
+    }
+    if (shard_is_away(c, s, nodes)) {
+        say(e->waits,
+            "step %llu: the copies of rank %u's shard are away, on node %.120s: bring one back, or "
+            "give the step up with ckptctl mark poisoned",
+            (unsigned long long)k->step, rank, nodes);
+        return;
+    }
     if (c->now_ms < e->pass_ms + c->config.resend_ms) {
         return;
     }
@@ -166,11 +246,14 @@ void restore_choose(struct coordinator *c, struct coordinator_update *u, struct 
         return;
     }
     if (!all_shards_alive(c, k, &held, &rank)) {
-        if (!settling && !held) {
+        char nodes[CKPT_REASON_MAX + 1];
+        bool away = shard_is_away(c, shard_find(c, k, rank), nodes);
+        if (away || (!settling && !held)) {
             restore_pass_failed(c, u, run, k, rank);
         }
         return;
     }
+    e->waits[0] = '\0';
     /* What is still open would make `latest` move under ranks that have gone back to this step. */
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *open = &c->checkpoints[i];

@@ -31,10 +31,12 @@ struct copy *copy_find(struct shard *s, uint32_t member)
     return NULL;
 }
 
-/* A copy that stands for nothing but a bad memory of its member. */
+/* A copy that stands for nothing but a bad memory of its member, or that is to be let go. If it is
+ * not, its next report says so. */
 static bool copy_is_husk(const struct copy *copy)
 {
-    return copy->state == COPY_NONE && copy->order_kind == ORDER_NONE;
+    return (copy->state == COPY_NONE && copy->order_kind == ORDER_NONE) ||
+           copy->order_kind == ORDER_LET_GO;
 }
 
 struct copy *copy_add(struct coordinator *c, struct shard *s, uint32_t member)
@@ -110,7 +112,8 @@ void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy)
 bool copy_is_good(const struct shard *s, const struct copy *copy)
 {
     return copy->member != NONE && copy->state == COPY_VERIFIED && !copy->cached && !copy->bad &&
-           s->has_digest && memcmp(&copy->digest, &s->digest, sizeof s->digest) == 0;
+           copy->order_kind != ORDER_LET_GO && s->has_digest &&
+           memcmp(&copy->digest, &s->digest, sizeof s->digest) == 0;
 }
 
 /* The commit rule of one shard: good copies in as many distinct domains as the run asks for. */

@@ -19,7 +19,8 @@
 enum order_kind {
     ORDER_NONE = 0,
     ORDER_PULL,   /* state is COPY_NONE until the report comes */
-    ORDER_VERIFY, /* state is COPY_VERIFIED, or COPY_SEALED for an owner */
+    ORDER_VERIFY, /* state is COPY_VERIFIED, COPY_HELD, or COPY_SEALED for an owner */
+    ORDER_LET_GO, /* state is COPY_VERIFIED, and it does not count any more */
 };
 
 /* One member's copy of one shard. In use when member != NONE. */
@@ -42,12 +43,25 @@ struct copy {
     uint64_t order;
     uint64_t ordered_ms;
     uint64_t verified_ms;
-    uint64_t weight; /* in its member's inventory */
+    uint64_t weight;  /* in its member's inventory */
+    uint64_t kept_ms; /* when its agent last kept it, in use, though it was one too many */
     bool has_digest;
     struct digest digest; /* the first it reported for this generation */
 };
 
 enum load_state { LOAD_NONE = 0, LOAD_ASKED, LOAD_READY, LOAD_ANSWERED };
+
+/* A node that held a shard when it was committed, or that its copies have moved to since. */
+struct home {
+    char node[CKPT_NODE_NAME_MAX + 1];
+    uint32_t shards; /* that refer to it */
+    uint32_t member; /* NONE: not joined */
+    uint32_t next;   /* of its bucket, or of the free ones */
+    bool seen;       /* it has joined in this life */
+    uint64_t away_since_ms;
+};
+
+#define HOMES_PER_AGENT 2
 
 struct shard {
     bool used;
@@ -70,8 +84,9 @@ struct shard {
     uint64_t load_order;
     uint64_t weight; /* of its name in the weights of its copies */
     uint64_t bytes;
-    struct digest digest; /* the reference */
-    bool replica_said;    /* with its owner's report: see replica.c */
+    struct digest digest;            /* the reference */
+    uint32_t homes[CKPT_COPIES_MAX]; /* of a committed one; NONE: no more, or not known */
+    bool replica_said;               /* with its owner's report: see replica.c */
     uint32_t replica_leader;
     uint32_t replica_part;
     uint64_t replica_value;
@@ -91,8 +106,11 @@ struct checkpoint {
     uint32_t shards; /* in the table */
     uint32_t sealed;
     uint32_t ready;
+    uint32_t reserved; /* places in the shard table for ranks that have not reported yet */
     uint32_t restore_failures;
-    bool in_shares; /* a rank said what others hold alike: see replica.c */
+    bool in_shares;   /* a rank said what others hold alike: see replica.c */
+    uint8_t mark;     /* enum checkpoint_mark */
+    bool passed_over; /* quarantined, and the run has gone on without it: never the newest again */
     uint64_t bytes;
     uint64_t progress_ms;
     enum ckpt_status status; /* of an aborted one */
@@ -123,6 +141,7 @@ struct session {
     uint32_t verdict_rank; /* where sending them goes on */
     enum ckpt_status status;
     char reason[CKPT_REASON_MAX + 1];
+    char waits[CKPT_REASON_MAX + 1]; /* for which copies, of nodes that are away; "": for none */
 };
 
 /* The end of a run's last job, as agents told it. */
@@ -167,13 +186,17 @@ struct member {
     uint32_t link;
     uint32_t next_in_bucket; /* of links */
     uint32_t next_in_name_bucket;
+    bool inventory_told; /* all that it holds, since it joined */
+    uint32_t features;   /* WIRE_FEATURE_* */
+    uint64_t joined_ms;
     uint64_t heard_ms;
     uint64_t lease_until_ms;
     uint64_t segment_bytes;
     uint32_t segments;
     uint32_t first_copy;
     uint32_t copies_verified;
-    uint32_t orders; /* to it, of any kind, without an answer */
+    uint64_t relieved_ms; /* when something was last given up for room on it; 0: never */
+    uint32_t orders;      /* to it, of any kind, without an answer */
     uint32_t pulls;
     uint32_t mismatches;
     uint64_t leased_ms; /* when it was last answered */
@@ -221,6 +244,10 @@ struct coordinator {
 
     uint64_t lease_check_ms; /* no lease ends before */
 
+    struct home *homes;
+    uint32_t *home_buckets; /* as many as the links */
+    uint32_t first_free_home;
+
     struct run *runs;
     uint32_t runs_high;            /* no run was ever above: scans end here */
     struct index_set runs_free;    /* below runs_high */
@@ -247,6 +274,7 @@ struct coordinator {
     uint32_t shard_mask;
     uint32_t first_free_shard; /* below shards_high */
     uint32_t free_shards;
+    uint32_t reserved_shards; /* of those, for ranks of open checkpoints */
 
     uint32_t queue_head;
     uint32_t queue_tail;
@@ -293,6 +321,18 @@ void unpark(struct coordinator *c, uint32_t count);
 void unpark_all(struct coordinator *c);
 void shard_key_of(const struct coordinator *c, const struct shard *s, struct shard_key *key_out);
 
+/* ---- home.c: where the copies of what was committed belong ---- */
+void homes_init(struct coordinator *c);
+void homes_member_joined(struct coordinator *c, uint32_t member);
+void homes_member_lost(struct coordinator *c, uint32_t member);
+void shard_set_homes(struct coordinator *c, struct shard *s,
+                     const char nodes[][CKPT_NODE_NAME_MAX + 1], uint32_t count);
+void shard_set_homes_as_held(struct coordinator *c, struct shard *s, const struct copy *without);
+void shard_release_homes(struct coordinator *c, struct shard *s);
+bool shard_is_home(const struct coordinator *c, const struct shard *s, uint32_t member);
+bool shard_has_homes(const struct shard *s);
+bool home_is_heard(const struct coordinator *c, const struct home *home);
+
 /* ---- shard.c: copies ---- */
 struct copy *copy_find(struct shard *s, uint32_t member);
 struct copy *copy_add(struct coordinator *c, struct shard *s, uint32_t member);
@@ -330,12 +370,15 @@ struct holders {
 };
 
 struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
+struct copy *shard_surplus(const struct coordinator *c, struct shard *s);
 struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, uint32_t source,
                        enum pull_purpose purpose);
 struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member);
 struct holders shard_holders(const struct coordinator *c, const struct shard *s);
 enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s,
                               const struct holders *h, uint32_t *member_out);
+enum ckpt_status place_choose_full(const struct coordinator *c, const struct shard *s,
+                                   const struct holders *h, uint32_t *member_out);
 
 /* ---- order.c: orders to agents ---- */
 bool order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
@@ -346,10 +389,28 @@ void order_renew(struct coordinator *c, struct coordinator_update *u, struct sha
                  struct copy *copy);
 void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                   struct copy *copy);
+void order_let_go(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                  struct copy *copy);
+void order_stay(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                struct copy *copy);
+void order_call_off(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                    struct copy *copy);
 bool order_is_stale(const struct coordinator *c, const struct copy *copy);
 
 /* ---- attend.c: what a shard needs next ---- */
 void attend_queue(struct coordinator *c, struct coordinator_update *u);
+
+/* ---- repair.c: copies of what was committed: too few, too many ---- */
+bool repair_is_due(const struct coordinator *c, const struct shard *s, const struct holders *h);
+bool shard_let_surplus_go(struct coordinator *c, struct coordinator_update *u, struct shard *s);
+bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                        const struct copy *without);
+
+/* ---- room.c: who gives when a node is full ---- */
+bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+               const struct run *run, uint32_t segments);
+void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+             const struct message_need *need);
 
 /* ---- checkpoint.c: commit, abort, retire, quarantine ---- */
 bool checkpoint_is_open(const struct checkpoint *k);
@@ -366,6 +427,7 @@ void checkpoint_withdraw(struct coordinator *c, struct coordinator_update *u,
                          const struct checkpoint *k);
 void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
                            struct checkpoint *k, const char *reason);
+void run_pass_over(struct coordinator *c, const struct run *run, uint32_t attempt, uint64_t step);
 void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,
                        uint32_t attempt, bool keep_verifying);
 void run_refresh_latest(struct coordinator *c, struct run *run);
@@ -390,6 +452,9 @@ void sessions_tick(struct coordinator *c, struct coordinator_update *u);
 void session_stirs(struct coordinator *c, const struct run *run);
 bool session_waits(const struct session *e);
 bool session_uses(const struct coordinator *c, const struct checkpoint *k);
+bool session_may_use(const struct coordinator *c, const struct checkpoint *k);
+void send_waits(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                const struct message_load_ask *ask, const char *reason);
 void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                   const struct message_load_ask *ask, enum ckpt_status status, const char *reason,
                   const struct shard *s);
@@ -402,6 +467,7 @@ void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint
                        const struct message_checkpoint_ask *ask);
 
 /* ---- restore_choose.c ---- */
+bool shard_is_away(const struct coordinator *c, const struct shard *s, char *nodes_out);
 void restore_choose(struct coordinator *c, struct coordinator_update *u, struct run *run);
 void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
                          struct checkpoint *k, uint32_t rank);
@@ -409,6 +475,13 @@ void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, st
 /* ---- replica.c ---- */
 void replica_note(struct checkpoint *k, struct shard *s, const struct message_shard_report *r);
 bool replica_refuses(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);
+/* ---- mark.c: a person's word, and the way back out of quarantine ---- */
+void mark_checkpoint(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
+                     enum checkpoint_mark mark);
+void offer_again_if_whole(struct coordinator *c, struct coordinator_update *u,
+                          struct checkpoint *k);
+enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint *k,
+                                const struct coordinator_record *record);
 
 /* ---- replay.c, admin.c, invariant.c ---- */
 enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record);

@@ -278,9 +278,14 @@ struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t ra
     struct shard_key key;
     shard_key_of(c, s, &key);
     s->weight = inventory_shard(&key);
+    memset(s->homes, 0xff, sizeof s->homes);
     *bucket = shard_index(c, s);
     k->first_shard = shard_index(c, s);
     k->shards++;
+    if (k->reserved > 0) {
+        k->reserved--;
+        c->reserved_shards--;
+    }
     return s;
 }
 
@@ -308,6 +313,7 @@ static void shard_free(struct coordinator *c, struct shard *s)
             copy_drop(c, s, &s->copies[i]);
         }
     }
+    shard_release_homes(c, s);
     if (s->queued || s->parked) {
         unqueue(c, s);
     }
@@ -334,6 +340,8 @@ void checkpoint_free_shards(struct coordinator *c, struct checkpoint *k)
         shard_free(c, s);
     }
     k->shards = k->sealed = k->ready = 0;
+    c->reserved_shards -= k->reserved;
+    k->reserved = 0;
     for (uint32_t i = 0; c->fetch_count > 0 && i < FETCHES_MAX; i++) {
         if (c->fetches[i].used && !c->shards[c->fetches[i].shard].used) {
             c->fetches[i].used = false;

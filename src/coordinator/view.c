@@ -17,6 +17,11 @@ struct coordinator_record_shard coordinator_record_shard(const struct coordinato
     if (s != NULL && k->state == CHECKPOINT_CONSISTENT) {
         shard.bytes = s->bytes;
         shard.digest = s->digest;
+        for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+            if (s->homes[i] != NONE) {
+                strcpy(shard.nodes[shard.node_count++], c->homes[s->homes[i]].node);
+            }
+        }
     }
     return shard;
 }
@@ -113,6 +118,7 @@ bool coordinator_checkpoint_view(const struct coordinator *c, uint32_t index,
         .shards_ready = k->ready,
         .degraded = checkpoint_is_committed(k) && k->ready < k->world,
         .restore_failures = k->restore_failures,
+        .mark = (enum checkpoint_mark)k->mark,
         .reason = k->reason,
     };
     return true;
@@ -127,6 +133,7 @@ static struct coordinator_copy_view copy_view(const struct coordinator *c, const
         .state = (enum copy_state)copy->state,
         .pulling = copy->order_kind == ORDER_PULL,
         .verifying = copy->order_kind == ORDER_VERIFY,
+        .leaving = copy->order_kind == ORDER_LET_GO,
         .owner = copy->owner,
         .cached = copy->cached,
         .bad = copy->bad,

@@ -12,7 +12,6 @@
 
 #define SQLITE_SCHEMA_VERSION 2
 #define SQLITE_APPLICATION_ID 0x434b5054 /* "CKPT", what file(1) and we know the database by */
-#define SHARD_ROW_BYTES (8 + CKPT_DIGEST_BYTES)
 
 enum statement {
     STATEMENT_BEGIN,

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "store/shard_blob.h"
 
 enum ckpt_status sqlite_refuse_row(struct sqlite *sqlite, uint64_t row, const char *what)
 {
@@ -159,15 +160,10 @@ static enum ckpt_status add_shards(struct sqlite *sqlite, uint64_t row,
                                    const struct store_transaction *transaction,
                                    const struct coordinator_record *record, uint32_t *crc_out)
 {
-    size_t bytes = (size_t)record->world * SHARD_ROW_BYTES;
-    uint8_t *blob = malloc(bytes + 1);
+    size_t bytes;
+    uint8_t *blob = shard_blob_encode(transaction, record, &bytes);
     if (!blob) {
         return sqlite_refuse(sqlite, SQLITE_NOMEM, "write a checkpoint's shards");
-    }
-    for (uint32_t rank = 0; rank < record->world; rank++) {
-        struct coordinator_record_shard shard = store_shard(transaction, record, rank);
-        store_le64(blob + (size_t)rank * SHARD_ROW_BYTES, shard.bytes);
-        memcpy(blob + (size_t)rank * SHARD_ROW_BYTES + 8, shard.digest.bytes, CKPT_DIGEST_BYTES);
     }
     sqlite3_stmt *statement = sqlite->statements[STATEMENT_ADD_SHARDS];
     bind_number(statement, 1, row);
@@ -243,15 +239,8 @@ static bool read_shards(sqlite3_stmt *row, const struct coordinator_record *reco
 {
     size_t bytes = (size_t)sqlite3_column_bytes(row, COLUMN_SHARDS);
     const uint8_t *blob = sqlite3_column_blob(row, COLUMN_SHARDS);
-    if (bytes != (size_t)record->world * SHARD_ROW_BYTES || crc32c(0, blob, bytes) != shards_crc) {
-        return false;
-    }
-    for (uint32_t rank = 0; rank < record->world; rank++) {
-        const uint8_t *from = blob + (size_t)rank * SHARD_ROW_BYTES;
-        shards[rank].bytes = load_le64(from);
-        memcpy(shards[rank].digest.bytes, from + 8, CKPT_DIGEST_BYTES);
-    }
-    return true;
+    return crc32c(0, blob, bytes) == shards_crc &&
+           shard_blob_decode(blob, bytes, record->world, shards);
 }
 
 static uint64_t column_number(sqlite3_stmt *row, enum column column)
@@ -280,7 +269,7 @@ static bool read_record(sqlite3_stmt *row, struct coordinator_record *record_out
     return column_number(row, COLUMN_CRC) ==
                row_crc(column_number(row, COLUMN_ID), record, shards_crc) &&
            record->world <= CKPT_WORLD_MAX && record->type >= RECORD_EPOCH &&
-           record->type <= RECORD_VERDICT;
+           record->type <= RECORD_LAST;
 }
 
 enum ckpt_status sqlite_row_read(struct sqlite *sqlite, sqlite3_stmt *row,

@@ -42,7 +42,7 @@ enum ckpt_status store_fence(uint64_t highest, const struct store_transaction *t
     uint64_t known = highest;
     for (uint32_t i = 0; i < transaction->count; i++) {
         const struct coordinator_record *record = &transaction->records[i];
-        if (record->type < RECORD_EPOCH || record->type > RECORD_VERDICT ||
+        if (record->type < RECORD_EPOCH || record->type > RECORD_LAST ||
             record->world > CKPT_WORLD_MAX) {
             return store_refuse(reason_out, CKPT_ERR_INVALID, "record type %d, world %" PRIu32,
                                 (int)record->type, record->world);
@@ -78,14 +78,21 @@ struct coordinator_record_shard store_shard(const struct store_transaction *tran
 }
 
 const struct store_rule store_rules[STORE_RULES] = {
-    {RECORD_EPOCH, RECORD_EPOCH, false},         {RECORD_ATTEMPT, RECORD_ATTEMPT, false},
-    {RECORD_WITHDRAWN, RECORD_WITHDRAWN, false}, {RECORD_VERDICT, RECORD_VERDICT, false},
-    {RECORD_RETIRED, RECORD_CONSISTENT, true},   {RECORD_RETIRED, RECORD_QUARANTINED, true},
+    {RECORD_EPOCH, RECORD_EPOCH, false},
+    {RECORD_ATTEMPT, RECORD_ATTEMPT, false},
+    {RECORD_WITHDRAWN, RECORD_WITHDRAWN, false},
+    {RECORD_VERDICT, RECORD_VERDICT, false},
+    {RECORD_RETIRED, RECORD_CONSISTENT, true},
+    {RECORD_RETIRED, RECORD_QUARANTINED, true},
+    {RECORD_RETIRED, RECORD_HOLDERS, true},
+    {RECORD_RETIRED, RECORD_MARK, true},
+    {RECORD_MARK, RECORD_MARK, true},
+    {RECORD_OFFERED, RECORD_QUARANTINED, true},
 };
 
 bool store_is_kept(const struct coordinator_record *record)
 {
-    return record->type != RECORD_RETIRED;
+    return record->type != RECORD_RETIRED && record->type != RECORD_OFFERED;
 }
 
 bool store_is_void(const struct coordinator_record *earlier, const struct coordinator_record *later)

@@ -11,7 +11,10 @@
  *
  *   EPOCH                         the EPOCH before it
  *   ATTEMPT, WITHDRAWN, VERDICT   the one of its type and run before it
- *   RETIRED                       CONSISTENT and QUARANTINED of its checkpoint, and it is not kept
+ *   MARK                          the MARK of its checkpoint before it
+ *   OFFERED                       QUARANTINED of its checkpoint, and it is not kept
+ *   RETIRED                       CONSISTENT, QUARANTINED, HOLDERS and MARK of its checkpoint, and
+ *                                 it is not kept
  *
  * Everything else stays: a run's fence (its attempt, what was withdrawn, its verdict) outlives all
  * of its checkpoints.
@@ -38,7 +41,7 @@ struct store;
  * other than CKPT_OK ends the replay, which then returns it. Must not call the store. */
 typedef enum ckpt_status store_visit(void *context, const struct coordinator_record *record);
 
-/* Size and digest of a rank's shard in the checkpoint of `record`. */
+/* Size, digest and holders of a rank's shard in the checkpoint of `record`. */
 typedef struct coordinator_record_shard
 store_shard_at(const void *context, const struct coordinator_record *record, uint32_t rank);
 
@@ -56,7 +59,7 @@ struct store_rule {
     enum coordinator_record_type earlier;
     bool of_checkpoint;
 };
-#define STORE_RULES 6
+#define STORE_RULES 10
 extern const struct store_rule store_rules[STORE_RULES];
 
 /* How far a long open or replay has come, for whoever wants to look from another thread. */

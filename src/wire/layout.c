@@ -81,6 +81,18 @@ bool wire_admin_verb_is_known(uint32_t value)
     case ADMIN_VERIFY:
     case ADMIN_RETIRE:
     case ADMIN_PLACEMENT:
+    case ADMIN_MARK:
+        return true;
+    }
+    return false;
+}
+
+bool wire_checkpoint_mark_is_known(uint32_t value)
+{
+    switch ((enum checkpoint_mark)value) {
+    case MARK_NONE:
+    case MARK_HEALTHY:
+    case MARK_POISONED:
         return true;
     }
     return false;

@@ -198,6 +198,7 @@ bool wire_copy_state_is_known(uint32_t value);
 bool wire_pull_purpose_is_known(uint32_t value);
 bool wire_admin_verb_is_known(uint32_t value);
 bool wire_job_verb_is_known(uint32_t value);
+bool wire_checkpoint_mark_is_known(uint32_t value);
 
 /* The checks that both directions share. On failure they write scratch->reason and return false. */
 bool wire_number_is_valid(const struct wire_layout *layout, const struct wire_field *field,

@@ -9,6 +9,8 @@ static const struct wire_field admin_ask_fields[] = {
     FIELD_U64(message_admin_ask, AdminAsk, step),
     FIELD_BOOL(message_admin_ask, AdminAsk, newer),
     FIELD_U32(message_admin_ask, AdminAsk, from, UINT32_MAX),
+    FIELD_ENUM(message_admin_ask, AdminAsk, mark, checkpoint_mark, CheckpointMark,
+               wire_checkpoint_mark_is_known),
 };
 WIRE_LAYOUT(admin_ask, message_admin_ask, admin_ask);
 

@@ -40,6 +40,7 @@ static const struct wire_field join_fields[] = {
     FIELD_U64(message_join, Join, segment_bytes),
     FIELD_U32(message_join, Join, segments, UINT32_MAX),
     FIELD_U32(message_join, Join, segments_free, UINT32_MAX),
+    FIELD_U32(message_join, Join, features, UINT32_MAX),
 };
 WIRE_LAYOUT(join, message_join, join);
 
@@ -48,6 +49,7 @@ static const struct wire_field welcome_fields[] = {
     FIELD_REASON(message_welcome, Welcome, reason),
     FIELD_U32(message_welcome, Welcome, heartbeat_ms, UINT32_MAX),
     FIELD_U32(message_welcome, Welcome, lease_ms, UINT32_MAX),
+    FIELD_U32(message_welcome, Welcome, features, UINT32_MAX),
 };
 WIRE_LAYOUT(welcome, message_welcome, welcome);
 
@@ -57,6 +59,7 @@ static const struct wire_field heartbeat_fields[] = {
     FIELD_U32(message_heartbeat, Heartbeat, unverified, UINT32_MAX),
     FIELD_BOOL(message_heartbeat, Heartbeat, has_inventory),
     FIELD_U64(message_heartbeat, Heartbeat, inventory),
+    FIELD_BOOL(message_heartbeat, Heartbeat, inventory_told),
 };
 WIRE_LAYOUT(heartbeat, message_heartbeat, heartbeat);
 
@@ -124,6 +127,30 @@ static const struct wire_field verify_order_fields[] = {
     FIELD_U64(message_verify_order, VerifyOrder, generation),
 };
 WIRE_LAYOUT(verify_order, message_verify_order, verify_order);
+
+static const struct wire_field let_go_fields[] = {
+    FIELD_U64(message_let_go, LetGo, order),
+    FIELD_SHARD(message_let_go, LetGo, shard),
+    FIELD_U64(message_let_go, LetGo, generation),
+};
+WIRE_LAYOUT(let_go, message_let_go, let_go);
+
+static const struct wire_field need_fields[] = {
+    FIELD_RUN(message_need, Need, run),
+    FIELD_U32(message_need, Need, segments, CKPT_ARENA_SEGMENTS_MAX),
+};
+WIRE_LAYOUT(need, message_need, need);
+
+static const struct wire_field load_waits_fields[] = {
+    FIELD_RUN(message_load_waits, LoadWaits, run),
+    FIELD_U32(message_load_waits, LoadWaits, attempt, UINT32_MAX),
+    FIELD_U32(message_load_waits, LoadWaits, asking_rank, UINT32_MAX),
+    FIELD_BOOL(message_load_waits, LoadWaits, collective),
+    FIELD_U32(message_load_waits, LoadWaits, load, UINT32_MAX),
+    FIELD_U64(message_load_waits, LoadWaits, reader),
+    FIELD_REASON(message_load_waits, LoadWaits, reason),
+};
+WIRE_LAYOUT(load_waits, message_load_waits, load_waits);
 
 static const struct wire_field checkpoint_state_fields[] = {
     FIELD_RUN(message_checkpoint_state, CheckpointStateNews, run),

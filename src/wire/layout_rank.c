@@ -25,6 +25,7 @@ WIRE_LAYOUT(rank_opened, message_rank_opened, rank_opened);
 static const struct wire_field slot_ask_fields[] = {
     FIELD_U64(message_slot_ask, SlotAsk, step),
     FIELD_U64(message_slot_ask, SlotAsk, bytes),
+    FIELD_U32(message_slot_ask, SlotAsk, wait_ms, UINT32_MAX),
 };
 WIRE_LAYOUT(slot_ask, message_slot_ask, slot_ask);
 
@@ -94,6 +95,7 @@ static const struct wire_field load_ask_fields[] = {
     FIELD_BOOL(message_load_ask, LoadAsk, collective),
     FIELD_U32(message_load_ask, LoadAsk, load, UINT32_MAX),
     FIELD_U64(message_load_ask, LoadAsk, reader),
+    FIELD_U32(message_load_ask, LoadAsk, wait_ms, UINT32_MAX),
 };
 WIRE_LAYOUT(load_ask, message_load_ask, load_ask);
 

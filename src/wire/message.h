@@ -25,6 +25,11 @@
 #include <ckpt/status.h>
 
 #define WIRE_PROTOCOL_VERSION 1
+/* What a side understands beyond the protocol's version, as bits in JOIN and WELCOME: a daemon of
+ * an earlier release ends a connection on which a message of an unknown type comes. */
+#define WIRE_FEATURE_ROOM                                                                          \
+    1U /* LET_GO, NEED, LOAD_WAITS, and a heartbeat that says inventory_told */
+#define WIRE_FEATURES WIRE_FEATURE_ROOM
 #define CKPT_UID_ANY UINT32_MAX     /* whoever's run it is; (uid_t)-1 is nobody's */
 #define CKPT_STEP_LATEST UINT64_MAX /* asks for the newest consistent step; never a real step */
 
@@ -66,6 +71,13 @@ enum pull_purpose {
     PULL_FETCH,         /* for a local reader; never counts, never offered, freed on release */
 };
 
+/* A person's word on a checkpoint. */
+enum checkpoint_mark {
+    MARK_NONE = 0, /* takes an earlier word back */
+    MARK_HEALTHY,  /* shown; changes nothing */
+    MARK_POISONED, /* never offered as the newest one */
+};
+
 enum message_type {
     MESSAGE_NONE = 0,
 
@@ -102,6 +114,10 @@ enum message_type {
     MESSAGE_STALE_EPOCH = 30, /* agent -> coordinator: a newer epoch rules; step down */
     MESSAGE_JOB_REPORT = 31,  /* agent -> coordinator: what it was told by MESSAGE_JOB */
     MESSAGE_JOB_ACK = 32,
+    /* These three only to and from who has said WIRE_FEATURE_ROOM. */
+    MESSAGE_LET_GO = 33,     /* coordinator -> agent: a copy that is one too many */
+    MESSAGE_NEED = 34,       /* agent -> coordinator: a rank's save waits for room */
+    MESSAGE_LOAD_WAITS = 35, /* coordinator -> agent: what a load waits for */
 
     /* agent <-> agent */
     MESSAGE_OFFER_ASK = 40,
@@ -134,7 +150,8 @@ struct message_rank_opened {
 
 struct message_slot_ask {
     uint64_t step;
-    uint64_t bytes; /* of the whole shard, header and all */
+    uint64_t bytes;   /* of the whole shard, header and all */
+    uint32_t wait_ms; /* it waits no longer than that; 0: not said */
 };
 
 struct message_slot_granted {
@@ -204,11 +221,12 @@ struct message_load_ask {
     uint32_t attempt;
     uint32_t asking_rank;
     uint32_t world;
-    uint64_t step;   /* or CKPT_STEP_LATEST */
-    uint32_t rank;   /* whose shard; the asking rank's own in a collective load */
-    bool collective; /* true: one verdict for all ranks of the attempt; false: a fetch */
-    uint32_t load;   /* counts the collective loads of an attempt from 1; or the fetch's id */
-    uint64_t reader; /* a fetch: the agent's id of who asks, echoed in the verdict */
+    uint64_t step;    /* or CKPT_STEP_LATEST */
+    uint32_t rank;    /* whose shard; the asking rank's own in a collective load */
+    bool collective;  /* true: one verdict for all ranks of the attempt; false: a fetch */
+    uint32_t load;    /* counts the collective loads of an attempt from 1; or the fetch's id */
+    uint64_t reader;  /* a fetch: the agent's id of who asks, echoed in the verdict */
+    uint32_t wait_ms; /* rank -> agent: it waits no longer than that; 0: not said */
 };
 
 struct message_load_verdict {
@@ -307,6 +325,7 @@ struct message_join {
     uint64_t segment_bytes;
     uint32_t segments;
     uint32_t segments_free;
+    uint32_t features; /* WIRE_FEATURE_*; bits that are not known are nothing to the other side */
 };
 
 struct message_welcome {
@@ -314,6 +333,7 @@ struct message_welcome {
     char reason[CKPT_REASON_MAX + 1];
     uint32_t heartbeat_ms;
     uint32_t lease_ms;
+    uint32_t features;
 };
 
 struct message_heartbeat {
@@ -322,6 +342,8 @@ struct message_heartbeat {
     uint32_t unverified; /* copies found after a restart and not digested yet */
     bool has_inventory;  /* inventory is told */
     uint64_t inventory;  /* the sum of the weights of its copies: wire/inventory.h */
+    bool inventory_told; /* every copy that is here has been reported, and acknowledged, since the
+                          * WELCOME: what was not reported is not here */
 };
 
 struct message_lease {
@@ -386,6 +408,32 @@ struct message_verify_order {
     uint64_t generation;
 };
 
+/* The shard has more copies than its run asked for: free yours, or end the pull of it that has this
+ * number. One that is lent, read from or being digested is kept, and reported with the number;
+ * one that is freed is reported as COPY_NONE. */
+struct message_let_go {
+    uint64_t order;
+    struct shard_key shard;
+    uint64_t generation; /* 0: of a pull */
+};
+
+/* Repeated while the save waits. */
+struct message_need {
+    struct run_key run;
+    uint32_t segments; /* that must become free here */
+};
+
+/* The load goes on; should it end by the asker's time, this is why. */
+struct message_load_waits {
+    struct run_key run;
+    uint32_t attempt; /* this and the next four: of the ask */
+    uint32_t asking_rank;
+    bool collective;
+    uint32_t load;
+    uint64_t reader;
+    char reason[CKPT_REASON_MAX + 1];
+};
+
 struct message_checkpoint_state {
     struct run_key run;
     uint32_t attempt;
@@ -445,6 +493,7 @@ enum admin_verb {
     ADMIN_VERIFY,
     ADMIN_RETIRE,
     ADMIN_PLACEMENT,
+    ADMIN_MARK,
 };
 
 struct message_admin_ask {
@@ -452,7 +501,8 @@ struct message_admin_ask {
     uint64_t cookie;    /* echoed */
     struct run_key run; /* uid: the caller's own; who may see all may name any, or CKPT_UID_ANY */
     uint64_t step;
-    bool newer;    /* ADMIN_RETIRE: everything newer than step, so that `latest` moves back to it */
+    bool newer; /* ADMIN_RETIRE: everything newer than step, so that `latest` moves back to it */
+    enum checkpoint_mark mark; /* ADMIN_MARK */
     uint32_t from; /* of a long table: the first entry wanted, as "next" of the last answer said */
 };
 
@@ -500,6 +550,9 @@ struct message {
         struct message_pull_order pull_order;
         struct message_pull_failed pull_failed;
         struct message_verify_order verify_order;
+        struct message_let_go let_go;
+        struct message_need need;
+        struct message_load_waits load_waits;
         struct message_checkpoint_state checkpoint_state;
         struct message_offer_ask offer_ask;
         struct message_offer offer;

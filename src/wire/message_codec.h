@@ -50,6 +50,9 @@
     EMPTY(MESSAGE_STALE_EPOCH, stale_epoch)                                                        \
     X(MESSAGE_JOB_REPORT, job_report, job)                                                         \
     X(MESSAGE_JOB_ACK, job_ack, job_ack)                                                           \
+    X(MESSAGE_LET_GO, let_go, let_go)                                                              \
+    X(MESSAGE_NEED, need, need)                                                                    \
+    X(MESSAGE_LOAD_WAITS, load_waits, load_waits)                                                  \
     X(MESSAGE_OFFER_ASK, offer_ask, offer_ask)                                                     \
     X(MESSAGE_OFFER, offer, offer)                                                                 \
     X(MESSAGE_OFFER_DONE, offer_done, offer_done)                                                  \

@@ -81,6 +81,30 @@ static void judge_retired(struct sim *sim, const struct coordinator_record *r, u
     }
 }
 
+/* A lifted quarantine moves latest forward, and never over what the run has done since. */
+static void judge_offered(struct sim *sim, const struct coordinator_record *r, uint32_t run)
+{
+    struct commit *commit = judge_commit_find(sim, run, r->attempt, r->step);
+    const struct commit *newest = judge_newest(sim, run);
+    if (!commit || !commit->quarantined || (newest && newest->step > r->step)) {
+        sim_violation(sim,
+                      "run %u: step %" PRIu64 " is offered again, which was not quarantined, or is "
+                      "behind latest",
+                      run, r->step);
+        return;
+    }
+    for (uint32_t i = 0; i < sim->judge->commit_count; i++) {
+        const struct commit *other = &sim->judge->commits[i];
+        if (other->run == run && !other->retired && other->attempt > r->attempt) {
+            sim_violation(sim,
+                          "run %u: step %" PRIu64 " of attempt %u is offered again when attempt %u "
+                          "has saved",
+                          run, r->step, r->attempt, other->attempt);
+        }
+    }
+    commit->quarantined = false;
+}
+
 void judge_store_record(struct sim *sim, uint32_t ruler, const struct sim_record *record)
 {
     const struct coordinator_record *r = &record->record;
@@ -99,6 +123,8 @@ void judge_store_record(struct sim *sim, uint32_t ruler, const struct sim_record
         judge_consistent(sim, r, job->run);
     } else if (r->type == RECORD_RETIRED) {
         judge_retired(sim, r, job->run);
+    } else if (r->type == RECORD_OFFERED) {
+        judge_offered(sim, r, job->run);
     } else if (r->type == RECORD_QUARANTINED) {
         struct commit *commit = judge_commit_find(sim, job->run, r->attempt, r->step);
         if (commit) {

@@ -81,10 +81,31 @@ void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, u
     snprintf(message.join.address, sizeof message.join.address, "127.0.0.1:%u", 7000 + node);
     message.join.segment_bytes = 1 << 20;
     message.join.segments = message.join.segments_free = 16;
+    message.join.features = WIRE_FEATURES;
     memset(&message.incarnation, life, sizeof message.incarnation);
     struct coordinator_event event = {
         .type = COORDINATOR_MESSAGE, .link = node, .message = &message};
     advance(cluster, &event);
+}
+
+void cluster_alive(struct cluster *cluster, uint32_t nodes, uint32_t away)
+{
+    struct message alive = {.type = MESSAGE_HEARTBEAT};
+    alive.heartbeat.segments_free = 16;
+    alive.heartbeat.inventory_told = true;
+    for (uint32_t node = 0; node < nodes; node++) {
+        if ((away & 1u << node) == 0) {
+            cluster_message(cluster, node, &alive);
+        }
+    }
+}
+
+void cluster_pass(struct cluster *cluster, uint64_t ms, uint32_t nodes, uint32_t away)
+{
+    for (uint64_t passed = 0; passed < ms; passed += 500) {
+        cluster_alive(cluster, nodes, away);
+        cluster_tick(cluster, 500);
+    }
 }
 
 void cluster_disconnect(struct cluster *cluster, uint32_t node)

@@ -22,6 +22,11 @@ void cluster_message(struct cluster *cluster, uint32_t node, const struct messag
 void cluster_tick(struct cluster *cluster, uint64_t ms);
 void cluster_join(struct cluster *cluster, uint32_t node, uint8_t life);
 void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, uint32_t domain);
+/* A heartbeat of each of the first nodes, but for those whose bit is set in away: all that they
+ * hold is told. */
+void cluster_alive(struct cluster *cluster, uint32_t nodes, uint32_t away);
+/* Time passes in steps of half a second, each with such heartbeats. */
+void cluster_pass(struct cluster *cluster, uint64_t ms, uint32_t nodes, uint32_t away);
 void cluster_disconnect(struct cluster *cluster, uint32_t node);
 
 /* A report of rank's shard of step by node: node n has link n, life n. */

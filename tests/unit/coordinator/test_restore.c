@@ -153,6 +153,7 @@ static void a_lost_shard_quarantines_and_falls_to_the_older(void **state)
 
     struct message m = ask(2, 1, 0, 1);
     struct message alive = {.type = MESSAGE_HEARTBEAT};
+    alive.heartbeat.inventory_told = true;
     const struct message *order = NULL;
     bool quarantined = false;
     for (uint32_t i = 0; i < 60 && order == NULL; i++) {
@@ -174,15 +175,10 @@ static void a_lost_shard_quarantines_and_falls_to_the_older(void **state)
 static const struct message *ask_until_verdict(const struct message *m, uint32_t node,
                                                uint32_t away)
 {
-    struct message alive = {.type = MESSAGE_HEARTBEAT};
     const struct message *verdict = NULL;
-    for (uint32_t i = 0; i < 60 && verdict == NULL; i++) {
-        for (uint32_t other = 0; other < 4; other++) {
-            if ((away & 1u << other) == 0) {
-                cluster_message(&cluster, other, &alive);
-            }
-        }
-        cluster_tick(&cluster, 600);
+    for (uint32_t i = 0; i < 602 && verdict == NULL; i++) {
+        cluster_alive(&cluster, 4, away);
+        cluster_tick(&cluster, 500);
         cluster_message(&cluster, node, m);
         verdict = cluster_find(&cluster, node, MESSAGE_LOAD_VERDICT);
     }
@@ -196,8 +192,20 @@ static void copies_on_nodes_that_are_away_are_not_given_up(void **state)
     cluster_disconnect(&cluster, 0);
     cluster_disconnect(&cluster, 1);
     struct message m = ask(2, 1, 0, 1);
+    cluster_message(&cluster, 3, &m);
+    const struct message *waits = NULL;
+    for (uint32_t i = 0; i < 12 && waits == NULL; i++) {
+        cluster_pass(&cluster, 500, 4, 1u << 0 | 1u << 1);
+        cluster_message(&cluster, 3, &m);
+        waits = cluster_find(&cluster, 3, MESSAGE_LOAD_WAITS);
+    }
+    assert_non_null(waits); /* long before it ends it says for whom it waits */
+    assert_non_null(strstr(waits->load_waits.reason, "n0, n1"));
+    uint64_t began_ms = cluster.now_ms;
     const struct message *verdict = ask_until_verdict(&m, 3, 1u << 0 | 1u << 1);
     assert_non_null(verdict);
+    assert_true(cluster.now_ms > began_ms + 280000); /* as long as its time allows */
+    assert_non_null(strstr(verdict->load_verdict.reason, "n0, n1"));
     assert_int_equal(verdict->load_verdict.status, CKPT_ERR_LOST);
     assert_int_equal(cluster_checkpoint(&cluster, 10).state, CHECKPOINT_CONSISTENT);
 }

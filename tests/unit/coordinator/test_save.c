@@ -137,10 +137,17 @@ static void a_loss_raises_the_epoch_and_repairs(void **state)
     cluster_tick(&cluster, 1100);
     assert_int_equal(coordinator_epoch(cluster.c), epoch + 1);
     assert_int_equal(cluster_records(&cluster, RECORD_EPOCH), 1);
+    assert_true(cluster_checkpoint(&cluster, 10).degraded);
     const struct message *order = cluster_find(&cluster, 2, MESSAGE_PULL_ORDER);
+    for (uint32_t i = 0; i < 20 && order == NULL; i++) { /* absence has lasted: repair_after */
+        assert_true(i < 20);
+        cluster_alive(&cluster, 4, 1u << 1);
+        cluster_tick(&cluster, 500);
+        order = cluster_find(&cluster, 2, MESSAGE_PULL_ORDER);
+        assert_true(order == NULL || i >= 18);
+    }
     assert_non_null(order);
     assert_string_equal(order->pull_order.source_node, "n0");
-    assert_true(cluster_checkpoint(&cluster, 10).degraded);
     struct message m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, false, 10);
     m.shard_report.order = order->pull_order.order;
     cluster_message(&cluster, 2, &m);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+bool holders_are_made = true;
+
 struct coordinator_record record_of(enum coordinator_record_type type, uint64_t epoch,
                                     uint64_t step)
 {
@@ -38,6 +40,10 @@ struct coordinator_record_shard made_shard(const void *context,
     (void)context;
     struct coordinator_record_shard shard = {.bytes = UINT64_MAX - rank};
     memset(shard.digest.bytes, (int)(record->step + rank) & 0xff, sizeof(shard.digest.bytes));
+    shard.node_count = holders_are_made ? rank % (CKPT_COPIES_MAX + 1) : 0;
+    for (uint32_t i = 0; i < shard.node_count; i++) {
+        snprintf(shard.nodes[i], sizeof(shard.nodes[i]), "rack-%" PRIu32 ".node", rank / 8 + i);
+    }
     return shard;
 }
 
@@ -54,8 +60,13 @@ static bool is_as_made(const struct coordinator_record *record)
     struct coordinator_record made = record_consistent(record->epoch, record->step, record->world);
     for (uint32_t rank = 0; rank < record->world; rank++) {
         struct coordinator_record_shard shard = made_shard(NULL, record, rank);
-        if (record->shards[rank].bytes != shard.bytes ||
-            !digest_equal(&record->shards[rank].digest, &shard.digest)) {
+        const struct coordinator_record_shard *found = &record->shards[rank];
+        bool same = found->bytes == shard.bytes && digest_equal(&found->digest, &shard.digest) &&
+                    found->node_count == shard.node_count;
+        for (uint32_t i = 0; same && i < shard.node_count; i++) {
+            same = strcmp(found->nodes[i], shard.nodes[i]) == 0;
+        }
+        if (!same) {
             return false;
         }
     }
@@ -70,7 +81,8 @@ static enum ckpt_status see(void *context, const struct coordinator_record *reco
         [RECORD_EPOCH] = "epoch",     [RECORD_CONSISTENT] = "consistent",
         [RECORD_RETIRED] = "retired", [RECORD_QUARANTINED] = "quarantined",
         [RECORD_ATTEMPT] = "attempt", [RECORD_WITHDRAWN] = "withdrawn",
-        [RECORD_VERDICT] = "verdict",
+        [RECORD_VERDICT] = "verdict", [RECORD_HOLDERS] = "holders",
+        [RECORD_MARK] = "mark",       [RECORD_OFFERED] = "offered",
     };
     struct seen *seen = context;
     size_t used = strlen(seen->text);

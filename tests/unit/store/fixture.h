@@ -11,6 +11,9 @@ struct coordinator_record record_consistent(uint64_t epoch, uint64_t step, uint3
 struct coordinator_record record_of(enum coordinator_record_type type, uint64_t epoch,
                                     uint64_t step);
 
+/* Whether made shards have holders: version 1 of the database knew none. */
+extern bool holders_are_made;
+
 /* What shard_at of a transaction gives for record_consistent. */
 struct coordinator_record_shard made_shard(const void *context,
                                            const struct coordinator_record *record, uint32_t rank);

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "base/fault_point.h"
+#include "store/shard_blob.h"
 #include "unit/store/fixture.h"
 
 /* SQLite's own syncs come through here: counted, and made to fail. */
@@ -458,6 +459,28 @@ static void other_files_are_refused(void **state)
     expect_refused(CKPT_ERR_VERSION, "schema version 3");
 }
 
+static void shards_of_the_version_before_are_taken(void **state)
+{
+    (void)state;
+    struct coordinator_record record = record_consistent(1, 100, 3);
+    struct store_transaction transaction = {.shard_at = made_shard};
+    struct coordinator_record_shard shards[3];
+    size_t bytes;
+    uint8_t *blob = shard_blob_encode(&transaction, &record, &bytes);
+    assert_non_null(blob);
+    assert_true(shard_blob_decode(blob, bytes, 3, shards));
+    assert_int_equal(shards[2].node_count, 2);
+    assert_string_equal(shards[2].nodes[1], "rack-1.node");
+    assert_true(shard_blob_decode(blob, (size_t)3 * 40, 3, shards)); /* without their holders */
+    assert_int_equal(shards[2].node_count, 0);
+    for (size_t cut = 0; cut < bytes; cut++) { /* nothing between the two is taken */
+        assert_true(cut == (size_t)3 * 40 || !shard_blob_decode(blob, cut, 3, shards));
+    }
+    blob[bytes - 1] = 9; /* a name that is not there */
+    assert_false(shard_blob_decode(blob, bytes, 3, shards));
+    free(blob);
+}
+
 static void a_directory_that_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -535,6 +558,7 @@ static void version_1_is_converted(void **state)
     uint64_t epoch;
     struct coordinator_record more[] = {record_epoch(6), record_of(RECORD_RETIRED, 6, 300)};
     make_version_1("");
+    holders_are_made = false;
     struct store *store = open_good();
     assert_string_equal(replay(store).text, "attempt:3 consistent:300 verdict:200 withdrawn:300 "
                                             "quarantined:300 epoch:5 consistent:200 verdict:200 ");
@@ -547,6 +571,7 @@ static void version_1_is_converted(void **state)
     store = open_good();
     assert_string_equal(replay(store).text, "attempt:3 verdict:200 withdrawn:300 consistent:200 "
                                             "verdict:200 epoch:6 ");
+    holders_are_made = true;
     store_close(&store);
 }
 
@@ -592,6 +617,7 @@ int main(void)
 #define OF_FILES(test) cmocka_unit_test_setup_teardown(test, make, clear)
     const struct CMUnitTest tests[] = {
         OF_FILES(records_survive_a_close),
+        OF_FILES(shards_of_the_version_before_are_taken),
         OF_FILES(records_survive_a_kill),
 #if CKPT_FAULT_POINTS
         OF_FILES(a_kill_inside_a_commit_leaves_nothing_of_it),

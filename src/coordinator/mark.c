@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A person's word on a checkpoint; and the way back out of quarantine.
+ *
+ *   CONSISTENT --every copy proven different, or marked poisoned--> QUARANTINED
+ *        ^--copies with the committed digest turned up, nobody's word against it,--'
+ *           and the run has not gone on without it
+ *
+ * What the machine quarantined the machine may offer again; what a person marked poisoned only a
+ * person clears. Once ranks have gone back to an older step, or a later attempt has saved, it is
+ * never the newest again: `latest` would jump above what the run saves next, and refuse it. It
+ * stays readable by its number. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+static struct coordinator_record *record_of(struct coordinator *c, struct coordinator_update *u,
+                                            const struct checkpoint *k,
+                                            enum coordinator_record_type type)
+{
+    struct coordinator_record *record = update_record(c, u, type);
+    record->run = c->runs[k->run].key;
+    record->attempt = k->attempt;
+    record->step = k->step;
+    return record;
+}
+
+static struct machine_note *note_of(struct coordinator *c, struct coordinator_update *u,
+                                    const struct checkpoint *k, const char *event)
+{
+    struct machine_note *note = update_note(u, NOTE_WARNING, event);
+    note->run = c->runs[k->run].key;
+    note->attempt = k->attempt;
+    note->step = k->step;
+    return note;
+}
+
+/* Ranks went back to step, or that attempt has saved: what was quarantined above it, or of an
+ * earlier attempt, is not the newest any more. */
+void run_pass_over(struct coordinator *c, const struct run *run, uint32_t attempt, uint64_t step)
+{
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *k = &c->checkpoints[i];
+        if (k->state == CHECKPOINT_QUARANTINED && (k->step > step || k->attempt < attempt)) {
+            k->passed_over = true;
+        }
+    }
+}
+
+static bool is_whole(const struct coordinator *c, const struct checkpoint *k)
+{
+    for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
+        bool good = false;
+        for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX && !good; j++) {
+            good = copy_is_good(&c->shards[i], &c->shards[i].copies[j]);
+        }
+        if (!good) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void offer_again_if_whole(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
+{
+    struct run *run = &c->runs[k->run];
+    if (k->state != CHECKPOINT_QUARANTINED || k->mark == MARK_POISONED || k->passed_over ||
+        (run->has_latest && run->latest > k->step) || !is_whole(c, k) ||
+        u->record_count + 1 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 1)) {
+        return; /* the next report of a copy comes here again */
+    }
+    (void)record_of(c, u, k, RECORD_OFFERED);
+    checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
+    k->reason[0] = '\0';
+    run_refresh_latest(c, run);
+    say(note_of(c, u, k, "checkpoint_offered")->text,
+        "every shard has a copy with the committed digest: it is offered again");
+}
+
+void mark_checkpoint(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
+                     enum checkpoint_mark mark)
+{
+    if (!checkpoint_is_committed(k)) {
+        u->admin_status = CKPT_ERR_INVALID;
+        say(u->admin_reason, "step %llu is not consistent yet: only what is can be marked",
+            (unsigned long long)k->step);
+        return;
+    }
+    if (mark == MARK_POISONED && session_uses(c, k)) {
+        u->admin_status = CKPT_ERR_BUSY;
+        say(u->admin_reason, "a restore of step %llu is under way", (unsigned long long)k->step);
+        return;
+    }
+    if (k->mark != mark) {
+        record_of(c, u, k, RECORD_MARK)->bytes = mark;
+        k->mark = (uint8_t)mark;
+        say(note_of(c, u, k, "checkpoint_marked")->text, "by command: %s",
+            mark == MARK_POISONED  ? "poisoned, never offered as the newest"
+            : mark == MARK_HEALTHY ? "healthy"
+                                   : "cleared");
+    }
+    if (mark == MARK_POISONED && k->state == CHECKPOINT_CONSISTENT) {
+        checkpoint_quarantine(c, u, k, "marked poisoned by command");
+        return;
+    }
+    offer_again_if_whole(c, u, k);
+    if (k->state == CHECKPOINT_QUARANTINED && mark != MARK_POISONED) {
+        say(u->admin_reason, "step %llu %s", (unsigned long long)k->step,
+            k->passed_over ? "stays readable by its number: the run has gone on without it"
+                           : "is offered again when every shard has a good copy");
+    }
+}
+
+/* "n1 n2": where the copies of one rank's shard have moved to. */
+enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint *k,
+                                const struct coordinator_record *record)
+{
+    char nodes[CKPT_COPIES_MAX][CKPT_NODE_NAME_MAX + 1] = {{0}};
+    uint32_t count = 0;
+    struct shard *s =
+        k == NULL || record->bytes >= k->world ? NULL : shard_find(c, k, (uint32_t)record->bytes);
+    if (s == NULL) {
+        return CKPT_ERR_CORRUPT;
+    }
+    for (const char *at = record->reason; *at != '\0' && count < CKPT_COPIES_MAX; count++) {
+        const char *space = strchr(at, ' ');
+        size_t length = space != NULL ? (size_t)(space - at) : strlen(at);
+        if (length == 0 || length > CKPT_NODE_NAME_MAX) {
+            return CKPT_ERR_CORRUPT;
+        }
+        memcpy(nodes[count], at, length);
+        at += length + (at[length] == ' ');
+    }
+    shard_set_homes(c, s, nodes, count);
+    return CKPT_OK;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What was committed converges to as many good copies as its run asked for, in distinct domains.
+ *
+ * Too few: a copy that is away may be back at any moment, and to make another costs a node's
+ * network and memory. So repair waits until absence has lasted: restore_settle after a
+ * coordinator's start, repair_after after a loss; what is known to be gone (its agent lives and
+ * does not have it, or its bytes differ) is repaired at once. A repair that is under way when the
+ * copy is back is called off.
+ * Too many: the one missed least is let go, unless its agent says that it is in use. */
+#include "coordinator/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/planted_bug.h"
+
+static bool is_taken(const struct holders *h, uint32_t member)
+{
+    for (uint32_t i = 0; i < h->taken_count; i++) {
+        if (h->taken[i] == member) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Until when a copy of this home that is not known of may still turn up. */
+static uint64_t home_due_ms(const struct coordinator *c, const struct home *home)
+{
+    if (home->member != NONE) { /* it is telling what it holds */
+        return c->members[home->member].joined_ms + c->config.restore_settle_ms;
+    }
+    return home->seen ? home->away_since_ms + c->config.repair_after_ms
+                      : c->started_ms + c->config.restore_settle_ms;
+}
+
+bool repair_is_due(const struct coordinator *c, const struct shard *s, const struct holders *h)
+{
+    if (PLANTED_BUG(REPAIR_AT_ONCE)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+        const struct home *home = s->homes[i] == NONE ? NULL : &c->homes[s->homes[i]];
+        if (home != NULL && !home_is_heard(c, home) &&
+            (home->member == NONE || !is_taken(h, home->member)) &&
+            c->now_ms < home_due_ms(c, home)) {
+            return false;
+        }
+    }
+    return shard_has_homes(s) || c->now_ms >= c->started_ms + c->config.restore_settle_ms;
+}
+
+/* Whether the homes are where the good copies are. */
+static bool homes_are_right(const struct coordinator *c, const struct shard *s,
+                            const struct copy *without)
+{
+    uint32_t good = 0;
+    uint32_t homes = 0;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        const struct copy *copy = &s->copies[i];
+        if (copy != without && copy_is_good(s, copy)) {
+            good++;
+            if (!shard_is_home(c, s, copy->member)) {
+                return false;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+        homes += s->homes[i] != NONE;
+    }
+    return good == homes;
+}
+
+/* On record before anything is freed: where the copies are now. False: there is no room for the
+ * record in this turn. What an earlier version committed has no homes on record, and gets none. */
+bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                        const struct copy *without)
+{
+    if (!shard_has_homes(s) || homes_are_right(c, s, without)) {
+        return true;
+    }
+    if (u->record_count >= COORDINATOR_RECORDS_MAX / 2) {
+        u->again = true;
+        return false;
+    }
+    const struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    shard_set_homes_as_held(c, s, without);
+    struct coordinator_record *record = update_record(c, u, RECORD_HOLDERS);
+    record->run = c->runs[k->run].key;
+    record->attempt = k->attempt;
+    record->step = k->step;
+    record->bytes = s->rank;
+    for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+        if (s->homes[i] != NONE) {
+            size_t used = strlen(record->reason);
+            snprintf(record->reason + used, sizeof record->reason - used, "%s%s",
+                     used > 0 ? " " : "", c->homes[s->homes[i]].node);
+        }
+    }
+    return true;
+}
+
+static void call_pulls_off(struct coordinator *c, struct coordinator_update *u, struct shard *s)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        struct copy *copy = &s->copies[i];
+        bool is_loaded = s->load_state != LOAD_NONE && s->load_member == copy->member;
+        if (copy->member != NONE && copy->order_kind == ORDER_PULL &&
+            copy->purpose == PULL_REPLICATE && !is_loaded) {
+            order_call_off(c, u, s, copy);
+        }
+    }
+}
+
+/* For a shard that has its copies: ends repairs, and lets go what is too many. False: there is more
+ * to do than fits in this turn, or an agent has to answer first. */
+bool shard_let_surplus_go(struct coordinator *c, struct coordinator_update *u, struct shard *s)
+{
+    struct copy *copy;
+    call_pulls_off(c, u, s);
+    while (!PLANTED_BUG(NEVER_TRIM) && (copy = shard_surplus(c, s)) != NULL) {
+        if (!update_has_room(u, 1) || !shard_record_homes(c, u, s, copy)) {
+            u->again = true;
+            return false;
+        }
+        order_let_go(c, u, s, copy);
+        shard_refresh(c, s);
+    }
+    return shard_record_homes(c, u, s, NULL);
+}

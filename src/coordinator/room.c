@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Room on a node that is full: who gives what.
+ *
+ * Copies too many go first. Then consistent checkpoints below their run's newest are retired before
+ * their time, loudly: those of the run in need, then those of the same user's other runs, then
+ * those of users who hold more on that node than the one in need does. The newest consistent
+ * checkpoint of a run is never given, nor one that a load uses.
+ * One gift a round: what it frees is heard of with the next heartbeats. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+#include "base/planted_bug.h"
+
+/* Of whom something may be taken, in this order. */
+enum giver { GIVER_SELF, GIVER_SAME_USER, GIVER_OTHER_USER, GIVER_NONE };
+
+struct gift {
+    enum giver giver;
+    struct checkpoint *checkpoint;
+};
+
+static uint32_t segments_of_user(const struct coordinator *c, uint32_t member, uint32_t uid)
+{
+    uint32_t segments = 0;
+    for (uint32_t i = c->members[member].first_copy; i != NONE;) {
+        struct copy *copy;
+        const struct shard *s = copy_shard((struct coordinator *)c, i, &copy);
+        i = copy->next;
+        if (c->runs[c->checkpoints[s->checkpoint].run].key.uid == uid) {
+            segments += shard_segments(c, s, member);
+        }
+    }
+    return segments;
+}
+
+static enum giver giver_of(const struct coordinator *c, const struct checkpoint *k, uint32_t member,
+                           const struct run *needs)
+{
+    const struct run *run = &c->runs[k->run];
+    bool is_newest = run->has_latest && k->step >= run->latest;
+    if (!checkpoint_is_committed(k) || is_newest || k->mark == MARK_POISONED ||
+        session_may_use(c, k)) {
+        return GIVER_NONE;
+    }
+    if (run == needs) {
+        return GIVER_SELF;
+    }
+    if (run->key.uid == needs->key.uid) {
+        return GIVER_SAME_USER;
+    }
+    return segments_of_user(c, member, run->key.uid) > segments_of_user(c, member, needs->key.uid)
+               ? GIVER_OTHER_USER
+               : GIVER_NONE;
+}
+
+/* The nearest giver's oldest. */
+static struct gift find_gift(struct coordinator *c, uint32_t member, const struct run *needs)
+{
+    struct gift gift = {.giver = GIVER_NONE};
+    uint32_t looked_at = NONE; /* copies of one checkpoint often lie side by side */
+    for (uint32_t i = c->members[member].first_copy; i != NONE;) {
+        struct copy *copy;
+        const struct shard *s = copy_shard(c, i, &copy);
+        i = copy->next;
+        struct checkpoint *k = &c->checkpoints[s->checkpoint];
+        if (s->checkpoint == looked_at || k == gift.checkpoint) {
+            continue;
+        }
+        looked_at = s->checkpoint;
+        enum giver giver = giver_of(c, k, member, needs);
+        if (giver < gift.giver ||
+            (giver != GIVER_NONE && giver == gift.giver && k->step < gift.checkpoint->step)) {
+            gift = (struct gift){.giver = giver, .checkpoint = k};
+        }
+    }
+    return gift;
+}
+
+/* Lets go what is one too many, and is on that member. */
+static uint32_t trim(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                     uint32_t segments)
+{
+    uint32_t freed = 0;
+    for (uint32_t i = c->members[member].first_copy; i != NONE && freed < segments;) {
+        struct copy *copy;
+        struct shard *s = copy_shard(c, i, &copy);
+        i = copy->next;
+        if (copy->order_kind == ORDER_LET_GO) {
+            freed += shard_segments(c, s, member);
+        } else if (checkpoint_is_committed(&c->checkpoints[s->checkpoint]) &&
+                   shard_surplus(c, s) == copy && update_has_room(u, 2)) {
+            freed += shard_segments(c, s, member);
+            (void)shard_let_surplus_go(c, u, s);
+        }
+    }
+    return freed;
+}
+
+/* True: room for as many segments is on its way; or some has just been made, and is waited for. */
+bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+               const struct run *run, uint32_t segments)
+{
+    struct member *m = &c->members[member];
+    if (m->relieved_ms > 0 && c->now_ms < m->relieved_ms + c->config.resend_ms) {
+        return true;
+    }
+    if (PLANTED_BUG(FULL_IS_FINAL)) {
+        return false;
+    }
+    if (trim(c, u, member, segments) >= segments) {
+        m->relieved_ms = c->now_ms;
+        return true;
+    }
+    struct gift gift = find_gift(c, member, run);
+    if (gift.giver == GIVER_NONE) {
+        return false;
+    }
+    if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
+        u->again = true;
+        return false;
+    }
+    struct checkpoint *k = gift.checkpoint;
+    struct machine_note *note = update_note(u, NOTE_WARNING, "retired_early");
+    strcpy(note->node, m->node);
+    note->run = c->runs[k->run].key;
+    note->attempt = k->attempt;
+    note->step = k->step;
+    say(note->text,
+        "node %s has no room for run %.100s: an older checkpoint goes before its time; for keep = "
+        "%u its arena is too small",
+        m->node, run->key.name, c->config.keep);
+    checkpoint_retire(c, u, k, "memory was short, and newer ones are kept");
+    m->relieved_ms = c->now_ms;
+    return true;
+}
+
+void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+             const struct message_need *need)
+{
+    const struct run *run = run_find(c, &need->run);
+    /* A run that has never saved has nothing to give itself; its user's others have. */
+    const struct run unknown = {.key = need->run};
+    (void)make_room(c, u, member, run != NULL ? run : &unknown, need->segments);
+}
