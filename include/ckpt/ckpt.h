@@ -151,6 +151,29 @@ CKPT_API enum ckpt_status ckpt_save_begin(struct ckpt *ckpt, uint64_t step,
                                           const struct ckpt_metadata *metadata,
                                           size_t metadata_count, void **addresses_out);
 
+/* Memory of a slot, as this process has it mapped for writing: whole pages, a save's addresses lie
+ * in one. */
+struct ckpt_mapping {
+    void *address;
+    uint64_t bytes;
+    uint64_t generation; /* counts the mappings of the context: the same address with another
+                          * generation is other memory */
+};
+
+/* ckpt_watch_mappings - be told when slots are mapped and unmapped
+ *
+ * For what is tied to a mapping, as a registration with a device's driver, which has to go before
+ * the mapping does: the address may be other memory's a moment later. watch is called in the thread
+ * of the call that maps or unmaps (ckpt_save, ckpt_save_begin, ckpt_close), after a mapping was
+ * made (mapped = true) and before one is taken away (false); mappings that are there already are
+ * told of at once. It may not call this library with the same context. It is not called in a child
+ * of fork(), which has none of the mappings. One watch a context; NULL ends it.
+ *
+ * ERRORS
+ *     CKPT_ERR_INVALID  a reader's context, which maps no slots */
+typedef void ckpt_watch(void *context, const struct ckpt_mapping *mapping, bool mapped);
+CKPT_API enum ckpt_status ckpt_watch_mappings(struct ckpt *ckpt, ckpt_watch *watch, void *context);
+
 /* A tensor of a begun save that lies in a device's memory. */
 struct ckpt_device_tensor {
     size_t tensor;   /* its place among those of ckpt_save_begin */

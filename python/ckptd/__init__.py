@@ -37,7 +37,8 @@ from .library import version
 
 __version__ = "0.1.0"
 _MODULES = ("dcp", "huggingface", "lightning", "megatron", "persist")
-_TORCH = ("Checkpointer", "Handle", "attach")
+_TORCH = {"Checkpointer": "checkpointer", "Handle": "checkpointer", "attach": "checkpointer",
+          "Saved": "metrics"}
 __all__ = ["LATEST", "Aborted", "Context", "Diverged", "Error", "Full", "Info", "Lost", "NoAgent",
            "NoCheckpoint", "Shard", "StateError", "Table", "Tensor", "Timeout", "UsageError",
            "WorldChanged", "version", *_TORCH]
@@ -46,9 +47,7 @@ __all__ = ["LATEST", "Aborted", "Context", "Diverged", "Error", "Full", "Info", 
 def __getattr__(name: str) -> Any:
     """What needs PyTorch is imported when it is first named."""
     if name in _TORCH:
-        from . import checkpointer as module
-
-        value = getattr(module, name)
+        value = getattr(importlib.import_module(f"ckptd.{_TORCH[name]}"), name)
         globals()[name] = value
         return value
     if name in _MODULES:

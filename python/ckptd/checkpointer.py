@@ -10,24 +10,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
-from typing import Any, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 import torch
 
-from . import plain
-from .context import LATEST, Context, Table, Tensor
+from . import extra as extra_state
+from .context import LATEST, Context
 from .device import DeviceCopy, copy_from_devices
-from .errors import Error, NoAgent, NoCheckpoint, StateError, UsageError, WorldChanged
+from .errors import Error, NoAgent, StateError, UsageError
 from .gpu_direct import GpuDirect
-from .library import ffi
+from .metrics import Observer, Saved
 from .persist import Persister
-from .registered import Entry, Registered, make_entry
-from .restored import EXTRA, STATE, Restorer, restore_from_other_world
-from .tensors import Box, any_of, describe, sharding_metadata
+from .reading import read
+from .registered import Registered
+from .restored import Restorer
+from .staging import Layout, Rest
 
 _log = logging.getLogger("ckptd")
 
@@ -82,25 +84,28 @@ class Handle:
 class Checkpointer:
     """A model, its optimizers and what else is needed to go on, attached to this node's agent.
 
-    `resumed` is the step that was restored, or None; `next_step` is the first to train.
-    No method is a collective, save() least of all.
+    `resumed` is the step that was restored, or None; `next_step` is the first to train. `left` is
+    what strict=False has passed over at the last restore. No method is a collective, save() least
+    of all.
     """
 
-    def __init__(self, registered: Registered, extra: Any, settings: dict[str, Any],
-                 required: bool, direct: GpuDirect | None = None) -> None:
+    def __init__(self, registered: Registered, extra: Any, settings: dict[str, Any], *,
+                 required: bool = True, direct: GpuDirect | None = None, strict: bool = True,
+                 rng: bool = False, observer: Observer | None = None) -> None:
         self.resumed: int | None = None
+        self.left: list[str] = []
         self.reason = ""  # of the last save that failed
         self._registered, self._extra, self._settings = registered, extra, settings
+        self._strict, self._rng = strict, rng
         self._context: Context | None = None
         self._persister: Persister | None = None
-        self._table: Table | None = None
-        self._metadata: dict[str, str] = {}
-        self._described: Any = None  # what else _metadata tells of
-        self._entries: list[Entry] = []
-        self._spare = 0  # places of the table after the registered ones
+        self._observer = observer
+        self._layout: Layout | None = None
         self._copy: DeviceCopy | None = None
         self._direct = direct
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_saving = False
+        extra_state.dry_run(registered, extra)
         try:
             self._context = Context(**settings)
         except NoAgent as error:
@@ -130,95 +135,82 @@ class Checkpointer:
         waits for, not this process.
 
         Every rank of the world saves the same steps, in rising order, and waits for no other.
-        Never raises: training goes on, and the handle has the reason. Blocks for the copy and at
-        most the time-out that attach() was given.
+        Whatever is wrong with agents, nodes or their room, it does not raise: training goes on, and
+        the handle has the reason. It raises StateError, with the path, for a part of the state that
+        is of a kind that cannot be saved: no later save would have it either (strict=False leaves
+        that to the handle too). Blocks for the copy and at most the time-out that attach() was
+        given. A signal's handler may call it, also while a save is under way.
         """
         with self._lock:
+            began = time.monotonic()
             try:
-                return Handle(self, step, None, self._save(step))
+                with self._outside_of_a_save() as (registered, layout):
+                    handle = Handle(self, step, None, self._save(step, registered, layout))
             except Error as error:
-                return self._failed(step, error)
+                handle = self._failed(step, error)
+                if isinstance(error, StateError) and self._strict:
+                    raise
             except Exception as error:  # of a state_dict() or PyTorch: training decides, not we
                 _log.debug("save of step %d", step, exc_info=True)
-                return self._failed(step, Error("CKPT_ERR_INTERNAL",
-                                                f"{type(error).__name__}: {error}"))
+                handle = self._failed(step, Error("CKPT_ERR_INTERNAL",
+                                                  f"{type(error).__name__}: {error}"))
+            if self._observer is not None:
+                self._observer.add(handle, began, time.monotonic() - began)
+            return handle
+
+    @contextlib.contextmanager
+    def _outside_of_a_save(self) -> Iterator[tuple[Registered, Layout | None]]:
+        """What a save works with. A signal's handler that interrupts a save gets a description of
+        its own, so that neither meets the other's half-made one."""
+        if self._is_saving:
+            mine = self._registered
+            yield Registered(mine.model.model, [one.optimizer for one in mine.optimizers]), None
+            return
+        self._is_saving = True
+        try:
+            yield self._registered, self._layout
+        finally:
+            self._is_saving = False
 
     def _failed(self, step: int, error: Error) -> Handle:
         if error.reason != self.reason:
-            _log.warning("step %d was not saved: %s", step, error)
+            _log.warning("run %s: step %d was not saved: %s", self._settings["run"], step, error)
         self.reason = error.reason
         return Handle(self, step, error)
 
-    def _save(self, step: int) -> DeviceCopy | None:
+    def _save(self, step: int, registered: Registered, layout: Layout | None) -> DeviceCopy | None:
         if self._copy is not None and not self._copy.is_done():
             raise UsageError("CKPT_ERR_BUSY", "the last save is still being copied from the GPU: "
                                               "save less often, or wait with staged()")
         if self._context is None:
             self._context = Context(**self._settings)
-        if self._table is None or self._registered.has_changed():
-            self._registered.register()
-            self._make_table(0)
-        rest, keep = self._rest()
-        if len(rest) > self._spare:
-            self._make_table(len(rest))
-        table = self._table
-        assert table is not None
-        for index, tensor in enumerate(rest, len(self._entries)):
-            table.put(index, tensor)
-        table.count = len(self._entries) + len(rest)
-        for entry in self._entries:
-            if entry.scratch is not None:
-                entry.scratch.copy_(entry.local)
-        self._copy = None
-        if any(entry.source.device.type != "cpu" for entry in self._entries):
-            self._copy = copy_from_devices(self._context, step, table, self._metadata_with(rest),
-                                           [entry.source for entry in self._entries],
-                                           self._direct)
+        context = self._context
+        if registered.has_changed():
+            registered.register()
+            layout = None
+        rest = Rest(registered, self._rest())
+        if layout is None or len(rest.tensors) > layout.spare:
+            layout = Layout(registered.entries, len(rest.tensors))
+            if registered is self._registered:
+                self._layout = layout
+        metadata = layout.put(rest)
+        copy = None
+        if layout.on_device:
+            copy = copy_from_devices(context, step, layout.table, metadata, layout.sources(),
+                                     self._direct)
         else:
-            self._context.save(step, table, self._metadata_with(rest))
-        del keep
+            context.save(step, layout.table, metadata)
+        self._copy = copy
         if self._persister is not None:
             self._persister.add(step)
-        return self._copy
+        return copy
 
-    def _make_table(self, spare: int) -> None:
-        self._entries = [entry for entry in self._registered.entries
-                         if entry.local.numel() > 0 or entry.box.count == 0]
-        tensors = [describe(entry.name, entry.source, entry.source.device.type != "cpu")
-                   for entry in self._entries]
-        self._spare = max(4, spare)
-        empty = Tensor(STATE, "U8", (0,), 0, 0)
-        self._table = Table(tensors + [empty] * self._spare)
-        self._described = None
-
-    def _metadata_with(self, rest: list[Tensor]) -> dict[str, str]:
-        """Which part of a whole each tensor is; made anew when the names change."""
-        names = [(tensor.name, len(tensor.shape)) for tensor in rest]
-        if names != self._described:
-            self._described = names
-            self._metadata = sharding_metadata(
-                [(entry.name, entry.box) for entry in self._entries]
-                + [(tensor.name, Box((0,) * len(tensor.shape), tensor.shape)) for tensor in rest])
-        return self._metadata
-
-    def _rest(self) -> tuple[list[Tensor], list[Any]]:
-        """What changes with every save: numbers, and tensors among the extra state."""
-        taken: list[tuple[str, torch.Tensor]] = []
-
-        def take(path: str, value: Any) -> bool:
-            if not any_of(value):
-                return False
-            taken.append((path, make_entry("t", {"t": value.detach().cpu().contiguous()},
-                                           "t").local))
-            return True
-
-        state = {"optimizers": self._registered.plain(),
-                 "extra": plain.split(_states(self._extra), EXTRA, take)}
-        line = plain.dumps(state)
-        memory = ffi.from_buffer(line)
-        rest = [Tensor(STATE, "U8", (len(line),), int(ffi.cast("uintptr_t", memory)), len(line))]
-        rest += [describe(path, tensor) for path, tensor in taken]
-        return rest, [line, memory, taken]
+    def _rest(self) -> dict[str, Any]:
+        """What else is saved, by its space."""
+        rest = {"extra": extra_state.states(self._extra)}
+        if self._rng:
+            rest["rng"] = extra_state.random_state()
+        return rest
 
     # ---- restore ----
 
@@ -228,27 +220,50 @@ class Checkpointer:
         The run's newest consistent one, or `step`. Every rank of the attempt calls it, and all get
         the same step or all an error. Saved by another number of ranks, it is put together from
         their shards. None: the run has no checkpoint yet. After any other failure do not train on:
-        there is a checkpoint, and it was not read.
+        there is a checkpoint, and it was not read. What does not fit, is missing or has no place is
+        found before anything is overwritten; the reason of an error that comes later says that the
+        model was touched.
         """
+        began = time.monotonic()
         context = self.context_or_raise()
-        restorer = Restorer(self._registered)
-        try:
-            with context.load(step, timeout) as shard:
-                found, world = shard.step, shard.world
-                restorer.take(shard)
-        except NoCheckpoint:
+        self._registered.register(lazy=True)
+        self._layout = None
+        restorer = Restorer(self._registered, self._strict)
+        found = read(context, restorer, step, timeout, self._check_rest, self._finish)
+        run, rank = self._settings["run"], self._settings["rank"]
+        if found is None:
+            _log.info("run %s, attempt %s, rank %d of %d: begins at 0, as the run has no "
+                      "consistent checkpoint", run, self._settings["attempt"], rank,
+                      self._settings["world"])
             return None
-        except WorldChanged:
-            info = context.info(step)
-            found = _same_everywhere(info.step)
-            world = info.world if found == info.step else context.info(found).world
-        if not restorer.is_full():
-            restore_from_other_world(context, restorer, found, world, timeout)
-        _put_states(self._extra, restorer.finish())
-        self._registered.register()
-        self._table = None
-        self.resumed = found
-        return found
+        self.resumed, self.left = found.step, restorer.left
+        for one in restorer.left:
+            _log.warning("run %s, step %d: %s", run, found.step, one)
+        _log.info("run %s, attempt %s, rank %d of %d: goes on from step %d, which attempt %d saved "
+                  "with %d ranks: read from %d shards in %.2f s", run, self._settings["attempt"],
+                  rank, self._settings["world"], found.step, found.attempt, found.world,
+                  found.shards, time.monotonic() - began)
+        return found.step
+
+    def _check_rest(self, restorer: Restorer) -> None:
+        saved = restorer.rest.get("extra")
+        lacks = [f"it lacks {path}" for path in extra_state.missing(self._extra, saved)]
+        if saved and not isinstance(self._extra, dict):
+            lacks.append("it has extra state, and attach() was given none to put it into")
+        if self._rng and "rng" not in restorer.rest:
+            lacks.append("it lacks the random numbers' state")
+        if lacks and self._strict:
+            raise StateError("CKPT_ERR_NOT_FOUND", lacks[0] + (
+                f" (and {len(lacks) - 1} more)" if len(lacks) > 1 else "")
+                + " (strict=False leaves it as it is)")
+        restorer.left += lacks
+
+    def _finish(self, restorer: Restorer) -> None:
+        restorer.finish()
+        if isinstance(restorer.rest.get("extra"), dict):
+            extra_state.put(self._extra, restorer.rest["extra"])
+        if self._rng and "rng" in restorer.rest:
+            extra_state.put_random_state(restorer.rest["rng"])
 
     def persist_to(self, directory: str, every: int = 1) -> None:
         """From now on every `every`-th step also becomes files there, once it is consistent."""
@@ -261,6 +276,8 @@ class Checkpointer:
                 self._copy.wait(None)
             if self._persister is not None:
                 self._persister.close()
+            if self._observer is not None:
+                self._observer.close()
             if self._context is not None:
                 self._context.close()
                 self._context = None
@@ -272,47 +289,23 @@ class Checkpointer:
         self.close()
 
 
-def _states(extra: Any) -> Any:
-    """Objects with a state_dict() are their state."""
-    if isinstance(extra, dict):
-        return {key: _states(value) for key, value in extra.items()}
-    return extra.state_dict() if hasattr(extra, "state_dict") else extra
-
-
-def _put_states(extra: Any, saved: Any) -> None:
-    """The inverse, in place: dictionaries keep their identity, and what is new comes in."""
-    if hasattr(extra, "load_state_dict"):
-        extra.load_state_dict(saved)
-    elif isinstance(extra, dict):
-        for key, value in saved.items():
-            now = extra.get(key)
-            if isinstance(now, dict) or hasattr(now, "load_state_dict"):
-                _put_states(now, value)
-            elif isinstance(now, torch.Tensor) and now.shape == value.shape:
-                with torch.no_grad():
-                    now.copy_(value)
-            else:
-                extra[key] = value
-    elif saved is not None:
-        raise StateError("CKPT_ERR_INVALID", "the checkpoint has extra state, and attach() was "
-                                             "given none to put it into")
-
-
-def _same_everywhere(step: int) -> int:
-    """Rank 0's answer, where the ranks can talk: between two asks a newer step may come."""
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return step
-    box = [step]
-    distributed.broadcast_object_list(box, src=0)
-    return int(box[0])
-
-
 def _number(*names: str, default: int, add: int = 0) -> int:
     for name in names:
         if os.environ.get(name, "").isdigit():
             return int(os.environ[name]) + add
     return default
+
+
+def _run_of_job() -> str:
+    """The name that ckptd's Slurm hooks give the job's run, where these or Slurm say one."""
+    run = os.environ.get("CKPT_RUN")
+    cluster, job = os.environ.get("SLURM_CLUSTER_NAME"), os.environ.get("SLURM_JOB_ID")
+    if not run and cluster and job:
+        run = f"slurm/{cluster}/{job}"
+    if not run:
+        raise UsageError("CKPT_ERR_NAME", "which run is this? Give run=, a name that is the same "
+                                          "after a restart and no other job's, or set CKPT_RUN")
+    return run
 
 
 def settings_of_job(run: str | None, attempt: int | None, rank: int | None,
@@ -326,7 +319,7 @@ def settings_of_job(run: str | None, attempt: int | None, rank: int | None,
         attempt = _number("CKPT_ATTEMPT", default=0) or 1 + _number(
             "SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT", default=0)
     return {
-        "run": run or os.environ.get("CKPT_RUN") or os.environ.get("SLURM_JOB_NAME") or "run",
+        "run": run or _run_of_job(),
         "attempt": attempt,
         "rank": _number("RANK", "SLURM_PROCID", default=0) if rank is None else rank,
         "world": _number("WORLD_SIZE", "SLURM_NTASKS", default=1) if world is None else world,
@@ -339,17 +332,20 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
            socket: str | None = None, copies: int = 0, timeout: float = 5.0,
            copy_threads: int = 1, resume: bool = True, restore_timeout: float = 60.0,
            persist: str | None = None, persist_every: int = 1,
-           required: bool = True, gpu_direct: bool = False) -> Checkpointer:
+           required: bool = True, gpu_direct: bool = False, strict: bool = True,
+           rng: bool = False, metrics: Callable[[Saved], Any] | None = None) -> Checkpointer:
     """Attaches a training state to this node's agent, and restores it when there is a checkpoint.
 
-    model       any module, also under DistributedDataParallel, fully_shard() or torch.compile. What
-                is sharded is a DTensor; anything else counts as the same in all ranks when another
-                number of them restores it
+    model       any module, also under DistributedDataParallel, fully_shard() or torch.compile. Its
+                state is what state_dict() says, with hooks and extra state. What is sharded is a
+                DTensor; anything else counts as the same in all ranks when another number of them
+                restores it
     optimizer   one, several, or none; a ZeroRedundancyOptimizer too
-    extra       a dictionary of what else is needed to go on: numbers, text, tensors, and objects
-                with state_dict() and load_state_dict(). It is read at each save, and written to at
-                a restore. Nothing is pickled
-    run         the run's name, stable over restarts ($CKPT_RUN, $SLURM_JOB_NAME)
+    extra       a dictionary of what else is needed to go on: numbers, text, tensors, containers of
+                them, and objects with state_dict() and load_state_dict(). It is read at each save,
+                and written to at a restore. Nothing is pickled
+    run         the run's name, stable over restarts. $CKPT_RUN, or in a Slurm job the job's; else
+                it must be given
     attempt     counts the run's starts, and must rise with each ($CKPT_ATTEMPT, or one more than
                 $SLURM_RESTART_COUNT or $TORCHELASTIC_RESTART_COUNT)
     rank, world from torch.distributed when it is initialised, else $RANK and $WORLD_SIZE, else from
@@ -364,8 +360,16 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     gpu_direct  the agent reads CUDA tensors by its NIC (dma-bufs over verbs) in place of a copy by
                 the GPU; save() blocks until it has. Where it cannot, they are copied, and a warning
                 says so
+    strict      True: a restore that has no place for something saved, or nothing for something that
+                is there, is refused by name before anything is overwritten, and save() raises
+                StateError for what cannot be saved. False: such things are listed in `left` and in
+                the log
+    rng         whether the random numbers of Python, NumPy and PyTorch are a part of the state
+    metrics     is called, in a thread of its own, with a ckptd.Saved about each save once that is
+                consistent or will never be
 
-    Raises a ckptd.Error when it cannot attach, or there is a checkpoint that cannot be read.
+    Raises a ckptd.Error when it cannot attach, or there is a checkpoint that cannot be read;
+    StateError at once for a part of the state of a kind that is not saved, by name.
     """
     optimizers = ([] if optimizer is None else list(optimizer)
                   if isinstance(optimizer, (list, tuple)) else [optimizer])
@@ -373,7 +377,9 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     settings.update(socket=socket, copies=copies or _number("CKPT_COPIES", default=0),
                     timeout=timeout, copy_threads=copy_threads)
     checkpoint = Checkpointer(Registered(model, optimizers), {} if extra is None else extra,
-                              settings, required, GpuDirect() if gpu_direct else None)
+                              settings, required=required, strict=strict, rng=rng,
+                              direct=GpuDirect() if gpu_direct else None,
+                              observer=None if metrics is None else Observer(metrics))
     try:
         if persist is not None:
             checkpoint.persist_to(persist, persist_every)

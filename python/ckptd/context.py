@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from .errors import Error, Timeout, of_status
 from .library import dtype_number, ffi, library, text
@@ -147,6 +147,7 @@ class Context:
         self._lock = threading.RLock()
         self._shards: weakref.WeakSet[Shard] = weakref.WeakSet()
         self._handle = ffi.new("struct ckpt **")
+        self._watch: Any = None
         self._library = library()
         options = ffi.new("struct ckpt_options *")
         keep = [ffi.new("char[]", run.encode())]
@@ -210,6 +211,19 @@ class Context:
                 self._open, step, table.array, table.count, array, count, addresses))
         del keep
         return [int(ffi.cast("uintptr_t", address)) for address in addresses[0 : table.count]]
+
+    def watch_mappings(self, watch: Callable[[int, int, int, bool], None]) -> None:
+        """Calls watch(address, bytes, generation, mapped) when a slot's memory has been mapped, and
+        before it is unmapped, in the thread that saves or closes; for what is there, at once. What
+        it raises is lost."""
+        @ffi.callback("void(void *, const struct ckpt_mapping *, bool)")
+        def told(_: Any, mapping: Any, mapped: bool) -> None:
+            watch(int(ffi.cast("uintptr_t", mapping.address)), int(mapping.bytes),
+                  int(mapping.generation), bool(mapped))
+
+        with self._lock:
+            self._check(self._library.ckpt_watch_mappings(self._open, told, ffi.NULL))
+            self._watch = told  # lives as long as it may be called
 
     def save_gather(self, step: int, descriptor: int,
                     places: Sequence[tuple[int, int]]) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tensors in a GPU's memory: copied into the agent's on a stream of their own.
 
-The slot's memory is registered with CUDA once, when it is first seen, so that a copy is a transfer
+The slot's memory is registered with CUDA for as long as it is mapped, so that a copy is a transfer
 by the device's own engine. The copy begins when what the current stream was given before is done,
 and what the current stream is given later waits until the copy is done: neither is waited for by
 this process. A thread seals the step when the last byte has arrived.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from typing import Any, Callable, Mapping, Sequence
 
 import torch
@@ -54,21 +55,74 @@ class DeviceCopy:
         return self._error
 
 
+class Pinned:
+    """Slots' memory, registered with a device for as long as it is mapped.
+
+    A registration that outlives its mapping is of memory that is gone: the next file at the
+    address would be copied to by pages that are not its. So libckpt tells of both.
+    """
+
+    def __init__(self, register: Callable[[int, int], None],
+                 unregister: Callable[[int], None]) -> None:
+        self._register, self._unregister = register, unregister
+        self._mapped: dict[int, tuple[int, int]] = {}  # {address: (bytes, generation)}
+        self._pinned: dict[int, int] = {}  # {address: generation}
+        self._refusal = ""
+
+    def watch(self, address: int, size: int, generation: int, mapped: bool) -> None:
+        """What Context.watch_mappings() calls."""
+        if mapped:
+            self._mapped[address] = (size, generation)
+            return
+        self._mapped.pop(address, None)
+        if self._pinned.pop(address, None) is not None:
+            try:
+                self._unregister(address)
+            except Error as error:
+                _log.warning("%s", error)
+
+    def pin(self, begin: int, end: int) -> None:
+        """Registers the mapping that the addresses lie in. Refused, the copies still work, through
+        a bounce buffer; a line in the log says so once."""
+        for address, (size, generation) in self._mapped.items():
+            if address <= begin and end <= address + size:
+                if self._pinned.get(address) != generation:
+                    self._try(address, size, generation)
+                return
+
+    def _try(self, address: int, size: int, generation: int) -> None:
+        try:
+            self._register(address, size)
+            self._pinned[address] = generation
+        except Error as error:
+            if error.reason != self._refusal:
+                self._refusal = error.reason
+                _log.warning("copies from the GPU go through a bounce buffer: %s", error)
+
+
+def _cuda_call(name: str, *arguments: int) -> None:
+    """A call of CUDA's runtime. Error when it says one."""
+    result = int(getattr(torch.cuda.cudart(), name)(*arguments))
+    if result != 0:
+        raise Error("CKPT_ERR_SYSTEM", f"{name} of {arguments[0]:#x} failed: CUDA error {result}")
+
+
 class CudaEngine:
     """Copies by CUDA, on one stream for each device."""
 
     def __init__(self) -> None:
         self._streams: dict[torch.device, Any] = {}
-        self._registered: dict[int, int] = {}
+        self._contexts: weakref.WeakKeyDictionary[Context, Pinned] = weakref.WeakKeyDictionary()
 
-    def register(self, address: int, size: int) -> None:
-        """Pins memory for the device. Refused, the copies still work, through a bounce buffer."""
-        if self._registered.get(address, 0) >= size:
-            return
-        if address in self._registered:
-            torch.cuda.cudart().cudaHostUnregister(address)
-        torch.cuda.cudart().cudaHostRegister(address, size, 0)
-        self._registered[address] = size
+    def register(self, context: Context, begin: int, end: int) -> None:
+        """Pins the slot's memory for the device."""
+        pinned = self._contexts.get(context)
+        if pinned is None:
+            pinned = self._contexts[context] = Pinned(
+                lambda address, size: _cuda_call("cudaHostRegister", address, size, 0),
+                lambda address: _cuda_call("cudaHostUnregister", address))
+            context.watch_mappings(pinned.watch)
+        pinned.pin(begin, end)
 
     def finish_work(self, devices: set[torch.device]) -> None:
         """Waits for what the current streams were given."""
@@ -109,12 +163,11 @@ def _memory(address: int, like: torch.Tensor) -> torch.Tensor:
     return torch.frombuffer(buffer, dtype=like.dtype).reshape(like.shape)
 
 
-def _start_copies(engine: Any, addresses: Sequence[int],
+def _start_copies(engine: Any, context: Context, addresses: Sequence[int],
                   sources: Sequence[torch.Tensor]) -> Callable[[], None]:
-    begin = min(addresses)
-    end = max(address + source.numel() * source.element_size()
-              for address, source in zip(addresses, sources))
-    engine.register(begin - begin % 4096, end - (begin - begin % 4096))
+    engine.register(context, min(addresses),
+                    max(address + source.numel() * source.element_size()
+                        for address, source in zip(addresses, sources)))
     return engine.start([(_memory(address, source), source)
                          for address, source in zip(addresses, sources)])
 
@@ -153,7 +206,8 @@ def copy_from_devices(context: Context, step: int, table: Table, metadata: Mappi
             if kind == "cuda" and direct is not None and _gather(
                     direct, _engines[kind], context, step, places, mine):
                 continue
-            waits.append(_start_copies(_engines[kind], [addresses[place] for place in places],
+            waits.append(_start_copies(_engines[kind], context,
+                                       [addresses[place] for place in places],
                                        mine))
     except (NoAgent, Timeout):
         raise  # of a gather: the save is over

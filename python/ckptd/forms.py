@@ -45,11 +45,21 @@ def refusal(tensor: torch.Tensor) -> str | None:
     return None
 
 
+def is_unshaped(value: Any) -> bool:
+    """Whether it is a parameter of a lazy module that has not run yet."""
+    return isinstance(value, UninitializedTensorMixin)
+
+
 def is_plain(tensor: torch.Tensor) -> bool:
     """Whether it is saved as it is."""
     return (tensor.dtype in TYPE_NAMES and not tensor.is_quantized
             and tensor.layout == torch.strided and tensor.dim() <= DIMENSIONS_MAX
             and not is_traceable_wrapper_subclass(tensor))
+
+
+def is_composed(tensor: torch.Tensor) -> bool:
+    """Whether it is made of several tensors."""
+    return tensor.is_quantized or is_traceable_wrapper_subclass(tensor)
 
 
 def as_plain(tensor: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]] | None:

@@ -73,6 +73,12 @@ struct ckpt_device_tensor {
     uint64_t offset;
 };
 int ckpt_save_gather(struct ckpt *, uint64_t, int, const struct ckpt_device_tensor *, size_t);
+struct ckpt_mapping {
+    void *address;
+    uint64_t bytes;
+    uint64_t generation;
+};
+int ckpt_watch_mappings(struct ckpt *, void (*)(void *, const struct ckpt_mapping *, bool), void *);
 struct ckpt_piece {
     const void *data;
     uint64_t bytes;

@@ -54,6 +54,11 @@ def unpart(text: str) -> str:
     return text.replace("%2F", "/").replace("%25", "%") if "%" in text else text
 
 
+def is_key(text: str) -> bool:
+    """Whether a part of a path stands for a key that is no text, or for something of our own."""
+    return text.startswith("%") and not text.startswith(("%25", "%2F"))
+
+
 def shard_name(path: str) -> str:
     """The key in the safetensors file: the path itself wherever the format allows it."""
     if path.isascii() and len(path) <= NAME_BYTES_MAX and "\0" not in path:

@@ -1,171 +1,406 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tensors filled from shards, whatever the world was that saved them.
+"""A training state filled from shards, whatever the world was that saved them.
 
-A target asks for a box of a whole tensor; each shard that comes by gives what it has of it.
+First the shards are looked at: what is there, what is wanted, and what fits. Only when the sums
+close is the first byte overwritten.
 """
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass, field
 from typing import Any, Iterable
 
 import torch
 
-from . import plain
-from .context import Context, Shard
+from . import forms, names, optimizer_state, plain
+from .context import Shard
+from .entries import Entry
 from .errors import StateError
-from .registered import Registered, inner_optimizer
-from .tensors import Box, local_part, parts, view
+from .optimizer_state import OptimizerState
+from .registered import Registered
+from .tensors import TYPES, Box, local_part, parts, shapes, view
 
 STATE = "ckptd/state.json"  # what is no tensor
-EXTRA = "extra"  # the prefix of tensors among the extra state
+VERSION = 2
 
 
+@dataclass
+class _Piece:
+    """What one shard has of a target."""
+
+    inside: str  # its name in the shard
+    box: Box
+    overlap: Box
+
+
+@dataclass
 class Target:
     """A tensor of this rank that is to be filled."""
 
-    def __init__(self, name: str, tensor: torch.Tensor) -> None:
-        self.name, self.tensor = name, tensor
-        self.local, self.box = local_part(tensor, name)
-        self._have: set[Box] = set()
-        self._missing = self.box.count
+    name: str
+    local: torch.Tensor
+    box: Box
+    pieces: dict[int, list[_Piece]] = field(default_factory=dict)
+    have: set[Box] = field(default_factory=set)
+    missing: int = -1
+
+    def __post_init__(self) -> None:
+        self.missing = self.box.count
 
     @property
     def is_full(self) -> bool:
-        return self._missing == 0
+        return self.missing == 0
 
-    def take(self, shard: Shard, name: str, box: Box) -> None:
-        """Copies what the shard has of this, once."""
-        if len(box.sizes) != len(self.box.sizes):
-            raise StateError("CKPT_ERR_SIZE", f"{self.name} was saved with {len(box.sizes)} "
-                                              f"dimensions and has {len(self.box.sizes)} now")
+    def plan(self, rank: int, inside: str, box: Box) -> None:
+        """Notes what a shard has of this, once."""
         overlap = box & self.box
-        if overlap is None or overlap in self._have:
+        if overlap is None or overlap in self.have or self.is_full:
             return
-        source = view(shard, name)
-        if source.dtype != self.local.dtype:
-            raise StateError("CKPT_ERR_DTYPE", f"{self.name} was saved as {source.dtype} and is "
-                                               f"{self.local.dtype} now")
-        with torch.no_grad():
-            self.local[overlap.within(self.box)].copy_(source[overlap.within(box)])
-        self._have.add(overlap)
-        self._missing -= overlap.count
+        self.have.add(overlap)
+        self.missing -= overlap.count
+        self.pieces.setdefault(rank, []).append(_Piece(inside, box, overlap))
+
+    def fill(self, shard: Shard) -> None:
+        for piece in self.pieces.get(shard.rank, ()):
+            source = view(shard, piece.inside)
+            with torch.no_grad():
+                self.local[piece.overlap.within(self.box)].copy_(
+                    source[piece.overlap.within(piece.box)])
 
 
-def _whole(name: str, tensor: torch.Tensor, box: Box) -> None:
-    """Refuses a shape that has changed, which no part of a smaller whole can show by itself."""
-    for begin, size, length in zip(box.offsets, box.sizes, tensor.shape):
-        if begin + size > length:
-            raise StateError("CKPT_ERR_SIZE", f"{name} was saved larger than its shape of now, "
-                                              f"{tuple(tensor.shape)}")
+@dataclass
+class _Saved:
+    """What a shard says of an optimizer: how its parameters' state is put together again."""
+
+    state: dict[str, dict[Any, Any]] = field(default_factory=dict)  # {parameter: {key: value}}
+    known: set[str] = field(default_factory=set)  # parameters with state, or known to have none
+    joined: set[str] = field(default_factory=set)  # those whose state that is no tensor was read
+
+
+def saved_state(shard: Shard) -> dict[str, Any]:
+    """What of a shard is no tensor. StateError when attach() has not saved it, or another
+    version's."""
+    if STATE not in shard.entries:
+        raise StateError("CKPT_ERR_NOT_FOUND", f"the checkpoint has no {STATE}: it was not saved "
+                                               "by ckptd.attach()")
+    state = plain.loads(bytes(shard.data(STATE)))
+    version = state.get("version") if isinstance(state, dict) else None
+    if version != VERSION:
+        raise StateError("CKPT_ERR_VERSION", f"the checkpoint's state is of version {version}, and "
+                                             f"this ckptd reads version {VERSION}")
+    return state
+
+
+class Giver:
+    """Tensors of a shard that trees refer to: copies, by their paths."""
+
+    def __init__(self, shard: Shard, found: dict[str, tuple[str, Box]]) -> None:
+        self._shard, self._found = shard, found
+
+    def __call__(self, path: str) -> torch.Tensor:
+        if path not in self._found:
+            raise StateError("CKPT_ERR_CORRUPT", f"the checkpoint's state names {path}, which it "
+                                                 "does not have")
+        return view(self._shard, self._found[path][0]).clone()
 
 
 class Restorer:
-    """Fills a model and its optimizers; the state that is no tensor comes back as it was."""
+    """Plans, checks, and then fills a model and its optimizers."""
 
-    def __init__(self, registered: Registered) -> None:
-        self.registered = registered
-        self.targets = {entry.name: Target(entry.name, entry.tensor)
-                        for entry in registered.entries if not entry.name.startswith("optim")}
-        self.state: Any = None
-        self.extra: dict[str, torch.Tensor] = {}
-        self._parameters: dict[str, tuple[Any, torch.Tensor]] = {}
-        self._keys: dict[str, set[str]] = {}
-        for prefix, optimizer in registered.named_optimizers():
-            inner = inner_optimizer(optimizer)
-            for group in inner.param_groups:
-                for parameter in group["params"]:
-                    name = registered.name_of(parameter)
-                    self._parameters[f"{prefix}/{name}/"] = (inner.state, parameter)
+    def __init__(self, registered: Registered, strict: bool = True) -> None:
+        self.registered, self.strict = registered, strict
+        self.left: list[str] = []  # what was saved and has no place, or the reverse
+        self.state: dict[str, Any] | None = None
+        self.rest: dict[str, Any] = {}  # extra state and what else the first shard has, joined
+        model = registered.model.now
+        self._targets = {names.model_name(entry.name): (entry, Target(
+            entry.name, entry.local, entry.box)) for entry in model.entries}
+        self._wanted = dict.fromkeys(model.keys)  # every name of the model
+        self._values: dict[str, Any] = {}  # {name of the model: what it is}
+        self._aliases: dict[str, str] = {}
+        self._seen: set[str] = set()  # names of the model that some shard has
+        self._optimizers = [_Saved() for _ in registered.optimizers]
+        self._optimizer_targets: dict[str, Target] = {}
+        self._problems: list[str] = []
+        self._parameters = {optimizer.space: {
+            registered.name_of(parameter): parameter
+            for parameter in optimizer_state.parameters_of(optimizer.inner)}
+            for optimizer in registered.optimizers}
 
-    def _optimizer_target(self, name: str, box: Box, dtype: torch.dtype) -> Target | None:
-        """The state of a parameter is made when a shard shows that there is some."""
-        prefix, _, key = name.rpartition("/")
-        place = self._parameters.get(prefix + "/")
-        if place is None:
-            return None
-        state, parameter = place
-        if key not in state[parameter]:
-            # Sharded as its parameter is; else as it was saved, and a lone number on the CPU.
-            sharded = hasattr(parameter, "to_local") and len(box.sizes) == parameter.dim() > 0
-            device = parameter.device if box.sizes else torch.device("cpu")
-            state[parameter][key] = (
-                torch.zeros_like(parameter, dtype=dtype) if sharded else
-                torch.zeros(box.sizes, dtype=dtype, device=device))
-        self._keys.setdefault(prefix.split("/")[0], set()).add(key)
-        target = self.targets[name] = Target(name, state[parameter][key])
-        return target
+    # ---- looking ----
 
-    def take(self, shard: Shard) -> None:
-        """Takes what this rank needs of a shard."""
-        for name, (inside, box) in parts(shard).items():
-            target = self.targets.get(name)
-            if target is None and name.startswith("optim"):
-                dtype = view(shard, inside).dtype
-                target = self._optimizer_target(name, box, dtype)
-            if target is not None:
-                _whole(name, target.tensor, box)
-                target.take(shard, inside, box)
-            elif name.startswith(EXTRA + "/") and self.state is None:
-                self.extra[name] = view(shard, inside).clone()
-        if self.state is None and STATE in shard.entries:
-            self.state = json.loads(bytes(shard.data(STATE)))
-
-    def is_full(self) -> bool:
-        """Whether nothing is missing: each parameter, and its state where others have some."""
-        if not all(target.is_full for target in self.targets.values()):
-            return False
-        return self.state is not None and all(
-            f"{prefix}{key}" in self.targets
-            for prefix in self._parameters for key in self._keys.get(prefix.split("/")[0], ()))
-
-    def finish(self) -> Any:
-        """Puts the rest in place; the extra state is returned."""
-        missing = sorted(name for name, target in self.targets.items() if not target.is_full)
-        if missing:
-            raise StateError("CKPT_ERR_NOT_FOUND", f"the checkpoint lacks {missing[0]}"
-                             + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-                             + ": has the model changed?")
+    def look(self, shard: Shard) -> None:
+        """Notes what a shard has. Nothing is overwritten."""
+        state, found, whole = saved_state(shard), parts(shard), shapes(shard)
+        give = Giver(shard, found)
         if self.state is None:
-            raise StateError("CKPT_ERR_NOT_FOUND", f"the checkpoint has no {STATE}: it was not "
-                                                   "saved by ckptd.attach()")
-        saved = plain.join(self.state["optimizers"], lambda path: None)
-        for (_, optimizer), values in zip(self.registered.named_optimizers(), saved):
-            _put_groups(optimizer, values["groups"])
-            inner = inner_optimizer(optimizer)
-            for parameter in (p for group in inner.param_groups for p in group["params"]):
-                name = self.registered.name_of(parameter)
-                if name in values["state"]:
-                    inner.state[parameter].update(values["state"][name])
-        return plain.join(self.state["extra"], lambda path: self.extra[path])
+            self._look_first(state, give)
+        model = state["model"]
+        self._aliases.update(model["aliases"])
+        for path, (inside, box) in found.items():
+            size = whole.get(path, box.sizes)
+            name = names.model_name(path)
+            if name is not None and name not in model["values"]:
+                self._look_at_model(shard, name, inside, box, size, model["forms"].get(name), give)
+            elif path.startswith("optim"):
+                self._look_at_optimizer(shard, state, path, inside, box, whole)
+        for name, tree in model["values"].items():
+            self._seen.add(name)
+            known = name in self._wanted or name in self.registered.model.now.vacant
+            if known and name not in self._values:
+                self._values[name] = plain.join(tree, give)
+        for saved, optimizer, mine in zip(state["optimizers"], self.registered.optimizers,
+                                          self._optimizers):
+            self._look_at_values(saved, optimizer, mine, give)
 
+    def _look_first(self, state: dict[str, Any], give: Giver) -> None:
+        self.state = state
+        self.rest = {key: plain.join(tree, give) for key, tree in state["rest"].items()}
+        mine, saved = len(self.registered.optimizers), len(state["optimizers"])
+        if mine != saved:
+            raise StateError("CKPT_ERR_INVALID", f"it was saved with {saved} optimizers, and "
+                                                 f"{mine} are attached now")
+        self.groups: list[Any] = []
+        self._others: list[Any] = []
+        for one, optimizer in zip(state["optimizers"], self.registered.optimizers):
+            if "opaque" in one:
+                self.groups.append(None)
+                self._others.append(plain.join(one["opaque"], give))
+                continue
+            self.groups.append([{"values": plain.join(group["values"], give),
+                                 "count": group["count"]} for group in one["groups"]])
+            self._others.append(plain.join(one["others"], give))
+            self._check_groups(one["kind"], self.groups[-1], optimizer)
 
-def _put_groups(optimizer: Any, groups: list[dict[str, Any]]) -> None:
-    if len(groups) != len(optimizer.param_groups):
-        raise StateError("CKPT_ERR_INVALID", f"the optimizer had {len(groups)} groups of "
-                         f"parameters and has {len(optimizer.param_groups)} now")
-    for now, saved in zip(optimizer.param_groups, groups):
-        for key, value in saved.items():
-            if isinstance(now.get(key), torch.Tensor):
-                now[key].fill_(value)
-            else:
-                now[key] = value
+    def _check_groups(self, kind: str, groups: list[Any], optimizer: OptimizerState) -> None:
+        now = optimizer.optimizer.param_groups
+        counts = [group["count"] for group in groups]
+        if counts != [len(group["params"]) for group in now]:
+            self._problems.append(
+                f"{optimizer.space} was saved with groups of {counts} parameters and has groups of "
+                f"{[len(group['params']) for group in now]} now")
+        saved = {key for group in groups for key in group["values"]}
+        mine = {key for group in now for key in group if key != "params"}
+        if kind != optimizer.kind() and saved != mine:
+            self._problems.append(f"{optimizer.space} was saved as {kind} and is "
+                                  f"{optimizer.kind()} now")
 
-
-def restore_from_other_world(context: Context, restorer: Restorer, step: int, world: int,
-                             timeout: float) -> None:
-    """Reads the shards of an old world, nearest first, until nothing is missing.
-
-    Each is mapped, read where it is needed, and given back before the next.
-    """
-    for rank in _order(context.rank, context.world, world):
-        with context.fetch(rank, step, timeout) as shard:
-            restorer.take(shard)
-        if restorer.is_full():
+    def _look_at_model(self, shard: Shard, name: str, inside: str, box: Box,
+                       size: tuple[int, ...], form: dict[str, Any] | None, give: Giver) -> None:
+        self._seen.add(name)
+        entry, target = self._targets.get(name, (None, None))
+        if entry is None or target is None:
+            now = self.registered.model.now
+            if name not in self._values and (name in now.vacant or (
+                    name in self._wanted and now.aliases.get(name) is None)):
+                self._take_whole(name, box, size, form, give)
             return
+        dtype = TYPES.get(shard.entries[inside]["dtype"])
+        if size != entry.shape or form != entry.form or dtype != entry.local.dtype:
+            self._differs(name, entry, size, form, dtype)
+        else:
+            target.plan(shard.rank, inside, box)
+
+    def _differs(self, name: str, entry: Entry, size: tuple[int, ...],
+                 form: dict[str, Any] | None, dtype: Any) -> None:
+        saved = dtype if form is None else form.get("dtype", form["kind"])
+        now = entry.local.dtype if entry.form is None else entry.form.get("dtype",
+                                                                          entry.form["kind"])
+        problem = f"{name} was saved as {saved} {tuple(size)} and is {now} {entry.shape} now"
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def _take_whole(self, name: str, box: Box, size: tuple[int, ...], form: dict[str, Any] | None,
+                    give: Giver) -> None:
+        """A tensor for which the model has no memory of its own: load_state_dict() takes it."""
+        path = names.of_model(name)
+        if box.sizes != size:
+            self._problems.append(f"{name} was saved in parts, and is no sharded tensor now")
+        elif form is None:
+            self._values[name] = give(path)
+        else:
+            self._values[name] = forms.join({**form, "inner": path}, give)
+
+    def _look_at_optimizer(self, shard: Shard, state: dict[str, Any], path: str, inside: str,
+                           box: Box, whole: dict[str, tuple[int, ...]]) -> None:
+        space, *keys = path.split("/")
+        if len(keys) != 2 or any(map(names.is_key, keys)):
+            return  # inside of something that the state's JSON refers to
+        name, key = map(names.unpart, keys)
+        for saved, optimizer, mine in zip(state["optimizers"], self.registered.optimizers,
+                                          self._optimizers):
+            own = saved.get("state", {}).get(name, {})
+            if optimizer.space != space or "opaque" in saved or key in own or "$whole" in own:
+                continue
+            mine.known.add(name)
+            parameter = self._parameter(optimizer, name)
+            if parameter is None:
+                return
+            target = self._optimizer_targets.get(path)
+            if target is None:
+                dtype = TYPES[shard.entries[inside]["dtype"]]
+                tensor = _empty(parameter, whole.get(path, box.sizes), dtype,
+                                path in whole or names.of_model(name) not in whole)
+                target = Target(path, *local_part(tensor, path))
+                self._optimizer_targets[path] = target
+                mine.state.setdefault(name, {})[key] = tensor
+            target.plan(shard.rank, inside, box)
+
+    def _parameter(self, optimizer: OptimizerState, name: str) -> torch.Tensor | None:
+        return self._parameters[optimizer.space].get(name)
+
+    def _look_at_values(self, saved: dict[str, Any], optimizer: OptimizerState, mine: _Saved,
+                        give: Giver) -> None:
+        if "opaque" in saved:
+            return
+        for name, tree in saved["state"].items():
+            if self._parameter(optimizer, name) is not None and name not in mine.joined:
+                mine.joined.add(name)
+                found = optimizer_state.join_state(tree, give)
+                if isinstance(found, dict):
+                    mine.state.setdefault(name, {}).update(found)
+                else:
+                    mine.state[name] = found
+        mine.known.update(saved["stateless"], saved["state"])
+
+    # ---- the sums ----
+
+    def is_planned(self) -> bool:
+        """Whether nothing that this rank wants is missing."""
+        if self.state is None or self._missing_names():
+            return False
+        if not all(target.is_full for name, (_, target) in self._targets.items()
+                   if name not in self._values and name not in self._aliases):
+            return False
+        if not all(target.is_full for target in self._optimizer_targets.values()):
+            return False
+        return not any(self._unknown(optimizer, mine) for optimizer, mine in
+                       zip(self.registered.optimizers, self._optimizers))
+
+    def _missing_names(self) -> list[str]:
+        have = self._seen | set(self._aliases)
+        return [name for name in self._wanted if name not in have
+                and self.registered.model.now.aliases.get(name) not in have]
+
+    def _unknown(self, optimizer: OptimizerState, mine: _Saved) -> list[str]:
+        if self.groups[self.registered.optimizers.index(optimizer)] is None:
+            return []
+        return [name for name in self._parameters[optimizer.space] if name not in mine.known]
+
+    def check(self, same_world: bool) -> None:
+        """Raises StateError unless all sums close; strict=False notes what does not in `left`.
+
+        Shapes, types and groups must fit in any case.
+        """
+        if self._problems:
+            raise StateError("CKPT_ERR_SIZE", _listed(self._problems))
+        lacks = [f"it lacks {name}" for name in self._missing_names()]
+        lacks += [f"it lacks a part of {name}" for name, (_, target) in self._targets.items()
+                  if not target.is_full and str(name) in self._seen and name not in self._values]
+        lacks += [f"it lacks a part of {name}" for name, target in self._optimizer_targets.items()
+                  if not target.is_full]
+        for optimizer, mine in zip(self.registered.optimizers, self._optimizers):
+            lacks += [f"it lacks {optimizer.space}/{name}" for name in
+                      self._unknown(optimizer, mine)]
+        if same_world:
+            lacks += [f"it has {name}, which the model has not"
+                      for name in (*self._seen, *self._aliases)
+                      if name not in self._wanted and name not in self.registered.model.now.vacant]
+            for optimizer, mine in zip(self.registered.optimizers, self._optimizers):
+                known = self._parameters[optimizer.space]
+                lacks += [f"it has {optimizer.space}/{name}, which the optimizer has not"
+                          for name in mine.known if name not in known]
+        if lacks and self.strict:
+            raise StateError("CKPT_ERR_NOT_FOUND", _listed(lacks) + ": has the model changed? "
+                             "(strict=False restores what fits, and lists what does not)")
+        self.left += lacks
+        self._check_values()
+
+    def _check_values(self) -> None:
+        for name, value in self._values.items():
+            entry = self._targets.get(name, (None, None))[0]
+            if entry is not None and not (isinstance(value, torch.Tensor)
+                                          and value.shape == entry.tensor.shape
+                                          and value.dtype == entry.tensor.dtype):
+                raise StateError("CKPT_ERR_SIZE", f"{name} was saved as {_said(value)} and is "
+                                                  f"{_said(entry.tensor)} now")
+
+    # ---- filling ----
+
+    def ranks(self) -> list[int]:
+        """Whose shards are needed."""
+        found: set[int] = set()
+        for target in self._all_targets():
+            found.update(target.pieces)
+        return sorted(found)
+
+    def _all_targets(self) -> Iterable[Target]:
+        yield from (target for _, target in self._targets.values())
+        yield from self._optimizer_targets.values()
+
+    def fill(self, shard: Shard) -> None:
+        """Copies what was planned of a shard. From here on the model is touched."""
+        for target in self._all_targets():
+            target.fill(shard)
+
+    def finish(self) -> None:
+        """Hands model and optimizers the rest, by their own load_state_dict()."""
+        model = self.registered.model
+        values = self._values
+        for name, source in self._aliases.items():
+            entry, target = self._targets.get(name, (None, None))
+            if entry is not None and target is not None and not target.is_full:
+                self._copy_alias(entry, source)
+        for name in list(values):
+            if name in model.now.vacant:
+                model.occupy(name, values.pop(name))
+                continue
+            entry = self._targets.get(name, (None, None))[0]
+            if entry is not None:
+                with torch.no_grad():
+                    entry.tensor.copy_(values.pop(name))
+        if values or not model.loads_by_itself():
+            model.load(values, self.strict)
+        for index, (optimizer, mine) in enumerate(zip(self.registered.optimizers,
+                                                      self._optimizers)):
+            if self.groups[index] is None:
+                optimizer.optimizer.load_state_dict(self._others[index])
+            else:
+                optimizer_state.load(optimizer, mine.state, self._others[index],
+                                     [group["values"] for group in self.groups[index]])
+
+    def _copy_alias(self, entry: Entry, source: str) -> None:
+        """What was one tensor under two names when it was saved, and is two now."""
+        other = self._targets.get(source, (None, None))[0]
+        with torch.no_grad():
+            if other is not None:
+                entry.tensor.copy_(other.tensor)
+            elif source in self._values:
+                entry.tensor.copy_(self._values[source])
 
 
-def _order(rank: int, world: int, old_world: int) -> Iterable[int]:
+def _said(value: Any) -> str:
+    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else (
+        type(value).__name__)
+
+
+def _listed(problems: list[str]) -> str:
+    return problems[0] + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
+
+
+def _empty(parameter: torch.Tensor, size: tuple[int, ...], dtype: torch.dtype,
+           may_be_sharded: bool) -> torch.Tensor:
+    """Memory for a tensor of a parameter's state: sharded as the parameter is where the state was,
+    or where the parameter was not sharded then; a lone number is on the CPU."""
+    like_parameter = size == tuple(parameter.shape) and len(size) > 0
+    if may_be_sharded and like_parameter and hasattr(parameter, "to_local"):
+        return torch.empty_like(parameter, dtype=dtype, requires_grad=False)
+    device = parameter.device if size else torch.device("cpu")
+    return torch.empty(size, dtype=dtype, device=device)
+
+
+def order(rank: int, world: int, old_world: int) -> list[int]:
     """Old ranks, from those whose part lay where this rank's lies."""
     first = rank * old_world // world
     return sorted(range(old_world), key=lambda old: (abs(old - first), old < first))
+

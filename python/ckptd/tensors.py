@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Iterable
+from typing import Any, Iterable, Mapping
 
 import torch
 
@@ -27,6 +27,7 @@ DIMENSIONS_MAX = 8
 
 SHARDING = "DCP_SHARDING_INFO"  # PyTorch's own key: {name: {"saved_offsets": [...]}}
 NAMES = "ckptd.names"  # {name in the shard: its own name}, for those that had to change
+SHAPES = "ckptd.shapes"  # {a tensor's own name: the shape of the whole that it is a part of}
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,10 @@ def describe(name: str, tensor: torch.Tensor, on_device: bool = False) -> Tensor
                   0 if on_device or size == 0 else tensor.data_ptr(), size)
 
 
-def sharding_metadata(boxes: Iterable[tuple[str, Box]]) -> dict[str, str]:
-    """Metadata by which PyTorch's HuggingFaceStorageReader knows which part a tensor is."""
+def sharding_metadata(boxes: Iterable[tuple[str, Box]],
+                      whole: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, str]:
+    """Metadata by which PyTorch's HuggingFaceStorageReader knows which part a tensor is; `whole`
+    has the shape of the whole of each that is a part."""
     boxes = list(boxes)
     renamed = {shard_name(name): name for name, _ in boxes if shard_name(name) != name}
     metadata = {
@@ -107,7 +110,15 @@ def sharding_metadata(boxes: Iterable[tuple[str, Box]]) -> dict[str, str]:
     }
     if renamed:
         metadata[NAMES] = json.dumps(renamed, separators=(",", ":"))
+    if whole:
+        metadata[SHAPES] = json.dumps(whole, separators=(",", ":"))
     return metadata
+
+
+def shapes(shard: Shard) -> dict[str, tuple[int, ...]]:
+    """{a tensor's own name: the shape of the whole} of those that are parts."""
+    found = json.loads(shard.metadata.get(SHAPES, "{}"))
+    return {name: tuple(shape) for name, shape in found.items()}
 
 
 def parts(shard: Shard) -> dict[str, tuple[str, Box]]:

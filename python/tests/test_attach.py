@@ -132,7 +132,7 @@ def test_what_moves_is_registered_anew(attach, monkeypatch):
     counted = []
     register = registered.Registered.register
     monkeypatch.setattr(registered.Registered, "register",
-                        lambda self: (counted.append(1), register(self))[1])
+                        lambda self, lazy=False: (counted.append(1), register(self, lazy))[1])
     model, optimizer = make()
     checkpoint = attach(model, optimizer)
     train(model, optimizer)
@@ -191,7 +191,7 @@ def registered_types():
 
 
 @pytest.mark.parametrize("spoil, word", [
-    (lambda m, e: m.register_buffer("c", torch.zeros(2, dtype=torch.complex128)), "complex128"),
+    (lambda m, e: m.register_buffer("c", torch.zeros(3).expand(2, 3)), "c is expanded"),
     (lambda m, e: m.register_buffer("s", torch.eye(3).to_sparse()), "sparse"),
     (lambda m, e: m.register_buffer("m", torch.zeros(3, device="meta")), "meta"),
     (lambda m, e: e.update(thing=object()), "extra/thing is a builtins.object"),
@@ -203,10 +203,10 @@ def test_a_state_that_is_not_saved_says_so_and_training_goes_on(attach, spoil, w
     checkpoint = attach(model, optimizer, extra)
     checkpoint.save(1).consistent(20)
     spoil(model, extra)
-    handle = checkpoint.save(2)
-    assert isinstance(handle.error, ckptd.StateError) and word in handle.error.reason
-    with pytest.raises(ckptd.StateError):
-        handle.staged()
+    with pytest.raises(ckptd.StateError, match=word):
+        checkpoint.save(2)
+    with pytest.raises(ckptd.StateError, match=word):  # and at attach, where it is there then
+        attach(model, optimizer, extra, attempt=2)
     train(model, optimizer)
     for name in ("c", "s", "m"):
         model._buffers.pop(name, None)
@@ -214,18 +214,33 @@ def test_a_state_that_is_not_saved_says_so_and_training_goes_on(attach, spoil, w
     assert checkpoint.save(3).consistent(20)
 
 
+def test_without_strict_a_save_that_cannot_be_is_a_handle(attach):
+    extra = {}
+    checkpoint = attach(make()[0], None, extra, strict=False)
+    extra["thing"] = object()
+    handle = checkpoint.save(1)
+    with pytest.raises(ckptd.StateError, match="extra/thing"):
+        handle.staged()
+    extra.clear()
+    assert checkpoint.save(2).consistent(20)
+
+
 @pytest.mark.parametrize("change, word", [
-    (lambda: torch.nn.Linear(4, 5), "lacks bias"),
-    (lambda: torch.nn.Linear(4, 3), "larger"),
-    (lambda: torch.nn.Linear(4, 4).double(), "float32"),
-    (lambda: torch.nn.Sequential(torch.nn.Linear(4, 4)), "lacks 0.bias"),
+    (lambda: torch.nn.Linear(4, 5), r"weight was saved as torch.float32 \(4, 4\) and is "
+     r"torch.float32 \(5, 4\) now"),
+    (lambda: torch.nn.Linear(4, 3), r"\(4, 4\) and is torch.float32 \(3, 4\) now"),
+    (lambda: torch.nn.Linear(4, 4).double(), "torch.float32 .* is torch.float64"),
+    (lambda: torch.nn.Sequential(torch.nn.Linear(4, 4)), "lacks 0.weight"),
+    (lambda: torch.nn.Linear(4, 4, bias=False), "it has bias, which the model has not"),
 ])
 def test_a_changed_model_is_refused(attach, change, word):
     with attach(torch.nn.Linear(4, 4)) as checkpoint:
         checkpoint.save(1).consistent(20)
-    with pytest.raises(ckptd.UsageError) as caught:
-        attach(change(), attempt=2)
-    assert word in caught.value.reason
+    model = change()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ckptd.UsageError, match="run .*, step 1: .*" + word):
+        attach(model, attempt=2)
+    assert same(before, model.state_dict())
 
 
 def test_a_state_dict_that_raises_costs_one_save(attach):
@@ -248,9 +263,9 @@ def test_no_agent_never_stops_training(tmp_path, caplog):
     model, optimizer = make()
     socket = str(tmp_path / "later.sock")
     with pytest.raises(ckptd.NoAgent):
-        ckptd.attach(model, optimizer, socket=socket)
+        ckptd.attach(model, optimizer, run="later", socket=socket)
     with caplog.at_level(logging.WARNING, "ckptd"):
-        checkpoint = ckptd.attach(model, optimizer, socket=socket, required=False)
+        checkpoint = ckptd.attach(model, optimizer, run="later", socket=socket, required=False)
         for step in range(1, 6):
             train(model, optimizer)
             handle = checkpoint.save(step)
@@ -349,15 +364,19 @@ def test_a_wrapper_that_hides_its_parts_is_refused(attach):
 
 def test_settings_of_the_job(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "CKPT_RUN",
-                 "SLURM_JOB_NAME", "CKPT_ATTEMPT", "SLURM_RESTART_COUNT",
-                 "TORCHELASTIC_RESTART_COUNT"):
+                 "SLURM_JOB_NAME", "SLURM_CLUSTER_NAME", "SLURM_JOB_ID", "CKPT_ATTEMPT",
+                 "SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"):
         monkeypatch.delenv(name, raising=False)
     of_job = checkpointer.settings_of_job
-    assert of_job(None, None, None, None) == {"run": "run", "attempt": 1, "rank": 0, "world": 1}
+    with pytest.raises(ckptd.UsageError, match="run="):
+        of_job(None, None, None, None)
+    assert of_job("run", None, None, None) == {"run": "run", "attempt": 1, "rank": 0, "world": 1}
     for name, value in {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "SLURM_JOB_NAME": "gpt",
+                        "SLURM_CLUSTER_NAME": "big", "SLURM_JOB_ID": "77",
                         "SLURM_RESTART_COUNT": "2"}.items():
         monkeypatch.setenv(name, value)
-    assert of_job(None, None, None, None) == {"run": "gpt", "attempt": 3, "rank": 3, "world": 8}
+    assert of_job(None, None, None, None) == {"run": "slurm/big/77", "attempt": 3, "rank": 3,
+                                              "world": 8}
     monkeypatch.setenv("CKPT_ATTEMPT", "7")
     monkeypatch.setenv("CKPT_RUN", "mine")
     assert of_job(None, None, 0, 1) == {"run": "mine", "attempt": 7, "rank": 0, "world": 1}

@@ -78,8 +78,21 @@ static bool repeats(const struct mapped_segment *segments, uint32_t count)
     return false;
 }
 
-static void drop(struct mapping *mapping)
+static void tell(const struct mappings *mappings, const struct mapping *mapping, bool mapped)
 {
+    if (mappings->watch != NULL && mapping->view.address != NULL) {
+        struct ckpt_mapping told = {
+            .address = mapping->view.address,
+            .bytes = mapping->view.mapped_bytes,
+            .generation = mapping->generation,
+        };
+        mappings->watch(mappings->watch_context, &told, mapped);
+    }
+}
+
+static void drop(struct mappings *mappings, struct mapping *mapping)
+{
+    tell(mappings, mapping, false);
     arena_view_unmap(&mapping->view);
     mapping->count = 0;
 }
@@ -108,7 +121,7 @@ static struct mapping *choose(struct mappings *mappings)
         }
         oldest = mapping->used < oldest->used ? mapping : oldest;
     }
-    drop(oldest);
+    drop(mappings, oldest);
     return oldest;
 }
 
@@ -137,7 +150,7 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, co
     }
     for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
         if (overlaps(&mappings->kept[i], segments, count)) {
-            drop(&mappings->kept[i]);
+            drop(mappings, &mappings->kept[i]);
         }
     }
     struct arena_view view;
@@ -151,14 +164,25 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, co
     mapping->segment_bytes = segment_bytes;
     mapping->count = count;
     mapping->used = ++mappings->clock;
+    mapping->generation = ++mappings->generation;
     memcpy(mapping->segments, segments, count * sizeof(*segments));
+    tell(mappings, mapping, true);
     *address_out = view.address;
     return CKPT_OK;
+}
+
+void mappings_watch(struct mappings *mappings, ckpt_watch *watch, void *context)
+{
+    mappings->watch = watch;
+    mappings->watch_context = context;
+    for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
+        tell(mappings, &mappings->kept[i], true);
+    }
 }
 
 void mappings_clear(struct mappings *mappings)
 {
     for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
-        drop(&mappings->kept[i]);
+        drop(mappings, &mappings->kept[i]);
     }
 }

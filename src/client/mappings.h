@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ckpt/ckpt.h>
+
 #include "arena/view.h"
 #include "base/limits.h"
 
@@ -26,6 +28,7 @@ struct mapped_segment {
 
 struct mapping {
     struct arena_view view; /* address NULL: none */
+    uint64_t generation;
     uint64_t segment_bytes;
     uint64_t used; /* rises: the lowest is the one to go */
     uint32_t count;
@@ -34,6 +37,9 @@ struct mapping {
 
 struct mappings {
     uint64_t clock;
+    uint64_t generation; /* of the newest mapping */
+    ckpt_watch *watch;   /* NULL: nobody is told */
+    void *watch_context;
     struct mapping kept[MAPPINGS_KEPT];
 };
 
@@ -46,5 +52,8 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, co
                               uint8_t **address_out);
 
 void mappings_clear(struct mappings *mappings);
+
+/* Tells of what is mapped now, and from now on of what is mapped and unmapped; NULL: nobody. */
+void mappings_watch(struct mappings *mappings, ckpt_watch *watch, void *context);
 
 #endif

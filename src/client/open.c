@@ -192,7 +192,11 @@ void ckpt_close(struct ckpt **ckpt)
         return;
     }
     struct ckpt *context = *ckpt;
-    /* What is mapped goes first: the end of the connection lets the agent use it again. */
+    /* What is mapped goes first: the end of the connection lets the agent use it again. A child of
+     * fork() has none of it, and what was tied to it is its parent's. */
+    if (!client_is_own_process(context)) {
+        context->mappings.watch = NULL;
+    }
     client_loaded_clear(context);
     mappings_clear(&context->mappings);
     agent_link_fini(&context->link);

@@ -305,6 +305,18 @@ enum ckpt_status ckpt_save_cancel(struct ckpt *ckpt, uint64_t step)
     return status;
 }
 
+enum ckpt_status ckpt_watch_mappings(struct ckpt *ckpt, ckpt_watch *watch, void *context)
+{
+    enum ckpt_status status = client_enter(ckpt);
+    if (status == CKPT_OK && ckpt->reader) {
+        return client_fail(ckpt, CKPT_ERR_INVALID, "a reader's context maps no slots to watch");
+    }
+    if (status == CKPT_OK) {
+        mappings_watch(&ckpt->mappings, watch, context);
+    }
+    return status;
+}
+
 enum ckpt_status ckpt_save_bytes(struct ckpt *ckpt, uint64_t step, const void *data, uint64_t bytes)
 {
     enum ckpt_status status = client_enter(ckpt);

@@ -306,20 +306,62 @@ static void grants_again(struct fake_agent *agent, uint32_t connection)
     }
 }
 
+/* What a watcher has been told: which mappings are there, by generation. */
+struct watched {
+    struct ckpt_mapping there[16];
+    uint32_t count;
+    uint32_t made;
+};
+
+static void watch(void *context, const struct ckpt_mapping *mapping, bool mapped)
+{
+    struct watched *watched = context;
+    /* There when it is said to come, and still there when it is said to go. */
+    (void)*(volatile const uint8_t *)mapping->address;
+    (void)*((volatile const uint8_t *)mapping->address + mapping->bytes - 1);
+    if (mapped) {
+        watched->made++;
+        for (uint32_t i = 0; i < watched->count; i++) {
+            assert_int_not_equal(watched->there[i].generation, mapping->generation);
+        }
+        watched->there[watched->count++] = *mapping;
+        return;
+    }
+    for (uint32_t i = 0; i < watched->count; i++) {
+        if (watched->there[i].generation == mapping->generation) {
+            assert_ptr_equal(watched->there[i].address, mapping->address);
+            assert_int_equal(watched->there[i].bytes, mapping->bytes);
+            watched->there[i] = watched->there[--watched->count];
+            return;
+        }
+    }
+    fail_msg("a mapping goes that never came");
+}
+
 static void test_mappings(void **state)
 {
     (void)state;
     uint32_t descriptors = open_descriptors();
     struct fake_agent *agent = fake_agent_start(grants_again);
     struct ckpt *ckpt = fake_connect(agent);
+    struct watched watched = {0};
+    assert_int_equal(ckpt_watch_mappings(NULL, watch, &watched), CKPT_ERR_INVALID);
+    assert_int_equal(ckpt_watch_mappings(ckpt, watch, &watched), CKPT_OK);
     static const uint32_t mapped[5] = {2, 2, 2, 2, 4};
     for (uint8_t step = 1; step <= 5; step++) {
         memset(big, step, sizeof(big));
         assert_int_equal(ckpt_save_bytes(ckpt, step, big, sizeof(big)), CKPT_OK);
         assert_int_equal(ckpt_wait(ckpt, step, 20000), CKPT_OK);
         assert_int_equal(mapped_segments(), mapped[step - 1]);
+        assert_int_equal(watched.count, mapped[step - 1] / 2);
     }
+    assert_true(watched.made >= 4); /* files were renewed under the same numbers */
+    /* Who comes late is told of what is there. */
+    struct watched late = {0};
+    assert_int_equal(ckpt_watch_mappings(ckpt, watch, &late), CKPT_OK);
+    assert_int_equal(late.count, watched.count);
     ckpt_close(&ckpt);
+    assert_int_equal(late.count, 0);
     assert_int_equal(mapped_segments(), 0);
     fake_agent_stop(&agent);
     assert_int_equal(open_descriptors(), descriptors);

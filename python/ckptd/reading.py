@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a restore reads: this rank's own shard, or, after a change of the world, those of others."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import torch
+
+from .context import Context, Shard
+from .errors import Error, NoCheckpoint, StateError, WorldChanged
+from .restored import Restorer, order
+
+_HELD = 8  # shards that are kept mapped between looking and copying
+
+
+@dataclass(frozen=True)
+class Found:
+    """Which checkpoint was restored."""
+
+    step: int
+    attempt: int
+    world: int
+    shards: int  # that were read
+
+
+class _Shards:
+    """Shards of one step, fetched as they are wanted, a few of them kept."""
+
+    def __init__(self, context: Context, step: int, timeout: float) -> None:
+        self._context, self._step, self._timeout = context, step, timeout
+        self._held: dict[int, Shard] = {}
+
+    def get(self, rank: int) -> Shard:
+        if rank not in self._held:
+            if len(self._held) >= _HELD:
+                self._held.pop(next(iter(self._held))).close()
+            self._held[rank] = self._context.fetch(rank, self._step, self._timeout)
+        return self._held[rank]
+
+    def hold(self, shard: Shard) -> None:
+        self._held[shard.rank] = shard
+
+    def close(self) -> None:
+        while self._held:
+            self._held.popitem()[1].close()
+
+
+def read(context: Context, restorer: Restorer, step: int, timeout: float,
+         check: Callable[[Restorer], None], finish: Callable[[Restorer], None]) -> Found | None:
+    """Restores the newest step, or the one asked for; None when the run has none.
+
+    check() is the caller's own look at what is there, before anything is overwritten; finish() puts
+    in place what is no tensor. Raises ckptd.Error; the reason names run and step, and says so when
+    the model was touched.
+    """
+    try:
+        shard = context.load(step, timeout)
+    except NoCheckpoint:
+        return None
+    except WorldChanged:
+        info = context.info(step)
+        at = _same_everywhere(info.step)
+        info = info if at == info.step else context.info(at)
+        shards = _Shards(context, at, timeout)
+        found = Found(at, info.attempt, info.world, 0)
+        ranks = order(context.rank, context.world, info.world)
+    else:
+        shards = _Shards(context, shard.step, timeout)
+        shards.hold(shard)
+        found = Found(shard.step, shard.attempt, shard.world, 0)
+        ranks = [shard.rank]
+    with contextlib.closing(shards), _named(context.run, found.step):
+        for rank in ranks:
+            restorer.look(shards.get(rank))
+            if restorer.is_planned():
+                break
+        restorer.check(found.world == context.world)
+        check(restorer)
+        with _touched():
+            wanted = restorer.ranks()
+            for rank in wanted:
+                restorer.fill(shards.get(rank))
+            finish(restorer)
+    return Found(found.step, found.attempt, found.world, max(1, len(wanted)))
+
+
+@contextlib.contextmanager
+def _named(run: str, step: int) -> Any:
+    """Errors about the state name run and step."""
+    try:
+        yield
+    except StateError as error:
+        raise type(error)(error.status, f"run {run}, step {step}: {error.reason}") from error
+
+
+@contextlib.contextmanager
+def _touched() -> Any:
+    """From here on an error leaves a model that is neither what it was nor what was saved."""
+    said = "; a part of the checkpoint is in the model already: do not train on with it"
+    try:
+        yield
+    except Error as error:
+        raise type(error)(error.status, error.reason + said) from error
+    except Exception as error:  # of a load_state_dict()
+        raise StateError("CKPT_ERR_INVALID",
+                         f"{type(error).__name__}: {error}{said}") from error
+
+
+def _same_everywhere(step: int) -> int:
+    """Rank 0's answer, where the ranks can talk: between two asks a newer step may come."""
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return step
+    box = [step]
+    distributed.broadcast_object_list(box, src=0)
+    return int(box[0])
