@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "clock.h"
 #include "coordinator/coordinator.h"
@@ -12,6 +13,7 @@
 /* Messages made before the clock runs. */
 #define BATCH 64
 #define SHARD_BYTES CKPT_GIB
+#define BEATS 64 /* rounds of heartbeats */
 
 struct order {
     uint32_t holder;
@@ -183,34 +185,53 @@ static void beat_all(struct fleet *f)
     *f->clock += (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - start) / 1e9;
 }
 
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What earlier jobs left, as the records have it. */
+static void replay_others(struct fleet *f)
+{
+    struct coordinator_record_shard shard = {.bytes = SHARD_BYTES};
+    struct coordinator_record record = {
+        .type = RECORD_CONSISTENT, .attempt = 1, .world = 1, .copies = 2, .bytes = SHARD_BYTES};
+    record.run.uid = 1001;
+    record.shards = &shard;
+    for (uint32_t i = 0; i < f->options.others; i++) {
+        snprintf(record.run.name, sizeof(record.run.name), "other/%u", i / FLEET_KEEP);
+        record.step = i % FLEET_KEEP + 1;
+        struct coordinator_event event = {.type = COORDINATOR_REPLAY, .record = &record};
+        advance(f, &event);
+    }
+}
+
 static enum ckpt_status open_fleet(struct fleet *f, char *reason)
 {
     struct coordinator_config config;
     coordinator_config_default(&config);
-    config.agents_max = f->options.agents;
-    config.checkpoints_max = 16;
-    config.runs_max = 4;
-    config.shards_max = 3 * f->world;
-    config.keep = 1;
+    config.agents_max = larger(config.agents_max, f->options.agents);
+    config.shards_max = larger(config.shards_max, 3 * f->world + f->options.others);
+    config.keep = f->options.others > 0 ? FLEET_KEEP : 1;
     f->memory_bytes = coordinator_memory_bytes(&config, reason);
     if (f->memory_bytes == 0) {
         return CKPT_ERR_CONFIG;
     }
-    f->memory_bytes = (f->memory_bytes + 63) & ~(size_t)63;
-    f->memory = aligned_alloc(64, f->memory_bytes);
+    f->memory = mmap(NULL, f->memory_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     f->update = calloc(1, sizeof(*f->update));
     f->orders = calloc(f->world, sizeof(*f->orders));
     f->batch = calloc(BATCH, sizeof(*f->batch));
     f->links = calloc(BATCH, sizeof(*f->links));
-    if (f->memory == NULL || f->update == NULL || f->orders == NULL || f->batch == NULL ||
+    if (f->memory == MAP_FAILED || f->update == NULL || f->orders == NULL || f->batch == NULL ||
         f->links == NULL) {
         return CKPT_ERR_MEMORY;
     }
-    memset(f->memory, 0, f->memory_bytes);
     f->now_ms = 1000;
     enum ckpt_status status =
         coordinator_init(f->memory, f->memory_bytes, &config, 1, 1, &f->machine);
     if (status == CKPT_OK) {
+        replay_others(f);
         struct coordinator_event event = {.type = COORDINATOR_REPLAY_END};
         advance(f, &event);
     }
@@ -219,7 +240,9 @@ static enum ckpt_status open_fleet(struct fleet *f, char *reason)
 
 static void close_fleet(struct fleet *f)
 {
-    free(f->memory);
+    if (f->memory != NULL && f->memory != MAP_FAILED) {
+        munmap(f->memory, f->memory_bytes);
+    }
     free(f->update);
     free(f->orders);
     free(f->batch);
@@ -256,7 +279,10 @@ enum ckpt_status fleet_run(const struct fleet_options *options, struct fleet_cos
         verify_all(&f);
         cost.events = f.events;
         f.clock = &cost.heartbeat_s;
-        beat_all(&f);
+        for (int i = 0; i < BEATS; i++) {
+            beat_all(&f);
+        }
+        cost.heartbeat_s /= BEATS;
         f.clock = &cost.next_s;
         seal_all(&f);
         verify_all(&f);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The coordinator's machine with as many agents as wanted, all simulated in one thread: what each
  * agent says next is what a real one would, at once and without loss. The time is that of the
- * machine's calls with the reading of their outputs; making the messages is left out. */
+ * machine's calls with the reading of their outputs; making the messages is left out. The tables
+ * are the defaults where these are large enough. */
 #ifndef CKPTBENCH_FLEET_H
 #define CKPTBENCH_FLEET_H
 
@@ -15,7 +16,10 @@ struct fleet_options {
     uint32_t agents;
     uint32_t ranks_per_agent;
     uint32_t agents_per_domain;
+    uint32_t others; /* checkpoints of other runs in the tables, FLEET_KEEP of each */
 };
+
+#define FLEET_KEEP 16 /* where there are others */
 
 /* Seconds of this thread's CPU time, and what was said. */
 struct fleet_cost {
@@ -23,7 +27,7 @@ struct fleet_cost {
     double save_s;      /* all ranks seal: the orders to pull */
     double verify_s;    /* both copies of each shard reported, the commit, its record read */
     double next_s;      /* another checkpoint, to its commit, which retires the first */
-    double heartbeat_s; /* a heartbeat of each agent, and a tick */
+    double heartbeat_s; /* a heartbeat of each agent, and a tick; the mean of some rounds */
     uint64_t events;    /* in save, verify */
     uint64_t memory_bytes;
 };

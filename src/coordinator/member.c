@@ -243,8 +243,8 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     unpark_all(c);
 }
 
-/* To whom nothing is news a word twice in three of its heartbeats is saved: it waits for two leases
- * before it calls us silent, and an answer is most of what a heartbeat costs. */
+/* Who is settled, and has nothing new to hear, is answered once in half a lease, for it waits two
+ * leases before it calls us silent: the answer is most of what a heartbeat costs. */
 static void answer_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
                              const struct message_heartbeat *heartbeat)
 {
