@@ -197,6 +197,8 @@ static enum ckpt_status check_event(const struct agent *a, const struct agent_ev
         return !a->adopting && event->message != NULL ? CKPT_OK : CKPT_ERR_INVALID;
     case AGENT_COORDINATOR_UP:
     case AGENT_COORDINATOR_DOWN:
+    case AGENT_PEER_LOOKUP:
+    case AGENT_PEER_UP:
     case AGENT_PEER_DOWN:
     case AGENT_RANK_UP:
     case AGENT_RANK_DOWN:
@@ -218,7 +220,7 @@ static void take_event(struct agent *a, const struct agent_event *event)
         agent_adopt_end(a, event->epoch);
         return;
     case AGENT_COORDINATOR_UP:
-        agent_coordinator_up(a);
+        agent_coordinator_up(a, event->address);
         return;
     case AGENT_COORDINATOR_DOWN:
         agent_coordinator_down(a);
@@ -228,6 +230,12 @@ static void take_event(struct agent *a, const struct agent_event *event)
         return;
     case AGENT_PEER_MESSAGE:
         take_peer_message(a, event->link, event->message);
+        return;
+    case AGENT_PEER_LOOKUP:
+        agent_peer_lookup(a, event->link);
+        return;
+    case AGENT_PEER_UP:
+        agent_pull_peer_up(a, event->link);
         return;
     case AGENT_PEER_DOWN:
         agent_source_peer_down(a, event->link);

@@ -101,10 +101,14 @@ enum agent_event_type {
                       * ever stored), the slot's content is refused */
     AGENT_ADOPT_END, /* also when nothing was found; no other event comes before it but AGENT_ADOPT
                       * and AGENT_TICK */
-    AGENT_COORDINATOR_UP, /* connected: the machine joins */
+    AGENT_COORDINATOR_UP, /* connected: the machine joins; `address` is by which others reach this
+                           * agent, NULL for what is configured */
     AGENT_COORDINATOR_DOWN,
     AGENT_COORDINATOR_MESSAGE,
     AGENT_PEER_MESSAGE, /* from the peer on connection `link` */
+    AGENT_PEER_LOOKUP,  /* connection `link`, made for this machine, has to wait for the resolver,
+                         * who is not the peer: what is asked there is not silence yet */
+    AGENT_PEER_UP,      /* and now it is made; said after AGENT_PEER_LOOKUP only */
     AGENT_PEER_DOWN,    /* connection `link` closed, or could not be made */
     AGENT_RANK_UP,      /* a process connected: `link`, `uid` from the kernel's credentials */
     AGENT_RANK_MESSAGE,
@@ -119,6 +123,7 @@ struct agent_event {
     uint32_t link;    /* peer or rank connection; never reused in one life; the daemon's own numbers
                     * are below AGENT_LINK_MADE_HERE */
     uint32_t uid;
+    const char *address; /* of at most CKPT_ADDRESS_MAX characters */
     const struct message *message;
     const struct slot_record *record;
     bool corrupt;

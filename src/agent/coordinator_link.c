@@ -9,9 +9,12 @@
 
 #define INTERVAL_MS_MAX 3600000
 
-void agent_coordinator_up(struct agent *a)
+void agent_coordinator_up(struct agent *a, const char *address)
 {
     struct coordinator_link *c = &a->coordinator;
+    if (address != NULL && strlen(address) < sizeof(a->config.address)) {
+        strcpy(a->config.address, address);
+    }
     c->up = true;
     c->joined = false;
     c->settled = false;

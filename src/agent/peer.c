@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define IDLE_CLOSE_MS 30000
+#define LOOKUP_MS_MAX 60000 /* a resolver that takes longer has no answer */
 
 static bool close_peer(struct agent *a, struct peer *peer)
 {
@@ -69,6 +70,14 @@ void agent_peer_release(struct agent *a, uint32_t index, bool suspect)
     peer->pulls--;
     peer->suspect = peer->suspect || suspect;
     peer->idle_since_ms = a->now_ms;
+}
+
+void agent_peer_lookup(struct agent *a, uint32_t link)
+{
+    uint32_t peer = agent_peer_by_link(a, link);
+    if (peer != AGENT_NONE) {
+        a->peers[peer].lookup_until_ms = a->now_ms + LOOKUP_MS_MAX;
+    }
 }
 
 uint32_t agent_peer_by_link(const struct agent *a, uint32_t link)

@@ -205,6 +205,21 @@ void agent_pull_message(struct agent *a, uint32_t link, const struct message *me
     }
 }
 
+/* From here on it is the peer who is asked. */
+void agent_pull_peer_up(struct agent *a, uint32_t link)
+{
+    uint32_t peer = agent_peer_by_link(a, link);
+    if (peer == AGENT_NONE || a->peers[peer].lookup_until_ms == 0) {
+        return;
+    }
+    a->peers[peer].lookup_until_ms = 0;
+    for (uint32_t i = 0; i < a->pull_count; i++) {
+        if (is_at_source(&a->pulls[i]) && a->pulls[i].peer == peer) {
+            a->pulls[i].since_ms = a->now_ms;
+        }
+    }
+}
+
 void agent_pull_peer_down(struct agent *a, uint32_t link)
 {
     uint32_t peer = agent_peer_by_link(a, link);
@@ -310,6 +325,9 @@ static bool say_ask(struct agent *a, const struct pull *pull)
 static bool drive(struct agent *a, struct pull *pull)
 {
     uint64_t ends_ms = pull->since_ms + a->config.pull_timeout_ms;
+    if (pull->peer != AGENT_NONE && a->peers[pull->peer].lookup_until_ms > ends_ms) {
+        ends_ms = a->peers[pull->peer].lookup_until_ms;
+    }
     if (pull->state != PULL_READING && ends_ms <= a->now_ms) {
         agent_pull_fail(a, pull, CKPT_ERR_TIMEOUT, "it does not answer");
         return true;

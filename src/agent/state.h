@@ -216,6 +216,7 @@ struct peer {
     uint32_t link;
     uint32_t pulls;
     uint64_t idle_since_ms;
+    uint64_t lookup_until_ms; /* its name is looked up: no silence is its own before that; 0: not */
     char address[CKPT_ADDRESS_MAX + 1];
 };
 
@@ -408,6 +409,7 @@ void agent_queries_pump(struct agent *a);
 uint32_t agent_peer_take(struct agent *a, const char *address);
 void agent_peer_release(struct agent *a, uint32_t peer, bool suspect);
 void agent_peers_pump(struct agent *a);
+void agent_peer_lookup(struct agent *a, uint32_t link);
 uint32_t agent_peer_by_link(const struct agent *a, uint32_t link);
 
 /* pull.c, pull_order.c */
@@ -416,6 +418,7 @@ void agent_pull_move(struct pull *pull, enum pull_state to);
 void agent_pull_renewed(struct agent *a, uint32_t slot, enum ckpt_status status);
 void agent_pull_read_done(struct agent *a, uint32_t slot, const struct agent_event *event);
 void agent_pull_message(struct agent *a, uint32_t link, const struct message *message);
+void agent_pull_peer_up(struct agent *a, uint32_t link);
 void agent_pull_peer_down(struct agent *a, uint32_t link);
 void agent_pull_drop(struct agent *a, struct pull *pull);
 void agent_pull_fail(struct agent *a, struct pull *pull, enum ckpt_status status,
@@ -445,7 +448,7 @@ void agent_reports_pump(struct agent *a);
 uint64_t agent_inventory(const struct agent *a);
 
 /* coordinator_link.c */
-void agent_coordinator_up(struct agent *a);
+void agent_coordinator_up(struct agent *a, const char *address);
 void agent_coordinator_down(struct agent *a);
 void agent_coordinator_message(struct agent *a, const struct message *message);
 void agent_coordinator_pump(struct agent *a);

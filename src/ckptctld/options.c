@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "options.h"
 
+#include <stdio.h>
+
+#include "session/address.h"
 #include "store/store.h"
 
 enum key {
@@ -302,6 +305,12 @@ enum ckpt_status options_read(const struct config *config, struct options *optio
                 .pressure_percent = number(config, KEY_PRESSURE),
             },
     };
+    char why[CKPT_REASON_MAX + 1] = "agents do not reach a path: write host:port";
+    if (address_is_path(options.listen) ||
+        address_check(options.listen, ADDRESS_LISTEN, why) != CKPT_OK) {
+        snprintf(reason_out, CKPT_REASON_MAX + 1, "[coordinator] listen: %.200s", why);
+        return CKPT_ERR_CONFIG;
+    }
     if (coordinator_memory_bytes(&options.machine, reason_out) == 0) {
         return CKPT_ERR_CONFIG;
     }

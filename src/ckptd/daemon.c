@@ -299,6 +299,13 @@ static void on_reconnect(evutil_socket_t fd, short what, void *context)
     links_connect_coordinator(context);
 }
 
+static void on_lookup(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    links_say_lookups(context);
+}
+
 static enum ckpt_status make_loop(struct daemon *d, char *reason)
 {
     struct session_hub_config config = {
@@ -315,11 +322,13 @@ static enum ckpt_status make_loop(struct daemon *d, char *reason)
     if (d->base != NULL) {
         d->deadline_event = evtimer_new(d->base, on_deadline, d);
         d->reconnect_event = evtimer_new(d->base, on_reconnect, d);
+        d->lookup_event = evtimer_new(d->base, on_lookup, d);
         d->completion_event = event_new(d->base, completions_fd(d->completions),
                                         EV_READ | EV_PERSIST, on_completion, d);
     }
     if (d->base == NULL || d->deadline_event == NULL || d->reconnect_event == NULL ||
-        d->completion_event == NULL || event_add(d->completion_event, NULL) != 0 ||
+        d->lookup_event == NULL || d->completion_event == NULL ||
+        event_add(d->completion_event, NULL) != 0 ||
         session_hub_open(d->base, &config, &d->hub) != CKPT_OK ||
         quiet_make(d->base, arena_slot_count(d->arena), d->digester, d->mover, &d->quiet) !=
             CKPT_OK) {
@@ -413,6 +422,9 @@ void daemon_end(struct daemon *d)
         }
         if (d->reconnect_event != NULL) {
             event_free(d->reconnect_event);
+        }
+        if (d->lookup_event != NULL) {
+            event_free(d->lookup_event);
         }
         if (d->deadline_event != NULL) {
             event_free(d->deadline_event);

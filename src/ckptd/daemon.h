@@ -26,6 +26,8 @@ struct made_link {
     struct made_link *next;
     uint32_t link;
     struct session *session;
+    bool is_looked_up;     /* its peer's name is, or was when it began */
+    bool lookup_is_unsaid; /* and the machine does not know yet */
 };
 
 struct daemon {
@@ -33,7 +35,9 @@ struct daemon {
     struct incarnation incarnation;
     char node[CKPT_NODE_NAME_MAX + 1];
     char domain[CKPT_DOMAIN_NAME_MAX + 1];
-    char address[CKPT_ADDRESS_MAX + 1];
+    char address[CKPT_ADDRESS_MAX + 1]; /* that others are told */
+    bool address_is_found; /* by the connection to the coordinator: listen is every address */
+    char port[8];          /* of address then */
 
     struct rails rails;
     struct arena *arena;
@@ -54,12 +58,15 @@ struct daemon {
     struct event *deadline_event;
     struct event *completion_event;
     struct event *reconnect_event;
-    struct event *idle_event; /* NULL: it never ends of itself */
-    uint64_t idle_since_ms;   /* 0: it is needed */
+    struct event *lookup_event; /* the machine is to hear of look-ups that have begun */
+    struct event *idle_event;   /* NULL: it never ends of itself */
+    uint64_t idle_since_ms;     /* 0: it is needed */
     struct session_hub *hub;
     struct session *coordinator;
     bool coordinator_up;
     uint32_t reconnect_ms;
+    char unreached[CKPT_REASON_MAX + 1]; /* why the coordinator was not, as it was last said */
+    uint64_t unreached_ms;               /* when that was */
     struct made_link *made_links;
     bool is_broken; /* an arena or machine that cannot be trusted: the loop ends, exit 1 */
 };
@@ -78,6 +85,7 @@ void act_on_completions(struct daemon *d);
 /* links.c: the sessions with ranks, peers and the coordinator. */
 enum ckpt_status links_listen(struct daemon *d, char *reason);
 void links_connect_coordinator(struct daemon *d);
+void links_say_lookups(struct daemon *d);
 void links_connect_peer(struct daemon *d, uint32_t link, const char *address);
 void links_close_peer(struct daemon *d, uint32_t link);
 struct session *links_find(struct daemon *d, enum agent_target target, uint32_t link);

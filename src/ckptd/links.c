@@ -7,19 +7,21 @@
 #include "daemon.h"
 
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <stdio.h>
-
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "options.h"
+#include "session/address.h"
 
 #define CONNECT_TIMEOUT_MS 3000
 #define RECONNECT_MS_MIN 50
 #define RECONNECT_MS_MAX 2000
+#define SLOW_CONNECT_S 10        /* a look-up or a connect that takes so long is said */
+#define UNREACHED_AGAIN_MS 60000 /* and why there is no coordinator, again */
 
 static void turn(struct daemon *d, enum agent_event_type type, uint32_t link, uint32_t uid,
                  const struct message *message)
@@ -88,8 +90,13 @@ static uint32_t peer_link(struct daemon *d, const struct session *session)
 
 static void peer_opened(struct session *session, void *context)
 {
-    (void)session;
-    (void)context;
+    struct daemon *d = context;
+    for (struct made_link *made = d->made_links; made != NULL; made = made->next) {
+        if (made->session == session && made->is_looked_up) {
+            turn(d, AGENT_PEER_UP, made->link, 0, NULL);
+            return;
+        }
+    }
 }
 
 static void peer_message(struct session *session, const struct message *message, void *context)
@@ -143,6 +150,22 @@ void links_connect_peer(struct daemon *d, uint32_t link, const char *address)
     made->link = link;
     made->next = d->made_links;
     d->made_links = made;
+    made->is_looked_up = made->lookup_is_unsaid = session_is_looked_up(made->session);
+    if (made->is_looked_up) {
+        event_active(d->lookup_event, EV_TIMEOUT, 0); /* not from inside a turn */
+    }
+}
+
+void links_say_lookups(struct daemon *d)
+{
+    for (struct made_link *made = d->made_links; made != NULL; made = made->next) {
+        if (made->lookup_is_unsaid) {
+            made->lookup_is_unsaid = false;
+            turn(d, AGENT_PEER_LOOKUP, made->link, 0, NULL);
+            event_active(d->lookup_event, EV_TIMEOUT, 0); /* the list may be another now */
+            return;
+        }
+    }
 }
 
 void links_close_peer(struct daemon *d, uint32_t link)
@@ -164,14 +187,50 @@ static void retry(struct daemon *d)
         d->reconnect_ms * 2 > RECONNECT_MS_MAX ? RECONNECT_MS_MAX : d->reconnect_ms * 2;
 }
 
+/* Who listens at every address tells the one by which the coordinator is reached: what lies on that
+ * network reaches it, and "every" is of no use to anybody. */
+static void find_address(struct daemon *d, const struct session *session)
+{
+    char host[CKPT_ADDRESS_MAX + 1];
+    char address[2 * CKPT_ADDRESS_MAX];
+    if (!d->address_is_found || !session_local_host(session, host)) {
+        return;
+    }
+    snprintf(address, sizeof(address), "%s:%s", host, d->port);
+    if (strlen(address) <= CKPT_ADDRESS_MAX && strcmp(address, d->address) != 0) {
+        strcpy(d->address, address);
+        log_event(LOG_LEVEL_INFO, "address_found",
+                  "address=%s text=\"told to others; advertise sets "
+                  "another\"",
+                  d->address);
+    }
+}
+
 static void coordinator_opened(struct session *session, void *context)
 {
     struct daemon *d = context;
-    (void)session;
+    struct agent_event event = {.type = AGENT_COORDINATOR_UP};
     d->coordinator_up = true;
     d->reconnect_ms = RECONNECT_MS_MIN;
+    d->unreached[0] = '\0';
+    event_del(d->reconnect_event);
     log_event(LOG_LEVEL_INFO, "coordinator_connected", "peer=%s", session_peer(session));
-    turn(d, AGENT_COORDINATOR_UP, 0, 0, NULL);
+    find_address(d, session);
+    event.address = d->address;
+    daemon_event(d, &event);
+}
+
+/* Said when it is another reason than before, and now and then. */
+static void say_unreached(struct daemon *d, const char *reason)
+{
+    uint64_t now_ms = daemon_now_ms();
+    if (strcmp(d->unreached, reason) == 0 && now_ms < d->unreached_ms + UNREACHED_AGAIN_MS) {
+        return;
+    }
+    snprintf(d->unreached, sizeof(d->unreached), "%s", reason);
+    d->unreached_ms = now_ms;
+    log_event(LOG_LEVEL_WARN, "coordinator_not_connected", "address=%s reason=%s",
+              config_text(d->config, OPTION_COORDINATOR), LOG_QUOTED(reason));
 }
 
 static void coordinator_message(struct session *session, const struct message *message,
@@ -197,6 +256,8 @@ static void coordinator_closed(struct session *session, enum ckpt_status status,
         log_event(LOG_LEVEL_WARN, "coordinator_disconnected", "status=%s reason=%s",
                   ckpt_status_name(status), LOG_QUOTED(reason));
         turn(d, AGENT_COORDINATOR_DOWN, 0, 0, NULL);
+    } else {
+        say_unreached(d, reason);
     }
     retry(d);
 }
@@ -207,13 +268,21 @@ static const struct session_events coordinator_events = {
 void links_connect_coordinator(struct daemon *d)
 {
     char reason[CKPT_REASON_MAX + 1];
+    struct timeval slow = {.tv_sec = SLOW_CONNECT_S};
+    if (d->coordinator != NULL) {
+        say_unreached(d, "its name is still being looked up");
+        event_add(d->reconnect_event, &slow);
+        return;
+    }
     enum ckpt_status status =
         session_connect(d->hub, config_text(d->config, OPTION_COORDINATOR), CONNECT_TIMEOUT_MS,
                         &coordinator_events, d, &d->coordinator, reason);
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_WARN, "coordinator_not_connected", "reason=%s", LOG_QUOTED(reason));
+        say_unreached(d, reason);
         retry(d);
+        return;
     }
+    event_add(d->reconnect_event, &slow);
 }
 
 /* ---- all ---- */
@@ -234,20 +303,16 @@ struct session *links_find(struct daemon *d, enum agent_target target, uint32_t 
     return NULL;
 }
 
-/* What others are told: as configured, else what listen is bound to. Every address is none that
- * another node could reach, so "*:PORT" is told as this host's name: one file then serves all
- * nodes. */
+/* What others are told: as configured, else what listen is bound to. */
 static void choose_address(struct daemon *d, const char *bound)
 {
     const char *advertise = config_text(d->config, OPTION_ADVERTISE);
-    char host[CKPT_ADDRESS_MAX - 8] = "";
     const char *port = strrchr(bound, ':');
-    if (advertise == NULL && strncmp(config_text(d->config, OPTION_LISTEN), "*:", 2) == 0 &&
-        port != NULL && gethostname(host, sizeof(host) - 1) == 0) {
-        snprintf(d->address, sizeof(d->address), "%s:%.6s", host, port + 1);
-        return;
-    }
     snprintf(d->address, sizeof(d->address), "%s", advertise != NULL ? advertise : bound);
+    d->address_is_found = advertise == NULL && port != NULL && address_is_any(bound);
+    if (d->address_is_found) {
+        snprintf(d->port, sizeof(d->port), "%.6s", port + 1);
+    }
 }
 
 enum ckpt_status links_listen(struct daemon *d, char *reason)

@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "base/limits.h"
+#include "session/address.h"
 
 static const char *const huge_pages[] = {"auto", "require", "never", NULL};
 static const char *const locks[] = {"require", "try", "off", NULL};
@@ -54,7 +55,8 @@ static const struct config_key keys[OPTION_COUNT] = {
                           .name = "advertise",
                           .flag = "advertise",
                           .type = CONFIG_STRING,
-                          .fallback_is = "what listen is bound to, or the host name",
+                          .fallback_is = "what listen is bound to; for every address, the one by "
+                                         "which the coordinator is reached",
                           .placeholder = "HOST:PORT",
                           .help = "the address told to others, when it differs from listen"},
     [OPTION_SOCKET] = {.section = "agent",
@@ -293,6 +295,29 @@ static enum ckpt_status check_name(const struct config *config, size_t option, s
     return CKPT_ERR_CONFIG;
 }
 
+/* A path is no address between nodes. */
+static enum ckpt_status check_address(const struct config *config, size_t option,
+                                      enum address_use use, char *reason)
+{
+    char why[CKPT_REASON_MAX + 1] = "a path is not reached from other nodes: write host:port";
+    const char *text = config_text(config, option);
+    if (text == NULL || (!address_is_path(text) && address_check(text, use, why) == CKPT_OK)) {
+        return CKPT_OK;
+    }
+    snprintf(reason, CKPT_REASON_MAX + 1, "[agent] %s: %.200s", keys[option].name, why);
+    return CKPT_ERR_CONFIG;
+}
+
+static enum ckpt_status check_addresses(const struct config *config, char *reason)
+{
+    enum ckpt_status status = check_address(config, OPTION_COORDINATOR, ADDRESS_CONNECT, reason);
+    if (status == CKPT_OK) {
+        status = check_address(config, OPTION_LISTEN, ADDRESS_LISTEN, reason);
+    }
+    return status == CKPT_OK ? check_address(config, OPTION_ADVERTISE, ADDRESS_CONNECT, reason)
+                             : status;
+}
+
 static enum ckpt_status check_arena(const struct config *config, char *reason)
 {
     uint64_t segment_bytes = (uint64_t)config_number(config, OPTION_ARENA_SEGMENT_BYTES);
@@ -321,6 +346,9 @@ enum ckpt_status options_check(const struct config *config, char *reason)
     enum ckpt_status status = check_name(config, OPTION_NODE, CKPT_NODE_NAME_MAX, reason);
     if (status == CKPT_OK) {
         status = check_name(config, OPTION_DOMAIN, CKPT_DOMAIN_NAME_MAX, reason);
+    }
+    if (status == CKPT_OK) {
+        status = check_addresses(config, reason);
     }
     return status == CKPT_OK ? check_arena(config, reason) : status;
 }

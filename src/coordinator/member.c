@@ -136,6 +136,18 @@ static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t
     u->messages[u->message_count - 1].close = true;
 }
 
+/* "Every address" as a machine listens at it: nobody else can connect to that. */
+static bool address_is_any(const char *address)
+{
+    static const char *const any[] = {"*:", ":", "0.0.0.0:", "[::]:"};
+    for (size_t i = 0; i < sizeof any / sizeof any[0]; i++) {
+        if (strncmp(address, any[i], strlen(any[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool join_is_valid(const struct message_join *join)
 {
     return name_is_valid(join->node, CKPT_NODE_NAME_MAX) &&
@@ -158,6 +170,14 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
     }
     if (!join_is_valid(join)) {
         refuse(c, u, link, CKPT_ERR_INVALID, "join with an invalid node, domain, address or size");
+        return NULL;
+    }
+    if (address_is_any(join->address)) {
+        say(reason,
+            "node %s says that others reach it at %.107s, which stands for every address of a "
+            "machine: set advertise",
+            join->node, join->address);
+        refuse(c, u, link, CKPT_ERR_INVALID, reason);
         return NULL;
     }
     struct member *m = member_find(c, join->node);

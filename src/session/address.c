@@ -58,20 +58,119 @@ static bool split(const char *text, char host_out[256], char port_out[8])
     return true;
 }
 
-enum ckpt_status address_resolve(const char *text, bool listening, struct address *address_out,
-                                 char *reason_out)
+/* The host as a number; false when it is none. */
+static bool read_number(const char *host, const char *port, struct address *address_out)
 {
-    if (address_is_path(text)) {
-        return resolve_path(text, address_out, reason_out);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
+    struct addrinfo *found;
+    if (getaddrinfo(host, port, &hints, &found) != 0) {
+        return false;
     }
+    memset(address_out, 0, sizeof(*address_out));
+    memcpy(&address_out->socket, found->ai_addr, found->ai_addrlen);
+    address_out->bytes = found->ai_addrlen;
+    freeaddrinfo(found);
+    return true;
+}
+
+static bool is_any_host(const char *host)
+{
+    struct address address;
+    if (host[0] == '\0' || strcmp(host, "*") == 0) {
+        return true;
+    }
+    if (!read_number(host, "1", &address)) {
+        return false;
+    }
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    if (address.socket.ss_family == AF_INET) {
+        memcpy(&v4, &address.socket, sizeof(v4));
+        return v4.sin_addr.s_addr == INADDR_ANY;
+    }
+    memcpy(&v6, &address.socket, sizeof(v6));
+    static const uint8_t mapped_any[16] = {[10] = 0xff, [11] = 0xff};
+    return memcmp(&v6.sin6_addr, &in6addr_any, sizeof(in6addr_any)) == 0 ||
+           memcmp(&v6.sin6_addr, mapped_any, sizeof(mapped_any)) == 0;
+}
+
+bool address_is_number(const char *text)
+{
     char host[256];
     char port[8];
-    bool good = split(text, host, port);
-    bool any = good && (host[0] == '\0' || strcmp(host, "*") == 0);
-    if (!good || (any && !listening)) {
+    struct address address;
+    return split(text, host, port) && read_number(host, port, &address);
+}
+
+bool address_is_any(const char *text)
+{
+    char host[256];
+    char port[8];
+    return split(text, host, port) && is_any_host(host);
+}
+
+/* A number, or what a name may be made of. */
+static bool host_is_good(const char *text, const char *host)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                  "._-";
+    struct address address;
+    if (text[0] == '[') {
+        return strchr(host, ':') != NULL && read_number(host, "1", &address);
+    }
+    return host[0] != '\0' && host[strspn(host, letters)] == '\0';
+}
+
+enum ckpt_status address_check(const char *text, enum address_use use, char *reason_out)
+{
+    struct address address;
+    char host[256];
+    char port[8];
+    if (address_is_path(text)) {
+        return resolve_path(text, &address, reason_out);
+    }
+    if (strlen(text) > CKPT_ADDRESS_MAX) {
+        return session_refuse(reason_out, CKPT_ERR_INVALID,
+                              "the address %.60s... is longer than %d characters", text,
+                              CKPT_ADDRESS_MAX);
+    }
+    if (!split(text, host, port) ||
+        (strcmp(host, "*") != 0 && host[0] != '\0' && !host_is_good(text, host))) {
         return session_refuse(reason_out, CKPT_ERR_INVALID,
                               "'%.100s' is no address: write host:port, [ipv6]:port or /path",
                               text);
+    }
+    if (use == ADDRESS_CONNECT && is_any_host(host)) {
+        return session_refuse(reason_out, CKPT_ERR_INVALID,
+                              "'%.100s' is no address: it stands for every address of a machine, "
+                              "and one is needed that others reach",
+                              text);
+    }
+    if (use == ADDRESS_CONNECT && atol(port) == 0) {
+        return session_refuse(reason_out, CKPT_ERR_INVALID, "'%.100s' has no port that is reached",
+                              text);
+    }
+    return CKPT_OK;
+}
+
+enum ckpt_status address_resolve(const char *text, bool listening, struct address *address_out,
+                                 char *reason_out)
+{
+    char host[256];
+    char port[8];
+    enum ckpt_status status =
+        address_check(text, listening ? ADDRESS_LISTEN : ADDRESS_CONNECT, reason_out);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    if (address_is_path(text)) {
+        return resolve_path(text, address_out, reason_out);
+    }
+    (void)split(text, host, port);
+    bool any = host[0] == '\0' || strcmp(host, "*") == 0;
+    if (!any && read_number(host, port, address_out)) {
+        return CKPT_OK;
     }
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_NUMERICSERV | (any ? AI_PASSIVE : 0)};

@@ -143,6 +143,7 @@ void session_hub_close(struct session_hub **hub)
         session_free(session);
     }
     bury_dead(old);
+    resolver_free(&old->resolver);
     if (old->flush_event) {
         event_free(old->flush_event);
     }

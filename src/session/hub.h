@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "session/filter.h"
+#include "session/resolver.h"
 #include "session/session.h"
 #include "wire/message_codec.h"
 #include "wire/stream.h"
@@ -60,6 +61,8 @@ struct session {
     bool is_local;
     uint32_t uid;
     char peer[CKPT_ADDRESS_MAX + 1];
+    struct resolver_wait wait; /* for the address of its peer; fd is -1 meanwhile */
+    uint32_t connect_ms;       /* how long connecting may take */
     struct event *read_event;
     struct event *write_event;
     struct event *linger_event;
@@ -94,6 +97,7 @@ struct session_hub {
     struct session_hub_config config;
     struct session_counters counters;
     struct session_filter *filter;
+    struct resolver *resolver; /* from the first session_connect on */
     struct listener *listeners;
     struct session *sessions;
     struct session *flushing;
@@ -112,7 +116,9 @@ struct session_hub {
     struct session **links;
 };
 
-/* A session around a socket, in the hub's tables; takes fd on success alone. */
+/* A session around a socket, in the hub's tables; takes fd on success alone. With fd -1 it has none
+ * yet, and session_take_socket gives it one; false: no memory, and fd stays the caller's. */
+bool session_take_socket(struct session *session, int fd);
 enum ckpt_status session_make(struct session_hub *hub, int fd, const struct session_events *events,
                               void *context, struct session **session_out);
 
@@ -139,6 +145,9 @@ void session_flush(struct session *session);
 
 /* Reads once; false when there was nothing to read. */
 bool session_read(struct session *session);
+
+/* Out of the hub's tables and freed, without a word to anybody. */
+void session_drop(struct session *session);
 
 /* Frees without a word to anybody. */
 void session_free(struct session *session);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,40 +223,90 @@ free_listener:
     return status;
 }
 
+/* The address is known: a socket, and a connect. */
+static enum ckpt_status connect_now(struct session *session, const struct address *resolved,
+                                    char *reason_out)
+{
+    struct timeval limit = {.tv_sec = session->connect_ms / 1000,
+                            .tv_usec = (suseconds_t)(session->connect_ms % 1000) * 1000};
+    int fd = socket(resolved->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot connect to %s: %s",
+                              session->peer, strerror(errno));
+    }
+    if (!session_take_socket(session, fd)) {
+        close(fd);
+        return session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to connect to %s",
+                              session->peer);
+    }
+    session->is_local = resolved->socket.ss_family == AF_UNIX;
+    if (!session->is_local) {
+        set_tcp_options(fd);
+    }
+    if (connect(fd, (const struct sockaddr *)&resolved->socket, resolved->bytes) != 0 &&
+        errno != EINPROGRESS) {
+        int error = errno;
+        resolver_doubt(session->hub->resolver, session->peer);
+        session_fail(session, CKPT_ERR_LINK, strerror(error));
+    } else if (event_add(session->write_event, &limit) != 0) {
+        session_fail(session, CKPT_ERR_MEMORY, "no memory to connect");
+    }
+    return CKPT_OK;
+}
+
+static void on_known(struct resolver_wait *wait, enum ckpt_status status,
+                     const struct address *address, const char *reason)
+{
+    struct session *session = (struct session *)((char *)wait - offsetof(struct session, wait));
+    char kept[CKPT_REASON_MAX + 1];
+    if (session->state != SESSION_CONNECTING) {
+        return;
+    }
+    snprintf(kept, sizeof(kept), "%s", reason);
+    if (status == CKPT_OK) {
+        status = connect_now(session, address, kept);
+    }
+    if (status != CKPT_OK) {
+        session_fail(session, status, kept);
+    }
+}
+
 enum ckpt_status session_connect(struct session_hub *hub, const char *address, uint32_t timeout_ms,
                                  const struct session_events *events, void *context,
                                  struct session **session_out, char *reason_out)
 {
     struct address resolved;
     struct session *session;
-    enum ckpt_status status = address_resolve(address, false, &resolved, reason_out);
+    enum ckpt_status status = address_check(address, ADDRESS_CONNECT, reason_out);
     if (status != CKPT_OK) {
         return status;
     }
-    int fd = socket(resolved.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot connect to %s: %s", address,
-                              strerror(errno));
+    if (!hub->resolver) {
+        status = resolver_make(hub->base, &hub->resolver);
     }
-    status = session_make(hub, fd, events, context, &session);
+    if (status == CKPT_OK) {
+        status = session_make(hub, -1, events, context, &session);
+    }
     if (status != CKPT_OK) {
-        close(fd);
         return session_refuse(reason_out, status, "cannot connect to %s: %s", address,
                               ckpt_status_text(status));
     }
     session->state = SESSION_CONNECTING;
-    session->is_local = resolved.socket.ss_family == AF_UNIX;
-    if (!session->is_local) {
-        set_tcp_options(fd);
-    }
+    session->connect_ms = timeout_ms;
+    session->wait.known = on_known;
     snprintf(session->peer, sizeof(session->peer), "%s", address);
-    struct timeval limit = {.tv_sec = timeout_ms / 1000,
-                            .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
-    if (connect(fd, (const struct sockaddr *)&resolved.socket, resolved.bytes) != 0 &&
-        errno != EINPROGRESS) {
-        session_fail(session, CKPT_ERR_LINK, strerror(errno));
-    } else if (event_add(session->write_event, &limit) != 0) {
-        session_fail(session, CKPT_ERR_MEMORY, "no memory to connect");
+    status = resolver_ask(hub->resolver, address, &session->wait, &resolved);
+    if (status == CKPT_OK) {
+        status = connect_now(session, &resolved, reason_out);
+    } else if (status == CKPT_ERR_BUSY) {
+        status = CKPT_OK;
+    } else {
+        session_refuse(reason_out, status, "cannot look up %s: %s", address,
+                       ckpt_status_text(status));
+    }
+    if (status != CKPT_OK) {
+        session_drop(session);
+        return status;
     }
     *session_out = session;
     return CKPT_OK;

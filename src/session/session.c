@@ -12,10 +12,32 @@
 
 #include "session/hub.h"
 
+static void free_event(struct event **event)
+{
+    if (*event) {
+        event_free(*event);
+        *event = NULL;
+    }
+}
+
 static struct timeval interval(uint32_t ms)
 {
     struct timeval time = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
     return time;
+}
+
+bool session_take_socket(struct session *session, int fd)
+{
+    struct event_base *base = session->hub->base;
+    session->read_event = event_new(base, fd, EV_READ | EV_PERSIST, session_on_read, session);
+    session->write_event = event_new(base, fd, EV_WRITE, session_on_write, session);
+    if (!session->read_event || !session->write_event) {
+        free_event(&session->read_event);
+        free_event(&session->write_event);
+        return false;
+    }
+    session->fd = fd;
+    return true;
 }
 
 enum ckpt_status session_make(struct session_hub *hub, int fd, const struct session_events *events,
@@ -35,14 +57,11 @@ enum ckpt_status session_make(struct session_hub *hub, int fd, const struct sess
     session->context = context;
     session->uid = UINT32_MAX;
     session->output = evbuffer_new();
-    session->read_event = event_new(hub->base, fd, EV_READ | EV_PERSIST, session_on_read, session);
-    session->write_event = event_new(hub->base, fd, EV_WRITE, session_on_write, session);
-    if (!session->output || !session->read_event || !session->write_event) {
+    if (!session->output || (fd >= 0 && !session_take_socket(session, fd))) {
         session_free(session);
         return CKPT_ERR_MEMORY;
     }
     wire_stream_init(&session->stream, session->buffer, hub->config.receive_bytes_max);
-    session->fd = fd;
     session->link = ++hub->last_link;
     session->next = hub->sessions;
     if (session->next) {
@@ -76,7 +95,9 @@ void session_start(struct session *session)
 void session_hold(struct session *session)
 {
     struct session_hub *hub = session->hub;
-    event_del(session->read_event);
+    if (session->read_event) {
+        event_del(session->read_event);
+    }
     if (!session->is_held) {
         session->is_held = true;
         session->held_next = NULL;
@@ -114,17 +135,10 @@ static void forget(struct session *session)
     hub->counters.output_bytes -= evbuffer_get_length(session->output);
 }
 
-static void free_event(struct event **event)
-{
-    if (*event) {
-        event_free(*event);
-        *event = NULL;
-    }
-}
-
 /* Events before the descriptor: libevent must not watch a number that another file may get. */
 static void shut(struct session *session)
 {
+    resolver_forget(&session->wait);
     free_event(&session->read_event);
     free_event(&session->write_event);
     free_event(&session->linger_event);
@@ -154,7 +168,9 @@ void session_end(struct session *session, enum ckpt_status status, const char *r
             session->end_status = status;
             snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
         }
-        event_del(session->write_event);
+        if (session->write_event) {
+            event_del(session->write_event);
+        }
         session_hold(session);
         return;
     }
@@ -165,6 +181,12 @@ void session_end(struct session *session, enum ckpt_status status, const char *r
     session->flush_next = hub->dead;
     hub->dead = session;
     event_active(hub->flush_event, EV_TIMEOUT, 0);
+}
+
+void session_drop(struct session *session)
+{
+    forget(session);
+    session_free(session);
 }
 
 void session_fail(struct session *session, enum ckpt_status status, const char *reason)
@@ -388,8 +410,10 @@ static void finish_connect(struct session *session, short what)
     int error = 0;
     socklen_t bytes = sizeof(error);
     if (what & EV_TIMEOUT) {
+        resolver_doubt(session->hub->resolver, session->peer);
         session_end(session, CKPT_ERR_TIMEOUT, "no answer to the connect");
     } else if (getsockopt(session->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0 || error != 0) {
+        resolver_doubt(session->hub->resolver, session->peer);
         session_end(session, CKPT_ERR_LINK, strerror(error ? error : errno));
     } else {
         session_start(session);
@@ -409,6 +433,11 @@ void session_on_write(evutil_socket_t fd, short what, void *context)
     }
 }
 
+bool session_is_looked_up(const struct session *session)
+{
+    return session->wait.name != NULL;
+}
+
 uint32_t session_link(const struct session *session)
 {
     return session->link;
@@ -422,6 +451,22 @@ bool session_is_local(const struct session *session)
 uint32_t session_uid(const struct session *session)
 {
     return session->uid;
+}
+
+bool session_local_host(const struct session *session, char host_out[CKPT_ADDRESS_MAX + 1])
+{
+    struct address address = {.bytes = sizeof(address.socket)};
+    if (session->is_local || session->fd < 0 ||
+        getsockname(session->fd, (struct sockaddr *)&address.socket, &address.bytes) != 0) {
+        return false;
+    }
+    address_text(&address, host_out);
+    char *port = strrchr(host_out, ':');
+    if (!port) {
+        return false;
+    }
+    *port = '\0';
+    return true;
 }
 
 const char *session_peer(const struct session *session)

@@ -25,7 +25,8 @@
  * frame says it has. Of those that a peer passes here the last is kept, until it is taken
  * (session_take_descriptor), another comes, or the session ends.
  *
- * One thread: that of the event_base. Nothing blocks but a name look-up in session_connect. */
+ * One thread: that of the event_base. Nothing blocks: host names are looked up on threads of their
+ * own (session/resolver.h). */
 #ifndef CKPT_SESSION_SESSION_H
 #define CKPT_SESSION_SESSION_H
 
@@ -132,12 +133,17 @@ enum ckpt_status session_listen(struct session_hub *hub, const char *address, mo
                                 const struct session_events *events, void *context,
                                 char *address_out, char *reason_out);
 
-/* Begins to connect; `opened` or `closed` comes within timeout_ms. Messages may be sent at once:
- * they go out when it is open. Fails only as CKPT_ERR_INVALID or CKPT_ERR_NOT_FOUND (the address),
- * CKPT_ERR_FULL (sessions_max), CKPT_ERR_SYSTEM (no socket) or CKPT_ERR_MEMORY. */
+/* Begins to connect; `opened` or `closed` comes within timeout_ms, or, where a host's name has to
+ * be looked up, within timeout_ms after that has ended, which may take what it takes. Messages may
+ * be sent at once: they go out when it is open. `closed` says CKPT_ERR_NOT_FOUND for a host that
+ * nobody knows. Fails only as CKPT_ERR_INVALID (the address), CKPT_ERR_FULL (sessions_max),
+ * CKPT_ERR_SYSTEM (no socket, no thread) or CKPT_ERR_MEMORY. */
 enum ckpt_status session_connect(struct session_hub *hub, const char *address, uint32_t timeout_ms,
                                  const struct session_events *events, void *context,
                                  struct session **session_out, char *reason_out);
+
+/* Whether a session that connects still waits for its host's name to be looked up. */
+bool session_is_looked_up(const struct session *session);
 
 /* The session's number, from 1; never used again by this hub. */
 uint32_t session_link(const struct session *session);
@@ -149,6 +155,10 @@ struct session *session_find(const struct session_hub *hub, uint32_t link);
  * a TCP peer. */
 bool session_is_local(const struct session *session);
 uint32_t session_uid(const struct session *session);
+
+/* This end's address as the peer's machine sees it, and ours: what a TCP session that is open is
+ * bound to, without its port. False for others. */
+bool session_local_host(const struct session *session, char host_out[CKPT_ADDRESS_MAX + 1]);
 
 /* Of the peer, for logs: "10.0.0.7:51234", or "uid=1000,pid=4711". Lives as long as the session. */
 const char *session_peer(const struct session *session);

@@ -74,6 +74,19 @@ static void a_stopped_agent_suspects_itself_first(void **state)
     driver_stop(&d);
 }
 
+/* Where it listens at every address, the connection says which one others are told. */
+static void the_connection_may_say_the_address(void **state)
+{
+    (void)state;
+    struct driver d;
+    driver_start(&d);
+    driver_event(&d,
+                 (struct agent_event){.type = AGENT_COORDINATOR_UP, .address = "10.0.0.7:7472"});
+    assert_string_equal(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOIN)->message.join.address,
+                        "10.0.0.7:7472");
+    driver_stop(&d);
+}
+
 static void a_join_is_repeated_until_welcome(void **state)
 {
     (void)state;
@@ -523,6 +536,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configs_are_checked),
         cmocka_unit_test(a_stopped_agent_suspects_itself_first),
+        cmocka_unit_test(the_connection_may_say_the_address),
         cmocka_unit_test(a_join_is_repeated_until_welcome),
         cmocka_unit_test(a_silent_coordinator_is_left),
         cmocka_unit_test(only_the_highest_epoch_rules),

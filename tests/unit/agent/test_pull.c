@@ -296,6 +296,32 @@ static void silence_is_asked_again_and_given_up(void **state)
     driver_stop(&d);
 }
 
+/* Whoever has to wait for the resolver does not count it as the peer's silence. */
+static void a_look_up_is_no_silence(void **state)
+{
+    (void)state;
+    struct driver d;
+    struct message lease = {.type = MESSAGE_LEASE};
+    start(&d);
+    driver_coordinator(&d, driver_order(&d, 10, 3, SEGMENT));
+    uint32_t link = driver_works(&d, AGENT_WORK_PEER_CONNECT)->link;
+    driver_event(&d, (struct agent_event){.type = AGENT_PEER_LOOKUP, .link = link});
+    for (uint64_t ms = 0; ms < 30000; ms += 500) {
+        driver_tick(&d, 500);
+        assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED), 0);
+        driver_coordinator(&d, lease);
+    }
+    driver_event(&d, (struct agent_event){.type = AGENT_PEER_UP, .link = link});
+    driver_tick(&d, d.config.pull_timeout_ms - 1);
+    assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED), 0);
+    driver_coordinator(&d, lease);
+    driver_tick(&d, 1); /* from there on it is */
+    assert_int_equal(failed(&d)->status, CKPT_ERR_TIMEOUT);
+    driver_event(&d, (struct agent_event){.type = AGENT_PEER_LOOKUP, .link = link + 7});
+    driver_event(&d, (struct agent_event){.type = AGENT_PEER_UP, .link = link + 7});
+    driver_stop(&d);
+}
+
 static void pulls_beyond_the_maximum_wait(void **state)
 {
     (void)state;
@@ -451,6 +477,7 @@ int main(void)
         cmocka_unit_test(a_read_that_fails_is_reported),
         cmocka_unit_test(a_lost_connection_ends_its_pulls),
         cmocka_unit_test(silence_is_asked_again_and_given_up),
+        cmocka_unit_test(a_look_up_is_no_silence),
         cmocka_unit_test(pulls_beyond_the_maximum_wait),
         cmocka_unit_test(orders_are_refused),
         cmocka_unit_test(the_owner_pulls_nothing_over_its_own),
