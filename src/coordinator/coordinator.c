@@ -30,6 +30,9 @@ void coordinator_config_default(struct coordinator_config *config_out)
     };
 }
 
+/* All ranks of eight a node that read two shards of others at once. */
+#define FETCHES_PER_AGENT 16
+
 static uint32_t power_of_two_above(uint32_t n)
 {
     uint32_t p = 16;
@@ -99,6 +102,7 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     uint32_t links = power_of_two_above(2 * k->agents_max);
     uint32_t runs = power_of_two_above(2 * k->runs_max);
     uint32_t shards = power_of_two_above(k->shards_max);
+    uint32_t fetches = power_of_two_above(FETCHES_PER_AGENT * k->agents_max);
 
     c->members = carve(carver, k->agents_max, sizeof *c->members);
     c->places = carve(carver, k->agents_max, sizeof *c->places);
@@ -114,7 +118,11 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     c->checkpoints = carve(carver, k->checkpoints_max, sizeof *c->checkpoints);
     c->shards = carve(carver, k->shards_max, sizeof *c->shards);
     c->shard_buckets = carve(carver, shards, sizeof(uint32_t));
-    c->fetches = carve(carver, FETCHES_MAX, sizeof *c->fetches);
+    c->fetches = carve(carver, fetches, sizeof *c->fetches);
+    c->fetch_buckets = carve(carver, fetches, sizeof(uint32_t));
+    carve_set(&c->fetches_free, carver, fetches);
+    c->fetches_max = fetches;
+    c->fetch_mask = fetches - 1;
     c->homes = carve(carver, (size_t)HOMES_PER_AGENT * k->agents_max, sizeof *c->homes);
     c->home_buckets = carve(carver, links, sizeof(uint32_t));
     carve_set(&c->runs_free, carver, k->runs_max);
@@ -164,11 +172,13 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
     c->next_session = 1;
     c->replaying = true;
     c->queue_head = c->queue_tail = c->parked = NONE;
+    c->fetch_ages[0] = c->fetch_ages[1] = (struct fetch_ages){NONE, NONE};
     memset(c->domain_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->node_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     homes_init(c);
     memset(c->link_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->run_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
+    memset(c->fetch_buckets, 0xff, (c->fetch_mask + 1) * sizeof(uint32_t));
     memset(c->shard_buckets, 0xff, (c->shard_mask + 1) * sizeof(uint32_t));
     c->first_free_shard = NONE;
     c->free_shards = config->shards_max;

@@ -2,8 +2,8 @@
 /* Reading any rank's shard, outside of any verdict: resharding, serving, export.
  *
  * The asking agent gets a copy of its own (cached: it never counts) or digests the one it has; when
- * that digest has come in, the answer goes out. Asks are repeated, so a full table only costs time.
- */
+ * that digest has come in, the answer goes out. Asks are repeated, so a full table only costs time;
+ * a repeat is answered by the digest that its first ask brought about, or waits for it. */
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -32,30 +32,17 @@ static enum ckpt_status find(struct coordinator *c, const struct run *run,
     return CKPT_OK;
 }
 
-/* True when this ask is new. */
-static bool remember(struct coordinator *c, const struct shard *s, uint32_t member,
-                     const struct message_load_ask *ask)
+/* A digest was made since the ask: the answer again, where the copy is still the same. */
+static bool answer_again(struct coordinator *c, struct coordinator_update *u, const struct shard *s,
+                         const struct copy *copy, struct fetch *f)
 {
-    struct fetch *free_place = NULL;
-    for (uint32_t i = 0; i < FETCHES_MAX; i++) {
-        struct fetch *f = &c->fetches[i];
-        if (!f->used) {
-            free_place = free_place == NULL ? f : free_place;
-        } else if (f->member == member && f->ask.reader == ask->reader &&
-                   f->ask.load == ask->load) {
-            f->asked_ms = c->now_ms;
-            return false;
-        }
+    f->digested = f->digested && copy != NULL && copy->state == COPY_VERIFIED && !copy->bad &&
+                  copy->generation == f->generation && copy->order_kind != ORDER_LET_GO;
+    if (f->digested) {
+        send_verdict(c, u, f->member, &f->ask, CKPT_OK, "", s);
     }
-    if (free_place != NULL) {
-        *free_place = (struct fetch){.used = true,
-                                     .shard = shard_index(c, s),
-                                     .member = member,
-                                     .asked_ms = c->now_ms,
-                                     .ask = *ask};
-        c->fetch_count++;
-    }
-    return true;
+    fetch_set_told(c, f, f->digested);
+    return f->digested;
 }
 
 void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
@@ -71,7 +58,11 @@ void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t 
     struct shard *s = shard_find(c, k, ask->rank);
     assert(s != NULL);
     struct copy *copy = copy_find(s, member);
-    bool is_new = remember(c, s, member, ask);
+    bool is_new;
+    struct fetch *f = fetch_remember(c, s, member, ask, &is_new);
+    if (f == NULL || answer_again(c, u, s, copy, f)) {
+        return; /* without a place it asks again: nothing is done for whom nobody would answer */
+    }
     if (copy != NULL && copy->order_kind == ORDER_LET_GO) {
         order_stay(c, u, s, copy);
     } else if (copy != NULL && copy->order_kind != ORDER_NONE && is_new) {
@@ -97,28 +88,17 @@ void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t 
     }
 }
 
+/* What does not fit this turn is answered when it is asked again. */
 void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                         uint32_t member)
+                         const struct copy *copy)
 {
-    for (uint32_t i = 0; c->fetch_count > 0 && i < FETCHES_MAX; i++) {
-        struct fetch *f = &c->fetches[i];
-        if (f->used && f->member == member && f->shard == shard_index(c, s) &&
-            update_has_room(u, 1)) {
-            send_verdict(c, u, member, &f->ask, CKPT_OK, "", s);
-            f->used = false;
-            c->fetch_count--;
-        }
-    }
-}
-
-/* Who no longer repeats its ask no longer waits. */
-void fetches_tick(struct coordinator *c)
-{
-    for (uint32_t i = 0; c->fetch_count > 0 && i < FETCHES_MAX; i++) {
-        struct fetch *f = &c->fetches[i];
-        if (f->used && c->now_ms > f->asked_ms + 10 * c->config.resend_ms) {
-            f->used = false;
-            c->fetch_count--;
+    struct fetch *f = fetch_first(c, s, copy->member);
+    for (; f != NULL; f = fetch_next(c, f, s)) {
+        f->digested = true;
+        f->generation = copy->generation;
+        if (!f->told && update_has_room(u, 1)) {
+            send_verdict(c, u, f->member, &f->ask, CKPT_OK, "", s);
+            fetch_set_told(c, f, true);
         }
     }
 }

@@ -301,7 +301,7 @@ static void on_verified(struct coordinator *c, struct coordinator_update *u, str
     ack(c, u, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
     restore_copy_verified(c, u, s, copy, answered ? order : 0);
     if (s->has_digest && answered) {
-        fetch_copy_verified(c, u, s, copy->member); /* digested after the ask, not some time ago */
+        fetch_copy_verified(c, u, s, copy); /* digested after the ask, not some time ago */
     }
     queue_push(c, s);
     commit_if_due(c, u, k);

@@ -199,20 +199,34 @@ struct member {
     uint32_t orders;      /* to it, of any kind, without an answer */
     uint32_t pulls;
     uint32_t mismatches;
+    uint32_t fetches;   /* that wait */
     uint64_t leased_ms; /* when it was last answered */
     bool settled;       /* as it was last told */
     uint64_t inventory; /* the sum of its copies' weights: wire/inventory.h */
 };
 
+/* Fetches in the order of their last asks. */
+struct fetch_ages {
+    uint32_t oldest;
+    uint32_t newest;
+};
+
+/* A reader's ask for a shard. */
 struct fetch {
-    bool used;
     uint32_t shard;
     uint32_t member;
+    uint64_t weight;  /* the shard's, as its place may be another's by now */
+    uint32_t *bucket; /* by shard and member */
+    uint32_t next_in_bucket;
+    uint32_t older; /* by asked_ms */
+    uint32_t newer;
     uint64_t asked_ms;
+    bool told;     /* it has had its answer, and may ask once more */
+    bool digested; /* since the ask, in this generation */
+    uint64_t generation;
     struct message_load_ask ask;
 };
 
-#define FETCHES_MAX 256
 #define TOUCHED_MAX 16 /* a turn that changes more has the rest checked in turn */
 
 struct coordinator {
@@ -281,7 +295,13 @@ struct coordinator {
     uint32_t parked;
 
     struct fetch *fetches;
+    uint32_t fetches_max;
+    uint32_t fetches_high;
     uint32_t fetch_count;
+    struct fetch_ages fetch_ages[2]; /* of those that wait, of those that were told */
+    struct index_set fetches_free;   /* below fetches_high */
+    uint32_t *fetch_buckets;
+    uint32_t fetch_mask;
 };
 
 /* ---- update.c: the bounded outputs ---- */
@@ -297,6 +317,7 @@ __attribute__((format(printf, 2, 3))) void say(char *text, const char *format, .
 
 /* ---- table.c: runs, checkpoints, the shard table, the queue ---- */
 uint32_t name_hash(uint32_t start, const char *name);
+uint32_t place_take(struct index_set *free_places, uint32_t *high, uint32_t max);
 struct run *run_find(struct coordinator *c, const struct run_key *key);
 struct run *run_add(struct coordinator *c, const struct run_key *key);
 uint32_t run_index(const struct coordinator *c, const struct run *run);
@@ -440,7 +461,7 @@ uint64_t run_linger_until_ms(const struct run *run);
 void run_set_ended(struct coordinator *c, struct run *run, bool ended);
 void jobs_tick(struct coordinator *c, struct coordinator_update *u);
 
-/* ---- restore.c, fetch.c ---- */
+/* ---- restore.c, fetch.c, fetch_table.c ---- */
 void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                  const struct message_load_ask *ask);
 void restore_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
@@ -461,7 +482,12 @@ void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t 
 void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                   const struct message_load_ask *ask);
 void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                         uint32_t member);
+                         const struct copy *copy);
+struct fetch *fetch_first(struct coordinator *c, const struct shard *s, uint32_t member);
+struct fetch *fetch_next(struct coordinator *c, const struct fetch *f, const struct shard *s);
+struct fetch *fetch_remember(struct coordinator *c, const struct shard *s, uint32_t member,
+                             const struct message_load_ask *ask, bool *is_new_out);
+void fetch_set_told(struct coordinator *c, struct fetch *f, bool told);
 void fetches_tick(struct coordinator *c);
 void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint32_t link,
                        const struct message_checkpoint_ask *ask);

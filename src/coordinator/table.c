@@ -57,7 +57,7 @@ struct run *run_find(struct coordinator *c, const struct run_key *key)
 
 /* The lowest free place of a table, which is taken; NONE when it is full. What lies above the
  * highest place that was ever taken stays untouched, and its memory is never asked for. */
-static uint32_t lowest_free(struct index_set *free_places, uint32_t *high, uint32_t max)
+uint32_t place_take(struct index_set *free_places, uint32_t *high, uint32_t max)
 {
     uint32_t place = index_set_from(free_places, 0);
     if (place != NONE) {
@@ -102,7 +102,7 @@ static struct run *run_evict(struct coordinator *c)
 
 struct run *run_add(struct coordinator *c, const struct run_key *key)
 {
-    uint32_t place = lowest_free(&c->runs_free, &c->runs_high, c->config.runs_max);
+    uint32_t place = place_take(&c->runs_free, &c->runs_high, c->config.runs_max);
     struct run *run = place == NONE ? run_evict(c) : &c->runs[place];
     if (run == NULL) {
         return NULL;
@@ -182,7 +182,7 @@ struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32
                                   uint64_t step)
 {
     uint32_t place =
-        lowest_free(&c->checkpoints_free, &c->checkpoints_high, c->config.checkpoints_max);
+        place_take(&c->checkpoints_free, &c->checkpoints_high, c->config.checkpoints_max);
     struct checkpoint *k = place == NONE ? checkpoint_evict(c) : &c->checkpoints[place];
     if (k == NULL) {
         return NULL;
@@ -342,12 +342,6 @@ void checkpoint_free_shards(struct coordinator *c, struct checkpoint *k)
     k->shards = k->sealed = k->ready = 0;
     c->reserved_shards -= k->reserved;
     k->reserved = 0;
-    for (uint32_t i = 0; c->fetch_count > 0 && i < FETCHES_MAX; i++) {
-        if (c->fetches[i].used && !c->shards[c->fetches[i].shard].used) {
-            c->fetches[i].used = false;
-            c->fetch_count--;
-        }
-    }
 }
 
 void queue_push(struct coordinator *c, struct shard *s)

@@ -274,8 +274,51 @@ static void a_fetch_waits_for_nobody_and_never_counts(void **state)
     assert_non_null(verdict);
     assert_int_equal(verdict->load_verdict.status, CKPT_OK);
     assert_int_equal(verdict->load_verdict.reader, 42);
+    cluster_message(&cluster, 3, &m); /* the answer was lost: the same again, nothing is digested */
+    assert_non_null(cluster_find(&cluster, 3, MESSAGE_LOAD_VERDICT));
+    assert_int_equal(cluster_count(&cluster, MESSAGE_VERIFY_ORDER), 0);
+    m.load_ask.reader = 43; /* another reader's is digested since its ask */
+    cluster_message(&cluster, 3, &m);
+    assert_null(cluster_find(&cluster, 3, MESSAGE_LOAD_VERDICT));
+    assert_non_null(cluster_find(&cluster, 3, MESSAGE_VERIFY_ORDER));
     lose(2); /* rank 1 was on n1 and n2: the cached copy on n3 does not save it from repair */
     assert_true(cluster_checkpoint(&cluster, 10).degraded);
+}
+
+/* One member takes its share of the table and no more, and who was told makes room. */
+static void a_flood_of_fetches_leaves_room(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 2);
+    struct message m = ask(1, 1, 0, 2);
+    m.load_ask.collective = false;
+    m.load_ask.rank = 1;
+    for (uint64_t reader = 1; reader <= 2000; reader++) {
+        m.load_ask.reader = reader;
+        cluster_message(&cluster, 3, &m);
+    }
+    m.load_ask.reader = 7;
+    m.load_ask.rank = 0;
+    cluster_message(&cluster, 3, &m);
+    assert_null(cluster_find(&cluster, 3, MESSAGE_PULL_ORDER)); /* its share is taken */
+    cluster_message(&cluster, 2, &m);
+    const struct message *order = cluster_find(&cluster, 2, MESSAGE_PULL_ORDER);
+    assert_non_null(order);
+    struct message done = cluster_report(1, 10, 0, 2, COPY_VERIFIED, false, 10);
+    done.shard_report.order = order->pull_order.order;
+    done.shard_report.cached = true;
+    cluster_message(&cluster, 2, &done);
+    assert_non_null(cluster_find(&cluster, 2, MESSAGE_LOAD_VERDICT));
+    for (int i = 0; i < 10; i++) { /* it asks for none any more: its share is free again */
+        for (uint32_t node = 0; node < 4; node++) {
+            struct message beat = {.type = MESSAGE_HEARTBEAT, .heartbeat.segments_free = 8};
+            cluster_message(&cluster, node, &beat);
+        }
+        cluster_tick(&cluster, 1000);
+    }
+    m.load_ask.rank = 0;
+    cluster_message(&cluster, 3, &m);
+    assert_non_null(cluster_find(&cluster, 3, MESSAGE_PULL_ORDER));
 }
 
 static void records_come_back_and_copies_are_judged_by_them(void **state)
@@ -386,6 +429,7 @@ int main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(a_pull_that_fails_goes_to_the_next_source, start, stop),
         cmocka_unit_test_setup_teardown(a_fetch_waits_for_nobody_and_never_counts, start, stop),
+        cmocka_unit_test_setup_teardown(a_flood_of_fetches_leaves_room, start, stop),
         cmocka_unit_test_setup_teardown(records_come_back_and_copies_are_judged_by_them, start,
                                         stop),
         cmocka_unit_test_setup_teardown(a_verdict_outlives_its_coordinator, start, stop),
