@@ -7,8 +7,8 @@
 
 On top of the Trainer's own checkpoints, which may then be rare. restore() writes the newest
 consistent step as a checkpoint folder, so that the Trainer resumes in its own way: model,
-optimizer, schedule, random numbers, its place in the data, its log, evaluations and best metric, and
-the state of its other callbacks (EarlyStoppingCallback).
+optimizer, schedule, random numbers, its place in the data, its log, evaluations and best metric,
+and the state of its other callbacks (EarlyStoppingCallback).
 
 A step is saved when the Trainer is done with it, as its own checkpoints are: after its log and its
 evaluation, and as far as the last step of an epoch goes after the epoch's. No event of the Trainer

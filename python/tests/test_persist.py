@@ -212,9 +212,9 @@ def test_steps_that_are_retired_first_are_said_to_be(start, tmp_path):
             persister.wait(step, 5)
             assert values(tmp_path / f"step-{step}") == [float(step)]
         except ckptd.Error as error:
-            told += 1
-            assert "persist_every" in error.reason or "another rank" in error.reason
-    assert sum(name.startswith("step-") for name in os.listdir(tmp_path)) == 7 - told
+            told += 1  # retired before it was looked at, or between that and the fetch
+            assert not isinstance(error, ckptd.Timeout) and error.reason
+    assert sum(name[5:].isdigit() for name in os.listdir(tmp_path)) == 7 - told
 
 
 def test_a_whole_folder_without_a_name_gets_it_at_the_next_start(start, tmp_path):
