@@ -42,10 +42,11 @@ from torch.distributed.checkpoint.storage import WriteResult
 from torch.futures import Future
 from torch.utils import _pytree as pytree
 
-from . import plain
+from . import names, plain
 from .context import LATEST, Context, Shard, Table, Tensor
 from .dcp_index import (
     INDEX,
+    VALUE_TENSOR,
     VALUES,
     WHOLE,
     Found,
@@ -58,7 +59,8 @@ from .dcp_index import (
 )
 from .errors import Error, NoCheckpoint, StateError, UsageError
 from .library import ffi
-from .tensors import Box, any_of, describe, parts, sharding_metadata, view
+from .names import shard_name
+from .tensors import Box, any_of, dense, describe, parts, sharding_metadata, view
 
 _HELD = 8  # shards that a load maps at once
 
@@ -115,7 +117,7 @@ class _Layout:
     def take(self, items: list[tuple[WriteItem, torch.Tensor]], rest: list[Tensor]) -> None:
         key = [(item.index, item.tensor_data.chunk.offsets, item.tensor_data.size,
                 tensor.data_ptr(), tensor.shape, tensor.dtype)
-               for item, tensor in items] + [tensor.name for tensor in rest]
+               for item, tensor in items] + [(tensor.name, len(tensor.shape)) for tensor in rest]
         if key != self._key:
             self._key = key
             tensors, boxes, wholes = [], [], {}
@@ -127,7 +129,8 @@ class _Layout:
                     wholes[name] = [item.index.fqn, list(data.size)]
             self.table = Table(tensors + rest)
             self.metadata = sharding_metadata(
-                boxes + [(tensor.name, Box((0,), tensor.shape)) for tensor in rest])
+                boxes + [(tensor.name, Box((0,) * len(tensor.shape), tensor.shape))
+                         for tensor in rest])
             self.metadata[WHOLE] = json.dumps(wholes, separators=(",", ":"))
         for place, tensor in enumerate(rest, len(items)):
             self.table.put(place, tensor)
@@ -262,20 +265,26 @@ class Writer(StorageWriter):
 
     def _copy(self, step: int, plan: SavePlan, planner: SavePlanner,
               index: dict[str, Any] | None = None) -> None:
-        tensors, values = [], {}
+        tensors, values, inside = [], {}, []
+
+        def take(path: str, value: torch.Tensor) -> bool:
+            inside.append((VALUE_TENSOR + path, dense(value)))
+            return True
+
         for item in plan.items:
             if is_value(item):
-                values[item.index.fqn] = _plain_value(planner, item)
+                values[item.index.fqn] = _plain_value(planner, item, take)
             else:
                 tensor = planner.resolve_data(item)
                 assert any_of(tensor)
-                tensors.append((item, _memory_of(tensor)))
+                tensors.append((item, dense(tensor)))
         texts = [(VALUES, plain.dumps(values))]
         if index is not None:
             texts.append((INDEX, plain.dumps(index)))
         memory = [ffi.from_buffer(text) for _, text in texts]
         rest = [Tensor(name, "U8", (len(text),), int(ffi.cast("uintptr_t", at)), len(text))
                 for (name, text), at in zip(texts, memory)]
+        rest += [describe(name, tensor) for name, tensor in inside]
         self._layout.take(tensors, rest)
         self.context.save(step, self._layout.table, self._layout.metadata)
         del memory
@@ -289,11 +298,6 @@ def _is_step(checkpoint_id: Any) -> bool:
     return True
 
 
-def _memory_of(tensor: torch.Tensor) -> torch.Tensor:
-    """The values themselves, in row-major order: a lazy conjugate or negative is worked out."""
-    return tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
-
-
 def _without_lazy_views(state_dict: Any) -> Any:
     """PyTorch's stager copies the memory behind a lazy conjugate or negative, and forgets that it
     is one."""
@@ -305,17 +309,14 @@ def _without_lazy_views(state_dict: Any) -> Any:
     return pytree.tree_map(worked_out, state_dict) if lazy else state_dict
 
 
-def _plain_value(planner: SavePlanner, item: WriteItem) -> Any:
-    """The object itself: the planner would pickle it."""
+def _plain_value(planner: SavePlanner, item: WriteItem, take: plain.Take) -> Any:
+    """The object itself, as JSON: the planner would pickle it."""
     lookup = getattr(planner, "lookup_object", None)
     if lookup is None:
         raise StateError("CKPT_ERR_INVALID", f"{type(planner).__name__} gives {item.index.fqn} as "
                          "pickled bytes only, which are not saved: derive it from "
                          "DefaultSavePlanner")
-    value = lookup(item.index)
-    if isinstance(value, io.BytesIO):
-        value = value.getvalue()
-    return plain.split(value, item.index.fqn, lambda path, leaf: False)
+    return plain.split(lookup(item.index), names.part(item.index.fqn), take)
 
 
 class Reader(StorageReader):
@@ -437,7 +438,9 @@ class _Source:
         inside = {own: place for own, (place, _) in parts(shard).items()}
         for name, item in wanted:
             if item.type == LoadItemType.BYTE_IO:
-                there, found = name in self._values, self._values.get(name)
+                there = name in self._values
+                found = there and plain.join(self._values[name], lambda path: view(
+                    shard, shard_name(VALUE_TENSOR + path)).clone())
             else:
                 source = view(shard, inside[name]) if name in inside else None
                 there = source is not None and source.dim() == len(item.lengths) and all(
@@ -469,8 +472,8 @@ def _read_tensor(source: torch.Tensor, item: ReadItem, planner: LoadPlanner) -> 
 
 
 def _as_torch_bytes(value: Any) -> io.BytesIO:
-    """PyTorch's planner wants what torch.save makes; it is made here, of data read as JSON."""
+    """PyTorch's planner wants what torch.save makes; it is made here, of what was read as data."""
     buffer = io.BytesIO()
-    torch.save(plain.join(value, lambda path: None), buffer)
+    torch.save(value, buffer)
     buffer.seek(0)
     return buffer

@@ -30,6 +30,7 @@ from .errors import Lost, UsageError
 from .tensors import TYPES, Box, parts
 
 VALUES = "ckptd/values.json"  # what is no tensor: {fqn: value}
+VALUE_TENSOR = "ckptd/values/"  # before the path of a tensor or array inside such a value
 INDEX = "ckptd/index.json"  # in rank 0's shard: where every chunk of every rank is
 WHOLE = "ckptd.dcp"  # metadata of a shard: {a part's name: [its fqn, the size of the whole]}
 
@@ -209,7 +210,7 @@ class Found:
                 self._values.setdefault(fqn, (rank, fqn))
         wholes = json.loads(shard.metadata.get(WHOLE, "null"))
         for name, (inside, box) in parts(shard).items():
-            if inside in (VALUES, INDEX):
+            if inside in (VALUES, INDEX) or name.startswith(VALUE_TENSOR):
                 continue
             if wholes is None:  # saved before parts said whose they are
                 fqn, size = re.sub(r"/chunk\.\d+\Z", "", name), None
