@@ -220,8 +220,8 @@ static void commit(struct coordinator *c, struct coordinator_update *u, struct c
     record_of(c, u, k, RECORD_CONSISTENT);
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         shard_set_homes_as_held(c, &c->shards[i], NULL);
-        if (shard_surplus(c, &c->shards[i]) != NULL) {
-            queue_push(c, &c->shards[i]); /* pulls that were given up may have come to something */
+        if (shard_is_pulled(&c->shards[i]) || shard_surplus(c, &c->shards[i]) != NULL) {
+            queue_push(c, &c->shards[i]); /* what was ordered while a copy seemed to be gone */
         }
     }
     run->active_ms = c->now_ms;

@@ -50,6 +50,19 @@ static bool is_read_from(const struct shard *s, uint32_t member)
     return false;
 }
 
+/* A copy that counts is being made. */
+bool shard_is_pulled(const struct shard *s)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        const struct copy *copy = &s->copies[i];
+        if (copy->member != NONE && copy->order_kind == ORDER_PULL &&
+            copy->purpose == PULL_REPLICATE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* How much a copy that is one too many is wanted all the same: where the shard belongs, and the
  * owner's most of all. */
 static uint32_t worth(const struct coordinator *c, const struct shard *s, const struct copy *copy)

@@ -14,6 +14,10 @@
 
 #include "base/planted_bug.h"
 
+/* An agent that is there and does not get to say all that it holds in so many times restore_settle
+ * is not waited for. */
+#define TELLING_SETTLES 10
+
 static bool is_taken(const struct holders *h, uint32_t member)
 {
     for (uint32_t i = 0; i < h->taken_count; i++) {
@@ -27,8 +31,10 @@ static bool is_taken(const struct holders *h, uint32_t member)
 /* Until when a copy of this home that is not known of may still turn up. */
 static uint64_t home_due_ms(const struct coordinator *c, const struct home *home)
 {
-    if (home->member != NONE) { /* it is telling what it holds */
-        return c->members[home->member].joined_ms + c->config.restore_settle_ms;
+    if (home->member != NONE) { /* it tells what it holds, and says when that is all */
+        const struct member *m = &c->members[home->member];
+        bool says = (m->features & WIRE_FEATURE_ROOM) != 0;
+        return m->joined_ms + (says ? TELLING_SETTLES : 1) * (uint64_t)c->config.restore_settle_ms;
     }
     return home->seen ? home->away_since_ms + c->config.repair_after_ms
                       : c->started_ms + c->config.restore_settle_ms;

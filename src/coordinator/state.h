@@ -391,6 +391,7 @@ struct holders {
 };
 
 struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
+bool shard_is_pulled(const struct shard *s);
 struct copy *shard_surplus(const struct coordinator *c, struct shard *s);
 struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, uint32_t source,
                        enum pull_purpose purpose);
