@@ -34,7 +34,7 @@ from transformers.trainer_callback import CallbackHandler, ExportableState
 from .checkpointer import settings_of_job
 from .context import Context
 from .errors import Error, NoCheckpoint
-from .registered import bare
+from .model_state import bare
 from .states import load_state, save_state
 
 _log = logging.getLogger("ckptd")
