@@ -20,6 +20,7 @@ enum key {
     KEY_HEARTBEAT,
     KEY_LEASE,
     KEY_GRACE,
+    KEY_FORGET,
     KEY_SAVE_TIMEOUT,
     KEY_RESEND,
     KEY_SETTLE,
@@ -36,6 +37,7 @@ enum key {
 };
 
 #define DAY_MS (24 * 3600 * 1000)
+#define FORGET_MAX_MS (40LL * DAY_MS) /* of 32 bits */
 
 static const char *const stores[] = {"sqlite", "memory", NULL};
 static const char *const admins[] = {"none", "status", "full", NULL};
@@ -89,7 +91,7 @@ static const struct config_key keys[KEY_COUNT] = {
                     .fallback = "1024",
                     .min = 1,
                     .max = CKPT_AGENTS_MAX,
-                    .help = "nodes that may ever join one life of the coordinator"},
+                    .help = "nodes that may be joined at once"},
     [KEY_RUNS] = {.section = "coordinator",
                   .name = "runs_max",
                   .flag = "runs-max",
@@ -146,6 +148,15 @@ static const struct config_key keys[KEY_COUNT] = {
                    .fallback = "1s",
                    .max = DAY_MS,
                    .help = "an agent whose connection closed is lost after so long"},
+    [KEY_FORGET] = {.section = "coordinator",
+                    .name = "forget",
+                    .flag = "forget",
+                    .type = CONFIG_DURATION,
+                    .fallback = "24h",
+                    .min = 20,
+                    .max = FORGET_MAX_MS,
+                    .help = "a lost agent's node is off the list of nodes after so long, unless "
+                            "copies belong there"},
     [KEY_SAVE_TIMEOUT] = {.section = "coordinator",
                           .name = "save_timeout",
                           .flag = "save-timeout",
@@ -294,6 +305,7 @@ enum ckpt_status options_read(const struct config *config, struct options *optio
                 .heartbeat_ms = number(config, KEY_HEARTBEAT),
                 .lease_ms = number(config, KEY_LEASE),
                 .disconnect_grace_ms = number(config, KEY_GRACE),
+                .forget_ms = number(config, KEY_FORGET),
                 .save_timeout_ms = number(config, KEY_SAVE_TIMEOUT),
                 .resend_ms = number(config, KEY_RESEND),
                 .restore_settle_ms = number(config, KEY_SETTLE),

@@ -17,6 +17,7 @@ void coordinator_config_default(struct coordinator_config *config_out)
         .keep = 2,
         .heartbeat_ms = 500,
         .lease_ms = 3000,
+        .forget_ms = 24 * 3600 * 1000,
         .disconnect_grace_ms = 1000,
         .save_timeout_ms = 120000,
         .repair_after_ms = 10000,
@@ -61,6 +62,9 @@ static const char *config_fault(const struct coordinator_config *k)
     }
     if (k->heartbeat_ms < 10 || k->lease_ms <= 2 * k->heartbeat_ms) {
         return "heartbeat_ms must be at least 10, lease_ms more than twice heartbeat_ms";
+    }
+    if (k->forget_ms < k->lease_ms) {
+        return "forget_ms must be at least lease_ms";
     }
     if (k->resend_ms < 10 || k->save_timeout_ms < k->resend_ms ||
         k->restore_timeout_ms < k->resend_ms) {
@@ -125,6 +129,9 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     c->fetch_mask = fetches - 1;
     c->homes = carve(carver, (size_t)HOMES_PER_AGENT * k->agents_max, sizeof *c->homes);
     c->home_buckets = carve(carver, links, sizeof(uint32_t));
+    carve_set(&c->members_free, carver, k->agents_max);
+    carve_set(&c->members_lost, carver, k->agents_max);
+    carve_set(&c->domains_free, carver, k->agents_max);
     carve_set(&c->runs_free, carver, k->runs_max);
     carve_set(&c->runs_keeping, carver, k->runs_max);
     carve_set(&c->runs_loading, carver, k->runs_max);

@@ -35,6 +35,7 @@ struct coordinator_config {
     uint32_t keep;                /* consistent checkpoints kept per run, >= 1; newest first */
     uint32_t heartbeat_ms;        /* how often an agent says that it lives */
     uint32_t lease_ms;            /* an agent silent for so long is lost; > 2 * heartbeat_ms */
+    uint32_t forget_ms;           /* a lost agent's name leaves the tables after so long */
     uint32_t disconnect_grace_ms; /* an agent whose connection closed is lost after so long */
     uint32_t save_timeout_ms;     /* an open checkpoint without progress for so long is aborted */
     uint32_t repair_after_ms;     /* a lost agent's copies are made again after so long */

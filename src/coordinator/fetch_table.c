@@ -151,3 +151,17 @@ void fetches_tick(struct coordinator *c)
         }
     }
 }
+
+/* Its place will be another's. */
+void fetches_forget_member(struct coordinator *c, uint32_t member)
+{
+    for (size_t i = 0; i < 2; i++) {
+        for (uint32_t at = c->fetch_ages[i].oldest; at != NONE;) {
+            struct fetch *f = &c->fetches[at];
+            at = f->newer;
+            if (f->member == member) {
+                forget(c, f);
+            }
+        }
+    }
+}

@@ -89,6 +89,12 @@ void homes_member_lost(struct coordinator *c, uint32_t member)
     }
 }
 
+/* Copies belong there, whether they are there or not. */
+bool node_is_home(const struct coordinator *c, const char *node)
+{
+    return home_find(c, node) != NONE;
+}
+
 void shard_release_homes(struct coordinator *c, struct shard *s)
 {
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {

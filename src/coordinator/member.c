@@ -3,8 +3,8 @@
  *
  *   FREE --join--> JOINED --lease over, or disconnected for too long--> LOST --join--> JOINED
  *
- * A member keeps its index, domain and place for life, so that a loss moves nothing but its copies.
- */
+ * A lost member keeps its place, so that a loss moves nothing but its copies, until it is forgotten
+ * (roster.c). */
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -46,47 +46,6 @@ static void link_clear(struct coordinator *c, struct member *m)
     m->link = NONE;
 }
 
-static uint32_t domain_intern(struct coordinator *c, const char *name)
-{
-    uint32_t *bucket = &c->domain_buckets[name_hash(0, name) & c->link_mask];
-    for (uint32_t i = *bucket; i != NONE; i = c->domain_next[i]) {
-        if (strcmp(c->domain_names[i], name) == 0) {
-            return i;
-        }
-    }
-    assert(c->domain_count < c->config.agents_max);
-    uint32_t domain = c->domain_count++;
-    strcpy(c->domain_names[domain], name);
-    c->domains[domain] = (struct placement_domain){.first = PLACEMENT_NONE};
-    c->domain_next[domain] = *bucket;
-    *bucket = domain;
-    return domain;
-}
-
-static void place_in_domain(struct coordinator *c, uint32_t member, uint32_t domain)
-{
-    struct placement_domain *d = &c->domains[domain];
-    if (d->size == 0) {
-        d->first = member;
-    } else {
-        c->places[c->domain_last[domain]].next = member;
-    }
-    c->domain_last[domain] = member;
-    c->places[member] =
-        (struct placement_member){.domain = domain, .place = d->size++, .next = PLACEMENT_NONE};
-}
-
-static struct member *member_find(struct coordinator *c, const char *node)
-{
-    uint32_t i = c->node_buckets[name_hash(0, node) & c->link_mask];
-    for (; i != NONE; i = c->members[i].next_in_name_bucket) {
-        if (strcmp(c->members[i].node, node) == 0) {
-            return &c->members[i];
-        }
-    }
-    return NULL;
-}
-
 /* Everything the member held is gone from the tables; whatever depended on it gets attention. */
 static void drop_copies(struct coordinator *c, uint32_t member)
 {
@@ -112,6 +71,7 @@ static void member_lost(struct coordinator *c, struct coordinator_update *u, str
         record->epoch = c->epoch;
     }
     m->state = MEMBER_LOST;
+    index_set_add(&c->members_lost, index);
     m->inventory_told = false;
     homes_member_lost(c, index);
     c->places[index].usable = false;
@@ -180,22 +140,14 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
         refuse(c, u, link, CKPT_ERR_INVALID, reason);
         return NULL;
     }
-    struct member *m = member_find(c, join->node);
+    struct member *m = roster_find(c, join->node);
     if (m == NULL) {
-        if (c->member_count == c->config.agents_max) {
-            refuse(c, u, link, CKPT_ERR_FULL, "the cluster is full: raise agents_max");
-            return NULL;
+        m = roster_add(c, u, join->node, PLANTED_BUG(ONE_DOMAIN) ? join->node : join->domain);
+        if (m == NULL) {
+            refuse(
+                c, u, link, CKPT_ERR_FULL,
+                "agents_max nodes are joined already: raise it in the coordinator's configuration");
         }
-        m = &c->members[c->member_count];
-        uint32_t *bucket = &c->node_buckets[name_hash(0, join->node) & c->link_mask];
-        strcpy(m->node, join->node);
-        m->next_in_name_bucket = *bucket;
-        *bucket = c->member_count;
-        m->first_copy = NONE;
-        m->link = NONE;
-        const char *domain = PLANTED_BUG(ONE_DOMAIN) ? join->node : join->domain;
-        place_in_domain(c, c->member_count, domain_intern(c, domain));
-        c->member_count++;
         return m;
     }
     bool same = incarnation_equal(&m->incarnation, &message->incarnation);
@@ -210,13 +162,16 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
             member_lost(c, u, m, "a new agent of this node joined");
         }
     }
-    if (strcmp(c->domain_names[c->places[m - c->members].domain], join->domain) != 0 &&
-        !PLANTED_BUG(ONE_DOMAIN)) {
-        say(reason, "node %s was in domain %s before: restart the coordinator to move it",
-            join->node, c->domain_names[c->places[m - c->members].domain]);
+    if (PLANTED_BUG(ONE_DOMAIN) || roster_is_in(c, m, join->domain)) {
+        return m;
+    }
+    if (m->state == MEMBER_JOINED) {
+        say(reason, "node %s is joined in domain %s: end its agent before it moves", join->node,
+            c->domain_names[c->places[m - c->members].domain]);
         refuse(c, u, link, CKPT_ERR_INVALID, reason);
         return NULL;
     }
+    roster_move(c, m, join->domain);
     return m;
 }
 
@@ -239,6 +194,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     strcpy(m->address, join->address);
     m->incarnation = message->incarnation;
     m->state = MEMBER_JOINED;
+    index_set_remove(&c->members_lost, index);
     m->segments = join->segments;
     m->segment_bytes = join->segment_bytes;
     m->features = join->features;
@@ -385,9 +341,9 @@ void member_disconnected(struct coordinator *c, uint32_t link)
     }
 }
 
-/* Leases only grow while agents are heard, so that after a look nobody can be due before the
- * earliest end that was seen: some looks a lease, not one a round. */
-/* Whose lease is over is lost, unless words of theirs may lie unread. */
+/* Whose lease is over is lost, unless words of theirs may lie unread. Leases only grow while agents
+ * are heard, so that after a look nobody can be due before the earliest end that was seen: some
+ * looks a lease, not one a round. */
 void members_tick(struct coordinator *c, struct coordinator_update *u, bool unread)
 {
     uint64_t earliest_ms = c->now_ms + c->config.lease_ms;
@@ -412,4 +368,5 @@ void members_tick(struct coordinator *c, struct coordinator_update *u, bool unre
         }
     }
     c->lease_check_ms = earliest_ms;
+    roster_forget_old(c, u);
 }

@@ -145,12 +145,7 @@ static bool older_is_alive(const struct coordinator *c, const struct run *run,
 
 static bool a_member_is_lost(const struct coordinator *c)
 {
-    for (uint32_t i = 0; i < c->member_count; i++) {
-        if (c->members[i].state == MEMBER_LOST) {
-            return true;
-        }
-    }
-    return false;
+    return index_set_from(&c->members_lost, 0) != NONE;
 }
 
 /* A pass over the sources of a shard found none. What is away or being digested is waited for, for

@@ -247,7 +247,10 @@ struct coordinator {
     struct placement_member *places; /* beside members, for placement */
     struct placement_domain *domains;
     char (*domain_names)[CKPT_DOMAIN_NAME_MAX + 1];
-    uint32_t member_count;
+    uint32_t member_count;         /* no member was ever above */
+    struct index_set members_free; /* below member_count */
+    struct index_set members_lost;
+    struct index_set domains_free; /* below domain_count */
     uint32_t domain_count;
     uint32_t *domain_last;    /* each domain's member that came last */
     uint32_t *domain_next;    /* of the names' buckets */
@@ -342,10 +345,19 @@ void unpark(struct coordinator *c, uint32_t count);
 void unpark_all(struct coordinator *c);
 void shard_key_of(const struct coordinator *c, const struct shard *s, struct shard_key *key_out);
 
+/* ---- roster.c: names, domains, places ---- */
+struct member *roster_find(struct coordinator *c, const char *node);
+struct member *roster_add(struct coordinator *c, struct coordinator_update *u, const char *node,
+                          const char *domain);
+bool roster_is_in(const struct coordinator *c, const struct member *m, const char *domain);
+void roster_move(struct coordinator *c, const struct member *m, const char *domain);
+void roster_forget_old(struct coordinator *c, struct coordinator_update *u);
+
 /* ---- home.c: where the copies of what was committed belong ---- */
 void homes_init(struct coordinator *c);
 void homes_member_joined(struct coordinator *c, uint32_t member);
 void homes_member_lost(struct coordinator *c, uint32_t member);
+bool node_is_home(const struct coordinator *c, const char *node);
 void shard_set_homes(struct coordinator *c, struct shard *s,
                      const char nodes[][CKPT_NODE_NAME_MAX + 1], uint32_t count);
 void shard_set_homes_as_held(struct coordinator *c, struct shard *s, const struct copy *without);
@@ -490,6 +502,7 @@ struct fetch *fetch_remember(struct coordinator *c, const struct shard *s, uint3
                              const struct message_load_ask *ask, bool *is_new_out);
 void fetch_set_told(struct coordinator *c, struct fetch *f, bool told);
 void fetches_tick(struct coordinator *c);
+void fetches_forget_member(struct coordinator *c, uint32_t member);
 void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint32_t link,
                        const struct message_checkpoint_ask *ask);
 

@@ -39,7 +39,7 @@ uint32_t coordinator_member_count(const struct coordinator *c)
 bool coordinator_member_view(const struct coordinator *c, uint32_t index,
                              struct coordinator_member_view *view_out)
 {
-    if (index >= c->member_count) {
+    if (index >= c->member_count || c->members[index].state == MEMBER_FREE) {
         return false;
     }
     const struct member *m = &c->members[index];

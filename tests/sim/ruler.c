@@ -40,6 +40,7 @@ static void draw_config(struct sim *sim, struct coordinator_config *config)
     config->heartbeat_ms = SIM_CONFIG_HEARTBEAT_MS;
     config->lease_ms = SIM_CONFIG_LEASE_MS;
     config->disconnect_grace_ms = 300;
+    config->forget_ms = 2500;
     config->save_timeout_ms = 4000;
     config->resend_ms = 300;
     config->restore_settle_ms = SIM_CONFIG_SETTLE_MS;

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The names of members and of their domains, and each one's place in its domain.
+ *
+ * A lost member's name stays, as it may come back and its place is a hole that moves nothing. It is
+ * forgotten when it has been away for forget_ms, or at once for a node that has no place in the
+ * table; where its copies belong is known without it (home.c). A full table of nodes that are gone
+ * never refuses one that lives. */
+#include "coordinator/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static uint32_t domain_intern(struct coordinator *c, const char *name)
+{
+    uint32_t *bucket = &c->domain_buckets[name_hash(0, name) & c->link_mask];
+    for (uint32_t i = *bucket; i != NONE; i = c->domain_next[i]) {
+        if (strcmp(c->domain_names[i], name) == 0) {
+            return i;
+        }
+    }
+    uint32_t domain = place_take(&c->domains_free, &c->domain_count, c->config.agents_max);
+    assert(domain != NONE); /* each has a member */
+    strcpy(c->domain_names[domain], name);
+    c->domains[domain] = (struct placement_domain){.first = PLACEMENT_NONE};
+    c->domain_next[domain] = *bucket;
+    *bucket = domain;
+    return domain;
+}
+
+static void domain_forget(struct coordinator *c, uint32_t domain)
+{
+    const char *name = c->domain_names[domain];
+    uint32_t *at = &c->domain_buckets[name_hash(0, name) & c->link_mask];
+    while (*at != domain) {
+        assert(*at != NONE);
+        at = &c->domain_next[*at];
+    }
+    *at = c->domain_next[domain];
+    c->domains[domain] = (struct placement_domain){.first = PLACEMENT_NONE};
+    index_set_add(&c->domains_free, domain);
+}
+
+static void place_in_domain(struct coordinator *c, uint32_t member, uint32_t domain)
+{
+    struct placement_domain *d = &c->domains[domain];
+    if (d->size == 0) {
+        d->first = member;
+    } else {
+        c->places[c->domain_last[domain]].next = member;
+    }
+    c->domain_last[domain] = member;
+    c->places[member] =
+        (struct placement_member){.domain = domain, .place = d->size++, .next = PLACEMENT_NONE};
+}
+
+/* Those behind it in its domain move up. */
+static void take_out_of_domain(struct coordinator *c, uint32_t member)
+{
+    uint32_t domain = c->places[member].domain;
+    struct placement_domain *d = &c->domains[domain];
+    uint32_t previous = NONE;
+    uint32_t at = d->first;
+    while (at != member) {
+        assert(at != PLACEMENT_NONE);
+        previous = at;
+        at = c->places[at].next;
+    }
+    uint32_t next = c->places[member].next;
+    *(previous == NONE ? &d->first : &c->places[previous].next) = next;
+    for (at = next; at != PLACEMENT_NONE; at = c->places[at].next) {
+        c->places[at].place--;
+    }
+    if (next == PLACEMENT_NONE) {
+        c->domain_last[domain] = previous;
+    }
+    if (--d->size == 0) {
+        domain_forget(c, domain);
+    }
+}
+
+struct member *roster_find(struct coordinator *c, const char *node)
+{
+    uint32_t i = c->node_buckets[name_hash(0, node) & c->link_mask];
+    for (; i != NONE; i = c->members[i].next_in_name_bucket) {
+        if (strcmp(c->members[i].node, node) == 0) {
+            return &c->members[i];
+        }
+    }
+    return NULL;
+}
+
+bool roster_is_in(const struct coordinator *c, const struct member *m, const char *domain)
+{
+    return strcmp(c->domain_names[c->places[m - c->members].domain], domain) == 0;
+}
+
+/* A node that comes back in another rack: its copies went with its loss. */
+void roster_move(struct coordinator *c, const struct member *m, const char *domain)
+{
+    uint32_t index = (uint32_t)(m - c->members);
+    assert(m->state == MEMBER_LOST && m->first_copy == NONE);
+    take_out_of_domain(c, index);
+    place_in_domain(c, index, domain_intern(c, domain));
+}
+
+static void forget(struct coordinator *c, struct coordinator_update *u, struct member *m,
+                   const char *why)
+{
+    uint32_t index = (uint32_t)(m - c->members);
+    assert(m->state == MEMBER_LOST && !m->connected && m->first_copy == NONE);
+    struct machine_note *note = update_note(u, NOTE_INFO, "agent_forgotten");
+    strcpy(note->node, m->node);
+    say(note->text, "away for %llu s; %s", (unsigned long long)((c->now_ms - m->heard_ms) / 1000),
+        why);
+    uint32_t *at = &c->node_buckets[name_hash(0, m->node) & c->link_mask];
+    while (*at != index) {
+        assert(*at != NONE);
+        at = &c->members[*at].next_in_name_bucket;
+    }
+    *at = m->next_in_name_bucket;
+    take_out_of_domain(c, index);
+    fetches_forget_member(c, index);
+    index_set_remove(&c->members_lost, index);
+    index_set_add(&c->members_free, index);
+    *m = (struct member){.first_copy = NONE, .link = NONE};
+    c->places[index] = (struct placement_member){.next = PLACEMENT_NONE};
+}
+
+/* The one that has been away for longest; one to which copies belong only where there is no other.
+ */
+static struct member *find_forgettable(struct coordinator *c)
+{
+    struct member *best = NULL;
+    bool best_is_home = false;
+    for (uint32_t i = 0; (i = index_set_from(&c->members_lost, i)) != NONE; i++) {
+        struct member *m = &c->members[i];
+        bool is_home = node_is_home(c, m->node);
+        if (best == NULL || (best_is_home && !is_home) ||
+            (best_is_home == is_home && m->heard_ms < best->heard_ms)) {
+            best = m;
+            best_is_home = is_home;
+        }
+    }
+    return best;
+}
+
+/* A place for a node that is new here. NULL: every place is a joined member's. */
+struct member *roster_add(struct coordinator *c, struct coordinator_update *u, const char *node,
+                          const char *domain)
+{
+    uint32_t index = place_take(&c->members_free, &c->member_count, c->config.agents_max);
+    if (index == NONE) {
+        struct member *old = find_forgettable(c);
+        if (old == NULL) {
+            return NULL;
+        }
+        forget(c, u, old, "its place is needed");
+        index = place_take(&c->members_free, &c->member_count, c->config.agents_max);
+    }
+    struct member *m = &c->members[index];
+    uint32_t *bucket = &c->node_buckets[name_hash(0, node) & c->link_mask];
+    *m = (struct member){.first_copy = NONE, .link = NONE, .next_in_name_bucket = *bucket};
+    strcpy(m->node, node);
+    *bucket = index;
+    place_in_domain(c, index, domain_intern(c, domain));
+    return m;
+}
+
+/* One to which copies belong is on the list of nodes for as long as they do. */
+void roster_forget_old(struct coordinator *c, struct coordinator_update *u)
+{
+    for (uint32_t i = 0; (i = index_set_from(&c->members_lost, i)) != NONE; i++) {
+        struct member *m = &c->members[i];
+        if (c->now_ms >= m->heard_ms + c->config.forget_ms && !node_is_home(c, m->node)) {
+            forget(c, u, m, "it is off the list until it comes back");
+        }
+    }
+}
