@@ -15,8 +15,10 @@
  *     starts copy_threads - 1 threads of its own, with all signals blocked, and they have ended
  *     when it returns.
  *
- *     A child made by fork() may do nothing with its parent's context but ckpt_close it, and has no
- *     use of its mappings; the connection lasts until both have closed it. It opens its own.
+ *     A child made by fork() may do nothing with its parent's context but ckpt_close it; what it
+ *     needs it opens itself. The connection stays the parent's alone: the child's copy of it is
+ *     closed as it is made. What the parent has loaded may be read there for as long as the parent
+ *     keeps it; a save's memory (ckpt_save_begin) is not there.
  *
  * STATUS
  *     Every function returns an enum ckpt_status (ckpt/status.h), CKPT_OK on success. Output

@@ -85,6 +85,11 @@ static void *carve(uint8_t *memory, size_t *offset, size_t count, size_t bytes)
     return table;
 }
 
+uint32_t agent_seats(const struct agent_config *c)
+{
+    return c->ranks_max + (c->ranks_max + 2) / 3 + AGENT_SEATS_KEPT;
+}
+
 /* The one place that knows how large each table is. memory NULL: only the sum is wanted. */
 static size_t lay_out(struct agent *a, const struct agent_config *c, uint8_t *memory)
 {
@@ -92,9 +97,9 @@ static size_t lay_out(struct agent *a, const struct agent_config *c, uint8_t *me
     size_t segments_per_slot =
         c->segments < CKPT_SEGMENTS_PER_SHARD_MAX ? c->segments : CKPT_SEGMENTS_PER_SHARD_MAX;
     carve(memory, &offset, 1, sizeof(struct agent));
-    a->session_count = c->ranks_max;
-    a->run_count = c->ranks_max + c->slots + RUNS_SPARE;
-    a->load_count = c->ranks_max * AGENT_LOADS_PER_RANK;
+    a->session_count = agent_seats(c);
+    a->run_count = a->session_count + c->slots + RUNS_SPARE;
+    a->load_count = a->session_count * AGENT_LOADS_PER_RANK;
     a->pull_count = c->pulls_max + c->slots;
     a->failure_count = a->pull_count;
     a->peer_count = c->pulls_max + AGENT_IDLE_PEERS;

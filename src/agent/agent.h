@@ -34,9 +34,10 @@ struct agent_config {
     char domain[CKPT_DOMAIN_NAME_MAX + 1];
     char address[CKPT_ADDRESS_MAX + 1]; /* of its control port, as told to the coordinator */
     uint64_t segment_bytes;
-    uint32_t segments; /* <= CKPT_ARENA_SEGMENTS_MAX */
-    uint32_t slots;    /* <= segments */
-    uint32_t ranks_max;
+    uint32_t segments;       /* <= CKPT_ARENA_SEGMENTS_MAX */
+    uint32_t slots;          /* <= segments */
+    uint32_t ranks_max;      /* processes of one user; a third as many are there for others, and a
+                              * few for root and the agent's own user */
     uint32_t pulls_max;      /* under way at once; further orders wait */
     uint32_t copies_default; /* for a run that asks for 0 */
     uint32_t own_uid;        /* of the agent; it and root may speak of any user's jobs */
@@ -51,6 +52,9 @@ struct agent_config {
 };
 
 void agent_config_default(struct agent_config *config_out);
+/* How many processes may be connected at once, of all users. */
+uint32_t agent_seats(const struct agent_config *config);
+
 /* Bytes of memory that agent_init needs; 0 when a value is out of range, with one line about it in
  * reason (CKPT_REASON_MAX + 1 bytes). */
 size_t agent_memory_bytes(const struct agent_config *config, char *reason);

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/share.h"
+
 static uint32_t find_session(const struct agent *a, uint32_t link)
 {
     for (uint32_t i = 0; i < a->session_count; i++) {
@@ -29,28 +31,49 @@ static void answer_open(struct agent *a, uint32_t link, enum ckpt_status status,
     opened->coordinator_known = a->coordinator.joined;
 }
 
+/* A seat for one more process of the user; AGENT_NONE: all, or all that he may have, are taken. */
+static uint32_t find_seat(const struct agent *a, uint32_t uid, uint32_t *mine_out)
+{
+    uint32_t used = 0, mine = 0, seat = AGENT_NONE;
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        const struct rank_session *session = &a->sessions[i];
+        if (!session->used) {
+            seat = seat == AGENT_NONE ? i : seat;
+            continue;
+        }
+        used++;
+        mine += session->uid == uid;
+    }
+    *mine_out = mine;
+    bool is_trusted = uid == 0 || uid == a->config.own_uid;
+    uint32_t shared = a->session_count - AGENT_SEATS_KEPT;
+    bool may = is_trusted || (mine < a->config.ranks_max &&
+                              share_allows(shared, used, mine, 1, AGENT_SEATS_SHARE));
+    return may ? seat : AGENT_NONE;
+}
+
 void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid)
 {
+    uint32_t mine = 0;
     if (find_session(a, link) != AGENT_NONE) {
         return;
     }
-    for (uint32_t i = 0; i < a->session_count; i++) {
-        struct rank_session *session = &a->sessions[i];
-        if (!session->used) {
-            memset(session, 0, sizeof(*session));
-            session->used = true;
-            session->link = link;
-            session->uid = uid;
-            session->filling = AGENT_NONE;
-            return;
-        }
+    uint32_t seat = find_seat(a, uid, &mine);
+    if (seat == AGENT_NONE) {
+        char reason[CKPT_REASON_MAX + 1];
+        agent_reason(reason,
+                     "node %s serves as many processes as it may, %u of them of user %u: close "
+                     "one, or raise ranks_max of its ckptd (%u)",
+                     a->config.node, mine, uid, a->config.ranks_max);
+        answer_open(a, link, CKPT_ERR_FULL, reason, true);
+        return;
     }
-    char reason[CKPT_REASON_MAX + 1];
-    agent_reason(reason,
-                 "node %s serves %u processes already: close one, or raise ranks_max of its "
-                 "ckptd",
-                 a->config.node, a->config.ranks_max);
-    answer_open(a, link, CKPT_ERR_FULL, reason, true);
+    struct rank_session *session = &a->sessions[seat];
+    memset(session, 0, sizeof(*session));
+    session->used = true;
+    session->link = link;
+    session->uid = uid;
+    session->filling = AGENT_NONE;
 }
 
 void agent_rank_down(struct agent *a, uint32_t link)

@@ -9,7 +9,7 @@
 #include "arena/inside.h"
 
 /* Descriptors of the agent beside one a segment: sockets of ranks and peers, database, epoll. */
-#define OTHER_DESCRIPTORS 512u
+#define OTHER_DESCRIPTORS 2048u
 
 static double in_gib(uint64_t bytes)
 {

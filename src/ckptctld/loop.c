@@ -41,6 +41,7 @@ static void send_one(struct daemon *daemon, const struct coordinator_outgoing *o
     if (message->type != MESSAGE_NONE) {
         if (message->type == MESSAGE_WELCOME && message->welcome.status == CKPT_OK) {
             session_set_group(session, GROUP_JOINED);
+            session_vouch(session);
         }
         complain_unsent(message, session_send(session, message, NULL, 0));
     }

@@ -12,6 +12,10 @@
 #include "wire/message_codec.h"
 
 #define LOCAL_SESSIONS_MAX 64
+#define LOCAL_USER_MAX 24 /* of them, of one user */
+#define LOCAL_KEPT 16     /* of them, for root and the coordinator's own user */
+#define STRANGER_MS 5000  /* a connection that never joins, or asks nothing */
+#define STRANGERS_MAX(agents_max) ((agents_max) / 2 + 64)
 #define LINGER_MS 2000
 #define RECEIVE_BYTES 4096 /* some ten frames in one read; each session holds so much */
 #define IDLE_MS 60000      /* of a peer of which the machine knows nothing */
@@ -141,8 +145,14 @@ static enum exit_code refuse_start(enum ckpt_status status, const char *reason)
 enum exit_code peers_open(struct daemon *daemon)
 {
     char reason[CKPT_REASON_MAX + 1] = "no memory";
+    uint32_t strangers_max = STRANGERS_MAX(daemon->options.machine.agents_max);
+    const struct session_door agents = {.strangers_max = strangers_max, .stranger_ms = STRANGER_MS};
+    const struct session_door local = {.sessions_max = LOCAL_SESSIONS_MAX,
+                                       .a_user_max = LOCAL_USER_MAX,
+                                       .kept = LOCAL_KEPT,
+                                       .stranger_ms = STRANGER_MS};
     struct session_hub_config config = {
-        .sessions_max = 2 * daemon->options.machine.agents_max + 16,
+        .sessions_max = 2 * daemon->options.machine.agents_max + strangers_max,
         .receive_bytes_max = receive_bytes_max(),
         .output_bytes_max = OUTPUT_BYTES_MAX,
         .output_total_max = OUTPUT_TOTAL_MAX,
@@ -161,12 +171,12 @@ enum exit_code peers_open(struct daemon *daemon)
     }
     if (status == CKPT_OK) {
         make_parent(daemon->options.socket);
-        status = session_listen(daemon->local, daemon->options.socket, 0666, &local_events, daemon,
-                                NULL, reason);
+        status = session_listen_behind(daemon->local, daemon->options.socket, 0666, &local,
+                                       &local_events, daemon, NULL, reason);
     }
     if (status == CKPT_OK) {
-        status = session_listen(daemon->agents, daemon->options.listen, 0, &agent_events, daemon,
-                                daemon->address, reason);
+        status = session_listen_behind(daemon->agents, daemon->options.listen, 0, &agents,
+                                       &agent_events, daemon, daemon->address, reason);
     }
     return status == CKPT_OK ? EXIT_ENDED : refuse_start(status, reason);
 }

@@ -184,6 +184,7 @@ static void act_on_message(struct daemon *d, const struct agent_outgoing *out)
         return; /* it is gone; the machine hears of it */
     }
     if (out->attach == ATTACH_REGIONS) {
+        session_vouch(session); /* it named a copy that is here, and this life of the agent */
         send_offer(d, out);
         return;
     }
@@ -196,6 +197,9 @@ static void act_on_message(struct daemon *d, const struct agent_outgoing *out)
         if (out->message.type == MESSAGE_LOADED) {
             FAULT_POINT(agent_restore_before_answer);
         }
+    }
+    if (out->message.type == MESSAGE_RANK_OPENED && out->message.rank_opened.status == CKPT_OK) {
+        session_vouch(session);
     }
     if (out->message.type != MESSAGE_NONE) {
         enum ckpt_status status =

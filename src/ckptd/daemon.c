@@ -23,8 +23,8 @@
 #define RECEIVE_BYTES_MAX (1 * CKPT_MIB)
 #define OUTPUT_BYTES_MAX (8 * CKPT_MIB)
 #define OUTPUT_TOTAL_MAX (32 * CKPT_MIB)
-#define SESSIONS_BESIDE_RANKS 512
-#define LATE_SLACK_MS 50 /* less is no stall but the way of a busy machine */
+#define SESSIONS_BESIDE_RANKS 128 /* of a coordinator, and to sources of pulls */
+#define LATE_SLACK_MS 50          /* less is no stall but the way of a busy machine */
 /* Shards held at once. A turn of the machine looks at every slot: 1.4 us at 64, 0.4 ms at 4096. */
 #define SLOTS_MAX 512
 
@@ -310,8 +310,7 @@ static enum ckpt_status make_loop(struct daemon *d, char *reason)
 {
     struct session_hub_config config = {
         .incarnation = d->incarnation,
-        .sessions_max =
-            (uint32_t)config_number(d->config, OPTION_RANKS_MAX) * 2 + SESSIONS_BESIDE_RANKS,
+        .sessions_max = links_sessions_max(d->config) + SESSIONS_BESIDE_RANKS,
         .receive_bytes_max = RECEIVE_BYTES_MAX,
         .output_bytes_max = OUTPUT_BYTES_MAX,
         .output_total_max = OUTPUT_TOTAL_MAX,

@@ -84,6 +84,7 @@ void act_on_completions(struct daemon *d);
 
 /* links.c: the sessions with ranks, peers and the coordinator. */
 enum ckpt_status links_listen(struct daemon *d, char *reason);
+uint32_t links_sessions_max(const struct config *config); /* that may come in at once */
 void links_connect_coordinator(struct daemon *d);
 void links_say_lookups(struct daemon *d);
 void links_connect_peer(struct daemon *d, uint32_t link, const char *address);

@@ -22,6 +22,12 @@
 #define RECONNECT_MS_MAX 2000
 #define SLOW_CONNECT_S 10        /* a look-up or a connect that takes so long is said */
 #define UNREACHED_AGAIN_MS 60000 /* and why there is no coordinator, again */
+#define STRANGER_MS 5000         /* a connection that never says who it is */
+#define PEERS_MAX 512            /* that read from here, or might */
+#define PEER_STRANGERS_MAX 64
+/* Beside the machine's seats: connections that it is about to refuse, with a reason. */
+#define RANKS_REFUSED_MAX 64
+#define RANKS_KEPT 16 /* for root and the agent's own user */
 
 static void turn(struct daemon *d, enum agent_event_type type, uint32_t link, uint32_t uid,
                  const struct message *message)
@@ -315,18 +321,38 @@ static void choose_address(struct daemon *d, const char *bound)
     }
 }
 
+static uint32_t seats(const struct config *config)
+{
+    const struct agent_config of_machine = {.ranks_max =
+                                                (uint32_t)config_number(config, OPTION_RANKS_MAX)};
+    return agent_seats(&of_machine);
+}
+
+uint32_t links_sessions_max(const struct config *config)
+{
+    return 2 * seats(config) + RANKS_REFUSED_MAX + PEERS_MAX;
+}
+
+/* Who has a seat is the machine's to say, with a reason. Here only is bounded what a user can make
+ * this process hold, so that there is always a connection left for others. */
 enum ckpt_status links_listen(struct daemon *d, char *reason)
 {
+    const struct session_door peers = {
+        .sessions_max = PEERS_MAX, .strangers_max = PEER_STRANGERS_MAX, .stranger_ms = STRANGER_MS};
+    const struct session_door ranks = {.sessions_max = 2 * seats(d->config) + RANKS_REFUSED_MAX,
+                                       .a_user_max = seats(d->config) + RANKS_REFUSED_MAX / 4,
+                                       .kept = RANKS_KEPT,
+                                       .stranger_ms = STRANGER_MS};
     char bound[CKPT_ADDRESS_MAX + 1];
     unsigned long mode = strtoul(config_text(d->config, OPTION_SOCKET_MODE), NULL, 8);
-    enum ckpt_status status = session_listen(d->hub, config_text(d->config, OPTION_LISTEN), 0,
-                                             &peer_events, d, bound, reason);
+    enum ckpt_status status = session_listen_behind(d->hub, config_text(d->config, OPTION_LISTEN),
+                                                    0, &peers, &peer_events, d, bound, reason);
     if (status != CKPT_OK) {
         return status;
     }
     choose_address(d, bound);
-    return session_listen(d->hub, config_text(d->config, OPTION_SOCKET), (mode_t)mode, &rank_events,
-                          d, NULL, reason);
+    return session_listen_behind(d->hub, config_text(d->config, OPTION_SOCKET), (mode_t)mode,
+                                 &ranks, &rank_events, d, NULL, reason);
 }
 
 void links_free(struct daemon *d)

@@ -86,7 +86,8 @@ static const struct config_key keys[OPTION_COUNT] = {
                           .fallback = "64",
                           .min = 1,
                           .max = 1024,
-                          .help = "processes served at once"},
+                          .help = "processes of one user served at once; a third as many more are "
+                                  "for other users, and a few for root's hooks"},
     [OPTION_PULLS_MAX] = {.section = "agent",
                           .name = "pulls_max",
                           .type = CONFIG_INTEGER,

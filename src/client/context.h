@@ -62,8 +62,11 @@ struct ckpt {
     uint32_t timeout_ms;
     uint32_t copy_threads;
     bool reader;
-    pid_t process; /* a child made by fork() may only close */
-    bool poisoned; /* a defect was found: every call says so from then on */
+    pid_t process;             /* a child made by fork() may only close */
+    struct ckpt *next_context; /* of this process: fork.c */
+    struct ckpt *previous_context;
+    bool is_watched; /* it is among them */
+    bool poisoned;   /* a defect was found: every call says so from then on */
 
     struct agent_link link;
     enum rank_state state;
@@ -121,6 +124,10 @@ enum ckpt_status client_enter(struct ckpt *ckpt);
 
 /* False in a child made by fork(): the connection is the parent's. */
 bool client_is_own_process(const struct ckpt *ckpt);
+
+/* fork.c: a child made by fork() closes the connection of each watched context. CKPT_ERR_MEMORY. */
+enum ckpt_status client_fork_watch(struct ckpt *ckpt);
+void client_fork_unwatch(struct ckpt *ckpt);
 
 /* rank.c: makes sure that the context is a rank of the agent: connects and opens when it is not.
  * What ckpt_open lists, CKPT_ERR_NO_AGENT when there is no answer in time. */

@@ -158,6 +158,7 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, co
     if (status != CKPT_OK) {
         return status;
     }
+    (void)madvise(view.address, view.mapped_bytes, MADV_DONTFORK);
     fault_in(&view);
     struct mapping *mapping = choose(mappings);
     mapping->view = view;
@@ -177,6 +178,14 @@ void mappings_watch(struct mappings *mappings, ckpt_watch *watch, void *context)
     mappings->watch_context = context;
     for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
         tell(mappings, &mappings->kept[i], true);
+    }
+}
+
+void mappings_forget(struct mappings *mappings)
+{
+    for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
+        mappings->kept[i].view.address = NULL;
+        mappings->kept[i].count = 0;
     }
 }
 

@@ -5,6 +5,9 @@
  * to another user. So each is known by the device and inode of its file. A kept mapping that has a
  * segment in common with a new one is dropped, so that no file outlives its segment for long.
  *
+ * A child made by fork() gets none of them (MADV_DONTFORK): a worker that lives on would keep the
+ * memory of files that the agent has given up, and could write into a slot.
+ *
  * One thread. Never writes to what it maps but to fault pages in, which changes no byte. */
 #ifndef CKPT_CLIENT_MAPPINGS_H
 #define CKPT_CLIENT_MAPPINGS_H
@@ -55,5 +58,8 @@ void mappings_clear(struct mappings *mappings);
 
 /* Tells of what is mapped now, and from now on of what is mapped and unmapped; NULL: nobody. */
 void mappings_watch(struct mappings *mappings, ckpt_watch *watch, void *context);
+
+/* In a child made by fork(), which has none of them: what lies there now is another's. */
+void mappings_forget(struct mappings *mappings);
 
 #endif

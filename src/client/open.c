@@ -150,6 +150,9 @@ static enum ckpt_status open_context(struct ckpt *ckpt, const struct ckpt_option
         status = agent_link_init(&ckpt->link, ckpt->reason);
     }
     if (status == CKPT_OK) {
+        status = client_fork_watch(ckpt);
+    }
+    if (status == CKPT_OK) {
         status = client_rank_ensure(ckpt, deadline_after_ms(ckpt->timeout_ms));
     }
     return status;
@@ -194,11 +197,14 @@ void ckpt_close(struct ckpt **ckpt)
     struct ckpt *context = *ckpt;
     /* What is mapped goes first: the end of the connection lets the agent use it again. A child of
      * fork() has none of it, and what was tied to it is its parent's. */
+    client_fork_unwatch(context);
     if (!client_is_own_process(context)) {
         context->mappings.watch = NULL;
     }
     client_loaded_clear(context);
-    mappings_clear(&context->mappings);
+    if (client_is_own_process(context)) {
+        mappings_clear(&context->mappings);
+    }
     agent_link_fini(&context->link);
     free(context->tensors);
     free(context->pieces);

@@ -3,7 +3,7 @@
 # public functions to be seen.
 ckpt_room(client
   SOURCES open.c rank.c agent_link.c save.c replica.c gather.c stage.c copy.c mappings.c saves.c
-          wait.c info.c load.c tensors.c
+          wait.c info.c load.c tensors.c fork.c
   LINKS ckpt_base ckpt_wire ckpt_shard ckpt_digest ckpt_arena_view Threads::Threads)
 
 add_library(ckpt SHARED $<TARGET_OBJECTS:ckpt_client>)

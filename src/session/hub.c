@@ -126,6 +126,11 @@ void session_hub_stop_listening(struct session_hub *hub)
     while (hub->listeners) {
         struct listener *listener = hub->listeners;
         hub->listeners = listener->next;
+        for (struct session *session = hub->sessions; session; session = session->next) {
+            if (session->listener == listener) {
+                door_leave(session);
+            }
+        }
         listener_free(listener);
     }
 }

@@ -66,6 +66,11 @@ struct session {
     struct event *read_event;
     struct event *write_event;
     struct event *linger_event;
+    struct event *process_event;    /* of the peer's end; NULL: it is not watched */
+    int process;                    /* its pidfd; -1: none */
+    bool is_orphan;                 /* that process has ended, in a pause */
+    struct listener *listener;      /* that accepted it; NULL: none, or it listens no more */
+    bool is_known;                  /* the owner vouched for it */
     struct incarnation incarnation; /* of the peer, from its first frame */
     uint64_t sequence;              /* the last taken */
     struct evbuffer *output;
@@ -87,8 +92,11 @@ struct listener {
     void *context;
     int fd;
     struct event *accept_event;
-    bool is_held;                                           /* accepting has stopped for a pause */
-    struct event *retry_event;                              /* after running out of descriptors */
+    bool is_held;              /* accepting has stopped for a pause */
+    struct event *retry_event; /* after running out of descriptors */
+    struct session_door door;
+    uint32_t sessions;                                      /* accepted here, and not over */
+    uint32_t strangers;                                     /* of those that nobody vouched for */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to be unlinked, or "" */
 };
 
@@ -140,6 +148,9 @@ void session_hold(struct session *session);
 /* After a pause: what it has. */
 void session_let_go(struct session *session);
 
+/* Waits for them, for as long as this session may be silent. */
+void session_listen_for_words(struct session *session);
+
 /* What the loop does for a scheduled session. */
 void session_flush(struct session *session);
 
@@ -169,6 +180,18 @@ void session_descriptors_close(struct session *session);
 
 void session_on_read(evutil_socket_t fd, short what, void *context);
 void session_on_write(evutil_socket_t fd, short what, void *context);
+
+/* process.c: ends the session when the peer's process ends. */
+void session_watch_process(struct session *session, pid_t pid);
+
+/* It has: takes what it said, and ends the session, after the pause where there is one. */
+void session_process_ended(struct session *session);
+
+/* door.c: whether one more may be accepted; others may have ended for it. */
+bool door_admits(struct listener *listener, bool is_local, uint32_t uid);
+void door_enter(struct listener *listener, struct session *session);
+void door_leave(struct session *session);
+uint32_t door_idle_ms(const struct session *session);
 
 /* Accepts what waits; false when more may. */
 bool listener_accept(struct listener *listener);

@@ -28,19 +28,19 @@ static void set_tcp_options(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
 }
 
-/* Notes who is at the other end, from `text` where it is TCP. */
-static void name_peer(struct session *session, const struct address *address)
+/* Notes who is at the other end. */
+static void name_peer(struct session *session, const struct address *address,
+                      const struct ucred *credentials)
 {
-    struct ucred credentials;
-    socklen_t bytes = sizeof(credentials);
     session->is_local = address->socket.ss_family == AF_UNIX;
     if (!session->is_local) {
         set_tcp_options(session->fd);
         address_text(address, session->peer);
-    } else if (getsockopt(session->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) == 0) {
-        session->uid = credentials.uid;
-        snprintf(session->peer, sizeof(session->peer), "uid=%u,pid=%d", credentials.uid,
-                 credentials.pid);
+    } else if (credentials->uid != UINT32_MAX) {
+        session->uid = credentials->uid;
+        snprintf(session->peer, sizeof(session->peer), "uid=%u,pid=%d", credentials->uid,
+                 credentials->pid);
+        session_watch_process(session, credentials->pid);
     }
 }
 
@@ -48,13 +48,21 @@ static void accept_one(struct listener *listener, int fd, const struct address *
 {
     struct session_hub *hub = listener->hub;
     struct session *session;
-    if (session_make(hub, fd, listener->events, listener->context, &session) != CKPT_OK) {
+    struct ucred credentials = {.uid = UINT32_MAX};
+    socklen_t bytes = sizeof(credentials);
+    bool is_local = address->socket.ss_family == AF_UNIX;
+    if (is_local && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) {
+        credentials.uid = UINT32_MAX;
+    }
+    if (!door_admits(listener, is_local, credentials.uid) ||
+        session_make(hub, fd, listener->events, listener->context, &session) != CKPT_OK) {
         hub->counters.refused++;
         close(fd);
         return;
     }
     hub->counters.accepted++;
-    name_peer(session, address);
+    door_enter(listener, session);
+    name_peer(session, address, &credentials);
     session_start(session);
     session->events->opened(session, session->context);
 }
@@ -172,6 +180,16 @@ enum ckpt_status session_listen(struct session_hub *hub, const char *address, mo
                                 const struct session_events *events, void *context,
                                 char *address_out, char *reason_out)
 {
+    const struct session_door open_to_all = {.sessions_max = 0};
+    return session_listen_behind(hub, address, mode, &open_to_all, events, context, address_out,
+                                 reason_out);
+}
+
+enum ckpt_status session_listen_behind(struct session_hub *hub, const char *address, mode_t mode,
+                                       const struct session_door *door,
+                                       const struct session_events *events, void *context,
+                                       char *address_out, char *reason_out)
+{
     struct address resolved;
     struct listener *listener = NULL;
     enum ckpt_status status = address_resolve(address, true, &resolved, reason_out);
@@ -186,6 +204,7 @@ enum ckpt_status session_listen(struct session_hub *hub, const char *address, mo
         return session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to listen at %s", address);
     }
     listener->hub = hub;
+    listener->door = *door;
     listener->events = events;
     listener->context = context;
     listener->fd = socket(resolved.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

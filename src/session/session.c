@@ -51,6 +51,7 @@ enum ckpt_status session_make(struct session_hub *hub, int fd, const struct sess
         return CKPT_ERR_MEMORY;
     }
     session->fd = -1;
+    session->process = -1;
     session->arrived = -1;
     session->hub = hub;
     session->events = events;
@@ -76,20 +77,20 @@ enum ckpt_status session_make(struct session_hub *hub, int fd, const struct sess
     return CKPT_OK;
 }
 
-static void arm_read(struct session *session)
+void session_listen_for_words(struct session *session)
 {
-    struct timeval idle = interval(session->hub->config.idle_ms);
+    uint32_t idle_ms = door_idle_ms(session);
+    struct timeval idle = interval(idle_ms);
     /* One common time-out queue for all sessions: arming it at each frame costs nothing. */
-    const struct timeval *common = session->hub->config.idle_ms
-                                       ? event_base_init_common_timeout(session->hub->base, &idle)
-                                       : NULL;
+    const struct timeval *common =
+        idle_ms ? event_base_init_common_timeout(session->hub->base, &idle) : NULL;
     event_add(session->read_event, common);
 }
 
 void session_start(struct session *session)
 {
     session->state = SESSION_OPEN;
-    arm_read(session);
+    session_listen_for_words(session);
 }
 
 void session_hold(struct session *session)
@@ -131,6 +132,7 @@ static void forget(struct session *session)
             *flushing = session->flush_next;
         }
     }
+    door_leave(session);
     hub->counters.sessions--;
     hub->counters.output_bytes -= evbuffer_get_length(session->output);
 }
@@ -142,6 +144,11 @@ static void shut(struct session *session)
     free_event(&session->read_event);
     free_event(&session->write_event);
     free_event(&session->linger_event);
+    free_event(&session->process_event);
+    if (session->process >= 0) {
+        close(session->process);
+        session->process = -1;
+    }
     if (session->fd >= 0) {
         close(session->fd);
         session->fd = -1;
@@ -356,8 +363,11 @@ void session_let_go(struct session *session)
         session_schedule(session);
         return;
     }
-    arm_read(session);
+    session_listen_for_words(session);
     take_frames(session);
+    if (session->is_orphan && session->state != SESSION_DEAD) {
+        session_process_ended(session);
+    }
 }
 
 /* False when the session has ended. */

@@ -10,7 +10,9 @@
  *  - receive_bytes_max of a frame; a longer one, or bytes that are no frame, end the session;
  *  - output_bytes_max queued for a peer that does not read, output_total_max for all peers; then
  * the session that asks for more ends;
- *  - a session that is silent for idle_ms ends.
+ *  - a session that is silent for idle_ms ends, and one that is accepted and never says who it is
+ *    after less (struct session_door); a UNIX session ends with the process that made it, though a
+ *    child of that one may hold the socket.
  *
  * Happy path: opened -> message* -> closed. `closed` comes exactly once for each session that was
  * opened or made by session_connect, whoever ended it and how, but for session_hub_close. It never
@@ -53,9 +55,20 @@ struct session_hub_config {
     uint32_t linger_ms; /* how long a session that is closed may take to write what is queued */
 };
 
+/* What a listener lets in. 0 is no bound, everywhere. Root and the user that this program runs as
+ * are under none of the bounds for users. */
+struct session_door {
+    uint32_t sessions_max; /* accepted here at once */
+    uint32_t a_user_max;   /* of them, of one user; UNIX sockets only */
+    uint32_t kept;         /* of them, for root and this program's own user; UNIX sockets only */
+    uint32_t
+        strangers_max;    /* that nobody vouched for: the oldest of them makes room for the next */
+    uint32_t stranger_ms; /* such a one ends when it is silent for so long */
+};
+
 struct session_counters {
     uint64_t accepted;
-    uint64_t refused; /* above sessions_max */
+    uint64_t refused; /* above sessions_max, or a share of it */
     uint64_t frames_received;
     uint64_t frames_sent;
     uint64_t frames_old;   /* dropped by the sequence */
@@ -132,6 +145,15 @@ struct session_counters session_hub_counters(const struct session_hub *hub);
 enum ckpt_status session_listen(struct session_hub *hub, const char *address, mode_t mode,
                                 const struct session_events *events, void *context,
                                 char *address_out, char *reason_out);
+
+/* The same, with bounds for who comes in. *door is copied. */
+enum ckpt_status session_listen_behind(struct session_hub *hub, const char *address, mode_t mode,
+                                       const struct session_door *door,
+                                       const struct session_events *events, void *context,
+                                       char *address_out, char *reason_out);
+
+/* The peer has said who it is: it is a stranger at the door no longer. */
+void session_vouch(struct session *session);
 
 /* Begins to connect; `opened` or `closed` comes within timeout_ms, or, where a host's name has to
  * be looked up, within timeout_ms after that has ended, which may take what it takes. Messages may

@@ -138,6 +138,15 @@ static void opens_are_refused(void **state)
     driver_stop(&d);
 }
 
+static void expect_turned_away(struct driver *d, uint32_t link, uint32_t uid)
+{
+    driver_event(d, (struct agent_event){.type = AGENT_RANK_UP, .link = link, .uid = uid});
+    const struct agent_outgoing *out = driver_said(d, AGENT_TO_RANK, MESSAGE_RANK_OPENED);
+    assert_non_null(out);
+    assert_int_equal(out->message.rank_opened.status, CKPT_ERR_FULL);
+    assert_true(out->close);
+}
+
 static void too_many_processes_are_turned_away(void **state)
 {
     (void)state;
@@ -146,14 +155,35 @@ static void too_many_processes_are_turned_away(void **state)
     for (uint32_t i = 0; i < 4; i++) {
         driver_rank(&d, i + 1, ALICE, i);
     }
-    driver_event(&d, (struct agent_event){.type = AGENT_RANK_UP, .link = 9, .uid = BOB});
-    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_RANK, MESSAGE_RANK_OPENED);
-    assert_int_equal(out->message.rank_opened.status, CKPT_ERR_FULL);
-    assert_true(out->close);
+    expect_turned_away(&d, 9, ALICE);
     driver_ask(&d, 9, 1, 1);
     assert_true(driver_silent(&d));
     driver_event(&d, (struct agent_event){.type = AGENT_RANK_DOWN, .link = 2});
-    driver_rank(&d, 10, BOB, 0);
+    driver_rank(&d, 10, ALICE, 1);
+    driver_stop(&d);
+}
+
+/* ranks_max is 4: two seats more are for other users, and four for root. A connection takes one
+ * whether it says who it is or not. */
+static void no_user_takes_anothers_seat(void **state)
+{
+    (void)state;
+    const uint32_t carol = BOB + 1, root = 0;
+    struct driver d = {0};
+    driver_start(&d);
+    for (uint32_t link = 1; link <= 4; link++) {
+        driver_event(&d, (struct agent_event){.type = AGENT_RANK_UP, .link = link, .uid = ALICE});
+        assert_true(driver_silent(&d));
+    }
+    expect_turned_away(&d, 5, ALICE);
+    driver_rank(&d, 6, BOB, 0);
+    expect_turned_away(&d, 7, BOB);
+    driver_rank(&d, 8, carol, 0);
+    expect_turned_away(&d, 9, carol + 1);
+    for (uint32_t rank = 0; rank < 4; rank++) {
+        driver_rank(&d, 10 + rank, root, rank);
+    }
+    expect_turned_away(&d, 20, root);
     driver_stop(&d);
 }
 
@@ -470,6 +500,7 @@ int main(void)
         cmocka_unit_test(repeats_change_nothing),
         cmocka_unit_test(opens_are_refused),
         cmocka_unit_test(too_many_processes_are_turned_away),
+        cmocka_unit_test(no_user_takes_anothers_seat),
         cmocka_unit_test(asks_are_refused),
         cmocka_unit_test(steps_of_the_run_are_known),
         cmocka_unit_test(seals_are_refused),

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ckpt_open: what is refused before anything is asked, what the agent refuses, and no agent. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,6 +240,43 @@ static void test_fork(void **state)
     fake_agent_stop(&agent);
 }
 
+static atomic_bool connection_ended;
+
+static void open_and_see_the_end(struct fake_agent *agent, uint32_t connection)
+{
+    open_only(agent, connection);
+    atomic_store(&connection_ended, true);
+}
+
+/* The agent sees the end of the parent's connection, though a child of it lives on. */
+static void test_fork_keeps_no_connection(void **state)
+{
+    (void)state;
+    int lives[2];
+    struct fake_agent *agent = fake_agent_start(open_and_see_the_end);
+    struct ckpt *ckpt = fake_connect(agent);
+    atomic_store(&connection_ended, false);
+    assert_int_equal(pipe(lives), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char byte;
+        (void)close(lives[1]);
+        _exit(read(lives[0], &byte, 1) == 0 ? 0 : 1); /* until the parent lets go */
+    }
+    (void)close(lives[0]);
+    ckpt_close(&ckpt);
+    for (uint32_t i = 0; i < 1000 && !atomic_load(&connection_ended); i++) {
+        (void)poll(NULL, 0, 10);
+    }
+    assert_true(atomic_load(&connection_ended));
+    fake_agent_stop(&agent);
+    (void)close(lives[1]);
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+}
+
 static void test_nulls(void **state)
 {
     (void)state;
@@ -272,7 +311,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_options), cmocka_unit_test(test_no_agent),
         cmocka_unit_test(test_refused),     cmocka_unit_test(test_odd_agents),
-        cmocka_unit_test(test_fork),        cmocka_unit_test(test_nulls),
+        cmocka_unit_test(test_fork),        cmocka_unit_test(test_fork_keeps_no_connection),
+        cmocka_unit_test(test_nulls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

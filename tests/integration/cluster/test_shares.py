@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No user and no process takes service from another: seats of a node, connections, and what a
+process leaves behind when it dies."""
+
+import os
+import signal
+import subprocess
+import time
+
+import wire
+from cluster import MIB, payload
+from harness import IntegrationTest, wait_until
+from process import environment, program
+
+GREEDY, OTHER = 65534, 65533
+SEATS = 8  # ranks_max of these agents
+STRANGER_SECONDS = 5  # a connection that never says who it is ends after so long
+
+
+class Child:
+    """A process that runs a function, and may be another user's. It stays until it is killed."""
+
+    def __init__(self, test, function, uid=None):
+        reader, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(reader)
+                if uid is not None:
+                    os.setgroups([])
+                    os.setgid(uid)
+                    os.setuid(uid)
+                kept = function()
+                os.write(writer, b"x")
+                os.close(writer)
+                signal.pause()
+                del kept
+            finally:
+                os._exit(1)
+        os.close(writer)
+        test.addCleanup(self.kill)
+        if os.read(reader, 1) != b"x":
+            raise AssertionError("the child process failed")
+        os.close(reader)
+
+    def kill(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0
+
+
+def open_body(run, rank, world, attempt=1):
+    return wire.body(f1=run, f2=attempt, f3=rank, f4=world, f5=1)
+
+
+class Seats(IntegrationTest):
+    def start(self):
+        self.need_root()
+        cluster = self.cluster(1, agent={"agent-ranks-max": str(SEATS)})
+        self.socket = cluster.agents[0].socket
+        return cluster
+
+    def assert_served(self, cluster):
+        """Another user's rank, and root's hook."""
+        process = cluster.rank()
+        process.must("become", OTHER)
+        process.must("open", self.socket, "run", 1, 0, 1, 1, 20000, "rank")
+        hook = subprocess.run(
+            [program("ckptctl"), "job", "begin", "cluster/77", "run", "--attempt=1"],
+            env=environment(CKPT_SOCKET=self.socket),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(hook.returncode, 0, hook.stderr)
+        process.kill()
+
+    def test_idle_connections_of_one_user(self):
+        cluster = self.start()
+
+        def connect():
+            held = []
+            for _ in range(10 * SEATS):
+                try:
+                    held.append(wire.Client(self.socket))
+                except OSError:
+                    break
+            return held
+
+        Child(self, connect, GREEDY)
+        self.assert_served(cluster)
+        # They end: the same user may come again, and say who he is.
+        time.sleep(STRANGER_SECONDS + 1)
+        process = cluster.rank()
+        process.must("become", GREEDY)
+        process.must("open", self.socket, "greedy", 1, 0, 1, 1, 20000, "rank")
+        self.assert_served(cluster)
+
+    def test_ranks_of_one_user(self):
+        cluster = self.start()
+        def connect():
+            held = []
+            for rank in range(3 * SEATS):
+                try:
+                    client = wire.Client(self.socket)
+                    client.send(wire.RANK_OPEN, open_body(b"greedy", rank, 3 * SEATS))
+                    held.append(client)
+                except OSError:
+                    break
+            return held
+
+        child = Child(self, connect, GREEDY)
+        self.assert_served(cluster)
+        process = cluster.rank()
+        process.must("become", GREEDY)
+        reply = process.call("open", self.socket, "mine", 1, 0, 1, 1, 3000, "rank")
+        self.assert_status(reply, "CKPT_ERR_FULL", "CKPT_ERR_NO_AGENT")
+        child.kill()
+        wait_until(
+            "the seats are free again",
+            lambda: process.call("open", self.socket, "mine", 1, 0, 1, 1, 3000, "rank").ok,
+        )
+
+    def test_strangers_at_the_coordinator(self):
+        cluster = self.start()
+
+        def connect():
+            return [wire.Client(cluster.coordinator.address) for _ in range(900)]
+
+        Child(self, connect, GREEDY)
+        cluster.agents[0].terminate()
+        cluster.agents[0].start()
+        cluster.wait_joined()
+        process = cluster.rank()
+        process.must("open", self.socket, "run", 1, 0, 1, 1, 5000, "rank")
+        process.must("save_bytes", 1, cluster.file(b"x" * 1000))
+        process.must("wait", 1, 20000)
+
+
+class ForkedChild(IntegrationTest):
+    """A child of a dead trainer holds its socket and its memory."""
+
+    def half_a_save(self, socket):
+        """A rank that has been granted a slot and is killed; its child lives on."""
+
+        def begin():
+            client = wire.Client(socket)
+            client.ask(wire.RANK_OPEN, open_body(b"run", 0, 1), wire.RANK_OPENED)
+            client.ask(wire.SLOT_ASK, wire.body(f1=1, f2=40 * MIB), wire.SLOT_GRANTED)
+            if os.fork() == 0:
+                time.sleep(300)
+                os._exit(0)
+            return client
+
+        return Child(self, begin)
+
+    def test_frees_seat_and_slot(self):
+        cluster = self.cluster(1, agent={"arena-bytes": "64MiB"})
+        agent = cluster.agents[0]
+        trainer = self.half_a_save(agent.socket)
+        with open(f"/proc/{trainer.pid}/task/{trainer.pid}/children", encoding="ascii") as file:
+            children = [int(pid) for pid in file.read().split()]
+        self.assertEqual(len(children), 1, "the trainer has a child")
+        self.addCleanup(os.kill, children[0], signal.SIGKILL)
+        trainer.kill()
+        process = cluster.rank()
+        # The same rank number of the same attempt, and more memory than is left beside the slot.
+        process.must("open", agent.socket, "run", 1, 0, 1, 1, 20000, "rank")
+        path = cluster.file(payload("after", size=40 * MIB))
+        wait_until("the slot is free", lambda: process.call("save_bytes", 2, path).ok)
+        process.must("wait", 2, 20000)
