@@ -204,7 +204,8 @@ static bool say_need(struct agent *a, const struct rank_session *session)
         return false;
     }
     uint64_t needed = agent_slot_segments_needed(a, session->room.bytes);
-    out->message.need.run = session->run;
+    out->message.need.shard =
+        (struct shard_key){session->run, session->attempt, session->room.step, session->rank};
     out->message.need.segments = (uint32_t)(needed - a->segments_free);
     return true;
 }

@@ -287,6 +287,23 @@ void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct c
     }
 }
 
+/* A rank saves in rising order, so what it has passed by never has all ranks, and its memory is
+ * wanted: at once, and not when save_timeout is over. Only on the word of a node that has told all
+ * that it holds: else the shard may be there, and its report on the way. */
+void run_gone_on(struct coordinator *c, struct coordinator_update *u, const struct run *run,
+                 const struct shard_key *at, uint32_t member)
+{
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *k = &c->checkpoints[i];
+        if (checkpoint_is_open(k) && k->step < at->step && k->attempt == at->attempt &&
+            at->rank < k->world && shard_find(c, k, at->rank) == NULL &&
+            c->members[member].inventory_told && update_has_room(u, 4)) {
+            checkpoint_abort(c, u, k, CKPT_ERR_ABORTED, "rank %u has gone on to step %llu",
+                             at->rank, (unsigned long long)at->step);
+        }
+    }
+}
+
 /* A later attempt has begun: what the earlier ones have not made consistent never will be, or
  * `latest` could move under a rank that already restored. */
 void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,

@@ -169,6 +169,7 @@ void order_stay(struct coordinator *c, struct coordinator_update *u, struct shar
     c->members[copy->member].copies_verified--;
     copy->state = COPY_HELD;
     copy->has_digest = false;
+    copy->called_back = true;
     copy_weigh(c, s, copy);
     order_verify(c, u, s, copy);
 }

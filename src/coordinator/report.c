@@ -288,6 +288,7 @@ static void on_verified(struct coordinator *c, struct coordinator_update *u, str
     if (copy->order_kind == ORDER_LET_GO) {
         copy->kept_ms = c->now_ms; /* in use there */
     }
+    copy->called_back = false;
     if (copy->order_kind == ORDER_PULL || (copy->order_kind != ORDER_NONE && answered)) {
         copy_set_order(c, copy, ORDER_NONE);
     }
@@ -342,7 +343,7 @@ static void on_digest(struct coordinator *c, struct coordinator_update *u, struc
         on_mismatch(c, u, s, copy, r,
                     changed ? "differs from what this copy said before"
                             : "differs from the shard's digest");
-    } else if (copy->order_kind == ORDER_LET_GO && r->order != copy->order) {
+    } else if ((copy->order_kind == ORDER_LET_GO || copy->called_back) && r->order != copy->order) {
         /* Said before the order came there, or of a copy that may be gone by now. */
         ack(c, u, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
     } else if (is_out_of_the_blue(k, copy, r)) {
@@ -399,6 +400,7 @@ static struct shard *shard_for_report(struct coordinator *c, struct coordinator_
         k->sealed++;
         k->bytes += s->bytes;
         k->progress_ms = c->now_ms;
+        run_gone_on(c, u, &c->runs[k->run], &r->shard, member);
         uint32_t missing = PLANTED_BUG(MISSING_RANK) && k->world > 1;
         if (k->state == CHECKPOINT_OPEN && k->sealed + missing >= k->world) {
             checkpoint_verifying(c, k);
@@ -450,6 +452,7 @@ void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32
         }
         copy->state = COPY_NONE;
         copy->has_digest = false;
+        copy->called_back = false;
         copy->generation = r->generation;
         if (copy->order_kind == ORDER_LET_GO) {
             copy_set_order(c, copy, ORDER_NONE); /* of the slot before */

@@ -138,8 +138,11 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
 void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t member,
              const struct message_need *need)
 {
-    const struct run *run = run_find(c, &need->run);
+    const struct run *run = run_find(c, &need->shard.run);
     /* A run that has never saved has nothing to give itself; its user's others have. */
-    const struct run unknown = {.key = need->run};
+    const struct run unknown = {.key = need->shard.run};
+    if (run != NULL) {
+        run_gone_on(c, u, run, &need->shard, member);
+    }
     (void)make_room(c, u, member, run != NULL ? run : &unknown, need->segments);
 }

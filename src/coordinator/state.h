@@ -34,6 +34,7 @@ struct copy {
     uint8_t purpose; /* enum pull_purpose of a pull */
     bool owner;
     bool cached;
+    bool called_back; /* after it was to be let go: only the answer to that counts */
     bool bad; /* its digest differed or its pull failed: chosen again only when nothing else is left
                */
     uint8_t source_failures; /* pulls from it that failed */
@@ -461,6 +462,8 @@ void checkpoint_withdraw(struct coordinator *c, struct coordinator_update *u,
                          const struct checkpoint *k);
 void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
                            struct checkpoint *k, const char *reason);
+void run_gone_on(struct coordinator *c, struct coordinator_update *u, const struct run *run,
+                 const struct shard_key *at, uint32_t member);
 void run_pass_over(struct coordinator *c, const struct run *run, uint32_t attempt, uint64_t step);
 void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,
                        uint32_t attempt, bool keep_verifying);

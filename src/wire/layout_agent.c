@@ -136,7 +136,7 @@ static const struct wire_field let_go_fields[] = {
 WIRE_LAYOUT(let_go, message_let_go, let_go);
 
 static const struct wire_field need_fields[] = {
-    FIELD_RUN(message_need, Need, run),
+    FIELD_SHARD(message_need, Need, shard),
     FIELD_U32(message_need, Need, segments, CKPT_ARENA_SEGMENTS_MAX),
 };
 WIRE_LAYOUT(need, message_need, need);

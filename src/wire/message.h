@@ -419,8 +419,8 @@ struct message_let_go {
 
 /* Repeated while the save waits. */
 struct message_need {
-    struct run_key run;
-    uint32_t segments; /* that must become free here */
+    struct shard_key shard; /* that is to be saved */
+    uint32_t segments;      /* that must become free here */
 };
 
 /* The load goes on; should it end by the asker's time, this is why. */
