@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Databases of schema version 1, which kept a row of every record that ever was.
  *
- * What still matters is copied into a new database beside the old one, which then takes its name: a
- * pass over the old rows, each checked as a replay checked it, and a few rows written, however many
- * there were. A process that dies in between finds the old one as it was. */
+ * What still matters is copied into a new database beside the old one, which then takes its name. A
+ * process that dies in between finds the old one as it was.
+ *
+ * There may be many millions of rows of which a few hundred matter: what is copied is proven row by
+ * row, what is left behind by numbers. Rows were numbered without a gap, so none is missing when as
+ * many are there as the last one's number; and a consistent checkpoint had its shards until a row
+ * retired it, so none has lost them when consistent rows without shards are as many as rows that
+ * retire. Where the numbers say otherwise all rows are read, and the damaged one is named. */
 #include "store/sqlite.h"
 
 #include <errno.h>
@@ -45,15 +50,24 @@ static enum ckpt_status seal_old(struct sqlite *from)
     return status;
 }
 
-static enum ckpt_status prepare_old(struct conversion *c)
+#define OLD_ROW SQLITE_COLUMNS ", shards.sizes_and_digests"
+
+/* All of them; and those that may matter, found without the index of what is checked. */
+static const char every_row[] = "SELECT " OLD_ROW " FROM record LEFT JOIN shards ON shards.record ="
+                                " record.id ORDER BY record.id";
+static const char rows_that_matter[] =
+    "SELECT " SQLITE_COLUMNS ", NULL FROM record WHERE type NOT IN (2, 3) UNION ALL"
+    " SELECT " OLD_ROW " FROM shards CROSS JOIN record ON record.id = shards.record ORDER BY 1";
+_Static_assert(RECORD_CONSISTENT == 2 && RECORD_RETIRED == 3, "the statements say the same");
+
+static enum ckpt_status prepare_old(struct conversion *c, const char *rows)
 {
-    static const char rows[] =
-        "SELECT " SQLITE_COLUMNS ", shards.sizes_and_digests FROM record LEFT JOIN shards ON"
-        " shards.record = record.id ORDER BY record.id";
     static const char retired[] =
         "SELECT ifnull(max(id), 0) FROM record WHERE type = 3 AND uid = ? AND run = ?"
         " AND attempt = ? AND step = ?";
-    _Static_assert(RECORD_RETIRED == 3, "the statement says the same");
+    sqlite3_finalize(c->rows);
+    sqlite3_finalize(c->retired);
+    c->rows = c->retired = NULL;
     int result = sqlite3_prepare_v2(c->from->database, rows, -1, &c->rows, NULL);
     if (result == SQLITE_OK) {
         result = sqlite3_prepare_v2(c->from->database, retired, -1, &c->retired, NULL);
@@ -108,28 +122,49 @@ static enum ckpt_status copy_row(struct conversion *c, uint64_t row)
     return status == CKPT_OK ? CKPT_OK : take_reason(c, status);
 }
 
-static enum ckpt_status copy_rows(struct conversion *c)
+/* Copies what the statement gives; every_row's rows must be numbered without a gap. */
+static enum ckpt_status copy_rows(struct conversion *c, bool every)
 {
     enum ckpt_status status = CKPT_OK;
-    uint64_t expected = 1;
+    uint64_t row = 0;
     int result = SQLITE_ROW;
     while (status == CKPT_OK && (result = sqlite3_step(c->rows)) == SQLITE_ROW) {
-        if ((uint64_t)sqlite3_column_int64(c->rows, COLUMN_ID) != expected) {
-            return sqlite_refuse_row(c->from, expected, "is missing");
+        uint64_t before = row;
+        row = (uint64_t)sqlite3_column_int64(c->rows, COLUMN_ID);
+        if (every && row != before + 1) {
+            return sqlite_refuse_row(c->from, before + 1, "is missing");
         }
-        status = copy_row(c, expected);
-        if (expected % PROGRESS_ROWS == 0) {
-            sqlite_progress(c->from, "converting", expected, c->last);
+        status = copy_row(c, row);
+        if (row / PROGRESS_ROWS != before / PROGRESS_ROWS) {
+            sqlite_progress(c->from, "converting", row, c->last);
         }
-        expected++;
     }
     if (status == CKPT_OK && result != SQLITE_DONE) {
         status = sqlite_refuse(c->from, result, "read the records");
     }
-    if (status == CKPT_OK && expected <= c->last) {
-        status = sqlite_refuse_row(c->from, expected, "is missing");
+    if (status == CKPT_OK && every && row != c->last) {
+        status = sqlite_refuse_row(c->from, row + 1, "is missing");
     }
     c->extent.last = c->last;
+    return status;
+}
+
+/* Whether the numbers say that nothing is missing. */
+static enum ckpt_status count_old(struct conversion *c, bool *whole_out)
+{
+    static const char *const questions[] = {
+        "SELECT count(*) FROM record",
+        "SELECT count(*) FROM record INDEXED BY record_consistent WHERE type = 2",
+        "SELECT count(*) FROM record INDEXED BY record_retired WHERE type = 3",
+        "SELECT count(*) FROM shards",
+    };
+    long counts[4] = {0};
+    enum ckpt_status status = CKPT_OK;
+    for (size_t i = 0; i < 4 && status == CKPT_OK; i++) {
+        sqlite_progress(c->from, "counting", i, 4);
+        status = sqlite_ask_number(c->from, questions[i], &counts[i]);
+    }
+    *whole_out = (uint64_t)counts[0] == c->last && counts[1] - counts[3] == counts[2];
     return status;
 }
 
@@ -141,7 +176,17 @@ static enum ckpt_status fill_new(struct conversion *c)
     if (status != CKPT_OK) {
         return take_reason(c, status);
     }
-    status = copy_rows(c);
+    bool whole = false;
+    status = count_old(c, &whole);
+    if (status == CKPT_OK && !whole) {
+        status = sqlite_check(c->from);
+    }
+    if (status == CKPT_OK) {
+        status = prepare_old(c, whole ? rows_that_matter : every_row);
+    }
+    if (status == CKPT_OK) {
+        status = copy_rows(c, !whole);
+    }
     if (status != CKPT_OK) {
         return status;
     }
@@ -183,10 +228,8 @@ static enum ckpt_status open_new(struct conversion *c, const char *directory)
 static enum ckpt_status look_at_old(struct conversion *c, uint64_t mark)
 {
     long last = 0;
-    enum ckpt_status status = sqlite_check(c->from);
-    if (status == CKPT_OK) {
-        status = sqlite_ask_number(c->from, "SELECT ifnull(max(id), 0) FROM record", &last);
-    }
+    enum ckpt_status status =
+        sqlite_ask_number(c->from, "SELECT ifnull(max(id), 0) FROM record", &last);
     c->last = (uint64_t)last;
     if (status == CKPT_OK && c->last < mark) {
         status = store_refuse(c->from->store.reason, CKPT_ERR_CORRUPT,
@@ -220,9 +263,6 @@ enum ckpt_status sqlite_convert(struct sqlite *sqlite, const char *directory, ui
     status = seal_old(sqlite);
     if (status == CKPT_OK) {
         status = look_at_old(&c, mark);
-    }
-    if (status == CKPT_OK) {
-        status = prepare_old(&c);
     }
     if (status == CKPT_OK) {
         status = open_new(&c, directory);
