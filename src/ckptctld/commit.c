@@ -17,17 +17,17 @@
 
 #define EPOCH_READ_MS 2000 /* how often a coordinator looks in the store whether it still rules */
 #define STORE_AGAIN_MS 250 /* between two tries of what may pass */
-#define PATIENCE_MS 1000   /* until a commit counts as slow */
-#define COMPLAIN_AGAIN_S 30
+#define PATIENCE_MS 1000   /* until a commit counts as slow, and that is said */
+#define SAY_AGAIN_MS 30000
 
-bool store_waits(struct daemon *daemon, enum ckpt_status status)
+bool store_waits(struct keeper *keeper, struct daemon *daemon, enum ckpt_status status)
 {
     if (!store_may_pass(status)) {
         atomic_store(&daemon->store_waits_for, CKPT_OK);
         return false;
     }
     atomic_store(&daemon->store_waits_for, (int)status);
-    return keeper_sleep(daemon->keeper, STORE_AGAIN_MS);
+    return keeper_sleep(keeper, STORE_AGAIN_MS);
 }
 
 const char *store_waits_text(const struct daemon *daemon)
@@ -66,7 +66,6 @@ shard_at(const void *context, const struct coordinator_record *record, uint32_t 
 
 static void commit_run(struct keeper *keeper, void *context)
 {
-    (void)keeper;
     struct daemon *daemon = context;
     struct store_transaction transaction = {.records = daemon->update.records,
                                             .count = daemon->update.record_count,
@@ -75,7 +74,7 @@ static void commit_run(struct keeper *keeper, void *context)
     FAULT_POINT(coordinator_before_transaction);
     do {
         daemon->commit.status = store_commit(daemon->store, &transaction);
-    } while (store_waits(daemon, daemon->commit.status));
+    } while (store_waits(keeper, daemon, daemon->commit.status));
     FAULT_POINT(coordinator_after_transaction);
     snprintf(daemon->commit.reason, sizeof(daemon->commit.reason), "%s",
              store_reason(daemon->store));
@@ -120,7 +119,8 @@ static void commit_done(void *context)
         daemon_end(daemon, store_exit_code(commit->status));
         return;
     }
-    if (commit->is_slow) {
+    commit->epoch = coordinator_epoch(daemon->machine);
+    if (commit->said_ms != 0) {
         log_event(LOG_LEVEL_WARN, "store_goes_on", "waited_ms=%" PRIu64,
                   daemon_now_ms() - commit->since_ms);
     }
@@ -130,34 +130,60 @@ static void commit_done(void *context)
     }
 }
 
-/* A person who asks what is the matter gets an answer (admin.c). */
-static void on_patience(evutil_socket_t fd, short what, void *context)
+static void arm_patience(struct daemon *daemon)
 {
-    (void)fd;
-    (void)what;
-    struct daemon *daemon = context;
-    struct timeval again = {.tv_sec = COMPLAIN_AGAIN_S};
-    if (!daemon->commit.is_under_way) {
-        return;
+    uint32_t ms = daemon->options.machine.heartbeat_ms;
+    struct timeval pause = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+    evtimer_add(daemon->patience_event, &pause);
+}
+
+/* Agents hear that the coordinator lives, in the epoch that is on record, and need not look for
+ * another. */
+static void say_lease(struct daemon *daemon)
+{
+    struct message lease = {.type = MESSAGE_LEASE, .epoch = daemon->commit.epoch};
+    if (daemon->agents) {
+        (void)session_send_group(daemon->agents, GROUP_JOINED, &lease);
     }
-    daemon->commit.is_slow = true;
+}
+
+/* A person who asks what is the matter gets an answer from now on (admin.c). */
+static void say_slow(struct daemon *daemon, uint64_t now_ms)
+{
+    daemon->commit.said_ms = now_ms;
     log_event(LOG_LEVEL_WARN, "store_waits",
               "waited_ms=%" PRIu64 " text=\"%s; until then nothing is promised to anybody\"",
-              daemon_now_ms() - daemon->commit.since_ms, store_waits_text(daemon));
-    evtimer_add(daemon->patience_event, &again);
+              now_ms - daemon->commit.since_ms, store_waits_text(daemon));
     if (daemon->local) {
         session_hub_resume(daemon->local);
     }
 }
 
+static void on_patience(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    struct daemon *daemon = context;
+    const struct commit *commit = &daemon->commit;
+    uint64_t now_ms = daemon_now_ms();
+    if (!commit->is_under_way) {
+        return;
+    }
+    say_lease(daemon);
+    if (now_ms >= commit->since_ms + PATIENCE_MS &&
+        (commit->said_ms == 0 || now_ms >= commit->said_ms + SAY_AGAIN_MS)) {
+        say_slow(daemon, now_ms);
+    }
+    arm_patience(daemon);
+}
+
 void commit_begin(struct daemon *daemon)
 {
-    struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
     daemon->commit.is_under_way = true;
-    daemon->commit.is_slow = false;
+    daemon->commit.said_ms = 0;
     daemon->commit.since_ms = daemon_now_ms();
     pause_hubs(daemon);
-    evtimer_add(daemon->patience_event, &patience);
+    arm_patience(daemon);
     keeper_add(daemon->keeper, &daemon->commit.task);
 }
 

@@ -50,8 +50,9 @@ struct event_count {
 struct commit {
     struct keeper_task task;
     bool is_under_way;
-    bool is_slow; /* and that was said */
     uint64_t since_ms;
+    uint64_t said_ms; /* when it was last said that it is slow; 0: not yet */
+    uint64_t epoch;   /* the highest that is on record: what may be said meanwhile */
     enum ckpt_status status;
     char reason[CKPT_REASON_MAX + 1];
 };
@@ -158,7 +159,7 @@ enum ckpt_status commit_open(struct daemon *daemon);
 void commit_close(struct daemon *daemon);
 
 /* From a task: whether a store's failure is waited out, and the call is to be made again. */
-bool store_waits(struct daemon *daemon, enum ckpt_status status);
+bool store_waits(struct keeper *keeper, struct daemon *daemon, enum ckpt_status status);
 
 /* What a task is waiting for, for a person. */
 const char *store_waits_text(const struct daemon *daemon);

@@ -128,10 +128,9 @@ static void give_back(struct daemon *daemon)
 
 static void start_run(struct keeper *keeper, void *context)
 {
-    (void)keeper;
     struct daemon *daemon = context;
     enum ckpt_status status = try_once(daemon);
-    while (store_waits(daemon, status)) {
+    while (store_waits(keeper, daemon, status)) {
         give_back(daemon);
         status = try_once(daemon);
     }
@@ -179,6 +178,7 @@ static void start_done(void *context)
         daemon_end(daemon, daemon->start.code);
         return;
     }
+    daemon->commit.epoch = daemon->start.epoch;
     struct coordinator_event event = {.type = COORDINATOR_REPLAY_END};
     loop_advance(daemon, &event, replayed);
 }

@@ -64,6 +64,7 @@ struct read_table {
     size_t record_bytes;
     uint32_t count;
     uint64_t timeout_ns;
+    uint64_t looked_ns; /* when silence was last looked for */
     struct read_list idle, in_flight, done;
     struct transport_endpoint *endpoints;
     uint32_t gone; /* endpoints to report as disconnected */
@@ -105,8 +106,9 @@ bool reads_ready(const struct read_table *reads);
  * none has any. */
 uint64_t reads_deadline_ns(const struct read_table *reads);
 
-/* An endpoint that is past that, or NULL. */
-struct transport_endpoint *reads_silent_endpoint(const struct read_table *reads, uint64_t now_ns);
+/* An endpoint that is past that, or NULL. Called much later than that, as by a process that was
+ * stopped, it counts nobody's silence so far. */
+struct transport_endpoint *reads_silent_endpoint(struct read_table *reads, uint64_t now_ns);
 
 /* Fails all reads in flight with CKPT_ERR_LINK, gives every read to the sink, releases every
  * endpoint. For close. */

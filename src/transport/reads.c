@@ -188,10 +188,26 @@ uint64_t reads_deadline_ns(const struct read_table *reads)
     return earliest;
 }
 
-struct transport_endpoint *reads_silent_endpoint(const struct read_table *reads, uint64_t now_ns)
+/* A thread that comes much later than its deadline did not run meanwhile, and heard nobody: all get
+ * their time anew. */
+static bool was_asleep(struct read_table *reads, uint64_t now_ns)
+{
+    uint64_t due_ns = reads_deadline_ns(reads);
+    uint64_t since_ns = due_ns > reads->looked_ns ? due_ns : reads->looked_ns;
+    bool asleep =
+        reads->looked_ns != 0 && now_ns > since_ns && now_ns - since_ns > reads->timeout_ns / 2;
+    reads->looked_ns = now_ns;
+    return asleep;
+}
+
+struct transport_endpoint *reads_silent_endpoint(struct read_table *reads, uint64_t now_ns)
 {
     struct transport_endpoint *endpoint = reads->endpoints;
+    bool asleep = was_asleep(reads, now_ns);
 
+    for (struct transport_endpoint *e = endpoint; asleep && e != NULL; e = e->next) {
+        e->heard_ns = now_ns;
+    }
     while (endpoint != NULL && deadline_of(reads, endpoint) > now_ns) {
         endpoint = endpoint->next;
     }

@@ -4,6 +4,7 @@ and nothing else."""
 
 import os
 import resource
+import socket
 import sqlite3
 import time
 
@@ -85,6 +86,8 @@ class StalledRecords(Stall):
         again.close()
         self.assertEqual(cluster.coordinator.events("agent_lost"), [])
         self.assertGreater(len(cluster.coordinator.events("store_goes_on")), 0)
+        for agent in cluster.agents:
+            self.assertEqual(agent.events("coordinator_silent"), [], "it was told that it waits")
 
     def test_a_transaction_that_somebody_has_open(self):
         """A person with sqlite3: saves wait, ckptctl says why, and nothing ends."""
@@ -115,15 +118,23 @@ class StalledRecords(Stall):
         cluster.coordinator.terminate()
         person = sqlite3.connect(self.database(cluster), isolation_level=None)
         person.execute("BEGIN IMMEDIATE")
-        cluster.coordinator.start(wait=False)
-        wait_until(
-            "it complains",
-            lambda: cluster.coordinator.events("store_waits", this_life=True),
-        )
-        self.assertTrue(cluster.coordinator.is_alive())
-        self.assertEqual(cluster.coordinator.events("ready", this_life=True), [])
-        person.execute("ROLLBACK")
-        person.close()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(os.path.join(cluster.directory, "notify"))
+            manager.settimeout(30)
+            os.environ["NOTIFY_SOCKET"] = manager.getsockname()
+            self.addCleanup(os.environ.pop, "NOTIFY_SOCKET", None)
+            cluster.coordinator.start(wait=False)
+            self.assertIn(b"EXTEND_TIMEOUT_USEC=30000000", manager.recv(4096))
+            wait_until(
+                "it complains",
+                lambda: cluster.coordinator.events("store_waits", this_life=True),
+            )
+            self.assertTrue(cluster.coordinator.is_alive())
+            self.assertEqual(cluster.coordinator.events("ready", this_life=True), [])
+            person.execute("ROLLBACK")
+            person.close()
+            while b"READY=1" not in manager.recv(4096):
+                pass
         cluster.coordinator.wait_ready()
         cluster.wait_joined()
         self.expect_all_well(cluster, job, 2)
