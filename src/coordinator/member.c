@@ -219,13 +219,14 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     unpark_all(c);
 }
 
-/* Who is settled, and has nothing new to hear, is answered once in half a lease, for it waits two
- * leases before it calls us silent: the answer is most of what a heartbeat costs. */
+/* Who is settled, and has nothing new to hear, is answered once a lease, for it waits two leases
+ * before it calls us silent: the answer is half of what a heartbeat costs. */
 static void answer_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
                              const struct message_heartbeat *heartbeat)
 {
     bool settled = heartbeat->has_inventory && heartbeat->inventory == m->inventory;
-    if (settled && m->settled && c->now_ms < m->leased_ms + c->config.lease_ms / 2) {
+    uint64_t due_ms = m->leased_ms + c->config.lease_ms - c->config.heartbeat_ms / 2;
+    if (settled && m->settled && c->now_ms < due_ms) {
         return;
     }
     update_message(c, u, m->link, MESSAGE_LEASE)->lease.settled = settled;
