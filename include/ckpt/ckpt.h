@@ -54,7 +54,8 @@ struct ckpt_options {
     uint32_t size;      /* sizeof(struct ckpt_options): lets later versions add fields */
     const char *socket; /* the agent's; NULL: $CKPT_SOCKET, else /run/ckptd/ckptd.sock */
     const char *run;    /* stable over restarts: [A-Za-z0-9._/-], at most 127 bytes */
-    uint32_t attempt;   /* counts the run's starts; must rise with each */
+    uint32_t attempt; /* 0: the coordinator counts the run's starts, and gives this one its number.
+                         * Else the caller does, and must use a higher one at each start */
     uint32_t rank;
     uint32_t world;
     uint32_t copies;       /* wanted, the owner's included; 0: the agent's default (2) */
@@ -69,17 +70,39 @@ struct ckpt_options {
  * Connects to the local agent and takes the rank. Blocks for at most timeout_ms. *ckpt_out must be
  * given to ckpt_close.
  *
+ * STARTS
+ *     All ranks that are started together are one start of the run, and restore and save together.
+ *     With attempt = 0 nobody has to count them: a start is complete when each rank of the world
+ *     has opened, gets the next number then, on record, and from then on what is left of earlier
+ *     starts can save and load no more (CKPT_ERR_ATTEMPT). Opening needs no coordinator for it.
+ *
+ *     Which ranks belong together is told by $CKPT_START where it is set: a text that all ranks of
+ *     a start share and no other start of the run has. In a step of Slurm the job, its restart and
+ *     the step are that. torchrun starts its workers anew under one and the same environment, so
+ *     there, and everywhere else, the coordinator tells starts apart: a rank that opens though
+ *     another process had its place begins the next one.
+ *
+ *     A caller that insists on a number that another start has used gets CKPT_ERR_ATTEMPT, from
+ *     ckpt_open or from the first ckpt_save, ckpt_load or ckpt_wait, and never that start's
+ *     verdict.
+ *
  * ERRORS
  *     CKPT_ERR_INVALID  size, world = 0 or above 65536, copies above 4, or the socket's path is too
  *                       long
  *     CKPT_ERR_NAME     run
  *     CKPT_ERR_RANK     rank >= world, or another process of this node holds the rank
  *     CKPT_ERR_WORLD    another rank of this attempt said another world
- *     CKPT_ERR_ATTEMPT  a later attempt of the run has begun
+ *     CKPT_ERR_ATTEMPT  the caller insists on an attempt, and a later one of the run has begun
  *     CKPT_ERR_VERSION  agent and library speak different protocol versions
  *     CKPT_ERR_NO_AGENT nobody listens at the socket; start ckptd, or set CKPT_SOCKET
  *     CKPT_ERR_FULL     the agent serves as many ranks as it is configured for */
 CKPT_API enum ckpt_status ckpt_open(const struct ckpt_options *options, struct ckpt **ckpt_out);
+
+/* ckpt_attempt - the number of this start of the run
+ *
+ * 0 as long as the coordinator has not given it one: all ranks of the world have to have opened for
+ * that. Saves are staged meanwhile, and ckpt_load waits. Also 0 for a reader. Does not block. */
+CKPT_API uint32_t ckpt_attempt(struct ckpt *ckpt);
 
 /* As ckpt_open; on failure writes one line about it to reason (reason_bytes with its NUL; NULL: not
  * wanted). */

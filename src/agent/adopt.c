@@ -73,9 +73,9 @@ static bool is_worth_keeping(struct agent *a, const struct slot_record *record)
     if (record->cached) {
         return false;
     }
-    uint32_t other = agent_slot_live(a, &record->shard);
+    uint32_t other = record->shard.attempt != 0 ? agent_slot_live(a, &record->shard) : AGENT_NONE;
     if (other == AGENT_NONE) {
-        return true;
+        return record->shard.attempt != 0 || (record->owner && !nonce_is_zero(&record->seat));
     }
     if (a->slots[other].generation > record->generation) {
         return false;
@@ -90,6 +90,9 @@ static void adopt_record(struct agent *a, const struct slot_record *record)
     bool keep = is_worth_keeping(a, record);
     s->generation = record->generation;
     s->shard = record->shard;
+    s->seat = record->seat;
+    s->name = record->name;
+    s->insisted = record->insisted;
     s->world = record->world;
     s->copies = record->copies;
     s->bytes = record->bytes;
@@ -109,6 +112,9 @@ static void adopt_record(struct agent *a, const struct slot_record *record)
     } else {
         agent_slot_move(s, SLOT_DIRTY);
         s->doomed = true;
+    }
+    if (keep && agent_slot_waits(s)) {
+        agent_seat_adopt(a, record->slot);
     }
 }
 
@@ -150,10 +156,11 @@ void agent_adopt(struct agent *a, const struct slot_record *record, bool corrupt
     }
 }
 
-void agent_adopt_end(struct agent *a, uint64_t epoch)
+void agent_adopt_end(struct agent *a, uint64_t epoch, const struct nonce *cluster)
 {
     assert(a->adopting);
     a->adopting = false;
+    a->cluster = *cluster;
     a->epoch = PLANTED_BUG(FORGET_EPOCH) ? 0 : epoch;
     if (a->found_records) {
         agent_segments_forget_users(a);

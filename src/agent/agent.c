@@ -11,6 +11,7 @@
 #define PULLS_MAX 1024
 #define INTERVAL_MS_MAX 3600000
 #define RUNS_SPARE 16
+#define SEATS_SPARE 16
 #define PULL_NUMBER_BITS 40 /* of a life; those above come from the seed */
 
 void agent_config_default(struct agent_config *config_out)
@@ -100,6 +101,7 @@ static size_t lay_out(struct agent *a, const struct agent_config *c, uint8_t *me
     a->session_count = agent_seats(c);
     a->run_count = a->session_count + c->slots + RUNS_SPARE;
     a->load_count = a->session_count * AGENT_LOADS_PER_RANK;
+    a->seat_count = a->session_count + c->slots + SEATS_SPARE;
     a->pull_count = c->pulls_max + c->slots;
     a->failure_count = a->pull_count;
     a->peer_count = c->pulls_max + AGENT_IDLE_PEERS;
@@ -111,6 +113,7 @@ static size_t lay_out(struct agent *a, const struct agent_config *c, uint8_t *me
         carve(memory, &offset, c->slots * segments_per_slot, sizeof(*a->slot_segments));
     a->runs = carve(memory, &offset, a->run_count, sizeof(*a->runs));
     a->sessions = carve(memory, &offset, a->session_count, sizeof(*a->sessions));
+    a->seats = carve(memory, &offset, a->seat_count, sizeof(*a->seats));
     a->loads = carve(memory, &offset, a->load_count, sizeof(*a->loads));
     a->pulls = carve(memory, &offset, a->pull_count, sizeof(*a->pulls));
     a->failures = carve(memory, &offset, a->failure_count, sizeof(*a->failures));
@@ -162,6 +165,7 @@ enum ckpt_status agent_init(void *memory, size_t bytes, const struct agent_confi
     }
     for (uint32_t i = 0; i < a->session_count; i++) {
         a->sessions[i].filling = AGENT_NONE;
+        a->sessions[i].seat = AGENT_NONE;
     }
     *agent_out = a;
     return CKPT_OK;
@@ -222,7 +226,7 @@ static void take_event(struct agent *a, const struct agent_event *event)
         agent_adopt(a, event->record, event->corrupt);
         return;
     case AGENT_ADOPT_END:
-        agent_adopt_end(a, event->epoch);
+        agent_adopt_end(a, event->epoch, &event->cluster);
         return;
     case AGENT_COORDINATOR_UP:
         agent_coordinator_up(a, event->address);
@@ -277,6 +281,7 @@ static void pump(struct agent *a)
     agent_room_waits_pump(a);
     agent_works_pump(a);
     agent_update_records_pump(a);
+    agent_seats_pump(a);
     agent_saves_pump(a);
     agent_loads_pump(a);
     agent_queries_pump(a);
@@ -367,4 +372,9 @@ bool agent_is_needed(const struct agent *a)
 uint64_t agent_epoch(const struct agent *a)
 {
     return a->epoch;
+}
+
+struct nonce agent_cluster(const struct agent *a)
+{
+    return a->cluster;
 }

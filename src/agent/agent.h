@@ -15,7 +15,8 @@
  *    over it or while a rank maps a restored shard from it: it is marked doomed and freed after.
  *  - Segments pass to another user only renewed: a new file, so that no descriptor or mapping that
  *    the earlier user kept reaches it.
- *  - The coordinator's messages are taken only from the highest epoch seen. What is below the last
+ *  - The coordinator's messages are taken only from one that has said WELCOME for this agent's
+ *    cluster, and only from the highest epoch seen. What is below the last
  *    sequence of its sender is dropped before it comes here; what comes twice changes nothing. */
 #ifndef CKPT_AGENT_H
 #define CKPT_AGENT_H
@@ -86,7 +87,12 @@ struct slot_record {
     uint32_t slot;
     enum slot_state state;
     uint64_t generation;
-    struct shard_key shard; /* run.uid is the user whose bytes these are */
+    struct shard_key
+        shard;         /* run.uid is the user whose bytes these are; attempt 0: an owner's, whose
+                             * start has no number yet */
+    struct nonce seat; /* an owner's: of the process that wrote it */
+    struct nonce name; /* an owner's: of its start, by the launcher */
+    uint32_t insisted; /* an owner's: the attempt that the process insisted on, or 0 */
     uint32_t world;
     uint32_t copies;
     uint64_t bytes;
@@ -131,7 +137,8 @@ struct agent_event {
     const struct message *message;
     const struct slot_record *record;
     bool corrupt;
-    uint64_t epoch; /* AGENT_ADOPT_END: the highest that the agents of this memory obeyed */
+    uint64_t epoch;       /* AGENT_ADOPT_END: the highest that the agents of this memory obeyed */
+    struct nonce cluster; /* AGENT_ADOPT_END: that this memory is of; zero: of none yet */
     uint64_t work;
     enum ckpt_status status;
     struct digest digest;
@@ -232,5 +239,8 @@ uint32_t agent_segments_free(const struct agent *a);
 /* Whether anybody would miss it: it holds something, serves a process, or knows a job that runs. */
 bool agent_is_needed(const struct agent *a);
 uint64_t agent_epoch(const struct agent *a);
+/* That the agent belongs to; zero before it has joined one. Kept with the memory, before anything
+ * is done on that cluster's word. */
+struct nonce agent_cluster(const struct agent *a);
 
 #endif

@@ -41,6 +41,7 @@ static void say_join(struct agent *a)
     join->segments = a->config.segments;
     join->segments_free = a->segments_free;
     join->features = WIRE_FEATURES;
+    join->cluster = a->cluster;
 }
 
 /* All that is asked of the coordinator or told to it is so again: it may be another one. */
@@ -53,6 +54,7 @@ static void tell_everything(struct agent *a)
         }
     }
     agent_jobs_tell(a);
+    agent_seats_tell(a);
     uint32_t cursor = 0;
     for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
         load->due_ms = a->now_ms;
@@ -95,11 +97,72 @@ static void take_welcome(struct agent *a, const struct message_welcome *welcome)
     agent_note(a, NOTE_INFO, "joined", NULL, "joined in epoch %llu", (unsigned long long)a->epoch);
 }
 
+/* Another cluster's: its words change nothing here. */
+static void turn_away(struct agent *a, const struct message_welcome *welcome)
+{
+    struct coordinator_link *c = &a->coordinator;
+    struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_NONE);
+    assert(out != NULL);
+    out->close = true;
+    if (!c->is_strange) {
+        char ours[NONCE_HEX_SIZE], theirs[NONCE_HEX_SIZE];
+        nonce_hex(&a->cluster, ours);
+        nonce_hex(&welcome->cluster, theirs);
+        c->is_strange = true;
+        agent_note(a, NOTE_ERROR, "another_cluster", NULL,
+                   "the coordinator is of cluster %s, and this node's memory of %s: correct its "
+                   "address, or give the arena up to let the node change clusters",
+                   theirs, ours);
+    }
+    agent_coordinator_down(a);
+}
+
+/* A WELCOME of this cluster's, or of the first that this memory is of, makes its sender the one to
+ * be heard. */
+static bool is_welcome_of_ours(struct agent *a, const struct message *message)
+{
+    const struct nonce *cluster = &message->welcome.cluster;
+    if (message->type != MESSAGE_WELCOME || nonce_is_zero(cluster)) {
+        return false;
+    }
+    if (!nonce_is_zero(&a->cluster) && !nonce_equal(&a->cluster, cluster)) {
+        turn_away(a, &message->welcome);
+        return false;
+    }
+    return message->welcome.status == CKPT_OK;
+}
+
+static void hear(struct agent *a, const struct message *welcome)
+{
+    struct coordinator_link *c = &a->coordinator;
+    a->cluster = welcome->welcome.cluster;
+    c->is_strange = false;
+    if (!incarnation_equal(&welcome->incarnation, &c->incarnation)) {
+        c->incarnation = welcome->incarnation;
+        c->life++;
+        c->joined = false;
+    }
+}
+
 /* Whether the message is the ruling coordinator's. */
 static bool may_be_taken(struct agent *a, const struct message *message)
 {
     struct coordinator_link *c = &a->coordinator;
     if (!c->up || incarnation_is_zero(&message->incarnation)) {
+        return false;
+    }
+    bool is_heard = incarnation_equal(&message->incarnation, &c->incarnation);
+    bool is_welcome = is_welcome_of_ours(a, message);
+    if (!c->up) {
+        return false;
+    }
+    if (!is_heard && !is_welcome) {
+        if (message->type == MESSAGE_WELCOME && message->welcome.status != CKPT_OK) {
+            take_welcome(a, &message->welcome); /* why it will not have this node */
+        } else if (c->joined && message->epoch >= a->epoch) {
+            c->joined = false; /* another life of it: it says WELCOME before it is heard */
+            c->join_due_ms = a->now_ms;
+        }
         return false;
     }
     if (message->epoch < a->epoch && !PLANTED_BUG(OBEY_STALE_EPOCH)) {
@@ -112,11 +175,8 @@ static bool may_be_taken(struct agent *a, const struct message *message)
         (void)out;
         return false;
     }
-    if (!incarnation_equal(&message->incarnation, &c->incarnation)) {
-        c->incarnation = message->incarnation;
-        c->life++;
-        c->joined = false;
-        c->join_due_ms = a->now_ms;
+    if (is_welcome) {
+        hear(a, message);
     }
     a->epoch = message->epoch > a->epoch ? message->epoch : a->epoch;
     return true;
@@ -151,6 +211,8 @@ void agent_coordinator_message(struct agent *a, const struct message *message)
         agent_load_verdict(a, &message->load_verdict);
     } else if (type == MESSAGE_CHECKPOINT_INFO) {
         agent_query_info(a, &message->checkpoint_info);
+    } else if (type == MESSAGE_SEAT_TOLD) {
+        agent_seat_told(a, &message->seat_told);
     } else if (type == MESSAGE_JOB_ACK) {
         agent_job_ack(a, &message->job_ack);
     } else {

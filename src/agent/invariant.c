@@ -54,7 +54,8 @@ static void check_work(const struct slot *s)
 static void check_generation(const struct agent *a, struct slot *s)
 {
     assert(s->generation >= s->generation_checked && s->generation <= a->generation_last);
-    if (s->generation > s->generation_checked && s->state != SLOT_FREE && !s->doomed) {
+    if (s->generation > s->generation_checked && s->state != SLOT_FREE && !s->doomed &&
+        !agent_slot_waits(s)) {
         uint32_t live = agent_slot_live(a, &s->shard);
         assert(&a->slots[live] == s);
         for (uint32_t i = live + 1; i < a->config.slots; i++) {

@@ -172,7 +172,8 @@ static struct load *find_asked(struct agent *a, const struct message_load_verdic
             continue;
         }
         if (load->collective
-                ? session->attempt == verdict->attempt && session->rank == verdict->asking_rank
+                ? session->attempt == verdict->attempt && session->rank == verdict->asking_rank &&
+                      nonce_equal(&a->seats[session->seat].start, &verdict->start)
                 : load->reader == verdict->reader) {
             return load;
         }
@@ -288,18 +289,33 @@ void agent_load_session_ends(struct agent *a, uint32_t index)
     }
 }
 
+/* A verdict is of a start, so that the start has to be known; a fetch is of none. */
+static bool has_start(const struct agent *a, const struct load *load)
+{
+    return !load->collective || a->sessions[load->session].attempt != 0;
+}
+
+static bool is_refused(const struct agent *a, const struct load *load)
+{
+    const struct rank_session *session = &a->sessions[load->session];
+    return load->collective && a->seats[session->seat].refused;
+}
+
 static void time_out(struct agent *a, struct load *load)
 {
     const struct rank_session *session = &a->sessions[load->session];
     char reason[CKPT_REASON_MAX + 1];
+    const char *why = "no coordinator answers this node's agent: is ckptctld running?";
+    if (a->coordinator.joined && has_start(a, load)) {
+        why = "not every rank has asked, or a shard is still on its way";
+    } else if (a->coordinator.joined) {
+        why = a->seats[session->seat].reason;
+    }
     if (session->waits[0] != '\0' && a->coordinator.joined) {
         agent_reason(reason, "%s", session->waits);
     } else {
-        agent_reason(reason, "no verdict in time for rank %u of run %s: %s", load->rank,
-                     session->run.name,
-                     a->coordinator.joined
-                         ? "not every rank has asked, or a shard is still on its way"
-                         : "no coordinator answers this node's agent: is ckptctld running?");
+        agent_reason(reason, "no verdict in time for rank %u of run %.60s: %.140s", load->rank,
+                     session->run.name, why);
     }
     answer(a, session, load->load, CKPT_ERR_TIMEOUT, reason);
     end(a, load);
@@ -313,6 +329,10 @@ static void ask_coordinator(struct agent *a, struct load *load)
     struct message_load_ask *ask = &out->message.load_ask;
     ask->run = session->run;
     ask->attempt = session->attempt;
+    if (!session->reader) {
+        ask->start = a->seats[session->seat].start;
+        ask->seat = a->seats[session->seat].seat;
+    }
     ask->asking_rank = session->rank;
     ask->world = session->world;
     ask->step = load->step;
@@ -331,9 +351,18 @@ void agent_loads_pump(struct agent *a)
             continue;
         }
         uint64_t ends_ms = load->ends_ms;
-        bool asks = a->coordinator.joined && load->due_ms <= a->now_ms;
-        if ((ends_ms <= a->now_ms || asks) && !agent_update_has_room(a)) {
+        bool may_ask = a->coordinator.joined && has_start(a, load);
+        bool asks = may_ask && load->due_ms <= a->now_ms;
+        bool refused = is_refused(a, load);
+        if ((ends_ms <= a->now_ms || asks || refused) && !agent_update_has_room(a)) {
             return;
+        }
+        if (refused) {
+            const struct rank_session *session = &a->sessions[load->session];
+            const struct seat *seat = &a->seats[session->seat];
+            answer(a, session, load->load, seat->status, seat->reason);
+            end(a, load);
+            continue;
         }
         if (ends_ms <= a->now_ms) {
             time_out(a, load);
@@ -343,7 +372,7 @@ void agent_loads_pump(struct agent *a)
             ask_coordinator(a, load);
         }
         agent_update_deadline(a, ends_ms);
-        if (a->coordinator.joined) {
+        if (may_ask) {
             agent_update_deadline(a, load->due_ms);
         }
     }

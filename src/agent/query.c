@@ -16,6 +16,43 @@ static struct message_checkpoint_info *answer(struct agent *a, const struct rank
     return &out->message.checkpoint_info;
 }
 
+static void say_gone(struct agent *a, struct message_checkpoint_info *info)
+{
+    info->state = CHECKPOINT_ABORTED;
+    info->outcome = CKPT_ERR_ABORTED;
+    agent_reason(info->reason,
+                 "node %s has no copy of it any more, and the coordinator knows of none",
+                 a->config.node);
+}
+
+/* A save of a start that has no number yet: what is known of it is here. False: the coordinator
+ * knows more. */
+static bool answer_staged(struct agent *a, const struct rank_session *session,
+                          const struct message_checkpoint_ask *ask)
+{
+    if (session->reader || session->attempt != 0) {
+        return false;
+    }
+    struct message_checkpoint_info *info = answer(a, session, ask->reader);
+    info->step = ask->step;
+    info->status = CKPT_ERR_NOT_FOUND;
+    if (agent_seat_staged(a, session->seat, ask->step) == AGENT_NONE) {
+        say_gone(a, info);
+    } else {
+        agent_reason(info->reason, "staged, until the start is complete");
+    }
+    return true;
+}
+
+/* What nobody else knows of, and whose bytes are not here, never becomes consistent. */
+static bool is_gone(const struct agent *a, const struct rank_session *session,
+                    const struct message_checkpoint_info *info)
+{
+    struct shard_key shard = {session->run, session->attempt, session->query.step, session->rank};
+    return session->query.own && info->status == CKPT_ERR_NOT_FOUND &&
+           info->state == CHECKPOINT_NONE && agent_slot_live(a, &shard) == AGENT_NONE;
+}
+
 /* A later question takes the place of the one before it: a process asks one at a time. */
 void agent_query_ask(struct agent *a, uint32_t index, const struct message_checkpoint_ask *ask)
 {
@@ -33,8 +70,13 @@ void agent_query_ask(struct agent *a, uint32_t index, const struct message_check
     if (query->used && query->step == ask->step && query->rank_reader == ask->reader) {
         return;
     }
+    if (ask->own && answer_staged(a, session, ask)) {
+        query->used = false;
+        return;
+    }
     memset(query, 0, sizeof(*query));
     query->used = true;
+    query->own = ask->own && !session->reader;
     query->step = ask->step;
     query->reader = ++a->reader_last;
     query->rank_reader = ask->reader;
@@ -54,8 +96,16 @@ void agent_query_info(struct agent *a, const struct message_checkpoint_info *inf
             continue;
         }
         uint64_t reader = session->query.rank_reader;
-        *answer(a, session, reader) = *info;
-        a->update->messages[a->update->message_count - 1].message.checkpoint_info.reader = reader;
+        struct message_checkpoint_info *told = answer(a, session, reader);
+        *told = *info;
+        told->reader = reader;
+        if (session->query.own) {
+            told->step = session->query.step;
+            told->attempt = session->attempt;
+        }
+        if (is_gone(a, session, info)) {
+            say_gone(a, told);
+        }
         session->query.used = false;
         return;
     }
@@ -95,6 +145,7 @@ void agent_queries_pump(struct agent *a)
             out->message.checkpoint_ask.run = session->run;
             out->message.checkpoint_ask.step = query->step;
             out->message.checkpoint_ask.reader = query->reader;
+            out->message.checkpoint_ask.attempt = query->own ? session->attempt : 0;
             query->due_ms = a->now_ms + a->config.resend_ms;
         }
         agent_update_deadline(a, ends_ms);

@@ -74,6 +74,7 @@ void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid)
     session->link = link;
     session->uid = uid;
     session->filling = AGENT_NONE;
+    session->seat = AGENT_NONE;
 }
 
 void agent_rank_down(struct agent *a, uint32_t link)
@@ -88,8 +89,12 @@ void agent_rank_down(struct agent *a, uint32_t link)
         agent_slot_writer_gone(a, session->filling);
     }
     agent_load_session_ends(a, index);
+    if (session->open && !session->reader) {
+        agent_seat_leave(a, session->seat);
+    }
     memset(session, 0, sizeof(*session));
     session->filling = AGENT_NONE;
+    session->seat = AGENT_NONE;
 }
 
 static enum ckpt_status check_words(const struct message_rank_open *ask, char *reason)
@@ -121,36 +126,49 @@ static enum ckpt_status check_words(const struct message_rank_open *ask, char *r
     return CKPT_OK;
 }
 
+/* Whether, as far as this node can tell, both are of one start. One that has its number is
+ * complete, so that who opens without one is of another. */
+static bool is_of_one_start(const struct agent *a, const struct rank_session *other,
+                            const struct message_rank_open *ask)
+{
+    const struct seat *seat = &a->seats[other->seat];
+    return nonce_equal(&seat->name, &ask->name) && seat->attempt == ask->attempt &&
+           !(seat->settled && ask->attempt == 0);
+}
+
 /* Against what else is known on this node of the run. */
 static enum ckpt_status check_run(struct agent *a, const struct run_key *key,
                                   const struct message_rank_open *ask, char *reason)
 {
     const struct run *run = agent_run_find(a, key);
-    if (run != NULL && ask->attempt < run->attempt) {
+    if (run != NULL && ask->attempt != 0 && ask->attempt < run->attempt) {
         agent_reason(reason,
-                     "attempt %u of run %s has begun, and this is attempt %u: use a higher "
-                     "number at each start",
+                     "attempt %u of run %s has begun, and this is attempt %u: open with attempt 0, "
+                     "or use a higher number at each start",
                      run->attempt, key->name, ask->attempt);
         return CKPT_ERR_ATTEMPT;
     }
     for (uint32_t i = 0; i < a->session_count; i++) {
         const struct rank_session *other = &a->sessions[i];
-        if (!other->used || !other->open || other->reader || other->attempt != ask->attempt ||
-            !agent_run_equal(&other->run, key)) {
+        if (!other->used || !other->open || other->reader || !agent_run_equal(&other->run, key)) {
             continue;
         }
-        if (other->world != ask->world) {
+        bool same_process = nonce_equal(&a->seats[other->seat].seat, &ask->seat);
+        if (!same_process && !is_of_one_start(a, other, ask)) {
+            continue;
+        }
+        if (!same_process && other->world != ask->world) {
             agent_reason(reason,
-                         "rank %u of run %s said a world of %u in attempt %u, this one says "
+                         "rank %u of run %s said a world of %u in this start, this one says "
                          "%u: all ranks must say the same",
-                         other->rank, key->name, other->world, ask->attempt, ask->world);
+                         other->rank, key->name, other->world, ask->world);
             return CKPT_ERR_WORLD;
         }
-        if (other->rank == ask->rank) {
+        if (same_process || other->rank == ask->rank) {
             agent_reason(reason,
-                         "another process on node %s is rank %u of attempt %u of run %s: "
+                         "another process on node %s is rank %u of this start of run %s: "
                          "give each its own rank, or wait until it has ended",
-                         a->config.node, ask->rank, ask->attempt, key->name);
+                         a->config.node, ask->rank, key->name);
             return CKPT_ERR_RANK;
         }
     }
@@ -162,11 +180,38 @@ static bool is_repeat(const struct rank_session *session, const struct message_r
     const struct message_rank_open *asked = &session->asked;
     return strncmp(asked->run, ask->run, sizeof(ask->run)) == 0 && asked->attempt == ask->attempt &&
            asked->rank == ask->rank && asked->world == ask->world && asked->copies == ask->copies &&
-           asked->reader == ask->reader;
+           asked->reader == ask->reader && nonce_equal(&asked->seat, &ask->seat);
 }
 
-static void open_session(struct agent *a, uint32_t index, const struct message_rank_open *ask)
+/* A process that does not name itself is another one on each connection. */
+static struct nonce name_process(struct agent *a)
 {
+    struct nonce seat;
+    memcpy(seat.bytes, a->incarnation.bytes, sizeof(seat.bytes));
+    a->reader_last++;
+    for (size_t i = 0; i < sizeof(a->reader_last); i++) {
+        seat.bytes[i] ^= (uint8_t)(a->reader_last >> 8 * i);
+    }
+    return seat;
+}
+
+static enum ckpt_status take_seat(struct agent *a, struct rank_session *session,
+                                  const struct message_rank_open *ask, char *reason)
+{
+    session->seat = agent_seat_take(a, &session->run, ask);
+    const struct seat *seat = &a->seats[session->seat];
+    session->attempt = seat->settled ? seat->attempt : 0;
+    session->seat_told = !nonce_is_zero(&ask->start);
+    if (seat->refused) {
+        memcpy(reason, seat->reason, sizeof(seat->reason));
+    }
+    return seat->refused ? seat->status : CKPT_OK;
+}
+
+static void open_session(struct agent *a, uint32_t index, const struct message_rank_open *words)
+{
+    struct message_rank_open named = *words;
+    const struct message_rank_open *ask = &named;
     struct rank_session *session = &a->sessions[index];
     char reason[CKPT_REASON_MAX + 1] = "";
     if (session->open) {
@@ -182,6 +227,7 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
         memcpy(key.name, ask->run, strnlen(ask->run, CKPT_RUN_NAME_MAX));
     }
     if (status == CKPT_OK && !ask->reader) {
+        named.seat = nonce_is_zero(&named.seat) ? name_process(a) : named.seat;
         status = check_run(a, &key, ask, reason);
     }
     if (status != CKPT_OK) {
@@ -189,9 +235,8 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
         return;
     }
     session->open = true;
-    session->asked = *ask;
+    session->asked = *words;
     session->run = key;
-    session->attempt = ask->attempt;
     session->reader = ask->reader;
     session->rank = ask->reader ? 0 : ask->rank;
     session->world = ask->world;
@@ -199,9 +244,10 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
     if (!session->reader) {
         struct run *run = agent_run_make(a, &key);
         run->attempt = ask->attempt > run->attempt ? ask->attempt : run->attempt;
+        status = take_seat(a, session, ask, reason);
         agent_save_find_earlier(a, index);
     }
-    answer_open(a, session->link, CKPT_OK, "", false);
+    answer_open(a, session->link, status, reason, false);
 }
 
 /* What is said before RANK_OPEN, or is no rank's to say, is no use of this protocol. */

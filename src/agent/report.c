@@ -37,6 +37,9 @@ void agent_report_wanted(struct agent *a, uint32_t slot)
 {
     struct slot *s = &a->slots[slot];
     assert(agent_copy_state(s) != COPY_NONE);
+    if (agent_slot_waits(s)) {
+        return; /* it has no name to be told by */
+    }
     s->acked = false;
     s->report_due_ms = a->now_ms;
 }
@@ -169,7 +172,8 @@ uint64_t agent_inventory(const struct agent *a)
 
 static bool is_wanted(const struct slot *s)
 {
-    return s->none_pending || (!s->acked && agent_copy_state(s) != COPY_NONE);
+    return s->none_pending ||
+           (!s->acked && agent_copy_state(s) != COPY_NONE && !agent_slot_waits(s));
 }
 
 void agent_reports_pump(struct agent *a)

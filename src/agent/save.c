@@ -56,12 +56,17 @@ static enum ckpt_status check_step(struct agent *a, const struct rank_session *s
                      (unsigned long long)step);
         return CKPT_ERR_STEP;
     }
-    if (run != NULL && session->attempt < run->attempt) {
+    if (run != NULL && session->attempt != 0 && session->attempt < run->attempt) {
         agent_reason(reason,
                      "attempt %u of run %s has begun: this process is of attempt %u and can "
                      "save no more",
                      run->attempt, session->run.name, session->attempt);
         return CKPT_ERR_ATTEMPT;
+    }
+    const struct seat *seat = &a->seats[session->seat];
+    if (seat->refused) {
+        agent_reason(reason, "%.200s", seat->reason);
+        return seat->status;
     }
     if (session->has_step && step <= session->last_step) {
         agent_reason(reason, "step %llu is not above %llu, the last that rank %u of run %s saved",
@@ -106,15 +111,25 @@ static bool ask_again(struct agent *a, struct rank_session *session,
     return true;
 }
 
-static struct slot_claim claim_of(const struct rank_session *session, uint64_t step, uint64_t bytes)
+static struct slot_claim claim_of(const struct agent *a, const struct rank_session *session,
+                                  uint64_t step, uint64_t bytes)
 {
     return (struct slot_claim){
         .shard = {session->run, session->attempt, step, session->rank},
+        .seat = &a->seats[session->seat],
         .world = session->world,
         .copies = session->copies,
         .bytes = bytes,
         .owner = true,
     };
+}
+
+/* A copy of what the claim names, or the process's own save of it that has no number yet. */
+static uint32_t find_claimed(const struct agent *a, const struct rank_session *session,
+                             const struct slot_claim *claim)
+{
+    return session->attempt != 0 ? agent_slot_live(a, &claim->shard)
+                                 : agent_seat_staged(a, session->seat, claim->shard.step);
 }
 
 /* Takes the slot, and grants it unless its memory is renewed first. False: *status_out says why. */
@@ -175,8 +190,8 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
         refuse(a, session, ask->step, status, reason);
         return;
     }
-    struct slot_claim claim = claim_of(session, ask->step, ask->bytes);
-    uint32_t other = agent_slot_live(a, &claim.shard);
+    struct slot_claim claim = claim_of(a, session, ask->step, ask->bytes);
+    uint32_t other = find_claimed(a, session, &claim);
     if (other != AGENT_NONE) {
         agent_reason(reason, "node %s holds a copy of step %llu of rank %u already (slot %u, %s)",
                      a->config.node, (unsigned long long)ask->step, session->rank, other,
@@ -220,11 +235,11 @@ static void wait_on(struct agent *a, uint32_t index)
     bool has_room = agent_slot_segments_needed(a, room->bytes) <= a->segments_free;
     bool ends = room->ends_ms <= a->now_ms || !a->coordinator.joined;
     if (has_room || ends) {
-        struct slot_claim claim = claim_of(session, room->step, room->bytes);
+        struct slot_claim claim = claim_of(a, session, room->step, room->bytes);
         uint64_t step = room->step;
         room->used = false;
         status = check_step(a, session, step, reason);
-        bool free_name = agent_slot_live(a, &claim.shard) == AGENT_NONE;
+        bool free_name = find_claimed(a, session, &claim) == AGENT_NONE;
         if (status == CKPT_OK && free_name && take(a, index, &claim, reason, &status)) {
             return;
         }
@@ -381,7 +396,7 @@ void agent_save_find_earlier(struct agent *a, uint32_t index)
     for (uint32_t i = 0; i < a->config.slots; i++) {
         const struct slot *s = &a->slots[i];
         if (!s->owner || s->doomed || agent_copy_state(s) == COPY_NONE ||
-            s->shard.rank != session->rank || s->shard.attempt != session->attempt ||
+            !nonce_equal(&s->seat, &a->seats[session->seat].seat) ||
             !agent_run_equal(&s->shard.run, &session->run)) {
             continue;
         }
@@ -389,6 +404,18 @@ void agent_save_find_earlier(struct agent *a, uint32_t index)
         save->ended =
             s->checkpoint == CHECKPOINT_CONSISTENT || s->checkpoint == CHECKPOINT_QUARANTINED;
         save->status = CKPT_OK;
+    }
+}
+
+/* One save of this process has ended so. */
+void agent_save_end_one(struct rank_session *session, uint64_t step, enum ckpt_status status,
+                        const char *reason)
+{
+    struct save *save = find_save(session, step);
+    if (save != NULL && !save->ended) {
+        save->ended = true;
+        save->status = status;
+        memcpy(save->reason, reason, strlen(reason) + 1);
     }
 }
 
@@ -405,12 +432,7 @@ void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t wor
                                      : world != 0 && session->world != world)) {
             continue;
         }
-        struct save *save = find_save(session, shard->step);
-        if (save != NULL && !save->ended) {
-            save->ended = true;
-            save->status = status;
-            memcpy(save->reason, reason, strlen(reason) + 1);
-        }
+        agent_save_end_one(session, shard->step, status, reason);
     }
 }
 

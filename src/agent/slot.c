@@ -37,12 +37,14 @@ void agent_slot_move(struct slot *slot, enum slot_state to)
     slot->state = to;
 }
 
-/* A slot being renewed is its claimant's already, so it is found too; a doomed one is nobody's. */
+/* A slot being renewed is its claimant's already, so it is found too; a doomed one is nobody's, and
+ * one that waits for its number has no name yet. */
 uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard)
 {
     for (uint32_t i = 0; i < a->config.slots; i++) {
         const struct slot *slot = &a->slots[i];
-        if (slot->state != SLOT_FREE && !slot->doomed && agent_shard_equal(&slot->shard, shard)) {
+        if (slot->state != SLOT_FREE && !slot->doomed && !agent_slot_waits(slot) &&
+            agent_shard_equal(&slot->shard, shard)) {
             return i;
         }
     }
@@ -83,6 +85,11 @@ static void claim_slot(struct agent *a, struct slot *slot, const struct slot_cla
     slot->generation_checked = checked;
     slot->generation = PLANTED_BUG(SAME_GENERATION) && before > 0 ? before : ++a->generation_last;
     slot->shard = claim->shard;
+    if (claim->seat != NULL) {
+        slot->seat = claim->seat->seat;
+        slot->name = claim->seat->name;
+        slot->insisted = claim->seat->settled ? 0 : claim->seat->attempt;
+    }
     slot->world = claim->world;
     slot->copies = claim->copies;
     slot->bytes = claim->bytes;
@@ -164,7 +171,7 @@ void agent_slot_doom(struct agent *a, uint32_t slot)
     if (s->doomed) {
         return;
     }
-    if (agent_copy_state(s) != COPY_NONE) {
+    if (agent_copy_state(s) != COPY_NONE && !agent_slot_waits(s)) {
         s->none_pending = true;
         s->report_due_ms = a->now_ms;
         if (s->verify_pending) {

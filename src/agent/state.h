@@ -13,7 +13,7 @@
 
 #define AGENT_NONE UINT32_MAX
 #define AGENT_NEVER UINT64_MAX
-#define AGENT_SAVES_KEPT 8          /* outcomes that a rank may still hear of */
+#define AGENT_SAVES_KEPT 64         /* outcomes that a rank may still hear of, as it may ask */
 #define AGENT_SEATS_KEPT 4          /* of processes: for root and the agent's user, the hooks' */
 #define AGENT_SEATS_SHARE 75        /* percent of the others that one user may take by himself */
 #define AGENT_LOADS_PER_RANK 64     /* shards that one process may hold or ask for at once */
@@ -51,7 +51,10 @@ struct slot {
     bool in_doubt; /* a process that left without a word may have the memory mapped still */
     uint64_t generation;
     uint64_t generation_checked; /* by the invariants */
-    struct shard_key shard;
+    struct shard_key shard;      /* attempt 0: its start has no number yet */
+    struct nonce seat;           /* of the process that wrote it, where this node's did */
+    struct nonce name;           /* of its start, by the launcher */
+    uint32_t insisted;           /* the attempt that it insisted on */
     uint32_t world;
     uint32_t copies;
     uint64_t bytes;
@@ -110,9 +113,29 @@ struct room_wait {
     uint64_t due_ms; /* when the coordinator hears of it again */
 };
 
+/* A process's place in a start of its run: seat.c. */
+struct seat {
+    bool used;
+    bool ended;   /* the process has gone */
+    bool settled; /* attempt and start are known */
+    bool refused; /* it has no place: status and reason say why */
+    bool told;    /* the coordinator knows what is so now, and has answered for good */
+    struct run_key run;
+    uint32_t rank;
+    uint32_t world;
+    uint32_t attempt; /* of the start; before that what the process insists on, or 0 */
+    struct nonce start;
+    struct nonce seat;
+    struct nonce name;
+    enum ckpt_status status; /* of the last answer */
+    char reason[CKPT_REASON_MAX + 1];
+    uint64_t due_ms;
+};
+
 /* A rank's question about a checkpoint; one at a time. */
 struct query {
     bool used;
+    bool own; /* about one of its own start */
     uint64_t step;
     uint64_t reader;      /* ours */
     uint64_t rank_reader; /* the rank's, given back */
@@ -127,7 +150,9 @@ struct rank_session {
     uint32_t uid;
     struct message_rank_open asked; /* to know a repeat */
     struct run_key run;
-    uint32_t attempt;
+    uint32_t attempt; /* of its start; 0: not known yet, or a reader */
+    uint32_t seat;    /* AGENT_NONE: a reader's */
+    bool seat_told;   /* the process knows of its place */
     uint32_t rank;
     uint32_t world;
     uint32_t copies;
@@ -235,8 +260,10 @@ struct offer {
 struct coordinator_link {
     bool up;
     bool joined;
-    struct incarnation incarnation;
-    uint64_t life; /* counts the incarnations heard */
+    bool is_strange; /* that it is another cluster's has been said */
+    struct incarnation
+        incarnation; /* whose words are taken: it has said WELCOME for this cluster */
+    uint64_t life;   /* counts the incarnations heard */
     uint64_t join_due_ms;
     uint64_t heartbeat_due_ms;
     uint64_t heard_ms;
@@ -252,6 +279,7 @@ struct coordinator_link {
 struct agent {
     struct agent_config config;
     struct incarnation incarnation;
+    struct nonce cluster; /* zero: of none yet */
     uint64_t now_ms;     /* of this machine's clock, which runs while its process does */
     uint64_t stalled_ms; /* by how much it is behind the process's */
     bool started;
@@ -265,8 +293,8 @@ struct agent {
     uint32_t link_last;
     uint32_t failure_next;
     uint32_t segments_free;
-    uint32_t run_count, session_count, load_count, pull_count, failure_count, peer_count,
-        offer_count;
+    uint32_t run_count, session_count, seat_count, load_count, pull_count, failure_count,
+        peer_count, offer_count;
     struct coordinator_link coordinator;
     struct agent_update *update; /* of the call under way */
     struct segment *segments;
@@ -275,6 +303,7 @@ struct agent {
     uint16_t *scratch; /* as many as segments */
     struct run *runs;
     struct rank_session *sessions;
+    struct seat *seats;
     struct load *loads;
     struct pull *pulls;
     struct failure *failures;
@@ -320,6 +349,7 @@ void agent_segments_forget_users(struct agent *a);
 /* slot.c */
 struct slot_claim {
     struct shard_key shard;
+    const struct seat *seat; /* NULL: not a local rank's */
     uint32_t world;
     uint32_t copies;
     uint64_t bytes;
@@ -355,7 +385,7 @@ void agent_work_done(struct agent *a, const struct agent_event *event);
 /* adopt.c */
 enum ckpt_status agent_adopt_check(const struct agent *a, const struct slot_record *record);
 void agent_adopt(struct agent *a, const struct slot_record *record, bool corrupt);
-void agent_adopt_end(struct agent *a, uint64_t epoch);
+void agent_adopt_end(struct agent *a, uint64_t epoch, const struct nonce *cluster);
 
 /* run.c */
 struct run *agent_run_find(struct agent *a, const struct run_key *key);
@@ -367,6 +397,17 @@ void agent_checkpoint_consistent(struct agent *a, const struct shard_key *shard,
 void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid);
 void agent_rank_down(struct agent *a, uint32_t link);
 void agent_rank_message(struct agent *a, uint32_t link, const struct message *message);
+
+/* seat.c */
+bool agent_slot_waits(const struct slot *slot);
+uint32_t agent_seat_staged(const struct agent *a, uint32_t seat, uint64_t step);
+uint32_t agent_seat_take(struct agent *a, const struct run_key *run,
+                         const struct message_rank_open *ask);
+void agent_seat_adopt(struct agent *a, uint32_t slot);
+void agent_seat_leave(struct agent *a, uint32_t index);
+void agent_seat_told(struct agent *a, const struct message_seat_told *told);
+void agent_seats_tell(struct agent *a);
+void agent_seats_pump(struct agent *a);
 
 /* save.c */
 void agent_save_ask(struct agent *a, uint32_t session, const struct message_slot_ask *ask);
@@ -380,6 +421,8 @@ void agent_save_find_earlier(struct agent *a, uint32_t session);
 void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t world,
                     enum ckpt_status status, const char *reason);
 void agent_room_waits_pump(struct agent *a);
+void agent_save_end_one(struct rank_session *session, uint64_t step, enum ckpt_status status,
+                        const char *reason);
 void agent_saves_pump(struct agent *a);
 
 /* gather.c */

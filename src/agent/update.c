@@ -67,6 +67,9 @@ static void fill_record(const struct slot *slot, uint32_t index, struct slot_rec
         return;
     }
     record->shard = slot->shard;
+    record->seat = slot->seat;
+    record->name = slot->name;
+    record->insisted = slot->insisted;
     record->world = slot->world;
     record->copies = slot->copies;
     record->bytes = slot->bytes;

@@ -27,6 +27,7 @@
 
 #include "arena/record.h"
 #include "arena/view.h"
+#include "base/ids.h"
 #include "base/limits.h"
 #include <ckpt/status.h>
 
@@ -268,6 +269,14 @@ uint64_t arena_generation_floor(const struct arena *arena);
  * nothing. Any thread; a few microseconds. Survives the loss of one header copy. */
 uint64_t arena_epoch(const struct arena *arena);
 void arena_epoch_raise(struct arena *arena, uint64_t epoch);
+
+/* arena_cluster, arena_cluster_set -- the cluster whose coordinator this arena's agents obey.
+ *
+ * Zero in a new arena, and in one of before arenas knew of clusters. An agent sets it before it
+ * acts on what that cluster's coordinator says. Setting what it is already does nothing. Any
+ * thread; a few microseconds. Survives the loss of one header copy. */
+struct nonce arena_cluster(struct arena *arena);
+void arena_cluster_set(struct arena *arena, const struct nonce *cluster);
 
 /* arena_inventory -- visits every slot, in order, with what is to be believed of it.
  *

@@ -37,7 +37,8 @@ struct header_image {
     uint32_t slot_count;
     uint64_t generation_floor;
     uint64_t epoch;
-    uint8_t zero[4036];
+    uint8_t cluster[NONCE_BYTES]; /* zero: of none yet */
+    uint8_t zero[4020];
     uint32_t crc; /* CRC-32C of all bytes before it */
 };
 
@@ -49,6 +50,7 @@ _Static_assert(offsetof(struct header_image, segment_count) == 32, "format");
 _Static_assert(offsetof(struct header_image, slot_count) == 36, "format");
 _Static_assert(offsetof(struct header_image, generation_floor) == 40, "format");
 _Static_assert(offsetof(struct header_image, epoch) == 48, "format");
+_Static_assert(offsetof(struct header_image, cluster) == 56, "format");
 _Static_assert(offsetof(struct header_image, crc) == 4092, "format");
 
 static uint64_t round_up(uint64_t n, uint64_t unit)
@@ -99,6 +101,7 @@ static void write_header(struct arena *arena)
     image.slot_count = htole32(arena->slot_count);
     image.generation_floor = htole64(atomic_load(&arena->generation_floor));
     image.epoch = htole64(atomic_load(&arena->epoch));
+    memcpy(image.cluster, arena->cluster.bytes, sizeof image.cluster);
     image.crc = htole32(crc32c(0, &image, offsetof(struct header_image, crc)));
     /* One after the other: at every instruction one of the two is whole, and when nobody is
      * writing, both say the same. */
@@ -248,6 +251,7 @@ enum ckpt_status arena_index_open(struct arena *arena, char reason[ARENA_REASON_
     arena->header_sequence = le64toh(image.sequence);
     atomic_store(&arena->generation_floor, le64toh(image.generation_floor));
     atomic_store(&arena->epoch, le64toh(image.epoch));
+    memcpy(arena->cluster.bytes, image.cluster, sizeof image.cluster);
     raise_floor_to_records(arena);
     write_header(arena);
     return CKPT_OK;
@@ -452,4 +456,22 @@ void arena_epoch_raise(struct arena *arena, uint64_t epoch)
 uint64_t arena_epoch(const struct arena *arena)
 {
     return atomic_load(&arena->epoch);
+}
+
+void arena_cluster_set(struct arena *arena, const struct nonce *cluster)
+{
+    (void)pthread_mutex_lock(&arena->header_mutex);
+    if (!nonce_equal(&arena->cluster, cluster)) {
+        arena->cluster = *cluster;
+        write_header(arena);
+    }
+    (void)pthread_mutex_unlock(&arena->header_mutex);
+}
+
+struct nonce arena_cluster(struct arena *arena)
+{
+    (void)pthread_mutex_lock(&arena->header_mutex);
+    struct nonce cluster = arena->cluster;
+    (void)pthread_mutex_unlock(&arena->header_mutex);
+    return cluster;
 }

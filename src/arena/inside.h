@@ -37,7 +37,8 @@ struct arena {
     uint8_t *index; /* mapped; laid out in index.c */
     size_t index_bytes;
     bool index_fresh;             /* made by this arena_open() */
-    pthread_mutex_t header_mutex; /* guards the header copies */
+    pthread_mutex_t header_mutex; /* guards the header copies, and the cluster */
+    struct nonce cluster;
     uint64_t header_sequence;
     _Atomic(uint64_t) generation_floor;
     _Atomic(uint64_t) epoch;

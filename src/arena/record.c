@@ -31,7 +31,10 @@ struct record_image {
     uint8_t digest[CKPT_DIGEST_BYTES];
     char run[CKPT_RUN_NAME_MAX + 1];
     uint16_t segments[CKPT_SEGMENTS_PER_SHARD_MAX];
-    uint8_t zero_b[1812];
+    uint8_t seat[NONCE_BYTES]; /* this and the next two: from version 2 on */
+    uint8_t name[NONCE_BYTES];
+    uint32_t insisted;
+    uint8_t zero_b[1776];
     uint32_t crc; /* CRC-32C of all bytes before it */
 };
 
@@ -52,7 +55,10 @@ _Static_assert(offsetof(struct record_image, flags) == 69, "format");
 _Static_assert(offsetof(struct record_image, digest) == 72, "format");
 _Static_assert(offsetof(struct record_image, run) == 104, "format");
 _Static_assert(offsetof(struct record_image, segments) == 232, "format");
-_Static_assert(offsetof(struct record_image, zero_b) == 2280, "format");
+_Static_assert(offsetof(struct record_image, seat) == 2280, "format");
+_Static_assert(offsetof(struct record_image, name) == 2296, "format");
+_Static_assert(offsetof(struct record_image, insisted) == 2312, "format");
+_Static_assert(offsetof(struct record_image, zero_b) == 2316, "format");
 _Static_assert(offsetof(struct record_image, crc) == 4092, "format");
 
 static bool is_zero(const void *bytes, size_t n)
@@ -137,6 +143,9 @@ enum ckpt_status arena_record_encode(const struct arena_record *record, uint64_t
     image.slot = htole32(record->slot);
     image.uid = htole32(record->uid);
     image.attempt = htole32(record->attempt);
+    memcpy(image.seat, record->seat.bytes, sizeof image.seat);
+    memcpy(image.name, record->name.bytes, sizeof image.name);
+    image.insisted = htole32(record->insisted);
     image.rank = htole32(record->rank);
     image.world = htole32(record->world);
     image.copies = htole32(record->copies);
@@ -185,8 +194,13 @@ enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
         le32toh(image.magic) != RECORD_MAGIC) {
         return CKPT_ERR_CORRUPT;
     }
-    if (le32toh(image.version) != ARENA_RECORD_VERSION) {
+    if (le32toh(image.version) < 1 || le32toh(image.version) > ARENA_RECORD_VERSION) {
         return CKPT_ERR_VERSION;
+    }
+    const size_t added =
+        offsetof(struct record_image, zero_b) - offsetof(struct record_image, seat);
+    if (le32toh(image.version) == 1 && !is_zero(image.seat, added)) {
+        return CKPT_ERR_CORRUPT;
     }
     struct arena_record record;
     memset(&record, 0, sizeof record);
@@ -196,6 +210,9 @@ enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
     record.uid = le32toh(image.uid);
     memcpy(record.run, image.run, sizeof record.run);
     record.attempt = le32toh(image.attempt);
+    memcpy(record.seat.bytes, image.seat, sizeof image.seat);
+    memcpy(record.name.bytes, image.name, sizeof image.name);
+    record.insisted = le32toh(image.insisted);
     record.step = le64toh(image.step);
     record.rank = le32toh(image.rank);
     record.world = le32toh(image.world);

@@ -10,11 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/ids.h"
 #include "base/limits.h"
 #include <ckpt/status.h>
 
 #define ARENA_RECORD_BYTES 4096
-#define ARENA_RECORD_VERSION 1
+#define ARENA_RECORD_VERSION 2
 
 /* The numbers are part of the format and are never reused. */
 enum arena_slot_state {
@@ -32,7 +33,10 @@ struct arena_record {
     uint64_t generation;
     uint32_t uid;
     char run[CKPT_RUN_NAME_MAX + 1]; /* ends in NUL, and is zero after it; empty when FREE */
-    uint32_t attempt;
+    uint32_t attempt;                /* 0: an owner's, whose start has no number yet */
+    struct nonce seat;               /* an owner's: of the process that wrote it; zero: not known */
+    struct nonce name; /* an owner's: of its start, by the launcher; zero: it has none */
+    uint32_t insisted; /* an owner's: the attempt that the process insisted on, or 0 */
     uint64_t step;
     uint32_t rank;
     uint32_t world;

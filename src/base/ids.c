@@ -21,6 +21,48 @@ void incarnation_hex(const struct incarnation *incarnation, char hex_out[INCARNA
     hex_encode(incarnation->bytes, sizeof(incarnation->bytes), hex_out);
 }
 
+bool nonce_equal(const struct nonce *a, const struct nonce *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+bool nonce_is_zero(const struct nonce *nonce)
+{
+    static const struct nonce zero;
+    return nonce_equal(nonce, &zero);
+}
+
+void nonce_hex(const struct nonce *nonce, char hex_out[NONCE_HEX_SIZE])
+{
+    hex_encode(nonce->bytes, sizeof(nonce->bytes), hex_out);
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool nonce_from_hex(const char *hex, struct nonce *nonce_out)
+{
+    struct nonce nonce;
+    for (size_t i = 0; i < NONCE_BYTES; i++) {
+        int high = digit_of(hex[2 * i]);
+        int low = high < 0 ? -1 : digit_of(hex[2 * i + 1]);
+        if (low < 0) {
+            return false;
+        }
+        nonce.bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    if (hex[(size_t)2 * NONCE_BYTES] != '\0' || nonce_is_zero(&nonce)) {
+        return false;
+    }
+    *nonce_out = nonce;
+    return true;
+}
+
 static bool character_is_valid(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||

@@ -7,6 +7,7 @@
 #define CKPT_BASE_PLANTED_BUG_H
 
 #define PLANTED_BUG_TABLE(X)                                                                       \
+    X(VERDICT_BY_ATTEMPT, "a second start under a number gets the verdict of the first")           \
     X(ONE_DIGEST, "commit without the second digest")                                              \
     X(SAME_GENERATION, "a slot is used again with its old generation")                             \
     X(TELL_BEFORE_DURABLE, "consistent is told before the record is durable")                      \

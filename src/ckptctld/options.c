@@ -33,6 +33,7 @@ enum key {
     KEY_LOG_LEVEL,
     KEY_LOG_FORMAT,
     KEY_EPOCH_ABOVE,
+    KEY_CLUSTER,
     KEY_COUNT
 };
 
@@ -251,6 +252,14 @@ static const struct config_key keys[KEY_COUNT] = {
                          .max = INT64_MAX - 1,
                          .help = "rule in an epoch above N: after the state directory was lost or "
                                  "brought back from a backup, when agents have seen N"},
+    [KEY_CLUSTER] = {.name = "cluster",
+                     .flag = "cluster",
+                     .type = CONFIG_STRING,
+                     .placeholder = "ID",
+                     .help =
+                         "the id that a new state directory gets, instead of a random one: that "
+                         "of the cluster whose agents are to join again, when its records "
+                         "were lost"},
 };
 
 const struct config_program options_program = {
@@ -321,6 +330,14 @@ enum ckpt_status options_read(const struct config *config, struct options *optio
     if (address_is_path(options.listen) ||
         address_check(options.listen, ADDRESS_LISTEN, why) != CKPT_OK) {
         snprintf(reason_out, CKPT_REASON_MAX + 1, "[coordinator] listen: %.200s", why);
+        return CKPT_ERR_CONFIG;
+    }
+    const char *cluster = config_text(config, KEY_CLUSTER);
+    if (cluster != NULL && cluster[0] != '\0' && !nonce_from_hex(cluster, &options.cluster)) {
+        (void)snprintf(reason_out, CKPT_REASON_MAX + 1,
+                       "cluster is '%.40s': must be the 32 hexadecimal digits that the logs of its "
+                       "agents and of its coordinator name",
+                       cluster);
         return CKPT_ERR_CONFIG;
     }
     if (coordinator_memory_bytes(&options.machine, reason_out) == 0) {

@@ -23,6 +23,7 @@ struct options {
     const struct store_backend *store;
     enum tcp_admin tcp_admin;
     uint64_t epoch_above; /* 0: whatever the store says */
+    struct nonce cluster; /* of a new state directory; zero: a random one */
     enum log_level log_level;
     enum log_format log_format;
     struct coordinator_config machine;

@@ -68,11 +68,29 @@ static enum ckpt_status replay_one(void *context, const struct coordinator_recor
     return status == CKPT_ERR_FULL ? CKPT_ERR_CONFIG : status;
 }
 
+/* The epoch, and in a new state directory, or one of before clusters had ids, the cluster's id. */
 static enum ckpt_status take_epoch(struct daemon *daemon, uint64_t epoch)
 {
-    struct coordinator_record record = {.type = RECORD_EPOCH, .epoch = epoch};
-    struct store_transaction transaction = {.records = &record, .count = 1};
-    return store_commit(daemon->store, &transaction);
+    struct nonce cluster = coordinator_cluster(daemon->machine);
+    struct coordinator_record records[2] = {{.type = RECORD_EPOCH, .epoch = epoch},
+                                            {.type = RECORD_CLUSTER, .epoch = epoch}};
+    bool is_new = nonce_is_zero(&cluster);
+    if (is_new) {
+        cluster = daemon->options.cluster;
+    }
+    if (nonce_is_zero(&cluster) && getrandom(&cluster, sizeof(cluster), 0) != sizeof(cluster)) {
+        return CKPT_ERR_MEMORY;
+    }
+    coordinator_record_name(&records[1], &cluster);
+    struct store_transaction transaction = {.records = records, .count = is_new ? 2 : 1};
+    enum ckpt_status status = store_commit(daemon->store, &transaction);
+    if (status == CKPT_OK && is_new) {
+        status = replay_one(daemon, &records[1]);
+    }
+    char hex[NONCE_HEX_SIZE];
+    nonce_hex(&cluster, hex);
+    log_event(LOG_LEVEL_INFO, is_new ? "cluster_made" : "cluster", "id=%s", hex);
+    return status;
 }
 
 static enum ckpt_status make_machine(struct daemon *daemon, uint64_t epoch)

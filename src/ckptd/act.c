@@ -233,6 +233,10 @@ static void act_on_note(const struct daemon *d, const struct machine_note *note)
 
 void act_on_update(struct daemon *d, const struct agent_update *update)
 {
+    const struct nonce cluster = agent_cluster(d->machine);
+    if (!nonce_is_zero(&cluster)) { /* before it has adopted, the machine knows of none */
+        arena_cluster_set(d->arena, &cluster);
+    }
     arena_epoch_raise(d->arena, agent_epoch(d->machine));
     for (uint32_t i = 0; i < update->record_count; i++) {
         act_on_record(d, &update->records[i]);

@@ -67,6 +67,9 @@ enum ckpt_status records_store(struct daemon *d, const struct slot_record *recor
         stored.uid = record->shard.run.uid;
         strcpy(stored.run, record->shard.run.name);
         stored.attempt = record->shard.attempt;
+        stored.seat = record->seat;
+        stored.name = record->name;
+        stored.insisted = record->insisted;
         stored.step = record->shard.step;
         stored.rank = record->shard.rank;
         stored.world = record->world;
@@ -103,6 +106,9 @@ static void adopt(void *context, uint32_t slot, enum ckpt_status status,
         record.shard.run.uid = stored->uid;
         strcpy(record.shard.run.name, stored->run);
         record.shard.attempt = stored->attempt;
+        record.seat = stored->seat;
+        record.name = stored->name;
+        record.insisted = stored->insisted;
         record.shard.step = stored->step;
         record.shard.rank = stored->rank;
         record.world = stored->world;
@@ -121,7 +127,9 @@ static void adopt(void *context, uint32_t slot, enum ckpt_status status,
 void records_adopt(struct daemon *d)
 {
     uint32_t refused = arena_inventory(d->arena, adopt, d);
-    struct agent_event end = {.type = AGENT_ADOPT_END, .epoch = arena_epoch(d->arena)};
+    struct agent_event end = {.type = AGENT_ADOPT_END,
+                              .epoch = arena_epoch(d->arena),
+                              .cluster = arena_cluster(d->arena)};
     if (refused > 0) {
         log_event(LOG_LEVEL_WARN, "slots_refused", "count=%u", refused);
     }

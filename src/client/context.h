@@ -12,6 +12,7 @@
 
 #include <ckpt/ckpt.h>
 
+#include "base/ids.h"
 #include "base/limits.h"
 #include "client/agent_link.h"
 #include "client/copy.h"
@@ -55,7 +56,11 @@ struct loaded; /* one mapped shard: load.c */
 struct ckpt {
     char run[CKPT_RUN_NAME_MAX + 1];
     char socket[CKPT_ADDRESS_MAX + 1];
-    uint32_t attempt;
+    uint32_t insisted; /* the attempt that the caller wants; 0: what is given out */
+    uint32_t attempt;  /* of the start that this process was seated in; 0: not known yet */
+    struct nonce start;
+    struct nonce seat; /* this process, to whom it talks */
+    struct nonce name; /* of its start, by the launcher; zero: it has none */
     uint32_t rank;
     uint32_t world;
     uint32_t copies;
@@ -128,6 +133,13 @@ bool client_is_own_process(const struct ckpt *ckpt);
 /* fork.c: a child made by fork() closes the connection of each watched context. CKPT_ERR_MEMORY. */
 enum ckpt_status client_fork_watch(struct ckpt *ckpt);
 void client_fork_unwatch(struct ckpt *ckpt);
+
+/* start_name.c: how the launcher's environment names the start of this process. Zero: it does not,
+ * or what it says is the same for several. */
+struct nonce client_start_name(void);
+
+/* A name for this process that no other has. False: the kernel has no random numbers. */
+bool client_seat_new(struct nonce *seat_out);
 
 /* rank.c: makes sure that the context is a rank of the agent: connects and opens when it is not.
  * What ckpt_open lists, CKPT_ERR_NO_AGENT when there is no answer in time. */

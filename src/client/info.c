@@ -26,6 +26,19 @@ static enum ckpt_status status_of_state(enum checkpoint_state state)
     return CKPT_ERR_NOT_FOUND;
 }
 
+uint32_t ckpt_attempt(struct ckpt *ckpt)
+{
+    if (client_enter(ckpt) != CKPT_OK || ckpt->reader) {
+        return 0;
+    }
+    if (ckpt->attempt == 0 && ckpt->state == RANK_OPEN) {
+        /* It may have come since the last call. */
+        (void)client_rank_ensure(ckpt, deadline_after_ms(0));
+        ckpt->reason[0] = '\0';
+    }
+    return ckpt->attempt;
+}
+
 enum ckpt_status ckpt_info(struct ckpt *ckpt, uint64_t step, struct ckpt_info *info_out)
 {
     enum ckpt_status status = client_enter(ckpt);

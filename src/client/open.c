@@ -114,7 +114,11 @@ static enum ckpt_status take_options(struct ckpt *ckpt, const struct ckpt_option
     }
     memcpy(ckpt->run, options->run, strlen(options->run) + 1);
     memcpy(ckpt->socket, socket, strlen(socket) + 1);
-    ckpt->attempt = options->attempt;
+    ckpt->insisted = options->attempt;
+    ckpt->name = client_start_name();
+    if (!client_seat_new(&ckpt->seat)) {
+        return client_fail(ckpt, CKPT_ERR_SYSTEM, "getrandom failed: the kernel gives no number");
+    }
     ckpt->rank = options->reader ? 0 : options->rank;
     ckpt->world = options->reader ? 0 : options->world;
     ckpt->copies = options->copies;

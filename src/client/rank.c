@@ -106,7 +106,8 @@ static enum ckpt_status take_other(struct ckpt *ckpt, const struct message *mess
             client_release(ckpt, message->loaded.slot, message->loaded.generation);
         }
     } else if (message->type != MESSAGE_SAVE_OUTCOME && message->type != MESSAGE_RANK_OPENED &&
-               message->type != MESSAGE_CHECKPOINT_INFO && message->type != MESSAGE_GATHERED) {
+               message->type != MESSAGE_CHECKPOINT_INFO && message->type != MESSAGE_GATHERED &&
+               message->type != MESSAGE_RANK_SEATED) {
         return client_break(ckpt, "a message that no agent sends to a rank");
     }
     return CKPT_OK;
@@ -126,6 +127,10 @@ enum ckpt_status client_await(struct ckpt *ckpt, client_is_answer *is_answer, co
         if (message.type == MESSAGE_SAVE_OUTCOME) {
             client_saves_end(ckpt, message.save_outcome.step, message.save_outcome.status,
                              message.save_outcome.reason);
+        }
+        if (message.type == MESSAGE_RANK_SEATED && message.rank_seated.status == CKPT_OK) {
+            ckpt->attempt = message.rank_seated.attempt;
+            ckpt->start = message.rank_seated.start;
         }
         if (is_answer(&message, asked)) {
             *message_out = message;
@@ -155,7 +160,10 @@ static enum ckpt_status begin_open(struct ckpt *ckpt, struct deadline deadline)
     }
     struct message message = {.type = MESSAGE_RANK_OPEN};
     memcpy(message.rank_open.run, ckpt->run, sizeof(ckpt->run));
-    message.rank_open.attempt = ckpt->attempt;
+    message.rank_open.attempt = ckpt->attempt != 0 ? ckpt->attempt : ckpt->insisted;
+    message.rank_open.start = ckpt->start;
+    message.rank_open.seat = ckpt->seat;
+    message.rank_open.name = ckpt->name;
     message.rank_open.rank = ckpt->rank;
     message.rank_open.world = ckpt->world;
     message.rank_open.copies = ckpt->copies;

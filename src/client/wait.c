@@ -22,10 +22,11 @@ static bool is_answer(const struct message *message, const void *asked_pointer)
             message->checkpoint_info.reader == asked->question);
 }
 
-/* What the coordinator says of a step may be about another attempt's: then it says nothing. */
+/* What is said of a step may be about another start's: then it says nothing. */
 static void take_info(struct ckpt *ckpt, uint64_t step, const struct message_checkpoint_info *info)
 {
-    if (info->step != step || info->attempt != ckpt->attempt) {
+    uint32_t own = ckpt->attempt != 0 ? ckpt->attempt : ckpt->insisted;
+    if (info->step != step || (info->attempt != 0 && own != 0 && info->attempt != own)) {
         return;
     }
     switch (info->state) {
@@ -36,10 +37,12 @@ static void take_info(struct ckpt *ckpt, uint64_t step, const struct message_che
         client_saves_end(ckpt, step, CKPT_ERR_QUARANTINED, info->reason);
         return;
     case CHECKPOINT_ABORTED:
-        client_saves_end(ckpt, step, CKPT_ERR_ABORTED, info->reason);
+        client_saves_end(ckpt, step, info->outcome != CKPT_OK ? info->outcome : CKPT_ERR_ABORTED,
+                         info->reason);
         return;
     case CHECKPOINT_RETIRED:
-        client_saves_end(ckpt, step, CKPT_ERR_RETIRED, info->reason);
+        client_saves_end(ckpt, step, info->outcome != CKPT_OK ? info->outcome : CKPT_ERR_RETIRED,
+                         info->reason);
         return;
     case CHECKPOINT_NONE:
     case CHECKPOINT_OPEN:
@@ -59,6 +62,7 @@ static uint64_t ask(struct ckpt *ckpt, struct save *save, struct deadline deadli
     }
     struct message message = {.type = MESSAGE_CHECKPOINT_ASK};
     message.checkpoint_ask.step = save->step;
+    message.checkpoint_ask.own = true;
     message.checkpoint_ask.reader = ++ckpt->questions;
     save->asked_ns = now_ns;
     return client_send(ckpt, &message, deadline) == CKPT_OK ? ckpt->questions : 0;

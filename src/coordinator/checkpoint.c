@@ -250,13 +250,13 @@ bool commit_is_due(const struct coordinator *c, const struct checkpoint *k)
     return true;
 }
 
-/* While a load of the newest attempt has not chosen its step, what the earlier attempt had fully
- * sealed may still become consistent. */
-static bool attempt_may_commit(const struct run *run, const struct checkpoint *k)
+/* While the newest attempt has neither chosen the step of a load nor saved anything, what the
+ * earlier one had fully sealed may still become consistent. */
+static bool attempt_may_commit(const struct coordinator *c, const struct run *run,
+                               const struct checkpoint *k)
 {
     return k->attempt == run->attempt ||
-           (k->state == CHECKPOINT_VERIFYING && run->session.state == SESSION_CHOOSING &&
-            run->session.attempt == run->attempt);
+           (k->state == CHECKPOINT_VERIFYING && !run_has_begun(c, run));
 }
 
 void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
@@ -264,7 +264,7 @@ void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct c
     const struct run *run = &c->runs[k->run];
     uint32_t missing = PLANTED_BUG(MISSING_RANK) && k->world > 1;
     if (k->state != CHECKPOINT_VERIFYING || k->ready + missing < k->world ||
-        !attempt_may_commit(run, k) ||
+        !attempt_may_commit(c, run, k) ||
         (run->has_latest && k->step <= run->latest && !PLANTED_BUG(LATEST_BACK))) {
         return;
     }
@@ -307,13 +307,20 @@ void run_gone_on(struct coordinator *c, struct coordinator_update *u, const stru
 /* A later attempt has begun: what the earlier ones have not made consistent never will be, or
  * `latest` could move under a rank that already restored. */
 void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                       uint32_t attempt, bool keep_verifying)
+                       uint32_t attempt, bool keep_verifying, const struct nonce *start)
 {
-    assert(attempt > run->attempt);
+    assert(attempt >= run->attempt);
+    start_retire(c, run);
     struct coordinator_record *record = update_record(c, u, RECORD_ATTEMPT);
     record->run = run->key;
     record->attempt = attempt;
+    coordinator_record_name(record, start);
+    run->start_nonce = *start;
+    if (attempt == run->attempt) {
+        return; /* it was known without its start's name */
+    }
     run->attempt = attempt;
+    run->begun = false;
     run->world = 0;
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
@@ -346,7 +353,7 @@ void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
             return;
         }
         const struct run *run = &c->runs[k->run];
-        if (!attempt_may_commit(run, k)) {
+        if (!attempt_may_commit(c, run, k)) {
             checkpoint_abort(c, u, k, CKPT_ERR_ATTEMPT, "attempt %u of the run has begun",
                              run->attempt);
         } else if (c->now_ms >= progress_due_ms(c, run, k)) {

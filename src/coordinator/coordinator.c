@@ -6,6 +6,11 @@
 #include <string.h>
 
 #include "base/planted_bug.h"
+#include "base/bytes.h"
+
+#define STARTS_SPARE 64 /* beyond one of its own and one that forms for each run */
+#define FENCES_A_RUN 4
+#define FENCES_SPARE 1024
 
 void coordinator_config_default(struct coordinator_config *config_out)
 {
@@ -139,7 +144,14 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     carve_set(&c->checkpoints_free, carver, k->checkpoints_max);
     carve_set(&c->checkpoints_open, carver, k->checkpoints_max);
     carve_set(&c->checkpoints_aborted, carver, k->checkpoints_max);
+    c->starts_max = 2 * k->runs_max + STARTS_SPARE;
+    c->starts = carve(carver, c->starts_max, sizeof *c->starts);
+    c->seats = carve(carver, k->shards_max, sizeof *c->seats);
+    c->seat_buckets = carve(carver, shards, sizeof(uint32_t));
+    c->fences_max = FENCES_A_RUN * k->runs_max + FENCES_SPARE;
+    c->fences = carve(carver, c->fences_max, sizeof *c->fences);
     c->link_mask = links - 1;
+    c->seat_mask = shards - 1;
     c->run_mask = runs - 1;
     c->shard_mask = shards - 1;
 }
@@ -186,11 +198,28 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
     memset(c->link_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->run_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
     memset(c->fetch_buckets, 0xff, (c->fetch_mask + 1) * sizeof(uint32_t));
+    memset(c->seat_buckets, 0xff, (c->seat_mask + 1) * sizeof(uint32_t));
+    c->first_free_seat = NONE;
+    c->starts_free = c->starts_max;
     memset(c->shard_buckets, 0xff, (c->shard_mask + 1) * sizeof(uint32_t));
     c->first_free_shard = NONE;
     c->free_shards = config->shards_max;
     *coordinator_out = c;
     return CKPT_OK;
+}
+
+void coordinator_record_name(struct coordinator_record *record, const struct nonce *name)
+{
+    record->step = load_le64(name->bytes);
+    record->bytes = load_le64(name->bytes + 8);
+}
+
+struct nonce coordinator_record_named(const struct coordinator_record *record)
+{
+    struct nonce name;
+    store_le64(name.bytes, record->step);
+    store_le64(name.bytes + 8, record->bytes);
+    return name;
 }
 
 static void update_begin(struct coordinator_update *u)
@@ -211,6 +240,7 @@ static void tick(struct coordinator *c, struct coordinator_update *u, bool unrea
     c->tick_ms = c->now_ms + c->config.heartbeat_ms / 2;
     members_tick(c, u, unread);
     checkpoints_tick(c, u);
+    starts_tick(c, u);
     jobs_tick(c, u); /* before verdicts are told: what they name is not given up in that turn */
     sessions_tick(c, u);
     fetches_tick(c);

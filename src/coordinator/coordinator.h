@@ -14,7 +14,9 @@
  *  - `latest` is the newest consistent, unquarantined step of a run and never moves back, but for
  *    ADMIN_RETIRE with `newer` and for a quarantine, both recorded.
  *  - The first word of a later attempt voids every uncommitted checkpoint of the earlier ones.
- *  - One restore session per (run, attempt, load) gives all ranks one verdict. */
+ *  - One restore session per (start, load) gives all ranks one verdict, and none before all ranks
+ *    of the world are seated in one start. An attempt is the number of one start, and of no other.
+ *  - Only who has joined is heard, and only an agent of this cluster, joined, can end its rule. */
 #ifndef CKPT_COORDINATOR_H
 #define CKPT_COORDINATOR_H
 
@@ -84,14 +86,16 @@ enum coordinator_record_type {
     RECORD_CONSISTENT, /* a commit: the checkpoint, and each shard's size and digest */
     RECORD_RETIRED,
     RECORD_QUARANTINED,
-    RECORD_ATTEMPT,   /* a run's attempt rose */
+    RECORD_ATTEMPT,   /* a run's attempt rose; the name of its start is in step and bytes */
     RECORD_WITHDRAWN, /* by command: what up to attempt and step is not consistent never will be */
     RECORD_VERDICT,   /* the ranks of a load of this attempt go back to step */
     RECORD_HOLDERS,   /* since the commit the copies of one rank's shard have moved */
     RECORD_MARK,      /* a person's word on a checkpoint */
     RECORD_OFFERED,   /* its quarantine, the machine's own, was lifted */
+    RECORD_CLUSTER,   /* the cluster's id, in step and bytes; of no run, and the first of its kind
+                       * stands for good */
 };
-#define RECORD_LAST RECORD_OFFERED
+#define RECORD_LAST RECORD_CLUSTER
 
 /* One rank's shard of a commit, and which nodes held it then. */
 struct coordinator_record_shard {
@@ -116,6 +120,10 @@ struct coordinator_record {
     const struct coordinator_record_shard *shards;
     char reason[CKPT_REASON_MAX + 1]; /* of holders: the nodes' names, a space between two */
 };
+
+/* The 128 bits of a name in a record of an attempt or of a cluster. */
+void coordinator_record_name(struct coordinator_record *record, const struct nonce *name);
+struct nonce coordinator_record_named(const struct coordinator_record *record);
 
 struct coordinator_event {
     enum coordinator_event_type type;
@@ -245,6 +253,9 @@ struct coordinator_shard_view {
 };
 
 uint64_t coordinator_epoch(const struct coordinator *c);
+/* Zero when no RECORD_CLUSTER was replayed: the daemon makes one, commits it and replays it, before
+ * COORDINATOR_REPLAY_END. */
+struct nonce coordinator_cluster(const struct coordinator *c);
 uint32_t coordinator_member_count(const struct coordinator *c);
 bool coordinator_member_view(const struct coordinator *c, uint32_t index,
                              struct coordinator_member_view *view_out);

@@ -103,6 +103,28 @@ void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, st
     }
 }
 
+/* One of a start that nothing is known of, and that cannot become consistent any more: its save was
+ * given up, or it was retired since. */
+static void tell_forgotten(const struct run *run, const struct message_checkpoint_ask *ask,
+                           struct message_checkpoint_info *info)
+{
+    if (run == NULL || ask->attempt == 0 || ask->step == CKPT_STEP_LATEST) {
+        return;
+    }
+    if (ask->attempt < run->attempt) {
+        info->state = CHECKPOINT_ABORTED;
+        info->outcome = CKPT_ERR_ATTEMPT;
+        say(info->reason, "given up: attempt %u of the run has begun", run->attempt);
+    } else if (run->has_latest && ask->step <= run->latest) {
+        info->state = CHECKPOINT_RETIRED;
+        info->outcome = CKPT_ERR_RETIRED;
+        say(info->reason, "retired or given up: step %llu is consistent",
+            (unsigned long long)run->latest);
+    }
+    info->step = ask->step;
+    info->attempt = ask->attempt;
+}
+
 void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint32_t link,
                        const struct message_checkpoint_ask *ask)
 {
@@ -112,7 +134,9 @@ void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint
     info->run = ask->run;
     info->reader = ask->reader;
     struct checkpoint *k = NULL;
-    if (run != NULL && ask->step != CKPT_STEP_LATEST) {
+    if (run != NULL && ask->step != CKPT_STEP_LATEST && ask->attempt != 0) {
+        k = checkpoint_find(c, run, ask->attempt, ask->step);
+    } else if (run != NULL && ask->step != CKPT_STEP_LATEST) {
         k = checkpoint_find_step(c, run, ask->step);
     } else if (run != NULL && run->has_latest) {
         k = checkpoint_find_step(c, run, run->latest);
@@ -120,6 +144,7 @@ void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint
     if (k == NULL) {
         info->status = ask->step == CKPT_STEP_LATEST ? CKPT_ERR_NO_CHECKPOINT : CKPT_ERR_NOT_FOUND;
         say(info->reason, "%s", ckpt_status_text(info->status));
+        tell_forgotten(run, ask, info);
         return;
     }
     info->status = k->state == CHECKPOINT_QUARANTINED ? CKPT_ERR_QUARANTINED
@@ -131,5 +156,6 @@ void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint
     info->world = k->world;
     info->copies = k->copies;
     info->bytes = k->bytes;
+    info->outcome = k->state == CHECKPOINT_ABORTED ? k->status : CKPT_OK;
     say(info->reason, "%s", k->reason);
 }

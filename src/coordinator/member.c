@@ -74,6 +74,7 @@ static void member_lost(struct coordinator *c, struct coordinator_update *u, str
     index_set_add(&c->members_lost, index);
     m->inventory_told = false;
     homes_member_lost(c, index);
+    seats_of_member_lost(c, index);
     c->places[index].usable = false;
     drop_copies(c, index);
     if (m->connected) {
@@ -92,6 +93,7 @@ static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t
 {
     struct message *m = update_message(c, u, link, MESSAGE_WELCOME);
     m->welcome.status = status;
+    m->welcome.cluster = c->cluster;
     say(m->welcome.reason, "%s", reason);
     u->messages[u->message_count - 1].close = true;
 }
@@ -116,6 +118,22 @@ static bool join_is_valid(const struct message_join *join)
            join->segment_bytes > 0 && join->segments_free <= join->segments;
 }
 
+/* Its memory is of another cluster; reason says so. */
+static bool is_strange(const struct coordinator *c, const struct message_join *join, char *reason)
+{
+    if (nonce_is_zero(&join->cluster) || nonce_equal(&join->cluster, &c->cluster)) {
+        return false;
+    }
+    char ours[NONCE_HEX_SIZE], theirs[NONCE_HEX_SIZE];
+    nonce_hex(&c->cluster, ours);
+    nonce_hex(&join->cluster, theirs);
+    say(reason,
+        "node %s is of cluster %s, this coordinator of %s: correct its coordinator's address, or "
+        "give its arena up",
+        join->node, theirs, ours);
+    return true;
+}
+
 /* The member for a join, or NULL when it was refused. */
 static struct member *member_for_join(struct coordinator *c, struct coordinator_update *u,
                                       uint32_t link, const struct message *message)
@@ -130,6 +148,10 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
     }
     if (!join_is_valid(join)) {
         refuse(c, u, link, CKPT_ERR_INVALID, "join with an invalid node, domain, address or size");
+        return NULL;
+    }
+    if (is_strange(c, join, reason)) {
+        refuse(c, u, link, CKPT_ERR_DENIED, reason);
         return NULL;
     }
     if (address_is_any(join->address)) {
@@ -193,6 +215,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     }
     strcpy(m->address, join->address);
     m->incarnation = message->incarnation;
+    m->is_of_cluster = nonce_equal(&join->cluster, &c->cluster);
     m->state = MEMBER_JOINED;
     index_set_remove(&c->members_lost, index);
     m->segments = join->segments;
@@ -211,6 +234,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     welcome->welcome.heartbeat_ms = c->config.heartbeat_ms;
     welcome->welcome.lease_ms = c->config.lease_ms;
     welcome->welcome.features = WIRE_FEATURES;
+    welcome->welcome.cluster = c->cluster;
     struct machine_note *note =
         update_note(u, NOTE_INFO, rejoined ? "agent_rejoined" : "agent_joined");
     strcpy(note->node, m->node);
@@ -287,6 +311,9 @@ static void agent_message(struct coordinator *c, struct coordinator_update *u, s
     case MESSAGE_NEED:
         on_need(c, u, index, &message->need);
         break;
+    case MESSAGE_SEAT_ASK:
+        on_seat_ask(c, u, index, &message->seat_ask);
+        break;
     case MESSAGE_JOB_REPORT:
         on_job_report(c, u, m, &message->job);
         break;
@@ -298,24 +325,44 @@ static void agent_message(struct coordinator *c, struct coordinator_update *u, s
     }
 }
 
+/* A higher epoch ends this rule, when it is the word of an agent that has joined and whose memory
+ * is of this cluster: it has obeyed another coordinator of ours. Anyone else's says nothing. */
+static void on_higher_epoch(struct coordinator *c, struct coordinator_update *u,
+                            const struct member *m, uint64_t epoch)
+{
+    bool is_proof = m->is_of_cluster;
+    struct machine_note *note = update_note(u, is_proof ? NOTE_ERROR : NOTE_WARNING,
+                                            is_proof ? "stale_coordinator" : "strange_epoch");
+    strcpy(note->node, m->node);
+    say(note->text, "it knows of epoch %llu, this coordinator has %llu%s",
+        (unsigned long long)epoch, (unsigned long long)c->epoch,
+        is_proof ? "" : ": it has not shown that it is of this cluster, and is not believed");
+    u->step_down = u->step_down || is_proof;
+    if (!is_proof) {
+        update_close(u, m->link);
+    }
+}
+
 void member_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
                     const struct message *message)
 {
-    if (message->epoch > c->epoch) {
-        u->step_down = true;
-        struct machine_note *note = update_note(u, NOTE_ERROR, "stale_coordinator");
-        say(note->text, "epoch %llu rules, this coordinator has %llu",
-            (unsigned long long)message->epoch, (unsigned long long)c->epoch);
-        return;
-    }
     if (message->type == MESSAGE_JOIN) {
         on_join(c, u, link, message);
-        return;
     }
     struct member *m = member_by_link(c, link);
+    if (message->type == MESSAGE_JOIN) {
+        if (m != NULL && message->epoch > c->epoch) {
+            on_higher_epoch(c, u, m, message->epoch);
+        }
+        return;
+    }
     if (m == NULL || m->state != MEMBER_JOINED ||
         !incarnation_equal(&m->incarnation, &message->incarnation)) {
         update_close(u, link); /* it joins again */
+        return;
+    }
+    if (message->epoch > c->epoch) {
+        on_higher_epoch(c, u, m, message->epoch);
         return;
     }
     m->heard_ms = c->now_ms;

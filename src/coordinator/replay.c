@@ -41,28 +41,13 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
     return CKPT_OK;
 }
 
-enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record)
+static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
+                                      const struct coordinator_record *record)
 {
-    if (record->epoch >= c->epoch && record->type != RECORD_EPOCH) {
-        return CKPT_ERR_CORRUPT; /* init was not given an epoch above the store's */
-    }
-    if (record->type == RECORD_EPOCH) {
-        return record->epoch <= c->epoch ? CKPT_OK : CKPT_ERR_CORRUPT;
-    }
-    if (!name_is_valid(record->run.name, CKPT_RUN_NAME_MAX)) {
-        return CKPT_ERR_CORRUPT;
-    }
-    struct run *run = run_find(c, &record->run);
-    run = run != NULL ? run : run_add(c, &record->run);
-    if (run == NULL) {
-        return CKPT_ERR_FULL;
-    }
-    if (record->attempt > run->attempt) {
-        run->attempt = record->attempt;
-    }
     struct checkpoint *k = checkpoint_find(c, run, record->attempt, record->step);
     switch (record->type) {
     case RECORD_EPOCH:
+    case RECORD_CLUSTER:
     case RECORD_ATTEMPT:
         return CKPT_OK;
     case RECORD_CONSISTENT:
@@ -110,4 +95,34 @@ enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_recor
         return CKPT_OK;
     }
     return CKPT_ERR_CORRUPT;
+}
+
+enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record)
+{
+    if (record->type == RECORD_CLUSTER && record->epoch <= c->epoch) {
+        c->cluster = nonce_is_zero(&c->cluster) ? coordinator_record_named(record) : c->cluster;
+        return nonce_is_zero(&c->cluster) ? CKPT_ERR_CORRUPT : CKPT_OK;
+    }
+    if (record->epoch >= c->epoch && record->type != RECORD_EPOCH) {
+        return CKPT_ERR_CORRUPT; /* init was not given an epoch above the store's */
+    }
+    if (record->type == RECORD_EPOCH) {
+        return record->epoch <= c->epoch ? CKPT_OK : CKPT_ERR_CORRUPT;
+    }
+    if (!name_is_valid(record->run.name, CKPT_RUN_NAME_MAX)) {
+        return CKPT_ERR_CORRUPT;
+    }
+    struct run *run = run_find(c, &record->run);
+    run = run != NULL ? run : run_add(c, &record->run);
+    if (run == NULL) {
+        return CKPT_ERR_FULL;
+    }
+    if (record->attempt > run->attempt) {
+        run->attempt = record->attempt;
+        run->start_nonce = (struct nonce){{0}};
+    }
+    if (record->type == RECORD_ATTEMPT && record->attempt == run->attempt) {
+        run->start_nonce = coordinator_record_named(record);
+    }
+    return replay_of_run(c, run, record);
 }

@@ -56,9 +56,17 @@ static bool report_is_valid(const struct message_shard_report *r)
 static enum ckpt_status may_open(struct coordinator *c, const struct run *run,
                                  const struct message_shard_report *r, char *reason)
 {
-    if (run != NULL && r->shard.attempt < run->attempt) {
-        say(reason, "attempt %u is over: attempt %u has begun", r->shard.attempt, run->attempt);
+    const struct fence *fence = run == NULL ? fence_find(c, &r->shard.run) : NULL;
+    uint32_t newest = run != NULL ? run->attempt : fence != NULL ? fence->attempt : 0;
+    if (r->shard.attempt < newest) {
+        say(reason, "attempt %u is over: attempt %u has begun", r->shard.attempt, newest);
         return CKPT_ERR_ATTEMPT;
+    }
+    if (fence != NULL && r->shard.attempt <= fence->withdrawn_attempt &&
+        r->shard.step <= fence->withdrawn_step) {
+        say(reason, "step %llu was retired, and its run forgotten",
+            (unsigned long long)r->shard.step);
+        return CKPT_ERR_RETIRED;
     }
     if (run != NULL && run->has_latest && r->shard.step <= run->latest &&
         !PLANTED_BUG(LATEST_BACK)) {
@@ -114,8 +122,9 @@ static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordina
         return NULL;
     }
     if (r->shard.attempt > run->attempt) {
-        run_raise_attempt(c, u, run, r->shard.attempt, false);
+        run_raise_attempt(c, u, run, r->shard.attempt, false, &(struct nonce){{0}});
     }
+    run->begun = true;
     struct checkpoint *k = checkpoint_add(c, run, r->shard.attempt, r->shard.step);
     if (k == NULL) {
         refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL,

@@ -28,6 +28,7 @@ void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t 
     struct message_load_verdict *v = &m->load_verdict;
     v->run = ask->run;
     v->attempt = ask->attempt;
+    v->start = ask->start;
     v->asking_rank = ask->asking_rank;
     v->collective = ask->collective;
     v->load = ask->load;
@@ -58,6 +59,7 @@ void restore_end(struct coordinator *c, struct coordinator_update *u, struct run
     struct session *e = &run->session;
     e->state = SESSION_ENDED;
     e->status = status;
+    run->begun = true;
     run->active_ms = c->now_ms;
     say(e->reason, "%s", reason);
     e->verdicts_due = e->checkpoint != NONE;
@@ -296,6 +298,9 @@ static void collective_ask(struct coordinator *c, struct coordinator_update *u, 
         on_fetch_ask(c, u, member, ask);
         return;
     }
+    if (e->state == SESSION_CHOOSING && !run_is_complete(c, run)) {
+        return; /* nobody is told anything before all of the start are here: the ask comes again */
+    }
     if (e->state == SESSION_CHOOSING) {
         restore_choose(c, u, run);
     }
@@ -316,7 +321,28 @@ static bool ask_is_valid(const struct message_load_ask *ask)
 {
     /* A reader is of no world: it says 0. */
     return name_is_valid(ask->run.name, CKPT_RUN_NAME_MAX) && ask->world <= CKPT_WORLD_MAX &&
-           (!ask->collective || (ask->rank < ask->world && ask->rank == ask->asking_rank));
+           (!ask->collective ||
+            (ask->rank < ask->world && ask->rank == ask->asking_rank && ask->attempt != 0 &&
+             !nonce_is_zero(&ask->start) && !nonce_is_zero(&ask->seat)));
+}
+
+/* Whether the rank asks for a start that may be answered: its seat is taken by the ask as well, as
+ * this coordinator may know nothing of it yet. */
+static bool is_seated(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                      uint32_t member, const struct message_load_ask *ask)
+{
+    const struct message_seat_ask seat = {.run = ask->run,
+                                          .rank = ask->rank,
+                                          .world = ask->world,
+                                          .attempt = ask->attempt,
+                                          .start = ask->start,
+                                          .seat = ask->seat};
+    char reason[CKPT_REASON_MAX + 1] = "";
+    enum ckpt_status status = seat_confirm(c, u, run, member, &seat, reason);
+    if (status != CKPT_OK && status != CKPT_ERR_BUSY) {
+        send_verdict(c, u, member, ask, status, reason, NULL);
+    }
+    return status == CKPT_OK;
 }
 
 void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
@@ -341,15 +367,9 @@ void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
         on_fetch_ask(c, u, member, ask);
         return;
     }
-    if (ask->attempt < run->attempt) {
-        send_verdict(c, u, member, ask, CKPT_ERR_ATTEMPT, "a later attempt of this run has begun",
-                     NULL);
-        return;
+    if (is_seated(c, u, run, member, ask)) {
+        collective_ask(c, u, run, member, ask);
     }
-    if (ask->attempt > run->attempt) {
-        run_raise_attempt(c, u, run, ask->attempt, true);
-    }
-    collective_ask(c, u, run, member, ask);
 }
 
 /* Processes that load again may have saved before they did, so that a commit says nothing of who
@@ -405,6 +425,7 @@ static void send_verdicts(struct coordinator *c, struct coordinator_update *u, s
         }
         struct message_load_ask ask = {.run = run->key,
                                        .attempt = e->attempt,
+                                       .start = run->start_nonce,
                                        .asking_rank = s->rank,
                                        .rank = s->rank,
                                        .collective = true,

@@ -154,11 +154,54 @@ struct run_job {
     uint64_t linger_ms;
 };
 
+/* The ranks that were started together: start.c. */
+struct start {
+    bool used;
+    bool is_recalled; /* it has its number from the records: who was in it is told by agents */
+    uint32_t run;
+    uint32_t next_in_run;
+    uint32_t attempt;   /* 0: forming */
+    struct nonce nonce; /* its own name; zero: forming, or of before starts had names */
+    struct nonce name;  /* the launcher's; zero: none */
+    uint32_t world;     /* 0: not told yet */
+    uint32_t first_seat;
+    uint32_t seats;
+    uint32_t live;     /* of these, whose process is connected */
+    uint32_t telling;  /* the seat that is told next that the start is complete */
+    uint64_t since_ms; /* the last rank that was new */
+};
+
+/* A process's place in a start. Free when its start is NONE. */
+struct seat {
+    uint32_t start;
+    uint32_t rank;
+    struct nonce nonce; /* of the process */
+    uint32_t member;    /* whose it is; NONE: it has gone */
+    bool staged;        /* it has left saves that wait for the number */
+    uint32_t next_in_bucket;
+    uint32_t next_in_start;
+};
+
+/* Of a run that was put out of the table: fence.c. */
+struct fence {
+    uint64_t number; /* rises: the lowest was put out first */
+    uint64_t name;   /* hashed */
+    uint32_t uid;
+    uint32_t attempt;
+    struct nonce start;
+    uint32_t withdrawn_attempt;
+    uint64_t withdrawn_step;
+};
+
 struct run {
     bool used;
     struct run_key key;
     uint32_t next_in_bucket;
     uint32_t attempt;
+    struct nonce start_nonce; /* of the start that has this attempt; zero: not known */
+    bool begun;               /* it has restored or saved something */
+    uint32_t first_start;     /* newest first */
+    uint32_t start;           /* the one that has the attempt; NONE: not in the table yet */
     uint32_t world;
     bool has_latest;
     uint64_t latest;
@@ -184,6 +227,7 @@ struct member {
     char node[CKPT_NODE_NAME_MAX + 1];
     char address[CKPT_ADDRESS_MAX + 1];
     struct incarnation incarnation;
+    bool is_of_cluster; /* its memory is of this cluster, as its JOIN said */
     uint32_t link;
     uint32_t next_in_bucket; /* of links */
     uint32_t next_in_name_bucket;
@@ -232,6 +276,7 @@ struct fetch {
 
 struct coordinator {
     struct coordinator_config config;
+    struct nonce cluster; /* zero before it was made */
     uint64_t epoch;
     uint64_t now_ms;        /* of this machine's clock, which runs while its process does */
     uint64_t stalled_ms;    /* by how much it is behind the process's */
@@ -275,6 +320,20 @@ struct coordinator {
     uint32_t relief_next;          /* the member where the next look for short memory begins */
     uint32_t *run_buckets;
     uint32_t run_mask;
+
+    struct start *starts;
+    uint32_t starts_max;
+    uint32_t starts_free;
+    uint32_t starts_telling;
+    struct seat *seats; /* as many as shards: who saves has a shard */
+    uint32_t seats_high;
+    uint32_t first_free_seat; /* below seats_high */
+    uint32_t *seat_buckets;
+    uint32_t seat_mask;
+    struct fence *fences;
+    uint32_t fences_max;
+    uint32_t fences_high;
+    uint64_t fence_last;
 
     struct checkpoint *checkpoints;
     uint32_t checkpoints_high;
@@ -366,6 +425,24 @@ void shard_release_homes(struct coordinator *c, struct shard *s);
 bool shard_is_home(const struct coordinator *c, const struct shard *s, uint32_t member);
 bool shard_has_homes(const struct shard *s);
 bool home_is_heard(const struct coordinator *c, const struct home *home);
+
+/* ---- start.c: who is of which start, and its number ---- */
+void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                 const struct message_seat_ask *ask);
+enum ckpt_status seat_confirm(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                              uint32_t member, const struct message_seat_ask *ask, char *reason);
+void seats_of_member_lost(struct coordinator *c, uint32_t member);
+void start_retire(struct coordinator *c, struct run *run);
+void starts_free_of(struct coordinator *c, struct run *run);
+bool run_is_complete(struct coordinator *c, struct run *run);
+bool run_has_live_seat(const struct coordinator *c, const struct run *run);
+bool run_has_begun(const struct coordinator *c, const struct run *run);
+void starts_tick(struct coordinator *c, struct coordinator_update *u);
+
+/* ---- fence.c: what outlives a run in the table ---- */
+const struct fence *fence_find(const struct coordinator *c, const struct run_key *key);
+void fence_keep(struct coordinator *c, const struct run *run);
+void fence_recall(const struct coordinator *c, struct run *run);
 
 /* ---- shard.c: copies ---- */
 struct copy *copy_find(struct shard *s, uint32_t member);
@@ -466,7 +543,7 @@ void run_gone_on(struct coordinator *c, struct coordinator_update *u, const stru
                  const struct shard_key *at, uint32_t member);
 void run_pass_over(struct coordinator *c, const struct run *run, uint32_t attempt, uint64_t step);
 void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                       uint32_t attempt, bool keep_verifying);
+                       uint32_t attempt, bool keep_verifying, const struct nonce *start);
 void run_refresh_latest(struct coordinator *c, struct run *run);
 void checkpoints_tick(struct coordinator *c, struct coordinator_update *u);
 

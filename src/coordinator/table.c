@@ -75,6 +75,8 @@ static void run_remove(struct coordinator *c, struct run *run)
         link = &c->runs[*link].next_in_bucket;
     }
     *link = run->next_in_bucket;
+    fence_keep(c, run);
+    starts_free_of(c, run);
     index_set_remove(&c->runs_keeping, run_index(c, run));
     index_set_remove(&c->runs_loading, run_index(c, run));
     index_set_remove(&c->runs_ended, run_index(c, run));
@@ -112,8 +114,11 @@ struct run *run_add(struct coordinator *c, const struct run_key *key)
                         .key = *key,
                         .next_in_bucket = *bucket,
                         .first_checkpoint = NONE,
+                        .first_start = NONE,
+                        .start = NONE,
                         .touched_ms = c->now_ms};
     *bucket = run_index(c, run);
+    fence_recall(c, run);
     return run;
 }
 

@@ -31,6 +31,11 @@ uint64_t coordinator_epoch(const struct coordinator *c)
     return c->epoch;
 }
 
+struct nonce coordinator_cluster(const struct coordinator *c)
+{
+    return c->cluster;
+}
+
 uint32_t coordinator_member_count(const struct coordinator *c)
 {
     return c->member_count;

@@ -88,6 +88,7 @@ const struct store_rule store_rules[STORE_RULES] = {
     {RECORD_RETIRED, RECORD_MARK, true},
     {RECORD_MARK, RECORD_MARK, true},
     {RECORD_OFFERED, RECORD_QUARANTINED, true},
+    {RECORD_CLUSTER, RECORD_CLUSTER, false},
 };
 
 bool store_is_kept(const struct coordinator_record *record)

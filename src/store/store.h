@@ -11,6 +11,7 @@
  *
  *   EPOCH                         the EPOCH before it
  *   ATTEMPT, WITHDRAWN, VERDICT   the one of its type and run before it
+ *   CLUSTER                       the CLUSTER before it
  *   MARK                          the MARK of its checkpoint before it
  *   OFFERED                       QUARANTINED of its checkpoint, and it is not kept
  *   RETIRED                       CONSISTENT, QUARANTINED, HOLDERS and MARK of its checkpoint, and
@@ -59,7 +60,7 @@ struct store_rule {
     enum coordinator_record_type earlier;
     bool of_checkpoint;
 };
-#define STORE_RULES 10
+#define STORE_RULES 11
 extern const struct store_rule store_rules[STORE_RULES];
 
 /* How far a long open or replay has come, for whoever wants to look from another thread. */

@@ -79,6 +79,9 @@ static enum ckpt_status decode_fixed(const struct decode *d)
     if (!get_bytes(d, &data)) {
         return CKPT_ERR_PROTOCOL;
     }
+    if (data.len == 0 && d->field->may_be_empty) {
+        return CKPT_OK; /* the body is zeros */
+    }
     if (data.len != d->field->max) {
         return protocol_unless(wire_refuse(d->layout, d->field, d->scratch, "is too short"));
     }

@@ -41,6 +41,7 @@ static const struct wire_field join_fields[] = {
     FIELD_U32(message_join, Join, segments, UINT32_MAX),
     FIELD_U32(message_join, Join, segments_free, UINT32_MAX),
     FIELD_U32(message_join, Join, features, UINT32_MAX),
+    FIELD_NONCE(message_join, Join, cluster),
 };
 WIRE_LAYOUT(join, message_join, join);
 
@@ -50,8 +51,34 @@ static const struct wire_field welcome_fields[] = {
     FIELD_U32(message_welcome, Welcome, heartbeat_ms, UINT32_MAX),
     FIELD_U32(message_welcome, Welcome, lease_ms, UINT32_MAX),
     FIELD_U32(message_welcome, Welcome, features, UINT32_MAX),
+    FIELD_NONCE(message_welcome, Welcome, cluster),
 };
 WIRE_LAYOUT(welcome, message_welcome, welcome);
+
+static const struct wire_field seat_ask_fields[] = {
+    FIELD_RUN(message_seat_ask, SeatAsk, run),
+    FIELD_U32(message_seat_ask, SeatAsk, rank, CKPT_WORLD_MAX - 1),
+    FIELD_U32(message_seat_ask, SeatAsk, world, CKPT_WORLD_MAX),
+    FIELD_U32(message_seat_ask, SeatAsk, attempt, UINT32_MAX),
+    FIELD_NONCE(message_seat_ask, SeatAsk, start),
+    FIELD_NONCE(message_seat_ask, SeatAsk, seat),
+    FIELD_NONCE(message_seat_ask, SeatAsk, name),
+    FIELD_BOOL(message_seat_ask, SeatAsk, ended),
+    FIELD_BOOL(message_seat_ask, SeatAsk, staged),
+};
+WIRE_LAYOUT(seat_ask, message_seat_ask, seat_ask);
+
+static const struct wire_field seat_told_fields[] = {
+    FIELD_RUN(message_seat_told, SeatTold, run),
+    FIELD_U32(message_seat_told, SeatTold, rank, CKPT_WORLD_MAX - 1),
+    FIELD_NONCE(message_seat_told, SeatTold, seat),
+    FIELD_BOOL(message_seat_told, SeatTold, ended),
+    FIELD_STATUS(message_seat_told, SeatTold, status),
+    FIELD_REASON(message_seat_told, SeatTold, reason),
+    FIELD_U32(message_seat_told, SeatTold, attempt, UINT32_MAX),
+    FIELD_NONCE(message_seat_told, SeatTold, start),
+};
+WIRE_LAYOUT(seat_told, message_seat_told, seat_told);
 
 static const struct wire_field heartbeat_fields[] = {
     FIELD_U32(message_heartbeat, Heartbeat, segments_free, CKPT_ARENA_SEGMENTS_MAX),

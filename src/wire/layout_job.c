@@ -9,7 +9,8 @@ static const struct wire_field job_fields[] = {
     FIELD_JOB_VERB(message_job, Job),          FIELD_NAME(message_job, Job, job, CKPT_JOB_NAME_MAX),
     FIELD_RUN_OR_EMPTY(message_job, Job, run), FIELD_U32(message_job, Job, attempt, UINT32_MAX),
     FIELD_U64(message_job, Job, linger_ms),    FIELD_U64(message_job, Job, ended_ms_ago),
-    FIELD_BOOL(message_job, Job, requeueable),
+    FIELD_BOOL(message_job, Job, requeueable), FIELD_BOOL(message_job, Job, begin_known),
+    FIELD_U64(message_job, Job, begun_ms_ago),
 };
 WIRE_LAYOUT(job, message_job, job);
 

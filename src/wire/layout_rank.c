@@ -10,6 +10,9 @@ static const struct wire_field rank_open_fields[] = {
     FIELD_U32(message_rank_open, RankOpen, world, UINT32_MAX),
     FIELD_U32(message_rank_open, RankOpen, copies, UINT32_MAX),
     FIELD_BOOL(message_rank_open, RankOpen, reader),
+    FIELD_NONCE(message_rank_open, RankOpen, start),
+    FIELD_NONCE(message_rank_open, RankOpen, seat),
+    FIELD_NONCE(message_rank_open, RankOpen, name),
 };
 WIRE_LAYOUT(rank_open, message_rank_open, rank_open);
 
@@ -21,6 +24,14 @@ static const struct wire_field rank_opened_fields[] = {
     FIELD_BOOL(message_rank_opened, RankOpened, coordinator_known),
 };
 WIRE_LAYOUT(rank_opened, message_rank_opened, rank_opened);
+
+static const struct wire_field rank_seated_fields[] = {
+    FIELD_STATUS(message_rank_seated, RankSeated, status),
+    FIELD_REASON(message_rank_seated, RankSeated, reason),
+    FIELD_U32(message_rank_seated, RankSeated, attempt, UINT32_MAX),
+    FIELD_NONCE(message_rank_seated, RankSeated, start),
+};
+WIRE_LAYOUT(rank_seated, message_rank_seated, rank_seated);
 
 static const struct wire_field slot_ask_fields[] = {
     FIELD_U64(message_slot_ask, SlotAsk, step),
@@ -96,6 +107,8 @@ static const struct wire_field load_ask_fields[] = {
     FIELD_U32(message_load_ask, LoadAsk, load, UINT32_MAX),
     FIELD_U64(message_load_ask, LoadAsk, reader),
     FIELD_U32(message_load_ask, LoadAsk, wait_ms, UINT32_MAX),
+    FIELD_NONCE(message_load_ask, LoadAsk, start),
+    FIELD_NONCE(message_load_ask, LoadAsk, seat),
 };
 WIRE_LAYOUT(load_ask, message_load_ask, load_ask);
 
@@ -109,6 +122,7 @@ static const struct wire_field load_verdict_fields[] = {
     FIELD_STATUS(message_load_verdict, LoadVerdict, status),
     FIELD_REASON(message_load_verdict, LoadVerdict, reason),
     FIELD_SHARD_OR_EMPTY(message_load_verdict, LoadVerdict, shard),
+    FIELD_NONCE(message_load_verdict, LoadVerdict, start),
 };
 WIRE_LAYOUT(load_verdict, message_load_verdict, load_verdict);
 
@@ -138,6 +152,8 @@ static const struct wire_field checkpoint_ask_fields[] = {
     FIELD_RUN_OR_EMPTY(message_checkpoint_ask, CheckpointAsk, run),
     FIELD_U64(message_checkpoint_ask, CheckpointAsk, step),
     FIELD_U64(message_checkpoint_ask, CheckpointAsk, reader),
+    FIELD_U32(message_checkpoint_ask, CheckpointAsk, attempt, UINT32_MAX),
+    FIELD_BOOL(message_checkpoint_ask, CheckpointAsk, own),
 };
 WIRE_LAYOUT(checkpoint_ask, message_checkpoint_ask, checkpoint_ask);
 
@@ -152,5 +168,6 @@ static const struct wire_field checkpoint_info_fields[] = {
     FIELD_U32(message_checkpoint_info, CheckpointInfo, copies, UINT32_MAX),
     FIELD_U64(message_checkpoint_info, CheckpointInfo, bytes),
     FIELD_REASON(message_checkpoint_info, CheckpointInfo, reason),
+    FIELD_STATUS(message_checkpoint_info, CheckpointInfo, outcome),
 };
 WIRE_LAYOUT(checkpoint_info, message_checkpoint_info, checkpoint_info);

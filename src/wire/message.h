@@ -24,7 +24,7 @@
 #include "digest/digest.h"
 #include <ckpt/status.h>
 
-#define WIRE_PROTOCOL_VERSION 1
+#define WIRE_PROTOCOL_VERSION 2
 /* What a side understands beyond the protocol's version, as bits in JOIN and WELCOME: a daemon of
  * an earlier release ends a connection on which a message of an unknown type comes. */
 #define WIRE_FEATURE_ROOM                                                                          \
@@ -99,6 +99,7 @@ enum message_type {
     MESSAGE_JOB_TOLD = 15,
     MESSAGE_GATHER = 16, /* + one descriptor, of a dma-buf */
     MESSAGE_GATHERED = 17,
+    MESSAGE_RANK_SEATED = 18, /* pushed by the agent when the rank's start has its number */
 
     /* agent <-> coordinator */
     MESSAGE_JOIN = 20,
@@ -118,6 +119,8 @@ enum message_type {
     MESSAGE_LET_GO = 33,     /* coordinator -> agent: a copy that is one too many */
     MESSAGE_NEED = 34,       /* agent -> coordinator: a rank's save waits for room */
     MESSAGE_LOAD_WAITS = 35, /* coordinator -> agent: what a load waits for */
+    MESSAGE_SEAT_ASK = 36,  /* agent -> coordinator: a rank's place in a start of its run */
+    MESSAGE_SEAT_TOLD = 37, /* the answer; also by itself, once the start is complete */
 
     /* agent <-> agent */
     MESSAGE_OFFER_ASK = 40,
@@ -133,7 +136,10 @@ enum message_type {
 struct message_rank_open {
     /* The uid comes from the socket's credentials, never from here. */
     char run[CKPT_RUN_NAME_MAX + 1];
-    uint32_t attempt;
+    uint32_t attempt; /* insisted on; 0: the coordinator gives one out. With a start: its number */
+    struct nonce start; /* that this process was seated in on an earlier connection; zero: none */
+    struct nonce seat;  /* of this process, the same on all its connections */
+    struct nonce name;  /* by which the launcher's environment names the start; zero: it does not */
     uint32_t rank;
     uint32_t world;
     uint32_t copies; /* 0: the agent's default */
@@ -146,6 +152,15 @@ struct message_rank_opened {
     char node[CKPT_NODE_NAME_MAX + 1];
     uint64_t segment_bytes;
     bool coordinator_known; /* false: saves stage, but nothing becomes consistent for now */
+};
+
+/* Which start of its run the rank is of. CKPT_OK: attempt and start are settled for good. Anything
+ * else: the process has no place in the run any more, or never had. */
+struct message_rank_seated {
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+    uint32_t attempt;
+    struct nonce start;
 };
 
 struct message_slot_ask {
@@ -219,6 +234,8 @@ struct message_save_outcome {
 struct message_load_ask {
     struct run_key run;
     uint32_t attempt;
+    struct nonce start; /* a collective one: of the asking rank, as it was told */
+    struct nonce seat;
     uint32_t asking_rank;
     uint32_t world;
     uint64_t step;    /* or CKPT_STEP_LATEST */
@@ -232,6 +249,7 @@ struct message_load_ask {
 struct message_load_verdict {
     struct run_key run;
     uint32_t attempt; /* of the ask */
+    struct nonce start;
     uint32_t asking_rank;
     bool collective;
     uint32_t load;
@@ -266,6 +284,8 @@ struct message_checkpoint_ask {
     struct run_key run;
     uint64_t step; /* or CKPT_STEP_LATEST */
     uint64_t reader;
+    uint32_t attempt; /* whose checkpoint; 0: of whichever start there is one */
+    bool own;         /* from a rank: of its own start, which the agent knows */
 };
 
 struct message_checkpoint_info {
@@ -279,6 +299,7 @@ struct message_checkpoint_info {
     uint32_t copies;
     uint64_t bytes;
     char reason[CKPT_REASON_MAX + 1];
+    enum ckpt_status outcome; /* why it will never be consistent, when that is known */
 };
 
 enum job_verb {
@@ -294,10 +315,12 @@ struct message_job {
     enum job_verb verb;
     char job[CKPT_JOB_NAME_MAX + 1]; /* "cluster/4711" */
     struct run_key run;              /* may be empty where the agent knows the job */
-    uint32_t attempt;                /* 0: as the agent knows it */
+    uint32_t attempt; /* which start of the job; 0: as the agent knows it, or nobody does */
     uint64_t linger_ms;
     uint64_t ended_ms_ago; /* in a report of JOB_END or JOB_FINAL */
     bool requeueable;
+    bool begin_known;      /* in a report: the agent was told when it began */
+    uint64_t begun_ms_ago; /* in such a report */
 };
 
 struct message_job_told {
@@ -326,6 +349,34 @@ struct message_join {
     uint32_t segments;
     uint32_t segments_free;
     uint32_t features; /* WIRE_FEATURE_*; bits that are not known are nothing to the other side */
+    struct nonce cluster; /* that its arena is of; zero: of none yet */
+};
+
+/* A rank's place in a start of its run, and what its agent knows of it. Repeated until it is told,
+ * and said anew to every coordinator that the agent joins. */
+struct message_seat_ask {
+    struct run_key run;
+    uint32_t rank;
+    uint32_t world;
+    uint32_t attempt;   /* with a start: its number. Else what the caller insists on, or 0 */
+    struct nonce start; /* that it was seated in; zero: in none yet */
+    struct nonce seat;
+    struct nonce name;
+    bool ended;  /* the process has gone */
+    bool staged; /* and has left saves that wait for the number of their start */
+};
+
+/* CKPT_OK: seated, for good. CKPT_ERR_BUSY: the start is not complete. CKPT_ERR_TIMEOUT: nor has
+ * been for so long that what waits for it is to be given up. Else: it has no place. */
+struct message_seat_told {
+    struct run_key run;
+    uint32_t rank;
+    struct nonce seat;
+    bool ended; /* as asked */
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+    uint32_t attempt;
+    struct nonce start;
 };
 
 struct message_welcome {
@@ -334,6 +385,7 @@ struct message_welcome {
     uint32_t heartbeat_ms;
     uint32_t lease_ms;
     uint32_t features;
+    struct nonce cluster; /* the coordinator's */
 };
 
 struct message_heartbeat {
@@ -525,6 +577,7 @@ struct message {
     union {
         struct message_rank_open rank_open;
         struct message_rank_opened rank_opened;
+        struct message_rank_seated rank_seated;
         struct message_slot_ask slot_ask;
         struct message_slot_granted slot_granted;
         struct message_seal seal;
@@ -545,6 +598,8 @@ struct message {
         struct message_welcome welcome;
         struct message_heartbeat heartbeat;
         struct message_lease lease; /* MESSAGE_STALE_EPOCH has no body */
+        struct message_seat_ask seat_ask;
+        struct message_seat_told seat_told;
         struct message_shard_report shard_report;
         struct message_shard_ack shard_ack;
         struct message_pull_order pull_order;

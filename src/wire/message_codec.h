@@ -37,6 +37,7 @@
     X(MESSAGE_JOB_TOLD, job_told, job_told)                                                        \
     X(MESSAGE_GATHER, gather, gather)                                                              \
     X(MESSAGE_GATHERED, gathered, gathered)                                                        \
+    X(MESSAGE_RANK_SEATED, rank_seated, rank_seated)                                               \
     X(MESSAGE_JOIN, join, join)                                                                    \
     X(MESSAGE_WELCOME, welcome, welcome)                                                           \
     X(MESSAGE_HEARTBEAT, heartbeat, heartbeat)                                                     \
@@ -53,6 +54,8 @@
     X(MESSAGE_LET_GO, let_go, let_go)                                                              \
     X(MESSAGE_NEED, need, need)                                                                    \
     X(MESSAGE_LOAD_WAITS, load_waits, load_waits)                                                  \
+    X(MESSAGE_SEAT_ASK, seat_ask, seat_ask)                                                        \
+    X(MESSAGE_SEAT_TOLD, seat_told, seat_told)                                                     \
     X(MESSAGE_OFFER_ASK, offer_ask, offer_ask)                                                     \
     X(MESSAGE_OFFER, offer, offer)                                                                 \
     X(MESSAGE_OFFER_DONE, offer_done, offer_done)                                                  \

@@ -22,15 +22,26 @@ static void judge_stale(struct sim *sim, uint32_t node, const struct agent_updat
     }
 }
 
+/* Whether the message's sender has said WELCOME to this life of the agent: nobody else is obeyed.
+ * */
+static bool is_heard_from(struct sim_node *node, const struct message *message)
+{
+    if (message->type == MESSAGE_WELCOME && message->welcome.status == CKPT_OK) {
+        node->heard = message->incarnation;
+    }
+    return incarnation_equal(&node->heard, &message->incarnation);
+}
+
 void judge_agent_turn(struct sim *sim, uint32_t index, const struct agent_event *event,
                       const struct agent_update *update)
 {
     struct sim_node *node = &sim->nodes[index];
     uint64_t epoch = agent_epoch(node->machine);
     if (event->type == AGENT_COORDINATOR_MESSAGE) {
+        bool is_heard = is_heard_from(node, event->message);
         if (event->message->epoch < node->epoch_seen) {
             judge_stale(sim, index, update);
-        } else if (epoch < event->message->epoch &&
+        } else if (is_heard && epoch < event->message->epoch &&
                    update->record_count + update->work_count + update->message_count > 0) {
             sim_violation(sim, "node %u obeys epoch %" PRIu64 " and does not remember it", index,
                           event->message->epoch);

@@ -71,7 +71,8 @@ static void adopt_all(struct sim *sim, uint32_t index)
         }
     }
     if (node->host.alive) {
-        struct agent_event event = {.type = AGENT_ADOPT_END, .epoch = node->epoch_stored};
+        struct agent_event event = {
+            .type = AGENT_ADOPT_END, .epoch = node->epoch_stored, .cluster = node->cluster_stored};
         advance(sim, index, &event);
     }
 }
@@ -103,6 +104,7 @@ void node_start(struct sim *sim, uint32_t index)
     node->coordinator_link = 0;
     node->next_link = 1;
     node->epoch_seen = 0;
+    node->heard = (struct incarnation){{0}};
     adopt_all(sim, index);
     if (node->host.alive) {
         sim_later(sim, sim_between(sim, 1, 40), TURN_CONNECT, index, node->host.life, 0, NULL);
@@ -116,6 +118,7 @@ void node_wipe(struct sim *sim, uint32_t index)
     node->wiped_ms = sim->now_ms;
     memset(node->slots, 0, sizeof node->slots);
     node->epoch_stored = 0;
+    node->cluster_stored = (struct nonce){{0}};
     for (uint32_t i = 0; i < SIM_SEGMENTS_MAX; i++) {
         node->segments[i] = (struct sim_segment){.version = node->segments[i].version + 1};
     }
@@ -375,6 +378,7 @@ static bool apply(struct sim *sim, uint32_t index, const struct agent_event *eve
             return false;
         }
         node->epoch_stored = agent_epoch(node->machine);
+        node->cluster_stored = agent_cluster(node->machine);
     }
     for (uint32_t i = 0; i < update->record_count; i++) {
         if (host_crash_point(sim, index)) {

@@ -153,7 +153,9 @@ static void connect(struct sim *sim, struct sim_job *job, uint32_t index)
     struct message message = {.type = MESSAGE_RANK_OPEN};
     struct message_rank_open *open = &message.rank_open;
     memcpy(open->run, job->key.name, sizeof open->run);
-    open->attempt = job->attempt;
+    open->attempt = rank->attempt != 0 ? rank->attempt : job->attempt;
+    open->start = rank->start;
+    memcpy(open->seat.bytes, rank->incarnation.bytes, sizeof open->seat.bytes);
     open->rank = index;
     open->world = job->world;
     open->copies = job->copies;
@@ -352,6 +354,11 @@ void rank_take(struct sim *sim, uint32_t who, struct parcel *parcel)
         return;
     }
     trace_message(sim, "rank", who, "takes", parcel->link, &parcel->message);
+    if (parcel->message.type == MESSAGE_RANK_SEATED &&
+        parcel->message.rank_seated.status == CKPT_OK) {
+        rank->attempt = parcel->message.rank_seated.attempt;
+        rank->start = parcel->message.rank_seated.start;
+    }
     if (parcel->message.type == MESSAGE_RANK_OPENED) {
         take_opened(sim, job, index, &parcel->message.rank_opened);
     } else if (parcel->message.type == MESSAGE_SLOT_GRANTED) {

@@ -116,6 +116,10 @@ static void replay(struct sim *sim, uint32_t index)
         advance(sim, index, &event);
     }
     if (ruler->host.alive) {
+        struct coordinator_record cluster = {
+            .type = RECORD_CLUSTER, .epoch = 1, .step = 1, .bytes = 1};
+        struct coordinator_event named = {.type = COORDINATOR_REPLAY, .record = &cluster};
+        advance(sim, index, &named);
         struct coordinator_event event = {.type = COORDINATOR_REPLAY_END};
         advance(sim, index, &event);
     }

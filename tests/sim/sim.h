@@ -155,7 +155,9 @@ struct sim_node {
     struct agent_config config;
     uint32_t wipes;
     uint64_t wiped_ms;     /* the last time */
-    uint64_t epoch_stored; /* with the memory: what the arena's header keeps */
+    uint64_t epoch_stored; /* with the memory: what the arena's header keeps; as the next */
+    struct nonce cluster_stored;
+    struct incarnation heard; /* the coordinator that last said WELCOME to this life */
     struct sim_segment segments[SIM_SEGMENTS_MAX];
     struct sim_slot slots[SIM_SEGMENTS_MAX];
     uint32_t coordinator_link; /* index into sim.links + 1; 0: none */
@@ -232,6 +234,8 @@ struct sim_rank {
     uint32_t link; /* index into sim.links + 1; 0: none */
     struct incarnation incarnation;
     uint64_t sequence;
+    uint32_t attempt; /* of its start; 0: not told yet */
+    struct nonce start;
     bool opened;
     bool odd;
 

@@ -113,6 +113,16 @@ void player_join(struct agent_player *player, const struct cluster *cluster, uin
     const struct message *welcome = peer_await(&player->peer, MESSAGE_WELCOME);
     assert_non_null(welcome);
     assert_int_equal(welcome->welcome.status, CKPT_OK);
+    player->join = join;
+    player->join.join.cluster = welcome->welcome.cluster;
+}
+
+void player_join_again(struct agent_player *player)
+{
+    assert_true(peer_send(&player->peer, &player->join));
+    const struct message *welcome = peer_await(&player->peer, MESSAGE_WELCOME);
+    assert_non_null(welcome);
+    assert_int_equal(welcome->welcome.status, CKPT_OK);
 }
 
 void player_leave(struct agent_player *player)

@@ -33,11 +33,14 @@ void cluster_stop(struct cluster *cluster);
 struct agent_player {
     struct peer peer;
     uint32_t number;
+    struct message join; /* as it would be said again, with the cluster's id */
 };
 
 /* Connects and joins; the test fails when it is not welcomed. */
 void player_join(struct agent_player *player, const struct cluster *cluster, uint32_t number,
                  uint8_t life);
+/* Once more on the same connection, with the id that it was told. */
+void player_join_again(struct agent_player *player);
 void player_leave(struct agent_player *player);
 
 #define PLAYER_RUN "team/llama"

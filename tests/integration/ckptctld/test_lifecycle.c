@@ -237,6 +237,7 @@ static void a_higher_epoch_ends_it(void **state)
     struct message stale = {.type = MESSAGE_STALE_EPOCH, .epoch = 1000};
     cluster_start(cluster, NULL, NULL);
     player_join(&player, cluster, 0, 1);
+    player_join_again(&player);
     assert_true(peer_send(&player.peer, &stale));
     assert_int_equal(process_wait(&cluster->coordinator), 4);
     assert_true(process_logged(&cluster->coordinator, "event=stale_coordinator"));
@@ -244,6 +245,28 @@ static void a_higher_epoch_ends_it(void **state)
     cluster_start(cluster, "--epoch-above=1000", NULL);
     player_join(&player, cluster, 0, 1);
     assert_int_equal(player.peer.epoch, 1001);
+    player_leave(&player);
+    cluster_stop(cluster);
+}
+
+/* A high epoch is nothing from who has not joined, or has not shown that it is of this cluster. */
+static void a_strangers_epoch_changes_nothing(void **state)
+{
+    struct cluster *cluster = *state;
+    struct agent_player stranger, player;
+    struct message beat = {.type = MESSAGE_HEARTBEAT, .epoch = UINT64_C(1) << 40};
+    cluster_start(cluster, NULL, NULL);
+    peer_connect(&stranger.peer, cluster->address, 99);
+    assert_true(peer_send(&stranger.peer, &beat));
+    player_join(&player, cluster, 0, 1);
+    assert_true(peer_send(&player.peer, &beat));
+    while (peer_await(&player.peer, MESSAGE_LEASE) != NULL) {
+        /* until it is hung up on */
+    }
+    player_leave(&stranger);
+    player_leave(&player);
+    player_join(&player, cluster, 0, 2);
+    assert_int_equal(player.peer.epoch, 2);
     player_leave(&player);
     cluster_stop(cluster);
 }
@@ -259,7 +282,7 @@ static void a_higher_epoch_in_the_store_ends_it(void **state)
     snprintf(path, sizeof(path), "%s/state/records.db", cluster->directory);
     assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
     assert_int_equal(sqlite3_exec(database,
-                                  "INSERT INTO record VALUES (2,1,77,0,'',0,0,0,0,0,'',0,0)", NULL,
+                                  "INSERT INTO record VALUES (3,1,77,0,'',0,0,0,0,0,'',0,0)", NULL,
                                   NULL, NULL),
                      SQLITE_OK);
     sqlite3_close(database);
@@ -285,6 +308,7 @@ int main(void)
         WITH_CLUSTER(a_config_file_is_read_and_checked),
         WITH_CLUSTER(a_flipped_byte_in_the_database_is_refused),
         WITH_CLUSTER(a_lost_database_is_refused),
+        WITH_CLUSTER(a_strangers_epoch_changes_nothing),
         WITH_CLUSTER(a_higher_epoch_ends_it),
         WITH_CLUSTER(a_higher_epoch_in_the_store_ends_it),
     };

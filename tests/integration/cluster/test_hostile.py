@@ -111,7 +111,7 @@ class Hostile(IntegrationTest):
 
     def test_another_version_is_told_so(self):
         with self.connect() as client:
-            client.send_raw(wire.frame(wire.RANK_OPEN, body(f1=b"evil"), version=2))
+            client.send_raw(wire.frame(wire.RANK_OPEN, body(f1=b"evil"), version=wire.VERSION + 1))
             kind, data = client.receive()
             self.assertEqual(kind, wire.RANK_OPENED)
             self.assertEqual(wire.parse(data)[1], 11, "CKPT_ERR_VERSION")

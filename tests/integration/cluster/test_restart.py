@@ -122,10 +122,12 @@ class Restart(IntegrationTest):
 
     def test_the_epoch_outlives_the_agent(self):
         """A coordinator whose records were lost hears of their epoch from an agent that obeyed it
-        in an earlier life, and ends; what that agent holds is not given up at its word."""
+        in an earlier life, and ends; what that agent holds is not given up at its word. Before it
+        is given the cluster's id it is another cluster's, and hears of nothing."""
         cluster = self.cluster(1)
         job = self.job(cluster, copies=1)
         coordinator, agent = cluster.coordinator, cluster.agents[0]
+        made = coordinator.events("cluster_made")
         coordinator.kill()
         coordinator.start()  # of epoch 2 from here on
         cluster.wait_joined()
@@ -137,6 +139,13 @@ class Restart(IntegrationTest):
         coordinator.start()
         self.assertEqual(coordinator.events("ready", this_life=True)[0]["epoch"], "1")
         agent.start()
+        wait_until("it is turned away", lambda: agent.events("another_cluster", this_life=True))
+        self.assertEqual(agent.events("joined", this_life=True), [])
+        self.assertTrue(coordinator.is_alive())
+        coordinator.kill()
+        shutil.rmtree(coordinator.state_directory)
+        coordinator.options["cluster"] = made[0]["id"]
+        coordinator.start()
         self.assertEqual(coordinator.wait_dead(), 4)
         self.assertTrue(coordinator.events("stale_coordinator", this_life=True))
         self.assertEqual(agent.events("joined", this_life=True), [])

@@ -76,6 +76,28 @@ void driver_event(struct driver *d, struct agent_event event)
 {
     event.now_ms = d->now_ms;
     assert_int_equal(agent_advance(d->agent, &event, &d->update), CKPT_OK);
+    for (uint32_t i = 0; i < d->update.message_count; i++) {
+        const struct agent_outgoing *out = &d->update.messages[i];
+        if (out->message.type == MESSAGE_SEAT_ASK && d->seat_count < DRIVER_SEATS_MAX) {
+            d->seats[d->seat_count++] = out->message.seat_ask;
+        }
+    }
+}
+
+void driver_seats(struct driver *d)
+{
+    while (d->seat_count > 0) {
+        const struct message_seat_ask asked = d->seats[--d->seat_count];
+        const struct message_seat_ask *ask = &asked;
+        struct message told = {.type = MESSAGE_SEAT_TOLD,
+                               .seat_told = {.run = ask->run,
+                                             .rank = ask->rank,
+                                             .seat = ask->seat,
+                                             .ended = ask->ended,
+                                             .attempt = ask->ended ? 0 : ask->attempt,
+                                             .start = ask->start}};
+        driver_coordinator(d, told);
+    }
 }
 
 void driver_tick(struct driver *d, uint64_t later_ms)
@@ -108,6 +130,9 @@ void driver_coordinator(struct driver *d, struct message message)
     if (message.epoch == 0) {
         message.epoch = EPOCH;
     }
+    if (message.type == MESSAGE_WELCOME && nonce_is_zero(&message.welcome.cluster)) {
+        message.welcome.cluster = (struct nonce){{CLUSTER}};
+    }
     driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_MESSAGE, .message = &message});
 }
 
@@ -118,6 +143,7 @@ void driver_join(struct driver *d)
     struct message welcome = {.type = MESSAGE_WELCOME,
                               .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000}};
     driver_coordinator(d, welcome);
+    driver_seats(d);
     driver_settle(d);
 }
 
@@ -161,10 +187,13 @@ void driver_rank(struct driver *d, uint32_t link, uint32_t uid, uint32_t rank)
     driver_event(d, (struct agent_event){.type = AGENT_RANK_UP, .link = link, .uid = uid});
     struct message open = {.type = MESSAGE_RANK_OPEN,
                            .rank_open = {.run = "llama", .attempt = 1, .rank = rank, .world = 4}};
+    open.rank_open.seat = (struct nonce){{1, (uint8_t)rank, (uint8_t)uid}};
+    open.rank_open.start = (struct nonce){{2}};
     driver_rank_says(d, link, open);
     const struct agent_outgoing *out = driver_said(d, AGENT_TO_RANK, MESSAGE_RANK_OPENED);
     assert_non_null(out);
     assert_int_equal(out->message.rank_opened.status, CKPT_OK);
+    driver_seats(d);
 }
 
 const struct message_slot_granted *driver_ask(struct driver *d, uint32_t link, uint64_t step,
@@ -311,7 +340,10 @@ const struct machine_note *driver_noted(const struct driver *d, const char *even
 
 bool driver_silent(const struct driver *d)
 {
-    return d->update.record_count == 0 && d->update.work_count == 0 && d->update.message_count == 0;
+    uint32_t of_seats =
+        driver_said_count(d, MESSAGE_SEAT_ASK) + driver_said_count(d, MESSAGE_RANK_SEATED);
+    return d->update.record_count == 0 && d->update.work_count == 0 &&
+           d->update.message_count == of_seats;
 }
 
 struct agent_slot_view driver_slot(const struct driver *d, uint32_t slot)

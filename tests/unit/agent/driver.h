@@ -20,6 +20,8 @@
 #define LIFE_OF_COORDINATOR 2
 #define LIFE_OF_PEER 3
 #define EPOCH 7u
+#define CLUSTER 9
+#define DRIVER_SEATS_MAX 32
 
 struct driver {
     struct agent_config config;
@@ -28,6 +30,8 @@ struct driver {
     uint64_t now_ms;
     struct agent_update update;
     uint64_t orders;
+    uint32_t seat_count; /* asked for, and not answered */
+    struct message_seat_ask seats[DRIVER_SEATS_MAX];
 };
 
 struct incarnation life(uint8_t number);
@@ -49,6 +53,9 @@ void driver_join(struct driver *d);
 void driver_coordinator(struct driver *d, struct message message); /* of EPOCH */
 void driver_checkpoint(struct driver *d, uint64_t step, enum checkpoint_state state);
 void driver_ack(struct driver *d, uint32_t slot, bool keep, enum checkpoint_state checkpoint);
+
+/* Every seat that was asked for is told to be as the agent says it is. */
+void driver_seats(struct driver *d);
 
 /* A process of uid on `link` that opened rank of world 4, attempt 1, of run "llama". */
 void driver_rank(struct driver *d, uint32_t link, uint32_t uid, uint32_t rank);

@@ -104,6 +104,7 @@ static void an_owners_undigested_copy_gets_its_first(void **state)
     driver_begin(&d);
     struct slot_record record = record_of(0, SLOT_SEALED, 30, 10, 0);
     record.owner = true;
+    record.seat = (struct nonce){{1, 3, (uint8_t)ALICE}};
     adopt(&d, record, false);
     uint64_t work = driver_works(&d, AGENT_WORK_DIGEST)->work;
     adopt_end(&d);

@@ -215,6 +215,38 @@ static void only_the_highest_epoch_rules(void **state)
     driver_stop(&d);
 }
 
+static void strangers_change_nothing(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    struct nonce cluster = agent_cluster(d.agent);
+    assert_true(nonce_is_zero(&cluster));
+    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    struct message lease = {.type = MESSAGE_LEASE, .epoch = 1000, .incarnation = life(66)};
+    driver_coordinator(&d, lease); /* no WELCOME came before it */
+    assert_int_equal(agent_epoch(d.agent), 0);
+    driver_join(&d);
+    cluster = agent_cluster(d.agent);
+    assert_int_equal(cluster.bytes[0], CLUSTER);
+
+    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    const struct agent_outgoing *join = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOIN);
+    assert_true(nonce_equal(&join->message.join.cluster, &cluster));
+    struct message welcome = {.type = MESSAGE_WELCOME, .epoch = 1000, .incarnation = life(66)};
+    welcome.welcome.heartbeat_ms = 1000;
+    welcome.welcome.cluster = (struct nonce){{CLUSTER + 1}};
+    driver_coordinator(&d, welcome);
+    assert_int_equal(driver_noted(&d, "another_cluster")->level, NOTE_ERROR);
+    assert_true(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_NONE)->close);
+    assert_int_equal(agent_epoch(d.agent), EPOCH);
+    assert_int_equal(agent_cluster(d.agent).bytes[0], CLUSTER);
+    driver_tick(&d, 10000);
+    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
+    driver_stop(&d);
+}
+
 static void without_a_coordinator_saves_stage(void **state)
 {
     (void)state;
@@ -541,6 +573,7 @@ int main(void)
         cmocka_unit_test(a_silent_coordinator_is_left),
         cmocka_unit_test(only_the_highest_epoch_rules),
         cmocka_unit_test(a_restarted_agent_remembers_the_epoch),
+        cmocka_unit_test(strangers_change_nothing),
         cmocka_unit_test(without_a_coordinator_saves_stage),
         cmocka_unit_test(any_words_in_any_order),
     };

@@ -48,6 +48,7 @@ static struct message verdict(const struct message_load_ask *load_ask, uint64_t 
     struct message message = {.type = MESSAGE_LOAD_VERDICT};
     message.load_verdict.run = load_ask->run;
     message.load_verdict.attempt = load_ask->attempt;
+    message.load_verdict.start = load_ask->start;
     message.load_verdict.asking_rank = load_ask->asking_rank;
     message.load_verdict.collective = load_ask->collective;
     message.load_verdict.load = load_ask->load;

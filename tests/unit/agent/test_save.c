@@ -75,6 +75,8 @@ static void repeats_change_nothing(void **state)
     assert_true(driver_silent(&d));
     struct message open = {.type = MESSAGE_RANK_OPEN,
                            .rank_open = {.run = "llama", .attempt = 1, .rank = 0, .world = 4}};
+    open.rank_open.seat = (struct nonce){{1, 0, (uint8_t)ALICE}};
+    open.rank_open.start = (struct nonce){{2}};
     driver_rank_says(&d, 1, open);
     assert_int_equal(
         driver_said(&d, AGENT_TO_RANK, MESSAGE_RANK_OPENED)->message.rank_opened.status, CKPT_OK);
@@ -447,7 +449,12 @@ static void a_process_that_comes_back_hears_the_outcome(void **state)
     driver_save(&d, 1, 6, SEGMENT);
     driver_checkpoint(&d, 5, CHECKPOINT_CONSISTENT);
     driver_event(&d, (struct agent_event){.type = AGENT_RANK_DOWN, .link = 1});
-    driver_rank(&d, 2, ALICE, 0);
+    driver_event(&d, (struct agent_event){.type = AGENT_RANK_UP, .link = 2, .uid = ALICE});
+    struct message open = {.type = MESSAGE_RANK_OPEN,
+                           .rank_open = {.run = "llama", .attempt = 1, .rank = 0, .world = 4}};
+    open.rank_open.seat = (struct nonce){{1, 0, (uint8_t)ALICE}};
+    open.rank_open.start = (struct nonce){{2}};
+    driver_rank_says(&d, 2, open);
     const struct agent_outgoing *out = driver_said(&d, AGENT_TO_RANK, MESSAGE_SAVE_OUTCOME);
     assert_int_equal(out->message.save_outcome.step, 5);
     assert_int_equal(driver_ask(&d, 2, 6, SEGMENT)->status, CKPT_ERR_STEP);

@@ -14,7 +14,8 @@
 #include "base/crc32c.h"
 #include "unit/arena/fixture.h"
 
-#define GOLDEN "unit/arena/slot_record.golden"
+#define GOLDEN "unit/arena/slot_record_2.golden"
+#define GOLDEN_1 "unit/arena/slot_record.golden" /* of before starts had names */
 
 /* The index of the fixture's arena: two headers, one page of cells, two copies a slot. */
 #define CELLS 8192
@@ -26,6 +27,9 @@ static struct arena_record full_record(void)
     record.state = ARENA_SLOT_HELD;
     record.owner = false;
     record.step = UINT64_C(0x0102030405060708);
+    memset(record.seat.bytes, 0xa1, sizeof record.seat.bytes);
+    memset(record.name.bytes, 0xb2, sizeof record.name.bytes);
+    record.insisted = 77;
     return record;
 }
 
@@ -80,7 +84,9 @@ static void test_fields_out_of_range_are_refused(void **state)
     (void)state;
     assert_int_equal(decode_with(41, 2), CKPT_OK);             /* another slot, to show that the */
     assert_int_equal(decode_with(0, 0), CKPT_ERR_CORRUPT);     /* checksum is right; the magic */
-    assert_int_equal(decode_with(4, 2), CKPT_ERR_VERSION);     /* version */
+    assert_int_equal(decode_with(4, 3), CKPT_ERR_VERSION);     /* version */
+    assert_int_equal(decode_with(4, 0), CKPT_ERR_VERSION);     /* version */
+    assert_int_equal(decode_with(4, 1), CKPT_ERR_CORRUPT);     /* a field that version 1 has not */
     assert_int_equal(decode_with(42, 1), CKPT_ERR_CORRUPT);    /* slot */
     assert_int_equal(decode_with(54, 1), CKPT_ERR_CORRUPT);    /* rank */
     assert_int_equal(decode_with(59, 1), CKPT_ERR_CORRUPT);    /* world */
@@ -122,19 +128,38 @@ static void test_unsound_records_are_not_encoded(void **state)
     assert_int_equal(arena_record_decode(bytes, sizeof bytes - 1, &record, NULL), CKPT_ERR_CORRUPT);
 }
 
-/* The bytes of format 1 never change. */
+static void read_golden(const char *path, uint8_t golden_out[ARENA_RECORD_BYTES + 1])
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fread(golden_out, 1, ARENA_RECORD_BYTES + 1, file), ARENA_RECORD_BYTES);
+    (void)fclose(file);
+}
+
+/* The bytes of a format never change. */
 static void test_the_golden_file(void **state)
 {
     (void)state;
     struct arena_record record = full_record();
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, UINT64_C(0x8877665544332211), bytes), CKPT_OK);
-    FILE *file = fopen(CKPT_SOURCE_TESTS "/" GOLDEN, "rb");
-    assert_non_null(file);
     uint8_t golden[ARENA_RECORD_BYTES + 1];
-    assert_int_equal(fread(golden, 1, sizeof golden, file), ARENA_RECORD_BYTES);
-    (void)fclose(file);
+    read_golden(CKPT_SOURCE_TESTS "/" GOLDEN, golden);
     assert_memory_equal(golden, bytes, sizeof bytes);
+}
+
+static void test_a_record_of_version_1_is_read(void **state)
+{
+    (void)state;
+    struct arena_record wanted = full_record();
+    struct arena_record record;
+    memset(&wanted.seat, 0, sizeof wanted.seat);
+    memset(&wanted.name, 0, sizeof wanted.name);
+    wanted.insisted = 0;
+    uint8_t golden[ARENA_RECORD_BYTES + 1];
+    read_golden(CKPT_SOURCE_TESTS "/" GOLDEN_1, golden);
+    assert_int_equal(arena_record_decode(golden, ARENA_RECORD_BYTES, &record, NULL), CKPT_OK);
+    assert_memory_equal(&record, &wanted, sizeof record);
 }
 
 static void flip(const struct arena_options *options, size_t offset, uint8_t mask)
@@ -330,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_fields_out_of_range_are_refused),
         cmocka_unit_test(test_unsound_records_are_not_encoded),
         cmocka_unit_test(test_the_golden_file),
+        cmocka_unit_test(test_a_record_of_version_1_is_read),
         cmocka_unit_test(test_every_flipped_byte_in_the_arena),
         cmocka_unit_test(test_the_generation_never_goes_back),
         cmocka_unit_test(test_the_epoch_never_goes_back),

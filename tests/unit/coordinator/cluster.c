@@ -34,6 +34,9 @@ void cluster_start_with(struct cluster *cluster, uint32_t keep,
     enum ckpt_status status = coordinator_init(cluster->memory, bytes, &config, 5, 1, &cluster->c);
     assert(status == CKPT_OK);
     (void)status;
+    struct coordinator_record id = {.type = RECORD_CLUSTER, .epoch = 1, .step = 7, .bytes = 7};
+    struct coordinator_event named = {.type = COORDINATOR_REPLAY, .record = &id};
+    advance(cluster, &named);
     for (uint32_t i = 0; i < count; i++) {
         struct coordinator_event replayed = {.type = COORDINATOR_REPLAY, .record = &records[i]};
         advance(cluster, &replayed);
@@ -79,6 +82,7 @@ void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, u
     snprintf(message.join.node, sizeof message.join.node, "n%u", node);
     snprintf(message.join.domain, sizeof message.join.domain, "d%u", domain);
     snprintf(message.join.address, sizeof message.join.address, "127.0.0.1:%u", 7000 + node);
+    message.join.cluster = coordinator_cluster(cluster->c);
     message.join.segment_bytes = 1 << 20;
     message.join.segments = message.join.segments_free = 16;
     message.join.features = WIRE_FEATURES;
@@ -112,6 +116,31 @@ void cluster_disconnect(struct cluster *cluster, uint32_t node)
 {
     struct coordinator_event event = {.type = COORDINATOR_DISCONNECTED, .link = node};
     advance(cluster, &event);
+}
+
+struct nonce cluster_start_name(uint32_t attempt)
+{
+    return (struct nonce){{1, (uint8_t)attempt}};
+}
+
+struct nonce cluster_seat_name(uint32_t attempt, uint32_t rank)
+{
+    return (struct nonce){{2, (uint8_t)attempt, (uint8_t)rank}};
+}
+
+void cluster_seat(struct cluster *cluster, uint32_t attempt, uint32_t world)
+{
+    for (uint32_t rank = 0; rank < world; rank++) {
+        struct message m = {.type = MESSAGE_SEAT_ASK};
+        m.seat_ask.run.uid = 1000;
+        strcpy(m.seat_ask.run.name, "run");
+        m.seat_ask.rank = rank;
+        m.seat_ask.world = world;
+        m.seat_ask.attempt = attempt;
+        m.seat_ask.start = cluster_start_name(attempt);
+        m.seat_ask.seat = cluster_seat_name(attempt, rank);
+        cluster_message(cluster, rank, &m);
+    }
 }
 
 struct message cluster_report(uint32_t attempt, uint64_t step, uint32_t rank, uint32_t world,

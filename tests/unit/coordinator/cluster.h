@@ -29,6 +29,12 @@ void cluster_alive(struct cluster *cluster, uint32_t nodes, uint32_t away);
 void cluster_pass(struct cluster *cluster, uint64_t ms, uint32_t nodes, uint32_t away);
 void cluster_disconnect(struct cluster *cluster, uint32_t node);
 
+/* How these tests name starts by their attempt, and processes by it and their rank. */
+struct nonce cluster_start_name(uint32_t attempt);
+struct nonce cluster_seat_name(uint32_t attempt, uint32_t rank);
+/* All ranks of the attempt are seated, rank i on node i. */
+void cluster_seat(struct cluster *cluster, uint32_t attempt, uint32_t world);
+
 /* A report of rank's shard of step by node: node n has link n, life n. */
 struct message cluster_report(uint32_t attempt, uint64_t step, uint32_t rank, uint32_t world,
                               enum copy_state state, bool owner, uint8_t digest);

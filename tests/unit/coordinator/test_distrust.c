@@ -103,6 +103,8 @@ static void a_source_that_gave_other_bytes_digests_again(void **state)
     ask.load_ask.run.uid = 1000;
     strcpy(ask.load_ask.run.name, "run");
     ask.load_ask.attempt = 2;
+    ask.load_ask.start = cluster_start_name(2);
+    ask.load_ask.seat = cluster_seat_name(2, 0);
     ask.load_ask.world = 1;
     ask.load_ask.step = CKPT_STEP_LATEST;
     ask.load_ask.collective = true;

@@ -107,11 +107,14 @@ static void what_a_verdict_names_is_not_released_with_it(void **state)
 {
     (void)state;
     tell(0, JOB_FINAL, 1, true);
+    cluster_seat(&cluster, 2, 2);
     for (uint32_t rank = 0; rank < 2; rank++) {
         struct message ask = {.type = MESSAGE_LOAD_ASK};
         ask.load_ask.run.uid = 1000;
         strcpy(ask.load_ask.run.name, "run");
         ask.load_ask.attempt = 2;
+        ask.load_ask.start = cluster_start_name(2);
+        ask.load_ask.seat = cluster_seat_name(2, rank);
         ask.load_ask.asking_rank = ask.load_ask.rank = rank;
         ask.load_ask.world = 2;
         ask.load_ask.step = CKPT_STEP_LATEST;

@@ -33,6 +33,8 @@ static struct message ask(uint32_t attempt, uint32_t load, uint32_t rank, uint32
     m.load_ask.run.uid = 1000;
     strcpy(m.load_ask.run.name, "run");
     m.load_ask.attempt = attempt;
+    m.load_ask.start = cluster_start_name(attempt);
+    m.load_ask.seat = cluster_seat_name(attempt, rank);
     m.load_ask.asking_rank = m.load_ask.rank = rank;
     m.load_ask.world = world;
     m.load_ask.step = CKPT_STEP_LATEST;
@@ -54,6 +56,7 @@ static void the_verdict_waits_for_the_last_rank(void **state)
 {
     (void)state;
     cluster_save(&cluster, 1, 10, 2); /* rank 0: n0, n1; rank 1: n1, n2 */
+    cluster_seat(&cluster, 2, 2);
     struct message m = ask(2, 1, 0, 2);
     cluster_message(&cluster, 0, &m); /* on its old node: digested again */
     const struct message *order = cluster_find(&cluster, 0, MESSAGE_VERIFY_ORDER);
@@ -86,6 +89,7 @@ static void a_copy_that_goes_before_anyone_is_told_holds_all_back(void **state)
 {
     (void)state;
     cluster_save(&cluster, 1, 10, 2); /* rank 0: n0, n1; rank 1: n1, n2 */
+    cluster_seat(&cluster, 2, 2);
     for (uint32_t rank = 0; rank < 2; rank++) {
         struct message m = ask(2, 1, rank, 2);
         cluster_message(&cluster, rank, &m);
@@ -112,11 +116,13 @@ static void a_copy_that_goes_before_anyone_is_told_holds_all_back(void **state)
 static void a_run_without_checkpoint_and_another_world_are_told(void **state)
 {
     (void)state;
+    cluster_seat(&cluster, 1, 2);
     struct message m = ask(1, 1, 0, 2);
     cluster_message(&cluster, 0, &m);
     assert_int_equal(cluster_find(&cluster, 0, MESSAGE_LOAD_VERDICT)->load_verdict.status,
                      CKPT_ERR_NO_CHECKPOINT);
     cluster_save(&cluster, 1, 10, 2);
+    cluster_seat(&cluster, 2, 3);
     m = ask(2, 1, 0, 3);
     cluster_message(&cluster, 0, &m);
     assert_int_equal(cluster_find(&cluster, 0, MESSAGE_LOAD_VERDICT)->load_verdict.status,

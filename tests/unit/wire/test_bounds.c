@@ -159,7 +159,9 @@ static void break_proto(struct target *t)
     case WIRE_FIXED:
         put_bytes(t, field->proto_offset, letters, field->max + 1);
         put_bytes(t, field->proto_offset, letters, field->max - 1);
-        put_bytes(t, field->proto_offset, NULL, 0);
+        if (!field->may_be_empty) {
+            put_bytes(t, field->proto_offset, NULL, 0);
+        }
         return;
     case WIRE_JSON:
         put_bytes(t, field->proto_offset, (char[]){'{', '\0', '}'}, 3);

@@ -147,7 +147,7 @@ static void test_death(void **state)
     expect_death(1000, FRAME_VERSION_BYTES, CKPT_ERR_PROTOCOL);
     expect_death(1000, FRAME_HEADER_BYTES, CKPT_ERR_PROTOCOL);
     make_frames(1);
-    sent[4] = 2;
+    sent[4] = WIRE_PROTOCOL_VERSION + 1;
     expect_death(1000, FRAME_VERSION_BYTES, CKPT_ERR_VERSION);
     make_frames(1);
     store_le32(sent + 8, CKPT_FRAME_BODY_MAX + 1);

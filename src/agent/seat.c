@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A rank's place in a start of its run, as the coordinator gives it out.
+ *
+ *   asking --CKPT_OK--> settled (attempt and start known)      asking --refused--> refused
+ *
+ * Opening needs no coordinator: until the start has its number, what the rank saves is staged under
+ * its seat, as attempt 0, and told to nobody. A seat outlives its process for as long as such saves
+ * wait, and until the coordinator knows that the process has gone. */
+#include "agent/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* A start that is not complete is asked about less often: the coordinator tells by itself. */
+#define PENDING_RESENDS 4
+
+/* Its bytes are here, and wait for the number of their start. */
+bool agent_slot_waits(const struct slot *slot)
+{
+    return slot->state != SLOT_FREE && slot->owner && slot->shard.attempt == 0;
+}
+
+static bool is_staged_of(const struct slot *slot, const struct seat *seat)
+{
+    return agent_slot_waits(slot) && !slot->doomed && nonce_equal(&slot->seat, &seat->seat) &&
+           agent_run_equal(&slot->shard.run, &seat->run);
+}
+
+static bool has_staged(const struct agent *a, const struct seat *seat)
+{
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        if (is_staged_of(&a->slots[i], seat)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A staged save of the seat by step. */
+uint32_t agent_seat_staged(const struct agent *a, uint32_t seat, uint64_t step)
+{
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        if (a->slots[i].shard.step == step && is_staged_of(&a->slots[i], &a->seats[seat])) {
+            return i;
+        }
+    }
+    return AGENT_NONE;
+}
+
+static struct seat *find(struct agent *a, const struct run_key *run, const struct nonce *nonce)
+{
+    for (uint32_t i = 0; i < a->seat_count; i++) {
+        struct seat *seat = &a->seats[i];
+        if (seat->used && nonce_equal(&seat->seat, nonce) && agent_run_equal(&seat->run, run)) {
+            return seat;
+        }
+    }
+    return NULL;
+}
+
+static struct rank_session *session_of(struct agent *a, const struct seat *seat)
+{
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        struct rank_session *session = &a->sessions[i];
+        if (session->used && session->open && !session->reader &&
+            session->seat == (uint32_t)(seat - a->seats)) {
+            return session;
+        }
+    }
+    return NULL;
+}
+
+/* There are as many as sessions and slots together, and some: one that neither needs is to be had.
+ */
+static struct seat *make(struct agent *a)
+{
+    struct seat *idle = NULL;
+    for (uint32_t i = 0; i < a->seat_count; i++) {
+        struct seat *seat = &a->seats[i];
+        if (!seat->used) {
+            return seat;
+        }
+        if (seat->ended && !has_staged(a, seat)) {
+            idle = seat;
+        }
+    }
+    assert(idle != NULL);
+    return idle;
+}
+
+static void tell_anew(struct agent *a, struct seat *seat)
+{
+    seat->told = false;
+    seat->due_ms = a->now_ms;
+}
+
+uint32_t agent_seat_take(struct agent *a, const struct run_key *run,
+                         const struct message_rank_open *ask)
+{
+    struct seat *seat = find(a, run, &ask->seat);
+    if (seat == NULL) {
+        seat = make(a);
+        memset(seat, 0, sizeof(*seat));
+        seat->used = true;
+        seat->run = *run;
+        seat->seat = ask->seat;
+        seat->name = ask->name;
+        seat->attempt = ask->attempt;
+    }
+    seat->rank = ask->rank;
+    seat->world = ask->world;
+    if (!nonce_is_zero(&ask->start) && !seat->settled) {
+        seat->settled = true;
+        seat->start = ask->start;
+        seat->attempt = ask->attempt;
+    }
+    seat->ended = false;
+    tell_anew(a, seat);
+    return (uint32_t)(seat - a->seats);
+}
+
+/* Found in the arena: its process may have gone with the agent before this one. */
+void agent_seat_adopt(struct agent *a, uint32_t slot)
+{
+    const struct slot *s = &a->slots[slot];
+    if (find(a, &s->shard.run, &s->seat) != NULL) {
+        return;
+    }
+    struct seat *seat = make(a);
+    *seat = (struct seat){.used = true,
+                          .ended = true,
+                          .run = s->shard.run,
+                          .rank = s->shard.rank,
+                          .world = s->world,
+                          .attempt = s->insisted,
+                          .seat = s->seat,
+                          .name = s->name,
+                          .due_ms = a->now_ms};
+}
+
+void agent_seat_leave(struct agent *a, uint32_t index)
+{
+    struct seat *seat = &a->seats[index];
+    seat->ended = true;
+    tell_anew(a, seat);
+}
+
+void agent_seats_tell(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->seat_count; i++) {
+        if (a->seats[i].used) {
+            tell_anew(a, &a->seats[i]);
+        }
+    }
+}
+
+/* Its number: another slot that has the same name by now was left by a process that lost its place
+ * to this one, and was never told of. */
+static void name_slot(struct agent *a, uint32_t slot, const struct seat *seat)
+{
+    struct slot *s = &a->slots[slot];
+    struct shard_key shard = s->shard;
+    shard.attempt = seat->attempt;
+    uint32_t other = agent_slot_live(a, &shard);
+    if (other != AGENT_NONE) {
+        agent_slot_doom(a, a->slots[other].generation < s->generation ? other : slot);
+    }
+    s->shard.attempt = seat->attempt;
+    if (!s->doomed) {
+        s->record_pending = true;
+        if (agent_copy_state(s) != COPY_NONE) {
+            agent_report_wanted(a, slot);
+        }
+    }
+}
+
+static void settle(struct agent *a, struct seat *seat, const struct message_seat_told *told)
+{
+    struct rank_session *session = session_of(a, seat);
+    seat->settled = true;
+    seat->attempt = told->attempt;
+    seat->start = told->start;
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        if (is_staged_of(&a->slots[i], seat)) {
+            name_slot(a, i, seat);
+        }
+    }
+    if (session != NULL) {
+        session->attempt = seat->attempt;
+        session->seat_told = false;
+    }
+    struct run *run = agent_run_make(a, &seat->run);
+    run->attempt = seat->attempt > run->attempt ? seat->attempt : run->attempt;
+}
+
+/* What was staged under the seat is given up; what its process writes still, when it has. */
+static void give_up(struct agent *a, struct seat *seat, enum ckpt_status status, const char *reason)
+{
+    struct rank_session *session = session_of(a, seat);
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        const struct slot *s = &a->slots[i];
+        if (!is_staged_of(s, seat) || agent_copy_state(s) == COPY_NONE) {
+            continue;
+        }
+        if (session != NULL) {
+            agent_save_end_one(session, s->shard.step, status, reason);
+        }
+        agent_slot_doom(a, i);
+    }
+}
+
+static void refuse(struct agent *a, struct seat *seat, const struct message_seat_told *told)
+{
+    struct rank_session *session = session_of(a, seat);
+    bool is_news = !seat->refused;
+    seat->refused = true;
+    give_up(a, seat, told->status, told->reason);
+    if (session != NULL && is_news) {
+        session->seat_told = false;
+        struct shard_key shard = {.run = seat->run, .attempt = seat->attempt, .rank = seat->rank};
+        agent_note(a, NOTE_WARNING, "seat_refused", &shard, "%.200s", told->reason);
+    }
+}
+
+void agent_seat_told(struct agent *a, const struct message_seat_told *told)
+{
+    struct seat *seat = agent_run_is_valid(&told->run) ? find(a, &told->run, &told->seat) : NULL;
+    if (seat == NULL || seat->rank != told->rank || seat->refused ||
+        !agent_text_ends(told->reason, CKPT_REASON_MAX)) {
+        return;
+    }
+    bool pending = told->status == CKPT_ERR_BUSY || told->status == CKPT_ERR_TIMEOUT;
+    seat->status = told->status;
+    memcpy(seat->reason, told->reason, sizeof(seat->reason));
+    if (pending) {
+        seat->due_ms = a->now_ms + (uint64_t)a->config.resend_ms * PENDING_RESENDS;
+        if (told->status == CKPT_ERR_TIMEOUT && !seat->settled) {
+            give_up(a, seat, CKPT_ERR_ABORTED, told->reason);
+        }
+        return;
+    }
+    if (told->status == CKPT_OK && told->attempt == 0) {
+        seat->told = told->ended == seat->ended; /* it has heard that the process went */
+        return;
+    }
+    seat->told = told->ended == seat->ended;
+    if (told->status != CKPT_OK) {
+        refuse(a, seat, told);
+    } else if (!seat->settled) {
+        settle(a, seat, told);
+    }
+}
+
+static void ask_coordinator(struct agent *a, struct seat *seat)
+{
+    struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_SEAT_ASK);
+    assert(out != NULL);
+    struct message_seat_ask *ask = &out->message.seat_ask;
+    ask->run = seat->run;
+    ask->rank = seat->rank;
+    ask->world = seat->world;
+    ask->attempt = seat->attempt;
+    ask->start = seat->start;
+    ask->seat = seat->seat;
+    ask->name = seat->name;
+    ask->ended = seat->ended;
+    ask->staged = has_staged(a, seat);
+    seat->due_ms = a->now_ms + a->config.resend_ms;
+}
+
+static void tell_rank(struct agent *a, struct rank_session *session)
+{
+    const struct seat *seat = &a->seats[session->seat];
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_RANK_SEATED);
+    assert(out != NULL);
+    struct message_rank_seated *seated = &out->message.rank_seated;
+    seated->status = seat->refused ? seat->status : CKPT_OK;
+    memcpy(seated->reason, seat->refused ? seat->reason : "",
+           seat->refused ? sizeof(seat->reason) : 1);
+    seated->attempt = seat->attempt;
+    seated->start = seat->start;
+    session->seat_told = true;
+}
+
+/* Nobody needs to hear of it, or can. */
+static bool is_over(const struct agent *a, const struct seat *seat)
+{
+    return seat->ended && (seat->told || !a->coordinator.joined) && !has_staged(a, seat);
+}
+
+void agent_seats_pump(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->seat_count; i++) {
+        struct seat *seat = &a->seats[i];
+        if (!seat->used) {
+            continue;
+        }
+        if (is_over(a, seat)) {
+            memset(seat, 0, sizeof(*seat));
+            continue;
+        }
+        if (seat->told || !a->coordinator.joined) {
+            continue;
+        }
+        if (seat->due_ms <= a->now_ms) {
+            if (!agent_update_has_room(a)) {
+                return;
+            }
+            ask_coordinator(a, seat);
+        }
+        agent_update_deadline(a, seat->due_ms);
+    }
+    for (uint32_t i = 0; i < a->session_count; i++) {
+        struct rank_session *session = &a->sessions[i];
+        if (!session->used || !session->open || session->reader || session->seat_told) {
+            continue;
+        }
+        if (a->seats[session->seat].settled || a->seats[session->seat].refused) {
+            if (!agent_update_has_room(a)) {
+                return;
+            }
+            tell_rank(a, session);
+        }
+    }
+}

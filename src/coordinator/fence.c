@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What outlives a run that had to make room in the table: its newest attempt, and up to where it
+ * was given up. Without that a process of an earlier start could save again under its name.
+ *
+ * On record it is for ever; here are those that were put out last. A run is known by its owner and
+ * a hash of its name: two of one owner's that share one have the higher attempt of both, and the
+ * next start of either takes the one after. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+/* FNV-1a (Fowler, Noll, Vo). */
+static uint64_t hash_name(const char *name)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (const char *p = name; *p != '\0'; p++) {
+        hash = (hash ^ (uint8_t)*p) * UINT64_C(1099511628211);
+    }
+    return hash;
+}
+
+const struct fence *fence_find(const struct coordinator *c, const struct run_key *key)
+{
+    uint64_t name = hash_name(key->name);
+    for (uint32_t i = 0; i < c->fences_high; i++) {
+        if (c->fences[i].name == name && c->fences[i].uid == key->uid) {
+            return &c->fences[i];
+        }
+    }
+    return NULL;
+}
+
+/* The place for one more of the user's: his own oldest one, once he has more than his share. */
+static struct fence *fence_place(struct coordinator *c, uint32_t uid)
+{
+    if (c->fences_high < c->fences_max) {
+        return &c->fences[c->fences_high++];
+    }
+    uint32_t own = 0;
+    struct fence *oldest = &c->fences[0];
+    struct fence *oldest_own = NULL;
+    for (uint32_t i = 0; i < c->fences_max; i++) {
+        struct fence *fence = &c->fences[i];
+        oldest = fence->number < oldest->number ? fence : oldest;
+        if (fence->uid == uid) {
+            own++;
+            bool is_older = oldest_own == NULL || fence->number < oldest_own->number;
+            oldest_own = is_older ? fence : oldest_own;
+        }
+    }
+    return own >= c->fences_max / 4 ? oldest_own : oldest;
+}
+
+void fence_keep(struct coordinator *c, const struct run *run)
+{
+    if (run->attempt == 0) {
+        return;
+    }
+    const struct fence *known = fence_find(c, &run->key);
+    struct fence *fence =
+        known != NULL ? &c->fences[known - c->fences] : fence_place(c, run->key.uid);
+    *fence = (struct fence){.number = ++c->fence_last,
+                            .name = hash_name(run->key.name),
+                            .uid = run->key.uid,
+                            .attempt = run->attempt,
+                            .start = run->start_nonce,
+                            .withdrawn_attempt = run->withdrawn_attempt,
+                            .withdrawn_step = run->withdrawn_step};
+}
+
+void fence_recall(const struct coordinator *c, struct run *run)
+{
+    const struct fence *fence = fence_find(c, &run->key);
+    if (fence != NULL) {
+        run->attempt = fence->attempt;
+        run->start_nonce = fence->start;
+        run->withdrawn_attempt = fence->withdrawn_attempt;
+        run->withdrawn_step = fence->withdrawn_step;
+    }
+}

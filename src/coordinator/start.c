@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts of a run: who is of one, and which number it has.
+ *
+ *   forming --every rank of the world has a seat--> the run's own: attempt rises by one, on record
+ *
+ * A caller that insists on a number founds the run's start with its first rank. From the moment
+ * that a start is the run's own, the ranks of every earlier one are refused. A forming start
+ * refuses nobody: one rank that comes back from the past, alone, is never complete.
+ *
+ * Seats are known by the process that has them and not by who says which number. Only the run's
+ * attempt and the name of its start are on record: the seats of a start that has its number are
+ * told again by the agents, those of one that has none are asked for again. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+#include "base/planted_bug.h"
+
+#define FORMING_OF_A_RUN_MAX 4
+
+static uint32_t start_index(const struct coordinator *c, const struct start *start)
+{
+    return (uint32_t)(start - c->starts);
+}
+
+static uint32_t *seat_bucket(const struct coordinator *c, uint32_t start, uint32_t rank)
+{
+    return &c->seat_buckets[(start * 2654435761u + rank) & c->seat_mask];
+}
+
+static struct seat *seat_find(const struct coordinator *c, const struct start *start, uint32_t rank)
+{
+    uint32_t index = start_index(c, start);
+    uint32_t i = *seat_bucket(c, index, rank);
+    for (; i != NONE; i = c->seats[i].next_in_bucket) {
+        if (c->seats[i].start == index && c->seats[i].rank == rank) {
+            return &c->seats[i];
+        }
+    }
+    return NULL;
+}
+
+static struct seat *seat_add(struct coordinator *c, struct start *start, uint32_t rank)
+{
+    uint32_t place = c->first_free_seat;
+    if (place != NONE) {
+        c->first_free_seat = c->seats[place].next_in_bucket;
+    } else if (c->seats_high < c->config.shards_max) {
+        place = c->seats_high++;
+    } else {
+        return NULL;
+    }
+    struct seat *seat = &c->seats[place];
+    uint32_t *bucket = seat_bucket(c, start_index(c, start), rank);
+    *seat = (struct seat){.start = start_index(c, start),
+                          .rank = rank,
+                          .member = NONE,
+                          .next_in_bucket = *bucket,
+                          .next_in_start = start->first_seat};
+    *bucket = place;
+    start->first_seat = place;
+    start->seats++;
+    return seat;
+}
+
+static void seat_unlink(struct coordinator *c, const struct seat *seat)
+{
+    uint32_t place = (uint32_t)(seat - c->seats);
+    uint32_t *at = seat_bucket(c, seat->start, seat->rank);
+    while (*at != place) {
+        at = &c->seats[*at].next_in_bucket;
+    }
+    *at = seat->next_in_bucket;
+}
+
+static void seat_free(struct coordinator *c, struct seat *seat)
+{
+    struct start *start = &c->starts[seat->start];
+    uint32_t place = (uint32_t)(seat - c->seats);
+    uint32_t *at = &start->first_seat;
+    while (*at != place) {
+        at = &c->seats[*at].next_in_start;
+    }
+    *at = seat->next_in_start;
+    seat_unlink(c, seat);
+    start->seats--;
+    start->live -= seat->member != NONE;
+    *seat = (struct seat){.start = NONE, .member = NONE, .next_in_bucket = c->first_free_seat};
+    c->first_free_seat = place;
+}
+
+static void start_free(struct coordinator *c, struct start *start)
+{
+    struct run *run = &c->runs[start->run];
+    while (start->first_seat != NONE) {
+        struct seat *seat = &c->seats[start->first_seat];
+        start->first_seat = seat->next_in_start;
+        seat_unlink(c, seat);
+        uint32_t place = (uint32_t)(seat - c->seats);
+        *seat = (struct seat){.start = NONE, .member = NONE, .next_in_bucket = c->first_free_seat};
+        c->first_free_seat = place;
+    }
+    uint32_t *at = &run->first_start;
+    while (*at != start_index(c, start)) {
+        at = &c->starts[*at].next_in_run;
+    }
+    *at = start->next_in_run;
+    c->starts_telling -= start->telling != NONE;
+    run->start = run->start == start_index(c, start) ? NONE : run->start;
+    c->starts_free++;
+    memset(start, 0, sizeof *start);
+}
+
+/* The run's own start is over: another has its place. */
+void start_retire(struct coordinator *c, struct run *run)
+{
+    if (run->start != NONE) {
+        start_free(c, &c->starts[run->start]);
+    }
+}
+
+void starts_free_of(struct coordinator *c, struct run *run)
+{
+    while (run->first_start != NONE) {
+        start_free(c, &c->starts[run->first_start]);
+    }
+}
+
+static struct start *start_add(struct coordinator *c, struct run *run)
+{
+    for (uint32_t i = 0; c->starts_free > 0 && i < c->starts_max; i++) {
+        struct start *start = &c->starts[i];
+        if (!start->used) {
+            *start = (struct start){.used = true,
+                                    .run = run_index(c, run),
+                                    .next_in_run = run->first_start,
+                                    .first_seat = NONE,
+                                    .telling = NONE,
+                                    .since_ms = c->now_ms};
+            run->first_start = i;
+            c->starts_free--;
+            return start;
+        }
+    }
+    return NULL;
+}
+
+/* The run's own start; NULL when it has none yet. After a replay, or when the run had to make room,
+ * its seats are still to be told of. There are more starts in the table than runs and forming ones.
+ */
+static struct start *start_of(struct coordinator *c, struct run *run)
+{
+    if (run->attempt == 0) {
+        return NULL;
+    }
+    if (run->start == NONE) {
+        struct start *start = start_add(c, run);
+        if (start == NULL) {
+            return NULL;
+        }
+        start->attempt = run->attempt;
+        start->nonce = run->start_nonce;
+        start->is_recalled = true;
+        run->start = start_index(c, start);
+    }
+    return &c->starts[run->start];
+}
+
+/* It has restored or saved something: who joins it now would get what others were told. */
+bool run_has_begun(const struct coordinator *c, const struct run *run)
+{
+    if (run->begun || run->verdict_attempt == run->attempt) {
+        return true;
+    }
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        if (c->checkpoints[i].attempt == run->attempt) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* It was complete: all of its ranks had their verdict, or saved a checkpoint together. */
+static bool was_complete(const struct coordinator *c, const struct run *run)
+{
+    if (run->verdict_attempt == run->attempt) {
+        return true;
+    }
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        const struct checkpoint *k = &c->checkpoints[i];
+        if (k->attempt == run->attempt && checkpoint_is_committed(k)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool run_is_complete(struct coordinator *c, struct run *run)
+{
+    const struct start *start = start_of(c, run);
+    return start != NULL && start->world > 0 && start->seats == start->world;
+}
+
+bool run_has_live_seat(const struct coordinator *c, const struct run *run)
+{
+    for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
+        if (c->starts[i].live > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tell(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                 const struct message_seat_ask *ask, enum ckpt_status status, const char *reason)
+{
+    struct message *m = update_message(c, u, c->members[member].link, MESSAGE_SEAT_TOLD);
+    struct message_seat_told *told = &m->seat_told;
+    told->run = ask->run;
+    told->rank = ask->rank;
+    told->seat = ask->seat;
+    told->ended = ask->ended;
+    told->status = status;
+    say(told->reason, "%s", reason);
+}
+
+static void tell_seated(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                        const struct message_seat_ask *ask, const struct start *start)
+{
+    tell(c, u, member, ask, CKPT_OK, "");
+    struct message_seat_told *told = &u->messages[u->message_count - 1].message.seat_told;
+    told->attempt = start->attempt;
+    told->start = start->nonce;
+}
+
+static void tell_used(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                      const struct message_seat_ask *ask, const struct run *run)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    say(reason,
+        "attempt %u of the run was another start's, and the newest is %u: open with attempt 0, "
+        "which takes the next number, or insist on one above %u",
+        ask->attempt, run->attempt, run->attempt);
+    tell(c, u, member, ask, CKPT_ERR_ATTEMPT, reason);
+}
+
+static void seat_take(struct coordinator *c, struct start *start, struct seat *seat,
+                      uint32_t member, const struct message_seat_ask *ask)
+{
+    bool is_new = !nonce_equal(&seat->nonce, &ask->seat);
+    start->live -= seat->member != NONE;
+    seat->nonce = ask->seat;
+    seat->member = ask->ended ? NONE : member;
+    seat->staged = ask->staged;
+    start->live += seat->member != NONE;
+    if (is_new) {
+        start->since_ms = c->now_ms;
+    }
+}
+
+/* The process has gone. In a start that has its number the seat keeps its name: who comes next is
+ * another process. */
+static void seat_leave(struct coordinator *c, struct seat *seat)
+{
+    struct start *start = &c->starts[seat->start];
+    start->live -= seat->member != NONE;
+    seat->member = NONE;
+    seat->staged = false;
+    if (start->attempt != 0) {
+        return;
+    }
+    seat_free(c, seat);
+    if (start->seats == 0) {
+        start_free(c, start);
+    }
+}
+
+void seats_of_member_lost(struct coordinator *c, uint32_t member)
+{
+    for (uint32_t i = 0; i < c->seats_high; i++) {
+        if (c->seats[i].start != NONE && c->seats[i].member == member) {
+            seat_leave(c, &c->seats[i]);
+        }
+    }
+}
+
+/* The seat of this very process, in whichever start. */
+static struct seat *seat_of_process(struct coordinator *c, const struct run *run, uint32_t rank,
+                                    const struct nonce *nonce)
+{
+    for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
+        struct seat *seat = seat_find(c, &c->starts[i], rank);
+        if (seat != NULL && nonce_equal(&seat->nonce, nonce)) {
+            return seat;
+        }
+    }
+    return NULL;
+}
+
+/* ---- what was seated before ---- */
+
+/* Whether a process that says it was seated in a start may act for it: no later one has begun, and
+ * no other process has its place. What this coordinator does not know any more it is told here. */
+enum ckpt_status seat_confirm(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                              uint32_t member, const struct message_seat_ask *ask, char *reason)
+{
+    if (ask->attempt < run->attempt) {
+        say(reason, "attempt %u of the run has begun: this process is of attempt %u", run->attempt,
+            ask->attempt);
+        return CKPT_ERR_ATTEMPT;
+    }
+    bool is_unnamed = ask->attempt == run->attempt && nonce_is_zero(&run->start_nonce);
+    if (ask->attempt > run->attempt || is_unnamed) {
+        run_raise_attempt(c, u, run, ask->attempt, true, &ask->start);
+    }
+    struct start *start = start_of(c, run);
+    if (start == NULL) {
+        say(reason, "no room for another start in the coordinator's tables: raise runs_max");
+        return CKPT_ERR_BUSY;
+    }
+    if (!nonce_equal(&start->nonce, &ask->start) && !PLANTED_BUG(VERDICT_BY_ATTEMPT)) {
+        say(reason, "attempt %u of the run is another start's", ask->attempt);
+        return CKPT_ERR_ATTEMPT;
+    }
+    if (start->world != 0 && start->world != ask->world) {
+        say(reason, "this rank says a world of %u, others of its start said %u", ask->world,
+            start->world);
+        return CKPT_ERR_WORLD;
+    }
+    struct seat *seat = seat_find(c, start, ask->rank);
+    if (seat != NULL && !nonce_equal(&seat->nonce, &ask->seat)) {
+        say(reason, "another process has taken the place of rank %u in attempt %u", ask->rank,
+            ask->attempt);
+        return CKPT_ERR_ATTEMPT;
+    }
+    seat = seat != NULL ? seat : seat_add(c, start, ask->rank);
+    if (seat == NULL) {
+        say(reason, "no room for another rank in the coordinator's tables: raise shards_max");
+        return CKPT_ERR_BUSY;
+    }
+    start->world = ask->world;
+    start->name = nonce_is_zero(&start->name) ? ask->name : start->name;
+    seat_take(c, start, seat, member, ask);
+    return CKPT_OK;
+}
+
+/* ---- a number that the caller insists on ---- */
+
+/* The free or given-up place of the rank in the run's own start; NULL: it is not to be had, and
+ * that was told. */
+static struct seat *seat_insist(struct coordinator *c, struct coordinator_update *u,
+                                struct run *run, struct start *start, uint32_t member,
+                                const struct message_seat_ask *ask)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    struct seat *seat = seat_find(c, start, ask->rank);
+    bool is_other = start->world != 0 && !nonce_equal(&start->name, &ask->name);
+    bool is_known = seat != NULL && nonce_equal(&seat->nonce, &ask->seat);
+    if (!is_known && (is_other || (seat == NULL && start->is_recalled && was_complete(c, run)))) {
+        tell_used(c, u, member, ask, run);
+        return NULL;
+    }
+    if (start->world != 0 && start->world != ask->world) {
+        say(reason, "this rank says a world of %u, others of attempt %u said %u", ask->world,
+            ask->attempt, start->world);
+        tell(c, u, member, ask, CKPT_ERR_WORLD, reason);
+        return NULL;
+    }
+    if (seat != NULL && !is_known && seat->member != NONE) {
+        say(reason, "rank %u runs on node %s as well: two processes have one rank number",
+            ask->rank, c->members[seat->member].node);
+        tell(c, u, member, ask, CKPT_ERR_RANK, reason);
+        return NULL;
+    }
+    if (seat != NULL && !is_known && (seat->staged || run_has_begun(c, run)) &&
+        !PLANTED_BUG(VERDICT_BY_ATTEMPT)) {
+        tell_used(c, u, member, ask, run);
+        return NULL;
+    }
+    seat = seat != NULL ? seat : seat_add(c, start, ask->rank);
+    if (seat == NULL) {
+        tell(c, u, member, ask, CKPT_ERR_BUSY,
+             "no room for another rank in the coordinator's tables: raise shards_max");
+    }
+    return seat;
+}
+
+static void ask_insisting(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                          uint32_t member, const struct message_seat_ask *ask)
+{
+    if (ask->attempt < run->attempt) {
+        tell_used(c, u, member, ask, run);
+        return;
+    }
+    if (ask->attempt > run->attempt) {
+        run_raise_attempt(c, u, run, ask->attempt, true, &ask->seat);
+    }
+    struct start *start = start_of(c, run);
+    if (start == NULL) {
+        tell(c, u, member, ask, CKPT_ERR_BUSY,
+             "no room for another start in the coordinator's tables: raise runs_max");
+        return;
+    }
+    if (nonce_is_zero(&start->nonce) && run_has_begun(c, run)) {
+        tell_used(c, u, member, ask, run); /* of before starts had names */
+        return;
+    }
+    if (nonce_is_zero(&start->nonce)) {
+        run_raise_attempt(c, u, run, ask->attempt, true, &ask->seat);
+        start = start_of(c, run);
+    }
+    struct seat *seat = seat_insist(c, u, run, start, member, ask);
+    if (seat != NULL) {
+        start->world = ask->world;
+        start->name = ask->name;
+        seat_take(c, start, seat, member, ask);
+        tell_seated(c, u, member, ask, start);
+    }
+}
+
+/* ---- a number that is given out ---- */
+
+/* A place in the run's own start, as long as nothing has come of that: for a rank that comes late
+ * to it after this coordinator began anew, or in place of a process that died before it did
+ * anything, while the others still wait. */
+static struct seat *seat_in_own(struct coordinator *c, struct run *run, struct start *start,
+                                const struct message_seat_ask *ask)
+{
+    if (start == NULL || run_has_begun(c, run) ||
+        (start->world != 0 && start->world != ask->world)) {
+        return NULL;
+    }
+    bool is_named_so = nonce_equal(&start->name, &ask->name) ||
+                       (start->is_recalled && nonce_equal(&start->nonce, &ask->name));
+    bool may_be = start->is_recalled && start->world == 0 && nonce_is_zero(&ask->name);
+    struct seat *seat = seat_find(c, start, ask->rank);
+    if ((!is_named_so && !may_be) || nonce_is_zero(&start->nonce)) {
+        return NULL;
+    }
+    if (seat == NULL) {
+        return start->is_recalled || start->seats < start->world ? seat_add(c, start, ask->rank)
+                                                                 : NULL;
+    }
+    return seat->member == NONE && !seat->staged && start->live > 0 ? seat : NULL;
+}
+
+/* The newest of the forming starts that the rank may be of, or a new one. NULL: no room. */
+static struct start *forming_for(struct coordinator *c, struct run *run,
+                                 const struct message_seat_ask *ask)
+{
+    uint32_t count = 0;
+    struct start *oldest = NULL;
+    for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
+        struct start *start = &c->starts[i];
+        if (start->attempt != 0) {
+            continue;
+        }
+        count++;
+        oldest = start;
+        const struct seat *seat = seat_find(c, start, ask->rank);
+        bool is_kept = seat != NULL && seat->member == NONE; /* for what it has staged */
+        if (start->world == ask->world && nonce_equal(&start->name, &ask->name) && !is_kept) {
+            return start;
+        }
+    }
+    if (count >= FORMING_OF_A_RUN_MAX) {
+        start_free(c, oldest);
+    } else if (c->starts_free <= c->config.runs_max) {
+        return NULL; /* kept for the runs' own */
+    }
+    struct start *start = start_add(c, run);
+    if (start != NULL) {
+        start->world = ask->world;
+        start->name = ask->name;
+    }
+    return start;
+}
+
+/* Every rank of the world has a seat: the start gets its number, and is the run's own. Its name is
+ * the launcher's, so that a rank that comes to a coordinator begun anew finds it, or that of the
+ * process that completed it. */
+static void complete(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                     struct start *start, const struct message_seat_ask *ask)
+{
+    bool is_used = nonce_is_zero(&start->name) || nonce_equal(&run->start_nonce, &start->name);
+    start->nonce = is_used ? ask->seat : start->name;
+    start->attempt = run->attempt + 1;
+    run_raise_attempt(c, u, run, start->attempt, true, &start->nonce);
+    run->start = start_index(c, start);
+    start->telling = start->first_seat;
+    c->starts_telling++;
+    u->again = true;
+    struct machine_note *note = update_note(u, NOTE_INFO, "start_complete");
+    note->run = run->key;
+    note->attempt = start->attempt;
+    say(note->text, "%u ranks are seated", start->world);
+}
+
+static void tell_pending(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                         const struct message_seat_ask *ask, const struct start *start)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    bool is_late = c->now_ms >= start->since_ms + c->config.save_timeout_ms;
+    say(reason, "%u of %u ranks have opened the run in this start%s", start->seats, start->world,
+        is_late ? ", and no other has for long: saves do not wait any longer" : "");
+    tell(c, u, member, ask, is_late ? CKPT_ERR_TIMEOUT : CKPT_ERR_BUSY, reason);
+}
+
+static void ask_unnumbered(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                           uint32_t member, const struct message_seat_ask *ask)
+{
+    struct seat *seat = seat_of_process(c, run, ask->rank, &ask->seat);
+    seat = seat != NULL ? seat : seat_in_own(c, run, start_of(c, run), ask);
+    if (seat == NULL) {
+        struct start *start = forming_for(c, run, ask);
+        seat = start == NULL ? NULL : seat_find(c, start, ask->rank);
+        if (seat != NULL) {
+            char reason[CKPT_REASON_MAX + 1];
+            say(reason, "rank %u runs on node %s as well: two processes have one rank number",
+                ask->rank, c->members[seat->member].node);
+            tell(c, u, member, ask, CKPT_ERR_BUSY, reason);
+            return;
+        }
+        seat = start == NULL ? NULL : seat_add(c, start, ask->rank);
+    }
+    if (seat == NULL) {
+        tell(c, u, member, ask, CKPT_ERR_BUSY,
+             "no room for another start in the coordinator's tables: raise runs_max or shards_max");
+        return;
+    }
+    struct start *start = &c->starts[seat->start];
+    start->world = ask->world;
+    start->name = nonce_is_zero(&start->name) ? ask->name : start->name;
+    seat_take(c, start, seat, member, ask);
+    if (start->attempt == 0 && start->seats == start->world && run->attempt < UINT32_MAX) {
+        complete(c, u, run, start, ask);
+    }
+    if (start->attempt != 0) {
+        tell_seated(c, u, member, ask, start);
+    } else {
+        tell_pending(c, u, member, ask, start);
+    }
+}
+
+/* ---- the door ---- */
+
+static bool ask_is_valid(const struct message_seat_ask *ask)
+{
+    return name_is_valid(ask->run.name, CKPT_RUN_NAME_MAX) && ask->world >= 1 &&
+           ask->world <= CKPT_WORLD_MAX && ask->rank < ask->world && !nonce_is_zero(&ask->seat) &&
+           (nonce_is_zero(&ask->start) || ask->attempt != 0);
+}
+
+static void ask_leaving(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                        const struct message_seat_ask *ask)
+{
+    struct run *run = run_find(c, &ask->run);
+    struct seat *seat = run == NULL ? NULL : seat_of_process(c, run, ask->rank, &ask->seat);
+    if (seat != NULL) {
+        seat_leave(c, seat);
+    }
+    tell(c, u, member, ask, CKPT_OK, "");
+}
+
+void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                 const struct message_seat_ask *ask)
+{
+    char reason[CKPT_REASON_MAX + 1] = "";
+    if (!ask_is_valid(ask)) {
+        tell(c, u, member, ask, CKPT_ERR_INVALID, "a seat with invalid values");
+        return;
+    }
+    if (ask->ended && !ask->staged) {
+        ask_leaving(c, u, member, ask);
+        return;
+    }
+    struct run *run = run_find(c, &ask->run);
+    run = run != NULL ? run : run_add(c, &ask->run);
+    if (run == NULL) {
+        tell(c, u, member, ask, CKPT_ERR_BUSY,
+             "no room for another run in the coordinator's tables: raise runs_max");
+        return;
+    }
+    run->touched_ms = c->now_ms;
+    if (!nonce_is_zero(&ask->start)) {
+        enum ckpt_status status = seat_confirm(c, u, run, member, ask, reason);
+        if (status == CKPT_OK) {
+            tell_seated(c, u, member, ask, &c->starts[run->start]);
+        } else {
+            tell(c, u, member, ask, status, reason);
+        }
+    } else if (ask->attempt != 0) {
+        ask_insisting(c, u, run, member, ask);
+    } else {
+        ask_unnumbered(c, u, run, member, ask);
+    }
+}
+
+/* Tells the ranks of a start that is complete; what is lost they ask for again. */
+static void tell_start(struct coordinator *c, struct coordinator_update *u, struct start *start)
+{
+    while (start->telling != NONE && update_has_room(u, 1)) {
+        const struct seat *seat = &c->seats[start->telling];
+        start->telling = seat->next_in_start;
+        if (seat->member == NONE || !c->members[seat->member].connected) {
+            continue;
+        }
+        const struct message_seat_ask ask = {
+            .run = c->runs[start->run].key, .rank = seat->rank, .seat = seat->nonce};
+        tell_seated(c, u, seat->member, &ask, start);
+    }
+    c->starts_telling -= start->telling == NONE;
+    u->again = u->again || start->telling != NONE;
+}
+
+void starts_tick(struct coordinator *c, struct coordinator_update *u)
+{
+    for (uint32_t i = 0; c->starts_telling > 0 && i < c->starts_max; i++) {
+        if (c->starts[i].used && c->starts[i].telling != NONE) {
+            tell_start(c, u, &c->starts[i]);
+        }
+    }
+}
