@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/address.h"
 
+#include <arpa/inet.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -58,20 +60,53 @@ static bool split(const char *text, char host_out[256], char port_out[8])
     return true;
 }
 
-/* The host as a number; false when it is none. */
-static bool read_number(const char *host, const char *port, struct address *address_out)
+static bool read_v4(const char *host, uint16_t port, struct address *address_out)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
-    struct addrinfo *found;
-    if (getaddrinfo(host, port, &hints, &found) != 0) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    /* inet_aton also takes what follows a space. */
+    if (host[strspn(host, "0123456789abcdefABCDEFxX.")] != '\0' ||
+        inet_aton(host, &v4.sin_addr) == 0) {
         return false;
     }
-    memset(address_out, 0, sizeof(*address_out));
-    memcpy(&address_out->socket, found->ai_addr, found->ai_addrlen);
-    address_out->bytes = found->ai_addrlen;
-    freeaddrinfo(found);
+    memcpy(&address_out->socket, &v4, sizeof(v4));
+    address_out->bytes = sizeof(v4);
     return true;
+}
+
+/* With a zone behind a '%' where there is one: "fe80::1%eth0". */
+static bool read_v6(const char *host, uint16_t port, struct address *address_out)
+{
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    char number[INET6_ADDRSTRLEN];
+    const char *zone = strchr(host, '%');
+    size_t bytes = zone ? (size_t)(zone - host) : strlen(host);
+    if (bytes >= sizeof(number)) {
+        return false;
+    }
+    memcpy(number, host, bytes);
+    number[bytes] = '\0';
+    if (inet_pton(AF_INET6, number, &v6.sin6_addr) != 1) {
+        return false;
+    }
+    if (zone) {
+        unsigned int index = if_nametoindex(zone + 1);
+        v6.sin6_scope_id = index != 0 ? index : (uint32_t)strtoul(zone + 1, NULL, 10);
+        if (v6.sin6_scope_id == 0) {
+            return false;
+        }
+    }
+    memcpy(&address_out->socket, &v6, sizeof(v6));
+    address_out->bytes = sizeof(v6);
+    return true;
+}
+
+/* The host as a number; false when it is none. Not by getaddrinfo, which some systems have ask
+ * others even then. */
+static bool read_number(const char *host, const char *port, struct address *address_out)
+{
+    uint16_t number = (uint16_t)atol(port);
+    memset(address_out, 0, sizeof(*address_out));
+    return read_v4(host, number, address_out) || read_v6(host, number, address_out);
 }
 
 static bool is_any_host(const char *host)

@@ -64,6 +64,10 @@ static void what_others_cannot_reach_is_refused(void **state)
     assert_int_equal(address_check("node-7.rack_1:1", ADDRESS_CONNECT, reason), CKPT_OK);
     assert_true(address_is_number("10.0.0.1:1"));
     assert_true(address_is_number("[::1]:1"));
+    assert_true(address_is_number("[fe80::1%lo]:1"));
+    assert_false(address_is_number("[fe80::1%no-such-link]:1"));
+    assert_false(address_is_number("10.0.0.1 x:1"));
+    assert_false(address_is_number("beef:1"));
     assert_false(address_is_number("node7:1"));
 }
 
