@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 /* So often does a long read say that it goes on, in the time that a pin lasts without a word. */
 #define PIN_WORDS 4
 
@@ -58,7 +60,8 @@ static bool say_done(struct agent *a, const struct pull *pull)
  * entry is free. Nothing is reported. */
 static void leave(struct agent *a, struct pull *pull, bool suspect)
 {
-    if (pull->slot != AGENT_NONE && a->slots[pull->slot].state != SLOT_VERIFIED) {
+    bool stays = PLANTED_BUG(CALLED_OFF_STAYS) && !suspect && a->coordinator.joined;
+    if (pull->slot != AGENT_NONE && a->slots[pull->slot].state != SLOT_VERIFIED && !stays) {
         assert(a->slots[pull->slot].generation == pull->generation);
         agent_slot_doom(a, pull->slot);
     }

@@ -7,6 +7,8 @@
 
 #include "base/share.h"
 
+#include "base/planted_bug.h"
+
 static uint32_t find_session(const struct agent *a, uint32_t link)
 {
     for (uint32_t i = 0; i < a->session_count; i++) {
@@ -84,7 +86,7 @@ void agent_rank_down(struct agent *a, uint32_t link)
         return;
     }
     struct rank_session *session = &a->sessions[index];
-    if (session->filling != AGENT_NONE) {
+    if (session->filling != AGENT_NONE && !PLANTED_BUG(WRITER_GONE)) {
         a->slots[session->filling].in_doubt = a->slots[session->filling].state == SLOT_FILLING;
         agent_slot_writer_gone(a, session->filling);
     }

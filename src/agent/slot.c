@@ -233,7 +233,7 @@ void agent_slot_unloan(struct agent *a, uint32_t slot)
     struct slot *s = &a->slots[slot];
     assert(s->loans > 0);
     s->loans--;
-    if (s->loans == 0 && s->cached) {
+    if (s->loans == 0 && s->cached && !PLANTED_BUG(READER_GONE)) {
         agent_slot_doom(a, slot);
     }
 }
@@ -243,7 +243,7 @@ void agent_slots_expire(struct agent *a)
 {
     for (uint32_t i = 0; i < a->config.slots; i++) {
         struct slot *s = &a->slots[i];
-        if (s->state != SLOT_VERIFIED || !s->cached || s->loans > 0) {
+        if (s->state != SLOT_VERIFIED || !s->cached || s->loans > 0 || PLANTED_BUG(READER_GONE)) {
             continue;
         }
         uint64_t at_ms = s->unread_since_ms + a->config.load_timeout_ms;

@@ -31,7 +31,14 @@
     X(REPAIR_AT_ONCE, "what is away for a moment is copied again at once")                         \
     X(NEVER_TRIM, "copies too many are never let go")                                              \
     X(FULL_IS_FINAL, "a full node gets no room before retention makes it")                         \
-    X(QUARANTINE_THE_ABSENT, "a checkpoint whose copies are away is quarantined")
+    X(QUARANTINE_THE_ABSENT, "a checkpoint whose copies are away is quarantined")                  \
+    X(NO_SETTLE, "a coordinator that has just started waits for nobody to say what it holds")      \
+    X(CALLED_OFF_STAYS, "a pull that was called off keeps its slot")                               \
+    X(TRIM_TOO_FAR, "copies too many are let go, and one more")                                    \
+    X(OPEN_FOR_EVER, "a save that never gets all its ranks keeps its memory")                      \
+    X(READER_GONE, "a reader's copy stays when the reader has gone")                               \
+    X(WRITER_GONE, "a slot that a dead rank was filling stays")                                    \
+    X(ORDER_ONCE, "an order that was lost is never sent again")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

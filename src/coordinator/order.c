@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 static void fill_order(struct coordinator *c, const struct shard *s, const struct copy *copy,
                        struct message_pull_order *order)
 {
@@ -58,7 +60,7 @@ static void send_order(struct coordinator *c, struct coordinator_update *u, stru
 
 bool order_is_stale(const struct coordinator *c, const struct copy *copy)
 {
-    return c->now_ms >= copy->ordered_ms + c->config.resend_ms;
+    return !PLANTED_BUG(ORDER_ONCE) && c->now_ms >= copy->ordered_ms + c->config.resend_ms;
 }
 
 /* False: all places for copies of the shard are taken, and it is parked. */

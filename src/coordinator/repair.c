@@ -31,6 +31,9 @@ static bool is_taken(const struct holders *h, uint32_t member)
 /* Until when a copy of this home that is not known of may still turn up. */
 static uint64_t home_due_ms(const struct coordinator *c, const struct home *home)
 {
+    if (PLANTED_BUG(NO_SETTLE) && !(home->seen && home->member == NONE)) {
+        return 0;
+    }
     if (home->member != NONE) { /* it tells what it holds, and says when that is all */
         const struct member *m = &c->members[home->member];
         bool says = (m->features & WIRE_FEATURE_ROOM) != 0;
@@ -53,7 +56,8 @@ bool repair_is_due(const struct coordinator *c, const struct shard *s, const str
             return false;
         }
     }
-    return shard_has_homes(s) || c->now_ms >= c->started_ms + c->config.restore_settle_ms;
+    return shard_has_homes(s) || PLANTED_BUG(NO_SETTLE) ||
+           c->now_ms >= c->started_ms + c->config.restore_settle_ms;
 }
 
 /* Whether the homes are where the good copies are. */

@@ -113,10 +113,9 @@ class Chaos:
         for daemon in self.cluster.daemons():
             if daemon.is_alive() or daemon.name in self.expected_dead:
                 continue
-            self.notes.violation(
-                f"{daemon.name} ended by itself with {daemon.popen.returncode}: "
-                + " ".join(daemon.tail(1).split())
-            )
+            for line in daemon.tail(4).splitlines():
+                self.notes.say(f"{daemon.name}: {line}")
+            self.notes.violation(f"{daemon.name} ended by itself with {daemon.popen.returncode}")
             time.sleep(1)
             try:
                 self.up(daemon)

@@ -224,7 +224,7 @@ void job_turn(struct sim *sim, uint32_t run, uint32_t life)
     if (job->phase == JOB_TRAINING) {
         if (!sim->faults_over && !sim->mix.clean && sim_chance(sim, PPM / 60)) {
             reload(sim, job);
-        } else {
+        } else if (!sim->quiet) {
             job->next_step += STEP;
             next = job->interval_ms;
         }

@@ -26,6 +26,7 @@ struct ghost {
 
 /* A durable commit. */
 struct commit {
+    uint64_t at_ms;
     uint32_t run;
     uint32_t attempt;
     uint64_t step;
@@ -52,6 +53,14 @@ struct session {
     uint64_t verdict_epoch; /* when it was good; it rises when an agent is lost */
 };
 
+/* When an order was first seen; it may be sent again and again. */
+struct first_sent {
+    uint64_t order;
+    uint32_t ruler_life;
+    uint64_t at_ms;
+};
+
+#define ORDERS_KEPT 4096
 #define GHOST_BUCKETS 256
 #define COMMITS_MAX 1024
 #define SESSIONS_MAX 512
@@ -61,8 +70,9 @@ struct judge {
     struct commit commits[COMMITS_MAX];
     uint32_t session_count;
     struct session sessions[SESSIONS_MAX];
-    uint64_t latest[SIM_RUNS_MAX];   /* by the store, 0: none */
-    bool retire_newer[SIM_RUNS_MAX]; /* an admin asked for it */
+    struct first_sent orders[ORDERS_KEPT]; /* by number */
+    uint64_t latest[SIM_RUNS_MAX];         /* by the store, 0: none */
+    bool retire_newer[SIM_RUNS_MAX];       /* an admin asked for it */
     uint64_t retire_newer_than[SIM_RUNS_MAX];
     bool retire_step[SIM_RUNS_MAX];
     /* After the faults. */
@@ -133,10 +143,16 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
 void judge_taint_readers(struct sim *sim, uint32_t node, uint32_t segment);
 void judge_held(struct sim *sim, struct sim_job *job, struct sim_rank *rank);
 
-/* judge_absence.c: 23, 25. */
-void judge_member_lost(struct sim *sim, uint32_t ruler);
+/* judge_absence.c: 22, 23, 25. */
+void judge_quarantined(struct sim *sim, const struct commit *commit);
 void judge_fell_back(struct sim *sim, const struct sim_job *job, enum ckpt_status status,
                      uint64_t step);
+void judge_order(struct sim *sim, uint32_t ruler, uint32_t node,
+                 const struct message_pull_order *order);
+void judge_member_lost(struct sim *sim, uint32_t ruler);
+
+/* judge_copies.c: 21, 22. */
+bool judge_has_converged(struct sim *sim, bool must);
 
 /* judge_liveness.c: 20, 21. */
 void judge_faults_over(struct sim *sim);

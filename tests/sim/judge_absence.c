@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Absence is no evidence, and who stood still himself suspects himself first: invariants 23
+/* Absence is no evidence, and who stood still himself suspects himself first: invariants 22, 23
  * and 25.
  *
- *  - No load ends with less than what was consistent when it began, while every shard of that has
- *    a good copy in some memory, whether its node is up or down.
- *  - Where processes only stop and start, nobody is lost while all are there.
+ *  - Nothing is quarantined of which every shard has a good copy in some memory, whether its node
+ *    is up or down.
+ *  - No load ends with less than what was consistent when it began, while that is so.
+ *  - Where processes only stop and start: a committed shard is not copied again before enough of
+ *    its copies have been away for some time, and nobody is lost while all are there.
  *
- * Not verified: that a load which ends in an error waited as long as it could; the last where the
- * network fails too, for what a coordinator can have heard is not drawn here. */
+ * Not verified: that a load which ends in an error waited as long as it could; the last two where
+ * the network fails too, for what a coordinator can have heard is not drawn here. */
 #include <inttypes.h>
 
 #include "hosts.h"
 #include "judge.h"
+
+void judge_quarantined(struct sim *sim, const struct commit *commit)
+{
+    if (sim->mix.liar < 0 && judge_is_whole(sim, commit)) {
+        sim_violation(sim,
+                      "run %u step %" PRIu64 " is quarantined, and every shard has a good copy in "
+                      "some memory",
+                      commit->run, commit->step);
+    }
+}
 
 void judge_fell_back(struct sim *sim, const struct sim_job *job, enum ckpt_status status,
                      uint64_t step)
@@ -32,19 +44,92 @@ void judge_fell_back(struct sim *sim, const struct sim_job *job, enum ckpt_statu
     }
 }
 
+/* When the coordinator last heard of the node, at the latest: one that went when the coordinator
+ * had only just come may never have joined it. */
+static uint64_t gone_since_ms(const struct sim_host *ruler, const struct sim_host *host)
+{
+    bool never_joined = host->away_from_ms < ruler->away_until_ms + SIM_JOIN_MS;
+    return never_joined && ruler->away_until_ms < host->away_from_ms ? ruler->away_until_ms
+                                                                     : host->away_from_ms;
+}
+
 /* Whether the node may count as gone: away for so long, or so lately that the coordinator, or the
  * one that stood still or was dead meanwhile, cannot have heard of its return. */
 static bool has_gone(struct sim *sim, uint32_t index, uint32_t node, uint64_t for_ms)
 {
     const struct sim_host *host = &sim->nodes[node].host;
     const struct sim_host *ruler = &sim->rulers[index].host;
+    uint64_t since_ms = gone_since_ms(ruler, host);
     if (host->is_away) {
-        return sim->now_ms - host->away_from_ms >= for_ms;
+        return sim->now_ms - since_ms >= for_ms;
     }
     bool is_unheard = sim->now_ms < host->away_until_ms + SIM_HEARD_MS ||
                       (sim->now_ms < ruler->away_until_ms + SIM_HEARD_MS &&
                        host->away_until_ms + SIM_HEARD_MS > ruler->away_from_ms);
-    return is_unheard && host->away_until_ms - host->away_from_ms >= for_ms;
+    return is_unheard && host->away_until_ms - since_ms >= for_ms;
+}
+
+/* Domains of the shard's good copies on nodes that have not gone. */
+static uint32_t domains_there(struct sim *sim, uint32_t ruler, const struct commit *commit,
+                              uint32_t rank, uint64_t for_ms)
+{
+    uint32_t domains = 0;
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        for (uint32_t i = 0; i < sim->mix.segments && !has_gone(sim, ruler, node, for_ms); i++) {
+            const struct sim_slot *slot = &sim->nodes[node].slots[i];
+            if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank)) {
+                domains |= 1u << sim->nodes[node].domain;
+            }
+        }
+    }
+    return (uint32_t)__builtin_popcount(domains);
+}
+
+/* An order may be sent again long after it was right. */
+static uint64_t first_sent_ms(struct sim *sim, uint32_t ruler, uint64_t number)
+{
+    struct first_sent *first = &sim->judge->orders[number % ORDERS_KEPT];
+    uint32_t life = sim->rulers[ruler].host.life * SIM_RULERS_MAX + ruler;
+    if (first->order != number || first->ruler_life != life) {
+        *first = (struct first_sent){.order = number, .ruler_life = life, .at_ms = sim->now_ms};
+    }
+    return first->at_ms;
+}
+
+static bool has_it_already(struct sim *sim, const struct commit *commit, uint32_t rank,
+                           uint32_t node)
+{
+    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        const struct sim_slot *slot = &sim->nodes[node].slots[i];
+        if (slot->stored && slot->record.state != SLOT_FREE &&
+            judge_is_of(sim, slot, commit, rank)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void judge_order(struct sim *sim, uint32_t ruler, uint32_t node,
+                 const struct message_pull_order *order)
+{
+    uint64_t since_ms = first_sent_ms(sim, ruler, order->order);
+    const struct sim_job *job = sim_job_of(sim, &order->shard.run);
+    if (order->purpose != PULL_REPLICATE || !job || !sim->mix.only_restarts) {
+        return;
+    }
+    const struct commit *commit =
+        judge_commit_find(sim, job->run, order->shard.attempt, order->shard.step);
+    if (!commit || since_ms < sim->now_ms || commit->at_ms >= since_ms) {
+        return;
+    }
+    uint32_t rank = order->shard.rank;
+    if (!has_it_already(sim, commit, rank, node) &&
+        domains_there(sim, ruler, commit, rank, SIM_CONFIG_REPAIR_AFTER_MS) >= commit->copies) {
+        sim_violation(sim,
+                      "run %u step %" PRIu64 " rank %u is copied again, and who has its copies was "
+                      "not away for long",
+                      job->run, order->shard.step, rank);
+    }
 }
 
 void judge_member_lost(struct sim *sim, uint32_t ruler)

@@ -177,7 +177,8 @@ void judge_durable(struct sim *sim, uint32_t index, const struct sim_record *rec
         return;
     }
     struct commit *commit = &judge->commits[judge->commit_count++];
-    *commit = (struct commit){.run = job->run,
+    *commit = (struct commit){.at_ms = sim->now_ms,
+                              .run = job->run,
                               .attempt = r->attempt,
                               .step = r->step,
                               .world = r->world,

@@ -128,6 +128,7 @@ void judge_store_record(struct sim *sim, uint32_t ruler, const struct sim_record
     } else if (r->type == RECORD_QUARANTINED) {
         struct commit *commit = judge_commit_find(sim, job->run, r->attempt, r->step);
         if (commit) {
+            judge_quarantined(sim, commit);
             commit->quarantined = true;
         } else {
             sim_violation(sim, "what was never consistent is quarantined");
@@ -173,6 +174,8 @@ void judge_ruler_message(struct sim *sim, uint32_t ruler, uint32_t node,
                       message->checkpoint_info.step, "CHECKPOINT_INFO");
     } else if (message->type == MESSAGE_LOAD_VERDICT) {
         judge_verdict(sim, ruler, node, message);
+    } else if (message->type == MESSAGE_PULL_ORDER) {
+        judge_order(sim, ruler, node, &message->pull_order);
     }
 }
 

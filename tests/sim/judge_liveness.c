@@ -27,8 +27,7 @@ void judge_faults_over(struct sim *sim)
     struct judge *judge = sim->judge;
     for (uint32_t i = 0; i < judge->commit_count; i++) {
         const struct commit *commit = &judge->commits[i];
-        if (commit->retired || commit->quarantined || sim->mix.arena != ARENA_ROOMY ||
-            !judge_is_whole(sim, commit)) {
+        if (commit->retired || commit->quarantined || !judge_is_whole(sim, commit)) {
             continue;
         }
         if (!judge->must_restore[commit->run] ||
@@ -65,7 +64,7 @@ void judge_restored(struct sim *sim, struct sim_job *job, enum ckpt_status statu
 
 static bool may_save(struct sim *sim, uint32_t run)
 {
-    return sim->mix.arena == ARENA_ROOMY && sim->jobs[run].copies <= sim->mix.domains;
+    return sim->mix.arena != ARENA_TIGHT && sim->jobs[run].copies <= sim->mix.domains;
 }
 
 bool judge_is_content(struct sim *sim)

@@ -65,7 +65,7 @@ struct sim_mix {
     bool clean; /* no fault at all; everything that is asked for must succeed */
     /* What the drawn faults leave alone; judges may be stricter there. */
     bool keeps_memory;  /* no byte of a memory changes or is lost */
-    bool only_restarts; /* and nothing else happens to the network: processes stop, stand still,
+    bool only_restarts; /* and the network is a good one: processes stop, stand still,
                          * start anew; disks are slow */
 
     uint32_t nodes;

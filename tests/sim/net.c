@@ -98,7 +98,7 @@ static void dispatch(struct sim *sim, struct parcel *parcel, uint64_t delay_ms)
     if (is_local(link)) {
         at = sim->now_ms + sim_between(sim, 0, 1);
     }
-    if (is_local(link) || sim->faults_over) {
+    if (is_local(link) || sim->faults_over || sim->mix.only_restarts) {
         if (at < to->last_arrival_ms) {
             at = to->last_arrival_ms;
         }

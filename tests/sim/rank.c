@@ -219,7 +219,7 @@ static void train(struct sim *sim, struct sim_job *job, uint32_t index)
     }
     if (sim_chance(sim, PPM / 30)) {
         ask_checkpoint(sim, job, index);
-    } else if (!rank->fetches && !rank->holds && sim_chance(sim, PPM / 40)) {
+    } else if (!sim->quiet && !rank->fetches && !rank->holds && sim_chance(sim, PPM / 40)) {
         fetch(sim, job, index);
     }
     if (rank->odd && sim_chance(sim, PPM / 10)) {

@@ -12,6 +12,7 @@
 #define TURNS_MAX 4000000u
 #define SETTLE_MS 2500    /* after the faults, before the jobs start anew */
 #define PATIENCE_MS 45000 /* for their restores and saves */
+#define QUIET_MS 20000    /* for every shard to have the copies it should, and no more */
 
 uint32_t sim_between(struct sim *sim, uint32_t low, uint32_t high)
 {
@@ -279,6 +280,28 @@ static void host_turn(struct sim *sim, const struct turn *turn)
     }
 }
 
+/* When every run has restored and saved, nobody saves any more; when then every copy is where it
+ * should be, the seed is over. */
+static bool is_over(struct sim *sim)
+{
+    if (!sim->quiet && judge_is_content(sim)) {
+        sim_trace(sim, "all have restored and saved: quiet now");
+        sim->quiet = true;
+        sim->quiet_since_ms = sim->now_ms;
+        sim_later(sim, QUIET_MS, TURN_END, 0, 0, 1, NULL);
+    }
+    return sim->quiet && judge_has_converged(sim, false);
+}
+
+/* The patience for restores and saves does not cut short what comes after them. */
+static void end_patience(struct sim *sim, bool of_quiet)
+{
+    sim->ended = of_quiet || !sim->quiet;
+    if (of_quiet) {
+        (void)judge_has_converged(sim, true);
+    }
+}
+
 static void fire(struct sim *sim, const struct turn *turn)
 {
     switch (turn->type) {
@@ -317,7 +340,7 @@ static void fire(struct sim *sim, const struct turn *turn)
         end_faults(sim);
         break;
     case TURN_END:
-        sim->ended = true;
+        end_patience(sim, turn->number == 1);
         break;
     }
 }
@@ -333,7 +356,7 @@ bool sim_run(struct sim *sim, uint64_t seed, FILE *trace)
         sim_hash(sim, (uint64_t)turn.who << 32 | turn.number);
         fire(sim, &turn);
         judge_memory(sim);
-        if (sim->faults_over && turn.type == TURN_JOB && judge_is_content(sim)) {
+        if (sim->faults_over && turn.type == TURN_JOB && is_over(sim)) {
             break;
         }
         if (++turns > TURNS_MAX) {

@@ -36,6 +36,7 @@
 #define SIM_CONFIG_REPAIR_AFTER_MS 1500
 /* What passes at most until a coordinator has heard of a process that is back, and what it has. */
 #define SIM_HEARD_MS 3000
+#define SIM_JOIN_MS 600 /* of which for the first word */
 
 /* Files of segments as some process has them mapped: a renewed segment is another file. */
 struct sim_mapping {
@@ -320,6 +321,7 @@ struct sim_stats {
     uint64_t fetches;
     uint64_t gathers;      /* that went well */
     uint64_t verdicts_bad; /* collective loads that ended in an error */
+    uint64_t converged;    /* seeds whose copies were counted when all was quiet */
     uint64_t live_judged;  /* runs whose restore had to succeed after the faults */
     uint64_t faults[FAULT_KINDS];
     uint64_t excused; /* bytes that differ, by a flip that nothing could have seen yet */
@@ -333,6 +335,8 @@ struct sim {
     struct sim_mix mix;
     uint64_t now_ms;
     bool faults_over;
+    bool quiet; /* nobody saves any more: what is left is to tidy up */
+    uint64_t quiet_since_ms;
     bool ended;
     struct turns turns;
 
