@@ -339,7 +339,7 @@ static uint64_t progress_due_ms(const struct coordinator *c, const struct run *r
     if (PLANTED_BUG(OPEN_FOR_EVER)) {
         return UINT64_MAX;
     }
-    if (run->job.ended && k->attempt <= run->job.attempt) {
+    if (run_lingers(c, run) && k->attempt <= run->job.attempt) {
         uint64_t since_ms = k->progress_ms > run->job.ended_ms ? k->progress_ms : run->job.ended_ms;
         uint64_t ended_ms = since_ms + c->config.ended_timeout_ms;
         due_ms = ended_ms < due_ms ? ended_ms : due_ms;
@@ -366,7 +366,7 @@ void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
                 c, u, k, k->status != CKPT_OK ? k->status : CKPT_ERR_ABORTED,
                 "no progress for %llu ms%s: %u of %u ranks sealed, %u with all copies%s%.120s",
                 (unsigned long long)(c->now_ms - k->progress_ms),
-                run->job.ended ? " and its job has ended" : "", k->sealed, k->world, k->ready,
+                run_lingers(c, run) ? " and its job has ended" : "", k->sealed, k->world, k->ready,
                 why[0] != '\0' ? "; " : "", why);
         } else {
             commit_if_due(c, u, k);

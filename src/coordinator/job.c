@@ -9,9 +9,10 @@
  * checkpoint, and all of it only when its job cannot be requeued: the last checkpoint of a job that
  * can come back is kept for its whole linger, whatever else waits for room.
  *
- * A commit or a load after the end puts the end off: an epilog on one node does not mean that no
- * rank lives on another. Nothing here is durable but the release: agents tell it all again to the
- * next life of the coordinator, and a run that nobody speaks of is kept. */
+ * A commit or a load after the end puts the end off, and a run with connected ranks does not
+ * linger: an epilog on one node does not mean that no rank lives on another. Nothing here is
+ * durable but the release: agents tell it all again to the next life of the coordinator, and a run
+ * that nobody speaks of is kept. */
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -107,6 +108,29 @@ uint64_t run_linger_until_ms(const struct run *run)
     return since_ms + job->linger_ms;
 }
 
+/* Its job has ended, and no rank of it is connected: whatever a scheduler said, who is there is not
+ * over. */
+bool run_lingers(const struct coordinator *c, const struct run *run)
+{
+    return run->job.ended && !run_has_live_seat(c, run);
+}
+
+/* A run with ranks has not ended yet; one that was opened by a later attempt than ended has begun
+ * again. */
+static void look_whether_it_lives(struct coordinator *c, struct coordinator_update *u,
+                                  struct run *run)
+{
+    if (!run_has_live_seat(c, run)) {
+        return;
+    }
+    run->active_ms = c->now_ms;
+    if (run->attempt > run->job.attempt) {
+        say(note_run(u, run, "job_begun")->text, "attempt %u has ranks: the run lingers no longer",
+            run->attempt);
+        run_set_ended(c, run, false);
+    }
+}
+
 static bool is_restoring(const struct run *run)
 {
     return run->session.state == SESSION_CHOOSING || run->session.state == SESSION_PULLING;
@@ -143,7 +167,7 @@ static bool release(struct coordinator *c, struct coordinator_update *u, struct 
 
 static void release_when_due(struct coordinator *c, struct coordinator_update *u, struct run *run)
 {
-    if (c->now_ms < run_linger_until_ms(run) || is_restoring(run)) {
+    if (!run_lingers(c, run) || c->now_ms < run_linger_until_ms(run) || is_restoring(run)) {
         return;
     }
     if (release(c, u, run, true,
@@ -171,7 +195,7 @@ static uint32_t count_consistent(const struct coordinator *c, const struct run *
 
 static bool may_give(const struct coordinator *c, const struct run *run)
 {
-    return run->job.ended && !is_restoring(run) &&
+    return run_lingers(c, run) && !is_restoring(run) &&
            (!run->job.requeueable || count_consistent(c, run) > 1);
 }
 
@@ -218,6 +242,7 @@ static void relieve(struct coordinator *c, struct coordinator_update *u)
 void jobs_tick(struct coordinator *c, struct coordinator_update *u)
 {
     for (uint32_t i = 0; (i = index_set_from(&c->runs_ended, i)) != NONE; i++) {
+        look_whether_it_lives(c, u, &c->runs[i]);
         release_when_due(c, u, &c->runs[i]);
     }
     if (c->config.pressure_percent > 0 && index_set_from(&c->runs_ended, 0) != NONE) {

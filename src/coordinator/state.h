@@ -551,6 +551,7 @@ void checkpoints_tick(struct coordinator *c, struct coordinator_update *u);
 void on_job_report(struct coordinator *c, struct coordinator_update *u, struct member *m,
                    const struct message_job *told);
 uint64_t run_linger_until_ms(const struct run *run);
+bool run_lingers(const struct coordinator *c, const struct run *run);
 void run_set_ended(struct coordinator *c, struct run *run, bool ended);
 void jobs_tick(struct coordinator *c, struct coordinator_update *u);
 

@@ -83,11 +83,11 @@ bool coordinator_run_view(const struct coordinator *c, uint32_t index,
         .world = run->world,
         .has_latest = run->has_latest,
         .latest_step = run->latest,
-        .lingers = run->job.ended,
+        .lingers = run_lingers(c, run),
         .requeueable = run->job.requeueable,
     };
     uint64_t until_ms = run_linger_until_ms(run);
-    if (run->job.ended && until_ms > c->now_ms) {
+    if (view_out->lingers && until_ms > c->now_ms) {
         view_out->linger_left_ms = until_ms - c->now_ms;
     }
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {

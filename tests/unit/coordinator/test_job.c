@@ -103,7 +103,8 @@ static void release_is_recorded_and_told(void **state)
     assert_false(view().lingers);
 }
 
-static void what_a_verdict_names_is_not_released_with_it(void **state)
+/* Its requeued job runs already when the last epilog of the first speaks. */
+static void a_later_attempt_that_loads_lingers_no_longer(void **state)
 {
     (void)state;
     tell(0, JOB_FINAL, 1, true);
@@ -131,8 +132,43 @@ static void what_a_verdict_names_is_not_released_with_it(void **state)
     cluster_tick(&cluster, 250);
     assert_int_equal(cluster_count(&cluster, MESSAGE_LOAD_VERDICT), 2);
     assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 0);
-    cluster_tick(&cluster, 250);
-    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 2);
+    pass(2 * LINGER_MS, 16);
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_CONSISTENT);
+    assert_false(view().lingers);
+}
+
+static void leave(uint32_t rank)
+{
+    struct message m = {.type = MESSAGE_SEAT_ASK};
+    m.seat_ask.run.uid = 1000;
+    strcpy(m.seat_ask.run.name, "run");
+    m.seat_ask.rank = rank;
+    m.seat_ask.world = 2;
+    m.seat_ask.attempt = 1;
+    m.seat_ask.start = cluster_start_name(1);
+    m.seat_ask.seat = cluster_seat_name(1, rank);
+    m.seat_ask.ended = true;
+    cluster_message(&cluster, rank, &m);
+}
+
+static void a_run_with_ranks_does_not_linger(void **state)
+{
+    (void)state;
+    cluster_seat(&cluster, 1, 2);
+    tell(0, JOB_END, 1, false);
+    assert_false(view().lingers);
+    struct message m = cluster_report(1, 30, 0, 2, COPY_SEALED, true, 30);
+    cluster_message(&cluster, 0, &m);
+    pass(LINGER_MS + 1000, 1); /* memory is short all the while */
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_CONSISTENT);
+    assert_int_equal(cluster_checkpoint(&cluster, 30).state, CHECKPOINT_OPEN); /* save_timeout */
+    leave(0);
+    leave(1);
+    assert_true(view().lingers);
+    pass(LINGER_MS - 1000, 16); /* from when they left */
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_CONSISTENT);
+    pass(2000, 16);
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_NONE);
 }
 
 static void late_words_bring_nothing_back(void **state)
@@ -238,7 +274,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_is_released_when_its_linger_is_over, start, stop),
         cmocka_unit_test_setup_teardown(release_is_recorded_and_told, start, stop),
-        cmocka_unit_test_setup_teardown(what_a_verdict_names_is_not_released_with_it, start, stop),
+        cmocka_unit_test_setup_teardown(a_later_attempt_that_loads_lingers_no_longer, start, stop),
+        cmocka_unit_test_setup_teardown(a_run_with_ranks_does_not_linger, start, stop),
         cmocka_unit_test_setup_teardown(late_words_bring_nothing_back, start, stop),
         cmocka_unit_test_setup_teardown(a_requeued_job_lingers_no_longer, start, stop),
         cmocka_unit_test_setup_teardown(what_still_saves_is_kept, start, stop),
