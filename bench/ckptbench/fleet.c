@@ -211,6 +211,7 @@ static enum ckpt_status open_fleet(struct fleet *f, char *reason)
     struct coordinator_config config;
     coordinator_config_default(&config);
     config.agents_max = larger(config.agents_max, f->options.agents);
+    config.user_share_percent = 100;
     config.shards_max = larger(config.shards_max, 3 * f->world + f->options.others);
     config.keep = f->options.others > 0 ? FLEET_KEEP : 1;
     f->memory_bytes = coordinator_memory_bytes(&config, reason);

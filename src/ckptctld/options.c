@@ -30,6 +30,9 @@ enum key {
     KEY_PULL_ATTEMPTS,
     KEY_ENDED_TIMEOUT,
     KEY_PRESSURE,
+    KEY_USER_SHARE,
+    KEY_EXPIRE,
+    KEY_EXPIRE_LAST,
     KEY_LOG_LEVEL,
     KEY_LOG_FORMAT,
     KEY_EPOCH_ABOVE,
@@ -38,6 +41,7 @@ enum key {
 };
 
 #define DAY_MS (24 * 3600 * 1000)
+#define EXPIRE_MAX_MS (3650LL * DAY_MS)
 #define FORGET_MAX_MS (40LL * DAY_MS) /* of 32 bits */
 
 static const char *const stores[] = {"sqlite", "memory", NULL};
@@ -233,6 +237,30 @@ static const struct config_key keys[KEY_COUNT] = {
                       .max = 100,
                       .help = "of an arena: with less free, runs whose jobs have ended give up "
                               "what they may"},
+    [KEY_USER_SHARE] = {.section = "coordinator",
+                        .name = "user_share",
+                        .flag = "user-share",
+                        .type = CONFIG_INTEGER,
+                        .fallback = "75",
+                        .min = 1,
+                        .max = 100,
+                        .help =
+                            "percent of runs, checkpoints and shards that one user may take by "
+                            "himself; the rest is for users who have little. Root may have all"},
+    [KEY_EXPIRE] = {.section = "coordinator",
+                    .name = "expire",
+                    .flag = "expire",
+                    .type = CONFIG_DURATION,
+                    .fallback = "168h",
+                    .max = EXPIRE_MAX_MS,
+                    .help = "a run that nobody saves, loads or reads for so long keeps its newest "
+                            "checkpoint alone; a restart counts anew; 0: never"},
+    [KEY_EXPIRE_LAST] = {.section = "coordinator",
+                         .name = "expire_last",
+                         .flag = "expire-last",
+                         .type = CONFIG_BOOL,
+                         .fallback = "no",
+                         .help = "gives up the newest checkpoint of an expired run too"},
     [KEY_LOG_LEVEL] = {.section = "log",
                        .name = "level",
                        .type = CONFIG_ENUM,
@@ -324,6 +352,9 @@ enum ckpt_status options_read(const struct config *config, struct options *optio
                 .pull_attempts_max = number(config, KEY_PULL_ATTEMPTS),
                 .ended_timeout_ms = number(config, KEY_ENDED_TIMEOUT),
                 .pressure_percent = number(config, KEY_PRESSURE),
+                .user_share_percent = number(config, KEY_USER_SHARE),
+                .expire_ms = (uint64_t)config_number(config, KEY_EXPIRE),
+                .expire_last = config_number(config, KEY_EXPIRE_LAST) != 0,
             },
     };
     char why[CKPT_REASON_MAX + 1] = "agents do not reach a path: write host:port";

@@ -32,6 +32,8 @@ void coordinator_config_default(struct coordinator_config *config_out)
         .restore_passes = 3,
         .ended_timeout_ms = 15000,
         .pressure_percent = 10,
+        .user_share_percent = 75,
+        .expire_ms = UINT64_C(7) * 24 * 3600 * 1000,
         .pull_attempts_max = 6,
     };
 }
@@ -80,6 +82,9 @@ static const char *config_fault(const struct coordinator_config *k)
     }
     if (k->ended_timeout_ms < 10 || k->pressure_percent > 100) {
         return "ended_timeout_ms must be at least 10, pressure_percent at most 100";
+    }
+    if (k->user_share_percent < 1 || k->user_share_percent > 100) {
+        return "user_share_percent must be 1 to 100";
     }
     return NULL;
 }
@@ -242,6 +247,7 @@ static void tick(struct coordinator *c, struct coordinator_update *u, bool unrea
     checkpoints_tick(c, u);
     starts_tick(c, u);
     jobs_tick(c, u); /* before verdicts are told: what they name is not given up in that turn */
+    expire_tick(c, u);
     sessions_tick(c, u);
     fetches_tick(c);
     if (c->now_ms >= c->parked_ms + c->config.resend_ms) {

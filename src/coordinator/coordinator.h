@@ -49,6 +49,11 @@ struct coordinator_config {
     uint32_t ended_timeout_ms;    /* instead of save_timeout_ms once the run's job has ended */
     uint32_t pressure_percent;    /* of a node's segments: with less free, runs whose job has ended
                                    * give up what they may; 0: never */
+    uint32_t user_share_percent;  /* of runs, checkpoints and shards that one user may take by
+                                   * himself; of what is left he may have half. 1 to 100 */
+    uint64_t expire_ms;           /* a run that nobody saves, loads or reads for so long keeps its
+                                   * newest consistent checkpoint alone; 0: never */
+    bool expire_last;             /* and not that one either */
     uint32_t pull_attempts_max;   /* failed pulls and digest mismatches of one uncommitted shard
                                    * before its checkpoint is aborted */
     bool invariant_full;          /* every turn checks the whole tables, not what it touched and

@@ -139,8 +139,8 @@ static bool is_restoring(const struct run *run)
 /* Gives up consistent and open checkpoints; the newest consistent one only when all is true, and
  * then on record, so that late words of its copies do not bring it back. False: the rest waits for
  * the next round. */
-static bool release(struct coordinator *c, struct coordinator_update *u, struct run *run, bool all,
-                    const char *why)
+bool run_release(struct coordinator *c, struct coordinator_update *u, struct run *run, bool all,
+                 const char *why)
 {
     bool kept = all;
     for (uint32_t i = run->first_checkpoint; i != NONE;) {
@@ -170,8 +170,8 @@ static void release_when_due(struct coordinator *c, struct coordinator_update *u
     if (!run_lingers(c, run) || c->now_ms < run_linger_until_ms(run) || is_restoring(run)) {
         return;
     }
-    if (release(c, u, run, true,
-                run->job.linger_ms == 0 ? "its job is over for good" : "its linger is over")) {
+    if (run_release(c, u, run, true,
+                    run->job.linger_ms == 0 ? "its job is over for good" : "its linger is over")) {
         say(note_run(u, run, "run_released")->text, "nothing of it is kept any more");
         run_set_ended(c, run, false);
     }
@@ -234,7 +234,7 @@ static void relieve(struct coordinator *c, struct coordinator_update *u)
         strcpy(note->node, c->members[i].node);
         say(note->text, "memory is short, and its job has ended: %s",
             all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");
-        (void)release(c, u, run, all, "memory was short after its job had ended");
+        (void)run_release(c, u, run, all, "memory was short after its job had ended");
         return;
     }
 }

@@ -90,7 +90,7 @@ static enum ckpt_status may_open(struct coordinator *c, const struct run *run,
             r->world);
         return CKPT_ERR_FULL;
     }
-    return CKPT_OK;
+    return share_lets_open(c, r->shard.run.uid, r->world, reason) ? CKPT_OK : CKPT_ERR_FULL;
 }
 
 /* Opens the checkpoint at its first owner's report. NULL: refused or put off, and answered. */
@@ -118,7 +118,8 @@ static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordina
     run = run != NULL ? run : run_add(c, &r->shard.run);
     if (run == NULL) {
         refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL,
-               "no room for another run in the coordinator's tables: raise runs_max");
+               "no room for another run of this user in the coordinator's tables: end jobs that "
+               "are over, or raise runs_max or user_share");
         return NULL;
     }
     if (r->shard.attempt > run->attempt) {

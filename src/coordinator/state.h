@@ -317,6 +317,7 @@ struct coordinator {
     struct index_set runs_keeping; /* retention may have something to do */
     struct index_set runs_loading; /* the session waits for something, or has verdicts to send */
     struct index_set runs_ended;   /* the job has ended: they linger */
+    uint32_t expire_next;          /* the run where the next look for expired ones goes on */
     uint32_t relief_next;          /* the member where the next look for short memory begins */
     uint32_t *run_buckets;
     uint32_t run_mask;
@@ -337,6 +338,7 @@ struct coordinator {
 
     struct checkpoint *checkpoints;
     uint32_t checkpoints_high;
+    uint32_t checkpoints_used;
     struct index_set checkpoints_free; /* below checkpoints_high */
     struct index_set checkpoints_open;
     struct index_set checkpoints_aborted;
@@ -553,7 +555,14 @@ void on_job_report(struct coordinator *c, struct coordinator_update *u, struct m
 uint64_t run_linger_until_ms(const struct run *run);
 bool run_lingers(const struct coordinator *c, const struct run *run);
 void run_set_ended(struct coordinator *c, struct run *run, bool ended);
+bool run_release(struct coordinator *c, struct coordinator_update *u, struct run *run, bool all,
+                 const char *why);
 void jobs_tick(struct coordinator *c, struct coordinator_update *u);
+
+/* ---- expire.c, share.c: what nobody uses any more, and what one user may have ---- */
+void expire_tick(struct coordinator *c, struct coordinator_update *u);
+bool share_lets_begin(const struct coordinator *c, uint32_t uid);
+bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, char *reason);
 
 /* ---- restore.c, fetch.c, fetch_table.c ---- */
 void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,

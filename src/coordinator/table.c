@@ -84,13 +84,15 @@ static void run_remove(struct coordinator *c, struct run *run)
     memset(run, 0, sizeof *run);
 }
 
-/* A run without any checkpoint has nothing to lose: the one untouched for longest makes room. */
-static struct run *run_evict(struct coordinator *c)
+/* A run without any checkpoint has nothing to lose: the one untouched for longest makes room, of
+ * the user alone where he has his share already. */
+static struct run *run_evict(struct coordinator *c, uint32_t uid)
 {
     struct run *oldest = NULL;
-    for (uint32_t i = 0; i < c->config.runs_max; i++) {
+    for (uint32_t i = 0; i < c->runs_high; i++) {
         struct run *run = &c->runs[i];
-        if (run->first_checkpoint == NONE && !run->has_latest &&
+        if (run->used && run->first_checkpoint == NONE && !run->has_latest &&
+            (uid == CKPT_UID_ANY || run->key.uid == uid) &&
             (oldest == NULL || run->touched_ms < oldest->touched_ms)) {
             oldest = run;
         }
@@ -104,8 +106,9 @@ static struct run *run_evict(struct coordinator *c)
 
 struct run *run_add(struct coordinator *c, const struct run_key *key)
 {
-    uint32_t place = place_take(&c->runs_free, &c->runs_high, c->config.runs_max);
-    struct run *run = place == NONE ? run_evict(c) : &c->runs[place];
+    bool may = c->replaying || share_lets_begin(c, key->uid);
+    uint32_t place = may ? place_take(&c->runs_free, &c->runs_high, c->config.runs_max) : NONE;
+    struct run *run = place == NONE ? run_evict(c, may ? CKPT_UID_ANY : key->uid) : &c->runs[place];
     if (run == NULL) {
         return NULL;
     }
@@ -192,6 +195,7 @@ struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32
     if (k == NULL) {
         return NULL;
     }
+    c->checkpoints_used++;
     *k = (struct checkpoint){.used = true,
                              .run = run_index(c, run),
                              .attempt = attempt,
@@ -228,6 +232,7 @@ void checkpoint_remove(struct coordinator *c, struct checkpoint *k)
     index_set_remove(&c->checkpoints_open, checkpoint_index(c, k));
     index_set_remove(&c->checkpoints_aborted, checkpoint_index(c, k));
     index_set_add(&c->checkpoints_free, checkpoint_index(c, k));
+    c->checkpoints_used--;
     memset(k, 0, sizeof *k);
 }
 

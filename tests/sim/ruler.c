@@ -20,6 +20,7 @@ static void fit_tables(struct sim *sim, struct coordinator_config *config)
 {
     config->agents_max = sim->mix.nodes;
     config->runs_max = sim->mix.runs;
+    config->user_share_percent = 100; /* the tables are made for what there is */
     config->checkpoints_max = 0;
     config->shards_max = 0;
     for (uint32_t run = 0; run < sim->mix.runs; run++) {

@@ -22,7 +22,7 @@ struct storm {
 static const enum message_type inbound[] = {
     MESSAGE_HEARTBEAT, MESSAGE_SHARD_REPORT,   MESSAGE_SHARD_REPORT, MESSAGE_SHARD_REPORT,
     MESSAGE_LOAD_ASK,  MESSAGE_CHECKPOINT_ASK, MESSAGE_PULL_FAILED,  MESSAGE_JOB_REPORT,
-    MESSAGE_JOIN,      MESSAGE_LOAD_ASK,
+    MESSAGE_NEED,      MESSAGE_JOIN,           MESSAGE_LOAD_ASK,
 };
 
 static void take(struct storm *storm, struct coordinator_event *event)

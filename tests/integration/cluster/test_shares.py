@@ -138,6 +138,63 @@ class Seats(IntegrationTest):
         process.must("wait", 1, 20000)
 
 
+class Runs(IntegrationTest):
+    """runs_max is 8: one user may have six of them."""
+
+    def begin(self, cluster, uid, run):
+        process = cluster.rank()
+        process.must("become", uid)
+        process.must("open", cluster.agents[0].socket, run, 1, 0, 1, 1, 20000, "rank")
+        saved = process.call("save_bytes", 1, self.file)
+        ended = process.call("wait", 1, 20000) if saved.ok else saved
+        process.kill()
+        return ended
+
+    def test_many_small_runs_of_one_user(self):
+        self.need_root()
+        cluster = self.cluster(1, coordinator={"runs-max": "8"})
+        self.file = cluster.file(b"x" * 1000)
+        ends = [self.begin(cluster, GREEDY, f"greedy{i}") for i in range(9)]
+        self.assertEqual([end.ok for end in ends], [True] * 6 + [False] * 3)
+        for end in ends[6:]:
+            self.assert_status(end, "CKPT_ERR_FULL")
+            self.assertIn("user_share", end.reason)
+        self.assertTrue(self.begin(cluster, OTHER, "mine").ok)
+        # A start takes what the records hold, and the shares hold on.
+        cluster.coordinator.kill()
+        cluster.coordinator.start()
+        cluster.wait_joined()
+        self.assertFalse(self.begin(cluster, GREEDY, "one-more").ok)
+
+
+class Expiry(IntegrationTest):
+    def runs(self, cluster):
+        return {run["run"]: run for run in cluster.coordinator.ask("runs")["runs"]}
+
+    def expire(self, last):
+        cluster = self.cluster(
+            2, coordinator={"expire": "2s", "expire-last": "yes" if last else "no", "keep": "3"}
+        )
+        job = self.job(cluster)
+        for step in (1, 2, 3):
+            job.commit(step)
+        wait_until("it expires", lambda: cluster.coordinator.events("run_expired"))
+        cluster.coordinator.kill()
+        cluster.coordinator.start()
+        cluster.wait_joined()
+        return cluster
+
+    def test_the_newest_stays(self):
+        cluster = self.expire(False)
+        listed = cluster.coordinator.ask("list", "run")["checkpoints"]
+        self.assertEqual([k["step"] for k in listed], [3])
+        self.job(cluster, attempt=2).ranks[0].kill()
+
+    def test_nothing_stays_where_the_site_says_so(self):
+        cluster = self.expire(True)
+        self.assertEqual(self.runs(cluster).get("run", {}).get("checkpoints", 0), 0)
+
+
 class ForkedChild(IntegrationTest):
     """A child of a dead trainer holds its socket and its memory."""
 

@@ -43,37 +43,41 @@ static void defaults_are_the_machines(void **state)
     config_delete(&config);
 }
 
+static char *every_flag[] = {"ckptctld",
+                             "--listen=*:1",
+                             "--socket=/s",
+                             "--state-directory=/d",
+                             "--store=memory",
+                             "--tcp-admin=full",
+                             "--agents-max=1",
+                             "--runs-max=2",
+                             "--checkpoints-max=4",
+                             "--shards-max=16",
+                             "--keep=5",
+                             "--heartbeat=10ms",
+                             "--lease=60ms",
+                             "--disconnect-grace=7ms",
+                             "--forget=15s",
+                             "--save-timeout=8s",
+                             "--resend=90ms",
+                             "--restore-settle=100ms",
+                             "--repair-after=17s",
+                             "--restore-timeout=11s",
+                             "--restore-passes=12",
+                             "--pull-attempts-max=13",
+                             "--ended-timeout=9s",
+                             "--pressure-percent=14",
+                             "--user-share=60",
+                             "--expire=48h",
+                             "--expire-last",
+                             "--log-level=debug",
+                             "--log-format=journal",
+                             "--epoch-above=99",
+                             NULL};
+
 static void every_flag_arrives(void **state)
 {
     (void)state;
-    char *argv[] = {"ckptctld",
-                    "--listen=*:1",
-                    "--socket=/s",
-                    "--state-directory=/d",
-                    "--store=memory",
-                    "--tcp-admin=full",
-                    "--agents-max=1",
-                    "--runs-max=2",
-                    "--checkpoints-max=4",
-                    "--shards-max=16",
-                    "--keep=5",
-                    "--heartbeat=10ms",
-                    "--lease=60ms",
-                    "--disconnect-grace=7ms",
-                    "--forget=15s",
-                    "--save-timeout=8s",
-                    "--resend=90ms",
-                    "--restore-settle=100ms",
-                    "--repair-after=17s",
-                    "--restore-timeout=11s",
-                    "--restore-passes=12",
-                    "--pull-attempts-max=13",
-                    "--ended-timeout=9s",
-                    "--pressure-percent=14",
-                    "--log-level=debug",
-                    "--log-format=journal",
-                    "--epoch-above=99",
-                    NULL};
     const struct coordinator_config wanted = {
         .agents_max = 1,
         .runs_max = 2,
@@ -92,14 +96,17 @@ static void every_flag_arrives(void **state)
         .restore_passes = 12,
         .ended_timeout_ms = 9000,
         .pressure_percent = 14,
+        .user_share_percent = 60,
+        .expire_ms = UINT64_C(48) * 3600 * 1000,
+        .expire_last = true,
         .pull_attempts_max = 13,
     };
     char reason[CKPT_REASON_MAX + 1];
     struct config *config = NULL;
     struct options options;
-    assert_int_equal(
-        read_flags(argv, (int)(sizeof(argv) / sizeof(argv[0])) - 1, &options, &config, reason),
-        CKPT_OK);
+    assert_int_equal(read_flags(every_flag, (int)(sizeof(every_flag) / sizeof(every_flag[0])) - 1,
+                                &options, &config, reason),
+                     CKPT_OK);
     assert_memory_equal(&options.machine, &wanted, sizeof(wanted));
     assert_string_equal(options.listen, "*:1");
     assert_string_equal(options.socket, "/s");

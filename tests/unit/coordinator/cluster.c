@@ -14,19 +14,30 @@ static void advance(struct cluster *cluster, struct coordinator_event *event)
     (void)status;
 }
 
+void cluster_config(struct coordinator_config *config_out, uint32_t keep)
+{
+    coordinator_config_default(config_out);
+    config_out->agents_max = 8;
+    config_out->runs_max = 4;
+    config_out->checkpoints_max = 16;
+    config_out->shards_max = 64;
+    config_out->keep = keep;
+    config_out->invariant_full = true;
+}
+
 void cluster_start_with(struct cluster *cluster, uint32_t keep,
                         const struct coordinator_record *records, uint32_t count)
 {
     struct coordinator_config config;
+    cluster_config(&config, keep);
+    cluster_start_config(cluster, config, records, count);
+}
+
+void cluster_start_config(struct cluster *cluster, struct coordinator_config config,
+                          const struct coordinator_record *records, uint32_t count)
+{
     char reason[CKPT_REASON_MAX + 1];
     memset(cluster, 0, sizeof *cluster);
-    coordinator_config_default(&config);
-    config.agents_max = 8;
-    config.runs_max = 4;
-    config.checkpoints_max = 16;
-    config.shards_max = 64;
-    config.keep = keep;
-    config.invariant_full = true;
     size_t bytes = coordinator_memory_bytes(&config, reason);
     cluster->memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
     memset(cluster->memory, 0, bytes);

@@ -17,6 +17,10 @@ void cluster_start(struct cluster *cluster, uint32_t keep);
 /* The same, with records of the store replayed. */
 void cluster_start_with(struct cluster *cluster, uint32_t keep,
                         const struct coordinator_record *records, uint32_t count);
+/* The same, with a config that was changed. */
+void cluster_config(struct coordinator_config *config_out, uint32_t keep);
+void cluster_start_config(struct cluster *cluster, struct coordinator_config config,
+                          const struct coordinator_record *records, uint32_t count);
 void cluster_stop(struct cluster *cluster);
 void cluster_message(struct cluster *cluster, uint32_t node, const struct message *message);
 void cluster_tick(struct cluster *cluster, uint64_t ms);
