@@ -229,13 +229,14 @@ void agent_seat_told(struct agent *a, const struct message_seat_told *told)
         !agent_text_ends(told->reason, CKPT_REASON_MAX)) {
         return;
     }
-    bool pending = told->status == CKPT_ERR_BUSY || told->status == CKPT_ERR_TIMEOUT;
+    bool is_full = told->status == CKPT_ERR_FULL; /* there may be room later */
+    bool pending = told->status == CKPT_ERR_BUSY || told->status == CKPT_ERR_TIMEOUT || is_full;
     seat->status = told->status;
     memcpy(seat->reason, told->reason, sizeof(seat->reason));
     if (pending) {
         seat->due_ms = a->now_ms + (uint64_t)a->config.resend_ms * PENDING_RESENDS;
-        if (told->status == CKPT_ERR_TIMEOUT && !seat->settled) {
-            give_up(a, seat, CKPT_ERR_ABORTED, told->reason);
+        if (told->status != CKPT_ERR_BUSY && !seat->settled) {
+            give_up(a, seat, is_full ? CKPT_ERR_FULL : CKPT_ERR_ABORTED, told->reason);
         }
         return;
     }

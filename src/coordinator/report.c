@@ -117,9 +117,7 @@ static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordina
     }
     run = run != NULL ? run : run_add(c, &r->shard.run);
     if (run == NULL) {
-        refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL,
-               "no room for another run of this user in the coordinator's tables: end jobs that "
-               "are over, or raise runs_max or user_share");
+        refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL, run_no_room());
         return NULL;
     }
     if (r->shard.attempt > run->attempt) {

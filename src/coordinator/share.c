@@ -47,6 +47,13 @@ bool share_lets_begin(const struct coordinator *c, uint32_t uid)
     return share_allows(c->config.runs_max, all.runs, mine.runs, 1, c->config.user_share_percent);
 }
 
+/* What is said where run_add() finds no room. */
+const char *run_no_room(void)
+{
+    return "no room for another run of this user in the coordinator's tables: end jobs that are "
+           "over, or raise runs_max or user_share";
+}
+
 /* Below the share of the whole table nobody has to be counted: the common case costs nothing. */
 static bool is_roomy(const struct coordinator *c, uint32_t world)
 {

@@ -577,8 +577,7 @@ void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
     struct run *run = run_find(c, &ask->run);
     run = run != NULL ? run : run_add(c, &ask->run);
     if (run == NULL) {
-        tell(c, u, member, ask, CKPT_ERR_BUSY,
-             "no room for another run in the coordinator's tables: raise runs_max");
+        tell(c, u, member, ask, CKPT_ERR_FULL, run_no_room());
         return;
     }
     run->touched_ms = c->now_ms;

@@ -561,6 +561,7 @@ void jobs_tick(struct coordinator *c, struct coordinator_update *u);
 
 /* ---- expire.c, share.c: what nobody uses any more, and what one user may have ---- */
 void expire_tick(struct coordinator *c, struct coordinator_update *u);
+const char *run_no_room(void);
 bool share_lets_begin(const struct coordinator *c, uint32_t uid);
 bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, char *reason);
 

@@ -54,6 +54,8 @@ static void load(uint32_t uid, const char *run)
                                            .world = 1,
                                            .step = CKPT_STEP_LATEST,
                                            .collective = true,
+                                           .start = cluster_start_name(1),
+                                           .seat = cluster_seat_name(1, 0),
                                            .load = 1};
     snprintf(m.load_ask.run.name, sizeof(m.load_ask.run.name), "%s", run);
     cluster_message(&cluster, 0, &m);
