@@ -118,11 +118,11 @@ static void turn_away(struct agent *a, const struct message_welcome *welcome)
 }
 
 /* A WELCOME of this cluster's, or of the first that this memory is of, makes its sender the one to
- * be heard. */
+ * be heard. One of before clusters had ids says none, and is taken by who has none. */
 static bool is_welcome_of_ours(struct agent *a, const struct message *message)
 {
     const struct nonce *cluster = &message->welcome.cluster;
-    if (message->type != MESSAGE_WELCOME || nonce_is_zero(cluster)) {
+    if (message->type != MESSAGE_WELCOME) {
         return false;
     }
     if (!nonce_is_zero(&a->cluster) && !nonce_equal(&a->cluster, cluster)) {

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 #include "base/share.h"
 
 #include "base/planted_bug.h"
@@ -185,10 +187,16 @@ static bool is_repeat(const struct rank_session *session, const struct message_r
            asked->reader == ask->reader && nonce_equal(&asked->seat, &ask->seat);
 }
 
-/* A process that does not name itself is another one on each connection. */
-static struct nonce name_process(struct agent *a)
+/* A process of before starts had names does not name itself: it goes by its number and rank, and
+ * where it has no number either, it is another one on each connection. */
+static struct nonce name_process(struct agent *a, const struct message_rank_open *ask)
 {
-    struct nonce seat;
+    struct nonce seat = {{0}};
+    if (ask->attempt != 0) {
+        store_le32(seat.bytes, ask->attempt);
+        store_le32(seat.bytes + 4, ask->rank);
+        return seat;
+    }
     memcpy(seat.bytes, a->incarnation.bytes, sizeof(seat.bytes));
     a->reader_last++;
     for (size_t i = 0; i < sizeof(a->reader_last); i++) {
@@ -200,10 +208,11 @@ static struct nonce name_process(struct agent *a)
 static enum ckpt_status take_seat(struct agent *a, struct rank_session *session,
                                   const struct message_rank_open *ask, char *reason)
 {
-    session->seat = agent_seat_take(a, &session->run, ask);
+    bool is_of_before = nonce_is_zero(&session->asked.seat);
+    session->seat = agent_seat_take(a, &session->run, ask, is_of_before);
     const struct seat *seat = &a->seats[session->seat];
     session->attempt = seat->settled ? seat->attempt : 0;
-    session->seat_told = !nonce_is_zero(&ask->start);
+    session->seat_told = is_of_before || !nonce_is_zero(&ask->start);
     if (seat->refused) {
         memcpy(reason, seat->reason, sizeof(seat->reason));
     }
@@ -229,7 +238,7 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
         memcpy(key.name, ask->run, strnlen(ask->run, CKPT_RUN_NAME_MAX));
     }
     if (status == CKPT_OK && !ask->reader) {
-        named.seat = nonce_is_zero(&named.seat) ? name_process(a) : named.seat;
+        named.seat = nonce_is_zero(&named.seat) ? name_process(a, ask) : named.seat;
         status = check_run(a, &key, ask, reason);
     }
     if (status != CKPT_OK) {

@@ -94,8 +94,9 @@ static void tell_anew(struct agent *a, struct seat *seat)
     seat->due_ms = a->now_ms;
 }
 
+/* A process of before starts had names goes by the number that it says. */
 uint32_t agent_seat_take(struct agent *a, const struct run_key *run,
-                         const struct message_rank_open *ask)
+                         const struct message_rank_open *ask, bool by_number)
 {
     struct seat *seat = find(a, run, &ask->seat);
     if (seat == NULL) {
@@ -109,7 +110,7 @@ uint32_t agent_seat_take(struct agent *a, const struct run_key *run,
     }
     seat->rank = ask->rank;
     seat->world = ask->world;
-    if (!nonce_is_zero(&ask->start) && !seat->settled) {
+    if ((!nonce_is_zero(&ask->start) || (ask->attempt != 0 && by_number)) && !seat->settled) {
         seat->settled = true;
         seat->start = ask->start;
         seat->attempt = ask->attempt;
@@ -154,6 +155,12 @@ void agent_seats_tell(struct agent *a)
     }
 }
 
+/* Its protocol has no word for it. */
+static bool is_of_before(const struct rank_session *session)
+{
+    return nonce_is_zero(&session->asked.seat);
+}
+
 /* Its number: another slot that has the same name by now was left by a process that lost its place
  * to this one, and was never told of. */
 static void name_slot(struct agent *a, uint32_t slot, const struct seat *seat)
@@ -187,7 +194,7 @@ static void settle(struct agent *a, struct seat *seat, const struct message_seat
     }
     if (session != NULL) {
         session->attempt = seat->attempt;
-        session->seat_told = false;
+        session->seat_told = is_of_before(session);
     }
     struct run *run = agent_run_make(a, &seat->run);
     run->attempt = seat->attempt > run->attempt ? seat->attempt : run->attempt;
@@ -216,7 +223,7 @@ static void refuse(struct agent *a, struct seat *seat, const struct message_seat
     seat->refused = true;
     give_up(a, seat, told->status, told->reason);
     if (session != NULL && is_news) {
-        session->seat_told = false;
+        session->seat_told = is_of_before(session);
         struct shard_key shard = {.run = seat->run, .attempt = seat->attempt, .rank = seat->rank};
         agent_note(a, NOTE_WARNING, "seat_refused", &shard, "%.200s", told->reason);
     }
@@ -266,6 +273,7 @@ static void ask_coordinator(struct agent *a, struct seat *seat)
     ask->name = seat->name;
     ask->ended = seat->ended;
     ask->staged = has_staged(a, seat);
+    ask->settled = seat->settled;
     seat->due_ms = a->now_ms + a->config.resend_ms;
 }
 
@@ -284,10 +292,24 @@ static void tell_rank(struct agent *a, struct rank_session *session)
     session->seat_told = true;
 }
 
-/* Nobody needs to hear of it, or can. */
+/* A coordinator of before starts had names takes a number at the caller's word, and gives none. */
+static void go_by_number(struct agent *a, struct seat *seat)
+{
+    seat->told = seat->attempt != 0 || seat->ended;
+    seat->due_ms = a->now_ms + a->config.resend_ms;
+    if (seat->attempt == 0) {
+        agent_reason(seat->reason, "the coordinator is of a release that gives out no attempts: "
+                                   "upgrade it, or insist on one");
+    } else if (!seat->settled) {
+        struct message_seat_told told = {.attempt = seat->attempt};
+        settle(a, seat, &told);
+    }
+}
+
+/* Nobody needs to hear of it. */
 static bool is_over(const struct agent *a, const struct seat *seat)
 {
-    return seat->ended && (seat->told || !a->coordinator.joined) && !has_staged(a, seat);
+    return seat->ended && seat->told && !has_staged(a, seat);
 }
 
 void agent_seats_pump(struct agent *a)
@@ -308,7 +330,11 @@ void agent_seats_pump(struct agent *a)
             if (!agent_update_has_room(a)) {
                 return;
             }
-            ask_coordinator(a, seat);
+            if ((a->coordinator.features & WIRE_FEATURE_STARTS) != 0) {
+                ask_coordinator(a, seat);
+            } else {
+                go_by_number(a, seat);
+            }
         }
         agent_update_deadline(a, seat->due_ms);
     }

@@ -402,7 +402,7 @@ void agent_rank_message(struct agent *a, uint32_t link, const struct message *me
 bool agent_slot_waits(const struct slot *slot);
 uint32_t agent_seat_staged(const struct agent *a, uint32_t seat, uint64_t step);
 uint32_t agent_seat_take(struct agent *a, const struct run_key *run,
-                         const struct message_rank_open *ask);
+                         const struct message_rank_open *ask, bool by_number);
 void agent_seat_adopt(struct agent *a, uint32_t slot);
 void agent_seat_leave(struct agent *a, uint32_t index);
 void agent_seat_told(struct agent *a, const struct message_seat_told *told);

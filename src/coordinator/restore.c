@@ -298,7 +298,7 @@ static void collective_ask(struct coordinator *c, struct coordinator_update *u, 
         on_fetch_ask(c, u, member, ask);
         return;
     }
-    if (e->state == SESSION_CHOOSING && !run_is_complete(c, run)) {
+    if (e->state == SESSION_CHOOSING && !nonce_is_zero(&ask->start) && !run_is_complete(c, run)) {
         return; /* nobody is told anything before all of the start are here: the ask comes again */
     }
     if (e->state == SESSION_CHOOSING) {
@@ -321,9 +321,8 @@ static bool ask_is_valid(const struct message_load_ask *ask)
 {
     /* A reader is of no world: it says 0. */
     return name_is_valid(ask->run.name, CKPT_RUN_NAME_MAX) && ask->world <= CKPT_WORLD_MAX &&
-           (!ask->collective ||
-            (ask->rank < ask->world && ask->rank == ask->asking_rank && ask->attempt != 0 &&
-             !nonce_is_zero(&ask->start) && !nonce_is_zero(&ask->seat)));
+           (!ask->collective || (ask->rank < ask->world && ask->rank == ask->asking_rank &&
+                                 (nonce_is_zero(&ask->start) || !nonce_is_zero(&ask->seat))));
 }
 
 /* Whether the rank asks for a start that may be answered: its seat is taken by the ask as well, as
@@ -338,6 +337,9 @@ static bool is_seated(struct coordinator *c, struct coordinator_update *u, struc
                                           .start = ask->start,
                                           .seat = ask->seat};
     char reason[CKPT_REASON_MAX + 1] = "";
+    if (ask->attempt == 0 && run->attempt == 0) {
+        return true; /* of before starts had names, and as then */
+    }
     enum ckpt_status status = seat_confirm(c, u, run, member, &seat, reason);
     if (status != CKPT_OK && status != CKPT_ERR_BUSY) {
         send_verdict(c, u, member, ask, status, reason, NULL);

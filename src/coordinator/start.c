@@ -249,7 +249,7 @@ static void seat_take(struct coordinator *c, struct start *start, struct seat *s
 {
     bool is_new = !nonce_equal(&seat->nonce, &ask->seat);
     start->live -= seat->member != NONE;
-    seat->nonce = ask->seat;
+    seat->nonce = nonce_is_zero(&ask->seat) ? seat->nonce : ask->seat;
     seat->member = ask->ended ? NONE : member;
     seat->staged = ask->staged;
     start->live += seat->member != NONE;
@@ -309,7 +309,9 @@ enum ckpt_status seat_confirm(struct coordinator *c, struct coordinator_update *
             ask->attempt);
         return CKPT_ERR_ATTEMPT;
     }
-    bool is_unnamed = ask->attempt == run->attempt && nonce_is_zero(&run->start_nonce);
+    bool goes_by_number = nonce_is_zero(&ask->start); /* it is of before starts had names */
+    bool is_unnamed =
+        ask->attempt == run->attempt && nonce_is_zero(&run->start_nonce) && !goes_by_number;
     if (ask->attempt > run->attempt || is_unnamed) {
         run_raise_attempt(c, u, run, ask->attempt, true, &ask->start);
     }
@@ -318,7 +320,8 @@ enum ckpt_status seat_confirm(struct coordinator *c, struct coordinator_update *
         say(reason, "no room for another start in the coordinator's tables: raise runs_max");
         return CKPT_ERR_BUSY;
     }
-    if (!nonce_equal(&start->nonce, &ask->start) && !PLANTED_BUG(VERDICT_BY_ATTEMPT)) {
+    if (!goes_by_number && !nonce_equal(&start->nonce, &ask->start) &&
+        !PLANTED_BUG(VERDICT_BY_ATTEMPT)) {
         say(reason, "attempt %u of the run is another start's", ask->attempt);
         return CKPT_ERR_ATTEMPT;
     }
@@ -328,7 +331,8 @@ enum ckpt_status seat_confirm(struct coordinator *c, struct coordinator_update *
         return CKPT_ERR_WORLD;
     }
     struct seat *seat = seat_find(c, start, ask->rank);
-    if (seat != NULL && !nonce_equal(&seat->nonce, &ask->seat)) {
+    if (seat != NULL && !nonce_is_zero(&ask->seat) && !nonce_is_zero(&seat->nonce) &&
+        !nonce_equal(&seat->nonce, &ask->seat)) {
         say(reason, "another process has taken the place of rank %u in attempt %u", ask->rank,
             ask->attempt);
         return CKPT_ERR_ATTEMPT;
@@ -581,7 +585,7 @@ void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
         return;
     }
     run->touched_ms = c->now_ms;
-    if (!nonce_is_zero(&ask->start)) {
+    if (!nonce_is_zero(&ask->start) || (ask->settled && ask->attempt != 0)) {
         enum ckpt_status status = seat_confirm(c, u, run, member, ask, reason);
         if (status == CKPT_OK) {
             tell_seated(c, u, member, ask, &c->starts[run->start]);

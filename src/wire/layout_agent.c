@@ -65,6 +65,7 @@ static const struct wire_field seat_ask_fields[] = {
     FIELD_NONCE(message_seat_ask, SeatAsk, name),
     FIELD_BOOL(message_seat_ask, SeatAsk, ended),
     FIELD_BOOL(message_seat_ask, SeatAsk, staged),
+    FIELD_BOOL(message_seat_ask, SeatAsk, settled),
 };
 WIRE_LAYOUT(seat_ask, message_seat_ask, seat_ask);
 

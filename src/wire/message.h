@@ -24,12 +24,13 @@
 #include "digest/digest.h"
 #include <ckpt/status.h>
 
-#define WIRE_PROTOCOL_VERSION 2
+#define WIRE_PROTOCOL_VERSION 1
 /* What a side understands beyond the protocol's version, as bits in JOIN and WELCOME: a daemon of
  * an earlier release ends a connection on which a message of an unknown type comes. */
 #define WIRE_FEATURE_ROOM                                                                          \
     1U /* LET_GO, NEED, LOAD_WAITS, and a heartbeat that says inventory_told */
-#define WIRE_FEATURES WIRE_FEATURE_ROOM
+#define WIRE_FEATURE_STARTS 2U /* SEAT_ASK, SEAT_TOLD, and a load's start */
+#define WIRE_FEATURES (WIRE_FEATURE_ROOM | WIRE_FEATURE_STARTS)
 #define CKPT_UID_ANY UINT32_MAX     /* whoever's run it is; (uid_t)-1 is nobody's */
 #define CKPT_STEP_LATEST UINT64_MAX /* asks for the newest consistent step; never a real step */
 
@@ -119,6 +120,7 @@ enum message_type {
     MESSAGE_LET_GO = 33,     /* coordinator -> agent: a copy that is one too many */
     MESSAGE_NEED = 34,       /* agent -> coordinator: a rank's save waits for room */
     MESSAGE_LOAD_WAITS = 35, /* coordinator -> agent: what a load waits for */
+    /* These two only to and from who has said WIRE_FEATURE_STARTS. */
     MESSAGE_SEAT_ASK = 36,  /* agent -> coordinator: a rank's place in a start of its run */
     MESSAGE_SEAT_TOLD = 37, /* the answer; also by itself, once the start is complete */
 
@@ -138,7 +140,8 @@ struct message_rank_open {
     char run[CKPT_RUN_NAME_MAX + 1];
     uint32_t attempt; /* insisted on; 0: the coordinator gives one out. With a start: its number */
     struct nonce start; /* that this process was seated in on an earlier connection; zero: none */
-    struct nonce seat;  /* of this process, the same on all its connections */
+    struct nonce seat;  /* of this process, the same on all its connections; zero: from one of
+                         * before starts had names, which is told nothing of its own */
     struct nonce name;  /* by which the launcher's environment names the start; zero: it does not */
     uint32_t rank;
     uint32_t world;
@@ -234,7 +237,8 @@ struct message_save_outcome {
 struct message_load_ask {
     struct run_key run;
     uint32_t attempt;
-    struct nonce start; /* a collective one: of the asking rank, as it was told */
+    struct nonce start; /* a collective one: of the asking rank, as it was told; zero: it is of
+                         * before starts had names, and goes by its attempt */
     struct nonce seat;
     uint32_t asking_rank;
     uint32_t world;
@@ -362,8 +366,10 @@ struct message_seat_ask {
     struct nonce start; /* that it was seated in; zero: in none yet */
     struct nonce seat;
     struct nonce name;
-    bool ended;  /* the process has gone */
-    bool staged; /* and has left saves that wait for the number of their start */
+    bool ended;   /* the process has gone */
+    bool staged;  /* and has left saves that wait for the number of their start */
+    bool settled; /* attempt is its own for good. Without a start: as processes and coordinators of
+                   * before starts had names take it */
 };
 
 /* CKPT_OK: seated, for good. CKPT_ERR_BUSY: the start is not complete. CKPT_ERR_TIMEOUT: nor has

@@ -14,7 +14,7 @@ import struct
 import time
 
 MAGIC = b"CKPT"
-VERSION = 2
+VERSION = 1
 HEADER = struct.Struct("<4sHHIQ16sQI")
 LATEST = 2**64 - 1
 ANY_USER = 2**32 - 1

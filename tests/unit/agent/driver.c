@@ -132,6 +132,7 @@ void driver_coordinator(struct driver *d, struct message message)
     }
     if (message.type == MESSAGE_WELCOME && nonce_is_zero(&message.welcome.cluster)) {
         message.welcome.cluster = (struct nonce){{CLUSTER}};
+        message.welcome.features |= WIRE_FEATURE_STARTS;
     }
     driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_MESSAGE, .message = &message});
 }
