@@ -87,9 +87,11 @@ static enum ckpt_status take_epoch(struct daemon *daemon, uint64_t epoch)
     if (status == CKPT_OK && is_new) {
         status = replay_one(daemon, &records[1]);
     }
-    char hex[NONCE_HEX_SIZE];
-    nonce_hex(&cluster, hex);
-    log_event(LOG_LEVEL_INFO, is_new ? "cluster_made" : "cluster", "id=%s", hex);
+    if (status == CKPT_OK) { /* what is tried again gets another id */
+        char hex[NONCE_HEX_SIZE];
+        nonce_hex(&cluster, hex);
+        log_event(LOG_LEVEL_INFO, is_new ? "cluster_made" : "cluster", "id=%s", hex);
+    }
     return status;
 }
 
