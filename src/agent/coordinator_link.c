@@ -8,6 +8,7 @@
 #include "base/planted_bug.h"
 
 #define INTERVAL_MS_MAX 3600000
+#define UNSETTLED_LONG 2 /* heartbeats */
 
 void agent_coordinator_up(struct agent *a, const char *address)
 {
@@ -91,6 +92,7 @@ static void take_welcome(struct agent *a, const struct message_welcome *welcome)
     }
     c->joined = true;
     c->settled = false;
+    c->unsettled = 0;
     c->refused = CKPT_OK;
     c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
     tell_everything(a);
@@ -195,6 +197,7 @@ void agent_coordinator_message(struct agent *a, const struct message *message)
         return;
     } else if (type == MESSAGE_LEASE) {
         a->coordinator.settled = message->lease.settled;
+        a->coordinator.unsettled = message->lease.settled ? 0 : a->coordinator.unsettled + 1;
     } else if (type == MESSAGE_SHARD_ACK) {
         agent_report_ack(a, &message->shard_ack);
     } else if (type == MESSAGE_PULL_ORDER) {
@@ -268,11 +271,12 @@ static uint64_t silent_at_ms(const struct agent *a)
 }
 
 /* So that both tables meet even after a lost word. A coordinator whose table is as our memory was
- * at the last heartbeat has missed none. */
+ * at the last heartbeat has missed none; while one heartbeat alone says otherwise, words may be on
+ * their way. */
 static void tell_some_again(struct agent *a)
 {
     struct coordinator_link *c = &a->coordinator;
-    uint32_t told = c->settled ? AGENT_INVENTORY_PER_HEARTBEAT : 0;
+    uint32_t told = c->unsettled < UNSETTLED_LONG ? AGENT_INVENTORY_PER_HEARTBEAT : 0;
     for (uint32_t i = 0; i < a->config.slots && told < AGENT_INVENTORY_PER_HEARTBEAT; i++) {
         uint32_t slot = c->inventory_next;
         c->inventory_next = (slot + 1) % a->config.slots;

@@ -272,6 +272,7 @@ struct coordinator_link {
     uint32_t features; /* WIRE_FEATURE_* */
     uint32_t inventory_next;
     bool settled;        /* it knew our copies as they were at the last heartbeat */
+    uint32_t unsettled;  /* heartbeats in a row after which it did not */
     bool room_came_back; /* and the coordinator has not been told */
     enum ckpt_status refused;
 };
