@@ -20,6 +20,7 @@ from typing import Any, Callable, Iterator, Sequence
 import torch
 
 from . import extra as extra_state
+from . import sharing
 from .context import LATEST, Context
 from .device import DeviceCopy, copy_from_devices
 from .errors import Error, NoAgent, StateError, UsageError
@@ -29,6 +30,7 @@ from .persist import Persister
 from .reading import read
 from .registered import Registered
 from .restored import Restorer
+from .shares import Shares
 from .staging import Layout, Rest
 
 _log = logging.getLogger("ckptd")
@@ -91,7 +93,8 @@ class Checkpointer:
 
     def __init__(self, registered: Registered, extra: Any, settings: dict[str, Any], *,
                  required: bool = True, direct: GpuDirect | None = None, strict: bool = True,
-                 rng: bool = False, observer: Observer | None = None) -> None:
+                 rng: bool = False, observer: Observer | None = None,
+                 share: bool = True) -> None:
         self.resumed: int | None = None
         self.left: list[str] = []
         self.reason = ""  # of the last save that failed
@@ -101,6 +104,7 @@ class Checkpointer:
         self._persister: Persister | None = None
         self._observer = observer
         self._layout: Layout | None = None
+        self._shares = Shares(settings["run"]) if share else None
         self._copy: DeviceCopy | None = None
         self._direct = direct
         self._lock = threading.RLock()
@@ -179,6 +183,8 @@ class Checkpointer:
         return Handle(self, step, error)
 
     def _save(self, step: int, registered: Registered, layout: Layout | None) -> DeviceCopy | None:
+        if self._shares is not None and registered is self._registered:
+            self._shares.count += 1
         if self._copy is not None and not self._copy.is_done():
             raise UsageError("CKPT_ERR_BUSY", "the last save is still being copied from the GPU: "
                                               "save less often, or wait with staged()")
@@ -189,16 +195,25 @@ class Checkpointer:
             registered.register()
             layout = None
         rest = Rest(registered, self._rest())
+        if self._shares is not None and self._shares.have_diverged(context):
+            layout = self._shares = None
         if layout is None or len(rest.tensors) > layout.spare:
-            layout = Layout(registered.entries, len(rest.tensors))
+            share = None
+            if self._shares is not None and registered is self._registered:
+                share = sharing.find(registered, registered.given, context.rank, context.world)
+            layout = Layout(registered.entries, len(rest.tensors), share)
             if registered is self._registered:
                 self._layout = layout
         metadata = layout.put(rest)
-        copy = None
+        copy, word = None, None
+        if self._shares is not None:
+            word = self._shares.word(context, step, layout.share)
         if layout.on_device:
             copy = copy_from_devices(context, step, layout.table, metadata, layout.sources(),
-                                     self._direct)
+                                     self._direct, word)
         else:
+            if word is not None:
+                word.say()
             context.save(step, layout.table, metadata)
         self._copy = copy
         if self._persister is not None:
@@ -333,7 +348,8 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
            copy_threads: int = 1, resume: bool = True, restore_timeout: float = 60.0,
            persist: str | None = None, persist_every: int = 1,
            required: bool = True, gpu_direct: bool = False, strict: bool = True,
-           rng: bool = False, metrics: Callable[[Saved], Any] | None = None) -> Checkpointer:
+           rng: bool = False, share: bool = True,
+           metrics: Callable[[Saved], Any] | None = None) -> Checkpointer:
     """Attaches a training state to this node's agent, and restores it when there is a checkpoint.
 
     model       any module, also under DistributedDataParallel, fully_shard() or torch.compile. Its
@@ -365,6 +381,9 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
                 StateError for what cannot be saved. False: such things are listed in `left` and in
                 the log
     rng         whether the random numbers of Python, NumPy and PyTorch are a part of the state
+    share       what ranks hold alike by construction (under DistributedDataParallel, or replicated
+                by a DTensor's mesh) is saved once, a share by each. False: each saves all that it
+                holds
     metrics     is called, in a thread of its own, with a ckptd.Saved about each save once that is
                 consistent or will never be
 
@@ -379,7 +398,8 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     checkpoint = Checkpointer(Registered(model, optimizers), {} if extra is None else extra,
                               settings, required=required, strict=strict, rng=rng,
                               direct=GpuDirect() if gpu_direct else None,
-                              observer=None if metrics is None else Observer(metrics))
+                              observer=None if metrics is None else Observer(metrics),
+                              share=share)
     try:
         if persist is not None:
             checkpoint.persist_to(persist, persist_every)

@@ -27,7 +27,7 @@ from torch.distributed.checkpoint.planner import SavePlan, WriteItem, WriteItemT
 from . import plain
 from .context import Shard
 from .errors import Lost, UsageError
-from .tensors import TYPES, Box, parts
+from .tensors import TYPES, Box, covers, parts
 
 VALUES = "ckptd/values.json"  # what is no tensor: {fqn: value}
 VALUE_TENSOR = "ckptd/values/"  # before the path of a tensor or array inside such a value
@@ -169,31 +169,6 @@ def _problem(size: tuple[int, ...], boxes: list[Box]) -> str | None:
         return (f"{sum(box.count for box in boxes)} of {Box((0,) * len(size), size).count} "
                 f"elements are in its {len(boxes)} chunks")
     return None
-
-
-def covers(size: Sequence[int], boxes: Sequence[Box], dimension: int = 0) -> bool:
-    """Whether every element of a tensor of this size lies in one of the boxes, none of which is
-    empty. Sweeps one dimension after another: n log n for a tensor that is cut in one."""
-    if dimension == len(size):
-        return len(boxes) > 0
-    begins = sorted(boxes, key=lambda box: box.offsets[dimension])
-    cuts = sorted({cut for box in boxes
-                   for cut in (box.offsets[dimension],
-                               box.offsets[dimension] + box.sizes[dimension])})
-    if not cuts or cuts[0] != 0 or cuts[-1] != size[dimension]:
-        return False
-    active: list[Box] = []
-    proven: tuple[Box, ...] = ()  # those that covered the slice before this one
-    place = 0
-    for cut in cuts[:-1]:
-        active = [box for box in active if box.offsets[dimension] + box.sizes[dimension] > cut]
-        while place < len(begins) and begins[place].offsets[dimension] == cut:
-            active.append(begins[place])
-            place += 1
-        if tuple(active) != proven and not covers(size, active, dimension + 1):
-            return False
-        proven = tuple(active)
-    return True
 
 
 class Found:

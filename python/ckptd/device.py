@@ -187,10 +187,11 @@ def _gather(direct: GpuDirect, engine: Any, context: Context, step: int, places:
 
 
 def copy_from_devices(context: Context, step: int, table: Table, metadata: Mapping[str, str],
-                      sources: Sequence[torch.Tensor],
-                      direct: GpuDirect | None = None) -> DeviceCopy:
+                      sources: Sequence[torch.Tensor], direct: GpuDirect | None = None,
+                      word: Any = None) -> DeviceCopy:
     """Begins a save of which some tensors are a device's. `sources` are the table's first. With
-    `direct` the agent reads CUDA's before this returns, where it can."""
+    `direct` the agent reads CUDA's before this returns, where it can. `word`, of shares.py, is said
+    once its bytes, copied along, have come."""
     kinds = {source.device.type for source in sources if source.device.type != "cpu"}
     strange = kinds - set(_engines)
     if strange:
@@ -209,6 +210,8 @@ def copy_from_devices(context: Context, step: int, table: Table, metadata: Mappi
             waits.append(_start_copies(_engines[kind], context,
                                        [addresses[place] for place in places],
                                        mine))
+        if word is not None:
+            waits += [_engines[kind].start(pairs) for kind, pairs in word.pairs().items()]
     except (NoAgent, Timeout):
         raise  # of a gather: the save is over
     except BaseException:
@@ -219,6 +222,8 @@ def copy_from_devices(context: Context, step: int, table: Table, metadata: Mappi
         try:
             for wait in waits:
                 wait()
+            if word is not None:
+                word.say()
         except BaseException:
             context.save_cancel(step)
             raise

@@ -12,6 +12,7 @@ import torch
 from .context import Context, Shard
 from .errors import Error, NoCheckpoint, StateError, WorldChanged
 from .restored import Restorer, order
+from .sharing import listed
 
 _HELD = 8  # shards that are kept mapped between looking and copying
 
@@ -71,7 +72,7 @@ def read(context: Context, restorer: Restorer, step: int, timeout: float,
         shards = _Shards(context, shard.step, timeout)
         shards.hold(shard)
         found = Found(shard.step, shard.attempt, shard.world, 0)
-        ranks = [shard.rank]
+        ranks = [shard.rank, *_others(shard)]
     with contextlib.closing(shards), _named(context.run, found.step):
         for rank in ranks:
             restorer.look(shards.get(rank))
@@ -85,6 +86,14 @@ def read(context: Context, restorer: Restorer, step: int, timeout: float,
                 restorer.fill(shards.get(rank))
             finish(restorer)
     return Found(found.step, found.attempt, found.world, max(1, len(wanted)))
+
+
+def _others(shard: Shard) -> list[int]:
+    """Who has the rest of what this rank's group holds alike: from the next rank on, so that not
+    all ranks read the same shard at once."""
+    group, _ = listed(shard)
+    place = group.index(shard.rank) if shard.rank in group else 0
+    return [rank for rank in group[place + 1:] + group[:place] if rank != shard.rank]
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ class Registered:
     """Everything of a model and its optimizers that PyTorch calls their state."""
 
     def __init__(self, model: torch.nn.Module, optimizers: list[Any]) -> None:
+        self.given = model  # with its wrappers
         self.model = ModelState(model)
         self.optimizers = [OptimizerState(optimizer, space) for space, optimizer in
                            spaces(optimizers)]

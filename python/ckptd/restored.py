@@ -18,7 +18,8 @@ from .entries import Entry
 from .errors import StateError
 from .optimizer_state import OptimizerState
 from .registered import Registered
-from .tensors import TYPES, Box, local_part, parts, shapes, view
+from .sharing import Listed, listed
+from .tensors import TYPES, Box, covers, local_part, parts, shapes, view
 
 STATE = "ckptd/state.json"  # what is no tensor
 VERSION = 2
@@ -41,23 +42,22 @@ class Target:
     local: torch.Tensor
     box: Box
     pieces: dict[int, list[_Piece]] = field(default_factory=dict)
-    have: set[Box] = field(default_factory=set)
-    missing: int = -1
+    have: set[Box] = field(default_factory=set)  # within `local`
+    is_full: bool = False
 
     def __post_init__(self) -> None:
-        self.missing = self.box.count
-
-    @property
-    def is_full(self) -> bool:
-        return self.missing == 0
+        self.is_full = self.box.count == 0
 
     def plan(self, rank: int, inside: str, box: Box) -> None:
         """Notes what a shard has of this, once."""
         overlap = box & self.box
-        if overlap is None or overlap in self.have or self.is_full:
+        if overlap is None or self.is_full:
             return
-        self.have.add(overlap)
-        self.missing -= overlap.count
+        mine = Box(tuple(a - b for a, b in zip(overlap.offsets, self.box.offsets)), overlap.sizes)
+        if mine in self.have:
+            return
+        self.have.add(mine)
+        self.is_full = overlap == self.box or covers(self.box.sizes, list(self.have))
         self.pieces.setdefault(rank, []).append(_Piece(inside, box, overlap))
 
     def fill(self, shard: Shard) -> None:
@@ -75,6 +75,7 @@ class _Saved:
     state: dict[str, dict[Any, Any]] = field(default_factory=dict)  # {parameter: {key: value}}
     known: set[str] = field(default_factory=set)  # parameters with state, or known to have none
     joined: set[str] = field(default_factory=set)  # those whose state that is no tensor was read
+    own: set[str] | None = None  # those that the first shard knows: in the same world, this rank's
 
 
 def saved_state(shard: Shard) -> dict[str, Any]:
@@ -121,6 +122,7 @@ class Restorer:
         self._seen: set[str] = set()  # names of the model that some shard has
         self._optimizers = [_Saved() for _ in registered.optimizers]
         self._optimizer_targets: dict[str, Target] = {}
+        self._assembled: dict[str, Target] = {}  # of the model, and handed over when it is whole
         self._problems: list[str] = []
         self._parameters = {optimizer.space: {
             registered.name_of(parameter): parameter
@@ -133,17 +135,29 @@ class Restorer:
         """Notes what a shard has. Nothing is overwritten."""
         state, found, whole = saved_state(shard), parts(shard), shapes(shard)
         give = Giver(shard, found)
+        _, shared = listed(shard)
         if self.state is None:
             self._look_first(state, give)
         model = state["model"]
         self._aliases.update(model["aliases"])
+        sharded = {path for path in whole if path not in shared} | {
+            path for path, one in shared.items() if one.is_part}
         for path, (inside, box) in found.items():
             size = whole.get(path, box.sizes)
             name = names.model_name(path)
             if name is not None and name not in model["values"]:
                 self._look_at_model(shard, name, inside, box, size, model["forms"].get(name), give)
             elif path.startswith("optim"):
-                self._look_at_optimizer(shard, state, path, inside, box, whole)
+                one = Listed(shard.entries[inside]["dtype"], size, path in sharded)
+                target = self._target_of_optimizer(state, path, one, sharded)
+                if target is not None:
+                    target.plan(shard.rank, inside, box)
+        for path in shared.keys() - found.keys():  # in the shards of the others that hold it alike
+            name = names.model_name(path)
+            if name is not None:
+                self._seen.add(name)
+            else:
+                self._target_of_optimizer(state, path, shared[path], sharded)
         for name, tree in model["values"].items():
             self._seen.add(name)
             known = name in self._wanted or name in self.registered.model.now.vacant
@@ -152,6 +166,8 @@ class Restorer:
         for saved, optimizer, mine in zip(state["optimizers"], self.registered.optimizers,
                                           self._optimizers):
             self._look_at_values(saved, optimizer, mine, give)
+            if mine.own is None:
+                mine.own = set(mine.known)
 
     def _look_first(self, state: dict[str, Any], give: Giver) -> None:
         self.state = state
@@ -193,7 +209,7 @@ class Restorer:
             now = self.registered.model.now
             if name not in self._values and (name in now.vacant or (
                     name in self._wanted and now.aliases.get(name) is None)):
-                self._take_whole(name, box, size, form, give)
+                self._take_whole(shard, name, inside, box, size, form, give)
             return
         dtype = TYPES.get(shard.entries[inside]["dtype"])
         if size != entry.shape or form != entry.form or dtype != entry.local.dtype:
@@ -210,22 +226,29 @@ class Restorer:
         if problem not in self._problems:
             self._problems.append(problem)
 
-    def _take_whole(self, name: str, box: Box, size: tuple[int, ...], form: dict[str, Any] | None,
-                    give: Giver) -> None:
+    def _take_whole(self, shard: Shard, name: str, inside: str, box: Box, size: tuple[int, ...],
+                    form: dict[str, Any] | None, give: Giver) -> None:
         """A tensor for which the model has no memory of its own: load_state_dict() takes it."""
         path = names.of_model(name)
-        if box.sizes != size:
-            self._problems.append(f"{name} was saved in parts, and is no sharded tensor now")
+        if box.sizes != size and form is not None:
+            self._problems.append(f"{name} was saved in parts, and has no memory of its own now")
+        elif box.sizes != size:
+            target = self._assembled.get(name)
+            if target is None:
+                memory = torch.empty(size, dtype=TYPES[shard.entries[inside]["dtype"]])
+                target = self._assembled[name] = Target(name, memory, Box((0,) * len(size), size))
+            target.plan(shard.rank, inside, box)
         elif form is None:
             self._values[name] = give(path)
         else:
             self._values[name] = forms.join({**form, "inner": path}, give)
 
-    def _look_at_optimizer(self, shard: Shard, state: dict[str, Any], path: str, inside: str,
-                           box: Box, whole: dict[str, tuple[int, ...]]) -> None:
+    def _target_of_optimizer(self, state: dict[str, Any], path: str, one: Listed,
+                             sharded: set[str]) -> Target | None:
+        """Where a tensor of an optimizer's state goes; made when it is first heard of."""
         space, *keys = path.split("/")
         if len(keys) != 2 or any(map(names.is_key, keys)):
-            return  # inside of something that the state's JSON refers to
+            return None  # inside of something that the state's JSON refers to
         name, key = map(names.unpart, keys)
         for saved, optimizer, mine in zip(state["optimizers"], self.registered.optimizers,
                                           self._optimizers):
@@ -235,16 +258,14 @@ class Restorer:
             mine.known.add(name)
             parameter = self._parameter(optimizer, name)
             if parameter is None:
-                return
-            target = self._optimizer_targets.get(path)
-            if target is None:
-                dtype = TYPES[shard.entries[inside]["dtype"]]
-                tensor = _empty(parameter, whole.get(path, box.sizes), dtype,
-                                path in whole or names.of_model(name) not in whole)
-                target = Target(path, *local_part(tensor, path))
-                self._optimizer_targets[path] = target
+                return None
+            if path not in self._optimizer_targets:
+                tensor = _empty(parameter, one.shape, TYPES[one.dtype],
+                                one.is_part or names.of_model(name) not in sharded)
+                self._optimizer_targets[path] = Target(path, *local_part(tensor, path))
                 mine.state.setdefault(name, {})[key] = tensor
-            target.plan(shard.rank, inside, box)
+            return self._optimizer_targets[path]
+        return None
 
     def _parameter(self, optimizer: OptimizerState, name: str) -> torch.Tensor | None:
         return self._parameters[optimizer.space].get(name)
@@ -272,7 +293,8 @@ class Restorer:
         if not all(target.is_full for name, (_, target) in self._targets.items()
                    if name not in self._values and name not in self._aliases):
             return False
-        if not all(target.is_full for target in self._optimizer_targets.values()):
+        if not all(target.is_full for target in (*self._optimizer_targets.values(),
+                                                 *self._assembled.values())):
             return False
         return not any(self._unknown(optimizer, mine) for optimizer, mine in
                        zip(self.registered.optimizers, self._optimizers))
@@ -297,8 +319,10 @@ class Restorer:
         lacks = [f"it lacks {name}" for name in self._missing_names()]
         lacks += [f"it lacks a part of {name}" for name, (_, target) in self._targets.items()
                   if not target.is_full and str(name) in self._seen and name not in self._values]
-        lacks += [f"it lacks a part of {name}" for name, target in self._optimizer_targets.items()
-                  if not target.is_full]
+        lacks += [f"it lacks a part of {name}" for name, target in (
+            *self._optimizer_targets.items(), *self._assembled.items()) if not target.is_full]
+        self._values.update((name, target.local) for name, target in self._assembled.items()
+                            if target.is_full)
         for optimizer, mine in zip(self.registered.optimizers, self._optimizers):
             lacks += [f"it lacks {optimizer.space}/{name}" for name in
                       self._unknown(optimizer, mine)]
@@ -309,7 +333,7 @@ class Restorer:
             for optimizer, mine in zip(self.registered.optimizers, self._optimizers):
                 known = self._parameters[optimizer.space]
                 lacks += [f"it has {optimizer.space}/{name}, which the optimizer has not"
-                          for name in mine.known if name not in known]
+                          for name in mine.own or () if name not in known]
         if lacks and self.strict:
             raise StateError("CKPT_ERR_NOT_FOUND", _listed(lacks) + ": has the model changed? "
                              "(strict=False restores what fits, and lists what does not)")
@@ -337,6 +361,7 @@ class Restorer:
     def _all_targets(self) -> Iterable[Target]:
         yield from (target for _, target in self._targets.values())
         yield from self._optimizer_targets.values()
+        yield from self._assembled.values()
 
     def fill(self, shard: Shard) -> None:
         """Copies what was planned of a shard. From here on the model is touched."""

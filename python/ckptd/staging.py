@@ -14,6 +14,7 @@ from .errors import Error, StateError
 from .library import ffi
 from .registered import Registered
 from .restored import STATE, VERSION
+from .sharing import SHARES, Piece, Share
 from .tensors import Box, dense, describe, sharding_metadata
 
 _SPARE_AT_FIRST = 4
@@ -45,17 +46,32 @@ class Rest:
 
 
 class Layout:
-    """The table of a registration, with spare places for what changes."""
+    """The table of a registration, with spare places for what changes. With a share, what other
+    ranks hold alike is staged as far as that goes."""
 
-    def __init__(self, entries: list[Entry], spare: int) -> None:
-        self.entries = [entry for entry in entries
-                        if entry.local.numel() > 0 or entry.box.count == 0]
+    def __init__(self, entries: list[Entry], spare: int, share: Share | None = None) -> None:
+        self.share = share
+        pieces = [Piece(entry) for entry in entries
+                  if entry.local.numel() > 0 or entry.box.count == 0]
+        if share is not None:
+            shared = {entry.name for entry in share.entries}
+            pieces = [share.pieces.get(piece.name, piece) for piece in pieces
+                      if piece.name not in shared or piece.name in share.pieces]
+        self.pieces = pieces
         self.spare = max(_SPARE_AT_FIRST, spare)
-        self.on_device = any(entry.source.device.type != "cpu" for entry in self.entries)
-        tensors = [describe(entry.name, entry.source, entry.source.device.type != "cpu")
-                   for entry in self.entries]
+        self._sources = [piece.source for piece in pieces]
+        self.on_device = any(source.device.type != "cpu" for source in self._sources)
+        tensors = [describe(piece.name, source, source.device.type != "cpu")
+                   for piece, source in zip(pieces, self._sources)]
+        boxes = [(piece.name, piece.box) for piece in pieces]
+        if share is not None:
+            size = len(share.text)
+            tensors.append(Tensor(SHARES, "U8", (size,), int(ffi.cast("uintptr_t", share.memory)),
+                                  size))
+            boxes.append((SHARES, Box((0,), (size,))))
+        self._boxes, self._fixed = boxes, len(tensors)
         self.table = Table(tensors + [Tensor(STATE, "U8", (0,), 0, 0)] * self.spare)
-        self._scratched = [entry for entry in self.entries if entry.scratch is not None]
+        self._scratched = [piece for piece in pieces if piece.entry.scratch is not None]
         self._described: Any = None
         self._metadata: dict[str, str] = {}
 
@@ -63,18 +79,18 @@ class Layout:
         """Says the rest in the spare places; the shard's metadata."""
         if len(rest.tensors) > self.spare:
             raise Error("CKPT_ERR_INTERNAL", "the table is too small")
-        for index, tensor in enumerate(rest.tensors, len(self.entries)):
+        for index, tensor in enumerate(rest.tensors, self._fixed):
             self.table.put(index, tensor)
-        self.table.count = len(self.entries) + len(rest.tensors)
-        for entry in self._scratched:
-            entry.scratch.copy_(entry.local)
+        self.table.count = self._fixed + len(rest.tensors)
+        for piece in self._scratched:
+            piece.refresh()
         names = [(name, len(box.sizes)) for name, box in rest.boxes]
         if names != self._described:
             self._described = names
             self._metadata = sharding_metadata(
-                [(entry.name, entry.box) for entry in self.entries] + rest.boxes,
-                {entry.name: entry.shape for entry in self.entries if entry.is_part})
+                self._boxes + rest.boxes,
+                {piece.name: piece.whole for piece in self.pieces if piece.whole is not None})
         return self._metadata
 
     def sources(self) -> list[torch.Tensor]:
-        return [entry.source for entry in self.entries]
+        return self._sources

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Sequence
 
 import torch
 
@@ -56,6 +56,31 @@ class Box:
         for size in self.sizes:
             product *= size
         return product
+
+
+def covers(size: Sequence[int], boxes: Sequence[Box], dimension: int = 0) -> bool:
+    """Whether every element of a tensor of this size lies in one of the boxes, none of which is
+    empty. Sweeps one dimension after another: n log n for a tensor that is cut in one."""
+    if dimension == len(size):
+        return len(boxes) > 0
+    begins = sorted(boxes, key=lambda box: box.offsets[dimension])
+    cuts = sorted({cut for box in boxes
+                   for cut in (box.offsets[dimension],
+                               box.offsets[dimension] + box.sizes[dimension])})
+    if not cuts or cuts[0] != 0 or cuts[-1] != size[dimension]:
+        return False
+    active: list[Box] = []
+    proven: tuple[Box, ...] = ()  # those that covered the slice before this one
+    place = 0
+    for cut in cuts[:-1]:
+        active = [box for box in active if box.offsets[dimension] + box.sizes[dimension] > cut]
+        while place < len(begins) and begins[place].offsets[dimension] == cut:
+            active.append(begins[place])
+            place += 1
+        if tuple(active) != proven and not covers(size, active, dimension + 1):
+            return False
+        proven = tuple(active)
+    return True
 
 
 def is_sharded(tensor: torch.Tensor) -> bool:

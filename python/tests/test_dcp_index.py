@@ -18,8 +18,8 @@ import ckptd
 import ckptd.dcp
 import ranks
 from ckptd.dcp import Reader, Writer
-from ckptd.dcp_index import INDEX, covers, metadata_of, step_of
-from ckptd.tensors import Box
+from ckptd.dcp_index import INDEX, metadata_of, step_of
+from ckptd.tensors import Box, covers
 
 
 def rows(mesh, value, count=4):
