@@ -142,6 +142,10 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     carve_set(&c->members_free, carver, k->agents_max);
     carve_set(&c->members_lost, carver, k->agents_max);
     carve_set(&c->domains_free, carver, k->agents_max);
+    c->users = carve(carver, k->runs_max, sizeof *c->users);
+    c->user_buckets = carve(carver, runs, sizeof(uint32_t));
+    c->fence_buckets = carve(carver, runs, sizeof(uint32_t));
+    carve_set(&c->users_free, carver, k->runs_max);
     carve_set(&c->runs_free, carver, k->runs_max);
     carve_set(&c->runs_keeping, carver, k->runs_max);
     carve_set(&c->runs_loading, carver, k->runs_max);
@@ -201,6 +205,8 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
     memset(c->node_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     homes_init(c);
     memset(c->link_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
+    memset(c->user_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
+    memset(c->fence_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
     memset(c->run_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
     memset(c->fetch_buckets, 0xff, (c->fetch_mask + 1) * sizeof(uint32_t));
     memset(c->seat_buckets, 0xff, (c->seat_mask + 1) * sizeof(uint32_t));

@@ -7,6 +7,7 @@
  * next start of either takes the one after. */
 #include "coordinator/state.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* FNV-1a (Fowler, Noll, Vo). */
@@ -19,15 +20,29 @@ static uint64_t hash_name(const char *name)
     return hash;
 }
 
+static uint32_t *bucket_of(const struct coordinator *c, uint64_t name, uint32_t uid)
+{
+    return &c->fence_buckets[(uint32_t)(name ^ uid) & c->run_mask];
+}
+
 const struct fence *fence_find(const struct coordinator *c, const struct run_key *key)
 {
     uint64_t name = hash_name(key->name);
-    for (uint32_t i = 0; i < c->fences_high; i++) {
-        if (c->fences[i].name == name && c->fences[i].uid == key->uid) {
-            return &c->fences[i];
-        }
+    uint32_t i = *bucket_of(c, name, key->uid);
+    while (i != NONE && (c->fences[i].name != name || c->fences[i].uid != key->uid)) {
+        i = c->fences[i].next_in_bucket;
     }
-    return NULL;
+    return i == NONE ? NULL : &c->fences[i];
+}
+
+static void put_out(struct coordinator *c, const struct fence *fence)
+{
+    uint32_t *at = bucket_of(c, fence->name, fence->uid);
+    while (*at != (uint32_t)(fence - c->fences)) {
+        assert(*at != NONE);
+        at = &c->fences[*at].next_in_bucket;
+    }
+    *at = fence->next_in_bucket;
 }
 
 /* The place for one more of the user's: his own oldest one, once he has more than his share. */
@@ -48,7 +63,9 @@ static struct fence *fence_place(struct coordinator *c, uint32_t uid)
             oldest_own = is_older ? fence : oldest_own;
         }
     }
-    return own >= c->fences_max / 4 ? oldest_own : oldest;
+    oldest = own >= c->fences_max / 4 ? oldest_own : oldest;
+    put_out(c, oldest);
+    return oldest;
 }
 
 void fence_keep(struct coordinator *c, const struct run *run)
@@ -57,15 +74,22 @@ void fence_keep(struct coordinator *c, const struct run *run)
         return;
     }
     const struct fence *known = fence_find(c, &run->key);
+    uint64_t name = hash_name(run->key.name);
     struct fence *fence =
         known != NULL ? &c->fences[known - c->fences] : fence_place(c, run->key.uid);
+    uint32_t *bucket = bucket_of(c, name, run->key.uid);
+    uint32_t next = known != NULL ? known->next_in_bucket : *bucket;
+    if (known == NULL) {
+        *bucket = (uint32_t)(fence - c->fences);
+    }
     *fence = (struct fence){.number = ++c->fence_last,
-                            .name = hash_name(run->key.name),
+                            .name = name,
                             .uid = run->key.uid,
                             .attempt = run->attempt,
                             .start = run->start_nonce,
                             .withdrawn_attempt = run->withdrawn_attempt,
-                            .withdrawn_step = run->withdrawn_step};
+                            .withdrawn_step = run->withdrawn_step,
+                            .next_in_bucket = next};
 }
 
 void fence_recall(const struct coordinator *c, struct run *run)

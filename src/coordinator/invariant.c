@@ -70,6 +70,32 @@ static void check_inventory(struct coordinator *c)
     assert(inventory == m->inventory);
 }
 
+/* Counted anew. */
+static void check_holdings(const struct coordinator *c)
+{
+    struct holdings all = {.runs = 0};
+    struct holdings users = {.runs = 0};
+    for (uint32_t i = 0; i < c->runs_high; i++) {
+        all.runs += c->runs[i].used;
+        assert(!c->runs[i].used || c->users[c->runs[i].user].uid == c->runs[i].key.uid);
+    }
+    for (uint32_t i = 0; i < c->checkpoints_high; i++) {
+        const struct checkpoint *k = &c->checkpoints[i];
+        bool counts = k->used && k->state != CHECKPOINT_ABORTED;
+        all.checkpoints += counts;
+        all.shards += counts ? k->world : 0;
+    }
+    for (uint32_t i = 0; i < c->users_high; i++) {
+        bool is_free = index_set_has(&c->users_free, i);
+        users.runs += is_free ? 0 : c->users[i].runs;
+        users.checkpoints += is_free ? 0 : c->users[i].checkpoints;
+        users.shards += is_free ? 0 : c->users[i].shards;
+    }
+    assert(all.runs == c->held.runs && all.runs == users.runs);
+    assert(all.checkpoints == c->held.checkpoints && all.checkpoints == users.checkpoints);
+    assert(all.shards == c->held.shards && all.shards == users.shards);
+}
+
 static void check_all(struct coordinator *c)
 {
     for (uint32_t i = 0; i < c->checkpoints_high; i++) {
@@ -79,6 +105,7 @@ static void check_all(struct coordinator *c)
         check_run(c, i);
     }
     check_inventory(c);
+    check_holdings(c);
 }
 
 static void check_some(struct coordinator *c)

@@ -16,12 +16,11 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
         (run->has_latest && record->step <= run->latest)) {
         return CKPT_ERR_CORRUPT;
     }
-    struct checkpoint *k = checkpoint_add(c, run, record->attempt, record->step);
+    struct checkpoint *k = checkpoint_add(c, run, record->attempt, record->step, record->world);
     if (k == NULL || c->free_shards < record->world) {
         return CKPT_ERR_FULL;
     }
     checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
-    k->world = record->world;
     k->copies = record->copies;
     k->bytes = record->bytes;
     for (uint32_t rank = 0; rank < record->world; rank++) {

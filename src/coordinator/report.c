@@ -124,13 +124,12 @@ static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordina
         run_raise_attempt(c, u, run, r->shard.attempt, false, &(struct nonce){{0}});
     }
     run->begun = true;
-    struct checkpoint *k = checkpoint_add(c, run, r->shard.attempt, r->shard.step);
+    struct checkpoint *k = checkpoint_add(c, run, r->shard.attempt, r->shard.step, r->world);
     if (k == NULL) {
         refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL,
                "no room for another checkpoint in the coordinator's tables: raise checkpoints_max");
         return NULL;
     }
-    k->world = r->world;
     k->copies = r->copies;
     k->reserved = k->world;
     c->reserved_shards += k->world;

@@ -1,50 +1,87 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one user may have of the tables. Root is under no such bound: it is nobody's neighbour. */
+/* What one user may have of the tables. Root is under no such bound: it is nobody's neighbour. What
+ * each has is counted as it comes and goes, so that asking costs the same however much there is. */
 #include "base/share.h"
 
 #include "coordinator/state.h"
 
-struct holdings {
-    uint64_t runs;
-    uint64_t checkpoints;
-    uint64_t shards;
-};
+#include <assert.h>
 
-static void add_run(const struct coordinator *c, const struct run *run, struct holdings *h)
+static uint32_t *bucket_of(const struct coordinator *c, uint32_t uid)
 {
-    h->runs++;
-    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
-        const struct checkpoint *k = &c->checkpoints[i];
-        if (k->state != CHECKPOINT_ABORTED) { /* those make room for whoever comes */
-            h->checkpoints++;
-            h->shards += k->world;
-        }
+    return &c->user_buckets[(uid * 2654435761u) & c->run_mask];
+}
+
+static uint32_t user_find(const struct coordinator *c, uint32_t uid)
+{
+    uint32_t i = *bucket_of(c, uid);
+    while (i != NONE && c->users[i].uid != uid) {
+        i = c->users[i].next_in_bucket;
+    }
+    return i;
+}
+
+static uint32_t user_add(struct coordinator *c, uint32_t uid)
+{
+    uint32_t *bucket = bucket_of(c, uid);
+    uint32_t user = place_take(&c->users_free, &c->users_high, c->config.runs_max);
+    assert(user != NONE); /* each has a run */
+    c->users[user] = (struct holdings){.uid = uid, .next_in_bucket = *bucket};
+    *bucket = user;
+    return user;
+}
+
+static void user_remove(struct coordinator *c, uint32_t user)
+{
+    uint32_t *at = bucket_of(c, c->users[user].uid);
+    assert(c->users[user].checkpoints == 0 && c->users[user].shards == 0);
+    while (*at != user) {
+        assert(*at != NONE);
+        at = &c->users[*at].next_in_bucket;
+    }
+    *at = c->users[user].next_in_bucket;
+    index_set_add(&c->users_free, user);
+}
+
+/* A run comes into the table, or leaves it. */
+void share_run(struct coordinator *c, struct run *run, bool is_there)
+{
+    if (is_there) {
+        uint32_t user = user_find(c, run->key.uid);
+        run->user = user != NONE ? user : user_add(c, run->key.uid);
+    }
+    c->users[run->user].runs += is_there ? 1 : -1ULL;
+    c->held.runs += is_there ? 1 : -1ULL;
+    if (c->users[run->user].runs == 0) {
+        user_remove(c, run->user);
     }
 }
 
-static void count(const struct coordinator *c, uint32_t uid, struct holdings *all_out,
-                  struct holdings *mine_out)
+/* Whether the checkpoint counts from now on. */
+void share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts)
 {
-    *all_out = *mine_out = (struct holdings){.runs = 0};
-    for (uint32_t i = 0; i < c->runs_high; i++) {
-        const struct run *run = &c->runs[i];
-        if (run->used) {
-            add_run(c, run, all_out);
-        }
-        if (run->used && run->key.uid == uid) {
-            add_run(c, run, mine_out);
-        }
+    struct holdings *user = &c->users[c->runs[k->run].user];
+    if (k->counted == counts) {
+        return;
     }
+    k->counted = counts;
+    user->checkpoints += counts ? 1 : -1ULL;
+    c->held.checkpoints += counts ? 1 : -1ULL;
+    user->shards += counts ? k->world : -(uint64_t)k->world;
+    c->held.shards += counts ? k->world : -(uint64_t)k->world;
+}
+
+static struct holdings holdings_of(const struct coordinator *c, uint32_t uid)
+{
+    uint32_t user = user_find(c, uid);
+    return user == NONE ? (struct holdings){.runs = 0} : c->users[user];
 }
 
 bool share_lets_begin(const struct coordinator *c, uint32_t uid)
 {
-    struct holdings all, mine;
-    if (uid == 0) {
-        return true;
-    }
-    count(c, uid, &all, &mine);
-    return share_allows(c->config.runs_max, all.runs, mine.runs, 1, c->config.user_share_percent);
+    const struct holdings mine = holdings_of(c, uid);
+    return uid == 0 || share_allows(c->config.runs_max, c->held.runs, mine.runs, 1,
+                                    c->config.user_share_percent);
 }
 
 /* What is said where run_add() finds no room. */
@@ -54,25 +91,14 @@ const char *run_no_room(void)
            "over, or raise runs_max or user_share";
 }
 
-/* Below the share of the whole table nobody has to be counted: the common case costs nothing. */
-static bool is_roomy(const struct coordinator *c, uint32_t world)
-{
-    uint32_t percent = c->config.user_share_percent;
-    uint64_t shards = c->config.shards_max - c->free_shards + c->reserved_shards + world;
-    return shards * 100 <= (uint64_t)c->config.shards_max * percent &&
-           (c->checkpoints_used + 1) * 100ULL <= (uint64_t)c->config.checkpoints_max * percent;
-}
-
 bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, char *reason)
 {
-    struct holdings all, mine;
+    const struct holdings mine = holdings_of(c, uid);
     uint32_t percent = c->config.user_share_percent;
-    if (uid == 0 || is_roomy(c, world)) {
-        return true;
-    }
-    count(c, uid, &all, &mine);
-    if (share_allows(c->config.shards_max, all.shards, mine.shards, world, percent) &&
-        share_allows(c->config.checkpoints_max, all.checkpoints, mine.checkpoints, 1, percent)) {
+    if (uid == 0 ||
+        (share_allows(c->config.shards_max, c->held.shards, mine.shards, world, percent) &&
+         share_allows(c->config.checkpoints_max, c->held.checkpoints, mine.checkpoints, 1,
+                      percent))) {
         return true;
     }
     say(reason,

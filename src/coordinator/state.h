@@ -96,6 +96,7 @@ struct shard {
 
 struct checkpoint {
     bool used;
+    bool counted;  /* in its user's holdings */
     uint8_t state; /* enum checkpoint_state */
     uint32_t run;
     uint32_t next_in_run;
@@ -191,11 +192,22 @@ struct fence {
     struct nonce start;
     uint32_t withdrawn_attempt;
     uint64_t withdrawn_step;
+    uint32_t next_in_bucket;
+};
+
+/* What one user, or all together, have in the tables. */
+struct holdings {
+    uint32_t uid;
+    uint32_t next_in_bucket;
+    uint64_t runs;
+    uint64_t checkpoints;
+    uint64_t shards;
 };
 
 struct run {
     bool used;
     struct run_key key;
+    uint32_t user; /* in users */
     uint32_t next_in_bucket;
     uint32_t attempt;
     struct nonce start_nonce; /* of the start that has this attempt; zero: not known */
@@ -334,11 +346,17 @@ struct coordinator {
     struct fence *fences;
     uint32_t fences_max;
     uint32_t fences_high;
+    uint32_t *fence_buckets; /* by uid and name; as many as the runs' */
     uint64_t fence_last;
 
     struct checkpoint *checkpoints;
     uint32_t checkpoints_high;
     uint32_t checkpoints_used;
+    struct holdings held;   /* of all */
+    struct holdings *users; /* of each who has a run */
+    uint32_t users_high;
+    struct index_set users_free;       /* below users_high */
+    uint32_t *user_buckets;            /* as many as the runs' */
     struct index_set checkpoints_free; /* below checkpoints_high */
     struct index_set checkpoints_open;
     struct index_set checkpoints_aborted;
@@ -391,7 +409,7 @@ struct checkpoint *checkpoint_find(struct coordinator *c, const struct run *run,
 struct checkpoint *checkpoint_find_step(struct coordinator *c, const struct run *run,
                                         uint64_t step);
 struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32_t attempt,
-                                  uint64_t step);
+                                  uint64_t step, uint32_t world);
 void checkpoint_remove(struct coordinator *c, struct checkpoint *k);
 void checkpoint_set_state(struct coordinator *c, struct checkpoint *k, enum checkpoint_state state);
 void checkpoint_touch(struct coordinator *c, const struct checkpoint *k);
@@ -562,6 +580,8 @@ void jobs_tick(struct coordinator *c, struct coordinator_update *u);
 /* ---- expire.c, share.c: what nobody uses any more, and what one user may have ---- */
 void expire_tick(struct coordinator *c, struct coordinator_update *u);
 const char *run_no_room(void);
+void share_run(struct coordinator *c, struct run *run, bool is_there);
+void share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts);
 bool share_lets_begin(const struct coordinator *c, uint32_t uid);
 bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, char *reason);
 

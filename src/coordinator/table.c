@@ -76,6 +76,7 @@ static void run_remove(struct coordinator *c, struct run *run)
     }
     *link = run->next_in_bucket;
     fence_keep(c, run);
+    share_run(c, run, false);
     starts_free_of(c, run);
     index_set_remove(&c->runs_keeping, run_index(c, run));
     index_set_remove(&c->runs_loading, run_index(c, run));
@@ -120,6 +121,7 @@ struct run *run_add(struct coordinator *c, const struct run_key *key)
                         .first_start = NONE,
                         .start = NONE,
                         .touched_ms = c->now_ms};
+    share_run(c, run, true);
     *bucket = run_index(c, run);
     fence_recall(c, run);
     return run;
@@ -182,12 +184,13 @@ void checkpoint_set_state(struct coordinator *c, struct checkpoint *k, enum chec
     }
     index_set_put(&c->checkpoints_open, place, checkpoint_is_open(k));
     index_set_put(&c->checkpoints_aborted, place, state == CHECKPOINT_ABORTED);
+    share_checkpoint(c, k, state != CHECKPOINT_ABORTED); /* those make room for whoever comes */
     index_set_add(&c->runs_keeping, k->run);
     checkpoint_touch(c, k);
 }
 
 struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32_t attempt,
-                                  uint64_t step)
+                                  uint64_t step, uint32_t world)
 {
     uint32_t place =
         place_take(&c->checkpoints_free, &c->checkpoints_high, c->config.checkpoints_max);
@@ -200,6 +203,7 @@ struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32
                              .run = run_index(c, run),
                              .attempt = attempt,
                              .step = step,
+                             .world = world,
                              .first_shard = NONE,
                              .progress_ms = c->now_ms};
     uint32_t *link = &run->first_checkpoint;
@@ -232,6 +236,7 @@ void checkpoint_remove(struct coordinator *c, struct checkpoint *k)
     index_set_remove(&c->checkpoints_open, checkpoint_index(c, k));
     index_set_remove(&c->checkpoints_aborted, checkpoint_index(c, k));
     index_set_add(&c->checkpoints_free, checkpoint_index(c, k));
+    share_checkpoint(c, k, false);
     c->checkpoints_used--;
     memset(k, 0, sizeof *k);
 }
