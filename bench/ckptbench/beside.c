@@ -80,14 +80,20 @@ static bool read_message(const char *name, const char *text, struct beside *besi
     return true;
 }
 
-static bool check(const struct beside_test *test, const char *transport, char *reason)
+/* What is wrong with the words comes first: a tool that is missing is no fault of theirs. */
+static bool check_words(const struct beside_test *test, const char *transport, char *reason)
 {
-    char path[PATH_MAX];
     if (strncmp(transport, test->kind, strlen(test->kind)) != 0) {
         snprintf(reason, CKPT_REASON_MAX + 1, "%s is beside %s, not beside %.60s", test->name,
                  test->kind, transport);
         return false;
     }
+    return true;
+}
+
+static bool check_tool(const struct beside_test *test, char *reason)
+{
+    char path[PATH_MAX];
     if (!self_find(test->tool, path, sizeof(path))) {
         snprintf(reason, CKPT_REASON_MAX + 1, "%s is not installed (package %s)", test->tool,
                  strcmp(test->kind, "ucx") == 0 ? "ucx-utils" : "perftest");
@@ -117,8 +123,9 @@ bool beside_find(const char *name, const char *transport, struct beside *beside_
                  nearest != NULL ? "?" : ";", beside_names());
         return false;
     }
-    if (!check(beside.test, transport, reason) ||
-        (name[length] == '@' && !read_message(name, name + length + 1, &beside, reason))) {
+    if (!check_words(beside.test, transport, reason) ||
+        (name[length] == '@' && !read_message(name, name + length + 1, &beside, reason)) ||
+        !check_tool(beside.test, reason)) {
         return false;
     }
     *beside_out = beside;

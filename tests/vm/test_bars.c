@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a second rail is worth, and what a cut costs. Both rails are capped to one rate by the
- * source's machine, far below what Soft-RoCE does here. Prints; fails for wrong or lost bytes, or
- * when a fault has no end, never for being slow. */
+ * source's machine, far below what Soft-RoCE does here, so that the ratio is the rails' and not the
+ * machine's. Fails for wrong or lost bytes, when a fault has no end, and where the medians miss
+ * what is promised: 1.9 times (docs/benchmarks.md), less what emulation beside other work takes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +24,8 @@
 #define PIECE (CKPT_MIB * 3 / 64)
 #define PASSES 2
 #define ROUNDS 5
+#define RATIO_LEAST 1.6
+#define CUT_MOST_S 2.0
 
 static void cap(bool on)
 {
@@ -155,6 +158,9 @@ static void test_two_rails_beside_one(void **state)
            ROUNDS, one[ROUNDS / 2], two[ROUNDS / 2], ratio[ROUNDS / 2], ratio[0],
            ratio[ROUNDS - 1]);
     fflush(stdout);
+    if (ratio[ROUNDS / 2] < RATIO_LEAST) {
+        fail_msg("two rails are worth %.2f of one, not %.1f", ratio[ROUNDS / 2], RATIO_LEAST);
+    }
 }
 
 static void test_one_of_two_is_cut(void **state)
@@ -181,6 +187,9 @@ static void test_one_of_two_is_cut(void **state)
     printf("median of %d rounds: the cut cost %.2f s (%.2f to %.2f)\n", ROUNDS, cost[ROUNDS / 2],
            cost[0], cost[ROUNDS - 1]);
     fflush(stdout);
+    if (cost[ROUNDS / 2] > CUT_MOST_S) {
+        fail_msg("a cut cost %.2f s, not %.1f at most", cost[ROUNDS / 2], CUT_MOST_S);
+    }
 }
 
 static int run(void)

@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "arena/record.h"
 #include "base/bytes.h"
 #include "base/prng.h"
 #include "digest/digest.h"
@@ -308,19 +309,47 @@ static void wrong_imports_are_refused(void **state)
     expect_output(site, " 30  consistent        2      1 ");
 }
 
-/* Flips a bit of the bytes in the first segment file that has them. */
-static void flip_in_arena(const char *arena, const uint8_t *needle, size_t needle_bytes)
+/* The record of the slot that has the shard now. Each slot has two records in the index, the newer
+ * one counts; a slot that was freed may have had the same bytes. */
+static struct arena_record find_slot(const char *arena, const char *run, uint64_t step,
+                                     uint32_t rank)
 {
-    DIR *directory = opendir(arena);
-    assert_non_null(directory);
-    for (struct dirent *entry; (entry = readdir(directory));) {
+    static struct arena_record newest[256];
+    uint64_t sequences[256] = {0};
+    char path[512];
+    size_t bytes;
+    snprintf(path, sizeof(path), "%s/index", arena);
+    uint8_t *index = read_whole(path, &bytes);
+    for (size_t at = 0; at + ARENA_RECORD_BYTES <= bytes; at += ARENA_RECORD_BYTES) {
+        struct arena_record record;
+        uint64_t sequence;
+        if (arena_record_decode(index + at, ARENA_RECORD_BYTES, &record, &sequence) == CKPT_OK &&
+            record.slot < 256 && sequence > sequences[record.slot]) {
+            sequences[record.slot] = sequence;
+            newest[record.slot] = record;
+        }
+    }
+    free(index);
+    for (uint32_t slot = 0; slot < 256; slot++) {
+        const struct arena_record *record = &newest[slot];
+        if (sequences[slot] > 0 && strcmp(record->run, run) == 0 && record->step == step &&
+            record->rank == rank &&
+            (record->state == ARENA_SLOT_SEALED || record->state == ARENA_SLOT_HELD)) {
+            return *record;
+        }
+    }
+    fail_msg("%s has no slot with step %llu of rank %u", arena, (unsigned long long)step, rank);
+    abort();
+}
+
+/* Flips a bit of the bytes, where that slot has them. */
+static void flip_in_arena(const char *arena, const struct arena_record *slot, const uint8_t *needle,
+                          size_t needle_bytes)
+{
+    for (uint32_t i = 0; i < slot->segment_count; i++) {
         char path[512];
         size_t bytes;
-        struct stat status;
-        snprintf(path, sizeof(path), "%s/%s", arena, entry->d_name);
-        if (stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) {
-            continue;
-        }
+        snprintf(path, sizeof(path), "%s/segment-%04u", arena, slot->segments[i]);
         uint8_t *data = read_whole(path, &bytes);
         uint8_t *found = memmem(data, bytes, needle, needle_bytes);
         if (found) {
@@ -329,13 +358,11 @@ static void flip_in_arena(const char *arena, const uint8_t *needle, size_t needl
             assert_int_equal(pwrite(fd, &flipped, 1, found - data), 1);
             close(fd);
             free(data);
-            closedir(directory);
             return;
         }
         free(data);
     }
-    closedir(directory);
-    fail_msg("%s does not hold the bytes", arena);
+    fail_msg("slot %u of %s does not hold the bytes", slot->slot, arena);
 }
 
 static void a_flipped_byte_is_found_and_made_good(void **state)
@@ -350,7 +377,8 @@ static void a_flipped_byte_is_found_and_made_good(void **state)
     EXPECT_RUN(site, 0, 0, "verify", "models/x", "10");
     uint8_t *data = read_whole(first, &bytes);
     arena_of(site, 0, arena);
-    flip_in_arena(arena, data + 100000, 64);
+    struct arena_record slot = find_slot(arena, "models/x", 10, 0);
+    flip_in_arena(arena, &slot, data + 100000, 64);
     free(data);
     EXPECT_RUN(site, 1, 0, "verify", "models/x", "10");
     expect_output(site, "   0  n0    n0      differs");

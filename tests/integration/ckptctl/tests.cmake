@@ -8,7 +8,7 @@ ckpt_test(test_ckptctl
 ckpt_test(test_ckptctl_transfer
           SOURCES integration/ckptctl/test_transfer.c integration/ckptctld/cluster.c
                   integration/process.c integration/peer.c
-          LINKS ckpt_wire ckpt_session ckpt_digest PkgConfig::JANSSON
+          LINKS ckpt_wire ckpt_session ckpt_digest ckpt_arena PkgConfig::JANSSON
             LABELS integration TIMEOUT 300)
 foreach(test test_ckptctl test_ckptctl_transfer)
   if(TARGET ${test})
