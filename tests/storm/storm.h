@@ -11,6 +11,7 @@ struct storm_result {
     uint64_t events;
     uint64_t commits;  /* coordinator: checkpoints that became consistent */
     uint64_t verdicts; /* coordinator: that named a shard; agent: shards handed out */
+    uint64_t restores; /* coordinator: such verdicts of a load of all ranks */
     uint64_t orders;   /* coordinator: pulls ordered; agent: reads begun */
     uint64_t sealed;   /* agent: saves that were digested */
 };

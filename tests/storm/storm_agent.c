@@ -38,9 +38,10 @@ static const enum message_type of_ranks[] = {
     MESSAGE_JOB,       MESSAGE_GATHER,    MESSAGE_LOAD_ASK,
 };
 static const enum message_type of_coordinator[] = {
-    MESSAGE_WELCOME,      MESSAGE_LEASE,        MESSAGE_SHARD_ACK,        MESSAGE_PULL_ORDER,
-    MESSAGE_PULL_ORDER,   MESSAGE_VERIFY_ORDER, MESSAGE_CHECKPOINT_STATE, MESSAGE_LOAD_VERDICT,
-    MESSAGE_LOAD_VERDICT, MESSAGE_JOB_ACK,      MESSAGE_CHECKPOINT_INFO,
+    MESSAGE_WELCOME,         MESSAGE_LEASE,        MESSAGE_SHARD_ACK,        MESSAGE_PULL_ORDER,
+    MESSAGE_PULL_ORDER,      MESSAGE_VERIFY_ORDER, MESSAGE_CHECKPOINT_STATE, MESSAGE_LOAD_VERDICT,
+    MESSAGE_SEAT_TOLD,       MESSAGE_SEAT_TOLD,    MESSAGE_LOAD_VERDICT,     MESSAGE_JOB_ACK,
+    MESSAGE_CHECKPOINT_INFO,
 };
 static const enum message_type of_peers[] = {
     MESSAGE_OFFER_ASK, MESSAGE_OFFER, MESSAGE_OFFER, MESSAGE_OFFER_DONE, MESSAGE_OFFER_CLOSED,
@@ -128,6 +129,8 @@ static void rank_sense(struct storm *storm, uint32_t place, struct message *mess
         message->rank_open.rank = place;
         message->rank_open.copies = 2;
         message->rank_open.reader = words_one_in(words, 8);
+        memset(&message->rank_open.seat, (int)(16 + place), sizeof(message->rank_open.seat));
+        memset(&message->rank_open.start, 0, sizeof(message->rank_open.start));
         break;
     case MESSAGE_SLOT_ASK:
         message->slot_ask.bytes = 1 + words_below(words, 3 * SEGMENT_BYTES);
@@ -257,6 +260,21 @@ static void verdict_sense(struct words *words, struct message_load_verdict *verd
     }
 }
 
+static void seat_sense(struct words *words, struct message_seat_told *told)
+{
+    const struct message *asked = words_recall(words, MESSAGE_SEAT_ASK);
+    if (asked != NULL) {
+        told->run = asked->seat_ask.run;
+        told->rank = asked->seat_ask.rank;
+        told->seat = asked->seat_ask.seat;
+        told->ended = asked->seat_ask.ended;
+        told->status = words_one_in(words, 16) ? told->status : CKPT_OK;
+        told->attempt = asked->seat_ask.attempt != 0 ? asked->seat_ask.attempt
+                                                     : 1 + (uint32_t)words_below(words, 2);
+        memset(&told->start, (int)told->attempt, sizeof(told->start));
+    }
+}
+
 static void order_sense(struct words *words, struct message_pull_order *order)
 {
     order->shard.run.uid = 1000 + (uint32_t)words_below(words, 2);
@@ -291,6 +309,8 @@ static void coordinator_speaks(struct storm *storm)
     if (!words_one_in(words, 16)) {
         if (message.type == MESSAGE_LOAD_VERDICT) {
             verdict_sense(words, &message.load_verdict);
+        } else if (message.type == MESSAGE_SEAT_TOLD) {
+            seat_sense(words, &message.seat_told);
         } else if (message.type == MESSAGE_PULL_ORDER) {
             order_sense(words, &message.pull_order);
         } else if (message.type == MESSAGE_WELCOME) {

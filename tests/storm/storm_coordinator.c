@@ -22,7 +22,8 @@ struct storm {
 static const enum message_type inbound[] = {
     MESSAGE_HEARTBEAT, MESSAGE_SHARD_REPORT,   MESSAGE_SHARD_REPORT, MESSAGE_SHARD_REPORT,
     MESSAGE_LOAD_ASK,  MESSAGE_CHECKPOINT_ASK, MESSAGE_PULL_FAILED,  MESSAGE_JOB_REPORT,
-    MESSAGE_NEED,      MESSAGE_JOIN,           MESSAGE_LOAD_ASK,
+    MESSAGE_NEED,      MESSAGE_SEAT_ASK,       MESSAGE_SEAT_ASK,     MESSAGE_JOIN,
+    MESSAGE_LOAD_ASK,
 };
 
 static void take(struct storm *storm, struct coordinator_event *event)
@@ -38,6 +39,9 @@ static void take(struct storm *storm, struct coordinator_event *event)
         storm->result.orders += said->type == MESSAGE_PULL_ORDER;
         storm->result.verdicts +=
             said->type == MESSAGE_LOAD_VERDICT && said->load_verdict.status == CKPT_OK;
+        storm->result.restores += said->type == MESSAGE_LOAD_VERDICT &&
+                                  said->load_verdict.status == CKPT_OK &&
+                                  said->load_verdict.collective;
     }
     for (uint32_t i = 0; i < storm->update.record_count; i++) {
         storm->result.commits += storm->update.records[i].type == RECORD_CONSISTENT;
@@ -55,6 +59,13 @@ static void be_someone(uint32_t link, struct message_join *join)
     join->segments_free = 32;
 }
 
+/* Runs differ in their worlds, and mostly stay with them. */
+static uint32_t world_of(struct words *words, const struct run_key *run)
+{
+    return words_one_in(words, 16) ? 1 + (uint32_t)words_below(words, 3)
+                                   : 1 + (run->name[0] != 'a');
+}
+
 /* A shard that a rank of a world of two may save. */
 static void save_something(struct words *words, struct message_shard_report *r)
 {
@@ -63,7 +74,7 @@ static void save_something(struct words *words, struct message_shard_report *r)
     r->shard.run.name[0] = (char)('a' + words_below(words, 3));
     r->shard.attempt = 1 + (uint32_t)words_below(words, 2);
     r->shard.step = 1 + words_below(words, 40);
-    r->world = 1 + (uint32_t)words_below(words, 2);
+    r->world = world_of(words, &r->shard.run);
     r->shard.rank = (uint32_t)words_below(words, r->world);
     r->copies = 1 + (uint32_t)words_below(words, 2);
     r->bytes = 4096;
@@ -96,17 +107,52 @@ static void answer_order(struct words *words, struct message_shard_report *r)
     memset(&r->digest, (int)r->shard.rank, sizeof(r->digest));
 }
 
-static void ask_something(struct words *words, struct message_load_ask *ask)
+/* Of a rank, of the attempt's start, as both are named here. */
+static struct nonce named(uint32_t attempt, uint32_t rank)
+{
+    struct nonce nonce;
+    memset(&nonce, (int)(1 + attempt * 16 + rank), sizeof(nonce));
+    return nonce;
+}
+
+static void sit_down(struct words *words, struct message_seat_ask *ask)
 {
     memset(ask->run.name, 0, sizeof(ask->run.name));
     ask->run.uid = 1000 + (uint32_t)words_below(words, 2);
     ask->run.name[0] = (char)('a' + words_below(words, 3));
+    ask->attempt = words_one_in(words, 4) ? 0 : 1 + (uint32_t)words_below(words, 2);
+    ask->world = world_of(words, &ask->run);
+    ask->rank = (uint32_t)words_below(words, ask->world);
+    ask->start = words_one_in(words, 2) ? named(ask->attempt, 15) : (struct nonce){0};
+    ask->seat = named(ask->attempt, ask->rank);
+    ask->name = words_one_in(words, 2) ? named(ask->attempt, 14) : (struct nonce){0};
+    ask->ended = words_one_in(words, 32);
+}
+
+/* Mostly by a rank that has heard of its seat. */
+static void ask_something(struct words *words, struct message_load_ask *ask)
+{
+    const struct message *told = words_recall(words, MESSAGE_SEAT_TOLD);
+    memset(ask->run.name, 0, sizeof(ask->run.name));
+    ask->run.uid = 1000 + (uint32_t)words_below(words, 2);
+    ask->run.name[0] = (char)('a' + words_below(words, 3));
     ask->attempt = 1 + (uint32_t)words_below(words, 3);
-    ask->world = 1 + (uint32_t)words_below(words, 2);
+    ask->world = world_of(words, &ask->run);
     ask->rank = ask->asking_rank = (uint32_t)words_below(words, ask->world);
     ask->load = 1 + (uint32_t)words_below(words, 2);
+    ask->start = named(ask->attempt, 15);
+    ask->seat = named(ask->attempt, ask->rank);
     if (words_one_in(words, 2)) {
         ask->step = CKPT_STEP_LATEST;
+    }
+    if (told != NULL && !words_one_in(words, 4)) {
+        const struct message_seat_told *seat = &told->seat_told;
+        ask->run = seat->run;
+        ask->attempt = seat->attempt;
+        ask->start = seat->start;
+        ask->seat = seat->seat;
+        ask->rank = ask->asking_rank = seat->rank;
+        ask->world = world_of(words, &ask->run);
     }
 }
 
@@ -128,6 +174,9 @@ static void make_sense(struct storm *storm, uint32_t link, struct message *messa
         } else {
             answer_order(words, &message->shard_report);
         }
+        break;
+    case MESSAGE_SEAT_ASK:
+        sit_down(words, &message->seat_ask);
         break;
     case MESSAGE_LOAD_ASK:
         ask_something(words, &message->load_ask);

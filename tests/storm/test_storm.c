@@ -37,14 +37,15 @@ static struct storm_result live(storm_function *storm, uint64_t events)
         sum.events += result.events;
         sum.commits += result.commits;
         sum.verdicts += result.verdicts;
+        sum.restores += result.restores;
         sum.orders += result.orders;
         sum.sealed += result.sealed;
     }
     free(words);
-    printf("%llu events: %llu commits, %llu verdicts, %llu orders, %llu saves\n",
+    printf("%llu events: %llu commits, %llu verdicts (%llu of restores), %llu orders, %llu saves\n",
            (unsigned long long)sum.events, (unsigned long long)sum.commits,
-           (unsigned long long)sum.verdicts, (unsigned long long)sum.orders,
-           (unsigned long long)sum.sealed);
+           (unsigned long long)sum.verdicts, (unsigned long long)sum.restores,
+           (unsigned long long)sum.orders, (unsigned long long)sum.sealed);
     return sum;
 }
 
@@ -53,6 +54,7 @@ static void test_coordinator(void **state)
     (void)state;
     struct storm_result result = live(storm_coordinator, 600000);
     assert_true(result.commits > 0);
+    assert_true(result.restores > 0);
     assert_true(result.verdicts > 0);
     assert_true(result.orders > 0);
 }
