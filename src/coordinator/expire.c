@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs that nobody saves, loads or reads any more are given up, loudly, after a long time: where no
- * scheduler says that a job has ended, nothing else would. The newest consistent checkpoint of a
- * run goes only where the site said so.
+/* Runs that nobody saves, loads or reads any more, and that no rank is connected of, are given up,
+ * loudly, after a long time: where no scheduler says that a job has ended, nothing else would. The
+ * newest consistent checkpoint of a run goes only where the site said so.
  *
  * The time is counted from the start of this life of the coordinator at the earliest: nothing here
  * asks what day it is, so a restart gives every run its whole time again. */
@@ -35,6 +35,10 @@ static bool has_something(const struct coordinator *c, const struct run *run)
 static void expire(struct coordinator *c, struct coordinator_update *u, struct run *run)
 {
     bool all = c->config.expire_last;
+    if (run_has_live_seat(c, run)) {
+        run->active_ms = c->now_ms; /* its ranks are connected: it computes for long */
+        return;
+    }
     if (session_waits(&run->session) || !has_something(c, run)) {
         return;
     }

@@ -228,6 +228,27 @@ static void what_is_used_does_not_expire(void **state)
     cluster_stop(&cluster);
 }
 
+/* As long as a rank is connected, its run is no forgotten one. */
+static void a_run_with_ranks_does_not_expire(void **state)
+{
+    (void)state;
+    struct coordinator_config config;
+    struct coordinator_record record = consistent(GREEDY, "run", 10);
+    cluster_config(&config, 3);
+    config.expire_ms = 5000;
+    config.expire_last = true;
+    cluster_start_config(&cluster, config, &record, 1);
+    cluster_join(&cluster, 0, 1);
+    cluster_seat(&cluster, 2, 1);
+    cluster_pass(&cluster, 20000, 1, 0);
+    assert_int_equal(cluster_checkpoint(&cluster, 10).state, CHECKPOINT_CONSISTENT);
+    cluster_disconnect(&cluster, 0);
+    cluster_tick(&cluster, 4000);
+    cluster_tick(&cluster, 5000);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
+    cluster_stop(&cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +260,7 @@ int main(void)
         cmocka_unit_test(what_nobody_uses_expires_but_for_the_newest),
         cmocka_unit_test(the_newest_expires_where_the_site_says_so),
         cmocka_unit_test(what_is_used_does_not_expire),
+        cmocka_unit_test(a_run_with_ranks_does_not_expire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
