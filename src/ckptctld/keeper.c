@@ -19,12 +19,13 @@ struct keeper {
     struct keeper_task *done;
     struct keeper_task **last_done;
     bool ending;
+    bool has_ended; /* the thread */
 };
 
-static struct timespec later(clockid_t clock, uint32_t ms)
+static struct timespec later(uint32_t ms)
 {
     struct timespec at;
-    clock_gettime(clock, &at);
+    clock_gettime(CLOCK_MONOTONIC, &at);
     at.tv_sec += ms / 1000;
     at.tv_nsec += (long)(ms % 1000) * 1000000;
     if (at.tv_nsec >= 1000000000) {
@@ -67,6 +68,10 @@ static void *work(void *context)
         pthread_mutex_unlock(&keeper->lock);
         (void)!write(keeper->fd, &one, sizeof(one)); /* it fails only where it need not be told */
     }
+    pthread_mutex_lock(&keeper->lock);
+    keeper->has_ended = true;
+    pthread_cond_broadcast(&keeper->changed);
+    pthread_mutex_unlock(&keeper->lock);
     return NULL;
 }
 
@@ -140,7 +145,7 @@ void keeper_add(struct keeper *keeper, struct keeper_task *task)
 
 bool keeper_sleep(struct keeper *keeper, uint32_t ms)
 {
-    struct timespec until = later(CLOCK_MONOTONIC, ms);
+    struct timespec until = later(ms);
     int result = 0;
     pthread_mutex_lock(&keeper->lock);
     while (!keeper->ending && result == 0) {
@@ -157,15 +162,21 @@ bool keeper_close(struct keeper **keeper, uint32_t wait_ms)
         return true;
     }
     struct keeper *old = *keeper;
-    struct timespec until = later(CLOCK_MONOTONIC, wait_ms);
+    struct timespec until = later(wait_ms);
     *keeper = NULL;
     pthread_mutex_lock(&old->lock);
     old->ending = true;
     pthread_cond_broadcast(&old->changed);
+    int result = 0;
+    while (!old->has_ended && result == 0) {
+        result = pthread_cond_timedwait(&old->changed, &old->lock, &until);
+    }
+    bool has_ended = old->has_ended;
     pthread_mutex_unlock(&old->lock);
-    if (pthread_clockjoin_np(old->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+    if (!has_ended) {
         return false;
     }
+    pthread_join(old->thread, NULL);
     give_back(old);
     return true;
 }
