@@ -89,6 +89,24 @@ class StalledRecords(Stall):
         for agent in cluster.agents:
             self.assertEqual(agent.events("coordinator_silent"), [], "it was told that it waits")
 
+    def test_a_disk_that_takes_thirty_seconds_once(self):
+        """In the middle of a job's saves, or its first words."""
+        cluster = self.cluster(3, start=False, coordinator=SHIPPED)
+        cluster.coordinator.start(fault="coordinator_in_transaction=sleep:30000@3")
+        for agent in cluster.agents:
+            agent.start()
+        cluster.wait_joined()
+        job = self.job(cluster, on=cluster.agents[:2])
+        for step in (1, 2, 3):
+            job.save(step)
+            for reply in job.wait(step, timeout_ms=60000):
+                self.assert_status(reply, "CKPT_OK")
+        waits = [int(e["waited_ms"]) for e in cluster.coordinator.events("store_goes_on")]
+        self.assertGreater(max(waits), 29000)
+        for agent in cluster.agents:
+            self.assertEqual(agent.events("coordinator_silent"), [], "it was told that it waits")
+        self.expect_all_well(cluster, job, 4)
+
     def test_a_transaction_that_somebody_has_open(self):
         """A person with sqlite3: saves wait, ckptctl says why, and nothing ends."""
         cluster, job = self.stalled()
