@@ -189,6 +189,7 @@ void agent_load_waits(struct agent *a, const struct message_load_waits *waits)
     }
     struct message_load_verdict about = {.run = waits->run,
                                          .attempt = waits->attempt,
+                                         .start = waits->start,
                                          .asking_rank = waits->asking_rank,
                                          .collective = waits->collective,
                                          .load = waits->load,

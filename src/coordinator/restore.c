@@ -88,6 +88,7 @@ void send_waits(struct coordinator *c, struct coordinator_update *u, uint32_t me
     struct message_load_waits *w = &update_message(c, u, to->link, MESSAGE_LOAD_WAITS)->load_waits;
     w->run = ask->run;
     w->attempt = ask->attempt;
+    w->start = ask->start;
     w->asking_rank = ask->asking_rank;
     w->collective = ask->collective;
     w->load = ask->load;

@@ -19,10 +19,10 @@ enum wire_kind {
     WIRE_U32,
     WIRE_U64,
     WIRE_BOOL,
-    WIRE_ENUM, /* also a status */
-    WIRE_TEXT, /* char[max + 1]; no NUL before its end */
-    WIRE_NAME, /* the same, and name_is_valid() */
-    WIRE_FIXED, /* uint8_t[max], a struct around it: exactly as long, or empty */
+    WIRE_ENUM,    /* also a status */
+    WIRE_TEXT,    /* char[max + 1]; no NUL before its end */
+    WIRE_NAME,    /* the same, and name_is_valid() */
+    WIRE_FIXED,   /* uint8_t[max], a struct around it: exactly as long, or empty */
     WIRE_BYTES,   /* a pointer, and its length at body_count */
     WIRE_JSON,    /* the same, without a NUL */
     WIRE_IDS,     /* const uint16_t *, and their number at body_count */

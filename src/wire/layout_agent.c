@@ -177,6 +177,7 @@ static const struct wire_field load_waits_fields[] = {
     FIELD_U32(message_load_waits, LoadWaits, load, UINT32_MAX),
     FIELD_U64(message_load_waits, LoadWaits, reader),
     FIELD_REASON(message_load_waits, LoadWaits, reason),
+    FIELD_NONCE(message_load_waits, LoadWaits, start),
 };
 WIRE_LAYOUT(load_waits, message_load_waits, load_waits);
 

@@ -484,7 +484,8 @@ struct message_need {
 /* The load goes on; should it end by the asker's time, this is why. */
 struct message_load_waits {
     struct run_key run;
-    uint32_t attempt; /* this and the next four: of the ask */
+    uint32_t attempt; /* this and the next five: of the ask */
+    struct nonce start;
     uint32_t asking_rank;
     bool collective;
     uint32_t load;

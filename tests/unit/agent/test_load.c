@@ -427,9 +427,42 @@ static void questions_are_passed_on_and_back(void **state)
     driver_stop(&d);
 }
 
+/* A process whose time ends hears what its load waited for, and where that is. */
+static void a_load_that_waits_says_for_what(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct message patient = {
+        .type = MESSAGE_LOAD_ASK,
+        .load_ask = {
+            .step = CKPT_STEP_LATEST, .rank = 3, .collective = true, .load = 1, .wait_ms = 2000}};
+    driver_rank_says(&d, 1, patient);
+    const struct message_load_ask *load_ask = asked(&d);
+    assert_non_null(load_ask);
+    struct message waits = {.type = MESSAGE_LOAD_WAITS,
+                            .load_waits = {.run = load_ask->run,
+                                           .attempt = load_ask->attempt,
+                                           .start = load_ask->start,
+                                           .asking_rank = load_ask->asking_rank,
+                                           .collective = true,
+                                           .load = 1,
+                                           .reason = "away, on node n7"}};
+    driver_coordinator(&d, waits);
+    assert_null(loaded(&d));
+    driver_tick(&d, 1799);
+    assert_null(loaded(&d));
+    driver_tick(&d, 1); /* a tenth before its own time ends: the answer must reach it */
+    assert_non_null(loaded(&d));
+    assert_int_equal(loaded(&d)->status, CKPT_ERR_TIMEOUT);
+    assert_string_equal(loaded(&d)->reason, "away, on node n7");
+    driver_stop(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_load_that_waits_says_for_what),
         cmocka_unit_test(a_rank_that_saves_no_longer_waits_for_its_load),
         cmocka_unit_test(a_load_is_handed_out_on_a_verdict),
         cmocka_unit_test(verdicts_are_checked),
