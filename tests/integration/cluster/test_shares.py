@@ -178,6 +178,10 @@ class Expiry(IntegrationTest):
         job = self.job(cluster)
         for step in (1, 2, 3):
             job.commit(step)
+        time.sleep(3)  # longer than that: its ranks are connected
+        self.assertEqual(cluster.coordinator.events("run_expired"), [])
+        for process in job.ranks:
+            process.kill()
         wait_until("it expires", lambda: cluster.coordinator.events("run_expired"))
         cluster.coordinator.kill()
         cluster.coordinator.start()
