@@ -115,6 +115,11 @@ static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordina
         }
         return NULL;
     }
+    bool is_new = run == NULL || run->first_checkpoint == NONE;
+    if (is_new && !share_lets_settle(c, member, r->shard.run.uid, reason)) {
+        refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL, reason);
+        return NULL;
+    }
     run = run != NULL ? run : run_add(c, &r->shard.run);
     if (run == NULL) {
         refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL, run_no_room());

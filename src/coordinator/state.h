@@ -583,6 +583,7 @@ const char *run_no_room(void);
 void share_run(struct coordinator *c, struct run *run, bool is_there);
 void share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts);
 bool share_lets_begin(const struct coordinator *c, uint32_t uid);
+bool share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid, char *reason);
 bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, char *reason);
 
 /* ---- restore.c, fetch.c, fetch_table.c ---- */

@@ -20,7 +20,6 @@ static void fit_tables(struct sim *sim, struct coordinator_config *config)
 {
     config->agents_max = sim->mix.nodes;
     config->runs_max = sim->mix.runs;
-    config->user_share_percent = 100; /* the tables are made for what there is */
     config->checkpoints_max = 0;
     config->shards_max = 0;
     for (uint32_t run = 0; run < sim->mix.runs; run++) {
@@ -37,6 +36,7 @@ static void draw_config(struct sim *sim, struct coordinator_config *config)
     config->runs_max = 8;
     config->checkpoints_max = 40;
     config->shards_max = 240;
+    config->user_share_percent = 100; /* tables and arenas are made for what there is */
     config->keep = sim->mix.keep;
     config->heartbeat_ms = SIM_CONFIG_HEARTBEAT_MS;
     config->lease_ms = SIM_CONFIG_LEASE_MS;

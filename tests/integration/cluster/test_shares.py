@@ -167,6 +167,18 @@ class Runs(IntegrationTest):
         self.assertFalse(self.begin(cluster, GREEDY, "one-more").ok)
 
 
+    def test_many_runs_fill_no_node(self):
+        """Of 32 segments their newest checkpoints take 24, and the one that is being told of."""
+        self.need_root()
+        cluster = self.cluster(1)
+        self.file = cluster.file(b"x" * 1000)
+        ends = [self.begin(cluster, GREEDY, f"greedy{i}") for i in range(30)]
+        self.assertTrue(all(end.ok for end in ends[:24]), ends)
+        self.assertFalse(ends[29].ok, ends)
+        self.assertIn("user_share", ends[29].reason)
+        self.assertTrue(self.begin(cluster, OTHER, "mine").ok)
+
+
 class Expiry(IntegrationTest):
     def runs(self, cluster):
         return {run["run"]: run for run in cluster.coordinator.ask("runs")["runs"]}

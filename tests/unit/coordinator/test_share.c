@@ -154,6 +154,29 @@ static void a_user_with_many_shards_leaves_some_for_others(void **state)
     cluster_stop(&cluster);
 }
 
+/* A node has 16 segments: runs that nobody is connected to lie on 12 of them and no more. */
+static void a_user_with_many_runs_leaves_room_on_a_node(void **state)
+{
+    (void)state;
+    struct coordinator_config config;
+    cluster_config(&config, 2);
+    config.runs_max = 100;
+    config.checkpoints_max = 100;
+    config.shards_max = 100;
+    cluster_start_config(&cluster, config, NULL, 0);
+    cluster_join(&cluster, 0, 1);
+    char name[16];
+    for (uint32_t i = 0; i < 12; i++) {
+        snprintf(name, sizeof(name), "run%u", i);
+        assert_int_equal(save(GREEDY, name, 1, 1), CKPT_OK);
+    }
+    assert_int_equal(save(GREEDY, "one-more", 1, 1), CKPT_ERR_FULL);
+    assert_int_equal(save(GREEDY, "run0", 2, 1), CKPT_OK);
+    assert_int_equal(save(OTHER, "mine", 1, 1), CKPT_OK);
+    assert_int_equal(save(0, "roots", 1, 1), CKPT_OK);
+    cluster_stop(&cluster);
+}
+
 static struct coordinator_record old[3];
 
 static void start_with_old_checkpoints(bool last)
@@ -257,6 +280,7 @@ int main(void)
         cmocka_unit_test(a_user_with_many_names_pushes_out_his_own),
         cmocka_unit_test(records_are_under_no_share),
         cmocka_unit_test(a_user_with_many_shards_leaves_some_for_others),
+        cmocka_unit_test(a_user_with_many_runs_leaves_room_on_a_node),
         cmocka_unit_test(what_nobody_uses_expires_but_for_the_newest),
         cmocka_unit_test(the_newest_expires_where_the_site_says_so),
         cmocka_unit_test(what_is_used_does_not_expire),
