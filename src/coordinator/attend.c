@@ -129,10 +129,15 @@ static void attend(struct coordinator *c, struct coordinator_update *u, struct s
     }
 }
 
+/* As many as one turn may look at, also when there is nothing to say of any: what waits for room or
+ * for time may be all that a large cluster has. The next turn goes on. */
+#define LOOKS 1024
+
 void attend_queue(struct coordinator *c, struct coordinator_update *u)
 {
-    while (update_has_room(u, COORDINATOR_COPIES_MAX + CKPT_COPIES_MAX) &&
-           u->record_count < COORDINATOR_RECORDS_MAX / 2) {
+    for (uint32_t looks = 0; looks < LOOKS && u->record_count < COORDINATOR_RECORDS_MAX / 2 &&
+                             update_has_room(u, COORDINATOR_COPIES_MAX + CKPT_COPIES_MAX);
+         looks++) {
         struct shard *s = queue_pop(c);
         if (s == NULL) {
             return;
