@@ -78,6 +78,15 @@ machines() {
     ctest --test-dir build/dev --output-on-failure --no-tests=error -L vm
 }
 
+# Training states at random: what comes back is what was saved.
+states() {
+    scripts/build.sh release "$JOBS"
+    local venv
+    venv=$(scripts/python_env.sh) || return
+    CKPT_BIN=$PWD/build/release/bin CKPT_PROPERTY_CASES=10000 "$venv/bin/python" -m pytest \
+        python/tests/test_property.py -c python/pyproject.toml
+}
+
 demos() {
     scripts/build.sh release "$JOBS"
     local round
@@ -87,12 +96,12 @@ demos() {
     echo "$ROUNDS demos"
 }
 
-wanted=${*:-deps simulator planted fuzz valgrind faults machines demos}
+wanted=${*:-deps simulator planted fuzz valgrind faults machines states demos}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh ;;
     valgrind) stage valgrind valgrind_ ;;
-    simulator | planted | fuzz | faults | machines | demos) stage "$name" "$name" ;;
+    simulator | planted | fuzz | faults | machines | states | demos) stage "$name" "$name" ;;
     *) echo "soak: there is no stage '$name'" >&2; exit 2 ;;
     esac
 done

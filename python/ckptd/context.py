@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Sequence
 
 from .errors import Error, Timeout, of_status
-from .library import dtype_number, ffi, library, text
+from .library import C, dtype_number, ffi, library, text
 
 LATEST = 2**64 - 1
 _POLL_SECONDS = (0.0005, 0.02)  # between two looks of a wait: the first, and at most
@@ -39,7 +39,7 @@ class Table:
     """
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self.array = ffi.new("struct ckpt_tensor[]", max(1, len(tensors)))
+        self.array = ffi.new(C["struct ckpt_tensor[]"], max(1, len(tensors)))
         self.count = len(tensors)
         self.bytes = 0
         self._names: list[Any] = [ffi.NULL] * len(tensors)
@@ -50,7 +50,7 @@ class Table:
     def put(self, index: int, tensor: Tensor) -> None:
         """Says another tensor at a place of the table."""
         entry = self.array[index]
-        self._names[index] = ffi.new("char[]", tensor.name.encode())
+        self._names[index] = ffi.new(C["char[]"], tensor.name.encode())
         entry.name = self._names[index]
         entry.dtype = dtype_number(tensor.dtype)
         entry.dimensions = len(tensor.shape)
@@ -59,16 +59,26 @@ class Table:
                                              "and 8 is the most")
         for dimension, length in enumerate(tensor.shape):
             entry.shape[dimension] = length
-        entry.data = ffi.cast("void *", tensor.address)
+        entry.data = ffi.cast(C["void *"], tensor.address)
         entry.bytes = tensor.bytes
 
 
 def replica_value(pieces: Sequence[tuple[int, int]], seed: int = 0) -> int:
     """XXH3 of memory, given as (address, bytes), one piece after the other."""
-    array = ffi.new("struct ckpt_piece[]", max(1, len(pieces)))
+    array = ffi.new(C["struct ckpt_piece[]"], max(1, len(pieces)))
     for entry, (address, size) in zip(array, pieces):
-        entry.data, entry.bytes = ffi.cast("void *", address), size
+        entry.data, entry.bytes = ffi.cast(C["void *"], address), size
     return int(library().ckpt_replica_value(array, len(pieces), seed))
+
+
+def _forget(context: Context, raw: Any) -> None:
+    """Gives a shard back that nobody can reach any more."""
+    context.unload(raw)
+
+
+def _leave(library: Any, handle: Any) -> None:
+    """Leaves the run of a context that nobody can reach any more."""
+    library.ckpt_close(handle)
 
 
 class Shard:
@@ -84,7 +94,11 @@ class Shard:
         self.rank, self.world = int(raw.rank), int(raw.world)
         self.bytes = int(raw.bytes)
         self.digest = bytes(ffi.buffer(raw.digest))
-        self._memory = memoryview(ffi.buffer(raw.data, self.bytes))
+        memory = ffi.buffer(raw.data, self.bytes)
+        self._memory = memoryview(memory)
+        # Whoever forgets close(): it goes back when neither this nor a view of it can be reached.
+        self._finalizer = weakref.finalize(memory, _forget, context, raw)
+        self._finalizer.atexit = False
         length = int.from_bytes(self._memory[:8], "little")
         header = json.loads(bytes(self._memory[8 : 8 + length]))
         self.metadata: dict[str, str] = header.pop("__metadata__", {})
@@ -110,9 +124,9 @@ class Shard:
     def close(self) -> None:
         """Gives the shard back. Twice is once."""
         if self._raw is not None:
-            raw, self._raw = self._raw, None
+            self._raw = None
             self._memory = memoryview(b"")
-            self._context.unload(raw)
+            self._finalizer()
 
     def __enter__(self) -> Shard:
         return self
@@ -146,24 +160,27 @@ class Context:
         self.run, self.attempt, self.rank, self.world = run, attempt, rank, world
         self._lock = threading.RLock()
         self._shards: weakref.WeakSet[Shard] = weakref.WeakSet()
-        self._handle = ffi.new("struct ckpt **")
+        self._handle = ffi.new(C["struct ckpt **"])
         self._watch: Any = None
         self._library = library()
-        options = ffi.new("struct ckpt_options *")
-        keep = [ffi.new("char[]", run.encode())]
-        options.size = ffi.sizeof("struct ckpt_options")
+        options = ffi.new(C["struct ckpt_options *"])
+        keep = [ffi.new(C["char[]"], run.encode())]
+        options.size = ffi.sizeof(C["struct ckpt_options"])
         options.run = keep[0]
         if socket is not None:
-            keep.append(ffi.new("char[]", socket.encode()))
+            keep.append(ffi.new(C["char[]"], socket.encode()))
             options.socket = keep[1]
         options.attempt, options.rank, options.world = attempt, rank, world
         options.copies, options.copy_threads = copies, copy_threads
         options.timeout_ms = max(1, int(timeout * 1000))
         options.reader = reader
-        reason = ffi.new("char[256]")
+        reason = ffi.new(C["char[256]"])
         status = self._library.ckpt_open_reason(options, self._handle, reason, 256)
         if status != 0:
             raise self._error(status, text(reason))
+        # At the interpreter's end the process ends, and with it the connection.
+        self._finalizer = weakref.finalize(self, _leave, self._library, self._handle)
+        self._finalizer.atexit = False
 
     def _error(self, status: int, reason: str) -> Error:
         name = text(self._library.ckpt_status_name(status))
@@ -183,10 +200,10 @@ class Context:
     @staticmethod
     def _pairs(metadata: Mapping[str, str] | None) -> tuple[Any, int, list[Any]]:
         pairs = metadata or {}
-        array = ffi.new("struct ckpt_metadata[]", max(1, len(pairs)))
+        array = ffi.new(C["struct ckpt_metadata[]"], max(1, len(pairs)))
         keep = []
         for entry, (key, value) in zip(array, pairs.items()):
-            keep += [ffi.new("char[]", key.encode()), ffi.new("char[]", value.encode())]
+            keep += [ffi.new(C["char[]"], key.encode()), ffi.new(C["char[]"], value.encode())]
             entry.key, entry.value = keep[-2], keep[-1]
         return array, len(pairs), keep
 
@@ -205,12 +222,12 @@ class Context:
         Those without an address are the caller's to write; then save_end() or save_cancel().
         """
         array, count, keep = self._pairs(metadata)
-        addresses = ffi.new("void *[]", max(1, table.count))
+        addresses = ffi.new(C["void *[]"], max(1, table.count))
         with self._lock:
             self._check(self._library.ckpt_save_begin(
                 self._open, step, table.array, table.count, array, count, addresses))
         del keep
-        return [int(ffi.cast("uintptr_t", address)) for address in addresses[0 : table.count]]
+        return [int(ffi.cast(C["uintptr_t"], address)) for address in addresses[0 : table.count]]
 
     def watch_mappings(self, watch: Callable[[int, int, int, bool], None]) -> None:
         """Calls watch(address, bytes, generation, mapped) when a slot's memory has been mapped, and
@@ -218,7 +235,7 @@ class Context:
         it raises is lost."""
         @ffi.callback("void(void *, const struct ckpt_mapping *, bool)")
         def told(_: Any, mapping: Any, mapped: bool) -> None:
-            watch(int(ffi.cast("uintptr_t", mapping.address)), int(mapping.bytes),
+            watch(int(ffi.cast(C["uintptr_t"], mapping.address)), int(mapping.bytes),
                   int(mapping.generation), bool(mapped))
 
         with self._lock:
@@ -230,7 +247,7 @@ class Context:
         """Has the agent read tensors of save_begin() out of a dma-buf: (place in the table, offset
         in the dma-buf) for each. After Timeout and NoAgent the save is over; after another error
         they are still the caller's to write."""
-        array = ffi.new("struct ckpt_device_tensor[]", max(1, len(places)))
+        array = ffi.new(C["struct ckpt_device_tensor[]"], max(1, len(places)))
         for entry, (tensor, offset) in zip(array, places):
             entry.tensor, entry.offset = tensor, offset
         with self._lock:
@@ -250,7 +267,7 @@ class Context:
     def save_replica(self, step: int, leader: int, part: int, value: int) -> None:
         """Says with the save of the step that follows what other ranks hold alike: `leader` is the
         lowest of them, `value` replica_value() of the part. Whoever differs makes it Diverged."""
-        word = ffi.new("struct ckpt_replica *", {"leader": leader, "part": part, "value": value})
+        word = ffi.new(C["struct ckpt_replica *"], {"leader": leader, "part": part, "value": value})
         with self._lock:
             self._check(self._library.ckpt_save_replica(self._open, step, word))
 
@@ -279,7 +296,7 @@ class Context:
 
     def info(self, step: int = LATEST) -> Info:
         """Which checkpoint is there: the newest consistent one, or the step asked for."""
-        out = ffi.new("struct ckpt_info *")
+        out = ffi.new(C["struct ckpt_info *"])
         with self._lock:
             self._check(self._library.ckpt_info(self._open, step, out))
         return Info(int(out.step), int(out.attempt), int(out.world), int(out.copies),
@@ -287,7 +304,7 @@ class Context:
 
     def load(self, step: int = LATEST, timeout: float = 60.0) -> Shard:
         """This rank's shard of the step that all ranks of the attempt restore: all, or none."""
-        raw = ffi.new("struct ckpt_shard *")
+        raw = ffi.new(C["struct ckpt_shard *"])
         with self._lock:
             self._check(self._library.ckpt_load(
                 self._open, step, int(timeout * 1000), raw))
@@ -295,7 +312,7 @@ class Context:
 
     def fetch(self, rank: int, step: int = LATEST, timeout: float = 60.0) -> Shard:
         """Any rank's shard; waits for no other rank."""
-        raw = ffi.new("struct ckpt_shard *")
+        raw = ffi.new(C["struct ckpt_shard *"])
         with self._lock:
             self._check(self._library.ckpt_fetch(
                 self._open, step, rank, int(timeout * 1000), raw))
@@ -315,7 +332,7 @@ class Context:
         for shard in list(self._shards):
             shard.close()
         with self._lock:
-            self._library.ckpt_close(self._handle)
+            self._finalizer()
 
     def __enter__(self) -> Context:
         return self

@@ -58,7 +58,7 @@ from .dcp_index import (
     step_of,
 )
 from .errors import Error, NoCheckpoint, StateError, UsageError
-from .library import ffi
+from .library import C, ffi
 from .names import shard_name
 from .tensors import Box, any_of, dense, describe, parts, sharding_metadata, view
 
@@ -282,7 +282,7 @@ class Writer(StorageWriter):
         if index is not None:
             texts.append((INDEX, plain.dumps(index)))
         memory = [ffi.from_buffer(text) for _, text in texts]
-        rest = [Tensor(name, "U8", (len(text),), int(ffi.cast("uintptr_t", at)), len(text))
+        rest = [Tensor(name, "U8", (len(text),), int(ffi.cast(C["uintptr_t"], at)), len(text))
                 for (name, text), at in zip(texts, memory)]
         rest += [describe(name, tensor) for name, tensor in inside]
         self._layout.take(tensors, rest)

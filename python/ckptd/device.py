@@ -19,7 +19,7 @@ import torch
 from .context import Context, Table
 from .errors import Error, NoAgent, Timeout
 from .gpu_direct import GpuDirect, Part
-from .library import ffi
+from .library import C, ffi
 
 
 _log = logging.getLogger("ckptd")
@@ -159,7 +159,7 @@ _engines: dict[str, Any] = {"cuda": CudaEngine()}
 def _memory(address: int, like: torch.Tensor) -> torch.Tensor:
     """A tensor over the slot's memory."""
     size = like.numel() * like.element_size()
-    buffer = ffi.buffer(ffi.cast("char *", address), size)
+    buffer = ffi.buffer(ffi.cast(C["char *"], address), size)
     return torch.frombuffer(buffer, dtype=like.dtype).reshape(like.shape)
 
 

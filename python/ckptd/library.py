@@ -107,6 +107,13 @@ SONAME = "libckpt.so.0"
 
 ffi = cffi.FFI()
 ffi.cdef(CDEF)
+# The types that are made and cast to, found once: cffi finds a type by its text under a lock that a
+# signal's handler, saving inside of a save, would wait for for ever.
+C = {text: ffi.typeof(text) for text in (
+    "char *", "char[256]", "char[]", "int *", "struct ckpt **", "struct ckpt_device_tensor[]",
+    "struct ckpt_info *", "struct ckpt_metadata[]", "struct ckpt_options",
+    "struct ckpt_options *", "struct ckpt_piece[]", "struct ckpt_replica *", "struct ckpt_shard *",
+    "struct ckpt_tensor[]", "uintptr_t", "void *", "void *[]")}
 
 
 def _from_pkg_config() -> str | None:
@@ -134,7 +141,10 @@ def library() -> Any:
         if path is None:
             continue
         try:
-            return ffi.dlopen(path)
+            found = ffi.dlopen(path)
+            for name in dir(found):  # found now, and not under cffi's lock later
+                getattr(found, name)
+            return found
         except OSError as error:
             tried.append(str(error))
     raise Error(
@@ -157,7 +167,7 @@ def version() -> str:
 @lru_cache(maxsize=None)
 def dtype_number(name: str) -> int:
     """The number that libckpt gives to a type of safetensors, such as "BF16"."""
-    out = ffi.new("int *")
+    out = ffi.new(C["int *"])
     if library().ckpt_dtype_from_name(name.encode(), out) != 0:
         raise Error("CKPT_ERR_DTYPE", f"{name} is no type of the safetensors format")
     return int(out[0])

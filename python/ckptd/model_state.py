@@ -101,7 +101,8 @@ class Description:
     loose: list[str] = field(default_factory=list)  # what is asked for at each save, in order
     keys: dict[str, str] = field(default_factory=dict)  # {name: its key in state_dict()}
     fixed: dict[str, str] = field(default_factory=dict)  # {key: the name of its entry}
-    vacant: dict[str, tuple[_Module, str]] = field(default_factory=dict)  # buffers that are None
+    vacant: set[str] = field(default_factory=set)  # buffers that are None
+    places: dict[str, tuple[_Module, str]] = field(default_factory=dict)  # where buffers are
     is_static: bool = True
 
 
@@ -133,8 +134,10 @@ class ModelState:
                     continue
                 if tensor is not None:
                     objects[key + own] = (name + own, tensor)
-                elif own in module._buffers:
-                    now.vacant[name + own] = (module, own)
+                if own in module._buffers:
+                    now.places[name + own] = (module, own)
+                    if tensor is None:
+                        now.vacant.add(name + own)
         self._state = self.model.state_dict()
         self._objects: dict[int, torch.Tensor] = {}
         seen: dict[Any, str] = {}
@@ -263,9 +266,14 @@ class ModelState:
         self.model.load_state_dict(state, strict=strict)
 
 
+    def must_occupy(self, name: str, value: Any) -> bool:
+        """Whether a buffer is None, or of a kind that nothing can be copied into: quantized."""
+        return name in self.now.vacant or (name in self.now.places and isinstance(
+            value, torch.Tensor) and value.is_quantized)
+
     def occupy(self, name: str, value: torch.Tensor) -> None:
-        """Gives a buffer that is None its value, on the device of what is around it."""
-        module, own = self.now.vacant[name]
+        """Makes a value a buffer, on the device of what is around it."""
+        module, own = self.now.places[name]
         near = next(chain(module.parameters(), module.buffers(), self.model.parameters()), value)
         module._buffers[own] = value.to(near.device)
 

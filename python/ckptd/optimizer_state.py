@@ -18,6 +18,7 @@ import torch
 from . import names, plain
 from .entries import Entry, make_entry
 from .errors import StateError
+from .forms import is_plain
 from .sameness import Containers, Tensors
 
 _Optimizer = torch.optim.Optimizer
@@ -217,11 +218,15 @@ def load(state: OptimizerState, values: dict[str, Any], others: list[tuple[Any, 
         loaded.append({**group, "params": params})
         at += count
     tensors = _tensors_of(inner.param_groups)
-    inner.load_state_dict({"state": numbered, "param_groups": loaded})
+    given = numbered if not simple else {
+        number: _for_pytorch(value) if type(number) is int else value
+        for number, value in numbered.items()}
+    inner.load_state_dict({"state": given, "param_groups": loaded})
     if simple:
         for number, parameter in enumerate(known):
             if number in numbered:
-                inner.state[parameter] = _as_saved(numbered[number], inner.state[parameter])
+                inner.state[parameter] = _as_saved(numbered[number], inner.state[parameter],
+                                                   parameter.device)
     _keep_tensors(inner.param_groups, tensors)
     if inner is not optimizer:
         for group, now in zip(groups, optimizer.param_groups):
@@ -229,22 +234,32 @@ def load(state: OptimizerState, values: dict[str, Any], others: list[tuple[Any, 
                 now[key] = value
 
 
-def _as_saved(saved: Any, loaded: Any, key: Any = None) -> Any:
+def _for_pytorch(value: Any) -> Any:
+    """What load_state_dict() may look at: it takes everything else for a list of tensors, and casts
+    tensors that cannot be cast."""
+    if isinstance(value, torch.Tensor):
+        return value if is_plain(value) else None
+    if type(value) is dict:
+        return {key: _for_pytorch(part) for key, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_for_pytorch, value))
+    return value if type(value) in (int, float, bool) else None
+
+
+def _as_saved(saved: Any, loaded: Any, device: torch.device, key: Any = None) -> Any:
     """What load_state_dict() has made of a value, where that is the value: it chooses the device,
     and the type of `step`; but a state in another precision than its parameter's stays what it is,
-    as do containers and text, which it takes for lists of tensors."""
+    as does what it was not given."""
     if isinstance(saved, torch.Tensor):
         if not isinstance(loaded, torch.Tensor):
-            return saved
+            return saved.to(device=device) if saved.device != device else saved
         if loaded.dtype == saved.dtype or key == "step":
             return loaded
         return saved.to(device=loaded.device)
-    if type(saved) is dict and isinstance(loaded, dict) and saved.keys() == loaded.keys():
-        return {one: _as_saved(value, loaded[one], one) for one, value in saved.items()}
-    if type(saved) is list and isinstance(loaded, list) and len(saved) == len(loaded):
-        return [_as_saved(*pair) for pair in zip(saved, loaded)]
-    if type(saved) is tuple and isinstance(loaded, tuple) and len(saved) == len(loaded):
-        return tuple(_as_saved(*pair) for pair in zip(saved, loaded))
+    if type(saved) is dict and type(loaded) is dict:
+        return {one: _as_saved(value, loaded[one], device, one) for one, value in saved.items()}
+    if type(saved) in (list, tuple) and type(loaded) is type(saved):
+        return type(saved)(_as_saved(*pair, device) for pair in zip(saved, loaded))
     return saved
 
 

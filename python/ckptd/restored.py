@@ -377,7 +377,7 @@ class Restorer:
             if entry is not None and target is not None and not target.is_full:
                 self._copy_alias(entry, source)
         for name in list(values):
-            if name in model.now.vacant:
+            if model.must_occupy(name, values[name]):
                 model.occupy(name, values.pop(name))
                 continue
             entry = self._targets.get(name, (None, None))[0]

@@ -11,7 +11,7 @@ from . import plain
 from .context import Table, Tensor
 from .entries import Entry
 from .errors import Error, StateError
-from .library import ffi
+from .library import C, ffi
 from .registered import Registered
 from .restored import STATE, VERSION
 from .sharing import SHARES, Piece, Share
@@ -31,7 +31,7 @@ class Rest:
         self._line = plain.dumps(state)
         self._memory = ffi.from_buffer(self._line)
         size = len(self._line)
-        self.tensors = [Tensor(STATE, "U8", (size,), int(ffi.cast("uintptr_t", self._memory)),
+        self.tensors = [Tensor(STATE, "U8", (size,), int(ffi.cast(C["uintptr_t"], self._memory)),
                                size)]
         self.tensors += [describe(path, tensor) for path, tensor in self._taken.items()]
         self.boxes = [(STATE, Box((0,), (size,)))]

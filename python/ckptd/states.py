@@ -14,7 +14,7 @@ import torch
 from . import plain
 from .context import Context, Shard, Table, Tensor
 from .errors import StateError
-from .library import ffi
+from .library import C, ffi
 from .names import shard_name
 from .tensors import Box, dense, describe, sharding_metadata, view
 
@@ -33,7 +33,7 @@ def save_state(context: Context, step: int, state: Any) -> None:
     memory = ffi.from_buffer(line)
     tensors = [describe(path, tensor) for path, tensor in taken]
     boxes = [(path, Box((0,) * tensor.dim(), tuple(tensor.shape))) for path, tensor in taken]
-    tensors.append(Tensor(STATE, "U8", (len(line),), int(ffi.cast("uintptr_t", memory)),
+    tensors.append(Tensor(STATE, "U8", (len(line),), int(ffi.cast(C["uintptr_t"], memory)),
                           len(line)))
     context.save(step, Table(tensors), sharding_metadata(boxes + [(STATE, Box((0,), (1,)))]))
 

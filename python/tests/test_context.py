@@ -2,6 +2,7 @@
 """libckpt from Python, without PyTorch: layouts, errors, threads."""
 
 import ctypes
+import gc
 import os
 import re
 import shutil
@@ -207,3 +208,26 @@ def test_without_the_library_the_reason_says_so(tmp_path):
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
                           env={**os.environ, "CKPT_LIBRARY": str(tmp_path / "none.so")})
     assert "CKPT_LIBRARY" in said.stdout and "none.so" in said.stdout
+
+
+def test_what_nobody_can_reach_any_more_is_given_back(shared_cluster, run):
+    """A shard when its last view is gone, a context when nobody has it: the rank is free again."""
+    entry, buffer = table(bytes(range(256)) * 40)
+    socket = shared_cluster.agents[0].socket
+    context = ckptd.Context(run, socket=socket)
+    context.save(1, entry)
+    context.wait(1, 20)
+    given_back = []
+    unload = context.unload
+    context.unload = lambda raw: (given_back.append(1), unload(raw))
+    data = context.fetch(0).data("x")
+    gc.collect()
+    assert not given_back and bytes(data) == bytes(buffer)  # there as long as a view of it is
+    del data
+    gc.collect()
+    assert given_back
+    del context.unload, unload
+    assert sys.getrefcount(context) == 2
+    del context
+    gc.collect()
+    ckptd.Context(run, socket=socket).close()  # the same rank, of the same attempt
