@@ -40,6 +40,7 @@ os.environ["PYTHONPATH"] = os.path.join(ROOT, "python")
 
 MIB = 1 << 20
 TENSORS = 96
+SMALL_TENSORS, SMALL_MIB = 10000, 10  # a state of many: what is looked at before each save
 SAVES_IN_A_ROW = 3  # an agent has two slots for a rank in turn: each is written before it counts
 BARS = (  # name, contender, measure, times, of which
     ("stall, of one memcpy", "ckptd", "stall", 1.10, "memcpy", "stall"),
@@ -84,11 +85,11 @@ class Memcpy(Contender):
 
 
 class Ckptd(Contender):
-    def __init__(self, *arguments, context):
+    def __init__(self, *arguments, context, run="compare"):
         super().__init__(*arguments)
         import ckptd
 
-        self.checkpoint = ckptd.attach(self.model, run="compare", resume=False, **context)
+        self.checkpoint = ckptd.attach(self.model, run=run, resume=False, **context)
         self.handle = None
 
     def begin(self):
@@ -261,18 +262,19 @@ def locals_of(model):
     return [p.detach().to_local() for p in model.parameters()]
 
 
-def make_model(world, mib):
+def make_model(world, mib, tensors=TENSORS):
     """DTensors, sharded by rows; sizes that differ."""
     import torch
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.tensor import DTensor, Shard
 
     mesh = init_device_mesh("cpu", (world,))
-    each = mib * MIB // 4 // TENSORS
+    each = mib * MIB // 4 // tensors
+    columns = 1024 if each >= 1024 else 16
     model = torch.nn.Module()
-    for index in range(TENSORS):
-        rows = max(1, each * (1 + index % 3) // 2 // 1024)
-        local = torch.randn(rows, 1024)
+    for index in range(tensors):
+        rows = max(1, each * (1 + index % 3) // 2 // columns)
+        local = torch.randn(rows, columns)
         model.register_parameter(f"w{index}", torch.nn.Parameter(
             DTensor.from_local(local, mesh, [Shard(0)], run_check=False)))
     return model
@@ -295,7 +297,7 @@ def save_once(contender, distributed, rank):
     return times.tolist()
 
 
-def rank_main(rank, world, say, *, mib, rounds, folder, socket, only):
+def rank_main(rank, world, say, *, mib, rounds, folder, socket, only, tensors=TENSORS):
     import torch.distributed as distributed
     from torch.distributed.checkpoint.staging import (
         BlockingAsyncStager,
@@ -306,13 +308,14 @@ def rank_main(rank, world, say, *, mib, rounds, folder, socket, only):
     warnings.simplefilter("ignore")
     if share := sorted(os.sched_getaffinity(0))[rank::world]:
         os.sched_setaffinity(0, share)  # as launchers do
-    model = make_model(world, mib)
+    model = make_model(world, mib, tensors)
+    run = "compare" if tensors == TENSORS else f"compare-{tensors}"
     state = {"model": {name: p.detach() for name, p in model.named_parameters()}}
     context = {"socket": socket, "rank": rank, "world": world}
     base = (state, model, folder, rank)
     wanted = {
         "memcpy": lambda: Memcpy(*base),
-        "ckptd": lambda: Ckptd(*base, context=context),
+        "ckptd": lambda: Ckptd(*base, context=context, run=run),
         "ckptd, by dcp.async_save": lambda: CkptdDcp(*base, context=context),
         "dcp.async_save, its default stager": lambda: DcpAsync(
             *base, stager=lambda: DefaultStager(StagingOptions(False, False, False, False))),
@@ -415,6 +418,8 @@ def print_table(found):
               f"{kinds['first'] * 1e3:18.1f}")
     for name, reason in found["why"].items():
         print(f"{name:36} not run: {reason}")
+    for name, kinds in found.get("small", {}).get("times", {}).items():
+        print(f"{SMALL_TENSORS} tensors: {name[:30]:29} {kinds['stall'] * 1e3:9.1f}")
     print(f"{'restore after a lost node':36} {found['restore'] * 1e3:9.1f}  "
           f"raw transfer {found['raw'] * 1e3:.1f} ms")
 
@@ -436,6 +441,11 @@ def judge(found):
             for text, who, what, most, other, of in BARS if other in found["times"]]
     rows.append(("stall, of the best staging of dcp.async_save", 1.0,
                  [value("ckptd", "stall", best) / staging(best) for best in (False, True)]))
+    small = found["small"]["rounds"]
+    rows.append((f"stall with {SMALL_TENSORS} tensors, of the best of dcp.async_save", 0.5, [
+        pick(small["ckptd"]["stall"]) / min(pick(times["stall"]) for name, times in small.items()
+                                            if name != "ckptd")
+        for pick in (statistics.median, min)]))
     rows.append(("restore, of 2 x raw transfer + 1 s", 1.0,
                  [found["restore"] / (2 * found["raw"] + 1)] * 2))
     print(f"\n{'':7} {'median':>7} {'best':>7}")
@@ -475,6 +485,12 @@ def main():
                         mib=options.mib_per_rank, rounds=options.rounds, folder=folder,
                         only=options.only)
         found = job.wait(1800)[0]
+        if not options.only:
+            job = ranks.Job(2, rank_main, lambda rank: {"socket": sockets[rank]}, mib=SMALL_MIB,
+                            rounds=options.rounds, folder=folder, tensors=SMALL_TENSORS,
+                            only=["ckptd", "dcp.async_save, its default stager",
+                                  "dcp.async_save, shared memory"])
+            found["small"] = job.wait(1800)[0]
         cluster.agents[2].start()
         cluster.wait_joined(cluster.agents[2:])
         cluster.agents[1].kill()

@@ -9,7 +9,7 @@
         checkpoint.save(step + 1)
 
 ckptd.attach     the three lines above; ckptd.attach.__doc__ is its manual
-ckptd.load       a run's state, for an evaluation or a notebook
+ckptd.load       a run's state, for an evaluation or a notebook; ckptd.steps what there is of it
 ckptd.dcp        StorageWriter, StorageReader and AsyncStager of torch.distributed.checkpoint
 ckptd.lightning, ckptd.huggingface, ckptd.megatron      for those frameworks
 ckptd.Context    libckpt itself, without PyTorch
@@ -39,7 +39,7 @@ from .library import version
 __version__ = "0.1.0"
 _MODULES = ("dcp", "huggingface", "lightning", "megatron", "persist")
 _TORCH = {"Checkpointer": "checkpointer", "Handle": "checkpointer", "attach": "checkpointer",
-          "Saved": "metrics", "State": "runs", "load": "runs"}
+          "Saved": "metrics", "State": "runs", "load": "runs", "steps": "runs"}
 __all__ = ["LATEST", "Aborted", "Context", "Diverged", "Error", "Full", "Info", "Lost", "NoAgent",
            "NoCheckpoint", "Shard", "StateError", "Table", "Tensor", "Timeout", "UsageError",
            "WorldChanged", "version", *_TORCH]

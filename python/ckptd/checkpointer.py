@@ -21,6 +21,7 @@ import torch
 
 from . import extra as extra_state
 from . import sharing
+from .best import Best, Choice
 from .context import LATEST, Context
 from .device import DeviceCopy, copy_from_devices
 from .errors import Error, NoAgent, StateError, UsageError
@@ -94,12 +95,13 @@ class Checkpointer:
     def __init__(self, registered: Registered, extra: Any, settings: dict[str, Any], *,
                  required: bool = True, direct: GpuDirect | None = None, strict: bool = True,
                  rng: bool = False, observer: Observer | None = None,
-                 share: bool = True) -> None:
+                 share: bool = True, choice: Choice | None = None) -> None:
         self.resumed: int | None = None
         self.left: list[str] = []
         self.reason = ""  # of the last save that failed
         self._registered, self._extra, self._settings = registered, extra, settings
         self._strict, self._rng = strict, rng
+        self._choice = Choice() if choice is None else choice
         self._context: Context | None = None
         self._persister: Persister | None = None
         self._observer = observer
@@ -121,6 +123,11 @@ class Checkpointer:
     def next_step(self) -> int:
         return 0 if self.resumed is None else self.resumed
 
+    @property
+    def best(self) -> Best | None:
+        """The step with the best metric that save() was given, also before a restore."""
+        return self._choice.best
+
     def context_or_raise(self) -> Context:
         if self._context is None:
             raise NoAgent("CKPT_ERR_NO_AGENT", self.reason or "the checkpointer was closed")
@@ -133,7 +140,7 @@ class Checkpointer:
 
     # ---- save ----
 
-    def save(self, step: int) -> Handle:
+    def save(self, step: int, metric: float | None = None) -> Handle:
         """Stages this rank's state as `step`, and returns when what lies in the CPU's memory may be
         changed; what lies in a GPU's is copied on a stream of its own, which the current stream
         waits for, not this process.
@@ -144,18 +151,29 @@ class Checkpointer:
         is of a kind that cannot be saved: no later save would have it either (strict=False leaves
         that to the handle too). Blocks for the copy and at most the time-out that attach() was
         given. A signal's handler may call it, also while a save is under way.
+
+        metric is the step's, the same on every rank: see attach(every=, best=). The handle of a
+        step that is not to be saved has that as its error.
         """
         with self._lock:
             began = time.monotonic()
+            refusal = self._choice.refusal(step, metric)
+            if refusal is not None:
+                return Handle(self, step, UsageError("CKPT_ERR_STEP", refusal))
+            better, before = self._choice.is_better(metric), self._choice.best
+            if better and metric is not None:
+                self._choice.best = Best(step, float(metric))
             try:
                 with self._outside_of_a_save() as (registered, layout):
-                    handle = Handle(self, step, None, self._save(step, registered, layout))
+                    handle = Handle(self, step, None, self._save(step, registered, layout, better))
             except Error as error:
+                self._choice.best = before
                 handle = self._failed(step, error)
                 if isinstance(error, StateError) and self._strict:
                     raise
             except Exception as error:  # of a state_dict() or PyTorch: training decides, not we
                 _log.debug("save of step %d", step, exc_info=True)
+                self._choice.best = before
                 handle = self._failed(step, Error("CKPT_ERR_INTERNAL",
                                                   f"{type(error).__name__}: {error}"))
             if self._observer is not None:
@@ -182,7 +200,8 @@ class Checkpointer:
         self.reason = error.reason
         return Handle(self, step, error)
 
-    def _save(self, step: int, registered: Registered, layout: Layout | None) -> DeviceCopy | None:
+    def _save(self, step: int, registered: Registered, layout: Layout | None,
+              is_best: bool) -> DeviceCopy | None:
         if self._shares is not None and registered is self._registered:
             self._shares.count += 1
         if self._copy is not None and not self._copy.is_done():
@@ -217,12 +236,14 @@ class Checkpointer:
             context.save(step, layout.table, metadata)
         self._copy = copy
         if self._persister is not None:
-            self._persister.add(step)
+            self._persister.add(step, chosen=is_best)
         return copy
 
     def _rest(self) -> dict[str, Any]:
         """What else is saved, by its space."""
         rest = {"extra": extra_state.states(self._extra)}
+        if self._choice.best is not None:
+            rest["best"] = list(self._choice.best)
         if self._rng:
             rest["rng"] = extra_state.random_state()
         return rest
@@ -277,6 +298,8 @@ class Checkpointer:
         restorer.finish()
         if isinstance(restorer.rest.get("extra"), dict):
             extra_state.put(self._extra, restorer.rest["extra"])
+        if "best" in restorer.rest:
+            self._choice.best = Best(*restorer.rest["best"])
         if self._rng and "rng" in restorer.rest:
             extra_state.put_random_state(restorer.rest["rng"])
 
@@ -349,7 +372,8 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
            persist: str | None = None, persist_every: int = 1,
            required: bool = True, gpu_direct: bool = False, strict: bool = True,
            rng: bool = False, share: bool = True,
-           metrics: Callable[[Saved], Any] | None = None) -> Checkpointer:
+           metrics: Callable[[Saved], Any] | None = None, every: int = 1,
+           best: str | None = None) -> Checkpointer:
     """Attaches a training state to this node's agent, and restores it when there is a checkpoint.
 
     model       any module, also under DistributedDataParallel, fully_shard() or torch.compile. Its
@@ -384,6 +408,10 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     share       what ranks hold alike by construction (under DistributedDataParallel, or replicated
                 by a DTensor's mesh) is saved once, a share by each. False: each saves all that it
                 holds
+    every       save() of a step that is no multiple of it does nothing
+    best        "min" or "max": save(step, metric=) of a step that is better than all before is a
+                save whatever its number, and a file in `persist`, which keeps it when memory does
+                not; `checkpoint.best` names it, also after a restart
     metrics     is called, in a thread of its own, with a ckptd.Saved about each save once that is
                 consistent or will never be
 
@@ -398,6 +426,7 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     checkpoint = Checkpointer(Registered(model, optimizers), {} if extra is None else extra,
                               settings, required=required, strict=strict, rng=rng,
                               direct=GpuDirect() if gpu_direct else None,
+                              choice=Choice(every, best),
                               observer=None if metrics is None else Observer(metrics),
                               share=share)
     try:

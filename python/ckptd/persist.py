@@ -70,9 +70,9 @@ class Persister:
         self._thread = threading.Thread(target=self._run, name="ckptd-persist", daemon=True)
         self._thread.start()
 
-    def add(self, step: int) -> None:
-        """A step was staged. Never blocks."""
-        if step % self.every == 0:
+    def add(self, step: int, chosen: bool = False) -> None:
+        """A step was staged; a chosen one is written whatever its number. Never blocks."""
+        if step % self.every == 0 or chosen:
             with self._wake:
                 self._known.append(step)
                 self._queue.append(step)
@@ -204,11 +204,11 @@ class Persister:
         Timeout; Error with the reason why it will not be; UsageError for a step that is not one of
         those that were added.
         """
-        if step % self.every != 0:
-            raise UsageError("CKPT_ERR_STEP", f"step {step} is not persisted: every "
-                                              f"{self.every}th is")
         with self._wake:
             known = step in self._known
+        if not known and step % self.every != 0:
+            raise UsageError("CKPT_ERR_STEP", f"step {step} is not persisted: every "
+                                              f"{self.every}th is")
         if not known:
             raise UsageError("CKPT_ERR_STEP", f"step {step} is none of the last {_KEPT} that were "
                                               "saved to be persisted")

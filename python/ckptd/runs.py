@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from . import forms, names, optimizer_state, plain
-from .context import LATEST, Context, Shard
+from .context import LATEST, Context, Info, Shard
+from .errors import Error, Timeout
 from .restored import Giver, saved_state
 from .tensors import Box, parts, shapes, view
 
@@ -48,6 +52,29 @@ def load(run: str, step: int = LATEST, *, rank: int = 0, socket: str | None = No
                 whole.take(shard)
         return State(run, info.step, info.attempt, info.world, whole.named_model(),
                      whole.optimizers, whole.extra)
+
+
+def steps(run: str, *, coordinator: str | None = None, timeout: float = 10.0) -> list[Info]:
+    """The consistent checkpoints of a run, newest first.
+
+    Asks the coordinator by ckptctl (of $CKPT_BIN, else on the path): coordinator is its address,
+    where /etc/ckptd/ckptctl.conf and $CKPT_COORDINATOR do not say it. Raises Error.
+    """
+    program = os.path.join(os.environ.get("CKPT_BIN", ""), "ckptctl")
+    command = [program, "list", run, "--json"]
+    if coordinator is not None:
+        command.append(f"--coordinator={coordinator}")
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        if told.returncode != 0:
+            raise Error("CKPT_ERR_NO_COORDINATOR", told.stderr.strip() or told.stdout.strip())
+        listed = json.loads(told.stdout)["checkpoints"]
+        return [Info(one["step"], one["attempt"], one["world"], one["copies"], one["bytes"])
+                for one in listed if one["state"] == "consistent"]
+    except subprocess.TimeoutExpired:
+        raise Timeout("CKPT_ERR_TIMEOUT", f"ckptctl did not answer in {timeout} s") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Error("CKPT_ERR_SYSTEM", f"ckptctl list {run}: {error}") from error
 
 
 class _Whole:
