@@ -487,10 +487,12 @@ def test_a_restore_that_does_not_fit_overwrites_nothing(attach):
     with attach(model, optimizer, {"a": 1}) as checkpoint:
         checkpoint.save(1).consistent(20)
 
+    attempts = itertools.count(2)
+
     def refused(other, its, extra, words):
         before = copy.deepcopy(other.state_dict()), copy.deepcopy(its.state_dict())
         with pytest.raises(ckptd.StateError, match=words) as caught:
-            attach(other, its, extra, attempt=2)
+            attach(other, its, extra, attempt=next(attempts))
         assert "in the model already" not in caught.value.reason
         assert same(dict(before[0]), dict(other.state_dict())) and same(before[1], its.state_dict())
 
@@ -504,7 +506,7 @@ def test_a_restore_that_does_not_fit_overwrites_nothing(attach):
     refused(*make((2, 2), (2, 3)), {"b": 2}, "lacks extra/b")
     other, _ = make((2, 2), (2, 3))
     refused(other, torch.optim.SGD(other.parameters()), {}, "AdamW and is .*SGD now")
-    resumed = attach(*make((2, 2), (2, 3)), {"b": 2}, attempt=3, strict=False)
+    resumed = attach(*make((2, 2), (2, 3)), {"b": 2}, attempt=next(attempts), strict=False)
     assert resumed.left == ["it lacks extra/b"] and resumed.resumed == 1
 
 
