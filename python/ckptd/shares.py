@@ -16,6 +16,11 @@ _log = logging.getLogger("ckptd")
 _WATCHED = 4  # saves whose outcome is looked for
 
 
+def _host_memory(size: int, kind: str) -> torch.Tensor:
+    """Where a device of a kind copies to without waiting."""
+    return torch.empty(size, dtype=torch.uint8, pin_memory=kind == "cuda")
+
+
 class Word:
     """What is said with one save: a value of one part."""
 
@@ -27,8 +32,7 @@ class Word:
         for tensor, begin, end in share.part(self._part):
             if tensor.device.type != "cpu":
                 raw = tensor.reshape(-1).view(torch.uint8)[begin:end]
-                host = torch.empty(end - begin, dtype=torch.uint8,
-                                   pin_memory=tensor.device.type == "cuda")
+                host = _host_memory(end - begin, tensor.device.type)
                 self._pairs.setdefault(tensor.device.type, []).append((host, raw))
                 tensor, begin, end = host, 0, end - begin
             self._memory.append((tensor, begin, end))

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import ckptd
 import ranks
-from ckptd import persist, sharing
+from ckptd import device, persist, shares, sharing
 from ckptd.entries import make_entry
 
 RAGGED = [(), (1,), (7,), (1, 300), (33, 5), (257, 129), (3, 1, 40), (2, 2), (1, 1)]
@@ -343,3 +343,58 @@ def test_a_word_costs_a_sixteenth(monkeypatch):
         share.value_of([(tensor.data_ptr() + begin, end - begin)
                         for tensor, begin, end in share.part(part)])
     assert time.monotonic() - began < 5
+
+
+class OnDevice:
+    """A tensor of the CPU that says it is a device's."""
+
+    def __init__(self, tensor):
+        self.tensor, self.device = tensor, torch.device("cuda:0")
+
+    def __getattr__(self, name):
+        return getattr(self.tensor, name)
+
+
+class Engine:
+    """Stands in for CUDA: copies when it is waited for."""
+
+    def register(self, context, begin, end):
+        pass
+
+    def start(self, pairs):
+        def wait():
+            for target, source in pairs:
+                target.copy_(getattr(source, "tensor", source))
+
+        return wait
+
+
+def test_a_devices_word_is_said_when_its_bytes_have_come(monkeypatch):
+    """The sixteenth is copied along with the share, and the value said before the seal."""
+    entries = [make_entry("a", torch.randn(3000)), make_entry("b", torch.randn(70, 50))]
+    share, said = sharing.Share((0, 1), 1, entries), []
+    truth = share.value_of([(tensor.data_ptr() + begin, end - begin)
+                            for tensor, begin, end in share.part(5)])
+    part = share.part
+    monkeypatch.setattr(share, "part", lambda number: [
+        (OnDevice(tensor), begin, end) for tensor, begin, end in part(number)])
+    monkeypatch.setattr(shares, "_host_memory",
+                        lambda size, kind: torch.zeros(size, dtype=torch.uint8))
+    monkeypatch.setitem(device._engines, "cuda", Engine())
+    monkeypatch.setattr(device, "_memory", lambda address, like: torch.zeros(like.shape))
+
+    class Context:
+        def save_begin(self, step, table, metadata):
+            return [4096]
+
+        def save_replica(self, *word):
+            said.append(word)
+
+        def save_end(self, step):
+            said.append("end")
+
+    context = Context()
+    word = shares.Word(context, 7, share, 16 + 5)
+    copy = device.copy_from_devices(context, 7, None, {}, [OnDevice(torch.ones(3))], None, word)
+    assert copy.wait(10) is None
+    assert said == [(7, 0, 5, truth), "end"]
