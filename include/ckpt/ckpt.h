@@ -153,7 +153,8 @@ struct ckpt_metadata {
  *                         or is CKPT_STEP_LATEST
  *     CKPT_ERR_NAME, CKPT_ERR_DTYPE, CKPT_ERR_SIZE  a tensor; ckpt_reason() names it. _SIZE is also
  *                         more than 8 dimensions
- *     CKPT_ERR_FULL       the arena has no room until older checkpoints are retired
+ *     CKPT_ERR_FULL       the arena has no room, nor got any within a second, though older
+ *                         checkpoints were asked for theirs
  *     CKPT_ERR_TOO_LARGE  larger than the arena, 65536 tensors, or 1024 segments
  *     CKPT_ERR_BUSY       an earlier save of this rank has not been sealed, or has been begun
  *     CKPT_ERR_INVALID    a reader's context, a NULL, or metadata that is not UTF-8 or has a key
@@ -348,12 +349,14 @@ struct ckpt_shard {
  * ERRORS
  *     CKPT_ERR_NO_CHECKPOINT  the run has no consistent checkpoint: start from the beginning
  *     CKPT_ERR_WORLD          it was saved by another number of ranks: use ckpt_info and ckpt_fetch
- *     CKPT_ERR_LOST           shards are gone with the nodes that held them; ckpt_reason() says
- *                             which
+ *     CKPT_ERR_LOST           no good copy of some shard is left, or all are on nodes that are away;
+ *                             ckpt_reason() names them. Nothing is given up: when one is back the
+ *                             next load gives the step
  *     CKPT_ERR_NOT_FOUND, CKPT_ERR_QUARANTINED, CKPT_ERR_RETIRED  the step asked for
  *     CKPT_ERR_CORRUPT        its bytes are what was saved, and no safetensors file
  *     CKPT_ERR_FULL           this context holds as many shards as the agent lends: unload one
- *     CKPT_ERR_TIMEOUT        not every rank asked, or not every shard arrived, in time */
+ *     CKPT_ERR_TIMEOUT        not every rank asked, or not every shard arrived, in time; where copies
+ *                             are on nodes that are away, ckpt_reason() names them */
 CKPT_API enum ckpt_status ckpt_load(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms,
                                     struct ckpt_shard *shard_out);
 
