@@ -2,13 +2,13 @@
 /* A trainer that survives: a bigram model of characters, trained by plain gradient descent on the
  * bytes of a text file, checkpointed with ckptd. docs/c-api.md walks through it.
  *
- *     ckpt-example-trainer --run hello --attempt 1 --steps 200 --save-every 20 FILE
+ *     ckpt-example-trainer --run hello --steps 200 --save-every 20 FILE
  *
- * Kill it, or its whole node, and start it with the next attempt: it goes on where the newest
+ * Kill it, or its whole node, and start it again: it goes on where the newest
  * consistent checkpoint is, with the numbers it would have had. Each rank reads its own part of the
  * file; ranks do not average their models here, as that needs a communication library.
  *
- * In a Slurm job it takes its run, attempt and rank from the environment. At SIGTERM (a time limit,
+ * In a Slurm job it takes its run and rank from the environment. At SIGTERM (a time limit,
  * scancel, preemption) it saves once more and ends.
  *
  * Needs nothing of ckptd but the public header. */
@@ -275,7 +275,8 @@ static const char page[] =
     "going on from the newest consistent one.\n"
     "\n"
     "  --run NAME        the run (default: $CKPT_RUN, example)\n"
-    "  --attempt N       must rise with each start of the run (default: $CKPT_ATTEMPT, 1)\n"
+    "  --attempt N       must rise with each start of the run (default: $CKPT_ATTEMPT, or 0:\n"
+    "                    the coordinator counts the starts)\n"
     "  --rank N          (default: $SLURM_PROCID, 0)\n"
     "  --world N         (default: $SLURM_NTASKS, 1)\n"
     "  --copies N        copies of each shard, this node's included (default: the agent's)\n"
@@ -432,10 +433,7 @@ int main(int argc, char **argv)
 {
     static struct model model;
     struct settings settings = {
-        .options = {.size = sizeof(struct ckpt_options),
-                    .run = "example",
-                    .attempt = 1,
-                    .world = 1},
+        .options = {.size = sizeof(struct ckpt_options), .run = "example", .world = 1},
         .steps = 100,
         .save_every = 10,
         .load_step = CKPT_STEP_LATEST,

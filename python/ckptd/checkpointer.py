@@ -353,12 +353,11 @@ def settings_of_job(run: str | None, attempt: int | None, rank: int | None,
     if distributed.is_available() and distributed.is_initialized():
         rank = distributed.get_rank() if rank is None else rank
         world = distributed.get_world_size() if world is None else world
-    if attempt is None:
-        attempt = _number("CKPT_ATTEMPT", default=0) or 1 + _number(
-            "SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT", default=0)
     return {
         "run": run or _run_of_job(),
-        "attempt": attempt,
+        # What launchers count is not the run's starts (torchrun's restarts are those of a node):
+        # the coordinator gives out the number.
+        "attempt": _number("CKPT_ATTEMPT", default=0) if attempt is None else attempt,
         "rank": _number("RANK", "SLURM_PROCID", default=0) if rank is None else rank,
         "world": _number("WORLD_SIZE", "SLURM_NTASKS", default=1) if world is None else world,
     }
@@ -386,8 +385,8 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
                 and written to at a restore. Nothing is pickled
     run         the run's name, stable over restarts. $CKPT_RUN, or in a Slurm job the job's; else
                 it must be given
-    attempt     counts the run's starts, and must rise with each ($CKPT_ATTEMPT, or one more than
-                $SLURM_RESTART_COUNT or $TORCHELASTIC_RESTART_COUNT)
+    attempt     the number of this start of the run, which must rise with each; by default
+                ($CKPT_ATTEMPT, else 0) the coordinator counts them and gives it out
     rank, world from torch.distributed when it is initialised, else $RANK and $WORLD_SIZE, else from
                 Slurm
     socket      the agent's ($CKPT_SOCKET, /run/ckptd/ckptd.sock)

@@ -154,10 +154,10 @@ class Context:
     agent; waits and loads have their own.
     """
 
-    def __init__(self, run: str, *, attempt: int = 1, rank: int = 0, world: int = 1,
+    def __init__(self, run: str, *, attempt: int = 0, rank: int = 0, world: int = 1,
                  socket: str | None = None, copies: int = 0, timeout: float = 5.0,
                  copy_threads: int = 1, reader: bool = False) -> None:
-        self.run, self.attempt, self.rank, self.world = run, attempt, rank, world
+        self.run, self.rank, self.world = run, rank, world
         self._lock = threading.RLock()
         self._shards: weakref.WeakSet[Shard] = weakref.WeakSet()
         self._handle = ffi.new(C["struct ckpt **"])
@@ -181,6 +181,13 @@ class Context:
         # At the interpreter's end the process ends, and with it the connection.
         self._finalizer = weakref.finalize(self, _leave, self._library, self._handle)
         self._finalizer.atexit = False
+
+    @property
+    def attempt(self) -> int:
+        """The number of this start of the run; 0 as long as the coordinator has given it none, for
+        which all ranks of the world have to have opened."""
+        with self._lock:
+            return int(self._library.ckpt_attempt(self._open))
 
     def _error(self, status: int, reason: str) -> Error:
         name = text(self._library.ckpt_status_name(status))

@@ -63,6 +63,7 @@ struct ckpt_shard {
 };
 int ckpt_open_reason(const struct ckpt_options *, struct ckpt **, char *, size_t);
 void ckpt_close(struct ckpt **);
+uint32_t ckpt_attempt(struct ckpt *);
 const char *ckpt_reason(const struct ckpt *);
 int ckpt_save(struct ckpt *, uint64_t, const struct ckpt_tensor *, size_t,
               const struct ckpt_metadata *, size_t);

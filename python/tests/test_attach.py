@@ -370,12 +370,12 @@ def test_settings_of_the_job(monkeypatch):
     of_job = checkpointer.settings_of_job
     with pytest.raises(ckptd.UsageError, match="run="):
         of_job(None, None, None, None)
-    assert of_job("run", None, None, None) == {"run": "run", "attempt": 1, "rank": 0, "world": 1}
+    assert of_job("run", None, None, None) == {"run": "run", "attempt": 0, "rank": 0, "world": 1}
     for name, value in {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "SLURM_JOB_NAME": "gpt",
                         "SLURM_CLUSTER_NAME": "big", "SLURM_JOB_ID": "77",
-                        "SLURM_RESTART_COUNT": "2"}.items():
+                        "SLURM_RESTART_COUNT": "2", "TORCHELASTIC_RESTART_COUNT": "4"}.items():
         monkeypatch.setenv(name, value)
-    assert of_job(None, None, None, None) == {"run": "slurm/big/77", "attempt": 3, "rank": 3,
+    assert of_job(None, None, None, None) == {"run": "slurm/big/77", "attempt": 0, "rank": 3,
                                               "world": 8}
     monkeypatch.setenv("CKPT_ATTEMPT", "7")
     monkeypatch.setenv("CKPT_RUN", "mine")

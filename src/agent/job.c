@@ -118,9 +118,12 @@ static void take_news(struct agent *a, struct agent_job *job, const struct messa
     job->verb = told->verb;
     job->attempt = told->attempt != 0 ? told->attempt : job->attempt;
     if (told->verb == JOB_BEGIN) {
+        job->begin_known = true;
         job->begun_ms = a->now_ms;
     } else if (job->ended_ms <= job->begun_ms) {
+        const struct run *run = agent_run_find(a, &job->run);
         job->ended_ms = a->now_ms;
+        job->run_attempt = run != NULL ? run->attempt : 0;
     }
     if (agent_run_is_valid(&told->run)) {
         job->run = told->run;
@@ -235,6 +238,9 @@ static void report(struct agent *a, struct agent_job *job)
     said->linger_ms = job->linger_ms;
     said->ended_ms_ago = has_ended(job) ? a->now_ms - job->ended_ms : 0;
     said->requeueable = job->requeueable;
+    said->begin_known = job->begin_known;
+    said->run_attempt = has_ended(job) ? job->run_attempt : 0;
+    said->begun_ms_ago = job->begin_known ? a->now_ms - job->begun_ms : 0;
     job->due_ms = a->now_ms + a->config.resend_ms;
 }
 

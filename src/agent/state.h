@@ -180,6 +180,8 @@ struct agent_job {
     uint32_t attempt;
     uint64_t linger_ms;
     bool requeueable;
+    bool begin_known;     /* it was told here when it began */
+    uint32_t run_attempt; /* of the run, when it ended; 0: not known */
     uint64_t begun_ms;
     uint64_t ended_ms;
     uint64_t due_ms; /* when it is told again */
@@ -281,8 +283,8 @@ struct agent {
     struct agent_config config;
     struct incarnation incarnation;
     struct nonce cluster; /* zero: of none yet */
-    uint64_t now_ms;     /* of this machine's clock, which runs while its process does */
-    uint64_t stalled_ms; /* by how much it is behind the process's */
+    uint64_t now_ms;      /* of this machine's clock, which runs while its process does */
+    uint64_t stalled_ms;  /* by how much it is behind the process's */
     bool started;
     uint64_t epoch;
     bool adopting;

@@ -122,7 +122,7 @@ void hook_fill(const struct slurm_job *job, enum job_verb verb, struct message_j
     told_out->verb = verb;
     memcpy(told_out->job, job->name, sizeof(told_out->job));
     told_out->run = job->run;
-    told_out->attempt = job->attempt;
+    told_out->attempt = job->start;
     told_out->linger_ms = job->linger_ms;
     told_out->requeueable = job->requeueable;
 }

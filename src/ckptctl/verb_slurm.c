@@ -3,7 +3,6 @@
  * remedy, and does not fail for it unless the site wants that: a checkpoint helper must not drain a
  * cluster's nodes. slurmd shows a hook's output only when it fails, so the line goes to syslog too.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +86,7 @@ static enum exit_code epilog(struct ctl *ctl)
         return reason[0] == '\0' ? EXIT_DONE : warn(&hook, "%s", reason);
     }
     hook_fill(&job, JOB_END, &told);
+    told.attempt = 0; /* of what the Prolog said had begun */
     status = hook_tell(ctl, &told, tell_ms(ctl), &answer, reason);
     /* An agent that a Prolog started may be gone by now; then nothing is left to linger here. */
     if (status == CKPT_OK || (status == CKPT_ERR_NO_AGENT && ctl->hook.starts_agent)) {
@@ -116,9 +116,9 @@ static enum exit_code task_prolog(struct ctl *ctl)
         printf("print ckptd: this task runs without checkpoints: %s\n", reason);
         return EXIT_DONE;
     }
-    printf("export CKPT_SOCKET=%s\nexport CKPT_RUN=%s\nexport CKPT_ATTEMPT=%" PRIu32
-           "\nexport CKPT_NODE=%s\nexport CKPT_DOMAIN=%s\n",
-           hook_socket(ctl), answer.run.name, answer.attempt, answer.node, answer.domain);
+    printf("export CKPT_SOCKET=%s\nexport CKPT_RUN=%s\nexport CKPT_NODE=%s\n"
+           "export CKPT_DOMAIN=%s\n",
+           hook_socket(ctl), answer.run.name, answer.node, answer.domain);
     return EXIT_DONE;
 }
 

@@ -320,6 +320,7 @@ void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, stru
         return; /* it was known without its start's name */
     }
     run->attempt = attempt;
+    run->attempt_ms = c->now_ms;
     run->begun = false;
     run->world = 0;
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {

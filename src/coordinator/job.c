@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the scheduler says of jobs, as agents report it, and what follows from an end.
  *
- *   running --END--> lingering --BEGIN of a later attempt--> running
+ *   running --END--> lingering --BEGIN of a later start--> running
  *                        |
  *                        '--FINAL, the linger is over--> released: nothing of the run is kept
  *
@@ -25,7 +25,7 @@ static struct machine_note *note_run(struct coordinator_update *u, const struct 
 {
     struct machine_note *note = update_note(u, NOTE_INFO, event);
     note->run = run->key;
-    note->attempt = run->job.attempt;
+    note->attempt = run->attempt;
     note->step = run->latest;
     return note;
 }
@@ -36,12 +36,52 @@ void run_set_ended(struct coordinator *c, struct run *run, bool ended)
     index_set_put(&c->runs_ended, run_index(c, run), ended);
 }
 
+static uint64_t ago(const struct coordinator *c, uint64_t ms)
+{
+    return c->now_ms - (ms < c->now_ms ? ms : c->now_ms);
+}
+
+/* Whether what is told is of the start of a job that is known already (0), of an earlier one (< 0)
+ * or of a later one (> 0). Starts of one job are numbered, where their scheduler numbers them
+ * right: Slurm runs the Epilog of a start under the number of the next, so that an Epilog says
+ * none, and is the end of what the agent was told had begun. Jobs that follow each other in a run
+ * are told apart by when they began. */
+static int compare_start(const struct coordinator *c, const struct run_job *job,
+                         const struct message_job *told)
+{
+    uint64_t ended_ms = ago(c, told->ended_ms_ago);
+    uint64_t begun_ms = told->begin_known ? ago(c, told->begun_ms_ago) : ended_ms;
+    if (job->name[0] == '\0') {
+        return 1;
+    }
+    if (strcmp(job->name, told->job) != 0) {
+        return begun_ms < (job->begin_known ? job->begun_ms : job->ended_ms) ? -1 : 1;
+    }
+    if (told->attempt != 0 && job->start != 0 && told->attempt != job->start) {
+        return told->attempt < job->start ? -1 : 1;
+    }
+    bool is_end = told->verb != JOB_BEGIN;
+    return is_end && told->attempt == 0 && job->begin_known && ended_ms < job->begun_ms ? -1 : 0;
+}
+
+static void take_start(struct coordinator *c, struct run *run, const struct message_job *told)
+{
+    run_set_ended(c, run, false);
+    run->job = (struct run_job){.start = told->attempt,
+                                .begin_known = told->begin_known,
+                                .begun_ms = ago(c, told->begun_ms_ago)};
+    memcpy(run->job.name, told->job, sizeof run->job.name);
+}
+
 static void on_begin(struct coordinator *c, struct coordinator_update *u, struct run *run,
                      const struct message_job *told)
 {
-    if (run->job.ended && told->attempt > run->job.attempt) {
-        run_set_ended(c, run, false);
-        run->job.attempt = told->attempt;
+    if (compare_start(c, &run->job, told) <= 0) {
+        return;
+    }
+    bool lingered = run->job.ended;
+    take_start(c, run, told);
+    if (lingered) {
         say(note_run(u, run, "job_begun")->text, "job %.127s: the run lingers no longer",
             told->job);
     }
@@ -50,27 +90,28 @@ static void on_begin(struct coordinator *c, struct coordinator_update *u, struct
 static void on_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
                    const struct message_job *told)
 {
-    if (told->attempt < run->job.attempt || told->attempt < run->attempt) {
-        return; /* a later attempt has begun */
+    int order = compare_start(c, &run->job, told);
+    uint64_t ended_ms = ago(c, told->ended_ms_ago);
+    bool is_past = told->run_attempt != 0 && told->run_attempt < run->attempt;
+    if (order < 0 || is_past || ended_ms < run->attempt_ms) {
+        return; /* a later start has begun */
     }
-    uint64_t ago_ms = told->ended_ms_ago < c->now_ms ? told->ended_ms_ago : c->now_ms;
-    uint64_t ended_ms = c->now_ms - ago_ms;
     if (run->first_checkpoint == NONE) {
         return; /* nothing lingers: it was released already, by another node's word */
     }
-    bool is_first = !run->job.ended || told->attempt > run->job.attempt;
+    bool is_first = !run->job.ended || order > 0;
     bool is_final = told->verb == JOB_FINAL;
     uint64_t linger_ms =
         told->linger_ms < CKPT_LINGER_MS_MAX ? told->linger_ms : CKPT_LINGER_MS_MAX;
     if (!is_first && run->job.linger_ms == 0) {
         return; /* it is final already: other nodes' epilogs say no more than that */
     }
-    if (is_first) {
-        run->job = (struct run_job){.ended_ms = ended_ms};
-        run_set_ended(c, run, true);
+    if (order > 0) {
+        take_start(c, run, told);
     }
-    run->job.attempt = told->attempt;
-    run->job.ended_ms = ended_ms > run->job.ended_ms ? ended_ms : run->job.ended_ms;
+    run_set_ended(c, run, true);
+    run->job.attempt = run->attempt;
+    run->job.ended_ms = ended_ms > run->job.ended_ms || is_first ? ended_ms : run->job.ended_ms;
     run->job.linger_ms = is_final ? 0 : linger_ms;
     run->job.requeueable = told->requeueable && !is_final;
     if (is_first || is_final) {
@@ -167,7 +208,10 @@ bool run_release(struct coordinator *c, struct coordinator_update *u, struct run
 
 static void release_when_due(struct coordinator *c, struct coordinator_update *u, struct run *run)
 {
-    if (!run_lingers(c, run) || c->now_ms < run_linger_until_ms(run) || is_restoring(run)) {
+    bool may_be_news = run->job.linger_ms > 0 && /* other agents may know of a later start */
+                       c->now_ms < c->started_ms + c->config.restore_settle_ms;
+    if (!run_lingers(c, run) || c->now_ms < run_linger_until_ms(run) || is_restoring(run) ||
+        may_be_news) {
         return;
     }
     if (run_release(c, u, run, true,

@@ -148,9 +148,13 @@ struct session {
 
 /* The end of a run's last job, as agents told it. */
 struct run_job {
+    char name[CKPT_JOB_NAME_MAX + 1];
+    uint32_t start;   /* which start of the job; 0: nobody said */
+    bool begin_known; /* some agent knows when it began: begun_ms */
     bool ended;
     bool requeueable;
-    uint32_t attempt;
+    uint32_t attempt; /* of the run, when the end was told */
+    uint64_t begun_ms;
     uint64_t ended_ms;
     uint64_t linger_ms;
 };
@@ -211,6 +215,7 @@ struct run {
     uint32_t next_in_bucket;
     uint32_t attempt;
     struct nonce start_nonce; /* of the start that has this attempt; zero: not known */
+    uint64_t attempt_ms;      /* when it rose, in this life of the coordinator; 0: before that */
     bool begun;               /* it has restored or saved something */
     uint32_t first_start;     /* newest first */
     uint32_t start;           /* the one that has the attempt; NONE: not in the table yet */

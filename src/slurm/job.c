@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ATTEMPTS_PER_JOB 64 /* Slurm's job numbers end at 2^26 (MaxJobId), so 32 bits hold both */
-#define JOB_NUMBER_MAX ((1u << 26) - 1)
+#define JOB_NUMBER_MAX ((1u << 26) - 1) /* MaxJobId */
 
 struct reading {
     slurm_get *get;
@@ -128,7 +127,7 @@ static enum ckpt_status take_spank(struct reading *r, struct slurm_job *job)
     return run != NULL ? take_run(r, run, strlen(run)) : CKPT_OK;
 }
 
-static enum ckpt_status name_job(struct reading *r, struct slurm_job *job, uint64_t *id_out)
+static enum ckpt_status name_job(struct reading *r, struct slurm_job *job)
 {
     const char *id = either(r, "SLURM_JOB_ID", "SLURM_JOBID");
     const char *cluster = r->get("SLURM_CLUSTER_NAME", r->context);
@@ -136,7 +135,8 @@ static enum ckpt_status name_job(struct reading *r, struct slurm_job *job, uint6
         return fail(r, CKPT_ERR_NOT_FOUND,
                     "SLURM_JOB_ID is not set: this is for Slurm's hooks and jobs");
     }
-    if (!read_number(id, strlen(id), JOB_NUMBER_MAX, id_out)) {
+    uint64_t number;
+    if (!read_number(id, strlen(id), JOB_NUMBER_MAX, &number)) {
         return fail(r, CKPT_ERR_INVALID, "SLURM_JOB_ID is '%.40s': must be a number", id);
     }
     if (cluster == NULL || !name_is_valid(cluster, 63) || strchr(cluster, '/') != NULL) {
@@ -148,18 +148,14 @@ static enum ckpt_status name_job(struct reading *r, struct slurm_job *job, uint6
     return CKPT_OK;
 }
 
-static enum ckpt_status number_attempt(struct reading *r, struct slurm_job *job, uint64_t id)
+static enum ckpt_status number_start(struct reading *r, struct slurm_job *job)
 {
     const char *text = either(r, "SLURM_JOB_RESTART_COUNT", "SLURM_RESTART_COUNT");
     uint64_t restarts = 0;
     if (text != NULL && !read_number(text, strlen(text), INT32_MAX, &restarts)) {
         return fail(r, CKPT_ERR_INVALID, "SLURM_RESTART_COUNT is '%.40s': must be a number", text);
     }
-    uint64_t attempt = restarts + 1;
-    if (r->run[0] != '\0' || r->after != 0) {
-        attempt += id * ATTEMPTS_PER_JOB;
-    }
-    job->attempt = attempt < UINT32_MAX ? (uint32_t)attempt : UINT32_MAX;
+    job->start = (uint32_t)restarts + 1;
     return CKPT_OK;
 }
 
@@ -189,9 +185,8 @@ enum ckpt_status slurm_job_read(slurm_get *get, void *context, struct slurm_job 
 {
     struct reading r = {.get = get, .context = context, .reason = reason_out};
     struct slurm_job job = {.requeueable = true};
-    uint64_t id = 0;
     const char *comment = get("SLURM_JOB_COMMENT", context);
-    enum ckpt_status status = name_job(&r, &job, &id);
+    enum ckpt_status status = name_job(&r, &job);
     if (status == CKPT_OK && comment != NULL) {
         status = take_comment(&r, &job, comment);
     }
@@ -199,7 +194,7 @@ enum ckpt_status slurm_job_read(slurm_get *get, void *context, struct slurm_job 
         status = take_spank(&r, &job);
     }
     if (status == CKPT_OK) {
-        status = number_attempt(&r, &job, id);
+        status = number_start(&r, &job);
     }
     if (status == CKPT_OK) {
         status = name_run(&r, &job);

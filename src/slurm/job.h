@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which run a Slurm job is, and which start of it: from the environment that slurmd gives to
+/* Which run a Slurm job is, and which start of the job: from the environment that slurmd gives to
  * Prolog and Epilog, and that a task has. Pure; any thread.
  *
  *   run      what the job names, "ckpt:run=NAME" in its comment or srun --ckpt-run=NAME; else
  *            slurm/CLUSTER/JOBID, or with "after=JOBID" that of an earlier job
- *   attempt  1 + how often the job was requeued; where the run is not the job's own, 64 times the
- *            job's number more, so that it rises with each job as well
+ *   start    1 + how often the job was requeued, by the word of Prolog and tasks. Of an Epilog it
+ *            is none: Slurm has counted on by then when the job is requeued by hand or preempted.
+ *            The run's attempt is not numbered here: the coordinator gives it out, to each srun
  *
  * The comment may have one word that begins with "ckpt": "ckpt" alone, or "ckpt:" and of these,
  * with commas: run=NAME, after=JOBID, linger=SECONDS, no-requeue. What srun --ckpt says goes
@@ -21,7 +22,7 @@
 struct slurm_job {
     char name[CKPT_JOB_NAME_MAX + 1]; /* CLUSTER/JOBID */
     struct run_key run;
-    uint32_t attempt;
+    uint32_t start;
     bool requeueable; /* unless it says no-requeue */
     bool is_marked;   /* it has "ckpt" in its comment, or was started with srun --ckpt */
     bool has_linger;

@@ -325,6 +325,7 @@ struct message_job {
     bool requeueable;
     bool begin_known;      /* in a report: the agent was told when it began */
     uint64_t begun_ms_ago; /* in such a report */
+    uint32_t run_attempt;  /* in a report of an end: the run's newest that the agent knew then */
 };
 
 struct message_job_told {

@@ -49,6 +49,31 @@ static void tell(uint32_t node, enum job_verb verb, uint32_t attempt, bool reque
     assert_int_equal(ack->job_ack.attempt, attempt);
 }
 
+/* As an agent's report: how long ago it began (0: nobody told it) and ended. */
+static void report(enum job_verb verb, const char *job, uint32_t start, uint64_t begun_ms_ago,
+                   uint64_t ended_ms_ago)
+{
+    struct message m = {.type = MESSAGE_JOB_REPORT};
+    m.job.verb = verb;
+    strcpy(m.job.job, job);
+    m.job.run.uid = 1000;
+    strcpy(m.job.run.name, "run");
+    m.job.attempt = start;
+    m.job.linger_ms = LINGER_MS;
+    m.job.requeueable = true;
+    m.job.begin_known = begun_ms_ago != 0;
+    m.job.begun_ms_ago = begun_ms_ago;
+    m.job.ended_ms_ago = ended_ms_ago;
+    cluster_message(&cluster, 0, &m);
+}
+
+static bool lingers(void)
+{
+    struct coordinator_run_view view;
+    assert_true(coordinator_run_view(cluster.c, 0, &view));
+    return view.lingers;
+}
+
 /* In steps, so that no lease ends. */
 static void pass(uint64_t ms, uint32_t segments_free)
 {
@@ -269,9 +294,44 @@ static void a_run_that_never_saved_is_only_acknowledged(void **state)
     assert_int_equal(view().checkpoints, 2);
 }
 
+/* Slurm runs the Epilog of a requeued start under the number of the next: an end has no number, and
+ * is of what had begun. */
+static void an_end_is_of_what_had_begun(void **state)
+{
+    (void)state;
+    cluster.now_ms += 60000;
+    report(JOB_BEGIN, "c/7", 1, 50000, 0);
+    assert_false(lingers());
+    report(JOB_END, "c/7", 0, 50000, 1000);
+    assert_true(lingers());
+    report(JOB_BEGIN, "c/7", 2, 500, 0);
+    assert_false(lingers());
+    report(JOB_END, "c/7", 0, 50000, 1000); /* another node's, late */
+    report(JOB_END, "c/7", 1, 50000, 1000);
+    assert_false(lingers());
+    report(JOB_BEGIN, "c/7", 1, 50000, 0); /* of an agent that missed the end */
+    assert_false(lingers());
+    report(JOB_END, "c/7", 2, 500, 0);
+    assert_true(lingers());
+}
+
+static void jobs_of_one_run_follow_each_other(void **state)
+{
+    (void)state;
+    cluster.now_ms += 60000;
+    report(JOB_BEGIN, "c/8", 1, 1000, 0);
+    report(JOB_END, "c/7", 0, 50000, 2000); /* of the job before it */
+    assert_false(lingers());
+    report(JOB_BEGIN, "c/7", 3, 50000, 0);
+    report(JOB_END, "c/8", 0, 1000, 100);
+    assert_true(lingers());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_end_is_of_what_had_begun, start, stop),
+        cmocka_unit_test_setup_teardown(jobs_of_one_run_follow_each_other, start, stop),
         cmocka_unit_test_setup_teardown(a_run_is_released_when_its_linger_is_over, start, stop),
         cmocka_unit_test_setup_teardown(release_is_recorded_and_told, start, stop),
         cmocka_unit_test_setup_teardown(a_later_attempt_that_loads_lingers_no_longer, start, stop),

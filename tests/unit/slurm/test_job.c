@@ -67,14 +67,14 @@ static void a_job_is_its_own_run(void **state)
     assert_string_equal(job.name, "alps/4711");
     assert_string_equal(job.run.name, "slurm/alps/4711");
     assert_int_equal(job.run.uid, 1000);
-    assert_int_equal(job.attempt, 1);
+    assert_int_equal(job.start, 1);
     assert_true(job.requeueable);
     assert_false(job.is_marked);
     assert_false(job.has_linger);
     set("SLURM_JOB_RESTART_COUNT", "70");
     assert_int_equal(read_job(), CKPT_OK);
     assert_string_equal(job.run.name, "slurm/alps/4711");
-    assert_int_equal(job.attempt, 71);
+    assert_int_equal(job.start, 71);
 }
 
 static void a_comment_names_more(void **state)
@@ -84,13 +84,13 @@ static void a_comment_names_more(void **state)
     set("SLURM_JOB_RESTART_COUNT", "2");
     assert_int_equal(read_job(), CKPT_OK);
     assert_string_equal(job.run.name, "team/llama");
-    assert_int_equal(job.attempt, 4711 * 64 + 3);
+    assert_int_equal(job.start, 3);
     assert_int_equal(job.linger_ms, 90000);
     assert_true(job.has_linger && job.is_marked && !job.requeueable);
     set("SLURM_JOB_COMMENT", "ckpt:after=12");
     assert_int_equal(read_job(), CKPT_OK);
     assert_string_equal(job.run.name, "slurm/alps/12");
-    assert_int_equal(job.attempt, 4711 * 64 + 3);
+    assert_int_equal(job.start, 3);
     set("SLURM_JOB_COMMENT", "ckpt");
     assert_int_equal(read_job(), CKPT_OK);
     assert_true(job.is_marked);
@@ -111,21 +111,18 @@ static void srun_options_go_first(void **state)
     assert_true(job.is_marked);
 }
 
-static void attempts_rise_from_job_to_job(void **state)
+/* Starts are of their job, whatever the run: the 64th requeue is no other job's. */
+static void starts_are_counted_for_each_job(void **state)
 {
     (void)state;
     set("SLURM_JOB_COMMENT", "ckpt:run=r");
-    set("SLURM_JOB_RESTART_COUNT", "62");
+    set("SLURM_JOB_RESTART_COUNT", "64");
     assert_int_equal(read_job(), CKPT_OK);
-    uint32_t before = job.attempt;
-    set("SLURM_JOB_ID", "4712");
-    set("SLURM_JOB_RESTART_COUNT", "0");
-    assert_int_equal(read_job(), CKPT_OK);
-    assert_true(job.attempt > before);
+    assert_int_equal(job.start, 65);
     set("SLURM_JOB_ID", "67108863");
     set("SLURM_JOB_RESTART_COUNT", "2147483647");
     assert_int_equal(read_job(), CKPT_OK);
-    assert_int_equal(job.attempt, UINT32_MAX);
+    assert_int_equal(job.start, UINT32_C(2147483648));
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -169,7 +166,7 @@ int main(void)
         cmocka_unit_test_setup(a_job_is_its_own_run, start),
         cmocka_unit_test_setup(a_comment_names_more, start),
         cmocka_unit_test_setup(srun_options_go_first, start),
-        cmocka_unit_test_setup(attempts_rise_from_job_to_job, start),
+        cmocka_unit_test_setup(starts_are_counted_for_each_job, start),
         cmocka_unit_test_setup(what_is_wrong_is_named, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
