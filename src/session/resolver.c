@@ -77,6 +77,13 @@ static void leave(struct mailbox *mailbox)
     free(mailbox);
 }
 
+static void join(struct mailbox *mailbox, int users)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    mailbox->users += (uint32_t)users;
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
 static void *look_up(void *context)
 {
     struct lookup *lookup = context;
@@ -105,15 +112,13 @@ static enum ckpt_status begin(struct resolver *resolver, struct resolver_name *n
     }
     memcpy(lookup->text, name->text, sizeof(lookup->text));
     lookup->mailbox = resolver->mailbox;
-    pthread_mutex_lock(&resolver->mailbox->lock);
-    resolver->mailbox->users++;
-    pthread_mutex_unlock(&resolver->mailbox->lock);
+    join(resolver->mailbox, 1);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     int error = pthread_create(&thread, &detached, look_up, lookup);
     pthread_attr_destroy(&detached);
     if (error != 0) {
-        leave(resolver->mailbox);
+        join(resolver->mailbox, -1); /* never the last: the resolver is one */
         free(lookup);
         return CKPT_ERR_SYSTEM;
     }

@@ -35,12 +35,12 @@ static const char *const statements[STATEMENT_COUNT] = {
     [STATEMENT_ADD_SHARDS] = "INSERT INTO shards VALUES (?,?)",
     [STATEMENT_FIND_OF_RUN] =
         "SELECT id, crc FROM record WHERE type = ? AND uid = ? AND run = ? LIMIT 1",
-    [STATEMENT_FIND_OF_CHECKPOINT] = "SELECT id, crc FROM record WHERE type = ? AND uid = ? AND"
-                                     " run = ? AND attempt = ? AND step = ? LIMIT 1",
+    [STATEMENT_FIND_OF_CHECKPOINT] = ("SELECT id, crc FROM record WHERE type = ? AND uid = ? AND"
+                                      " run = ? AND attempt = ? AND step = ? LIMIT 1"),
     [STATEMENT_DELETE] = "DELETE FROM record WHERE id = ?",
     [STATEMENT_DELETE_SHARDS] = "DELETE FROM shards WHERE record = ?",
-    [STATEMENT_REPLAY] = "SELECT " SQLITE_COLUMNS ", shards.sizes_and_digests FROM record LEFT JOIN"
-                         " shards ON shards.record = record.id ORDER BY record.id",
+    [STATEMENT_REPLAY] = ("SELECT " SQLITE_COLUMNS ", shards.sizes_and_digests FROM record"
+                          " LEFT JOIN shards ON shards.record = record.id ORDER BY record.id"),
 };
 _Static_assert(RECORD_EPOCH == 1, "the statements say the same");
 
