@@ -8,8 +8,8 @@
  *
  *  - sessions_max connections; more are closed as they are accepted;
  *  - receive_bytes_max of a frame; a longer one, or bytes that are no frame, end the session;
- *  - output_bytes_max queued for a peer that does not read, output_total_max for all peers; then
- * the session that asks for more ends;
+ *  - output_bytes_max queued for a peer that does not read: then its session ends; output_total_max
+ *    for all peers: then that of the peer, or local user, for whom most is queued;
  *  - a session that is silent for idle_ms ends, and one that is accepted and never says who it is
  *    after less (struct session_door); a UNIX session ends with the process that made it, though a
  *    child of that one may hold the socket.

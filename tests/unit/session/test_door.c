@@ -223,6 +223,39 @@ static void a_user_has_his_share_and_root_a_place(void **state)
     stop();
 }
 
+/* What is queued for all has a bound: who reads is not cut for who does not. */
+static void who_has_most_waiting_is_cut(void **state)
+{
+    (void)state;
+    const struct session_door door = {.sessions_max = 0};
+    struct message message = {.type = MESSAGE_HEARTBEAT};
+    struct session *sessions[2];
+    int fds[2];
+    listen_behind(&door);
+    for (uint32_t i = 0; i < 2; i++) {
+        fds[i] = connect_here();
+        run_until(&opened, i + 1);
+        sessions[i] = last;
+    }
+    /* In one turn of the loop, which has written nothing yet. */
+    while (session_hub_counters(hub).output_bytes < 80000) {
+        assert_int_equal(session_send(sessions[0], &message, NULL, 0), CKPT_OK);
+    }
+    uint64_t most = session_hub_counters(hub).output_bytes;
+    while (session_hub_counters(hub).output_bytes >= most) {
+        assert_int_equal(session_send(sessions[1], &message, NULL, 0), CKPT_OK);
+    }
+    assert_int_equal(session_send(sessions[1], &message, NULL, 0), CKPT_OK);
+    assert_int_equal(session_send(sessions[0], &message, NULL, 0), CKPT_ERR_LINK);
+    run_until(&closed, 1);
+    assert_string_equal(closed_reason, "the peer does not read");
+    run_ms(50);
+    assert_int_equal(closed, 1);
+    close(fds[0]);
+    close(fds[1]);
+    stop();
+}
+
 static void say_something(int fd)
 {
     uint8_t frame[8192];
@@ -276,6 +309,7 @@ int main(void)
         cmocka_unit_test(the_oldest_stranger_makes_room),
         cmocka_unit_test(a_full_door_opens_for_no_stranger_less),
         cmocka_unit_test(a_user_has_his_share_and_root_a_place),
+        cmocka_unit_test(who_has_most_waiting_is_cut),
         cmocka_unit_test(a_session_ends_with_its_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
