@@ -34,6 +34,7 @@ from transformers.trainer_callback import CallbackHandler, ExportableState
 from .checkpointer import settings_of_job
 from .context import Context
 from .errors import Error, NoCheckpoint
+from .forms import is_plain
 from .model_state import bare
 from .states import load_state, save_state
 
@@ -68,6 +69,15 @@ def _states_of(callbacks: list[Any], control: dict[str, Any]) -> dict[str, Any]:
             found.setdefault(type(callback).__name__, []).append(callback.state())
     states = {name: all_of[0] if len(all_of) == 1 else all_of for name, all_of in found.items()}
     return {**states, "TrainerControl": control}
+
+
+def _write_model(folder: str, model: dict[str, Any]) -> None:
+    """In the one of the Trainer's two formats that has all of the model's types."""
+    if all(isinstance(value, torch.Tensor) and is_plain(value) for value in model.values()):
+        tensors = {key: value.contiguous() for key, value in model.items()}
+        save_file(tensors, os.path.join(folder, "model.safetensors"), {"format": "pt"})
+    else:
+        torch.save(model, os.path.join(folder, "pytorch_model.bin"))
 
 
 @dataclasses.dataclass
@@ -201,8 +211,7 @@ class Callback(TrainerCallback):
                                          f"rng_state_{rank}.pth"))
         local = int(os.environ.get("LOCAL_RANK", "0"))
         if local == 0:
-            tensors = {key: value.contiguous() for key, value in state["model"].items()}
-            save_file(tensors, os.path.join(target, "model.safetensors"), {"format": "pt"})
+            _write_model(target, state["model"])
             torch.save(state["optimizer"], os.path.join(target, "optimizer.pt"))
             torch.save(state["scheduler"], os.path.join(target, "scheduler.pt"))
             with open(os.path.join(target, "trainer_state.json"), "w", encoding="utf-8") as file:

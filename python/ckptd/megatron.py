@@ -15,6 +15,7 @@ rest of bytes: which format is trusted is then said where they are given.
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Callable, Sequence
 
 import torch
@@ -50,7 +51,12 @@ class PlainState(TensorAwareStateDict):  # type: ignore[misc,valid-type]
     def _map(self, function: Callable[[torch.Tensor], Any], kind: type) -> None:
         def walk(value: Any) -> Any:
             if isinstance(value, dict):
-                return {key: walk(part) for key, part in value.items()}
+                made = copy.copy(value)
+                for key, part in value.items():
+                    made[key] = walk(part)
+                return made
+            if isinstance(value, tuple) and hasattr(value, "_fields"):
+                return type(value)(*map(walk, value))
             if isinstance(value, (list, tuple)):
                 return type(value)(walk(part) for part in value)
             return function(value) if isinstance(value, kind) else value

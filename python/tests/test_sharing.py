@@ -136,6 +136,18 @@ def test_a_process_without_torch_distributed(shared_cluster, run):
     assert restore(0, 1, said.append, run, sockets, 2, wrap=False) == truth[0]
 
 
+def test_a_look_from_outside(shared_cluster, run):
+    """ckptd.load() puts shares together too."""
+    sockets = sockets_of(shared_cluster)
+    truth = ranks.run(3, save_shares, run=run, sockets=sockets)[0]
+    state = ckptd.load(run, socket=sockets[0])
+    for name, value in state.model.items():
+        if name in truth:
+            assert value.float().double().sum().item() == truth[name], name
+    values = state.optimizers[0]["state"]["tied"]
+    assert values["exp_avg"].float().double().sum().item() == truth["tied/exp_avg"]
+
+
 def test_a_lost_node_blocks_nothing(start_cluster, run):
     cluster = start_cluster(agents=4)
     sockets = sockets_of(cluster)
