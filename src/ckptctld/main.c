@@ -52,7 +52,7 @@ static void on_signal(int number, void *context)
 static void raise_descriptor_limit(const struct options *options)
 {
     struct rlimit limit;
-    rlim_t wanted = 3 * (rlim_t)options->machine.agents_max + 512;
+    rlim_t wanted = 3 * (rlim_t)options->machine.agents_max + 1024;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
         return;
     }

@@ -11,8 +11,8 @@
 #include "daemon.h"
 #include "wire/message_codec.h"
 
-#define LOCAL_SESSIONS_MAX 64
-#define LOCAL_USER_MAX 24 /* of them, of one user */
+#define LOCAL_SESSIONS_MAX 256
+#define LOCAL_USER_MAX 96 /* of them, of one user */
 #define LOCAL_KEPT 16     /* of them, for root and the coordinator's own user */
 #define STRANGER_MS 5000  /* a connection that never joins, or asks nothing */
 #define STRANGERS_MAX(agents_max) ((agents_max) / 2 + 64)
