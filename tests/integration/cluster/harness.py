@@ -37,8 +37,10 @@ class IntegrationTest(unittest.TestCase):
         setattr(self, self._testMethodName, remember)
         return super().run(result)
 
-    def cluster(self, agents=3, start=True, **options):
-        cluster = Cluster(self, agents, **options)
+    def cluster(self, agents=3, start=True, coordinator=None, **options):
+        """Repair does not wait as long as it does where it ships; test_recovery has it wait."""
+        coordinator = {"repair-after": "400ms", **(coordinator or {})}
+        cluster = Cluster(self, agents, coordinator=coordinator, **options)
         self.addCleanup(lambda: None if self._failed else cluster.check_no_sanitizer_report())
         return cluster.start() if start else cluster
 
