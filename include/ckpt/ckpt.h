@@ -355,8 +355,7 @@ struct ckpt_shard {
  *     CKPT_ERR_NOT_FOUND, CKPT_ERR_QUARANTINED, CKPT_ERR_RETIRED  the step asked for
  *     CKPT_ERR_CORRUPT        its bytes are what was saved, and no safetensors file
  *     CKPT_ERR_FULL           this context holds as many shards as the agent lends: unload one
- *     CKPT_ERR_TIMEOUT        not every rank asked, or not every shard arrived, in time; where
- *                             copies are on nodes that are away, ckpt_reason() names them */
+ *     CKPT_ERR_TIMEOUT        not every rank asked, or not every shard arrived, in time */
 CKPT_API enum ckpt_status ckpt_load(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms,
                                     struct ckpt_shard *shard_out);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An arena that is full refuses the new save and keeps the old ones."""
+"""An arena that is full: what is older goes before its time, and the newest of a run never does."""
 
 from cluster import MIB
 from harness import IntegrationTest, wait_until
@@ -8,22 +8,30 @@ SMALL = {"arena-bytes": "16MiB"}  # 8 segments
 
 
 class Full(IntegrationTest):
-    def test_a_full_arena_refuses_the_save_and_keeps_what_is_consistent(self):
-        """keep=3: three checkpoints of two segments a copy fill both arenas to 12 of 16 MiB."""
+    def test_a_full_arena_gives_up_what_is_older(self):
+        """keep=3: three checkpoints of two segments a copy fill both arenas to 12 of 14 MiB."""
         cluster = self.cluster(2, agent={"arena-bytes": "14MiB"}, coordinator={"keep": "3"})
         job = self.job(cluster, on=[cluster.agents[0]])
         for step in (1, 2, 3):
             job.commit(step, size=3 * MIB)
-        reply = job.save_one(4, 0, size=3 * MIB)
-        self.assert_status(reply, "CKPT_ERR_FULL")
-        self.assertIn("retire", reply.reason)
-        for step in (1, 2, 3):
+        self.assertEqual(cluster.coordinator.events("retired_early"), [])
+        job.commit(4, size=3 * MIB)
+        early = cluster.coordinator.events("retired_early")
+        self.assertEqual([note["step"] for note in early], ["1"])
+        self.assertEqual(early[0]["level"], "warn")
+        for step in (2, 3, 4):
             self.assertFalse(cluster.state("run", step)["degraded"])
-        self.assertEqual(job.restore(), 3)
-        cluster.coordinator.ask("retire", "run", step=1)
-        wait_until("there is room again", lambda: self.save(job, 5))
-        self.assert_status(job.wait(5)[0], "CKPT_OK")
-        self.assertEqual(job.restore(), 5)
+        self.assertEqual(job.restore(), 4)
+
+    def test_the_newest_is_never_given_up(self):
+        cluster = self.cluster(2, agent={"arena-bytes": "6MiB"}, coordinator={"keep": "3"})
+        job = self.job(cluster, on=[cluster.agents[0]])
+        job.commit(1, size=3 * MIB)
+        reply = job.save_one(2, 0, size=3 * MIB)
+        self.assert_status(reply, "CKPT_ERR_FULL")
+        self.assertIn("retired", reply.reason)
+        self.assertFalse(cluster.state("run", 1)["degraded"])
+        self.assertEqual(job.restore(), 1)
 
     def save(self, job, step):
         return job.save_one(step, 0, size=3 * MIB).ok
@@ -34,7 +42,6 @@ class Full(IntegrationTest):
         for step in (1, 2):
             first.commit(step, size=2 * MIB)
         second = self.job(cluster, "second", on=[cluster.agents[0]])
-        refused = 0
         for step in range(1, 8):
             reply = second.save_one(step, 0, size=4 * MIB)
             if reply.ok:
@@ -47,8 +54,7 @@ class Full(IntegrationTest):
                 )
             else:
                 self.assert_status(reply, "CKPT_ERR_FULL")
-                refused += 1
-        self.assertGreater(refused, 0)
+        self.assertGreater(len(cluster.coordinator.events("retired_early")), 0)
         self.assertEqual(first.restore(), 2)
         self.assertFalse(cluster.state("first", 2)["degraded"])
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Restarts and stalls with the timings that ship, in arenas of the size that docs/operating.md names:
-saves go on, copies converge to what was asked for, and nothing is copied for who comes back in time."""
+"""Restarts and stalls with the timings that ship, in arenas of the size that docs/operating.md
+names: saves go on, copies converge to what was asked for, and nothing is copied for who comes back
+in time."""
 
 import json
 import subprocess
@@ -142,8 +143,8 @@ class Recovery(IntegrationTest):
 
     def mark(self, step, word):
         out = subprocess.run(
-            [program("ckptctl"), "-C", self.c.coordinator.socket, "--json", "mark", "run", str(step)]
-            + [word],
+            [program("ckptctl"), "-C", self.c.coordinator.socket, "--json"]
+            + ["mark", "run", str(step), word],
             capture_output=True,
             text=True,
             timeout=30,

@@ -454,7 +454,7 @@ static void a_load_that_waits_says_for_what(void **state)
     assert_null(loaded(&d));
     driver_tick(&d, 1); /* a tenth before its own time ends: the answer must reach it */
     assert_non_null(loaded(&d));
-    assert_int_equal(loaded(&d)->status, CKPT_ERR_TIMEOUT);
+    assert_int_equal(loaded(&d)->status, CKPT_ERR_LOST);
     assert_string_equal(loaded(&d)->reason, "away, on node n7");
     driver_stop(&d);
 }
