@@ -3,7 +3,7 @@ ckpt_test(test_store SOURCES unit/store/test_store.c unit/store/fixture.c LINKS 
 ckpt_test(test_store_sqlite SOURCES unit/store/test_sqlite.c unit/store/fixture.c
           LINKS ckpt_store PkgConfig::SQLITE)
 ckpt_test(test_store_age SOURCES unit/store/test_age.c unit/store/fixture.c
-          LINKS ckpt_store PkgConfig::SQLITE)
+          LINKS ckpt_store PkgConfig::SQLITE TIMEOUT 900)
 foreach(noun sqlite age)
   target_compile_definitions(test_store_${noun}
                              PRIVATE GOLDEN_DIR="${CMAKE_CURRENT_LIST_DIR}/golden")
