@@ -359,8 +359,15 @@ static struct seat *seat_insist(struct coordinator *c, struct coordinator_update
     char reason[CKPT_REASON_MAX + 1];
     struct seat *seat = seat_find(c, start, ask->rank);
     bool is_other = start->world != 0 && !nonce_equal(&start->name, &ask->name);
-    bool is_known = seat != NULL && nonce_equal(&seat->nonce, &ask->seat);
-    if (!is_known && (is_other || (seat == NULL && start->is_recalled && was_complete(c, run)))) {
+    bool is_known = (seat != NULL && nonce_equal(&seat->nonce, &ask->seat)) ||
+                    nonce_equal(&start->nonce, &ask->seat); /* it has founded the start */
+    bool is_late = seat == NULL && start->is_recalled && !is_known;
+    if (is_late && start->live == 0 && !was_complete(c, run) &&
+        c->now_ms < c->started_ms + c->config.restore_settle_ms) {
+        tell(c, u, member, ask, CKPT_ERR_BUSY, "others of the attempt may still be told of");
+        return NULL;
+    }
+    if (!is_known && (is_other || (is_late && (start->live == 0 || was_complete(c, run))))) {
         tell_used(c, u, member, ask, run);
         return NULL;
     }
@@ -396,7 +403,8 @@ static void ask_insisting(struct coordinator *c, struct coordinator_update *u, s
         tell_used(c, u, member, ask, run);
         return;
     }
-    if (ask->attempt > run->attempt) {
+    bool is_founded = ask->attempt > run->attempt;
+    if (is_founded) {
         run_raise_attempt(c, u, run, ask->attempt, true, &ask->seat);
     }
     struct start *start = start_of(c, run);
@@ -413,6 +421,7 @@ static void ask_insisting(struct coordinator *c, struct coordinator_update *u, s
         run_raise_attempt(c, u, run, ask->attempt, true, &ask->seat);
         start = start_of(c, run);
     }
+    start->is_recalled = start->is_recalled && !is_founded;
     struct seat *seat = seat_insist(c, u, run, start, member, ask);
     if (seat != NULL) {
         start->world = ask->world;
@@ -424,28 +433,78 @@ static void ask_insisting(struct coordinator *c, struct coordinator_update *u, s
 
 /* ---- a number that is given out ---- */
 
-/* A place in the run's own start, as long as nothing has come of that: for a rank that comes late
- * to it after this coordinator began anew, or in place of a process that died before it did
- * anything, while the others still wait. */
+/* A place in the run's own start in place of a process that died before anything came of that,
+ * while the others still wait. Never after this coordinator began anew: it does not know what the
+ * processes before have staged. */
 static struct seat *seat_in_own(struct coordinator *c, struct run *run, struct start *start,
                                 const struct message_seat_ask *ask)
 {
-    if (start == NULL || run_has_begun(c, run) ||
-        (start->world != 0 && start->world != ask->world)) {
+    if (start == NULL || start->is_recalled || nonce_is_zero(&start->nonce) ||
+        run_has_begun(c, run) || start->world != ask->world ||
+        !nonce_equal(&start->name, &ask->name)) {
         return NULL;
     }
-    bool is_named_so = nonce_equal(&start->name, &ask->name) ||
-                       (start->is_recalled && nonce_equal(&start->nonce, &ask->name));
-    bool may_be = start->is_recalled && start->world == 0 && nonce_is_zero(&ask->name);
     struct seat *seat = seat_find(c, start, ask->rank);
-    if ((!is_named_so && !may_be) || nonce_is_zero(&start->nonce)) {
-        return NULL;
-    }
     if (seat == NULL) {
-        return start->is_recalled || start->seats < start->world ? seat_add(c, start, ask->rank)
-                                                                 : NULL;
+        return seat_add(c, start, ask->rank); /* it is one that was founded by a number */
     }
     return seat->member == NONE && !seat->staged && start->live > 0 ? seat : NULL;
+}
+
+static void mix_name(struct nonce *name, const struct nonce *seat)
+{
+    for (size_t i = 0; i < NONCE_BYTES; i++) {
+        name->bytes[i] ^= seat->bytes[i];
+    }
+}
+
+/* The coordinator before this one may have ended between telling some ranks of a start and the
+ * others: those that it told say so, these ask anew. A start is named by its seats, all of them
+ * together, so that it is known again by who is in it and by nothing less. */
+static bool is_recalled_as(struct coordinator *c, const struct start *own,
+                           const struct start *forming)
+{
+    struct nonce name = {{0}};
+    if (own == NULL || !own->is_recalled || own->seats + forming->seats < forming->world ||
+        (own->world != 0 && own->world != forming->world)) {
+        return false;
+    }
+    for (uint32_t rank = 0; rank < forming->world; rank++) {
+        const struct seat *seat = seat_find(c, own, rank);
+        const struct seat *other = seat_find(c, forming, rank);
+        if ((seat == NULL) == (other == NULL)) {
+            return false; /* nobody, or two processes */
+        }
+        seat = seat != NULL ? seat : other;
+        mix_name(&name, &seat->nonce);
+    }
+    return nonce_equal(&name, &own->nonce);
+}
+
+/* The seats of the forming one are of the run's own start, and so is this rank. */
+static void join_recalled(struct coordinator *c, struct coordinator_update *u, struct start *own,
+                          struct start *forming)
+{
+    own->world = forming->world;
+    own->name = forming->name;
+    own->is_recalled = false;
+    for (uint32_t i = forming->first_seat; i != NONE; i = c->seats[i].next_in_start) {
+        const struct seat *from = &c->seats[i];
+        struct seat *seat = seat_find(c, own, from->rank);
+        seat = seat != NULL ? seat : seat_add(c, own, from->rank);
+        if (seat == NULL) {
+            continue; /* the table is full: it asks again */
+        }
+        own->live -= seat->member != NONE;
+        own->live += from->member != NONE;
+        seat->nonce = from->nonce;
+        seat->member = from->member;
+        seat->staged = from->staged;
+    }
+    start_free(c, forming);
+    c->starts_telling += own->telling == NONE;
+    own->telling = own->first_seat;
+    u->again = true;
 }
 
 /* The newest of the forming starts that the rank may be of, or a new one. NULL: no room. */
@@ -480,14 +539,14 @@ static struct start *forming_for(struct coordinator *c, struct run *run,
     return start;
 }
 
-/* Every rank of the world has a seat: the start gets its number, and is the run's own. Its name is
- * the launcher's, so that a rank that comes to a coordinator begun anew finds it, or that of the
- * process that completed it. */
+/* Every rank of the world has a seat: the start gets its number, and is the run's own. */
 static void complete(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                     struct start *start, const struct message_seat_ask *ask)
+                     struct start *start)
 {
-    bool is_used = nonce_is_zero(&start->name) || nonce_equal(&run->start_nonce, &start->name);
-    start->nonce = is_used ? ask->seat : start->name;
+    start->nonce = (struct nonce){{0}};
+    for (uint32_t i = start->first_seat; i != NONE; i = c->seats[i].next_in_start) {
+        mix_name(&start->nonce, &c->seats[i].nonce);
+    }
     start->attempt = run->attempt + 1;
     run_raise_attempt(c, u, run, start->attempt, true, &start->nonce);
     run->start = start_index(c, start);
@@ -536,8 +595,13 @@ static void ask_unnumbered(struct coordinator *c, struct coordinator_update *u, 
     start->world = ask->world;
     start->name = nonce_is_zero(&start->name) ? ask->name : start->name;
     seat_take(c, start, seat, member, ask);
+    struct start *own = start_of(c, run);
+    if (start->attempt == 0 && is_recalled_as(c, own, start)) {
+        join_recalled(c, u, own, start);
+        start = own;
+    }
     if (start->attempt == 0 && start->seats == start->world && run->attempt < UINT32_MAX) {
-        complete(c, u, run, start, ask);
+        complete(c, u, run, start);
     }
     if (start->attempt != 0) {
         tell_seated(c, u, member, ask, start);

@@ -110,6 +110,7 @@ void job_init(struct sim *sim, uint32_t run);
 void job_start(struct sim *sim, struct sim_job *job);
 void job_turn(struct sim *sim, uint32_t run, uint32_t life);
 void job_restart(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms);
+void job_seated(struct sim *sim, struct sim_job *job, uint32_t attempt);
 void job_fail(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms);
 void job_node_wiped(struct sim *sim, uint32_t node);
 void job_rank_answered(struct sim *sim, struct sim_job *job);

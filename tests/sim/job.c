@@ -30,6 +30,7 @@ void job_init(struct sim *sim, uint32_t run)
         sim_chance(sim, PPM * 3 / 4) && copies_max >= 2 ? 2 : sim_between(sim, 1, copies_max);
     job->interval_ms = sim_between(sim, 300, 1200);
     job->requeueable = sim_chance(sim, PPM * 3 / 4);
+    job->is_counted = sim_chance(sim, PPM / 2);
     job->linger_ms = sim_between(sim, 100, 4000);
     for (uint32_t rank = 0; rank < job->world; rank++) {
         job->shard_bytes[rank] =
@@ -76,7 +77,9 @@ static void note_newest(struct sim *sim, struct sim_job *job)
 void job_start(struct sim *sim, struct sim_job *job)
 {
     note_newest(sim, job);
-    job->attempt++;
+    job->launch++;
+    job->attempt += job->is_counted ? 0 : 1;
+    job->is_seated = false;
     job->load = 1;
     job->life++;
     job->phase = JOB_LOADING;
@@ -119,6 +122,26 @@ void job_restart(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms)
     job->phase = JOB_DOWN;
     job->life++;
     sim_later(sim, restart_in_ms, TURN_JOB, job->run, job->life, 0, NULL);
+}
+
+/* A rank of this launch is told the number of its start: the same for all of them, and above that
+ * of every launch that anything has come of. */
+void job_seated(struct sim *sim, struct sim_job *job, uint32_t attempt)
+{
+    if (!job->is_counted) {
+        return;
+    }
+    if (job->is_seated && attempt != job->attempt) {
+        sim_violation(sim, "run %u: two ranks of one start are of attempts %u and %u", job->run,
+                      job->attempt, attempt);
+    }
+    if (!job->is_seated && attempt < job->attempt + (job->has_begun ? 1 : 0)) {
+        sim_violation(sim, "run %u: a new start has attempt %u, after %u", job->run, attempt,
+                      job->attempt);
+    }
+    job->has_begun = job->has_begun && attempt == job->attempt;
+    job->attempt = attempt;
+    job->is_seated = true;
 }
 
 void job_fail(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms)
@@ -164,6 +187,11 @@ void job_rank_answered(struct sim *sim, struct sim_job *job)
     sim_trace(sim, "job %s attempt %u load %u: %s step %" PRIu64, job->key.name, job->attempt,
               job->load, ckpt_status_name(answer), job->ranks[0].answer_step);
     judge_restored(sim, job, answer, job->ranks[0].answer_step);
+    job->has_begun = true;
+    if (job->is_counted && !job->is_seated) {
+        job_fail(sim, job, sim_between(sim, 100, 600)); /* nobody knows what its saves are of */
+        return;
+    }
     if (answer != CKPT_OK && answer != CKPT_ERR_NO_CHECKPOINT) {
         sim->stats.verdicts_bad++;
         if (++job->failures_in_a_row < 3 || sim->faults_over) {

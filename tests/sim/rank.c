@@ -58,7 +58,7 @@ void rank_tell_job(struct sim *sim, struct sim_job *job, uint32_t index, enum jo
     message.job.verb = verb;
     snprintf(message.job.job, sizeof message.job.job, "sim/%u", job->run);
     message.job.run = job->key;
-    message.job.attempt = job->attempt;
+    message.job.attempt = job->launch;
     message.job.linger_ms = job->linger_ms;
     message.job.requeueable = job->requeueable;
     rank_send(sim, job, index, &message);
@@ -153,7 +153,7 @@ static void connect(struct sim *sim, struct sim_job *job, uint32_t index)
     struct message message = {.type = MESSAGE_RANK_OPEN};
     struct message_rank_open *open = &message.rank_open;
     memcpy(open->run, job->key.name, sizeof open->run);
-    open->attempt = rank->attempt != 0 ? rank->attempt : job->attempt;
+    open->attempt = rank->attempt != 0 ? rank->attempt : job->is_counted ? 0 : job->attempt;
     open->start = rank->start;
     memcpy(open->seat.bytes, rank->incarnation.bytes, sizeof open->seat.bytes);
     open->rank = index;
@@ -358,6 +358,7 @@ void rank_take(struct sim *sim, uint32_t who, struct parcel *parcel)
         parcel->message.rank_seated.status == CKPT_OK) {
         rank->attempt = parcel->message.rank_seated.attempt;
         rank->start = parcel->message.rank_seated.start;
+        job_seated(sim, job, rank->attempt);
     }
     if (parcel->message.type == MESSAGE_RANK_OPENED) {
         take_opened(sim, job, index, &parcel->message.rank_opened);

@@ -283,7 +283,11 @@ struct sim_job {
     struct run_key key;
     enum job_phase phase;
     uint32_t life; /* counts attempts and in-process reloads: voids turns */
-    uint32_t attempt;
+    uint32_t attempt; /* of this launch; where it is given out, of the last that was told one */
+    uint32_t launch;  /* counts them: what the scheduler's hooks say */
+    bool is_counted;  /* the coordinator gives out the attempts */
+    bool is_seated;   /* and has told some rank of this launch its own */
+    bool has_begun;   /* some rank of the attempt has been answered */
     uint32_t load;
     uint32_t world;
     uint32_t copies;

@@ -205,39 +205,73 @@ static void another_name_is_another_start(void **state)
     ask.name = (struct nonce){{7}};
     struct message_seat_told first = ask_at(0, &ask);
     assert_int_equal(first.attempt, 1);
-    assert_true(nonce_equal(&first.start, &ask.name));
     ask = process(2, 0, 1, 0);
     ask.name = (struct nonce){{8}};
     assert_int_equal(ask_at(1, &ask).attempt, 2);
     assert_int_equal(load_at(0, &first, 1, 1), CKPT_ERR_ATTEMPT);
 }
 
-/* The number is on record; who is seated is told again, and one of no start goes on where all
- * wait. */
-static void a_coordinator_that_starts_anew_knows_the_start(void **state)
+static void restart_with(uint32_t attempt, const struct nonce *name)
 {
-    (void)state;
-    struct coordinator_record record = {.type = RECORD_ATTEMPT, .epoch = 1, .attempt = 6};
-    struct nonce name = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+    struct coordinator_record record = {.type = RECORD_ATTEMPT, .epoch = 1, .attempt = attempt};
     record.run = process(1, 0, 1, 0).run;
-    coordinator_record_name(&record, &name);
+    coordinator_record_name(&record, name);
     struct nonce back = coordinator_record_named(&record);
-    assert_true(nonce_equal(&back, &name));
+    assert_true(nonce_equal(&back, name));
     cluster_stop(&cluster);
     cluster_start_with(&cluster, 2, &record, 1);
     for (uint32_t node = 0; node < 4; node++) {
         cluster_join(&cluster, node, (uint8_t)(node + 1));
     }
-    struct message_seat_ask ask = process(1, 0, 2, 6);
-    ask.start = name;
+}
+
+/* The number is on record. The one before it told one rank and not the other: both are of the start
+ * still, and nobody else is. */
+static void a_coordinator_that_starts_anew_knows_the_start(void **state)
+{
+    (void)state;
+    (void)open_at(0, 1, 0, 2, 0);
+    struct message_seat_told told = open_at(1, 2, 1, 2, 0);
+    restart_with(1, &told.start);
+    struct message_seat_ask ask = process(1, 0, 2, 1);
+    ask.start = told.start;
     ask.settled = true;
     assert_int_equal(ask_at(0, &ask).status, CKPT_OK);
+    assert_int_equal(open_at(2, 7, 1, 2, 0).status, CKPT_ERR_BUSY); /* another process */
+    leave(2, 7, 1, 2);
     struct message_seat_told late = open_at(1, 2, 1, 2, 0);
-    assert_int_equal(late.attempt, 6);
-    assert_true(nonce_equal(&late.start, &name));
-    ask.start = (struct nonce){{99}};
-    ask.seat = (struct nonce){{98}};
+    assert_int_equal(late.status, CKPT_OK);
+    assert_int_equal(late.attempt, 1);
+    assert_true(nonce_equal(&late.start, &told.start));
+
+    restart_with(1, &told.start); /* it told nobody */
+    assert_int_equal(open_at(0, 1, 0, 2, 0).status, CKPT_ERR_BUSY);
+    assert_int_equal(open_at(1, 2, 1, 2, 0).attempt, 1);
+
+    restart_with(1, &told.start); /* and where all processes are new ones, so is the start */
+    assert_int_equal(open_at(0, 3, 0, 2, 0).status, CKPT_ERR_BUSY);
+    assert_int_equal(open_at(1, 4, 1, 2, 0).attempt, 2);
     assert_int_equal(ask_at(0, &ask).status, CKPT_ERR_ATTEMPT);
+}
+
+/* Whether others of an attempt that its caller insists on are still there, the agents tell soon. */
+static void a_number_is_not_given_twice_over_a_restart(void **state)
+{
+    (void)state;
+    struct message_seat_told told = open_at(0, 1, 0, 2, 3);
+    restart_with(3, &told.start);
+    assert_int_equal(open_at(1, 2, 1, 2, 3).status, CKPT_ERR_BUSY);
+    assert_int_equal(open_at(0, 1, 0, 2, 3).status, CKPT_OK); /* the one that founded it */
+    assert_int_equal(open_at(1, 2, 1, 2, 3).status, CKPT_OK);
+    restart_with(3, &told.start);
+    struct message beat = {.type = MESSAGE_HEARTBEAT};
+    for (uint32_t i = 0; i < 11; i++) {
+        cluster_tick(&cluster, 1000);
+        for (uint32_t node = 0; node < 4; node++) {
+            cluster_message(&cluster, node, &beat);
+        }
+    }
+    assert_int_equal(open_at(1, 5, 1, 2, 3).status, CKPT_ERR_ATTEMPT);
 }
 
 /* What was staged before the start was complete is given up when it is not for long. */
@@ -333,6 +367,7 @@ int main(void)
         TEST(a_used_number_is_refused),
         TEST(another_name_is_another_start),
         TEST(a_coordinator_that_starts_anew_knows_the_start),
+        TEST(a_number_is_not_given_twice_over_a_restart),
         TEST(an_incomplete_start_ends_what_waits_for_it),
         TEST(the_fence_outlives_the_run),
         TEST(a_lost_agents_ranks_have_left),
