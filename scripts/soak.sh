@@ -68,7 +68,8 @@ faults() {
     scripts/build.sh dev "$JOBS"
     CKPT_SOAK=1 ctest --test-dir build/dev --output-on-failure --no-tests=error \
         --repeat "until-fail:$ROUNDS" \
-        --timeout 3600 -R 'integration|test_arena_crash|test_transport_peer|test_store_age|test_ckpt'
+        --timeout 3600 \
+        -R 'integration|test_arena_crash|test_transport_peer|test_store_age|test_ckpt'
 }
 
 # Soft-RoCE in virtual machines, with what only measures.
