@@ -74,6 +74,19 @@ static uint32_t find_free(const struct agent *a)
     return second;
 }
 
+/* Segments that the user's processes are filling now: nothing can be done about those until they
+ * are sealed, or their process goes. */
+static uint64_t filling_of(const struct agent *a, uint32_t uid)
+{
+    uint64_t segments = 0;
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        const struct slot *slot = &a->slots[i];
+        bool is_filled = slot->state == SLOT_FILLING || (slot->state == SLOT_DIRTY && slot->owner);
+        segments += is_filled && slot->shard.run.uid == uid ? slot->segment_count : 0;
+    }
+    return segments;
+}
+
 static void claim_slot(struct agent *a, struct slot *slot, const struct slot_claim *claim)
 {
     assert(slot->state == SLOT_FREE && slot->segment_count == 0 && !agent_slot_is_held(slot));
@@ -115,6 +128,16 @@ enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim
                      (unsigned long long)claim->bytes, (unsigned long long)needed, a->config.node,
                      a->config.segments);
         return CKPT_ERR_TOO_LARGE;
+    }
+    uint64_t filling = state == SLOT_FILLING ? filling_of(a, claim->shard.run.uid) : 0;
+    if (filling > 0 &&
+        (filling + needed) * 100 > (uint64_t)a->config.segments * AGENT_FILLING_SHARE) {
+        agent_reason(reason,
+                     "processes of user %u fill %llu of %u segments of node %s already: seal or "
+                     "abandon some of them first",
+                     claim->shard.run.uid, (unsigned long long)filling, a->config.segments,
+                     a->config.node);
+        return CKPT_ERR_FULL;
     }
     uint32_t slot = find_free(a);
     if (slot == AGENT_NONE || needed > a->segments_free) {

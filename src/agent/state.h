@@ -16,6 +16,7 @@
 #define AGENT_SAVES_KEPT 64         /* outcomes that a rank may still hear of, as it may ask */
 #define AGENT_SEATS_KEPT 4          /* of processes: for root and the agent's user, the hooks' */
 #define AGENT_SEATS_SHARE 75        /* percent of the others that one user may take by himself */
+#define AGENT_FILLING_SHARE 75      /* percent of the segments that one user may fill at once */
 #define AGENT_LOADS_PER_RANK 64     /* shards that one process may hold or ask for at once */
 #define AGENT_DIGESTS_MAX 8         /* under way at once */
 #define AGENT_ADOPTED_DIGESTS_MAX 4 /* of those, for what was found after a restart */

@@ -108,35 +108,37 @@ bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, 
     return false;
 }
 
-/* Of the member's segments those that the user's runs hold without anybody there: no rank of them
- * is connected, and nobody said that their job is over, which would have them give up in need. */
-static uint64_t idle_segments(struct coordinator *c, uint32_t member, uint32_t uid)
+/* Of the member's segments those that the user's runs hold and that are given up for nobody: of
+ * newest consistent checkpoints, and of what may become one. A run whose job has ended gives. */
+static uint64_t firm_segments(struct coordinator *c, uint32_t member, uint32_t uid)
 {
     uint64_t segments = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
         const struct shard *s = copy_shard(c, i, &copy);
         i = copy->next;
-        const struct run *run = &c->runs[c->checkpoints[s->checkpoint].run];
-        if (run->key.uid == uid && !run->job.ended && !run_has_live_seat(c, run)) {
+        const struct checkpoint *k = &c->checkpoints[s->checkpoint];
+        const struct run *run = &c->runs[k->run];
+        bool is_firm = checkpoint_is_open(k) || (run->has_latest && k->step >= run->latest);
+        if (run->key.uid == uid && is_firm && !run->job.ended) {
             segments += shard_segments(c, s, member);
         }
     }
     return segments;
 }
 
-/* A run that has nothing yet may have all that is left of a node, unless the user's earlier ones
- * lie there already as much as one user's may: their newest checkpoints are given up for nobody. */
+/* A run that has nothing yet may have all that is left of a node, unless the user's other runs hold
+ * as much of it already as one user's may. */
 bool share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid, char *reason)
 {
     const struct member *m = &c->members[member];
-    uint64_t idle = uid == 0 ? 0 : idle_segments(c, member, uid);
-    if (uid == 0 || idle * 100 < (uint64_t)m->segments * c->config.user_share_percent) {
+    uint64_t firm = uid == 0 ? 0 : firm_segments(c, member, uid);
+    if (uid == 0 || firm * 100 < (uint64_t)m->segments * c->config.user_share_percent) {
         return true;
     }
     say(reason,
-        "runs of user %u that nobody is connected to hold %llu of %u segments of node %s: that is "
-        "his share; end those that are over (ckptctl job), or raise user_share",
-        uid, (unsigned long long)idle, m->segments, m->node);
+        "the newest checkpoints of other runs of user %u take %llu of %u segments of node %s: that "
+        "is his share; end those that are over (ckptctl job), or raise user_share",
+        uid, (unsigned long long)firm, m->segments, m->node);
     return false;
 }

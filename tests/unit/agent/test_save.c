@@ -189,6 +189,39 @@ static void no_user_takes_anothers_seat(void **state)
     driver_stop(&d);
 }
 
+/* Of eight segments one user's processes fill six at once: what is filled nobody can take back. */
+static void one_user_does_not_fill_a_node(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    driver_rank(&d, 1, ALICE, 0);
+    driver_rank(&d, 2, ALICE, 1);
+    driver_rank(&d, 3, ALICE, 2);
+    driver_rank(&d, 4, BOB, 0);
+    assert_int_equal(driver_ask(&d, 1, 10, 3 * SEGMENT)->status, CKPT_OK);
+    assert_int_equal(driver_ask(&d, 2, 10, 3 * SEGMENT)->status, CKPT_OK);
+    const struct message_slot_granted *granted = driver_ask(&d, 3, 10, SEGMENT);
+    assert_int_equal(granted->status, CKPT_ERR_FULL);
+    assert_non_null(strstr(granted->reason, "fill 6 of 8 segments"));
+    assert_int_equal(driver_ask(&d, 4, 10, 2 * SEGMENT)->status, CKPT_OK);
+    driver_event(&d, (struct agent_event){.type = AGENT_RANK_DOWN, .link = 1});
+    assert_null(driver_ask(&d, 3, 10, SEGMENT)); /* granted when the memory is renewed */
+    assert_non_null(driver_works(&d, AGENT_WORK_RENEW));
+    driver_stop(&d);
+}
+
+/* One shard alone may have all of it. */
+static void one_shard_may_fill_a_node(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    driver_rank(&d, 1, ALICE, 0);
+    assert_int_equal(driver_ask(&d, 1, 10, 8 * SEGMENT)->status, CKPT_OK);
+    driver_stop(&d);
+}
+
 static void asks_are_refused(void **state)
 {
     (void)state;
@@ -508,6 +541,8 @@ int main(void)
         cmocka_unit_test(opens_are_refused),
         cmocka_unit_test(too_many_processes_are_turned_away),
         cmocka_unit_test(no_user_takes_anothers_seat),
+        cmocka_unit_test(one_user_does_not_fill_a_node),
+        cmocka_unit_test(one_shard_may_fill_a_node),
         cmocka_unit_test(asks_are_refused),
         cmocka_unit_test(steps_of_the_run_are_known),
         cmocka_unit_test(seals_are_refused),

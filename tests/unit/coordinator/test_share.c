@@ -154,7 +154,7 @@ static void a_user_with_many_shards_leaves_some_for_others(void **state)
     cluster_stop(&cluster);
 }
 
-/* A node has 16 segments: runs that nobody is connected to lie on 12 of them and no more. */
+/* A node has 16 segments: what many runs of one user hold takes 12 of them and no more. */
 static void a_user_with_many_runs_leaves_room_on_a_node(void **state)
 {
     (void)state;
