@@ -31,22 +31,22 @@ struct copy {
     uint32_t previous;
     uint8_t state; /* enum copy_state */
     uint8_t order_kind;
-    uint8_t purpose; /* enum pull_purpose of a pull */
-    bool owner;
-    bool cached;
-    bool called_back; /* after it was to be let go: only the answer to that counts */
-    bool bad; /* its digest differed or its pull failed: chosen again only when nothing else is left
-               */
+    uint8_t purpose;         /* enum pull_purpose of a pull */
     uint8_t source_failures; /* pulls from it that failed */
-    uint32_t source;         /* member that a pull reads from */
+    bool owner : 1;
+    bool cached : 1;
+    bool called_back : 1; /* after it was to be let go: only the answer to that counts */
+    bool bad : 1; /* its digest differed or its pull failed: chosen again only when nothing else
+                           * is left */
+    bool has_digest : 1;
+    uint32_t source; /* member that a pull reads from */
     uint64_t generation;
     uint64_t source_generation;
     uint64_t order;
     uint64_t ordered_ms;
     uint64_t verified_ms;
-    uint64_t weight;  /* in its member's inventory */
-    uint64_t kept_ms; /* when its agent last kept it, in use, though it was one too many */
-    bool has_digest;
+    uint64_t weight;      /* in its member's inventory */
+    uint64_t kept_ms;     /* when its agent last kept it, in use, though it was one too many */
     struct digest digest; /* the first it reported for this generation */
 };
 
@@ -65,19 +65,20 @@ struct home {
 #define HOMES_PER_AGENT 2
 
 struct shard {
-    bool used;
     uint32_t checkpoint;
     uint32_t rank;
     uint32_t next_in_bucket;
     uint32_t next_in_checkpoint;
     uint32_t next_in_queue; /* of the queue, or of the parked */
     uint32_t previous_in_queue;
+    bool used;
     bool queued;
     bool parked;
     bool sealed; /* its owner announced it, or it was committed */
     bool ready;  /* has the copies it needs */
     bool verify_wanted;
     bool has_digest;
+    bool replica_said; /* with its owner's report: see replica.c */
     uint8_t failures;
     uint8_t load_state; /* of session load_session; LOAD_NONE for any other */
     uint32_t load_session;
@@ -87,7 +88,6 @@ struct shard {
     uint64_t bytes;
     struct digest digest;            /* the reference */
     uint32_t homes[CKPT_COPIES_MAX]; /* of a committed one; NONE: no more, or not known */
-    bool replica_said;               /* with its owner's report: see replica.c */
     uint32_t replica_leader;
     uint32_t replica_part;
     uint64_t replica_value;
