@@ -255,11 +255,11 @@ static bool is_quiet(const struct agent *a)
 }
 
 /* A coordinator that knows all there is to know needs to hear of us so often that no single late
- * word makes us look dead: three times a lease. */
+ * word makes us look dead: five times in two leases. */
 static uint32_t heartbeat_interval_ms(const struct agent *a)
 {
     const struct coordinator_link *c = &a->coordinator;
-    uint32_t rare_ms = c->lease_ms / 3;
+    uint32_t rare_ms = c->lease_ms / 5 * 2;
     return c->settled && rare_ms > c->heartbeat_ms && is_quiet(a) ? rare_ms : c->heartbeat_ms;
 }
 

@@ -228,7 +228,7 @@ static void what_is_settled_is_not_told_again(void **state)
     assert_int_equal(driver_said_count(&d, MESSAGE_HEARTBEAT), 1);
     assert_null(reported(&d));
     driver_coordinator(&d, settled);
-    driver_tick(&d, 1999);
+    driver_tick(&d, 2399);
     assert_int_equal(driver_said_count(&d, MESSAGE_HEARTBEAT), 0);
     driver_tick(&d, 1);
     beat = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT);
@@ -236,7 +236,7 @@ static void what_is_settled_is_not_told_again(void **state)
     assert_null(reported(&d));
     lease(&d);
     lease(&d);
-    driver_tick(&d, 2000);
+    driver_tick(&d, 2400);
     assert_non_null(reported(&d));
     driver_tick(&d, 1000);
     assert_int_equal(driver_said_count(&d, MESSAGE_HEARTBEAT), 1);
