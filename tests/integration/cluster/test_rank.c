@@ -70,6 +70,14 @@ static enum ckpt_status wait_step(struct test_rank *r, int argc, char **argv)
                     : ckpt_wait(r->ckpt, test_rank_step(argv[0]), number32(argv[1]));
 }
 
+static enum ckpt_status attempt(struct test_rank *r, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    (void)snprintf(r->answer, sizeof r->answer, "%" PRIu32, ckpt_attempt(r->ckpt));
+    return CKPT_OK;
+}
+
 static enum ckpt_status info(struct test_rank *r, int argc, char **argv)
 {
     struct ckpt_info found;
@@ -112,6 +120,7 @@ static const struct command {
     {"save_sizes", test_rank_save_sizes},   /* STEP NAME DTYPE SHAPE BYTES, and no data */
     {"wait", wait_step},                    /* STEP MS */
     {"info", info},                         /* STEP */
+    {"attempt", attempt},                   /* of this start */
     {"load", test_rank_load},               /* HANDLE STEP MS */
     {"fetch", test_rank_fetch},             /* HANDLE STEP RANK MS */
     {"dump", test_rank_dump},               /* HANDLE FILE: the whole shard */
