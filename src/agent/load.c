@@ -109,7 +109,7 @@ static uint32_t patience_ms(const struct agent *a, const struct message_load_ask
     if (ask->wait_ms == 0) {
         return a->config.load_timeout_ms;
     }
-    uint32_t margin_ms = ask->wait_ms / 10 < 500 ? ask->wait_ms / 10 : 500;
+    uint32_t margin_ms = ask->wait_ms / 10 < 2000 ? ask->wait_ms / 10 : 2000;
     uint32_t wait_ms = ask->wait_ms - margin_ms;
     return wait_ms < a->config.load_timeout_ms ? wait_ms : a->config.load_timeout_ms;
 }

@@ -15,6 +15,7 @@ import signal
 from harness import IntegrationTest
 
 FAST = {"restore-settle": "250ms", "disconnect-grace": "100ms", "resend": "100ms"}
+FAST["restore-timeout"] = "6s"  # what nobody can bring back is waited for so long
 
 
 class LossMatrix(IntegrationTest):
