@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""torchrun starts workers under the environment that they had: the coordinator counts the starts."""
+"""torchrun starts workers under the environment that they had: the coordinator counts starts."""
 
 import os
 import re
