@@ -37,6 +37,7 @@ from .tensors import dense
 
 _log = logging.getLogger("ckptd")
 _ID = "ckptd.id"  # of the checkpoint, saved with it
+_PATIENCE = 5.0  # seconds that a save waits for what the saves before it have left to do
 
 
 def fingerprint(state: Any) -> bytes:
@@ -84,8 +85,8 @@ class CheckpointIO(_CheckpointIO):
                         storage_options: Any = None) -> None:
         """Returns when the state is copied. A second path for the same content costs a small file.
 
-        Waits for the last save to be consistent, where it is not yet, and for a checkpoint that is
-        to become a file before its bytes may be retired.
+        Waits, five seconds at most, for the last save to be consistent, where it is not yet, and
+        for a checkpoint that is to become a file before its bytes may be retired.
         """
         path = os.fspath(path)
         if "://" in path:
@@ -115,7 +116,7 @@ class CheckpointIO(_CheckpointIO):
             if folder not in self._folders:
                 self._folders.add(folder)
                 self._marks.adopt(folder)
-            self._marks.settle(global_step, self.timeout)
+            self._marks.settle(global_step, _PATIENCE)
         mark = Mark(self.run, max(global_step, self._newest(context) + 1), global_step,
                     secrets.token_hex(16))
         save_state(context, mark.step, {**checkpoint, _ID: mark.id})

@@ -165,10 +165,17 @@ def find(registered: Registered, model: torch.nn.Module, rank: int, world: int) 
         return None
     groups: dict[Group, list[Entry]] = {}
     replicated = _replicated(registered, model)
+    known: dict[Any, Group | None] = {}  # by mesh and placements
     for entry in registered.entries:
         if entry.local.numel() == 0:
             continue
-        group = _group_of(entry.tensor) if is_sharded(entry.tensor) else replicated.get(entry.name)
+        if is_sharded(entry.tensor):
+            key = (id(entry.tensor.device_mesh), entry.tensor.placements)
+            if key not in known:
+                known[key] = _group_of(entry.tensor)
+            group = known[key]
+        else:
+            group = replicated.get(entry.name)
         if group is not None and rank in group and len(group) > 1:
             groups.setdefault(group, []).append(entry)
     shares = [Share(group, rank, entries) for group, entries in groups.items()

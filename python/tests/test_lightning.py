@@ -169,6 +169,21 @@ def test_a_disk_that_is_full_keeps_the_mark_and_its_bytes(start, tmp_path, caplo
     assert read_mark(tmp_path / "best.ckpt") is None and value_of(io, tmp_path / "best.ckpt") == [1]
 
 
+def test_a_save_does_not_wait_long_for_copies_that_do_not_come(start_cluster, run, tmp_path,
+                                                               monkeypatch, caplog):
+    """One agent: there is nobody to hold the second copy."""
+    monkeypatch.setattr("ckptd.lightning._PATIENCE", 0.3)
+    cluster = start_cluster(agents=1)
+    io = CheckpointIO(run, socket=cluster.agents[0].socket, timeout=2)
+    began = time.monotonic()
+    for step in (1, 2, 3):
+        io.save_checkpoint(checkpoint(step, step), tmp_path / f"{step}.ckpt")
+    assert time.monotonic() - began < 1.8
+    assert any("held or written yet" in line for line in caplog.messages)
+    io.files = False
+    io.teardown()
+
+
 def test_a_removed_mark_is_not_written_again(start, tmp_path):
     io = start()
     for step in range(1, 6):
