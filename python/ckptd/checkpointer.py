@@ -269,14 +269,14 @@ class Checkpointer:
         run, rank = self._settings["run"], self._settings["rank"]
         if found is None:
             _log.info("run %s, attempt %s, rank %d of %d: begins at 0, as the run has no "
-                      "consistent checkpoint", run, self._settings["attempt"], rank,
+                      "consistent checkpoint", run, context.attempt, rank,
                       self._settings["world"])
             return None
         self.resumed, self.left = found.step, restorer.left
         for one in restorer.left:
             _log.warning("run %s, step %d: %s", run, found.step, one)
         _log.info("run %s, attempt %s, rank %d of %d: goes on from step %d, which attempt %d saved "
-                  "with %d ranks: read from %d shards in %.2f s", run, self._settings["attempt"],
+                  "with %d ranks: read from %d shards in %.2f s", run, context.attempt,
                   rank, self._settings["world"], found.step, found.attempt, found.world,
                   found.shards, time.monotonic() - began)
         return found.step
