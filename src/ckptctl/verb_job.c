@@ -117,7 +117,7 @@ const struct verb verb_job = {
             "started\n"
             "again. Without JOB, the Slurm job that this is called in.\n"
             "\n"
-            "  begin JOB RUN --attempt=N   a start of RUN; repeated calls change nothing\n"
+            "  begin JOB RUN --attempt=N   the Nth start of JOB; repeats change nothing\n"
             "  end [JOB]                   it may come back: the run lingers\n"
             "  end [JOB] --final           it will not: all that the run has is given up now\n"
             "  show [JOB]                  run, attempt, failure domain\n"

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from slurm import BIN, OTHER, USER, wait_until
-from slurm_case import STEPS, SlurmCase
+from slurm_case import STEPS, TRAINER, SlurmCase
 
 HOOK_RUNS = 100
 
