@@ -44,14 +44,22 @@ void host_reset(struct sim *sim, struct sim_host *host)
     }
 }
 
+/* Whether the coordinator need not have noticed that the host was back since it was last away: not
+ * long enough, or not while the coordinator itself was there. */
+static bool was_hardly_back(struct sim *sim, const struct sim_host *host)
+{
+    const struct sim_host *ruler = &sim->rulers[sim->front].host;
+    return sim->now_ms < host->away_until_ms + SIM_HEARD_MS ||
+           ((ruler->is_away || sim->now_ms < ruler->away_until_ms + SIM_HEARD_MS) &&
+            ruler->away_from_ms < host->away_until_ms + SIM_HEARD_MS);
+}
+
 /* Stands still, waits for a disk, or is dead. */
 void host_leave(struct sim *sim, struct sim_host *host)
 {
     if (!host->is_away) {
         host->is_away = true;
-        if (sim->now_ms >= host->away_until_ms + SIM_HEARD_MS) {
-            host->away_from_ms = sim->now_ms; /* else nobody need have noticed that it was back */
-        }
+        host->away_from_ms = was_hardly_back(sim, host) ? host->away_from_ms : sim->now_ms;
     }
 }
 

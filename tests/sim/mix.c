@@ -61,10 +61,14 @@ static void draw_sizes(struct prng *prng, struct sim_mix *mix)
     mix->keep = between(prng, 1, 2);
     mix->faults_ms = between(prng, 6000, 16000);
     uint32_t arena = between(prng, 0, 9);
-    mix->arena = arena < 3 ? ARENA_ROOMY : arena < 9 ? ARENA_DOCUMENTED : ARENA_TIGHT;
+    mix->arena = arena < 3   ? ARENA_ROOMY
+                 : arena < 7 ? ARENA_DOCUMENTED
+                 : arena < 9 ? ARENA_SCANT
+                             : ARENA_TIGHT;
     mix->segments = mix->arena == ARENA_ROOMY   ? SEGMENTS_ROOMY
                     : mix->arena == ARENA_TIGHT ? between(prng, 8, 30)
                                                 : 0;
+    mix->keep += mix->arena == ARENA_SCANT;
     mix->saves_after = between(prng, 1, 4);
     mix->equal_shards = prng_chance(prng, PPM / 2);
     mix->small_tables = prng_chance(prng, PPM / 4);

@@ -56,6 +56,7 @@ const char *fault_kind_name(enum fault_kind kind);
 enum arena_size {
     ARENA_ROOMY = 0,  /* for everything at once */
     ARENA_DOCUMENTED, /* what docs/operating.md asks for */
+    ARENA_SCANT,      /* what it asks for to keep one, where two or three are to be kept */
     ARENA_TIGHT,      /* less: a refused save is right there */
 };
 
