@@ -348,7 +348,9 @@ void rank_take(struct sim *sim, uint32_t who, struct parcel *parcel)
         /* Threads that copy do not look at the socket: they may go on until they have finished. */
         rank->orphan =
             rank->phase == RANK_FILLING && rank->gather_bytes == 0 && sim_chance(sim, PPM / 2);
-        if (!rank->orphan) {
+        if (rank->orphan) {
+            read_on(sim, rank);
+        } else {
             rank_disconnect(sim, job, index);
         }
         return;

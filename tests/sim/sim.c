@@ -140,11 +140,11 @@ static void clear(struct sim *sim)
 }
 
 /* What docs/operating.md asks for a node: (keep + 1) x copies shards for each rank that it may be
- * given, and N / (N - 1) of that, so that the loss of a node leaves room. */
+ * given, and N / (N - 1) of that in whole shards, so that the loss of a node leaves room. */
 static uint32_t documented_segments(const struct sim *sim)
 {
-    uint32_t keep = sim->mix.arena == ARENA_SCANT ? 1 : sim->mix.keep;
     uint32_t nodes = sim->mix.nodes;
+    uint32_t keep = sim->mix.arena == ARENA_SCANT ? 1 : sim->mix.keep;
     uint32_t segments = 0;
     for (uint32_t run = 0; run < sim->mix.runs; run++) {
         const struct sim_job *job = &sim->jobs[run];
@@ -154,9 +154,9 @@ static uint32_t documented_segments(const struct sim *sim)
                 (job->shard_bytes[rank] + sim->mix.segment_bytes - 1) / sim->mix.segment_bytes;
             largest = needs > largest ? needs : largest;
         }
-        segments += (job->world + nodes - 1) / nodes * (keep + 1) * job->copies * largest;
+        uint32_t shards = (job->world + nodes - 1) / nodes * (keep + 1) * job->copies;
+        segments += (shards * nodes + nodes - 2) / (nodes - 1) * largest;
     }
-    segments = (segments * nodes + nodes - 2) / (nodes - 1);
     return segments < SIM_SEGMENTS_MAX ? segments : SIM_SEGMENTS_MAX;
 }
 
