@@ -72,6 +72,20 @@ faults() {
         -R 'integration|test_arena_crash|test_transport_peer|test_store_age|test_ckpt'
 }
 
+# Ordinary trouble, with the settings that ship: restarts, stalls, losses, flips, a full disk.
+# CHAOS_SEEDS (10) seeds of CHAOS_MINUTES (10).
+chaos() {
+    scripts/build.sh release "$JOBS"
+    local seed bad=0 seeds=${CHAOS_SEEDS:-10} minutes=${CHAOS_MINUTES:-10}
+    for ((seed = START; seed < START + seeds; seed++)); do
+        CKPT_BIN=build/release/bin python3 tests/chaos/chaos.py --seed "$seed" \
+            --minutes "$minutes" >"$LOGS/chaos_$seed.log" 2>&1 ||
+            { bad=$((bad + 1)); echo "seed $seed:"; grep VIOLATION "$LOGS/chaos_$seed.log"; }
+    done
+    echo "$seeds seeds of $minutes minutes, $bad with violations"
+    [ "$bad" -eq 0 ]
+}
+
 # Soft-RoCE in virtual machines, with what only measures.
 machines() {
     scripts/deps.sh vm
@@ -97,12 +111,13 @@ demos() {
     echo "$ROUNDS demos"
 }
 
-wanted=${*:-deps simulator planted fuzz valgrind faults machines states demos}
+wanted=${*:-deps simulator planted fuzz valgrind faults chaos machines states demos}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh ;;
     valgrind) stage valgrind valgrind_ ;;
-    simulator | planted | fuzz | faults | machines | states | demos) stage "$name" "$name" ;;
+    simulator | planted | fuzz | faults | chaos | machines | states | demos)
+        stage "$name" "$name" ;;
     *) echo "soak: there is no stage '$name'" >&2; exit 2 ;;
     esac
 done
