@@ -158,7 +158,7 @@ static bool may_be_taken(struct agent *a, const struct message *message)
     if (!c->up) {
         return false;
     }
-    if (!is_heard && !is_welcome) {
+    if (!is_heard && !is_welcome && !PLANTED_BUG(OBEY_STALE_EPOCH)) {
         if (message->type == MESSAGE_WELCOME && message->welcome.status != CKPT_OK) {
             take_welcome(a, &message->welcome); /* why it will not have this node */
         } else if (c->joined && message->epoch >= a->epoch) {

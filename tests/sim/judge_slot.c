@@ -86,10 +86,10 @@ static bool is_loss_unheard(struct sim *sim)
 {
     const struct sim_host *ruler = &sim->rulers[sim->front].host;
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        uint64_t wiped_ms = sim->nodes[node].wiped_ms;
-        if (wiped_ms > 0 && (sim->now_ms < wiped_ms + SIM_HEARD_MS ||
-                             (wiped_ms + SIM_HEARD_MS > ruler->away_from_ms &&
-                              sim->now_ms < ruler->away_until_ms + SIM_HEARD_MS))) {
+        uint64_t lost_ms = sim->nodes[node].lost_ms;
+        if (lost_ms > 0 && (sim->now_ms < lost_ms + SIM_HEARD_MS ||
+                            (lost_ms + SIM_HEARD_MS > ruler->away_from_ms &&
+                             sim->now_ms < ruler->away_until_ms + SIM_HEARD_MS))) {
             return true;
         }
     }

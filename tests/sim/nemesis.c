@@ -154,6 +154,7 @@ static void corrupt_record(struct sim *sim, uint32_t node)
         slot = (slot + 1) % sim->mix.segments;
         if (sim->nodes[node].slots[slot].stored) {
             sim->nodes[node].slots[slot].corrupt = true;
+            sim->nodes[node].lost_ms = sim->now_ms;
             sim_fault(sim, FAULT_RECORD_CORRUPT);
             return;
         }

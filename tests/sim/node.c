@@ -115,7 +115,7 @@ void node_wipe(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];
     node->wipes++;
-    node->wiped_ms = sim->now_ms;
+    node->lost_ms = sim->now_ms;
     memset(node->slots, 0, sizeof node->slots);
     node->epoch_stored = 0;
     node->cluster_stored = (struct nonce){{0}};

@@ -155,7 +155,7 @@ struct sim_node {
     struct agent *machine;
     struct agent_config config;
     uint32_t wipes;
-    uint64_t wiped_ms;     /* the last time */
+    uint64_t lost_ms;      /* when it last lost a copy: wiped, or by a damaged record */
     uint64_t epoch_stored; /* with the memory: what the arena's header keeps; as the next */
     struct nonce cluster_stored;
     struct incarnation heard; /* the coordinator that last said WELCOME to this life */
@@ -282,7 +282,7 @@ struct sim_job {
     uint32_t user; /* index of the uid */
     struct run_key key;
     enum job_phase phase;
-    uint32_t life; /* counts attempts and in-process reloads: voids turns */
+    uint32_t life;    /* counts attempts and in-process reloads: voids turns */
     uint32_t attempt; /* of this launch; where it is given out, of the last that was told one */
     uint32_t launch;  /* counts them: what the scheduler's hooks say */
     bool is_counted;  /* the coordinator gives out the attempts */
