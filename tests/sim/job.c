@@ -78,7 +78,10 @@ void job_start(struct sim *sim, struct sim_job *job)
 {
     note_newest(sim, job);
     job->launch++;
-    job->attempt += job->is_counted ? 0 : 1;
+    job->is_reused = !job->is_counted && job->has_restored && !sim->mix.clean &&
+                     sim_chance(sim, PPM / 8);
+    job->attempt += job->is_counted || job->is_reused ? 0 : 1;
+    job->has_restored = job->has_restored && job->is_reused;
     job->is_seated = false;
     job->load = 1;
     job->life++;
@@ -188,6 +191,15 @@ void job_rank_answered(struct sim *sim, struct sim_job *job)
               job->load, ckpt_status_name(answer), job->ranks[0].answer_step);
     judge_restored(sim, job, answer, job->ranks[0].answer_step);
     job->has_begun = true;
+    if (job->is_reused && (answer == CKPT_OK || answer == CKPT_ERR_NO_CHECKPOINT)) {
+        sim_violation(sim, "run %u: a second start under attempt %u is told %s", job->run,
+                      job->attempt, ckpt_status_name(answer));
+    }
+    job->has_restored = job->has_restored || answer == CKPT_OK;
+    if (job->is_reused) {
+        job_fail(sim, job, sim_between(sim, 100, 600)); /* and counts on */
+        return;
+    }
     if (job->is_counted && !job->is_seated) {
         job_fail(sim, job, sim_between(sim, 100, 600)); /* nobody knows what its saves are of */
         return;

@@ -282,12 +282,14 @@ struct sim_job {
     uint32_t user; /* index of the uid */
     struct run_key key;
     enum job_phase phase;
-    uint32_t life;    /* counts attempts and in-process reloads: voids turns */
-    uint32_t attempt; /* of this launch; where it is given out, of the last that was told one */
-    uint32_t launch;  /* counts them: what the scheduler's hooks say */
-    bool is_counted;  /* the coordinator gives out the attempts */
-    bool is_seated;   /* and has told some rank of this launch its own */
-    bool has_begun;   /* some rank of the attempt has been answered */
+    uint32_t life;     /* counts attempts and in-process reloads: voids turns */
+    uint32_t attempt;  /* of this launch; where it is given out, of the last that was told one */
+    uint32_t launch;   /* counts them: what the scheduler's hooks say */
+    bool is_counted;   /* the coordinator gives out the attempts */
+    bool is_seated;    /* and has told some rank of this launch its own */
+    bool has_begun;    /* some rank of the attempt has been answered */
+    bool has_restored; /* all of them, with a step, which is on record */
+    bool is_reused;    /* this launch has the number of one that has restored */
     uint32_t load;
     uint32_t world;
     uint32_t copies;
