@@ -69,6 +69,12 @@ static bool has_gone(struct sim *sim, uint32_t index, uint32_t node, uint64_t fo
     return is_unheard && host->away_until_ms - since_ms >= for_ms;
 }
 
+/* Made just before its node went: perhaps nobody has been told of it. */
+static bool is_untold(const struct sim_host *host, const struct sim_slot *slot)
+{
+    return host->is_away && slot->digest_ended_ms + SIM_JOIN_MS > host->away_from_ms;
+}
+
 /* Domains of the shard's good copies on nodes that have not gone. */
 static uint32_t domains_there(struct sim *sim, uint32_t ruler, const struct commit *commit,
                               uint32_t rank, uint64_t for_ms)
@@ -77,7 +83,8 @@ static uint32_t domains_there(struct sim *sim, uint32_t ruler, const struct comm
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
         for (uint32_t i = 0; i < sim->mix.segments && !has_gone(sim, ruler, node, for_ms); i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
-            if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank)) {
+            if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank) &&
+                !is_untold(&sim->nodes[node].host, slot)) {
                 domains |= 1u << sim->nodes[node].domain;
             }
         }
