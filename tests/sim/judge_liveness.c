@@ -27,7 +27,8 @@ void judge_faults_over(struct sim *sim)
     struct judge *judge = sim->judge;
     for (uint32_t i = 0; i < judge->commit_count; i++) {
         const struct commit *commit = &judge->commits[i];
-        if (commit->retired || commit->quarantined || !judge_is_whole(sim, commit)) {
+        if (commit->retired || commit->quarantined || sim->mix.arena == ARENA_TIGHT ||
+            !judge_is_whole(sim, commit)) {
             continue;
         }
         if (!judge->must_restore[commit->run] ||
