@@ -95,12 +95,13 @@ class Checkpointer:
     def __init__(self, registered: Registered, extra: Any, settings: dict[str, Any], *,
                  required: bool = True, direct: GpuDirect | None = None, strict: bool = True,
                  rng: bool = False, observer: Observer | None = None,
-                 share: bool = True, choice: Choice | None = None) -> None:
+                 share: bool = True, replicas: Any = None,
+                 choice: Choice | None = None) -> None:
         self.resumed: int | None = None
         self.left: list[str] = []
         self.reason = ""  # of the last save that failed
         self._registered, self._extra, self._settings = registered, extra, settings
-        self._strict, self._rng = strict, rng
+        self._strict, self._rng, self._replicas = strict, rng, replicas
         self._choice = Choice() if choice is None else choice
         self._context: Context | None = None
         self._persister: Persister | None = None
@@ -265,7 +266,8 @@ class Checkpointer:
         self._registered.register(lazy=True)
         self._layout = None
         restorer = Restorer(self._registered, self._strict)
-        found = read(context, restorer, step, timeout, self._check_rest, self._finish)
+        found = read(context, restorer, step, timeout, self._check_rest, self._finish,
+                     self._replicas)
         run, rank = self._settings["run"], self._settings["rank"]
         if found is None:
             _log.info("run %s, attempt %s, rank %d of %d: begins at 0, as the run has no "
@@ -276,9 +278,10 @@ class Checkpointer:
         for one in restorer.left:
             _log.warning("run %s, step %d: %s", run, found.step, one)
         _log.info("run %s, attempt %s, rank %d of %d: goes on from step %d, which attempt %d saved "
-                  "with %d ranks: read from %d shards in %.2f s", run, context.attempt,
+                  "with %d ranks: read from %d shards%s in %.2f s", run, context.attempt,
                   rank, self._settings["world"], found.step, found.attempt, found.world,
-                  found.shards, time.monotonic() - began)
+                  found.shards, ", and the others' shares from the group"
+                  if found.is_exchanged else "", time.monotonic() - began)
         return found.step
 
     def _check_rest(self, restorer: Restorer) -> None:
@@ -370,7 +373,7 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
            copy_threads: int = 1, resume: bool = True, restore_timeout: float = 60.0,
            persist: str | None = None, persist_every: int = 1,
            required: bool = True, gpu_direct: bool = False, strict: bool = True,
-           rng: bool = False, share: bool = True,
+           rng: bool = False, share: bool = True, replicas: Any = None,
            metrics: Callable[[Saved], Any] | None = None, every: int = 1,
            best: str | None = None) -> Checkpointer:
     """Attaches a training state to this node's agent, and restores it when there is a checkpoint.
@@ -407,6 +410,11 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     share       what ranks hold alike by construction (under DistributedDataParallel, or replicated
                 by a DTensor's mesh) is saved once, a share by each. False: each saves all that it
                 holds
+    replicas    how a restore in the same world puts shares together. None: the ranks that saved
+                them give them to each other by torch.distributed where it is up, and where that
+                fails, or the world is another now, read each other's shards. A process group of
+                just those ranks: by its backend (gloo, NCCL) in place of the default group's.
+                False: by reading
     every       save() of a step that is no multiple of it does nothing
     best        "min" or "max": save(step, metric=) of a step that is better than all before is a
                 save whatever its number, and a file in `persist`, which keeps it when memory does
@@ -427,7 +435,7 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
                               direct=GpuDirect() if gpu_direct else None,
                               choice=Choice(every, best),
                               observer=None if metrics is None else Observer(metrics),
-                              share=share)
+                              share=share, replicas=replicas)
     try:
         if persist is not None:
             checkpoint.persist_to(persist, persist_every)

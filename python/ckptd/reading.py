@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import torch
 
+from . import gathering
 from .context import Context, Shard
 from .errors import Error, NoCheckpoint, StateError, WorldChanged
 from .restored import Restorer, order
 from .sharing import listed
 
 _HELD = 8  # shards that are kept mapped between looking and copying
+_log = logging.getLogger("ckptd")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Found:
     attempt: int
     world: int
     shards: int  # that were read
+    is_exchanged: bool = False  # whether the others' shares came by torch.distributed
 
 
 class _Shards:
@@ -49,14 +53,65 @@ class _Shards:
             self._held.popitem()[1].close()
 
 
+class _Group:
+    """The others' shares by torch.distributed: whatever is wrong with that, the shards have them
+    too, and a restore goes on with these."""
+
+    def __init__(self, context: Context, exchange: gathering.Exchange | None) -> None:
+        self._context, self._exchange = context, exchange
+        self.has_given = False
+
+    def look(self, restorer: Restorer) -> None:
+        if self._exchange is not None and not restorer.is_planned():
+            with self._or_shards():
+                for head in self._exchange.heads():
+                    restorer.look(head)
+
+    def fill(self, restorer: Restorer, shards: _Shards) -> int:
+        """Returns how many shards were read for it."""
+        if self._exchange is None:
+            return 0
+        restorer.fill(shards.get(self._context.rank))
+        with self._or_shards():
+            self._exchange.say(True)
+            restorer.take(self._exchange.pieces())
+            self.has_given = True
+        self.close()
+        return 1
+
+    @contextlib.contextmanager
+    def _or_shards(self) -> Iterator[None]:
+        try:
+            yield
+        except Error:
+            raise
+        except Exception as error:
+            _log.info("run %s, rank %d: reads the others' shards, as their group does not give "
+                      "them: %s", self._context.run, self._context.rank, error)
+            self.close()
+
+    def close(self) -> None:
+        if self._exchange is not None:
+            self._exchange.close()
+            self._exchange = None
+
+    def __enter__(self) -> _Group:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def read(context: Context, restorer: Restorer, step: int, timeout: float,
-         check: Callable[[Restorer], None], finish: Callable[[Restorer], None]) -> Found | None:
+         check: Callable[[Restorer], None], finish: Callable[[Restorer], None],
+         replicas: Any = None) -> Found | None:
     """Restores the newest step, or the one asked for; None when the run has none.
 
     check() is the caller's own look at what is there, before anything is overwritten; finish() puts
-    in place what is no tensor. Raises ckptd.Error; the reason names run and step, and says so when
-    the model was touched.
+    in place what is no tensor. `replicas` is attach()'s. Raises ckptd.Error; the reason names run
+    and step, and says so when the model was touched.
     """
+    exchange = None
     try:
         shard = context.load(step, timeout)
     except NoCheckpoint:
@@ -73,19 +128,24 @@ def read(context: Context, restorer: Restorer, step: int, timeout: float,
         shards.hold(shard)
         found = Found(shard.step, shard.attempt, shard.world, 0)
         ranks = [shard.rank, *_others(shard)]
-    with contextlib.closing(shards), _named(context.run, found.step):
+        exchange = gathering.begin(context, shard, replicas, timeout)
+    group = _Group(context, exchange)
+    with contextlib.closing(shards), group, _named(context.run, found.step):
         for rank in ranks:
             restorer.look(shards.get(rank))
+            if rank == context.rank:
+                group.look(restorer)
             if restorer.is_planned():
                 break
         restorer.check(found.world == context.world)
         check(restorer)
         with _touched():
-            wanted = restorer.ranks()
-            for rank in wanted:
+            count = group.fill(restorer, shards)
+            for rank in restorer.ranks():
                 restorer.fill(shards.get(rank))
+                count += 1
             finish(restorer)
-    return Found(found.step, found.attempt, found.world, max(1, len(wanted)))
+    return Found(found.step, found.attempt, found.world, max(1, count), group.has_given)
 
 
 def _others(shard: Shard) -> list[int]:

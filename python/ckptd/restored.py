@@ -8,7 +8,7 @@ close is the first byte overwritten.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Iterable
+from typing import Any, Iterable, Protocol
 
 import torch
 
@@ -32,6 +32,19 @@ class _Piece:
     inside: str  # its name in the shard
     box: Box
     overlap: Box
+
+
+class Given(Protocol):
+    """A tensor of a rank's shard, as it came by another way than the shard."""
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def source(self) -> torch.Tensor: ...
 
 
 @dataclass
@@ -61,11 +74,13 @@ class Target:
         self.pieces.setdefault(rank, []).append(_Piece(inside, box, overlap))
 
     def fill(self, shard: Shard) -> None:
-        for piece in self.pieces.get(shard.rank, ()):
-            source = view(shard, piece.inside)
-            with torch.no_grad():
-                self.local[piece.overlap.within(self.box)].copy_(
-                    source[piece.overlap.within(piece.box)])
+        for piece in self.pieces.pop(shard.rank, ()):
+            self.put(piece, view(shard, piece.inside))
+
+    def put(self, piece: _Piece, source: torch.Tensor) -> None:
+        with torch.no_grad():
+            self.local[piece.overlap.within(self.box)].copy_(
+                source[piece.overlap.within(piece.box)])
 
 
 @dataclass
@@ -351,11 +366,24 @@ class Restorer:
 
     # ---- filling ----
 
+    def take(self, given: Iterable[Given]) -> None:
+        """Copies what others have given of their shards as it comes: ranks() then needs it no more.
+        From here on the model is touched."""
+        wanted: dict[tuple[int, str], list[tuple[Target, _Piece]]] = {}
+        for target in self._all_targets():
+            for rank, pieces in target.pieces.items():
+                for piece in pieces:
+                    wanted.setdefault((rank, piece.inside), []).append((target, piece))
+        for one in given:
+            for target, piece in wanted.pop((one.rank, one.name), ()):
+                target.put(piece, one.source)
+                target.pieces[one.rank].remove(piece)
+
     def ranks(self) -> list[int]:
-        """Whose shards are needed."""
+        """Whose shards are needed, or still are."""
         found: set[int] = set()
         for target in self._all_targets():
-            found.update(target.pieces)
+            found.update(rank for rank, pieces in target.pieces.items() if pieces)
         return sorted(found)
 
     def _all_targets(self) -> Iterable[Target]:

@@ -103,9 +103,10 @@ class Job:
             time.sleep(0.005)
         self.look()
         late = [rank for rank, process in enumerate(self.processes) if process.is_alive()]
+        ended = [process.exitcode for process in self.processes]  # None: alive
         self.kill()
         if any(self.errors):
-            raise RankFailed(next(filter(None, self.errors)))
+            raise RankFailed(f"exit codes {ended}; {next(filter(None, self.errors))}")
         if late or any(process.exitcode != 0 for process in self.processes):
             raise RankFailed(f"ranks {late} not in time; exit codes "
                              f"{[process.exitcode for process in self.processes]}")
