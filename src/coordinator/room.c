@@ -3,8 +3,9 @@
  *
  * Copies too many go first. Then consistent checkpoints below their run's newest are retired before
  * their time, loudly: those of the run in need, then those of the same user's other runs, then
- * those of users who hold more on that node than the one in need does. The newest consistent
- * checkpoint of a run is never given, nor one that a load uses.
+ * those of users who hold more on that node than the one in need does. When there is none left,
+ * those that can't be the newest again go in the same order: quarantined, and marked poisoned or
+ * passed over. The newest consistent checkpoint of a run is never given, nor one that a load uses.
  * One gift a round: what it frees is heard of with the next heartbeats. */
 #include "coordinator/state.h"
 
@@ -13,7 +14,13 @@
 #include "base/planted_bug.h"
 
 /* Of whom something may be taken, in this order. */
-enum giver { GIVER_SELF, GIVER_SAME_USER, GIVER_OTHER_USER, GIVER_NONE };
+enum giver {
+    GIVER_SELF,
+    GIVER_SAME_USER,
+    GIVER_OTHER_USER,
+    GIVER_SET_ASIDE, /* and the three again, of what is set aside */
+    GIVER_NONE = 2 * GIVER_SET_ASIDE,
+};
 
 struct gift {
     enum giver giver;
@@ -38,19 +45,21 @@ static enum giver giver_of(const struct coordinator *c, const struct checkpoint 
                            const struct run *needs)
 {
     const struct run *run = &c->runs[k->run];
-    bool is_newest = run->has_latest && k->step >= run->latest;
-    if (!checkpoint_is_committed(k) || is_newest || k->mark == MARK_POISONED ||
-        session_may_use(c, k)) {
+    bool is_set_aside =
+        k->state == CHECKPOINT_QUARANTINED && (k->mark == MARK_POISONED || k->passed_over);
+    bool is_newest = run->has_latest && k->step >= run->latest && !is_set_aside;
+    enum giver first = is_set_aside ? GIVER_SET_ASIDE : GIVER_SELF;
+    if (!checkpoint_is_committed(k) || is_newest || session_may_use(c, k)) {
         return GIVER_NONE;
     }
     if (run == needs) {
-        return GIVER_SELF;
+        return first + GIVER_SELF;
     }
     if (run->key.uid == needs->key.uid) {
-        return GIVER_SAME_USER;
+        return first + GIVER_SAME_USER;
     }
     return segments_of_user(c, member, run->key.uid) > segments_of_user(c, member, needs->key.uid)
-               ? GIVER_OTHER_USER
+               ? first + GIVER_OTHER_USER
                : GIVER_NONE;
 }
 

@@ -268,6 +268,38 @@ static void a_full_node_gets_what_is_older_and_never_the_newest(void **state)
     assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_CONSISTENT);
 }
 
+static void poison(uint64_t step)
+{
+    struct message_admin_ask ask = {.verb = ADMIN_MARK, .step = step, .mark = MARK_POISONED};
+    ask.run = cluster_report(1, step, 0, 1, COPY_SEALED, true, 1).shard_report.shard.run;
+    const struct coordinator_event event = {
+        .type = COORDINATOR_ADMIN, .now_ms = cluster.now_ms, .admin = &ask};
+    assert_int_equal(coordinator_advance(cluster.c, &event, &cluster.update), CKPT_OK);
+    assert_int_equal(cluster_checkpoint(&cluster, step).state, CHECKPOINT_QUARANTINED);
+}
+
+/* Else a person's word on as many steps as fit would be the end of saving. */
+static void what_a_person_poisoned_goes_when_nothing_else_is_left(void **state)
+{
+    (void)state;
+    cluster_save(&cluster, 1, 10, 1);
+    cluster_save(&cluster, 1, 20, 1);
+    poison(20);
+    cluster_save(&cluster, 1, 30, 1); /* keep = 2: 10 and 30, and 20 between them */
+    needs(0, 40);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
+    assert_int_equal(cluster.update.records[0].step, 10);
+    cluster_pass(&cluster, 1000, NODES, 0);
+    needs(0, 40);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
+    assert_int_equal(cluster.update.records[0].step, 20);
+    cluster_pass(&cluster, 1000, NODES, 0);
+    poison(30); /* the only one: nothing is left that a save could wait for */
+    needs(0, 40);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
+    assert_int_equal(cluster.update.records[0].step, 30);
+}
+
 static void a_pull_that_finds_no_room_makes_some(void **state)
 {
     (void)state;
@@ -332,6 +364,7 @@ int main(void)
         OF_CLUSTER(a_copy_called_back_counts_by_its_answer_alone),
         OF_CLUSTER(a_new_coordinator_knows_whom_to_wait_for),
         OF_CLUSTER(a_full_node_gets_what_is_older_and_never_the_newest),
+        OF_CLUSTER(what_a_person_poisoned_goes_when_nothing_else_is_left),
         OF_CLUSTER(a_pull_that_finds_no_room_makes_some),
         OF_CLUSTER(opening_reserves_the_places_of_all_ranks),
         OF_CLUSTER(what_a_rank_has_passed_by_ends),
