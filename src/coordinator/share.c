@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one user may have of the tables. Root is under no such bound: it is nobody's neighbour. What
- * each has is counted as it comes and goes, so that asking costs the same however much there is. */
+/* What one user may have of the tables. Root is under no such bound: it is nobody's neighbour, and
+ * a sixteenth of each table is for it alone, so that no number of users keeps it out. What each has
+ * is counted as it comes and goes, so that asking costs the same however much there is. */
 #include "base/share.h"
 
 #include "coordinator/state.h"
@@ -77,11 +78,17 @@ static struct holdings holdings_of(const struct coordinator *c, uint32_t uid)
     return user == NONE ? (struct holdings){.runs = 0} : c->users[user];
 }
 
+static bool lets(const struct coordinator *c, uint64_t size, uint64_t used, uint64_t mine,
+                 uint64_t more)
+{
+    return share_allows(size, used, mine, more, c->config.user_share_percent) &&
+           used + more <= size - size / 16;
+}
+
 bool share_lets_begin(const struct coordinator *c, uint32_t uid)
 {
     const struct holdings mine = holdings_of(c, uid);
-    return uid == 0 || share_allows(c->config.runs_max, c->held.runs, mine.runs, 1,
-                                    c->config.user_share_percent);
+    return uid == 0 || lets(c, c->config.runs_max, c->held.runs, mine.runs, 1);
 }
 
 /* What is said where run_add() finds no room. */
@@ -94,11 +101,9 @@ const char *run_no_room(void)
 bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, char *reason)
 {
     const struct holdings mine = holdings_of(c, uid);
-    uint32_t percent = c->config.user_share_percent;
     if (uid == 0 ||
-        (share_allows(c->config.shards_max, c->held.shards, mine.shards, world, percent) &&
-         share_allows(c->config.checkpoints_max, c->held.checkpoints, mine.checkpoints, 1,
-                      percent))) {
+        (lets(c, c->config.shards_max, c->held.shards, mine.shards, world) &&
+         lets(c, c->config.checkpoints_max, c->held.checkpoints, mine.checkpoints, 1))) {
         return true;
     }
     say(reason,

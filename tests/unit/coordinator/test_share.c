@@ -110,6 +110,25 @@ static void a_user_with_many_runs_leaves_one_for_others(void **state)
     cluster_stop(&cluster);
 }
 
+/* However many users come, one run each: runs_max is 16, and one of them is root's. */
+static void no_number_of_users_keeps_root_out(void **state)
+{
+    (void)state;
+    struct coordinator_config config;
+    cluster_config(&config, 2);
+    config.runs_max = 16;
+    config.checkpoints_max = 100;
+    config.shards_max = 100;
+    cluster_start_config(&cluster, config, NULL, 0);
+    cluster_join(&cluster, 0, 1);
+    for (uint32_t user = 0; user < 15; user++) {
+        assert_int_equal(save(GREEDY + user, "a", 1, 1), CKPT_OK);
+    }
+    assert_int_equal(save(GREEDY + 15, "a", 1, 1), CKPT_ERR_FULL);
+    assert_int_equal(save(0, "roots", 1, 1), CKPT_OK);
+    cluster_stop(&cluster);
+}
+
 /* Names alone, without a checkpoint, push out only his own. */
 static void a_user_with_many_names_pushes_out_his_own(void **state)
 {
@@ -277,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_share_leaves_room_for_one_more),
         cmocka_unit_test(a_user_with_many_runs_leaves_one_for_others),
+        cmocka_unit_test(no_number_of_users_keeps_root_out),
         cmocka_unit_test(a_user_with_many_names_pushes_out_his_own),
         cmocka_unit_test(records_are_under_no_share),
         cmocka_unit_test(a_user_with_many_shards_leaves_some_for_others),
