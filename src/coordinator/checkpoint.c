@@ -256,7 +256,7 @@ static bool attempt_may_commit(const struct coordinator *c, const struct run *ru
                                const struct checkpoint *k)
 {
     return k->attempt == run->attempt ||
-           (k->state == CHECKPOINT_VERIFYING && !run_has_begun(c, run));
+           (k->state == CHECKPOINT_VERIFYING && !run->chosen && !run_has_begun(c, run));
 }
 
 void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
@@ -322,6 +322,7 @@ void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, stru
     run->attempt = attempt;
     run->attempt_ms = c->now_ms;
     run->begun = false;
+    run->chosen = false;
     run->world = 0;
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];

@@ -90,7 +90,25 @@ static enum ckpt_status may_open(struct coordinator *c, const struct run *run,
             r->world);
         return CKPT_ERR_FULL;
     }
+    if (c->held.checkpoints >= c->config.checkpoints_max) {
+        say(reason, "no room for another checkpoint in the coordinator's tables: raise "
+                    "checkpoints_max");
+        return CKPT_ERR_FULL;
+    }
     return share_lets_open(c, r->shard.run.uid, r->world, reason) ? CKPT_OK : CKPT_ERR_FULL;
+}
+
+/* What saves the run's next step takes the place of its newest in the end: as long as there is one
+ * in the tables at all, no share ends a run that has begun. One at a time. */
+static bool may_go_on(const struct coordinator *c, const struct run *run, uint32_t world)
+{
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        if (checkpoint_is_open(&c->checkpoints[i])) {
+            return false;
+        }
+    }
+    return run->has_latest && c->free_shards - c->reserved_shards >= world &&
+           c->held.checkpoints < c->config.checkpoints_max;
 }
 
 /* Opens the checkpoint at its first owner's report. NULL: refused or put off, and answered. */
@@ -99,12 +117,19 @@ static struct checkpoint *open_checkpoint(struct coordinator *c, struct coordina
 {
     char reason[CKPT_REASON_MAX + 1] = "";
     struct run *run = run_find(c, &r->shard.run);
+    bool is_first = r->owner && r->state != COPY_HELD && !r->cached;
     enum ckpt_status status = may_open(c, run, r, reason);
+    while (status == CKPT_ERR_FULL && is_first && make_place(c, u, &r->shard.run)) {
+        status = may_open(c, run, r, reason);
+    }
+    if (status == CKPT_ERR_FULL && is_first && run != NULL && may_go_on(c, run, r->world)) {
+        status = CKPT_OK;
+    }
     if (status != CKPT_OK) {
         refuse(c, u, member, r, CHECKPOINT_RETIRED, status, reason);
         return NULL;
     }
-    if (!r->owner || r->state == COPY_HELD || r->cached) {
+    if (!is_first) {
         /* A holder's copy without its owner: the owner may still be on its way, after a restart. An
          * owner's that is being digested: its next word may be on its way, and is what counts. */
         bool wait = c->now_ms < c->started_ms + c->config.restore_settle_ms || r->owner;

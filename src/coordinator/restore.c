@@ -230,7 +230,9 @@ static void register_ask(struct coordinator *c, struct coordinator_update *u, st
         return;
     }
     if (s->load_member != member) {
-        if (c->members[s->load_member].state == MEMBER_JOINED && e->state == SESSION_PULLING) {
+        /* Of a start with a name it has the rank's seat: the process before has left it. */
+        if (c->members[s->load_member].state == MEMBER_JOINED && e->state == SESSION_PULLING &&
+            nonce_is_zero(&ask->start)) {
             send_verdict(c, u, member, ask, CKPT_ERR_RANK,
                          "another node restores the same rank in the same load", NULL);
             return;

@@ -263,5 +263,5 @@ void restore_choose(struct coordinator *c, struct coordinator_update *u, struct 
     }
     e->checkpoint = checkpoint_index(c, k);
     e->state = SESSION_PULLING;
-    run->begun = true;
+    run->chosen = true;
 }

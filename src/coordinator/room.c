@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Room on a node that is full: who gives what.
+/* Room on a node that is full, and places in the tables: who gives what.
  *
  * Copies too many go first. Then consistent checkpoints below their run's newest are retired before
  * their time, loudly: those of the run in need, then those of the same user's other runs, then
- * those of users who hold more on that node than the one in need does. When there is none left,
+ * those of users who hold more there than the one in need does. When there is none left,
  * those that can't be the newest again go in the same order: quarantined, and marked poisoned or
  * passed over. The newest consistent checkpoint of a run is never given, nor one that a load uses.
  * One gift a round: what it frees is heard of with the next heartbeats. */
@@ -41,8 +41,9 @@ static uint32_t segments_of_user(const struct coordinator *c, uint32_t member, u
     return segments;
 }
 
-static enum giver giver_of(const struct coordinator *c, const struct checkpoint *k, uint32_t member,
-                           const struct run *needs)
+/* GIVER_OTHER_USER: if he holds more than who is in need. */
+static enum giver giver_of(const struct coordinator *c, const struct checkpoint *k,
+                           const struct run_key *needs)
 {
     const struct run *run = &c->runs[k->run];
     bool is_set_aside =
@@ -52,15 +53,23 @@ static enum giver giver_of(const struct coordinator *c, const struct checkpoint 
     if (!checkpoint_is_committed(k) || is_newest || session_may_use(c, k)) {
         return GIVER_NONE;
     }
-    if (run == needs) {
-        return first + GIVER_SELF;
+    if (run->key.uid != needs->uid) {
+        return first + GIVER_OTHER_USER;
     }
-    if (run->key.uid == needs->key.uid) {
-        return first + GIVER_SAME_USER;
+    return first + (strcmp(run->key.name, needs->name) == 0 ? GIVER_SELF : GIVER_SAME_USER);
+}
+
+static bool is_of_other(enum giver giver)
+{
+    return giver == GIVER_OTHER_USER || giver == GIVER_SET_ASIDE + GIVER_OTHER_USER;
+}
+
+static void prefer_gift(struct gift *gift, struct checkpoint *k, enum giver giver)
+{
+    if (giver < gift->giver ||
+        (giver != GIVER_NONE && giver == gift->giver && k->step < gift->checkpoint->step)) {
+        *gift = (struct gift){.giver = giver, .checkpoint = k};
     }
-    return segments_of_user(c, member, run->key.uid) > segments_of_user(c, member, needs->key.uid)
-               ? first + GIVER_OTHER_USER
-               : GIVER_NONE;
 }
 
 /* The nearest giver's oldest. */
@@ -77,10 +86,10 @@ static struct gift find_gift(struct coordinator *c, uint32_t member, const struc
             continue;
         }
         looked_at = s->checkpoint;
-        enum giver giver = giver_of(c, k, member, needs);
-        if (giver < gift.giver ||
-            (giver != GIVER_NONE && giver == gift.giver && k->step < gift.checkpoint->step)) {
-            gift = (struct gift){.giver = giver, .checkpoint = k};
+        enum giver giver = giver_of(c, k, &needs->key);
+        if (!is_of_other(giver) || segments_of_user(c, member, c->runs[k->run].key.uid) >
+                                       segments_of_user(c, member, needs->key.uid)) {
+            prefer_gift(&gift, k, giver);
         }
     }
     return gift;
@@ -154,4 +163,36 @@ void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t membe
         run_gone_on(c, u, run, &need->shard, member);
     }
     (void)make_room(c, u, member, run != NULL ? run : &unknown, need->segments);
+}
+
+/* A place in the tables for another checkpoint of the run, from whoever has more than he needs.
+ * False: nobody has, or there is no room for the record in this turn. */
+bool make_place(struct coordinator *c, struct coordinator_update *u, const struct run_key *needs)
+{
+    struct gift gift = {.giver = GIVER_NONE};
+    if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 4) ||
+        PLANTED_BUG(FULL_IS_FINAL)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < c->checkpoints_high; i++) {
+        struct checkpoint *k = &c->checkpoints[i];
+        enum giver giver = k->used ? giver_of(c, k, needs) : GIVER_NONE;
+        if (!is_of_other(giver) || share_is_larger(c, c->runs[k->run].key.uid, needs->uid)) {
+            prefer_gift(&gift, k, giver);
+        }
+    }
+    if (gift.giver == GIVER_NONE) {
+        return false;
+    }
+    struct checkpoint *k = gift.checkpoint;
+    struct machine_note *note = update_note(u, NOTE_WARNING, "retired_early");
+    note->run = c->runs[k->run].key;
+    note->attempt = k->attempt;
+    note->step = k->step;
+    say(note->text,
+        "the tables have no place for run %.100s: an older checkpoint goes before its time; raise "
+        "checkpoints_max or shards_max",
+        needs->name);
+    checkpoint_retire(c, u, k, "the tables were full, and newer ones are kept");
+    return true;
 }

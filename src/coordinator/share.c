@@ -113,6 +113,13 @@ bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, 
     return false;
 }
 
+bool share_is_larger(const struct coordinator *c, uint32_t uid, uint32_t than)
+{
+    const struct holdings his = holdings_of(c, uid);
+    const struct holdings other = holdings_of(c, than);
+    return his.checkpoints > other.checkpoints || his.shards > other.shards;
+}
+
 /* Of the member's segments those that the user's runs hold and that are given up for nobody: of
  * newest consistent checkpoints, and of what may become one. A run whose job has ended gives. */
 static uint64_t firm_segments(struct coordinator *c, uint32_t member, uint32_t uid)

@@ -217,6 +217,7 @@ struct run {
     struct nonce start_nonce; /* of the start that has this attempt; zero: not known */
     uint64_t attempt_ms;      /* when it rose, in this life of the coordinator; 0: before that */
     bool begun;               /* it has restored or saved something */
+    bool chosen;              /* a load has settled on a step; nobody was told yet */
     uint32_t first_start;     /* newest first */
     uint32_t start;           /* the one that has the attempt; NONE: not in the table yet */
     uint32_t world;
@@ -461,6 +462,11 @@ void start_retire(struct coordinator *c, struct run *run);
 void starts_free_of(struct coordinator *c, struct run *run);
 bool run_is_complete(struct coordinator *c, struct run *run);
 bool run_has_live_seat(const struct coordinator *c, const struct run *run);
+uint32_t start_index(const struct coordinator *c, const struct start *start);
+struct seat *seat_find(const struct coordinator *c, const struct start *start, uint32_t rank);
+struct seat *seat_add(struct coordinator *c, struct start *start, uint32_t rank);
+void seat_free(struct coordinator *c, struct seat *seat);
+void start_free(struct coordinator *c, struct start *start);
 bool run_has_begun(const struct coordinator *c, const struct run *run);
 void starts_tick(struct coordinator *c, struct coordinator_update *u);
 
@@ -546,6 +552,7 @@ bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, str
 /* ---- room.c: who gives when a node is full ---- */
 bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                const struct run *run, uint32_t segments);
+bool make_place(struct coordinator *c, struct coordinator_update *u, const struct run_key *needs);
 void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t member,
              const struct message_need *need);
 
@@ -589,6 +596,7 @@ void share_run(struct coordinator *c, struct run *run, bool is_there);
 void share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts);
 bool share_lets_begin(const struct coordinator *c, uint32_t uid);
 bool share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid, char *reason);
+bool share_is_larger(const struct coordinator *c, uint32_t uid, uint32_t than);
 bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, char *reason);
 
 /* ---- restore.c, fetch.c, fetch_table.c ---- */

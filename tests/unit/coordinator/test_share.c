@@ -129,6 +129,38 @@ static void no_number_of_users_keeps_root_out(void **state)
     cluster_stop(&cluster);
 }
 
+/* checkpoints_max is 8: 6 of them one user may have. What is below the newest goes: his own first,
+ * then his who has more. */
+static void who_finds_no_place_gets_what_is_older(void **state)
+{
+    (void)state;
+    struct coordinator_record records[6] = {consistent(GREEDY, "a", 1), consistent(GREEDY, "a", 2),
+                                            consistent(GREEDY, "b", 1), consistent(GREEDY, "b", 2),
+                                            consistent(OTHER, "c", 1),  consistent(OTHER, "c", 2)};
+    struct coordinator_config config;
+    cluster_config(&config, 2);
+    config.runs_max = 100;
+    config.checkpoints_max = 8;
+    config.shards_max = 100;
+    cluster_start_config(&cluster, config, records, 6);
+    cluster_join(&cluster, 0, 1);
+    assert_int_equal(save(OTHER, "c", 3, 1), CKPT_OK);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
+    assert_string_equal(cluster.update.records[0].run.name, "c");
+    assert_int_equal(save(GREEDY, "a", 3, 1), CKPT_OK);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
+    assert_string_equal(cluster.update.records[0].run.name, "a");
+    assert_int_equal(cluster.update.records[0].step, 1);
+    assert_int_equal(save(OTHER + 1, "d", 1, 1), CKPT_OK); /* 7 of 8 */
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 0);
+    assert_int_equal(save(0, "roots", 1, 1), CKPT_OK);
+    assert_int_equal(save(OTHER + 2, "e", 1, 1), CKPT_OK);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
+    assert_string_equal(cluster.update.records[0].run.name, "b");
+    assert_int_equal(cluster.update.records[0].step, 1);
+    cluster_stop(&cluster);
+}
+
 /* Names alone, without a checkpoint, push out only his own. */
 static void a_user_with_many_names_pushes_out_his_own(void **state)
 {
@@ -297,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_share_leaves_room_for_one_more),
         cmocka_unit_test(a_user_with_many_runs_leaves_one_for_others),
         cmocka_unit_test(no_number_of_users_keeps_root_out),
+        cmocka_unit_test(who_finds_no_place_gets_what_is_older),
         cmocka_unit_test(a_user_with_many_names_pushes_out_his_own),
         cmocka_unit_test(records_are_under_no_share),
         cmocka_unit_test(a_user_with_many_shards_leaves_some_for_others),

@@ -171,6 +171,54 @@ static void a_place_is_taken_again_before_the_start_has_begun(void **state)
     assert_int_equal(ask_at(0, &dead).status, CKPT_ERR_ATTEMPT);
 }
 
+/* Also while the others wait in their load: nobody has been told anything. What the dead one has
+ * asked for, on another node, does not stand in the way. */
+static void a_place_is_taken_again_while_the_others_load(void **state)
+{
+    (void)state;
+    (void)open_at(0, 1, 0, 2, 0);
+    (void)open_at(1, 2, 1, 2, 0);
+    cluster_save(&cluster, 1, 10, 2);
+    leave(0, 1, 0, 2);
+    leave(1, 2, 1, 2);
+    (void)open_at(0, 3, 0, 2, 0);
+    struct message_seat_told waits = open_at(1, 4, 1, 2, 0);
+    assert_int_equal(waits.attempt, 2);
+    struct message_seat_told dead = open_at(0, 3, 0, 2, 0);
+    assert_int_equal(load_at(1, &waits, 4, 2), CKPT_ERR_BUSY);
+    assert_int_equal(load_at(0, &dead, 3, 2), CKPT_ERR_BUSY);
+    leave(0, 3, 0, 2);
+    struct message_seat_told again = open_at(2, 5, 0, 2, 0);
+    assert_int_equal(again.status, CKPT_OK);
+    assert_int_equal(again.attempt, 2);
+    assert_int_equal(load_at(0, &dead, 3, 2), CKPT_ERR_ATTEMPT);
+    assert_int_equal(load_at(2, &again, 5, 2), CKPT_ERR_BUSY);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_PULL_ORDER), 1); /* to its new node */
+}
+
+/* shards_max is 64, and there are as many seats: those of who has gone are had by who comes. */
+static void who_has_gone_keeps_nobody_from_a_seat(void **state)
+{
+    (void)state;
+    for (uint8_t rank = 0; rank < 60; rank++) {
+        (void)open_at(0, (uint8_t)(rank + 1), rank, 60, 0);
+    }
+    for (uint8_t rank = 0; rank < 60; rank++) {
+        leave(0, (uint8_t)(rank + 1), rank, 60);
+    }
+    struct message_seat_told told = {0};
+    for (uint8_t rank = 0; rank < 10; rank++) {
+        struct message_seat_ask ask = process((uint8_t)(rank + 101), rank, 10, 0);
+        strcpy(ask.run.name, "other");
+        told = ask_at(1, &ask);
+    }
+    assert_int_equal(told.status, CKPT_OK);
+    assert_int_equal(told.attempt, 1);
+    /* Its number is used all the same. */
+    struct message_seat_ask old = process(1, 0, 60, 1);
+    assert_int_not_equal(ask_at(0, &old).status, CKPT_OK);
+}
+
 static void nobody_is_told_before_all_are_seated(void **state)
 {
     (void)state;
@@ -363,6 +411,8 @@ int main(void)
         TEST(a_rank_that_comes_back_begins_the_next_start),
         TEST(a_forming_start_refuses_nobody),
         TEST(a_place_is_taken_again_before_the_start_has_begun),
+        TEST(a_place_is_taken_again_while_the_others_load),
+        TEST(who_has_gone_keeps_nobody_from_a_seat),
         TEST(nobody_is_told_before_all_are_seated),
         TEST(a_used_number_is_refused),
         TEST(another_name_is_another_start),

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The seats of starts: finding, adding, removing. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+uint32_t start_index(const struct coordinator *c, const struct start *start)
+{
+    return (uint32_t)(start - c->starts);
+}
+
+static uint32_t *seat_bucket(const struct coordinator *c, uint32_t start, uint32_t rank)
+{
+    return &c->seat_buckets[(start * 2654435761u + rank) & c->seat_mask];
+}
+
+struct seat *seat_find(const struct coordinator *c, const struct start *start, uint32_t rank)
+{
+    uint32_t index = start_index(c, start);
+    uint32_t i = *seat_bucket(c, index, rank);
+    for (; i != NONE; i = c->seats[i].next_in_bucket) {
+        if (c->seats[i].start == index && c->seats[i].rank == rank) {
+            return &c->seats[i];
+        }
+    }
+    return NULL;
+}
+
+static void seat_unlink(struct coordinator *c, const struct seat *seat)
+{
+    uint32_t place = (uint32_t)(seat - c->seats);
+    uint32_t *at = seat_bucket(c, seat->start, seat->rank);
+    while (*at != place) {
+        at = &c->seats[*at].next_in_bucket;
+    }
+    *at = seat->next_in_bucket;
+}
+
+void start_free(struct coordinator *c, struct start *start)
+{
+    struct run *run = &c->runs[start->run];
+    while (start->first_seat != NONE) {
+        struct seat *seat = &c->seats[start->first_seat];
+        start->first_seat = seat->next_in_start;
+        seat_unlink(c, seat);
+        uint32_t place = (uint32_t)(seat - c->seats);
+        *seat = (struct seat){.start = NONE, .member = NONE, .next_in_bucket = c->first_free_seat};
+        c->first_free_seat = place;
+    }
+    uint32_t *at = &run->first_start;
+    while (*at != start_index(c, start)) {
+        at = &c->starts[*at].next_in_run;
+    }
+    *at = start->next_in_run;
+    c->starts_telling -= start->telling != NONE;
+    run->start = run->start == start_index(c, start) ? NONE : run->start;
+    c->starts_free++;
+    memset(start, 0, sizeof *start);
+}
+
+/* The seats of the start that nobody sits in and that has been so for longest are free: its number
+ * and name are known as ever, and who is of it after all is told of again. */
+static void seats_reclaim(struct coordinator *c, const struct start *but)
+{
+    struct start *oldest = NULL;
+    for (uint32_t i = 0; i < c->starts_max; i++) {
+        struct start *start = &c->starts[i];
+        if (start->used && start != but && start->live == 0 && start->seats > 0 &&
+            (oldest == NULL || start->since_ms < oldest->since_ms)) {
+            oldest = start;
+        }
+    }
+    if (oldest != NULL) {
+        start_free(c, oldest);
+    }
+}
+
+struct seat *seat_add(struct coordinator *c, struct start *start, uint32_t rank)
+{
+    if (c->first_free_seat == NONE && c->seats_high == c->config.shards_max) {
+        seats_reclaim(c, start);
+    }
+    uint32_t place = c->first_free_seat;
+    if (place != NONE) {
+        c->first_free_seat = c->seats[place].next_in_bucket;
+    } else if (c->seats_high < c->config.shards_max) {
+        place = c->seats_high++;
+    } else {
+        return NULL;
+    }
+    struct seat *seat = &c->seats[place];
+    uint32_t *bucket = seat_bucket(c, start_index(c, start), rank);
+    *seat = (struct seat){.start = start_index(c, start),
+                          .rank = rank,
+                          .member = NONE,
+                          .next_in_bucket = *bucket,
+                          .next_in_start = start->first_seat};
+    *bucket = place;
+    start->first_seat = place;
+    start->seats++;
+    return seat;
+}
+
+void seat_free(struct coordinator *c, struct seat *seat)
+{
+    struct start *start = &c->starts[seat->start];
+    uint32_t place = (uint32_t)(seat - c->seats);
+    uint32_t *at = &start->first_seat;
+    while (*at != place) {
+        at = &c->seats[*at].next_in_start;
+    }
+    *at = seat->next_in_start;
+    seat_unlink(c, seat);
+    start->seats--;
+    start->live -= seat->member != NONE;
+    *seat = (struct seat){.start = NONE, .member = NONE, .next_in_bucket = c->first_free_seat};
+    c->first_free_seat = place;
+}
