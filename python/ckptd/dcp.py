@@ -42,7 +42,7 @@ from torch.distributed.checkpoint.storage import WriteResult
 from torch.futures import Future
 from torch.utils import _pytree as pytree
 
-from . import names, plain
+from . import forms, names, plain
 from .context import LATEST, Context, Shard, Table, Tensor
 from .dcp_index import (
     INDEX,
@@ -60,7 +60,17 @@ from .dcp_index import (
 from .errors import Error, NoCheckpoint, StateError, UsageError
 from .library import C, ffi
 from .names import shard_name
-from .tensors import Box, any_of, dense, describe, parts, sharding_metadata, view
+from .tensors import (
+    Box,
+    any_of,
+    dense,
+    describe,
+    is_sharded,
+    parts,
+    sharding_metadata,
+    type_name,
+    view,
+)
 
 _HELD = 8  # shards that a load maps at once
 
@@ -174,6 +184,10 @@ class Writer(StorageWriter):
                                               f"{self._step} is to be saved")
 
     def prepare_local_plan(self, plan: SavePlan) -> SavePlan:
+        """Refuses by name what PyTorch would stumble over later."""
+        for item in plan.items:
+            if item.tensor_data is not None:
+                type_name(item.index.fqn, item.tensor_data.properties.dtype)
         return plan
 
     def prepare_global_plan(self, plans: list[SavePlan]) -> list[SavePlan]:
@@ -237,12 +251,17 @@ class Writer(StorageWriter):
             step, self._next = self._next, None
             planner = DefaultSavePlanner()
             planner.set_up_planner(state_dict, None, True)
+            _refuse_by_name(planner)
             self._copy(step, planner.create_local_plan(), planner)
             self._staged.append(step)
             return state_dict  # of which only shapes are looked at from here on
         if not self._free.wait(self.timeout):
             raise UsageError("CKPT_ERR_BUSY", "the last asynchronous save is still being copied: "
                                               "wait for its future, or use writer.at(step)")
+        if any(any_of(leaf) and _why_not(leaf) for leaf in pytree.tree_leaves(state_dict)):
+            planner = DefaultSavePlanner()
+            planner.set_up_planner(state_dict, None, True)
+            _refuse_by_name(planner)
         if self._stager is None:
             self._stager = DefaultStager(StagingOptions(False, False, False, False))
         self._free.clear()
@@ -250,6 +269,7 @@ class Writer(StorageWriter):
             return self._stager.stage(_without_lazy_views(state_dict))
         except BaseException:
             self._free.set()
+            _refuse_values_by_name(state_dict)
             raise
 
     def synchronize_staging(self) -> None:
@@ -277,7 +297,7 @@ class Writer(StorageWriter):
             else:
                 tensor = planner.resolve_data(item)
                 assert any_of(tensor)
-                tensors.append((item, dense(tensor)))
+                tensors.append((item, _dense(item.index.fqn, tensor)))
         texts = [(VALUES, plain.dumps(values))]
         if index is not None:
             texts.append((INDEX, plain.dumps(index)))
@@ -288,6 +308,41 @@ class Writer(StorageWriter):
         self._layout.take(tensors, rest)
         self.context.save(step, self._layout.table, self._layout.metadata)
         del memory
+
+
+def _why_not(tensor: torch.Tensor) -> str | None:
+    """Why a tensor of a state is not saved by PyTorch's planner and this writer."""
+    if forms.is_subclass(tensor) and not is_sharded(tensor):
+        return "PyTorch's planner does not give its parts: save it by ckptd.attach()"
+    return forms.refusal(tensor)
+
+
+def _refuse_by_name(planner: DefaultSavePlanner) -> None:
+    """What PyTorch's planner and stager stumble over, or save as something else."""
+    for path, value in planner.state_dict.items():
+        why = _why_not(value) if any_of(value) else None
+        if why is not None:
+            raise plain._refuse(str(path), value, why)
+
+
+def _refuse_values_by_name(state_dict: Any) -> None:
+    """What PyTorch's stager could not copy may be what is not saved either."""
+    planner = DefaultSavePlanner()
+    planner.set_up_planner(state_dict, None, True)
+    for path, value in planner.state_dict.items():
+        if not any_of(value):
+            plain.split(value, names.part(str(path)), lambda *_: True)
+
+
+def _dense(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """The values of what the planner gives, in memory of the CPU."""
+    why = forms.refusal(tensor)
+    found = None if why is not None else dense(tensor)
+    if found is not None and forms.is_subclass(found):
+        why = _why_not(found)
+    if found is None or why is not None:
+        raise plain._refuse(name, tensor, str(why))
+    return found
 
 
 def _is_step(checkpoint_id: Any) -> bool:

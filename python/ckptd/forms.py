@@ -57,6 +57,11 @@ def is_plain(tensor: torch.Tensor) -> bool:
             and not is_traceable_wrapper_subclass(tensor))
 
 
+def is_subclass(tensor: torch.Tensor) -> bool:
+    """Whether it wraps other tensors, so that its own memory is nothing."""
+    return bool(is_traceable_wrapper_subclass(tensor))
+
+
 def is_composed(tensor: torch.Tensor) -> bool:
     """Whether it is made of several tensors."""
     return tensor.is_quantized or is_traceable_wrapper_subclass(tensor)

@@ -106,13 +106,19 @@ def local_part(tensor: torch.Tensor, name: str) -> tuple[torch.Tensor, Box]:
     return local, Box(tuple(found[0].offsets), tuple(found[0].sizes))
 
 
-def describe(name: str, tensor: torch.Tensor, on_device: bool = False) -> Tensor:
-    """What libckpt is told of a contiguous tensor; a device's has no address for it."""
-    code = TYPE_NAMES.get(tensor.dtype)
+def type_name(name: str, dtype: torch.dtype) -> str:
+    """What safetensors calls a type; StateError for one that it does not have."""
+    code = TYPE_NAMES.get(dtype)
     if code is None:
         raise StateError("CKPT_ERR_DTYPE",
-                         f"{name} is {tensor.dtype}, which the safetensors format does not have: "
+                         f"{name} is {dtype}, which the safetensors format does not have: "
                          "view it as another type, such as torch.view_as_real()")
+    return code
+
+
+def describe(name: str, tensor: torch.Tensor, on_device: bool = False) -> Tensor:
+    """What libckpt is told of a contiguous tensor; a device's has no address for it."""
+    code = type_name(name, tensor.dtype)
     if tensor.is_conj() or tensor.is_neg():
         # Its memory is not what it says: never written as it lies.
         raise StateError("CKPT_ERR_INTERNAL", f"{name} is a lazy view: resolve it first")

@@ -136,6 +136,34 @@ def test_a_process_without_torch_distributed(shared_cluster, run):
     assert restore(0, 1, said.append, run, sockets, 2, wrap=False) == truth[0]
 
 
+def wrapped_and_not(rank, world, say, run, sockets):
+    for first in (True, False):
+        def make(is_wrapped):
+            return DistributedDataParallel(Odd()) if is_wrapped else Odd()
+
+        model, optimizer = trained(rank, model=make(first))
+        settings = {"run": f"{run}/{first}", "socket": sockets[rank], "extra": {}}
+        with ckptd.attach(model, optimizer, resume=False, **settings) as checkpoint:
+            checkpoint.save(1).consistent(30)
+            assert (checkpoint._layout.share is not None) == first
+        torch.distributed.barrier()
+        other = make(not first)
+        with torch.no_grad():
+            for parameter in other.parameters():
+                parameter.fill_(5)
+        its = torch.optim.AdamW(other.parameters(), lr=0.5)
+        with ckptd.attach(other, its, **settings) as checkpoint:
+            assert checkpoint.resumed == 1 and checkpoint.left == []
+        assert digest(other, its) == digest(model, optimizer)
+        inner = model.module if first else other.module
+        assert inner.mine.tolist() == [rank] * 3 and its.param_groups[0]["lr"] == 0.01
+
+
+def test_from_under_the_wrapper_and_back(shared_cluster, run):
+    """In the same world: names are those without DistributedDataParallel."""
+    ranks.run(2, wrapped_and_not, run=run, sockets=sockets_of(shared_cluster))
+
+
 def test_a_look_from_outside(shared_cluster, run):
     """ckptd.load() puts shares together too."""
     sockets = sockets_of(shared_cluster)

@@ -256,6 +256,7 @@ def test_states_refuse_by_name(shared_cluster, run, kind):
 REFUSED_BY_DCP = ["complex128", "complex128, conjugate", "complex32", "sub-byte", "bits",
                   "quantized per tensor", "quantized per channel", "wrapper subclass",
                   "nine dimensions", *REFUSED_TENSORS, *REFUSED_VALUES]
+NAMELESS = ["nested", "subclass that cannot be put together"]  # PyTorch's planner comes first
 FLATTENED_BY_DCP = [kind for kind, make in {**VALUES, **REFUSED_VALUES}.items()
                     if isinstance(make(), dict)]  # by PyTorch's planner, before ckptd sees them
 
@@ -268,13 +269,19 @@ def test_dcp(shared_cluster, kind):
     value = {**TENSORS, **VALUES, **REFUSED_TENSORS, **REFUSED_VALUES}[kind]()
     step = next(_numbers)
     with ckptd.Context("dcp", attempt=step, socket=shared_cluster.agents[0].socket) as context:
-        def save():
-            torch.distributed.checkpoint.save({"it": value}, checkpoint_id=step,
+        def save(name="it"):
+            torch.distributed.checkpoint.save({name: value}, checkpoint_id=step,
                                               storage_writer=ckptd.dcp.Writer(context))
 
         if kind in REFUSED_BY_DCP:
-            with pytest.raises(BaseException):  # torch's CheckpointException is none of Exception
-                save()
+            # torch's CheckpointException is none of Exception
+            with pytest.raises(BaseException, match=None if kind in NAMELESS else "unusual"):
+                save("unusual")
+            for writer in (ckptd.dcp.Writer(context), ckptd.dcp.Writer(context).at(step)):
+                with pytest.raises(BaseException, match="unusual"):
+                    torch.distributed.checkpoint.async_save(
+                        {"unusual": value}, checkpoint_id=step, storage_writer=writer).result()
+                writer.close()
             return
         save()
         found = {"it": torch.zeros(value.shape, dtype=value.dtype) if isinstance(
