@@ -16,6 +16,8 @@
 #include "wire/message_codec.h"
 #include "wire/stream.h"
 
+#define CONNECT_PAUSE_MS 10
+
 struct link {
     int fd;
     struct incarnation incarnation;
@@ -44,11 +46,18 @@ static bool await(int fd, short events, uint64_t end_ms)
     }
 }
 
+/* A UNIX socket whose queue is full answers EAGAIN, and there is nothing to poll for. */
 static bool connect_within(int fd, const struct address *address, uint64_t end_ms)
 {
     int error = 0;
     socklen_t bytes = sizeof(error);
-    if (connect(fd, (const struct sockaddr *)&address->socket, address->bytes) == 0) {
+    const struct sockaddr *socket = (const struct sockaddr *)&address->socket;
+    int failed = connect(fd, socket, address->bytes);
+    while (failed != 0 && errno == EAGAIN && now_ms() < end_ms) {
+        (void)poll(NULL, 0, CONNECT_PAUSE_MS);
+        failed = connect(fd, socket, address->bytes);
+    }
+    if (failed == 0) {
         return true;
     }
     if (errno != EINPROGRESS || !await(fd, POLLOUT, end_ms) ||

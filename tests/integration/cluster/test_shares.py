@@ -4,6 +4,7 @@ process leaves behind when it dies."""
 
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -48,6 +49,38 @@ class Child:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
             self.pid = 0
+
+
+class FullQueue(IntegrationTest):
+    def test_ckptctl_waits_for_a_place(self):
+        """Somebody connects faster than the coordinator accepts: that is no reason to give up."""
+        path = os.path.join(self.cluster(0).directory, "full.sock")
+        waiting = []
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(0)
+            try:
+                while len(waiting) < 100:
+                    waiting.append(socket.socket(socket.AF_UNIX))
+                    waiting[-1].setblocking(False)
+                    waiting[-1].connect(path)
+            except BlockingIOError:
+                pass
+            self.assertLess(len(waiting), 100)
+            process = subprocess.Popen(
+                [program("ckptctl"), "status", f"--coordinator={path}", "--config=/dev/null"],
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment(),
+            )
+            self.addCleanup(process.kill)
+            with self.assertRaises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            for _ in range(len(waiting)):  # the last of them is ckptctl
+                listener.accept()[0].close()
+            self.assertNotIn("Resource temporarily", process.communicate(timeout=20)[1])
+        for client in waiting:
+            client.close()
 
 
 def open_body(run, rank, world, attempt=1):
