@@ -41,6 +41,7 @@ os.environ["PYTHONPATH"] = os.path.join(ROOT, "python")
 MIB = 1 << 20
 TENSORS = 96
 SMALL_TENSORS, SMALL_MIB = 10000, 10  # a state of many: what is looked at before each save
+NEEDED = (38, 1024)  # MiB of memory: so many times a rank's state, and so many more
 SAVES_IN_A_ROW = 3  # an agent has two slots for a rank in turn: each is written before it counts
 BARS = (  # name, contender, measure, times, of which
     ("stall, of one memcpy", "ckptd", "stall", 1.10, "memcpy", "stall"),
@@ -339,9 +340,13 @@ def rank_main(rank, world, say, *, mib, rounds, folder, socket, only, tensors=TE
     times = {name: {"stall": [], "verified": [], "second": [], "first": []} for name in contenders}
     for number in range(-1, rounds):  # the first is for memory to be touched
         for name in list(contenders):
+            # Of many tensors the others' take seconds each, and use no slots in turn.
+            in_a_row = 1 if tensors != TENSORS and name != "ckptd" else SAVES_IN_A_ROW
             try:
-                found = [save_once(contenders[name], distributed, rank)
-                         for _ in range(SAVES_IN_A_ROW)]
+                found = [save_once(contenders[name], distributed, rank) for _ in range(in_a_row)]
+                if rank == 0:
+                    print(f"round {number + 1} of {rounds}, {tensors} tensors, {name}: stall "
+                          f"{found[-1][0] * 1e3:.1f} ms", file=sys.stderr, flush=True)
             except Exception as error:
                 why[name] = reason_of(error)
                 contenders.pop(name)
@@ -456,6 +461,12 @@ def judge(found):
     return missed
 
 
+def available_mib():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) // 1024 for line in file
+                    if line.startswith("MemAvailable"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mib-per-rank", type=int, default=512)
@@ -463,6 +474,10 @@ def main():
     parser.add_argument("--only", action="append", help="a contender; none: all")
     parser.add_argument("--json")
     options = parser.parse_args()
+    needed = NEEDED[0] * options.mib_per_rank + NEEDED[1]
+    if (free := available_mib()) < needed:
+        parser.error(f"it takes some {needed} MiB of memory and {free} are free: a smaller "
+                     "--mib-per-rank?")
     fetch_peers()
     import cluster as clusters
     import ranks
