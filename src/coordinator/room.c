@@ -6,7 +6,10 @@
  * those of users who hold more there than the one in need does. When there is none left,
  * those that can't be the newest again go in the same order: quarantined, and marked poisoned or
  * passed over. The newest consistent checkpoint of a run is never given, nor one that a load uses.
- * One gift a round: what it frees is heard of with the next heartbeats. */
+ * One gift a round: what it frees is heard of with the next heartbeats.
+ *
+ * When nobody has anything to give, and saves of one run wait for each other's memory, the first of
+ * them gets it. */
 #include "coordinator/state.h"
 
 #include <string.h>
@@ -151,6 +154,52 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
     checkpoint_retire(c, u, k, "memory was short, and newer ones are kept");
     m->relieved_ms = c->now_ms;
     return true;
+}
+
+static uint32_t segments_of(const struct coordinator *c, const struct checkpoint *k,
+                            uint32_t member)
+{
+    uint32_t segments = 0;
+    for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
+        struct shard *s = &((struct coordinator *)c)->shards[i];
+        segments += copy_find(s, member) != NULL ? shard_segments(c, s, member) : 0;
+    }
+    return segments;
+}
+
+/* For the first of the run's saves that all ranks have sealed: those behind it give up what they
+ * have there, the newest first, for each would wait for the other until save_timeout. */
+void make_room_for_first(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                         const struct checkpoint *k, uint32_t segments)
+{
+    struct member *m = &c->members[member];
+    bool is_first = checkpoint_is_open(k) && k->sealed == k->world;
+    const struct run *run = &c->runs[k->run];
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        const struct checkpoint *other = &c->checkpoints[i];
+        is_first = is_first && (!checkpoint_is_open(other) || other->step >= k->step ||
+                                other->sealed < other->world);
+    }
+    if (!is_first || (m->relieved_ms > 0 && c->now_ms < m->relieved_ms + c->config.resend_ms)) {
+        return;
+    }
+    uint32_t freed = 0;
+    for (uint32_t i = run->first_checkpoint; i != NONE && freed < segments;
+         i = c->checkpoints[i].next_in_run) {
+        struct checkpoint *later = &c->checkpoints[i];
+        uint32_t gives = checkpoint_is_open(later) && later->attempt == k->attempt &&
+                                 later->step > k->step && update_has_room(u, 4)
+                             ? segments_of(c, later, member)
+                             : 0;
+        if (gives > 0) {
+            freed += gives;
+            m->relieved_ms = c->now_ms;
+            checkpoint_abort(c, u, later, CKPT_ERR_FULL,
+                             "node %s has no room for its copies beside those of step %llu, which "
+                             "was saved before it",
+                             m->node, (unsigned long long)k->step);
+        }
+    }
 }
 
 void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t member,

@@ -552,6 +552,8 @@ bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, str
 /* ---- room.c: who gives when a node is full ---- */
 bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                const struct run *run, uint32_t segments);
+void make_room_for_first(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                         const struct checkpoint *k, uint32_t segments);
 bool make_place(struct coordinator *c, struct coordinator_update *u, const struct run_key *needs);
 void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t member,
              const struct message_need *need);

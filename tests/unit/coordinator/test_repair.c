@@ -318,6 +318,49 @@ static void a_pull_that_finds_no_room_makes_some(void **state)
     assert_int_equal(cluster.update.records[0].step, 10);
 }
 
+/* Returns how many pulls were ordered. */
+static uint32_t all_have_free(uint32_t segments)
+{
+    uint32_t ordered = 0;
+    struct message beat = {.type = MESSAGE_HEARTBEAT};
+    beat.heartbeat.segments_free = segments;
+    beat.heartbeat.inventory_told = true;
+    for (uint32_t node = 0; node < NODES; node++) {
+        cluster_message(&cluster, node, &beat);
+        ordered += cluster_count(&cluster, MESSAGE_PULL_ORDER);
+    }
+    cluster_tick(&cluster, 500);
+    return ordered + cluster_count(&cluster, MESSAGE_PULL_ORDER);
+}
+
+static void seals(uint64_t step, uint32_t rank)
+{
+    struct message m = cluster_report(1, step, rank, 2, COPY_SEALED, true, (uint8_t)(step + rank));
+    cluster_message(&cluster, rank, &m);
+}
+
+/* Else each waits for the memory of the other until save_timeout, and so do those after them. */
+static void of_two_saves_that_wait_for_room_the_first_gets_it(void **state)
+{
+    (void)state;
+    (void)all_have_free(0);
+    seals(10, 0);
+    seals(20, 0);
+    seals(20, 1);
+    (void)all_have_free(0);
+    seals(30, 0);
+    (void)all_have_free(0); /* not all ranks have sealed 10: it may never be whole */
+    assert_int_equal(cluster_checkpoint(&cluster, 10).state, CHECKPOINT_ABORTED);
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_VERIFYING);
+    seals(30, 1);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(all_have_free(0), 0);
+    }
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_VERIFYING);
+    assert_int_equal(cluster_checkpoint(&cluster, 30).state, CHECKPOINT_ABORTED);
+    assert_int_equal(all_have_free(1), 2);
+}
+
 static void opening_reserves_the_places_of_all_ranks(void **state)
 {
     (void)state;
@@ -366,6 +409,7 @@ int main(void)
         OF_CLUSTER(a_full_node_gets_what_is_older_and_never_the_newest),
         OF_CLUSTER(what_a_person_poisoned_goes_when_nothing_else_is_left),
         OF_CLUSTER(a_pull_that_finds_no_room_makes_some),
+        OF_CLUSTER(of_two_saves_that_wait_for_room_the_first_gets_it),
         OF_CLUSTER(opening_reserves_the_places_of_all_ranks),
         OF_CLUSTER(what_a_rank_has_passed_by_ends),
     };
