@@ -139,7 +139,7 @@ static void report(struct fleet *f, uint32_t agent, uint32_t rank, enum copy_sta
                    bool owner)
 {
     struct message_shard_report *r = &next_message(f, agent, MESSAGE_SHARD_REPORT)->shard_report;
-    r->shard.run.uid = 1000;
+    r->shard.run.uid = 0; /* under no share: the tables are as they ship, and nearly full */
     snprintf(r->shard.run.name, sizeof(r->shard.run.name), "pretraining/70b");
     r->shard.attempt = 1;
     r->shard.step = f->step;
@@ -211,7 +211,6 @@ static enum ckpt_status open_fleet(struct fleet *f, char *reason)
     struct coordinator_config config;
     coordinator_config_default(&config);
     config.agents_max = larger(config.agents_max, f->options.agents);
-    config.user_share_percent = 100;
     config.shards_max = larger(config.shards_max, 3 * f->world + f->options.others);
     config.keep = f->options.others > 0 ? FLEET_KEEP : 1;
     f->memory_bytes = coordinator_memory_bytes(&config, reason);

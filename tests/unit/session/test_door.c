@@ -281,7 +281,9 @@ static void a_session_ends_with_its_process(void **state)
     const struct session_door door = {.sessions_max = 0};
     listen_behind(&door);
     int until[2];
+    int vouched[2];
     assert_int_equal(pipe(until), 0);
+    assert_int_equal(pipe(vouched), 0);
     pid_t process = fork();
     assert_true(process >= 0);
     if (process == 0) {
@@ -292,15 +294,19 @@ static void a_session_ends_with_its_process(void **state)
             _exit(read(until[0], &byte, 1) == 0 ? 0 : 1);
         }
         say_something(fd);
-        _exit(0);
+        char byte;
+        _exit(read(vouched[0], &byte, 1) == 1 ? 0 : 1);
     }
     run_until(&opened, 1);
     session_vouch(last);
+    assert_int_equal(write(vouched[1], "v", 1), 1);
     run_until(&closed, 1);
     assert_int_equal(messages, 1);
     assert_string_equal(closed_reason, "its process has ended");
     close(until[0]);
     close(until[1]);
+    close(vouched[0]);
+    close(vouched[1]);
     int how;
     assert_int_equal(waitpid(process, &how, 0), process);
     assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
