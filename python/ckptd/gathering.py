@@ -140,6 +140,8 @@ class Exchange:
         patience = AGREE_SECONDS + STALL_SECONDS
         while (batch := self._take(patience)) is not None:
             yield from batch
+            if self._device.type == "cuda":  # the memory is used again on another stream
+                torch.cuda.current_stream(self._device).synchronize()
             patience = STALL_SECONDS
 
     def close(self) -> None:
