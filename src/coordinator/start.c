@@ -340,12 +340,27 @@ static void ask_insisting(struct coordinator *c, struct coordinator_update *u, s
 
 /* ---- a number that is given out ---- */
 
+/* Somebody of the start is known to live: his node is connected. */
+static bool has_heard_seat(const struct coordinator *c, const struct start *start)
+{
+    for (uint32_t i = start->first_seat; i != NONE; i = c->seats[i].next_in_start) {
+        uint32_t member = c->seats[i].member;
+        if (member != NONE && c->members[member].connected) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A place in the run's own start in place of a process that died before anything came of that,
  * while the others still wait. Never after this coordinator began anew: it does not know what the
- * processes before have staged. */
+ * processes before have staged. *waits_out: all others are on nodes that are away. They may have
+ * died with this one, and all of them come again: until their nodes are back or lost, nobody knows
+ * which start this is. */
 static struct seat *seat_in_own(struct coordinator *c, struct run *run, struct start *start,
-                                const struct message_seat_ask *ask)
+                                const struct message_seat_ask *ask, bool *waits_out)
 {
+    *waits_out = false;
     if (start == NULL || start->is_recalled || nonce_is_zero(&start->nonce) ||
         run_has_begun(c, run) || start->world != ask->world ||
         !nonce_equal(&start->name, &ask->name)) {
@@ -355,7 +370,11 @@ static struct seat *seat_in_own(struct coordinator *c, struct run *run, struct s
     if (seat == NULL) {
         return seat_add(c, start, ask->rank); /* it is one that was founded by a number */
     }
-    return seat->member == NONE && !seat->staged && start->live > 0 ? seat : NULL;
+    if (seat->member != NONE || seat->staged || start->live == 0) {
+        return NULL;
+    }
+    *waits_out = !has_heard_seat(c, start);
+    return *waits_out ? NULL : seat;
 }
 
 static void mix_name(struct nonce *name, const struct nonce *seat)
@@ -480,7 +499,13 @@ static void ask_unnumbered(struct coordinator *c, struct coordinator_update *u, 
                            uint32_t member, const struct message_seat_ask *ask)
 {
     struct seat *seat = seat_of_process(c, run, ask->rank, &ask->seat);
-    seat = seat != NULL ? seat : seat_in_own(c, run, start_of(c, run), ask);
+    bool waits = false;
+    seat = seat != NULL ? seat : seat_in_own(c, run, start_of(c, run), ask, &waits);
+    if (waits) {
+        tell(c, u, member, ask, CKPT_ERR_BUSY,
+             "the nodes of the run's other ranks are away: they may be of the start before");
+        return;
+    }
     if (seat == NULL) {
         struct start *start = forming_for(c, run, ask);
         seat = start == NULL ? NULL : seat_find(c, start, ask->rank);

@@ -196,6 +196,32 @@ static void a_place_is_taken_again_while_the_others_load(void **state)
     assert_int_equal(cluster_count(&cluster, MESSAGE_PULL_ORDER), 1); /* to its new node */
 }
 
+/* Rank 1's node is away when rank 0 comes again: its process may have died too, and all of them be
+ * another start; or it is back soon, and waits. */
+static void a_place_is_not_taken_again_while_nobody_knows(void **state)
+{
+    (void)state;
+    (void)open_at(0, 1, 0, 2, 0);
+    (void)open_at(1, 2, 1, 2, 0);
+    leave(0, 1, 0, 2);
+    cluster_disconnect(&cluster, 1);
+    assert_int_equal(open_at(2, 3, 0, 2, 0).status, CKPT_ERR_BUSY);
+    cluster_join(&cluster, 1, 2);
+    struct message_seat_told told = open_at(2, 3, 0, 2, 0);
+    assert_int_equal(told.status, CKPT_OK);
+    assert_int_equal(told.attempt, 1);
+
+    leave(2, 3, 0, 2);
+    cluster_disconnect(&cluster, 1);
+    assert_int_equal(open_at(2, 4, 0, 2, 0).status, CKPT_ERR_BUSY);
+    cluster_tick(&cluster, 1500); /* it is lost */
+    assert_int_equal(open_at(2, 4, 0, 2, 0).status, CKPT_ERR_BUSY);
+    told = open_at(3, 5, 1, 2, 0);
+    assert_int_equal(told.status, CKPT_OK);
+    assert_int_equal(told.attempt, 2);
+    assert_int_equal(open_at(2, 4, 0, 2, 0).attempt, 2);
+}
+
 /* shards_max is 64, and there are as many seats: those of who has gone are had by who comes. */
 static void who_has_gone_keeps_nobody_from_a_seat(void **state)
 {
@@ -412,6 +438,7 @@ int main(void)
         TEST(a_forming_start_refuses_nobody),
         TEST(a_place_is_taken_again_before_the_start_has_begun),
         TEST(a_place_is_taken_again_while_the_others_load),
+        TEST(a_place_is_not_taken_again_while_nobody_knows),
         TEST(who_has_gone_keeps_nobody_from_a_seat),
         TEST(nobody_is_told_before_all_are_seated),
         TEST(a_used_number_is_refused),
