@@ -96,6 +96,24 @@ static bool is_loss_unheard(struct sim *sim)
     return false;
 }
 
+/* Domains of the shard's copies that were spoilt, and found to be so a moment ago: also where that
+ * copy has been freed since, the word to let another go may have been on its way. */
+static uint32_t domains_found_spoilt(struct sim *sim, const struct shard_key *key)
+{
+    uint32_t domains = 0;
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+            const struct sim_slot *slot = &sim->nodes[node].slots[i];
+            if (slot->touched && slot->touched_generation == slot->generation_high &&
+                key_equal(&slot->generation_shard, key) &&
+                sim->now_ms < slot->digest_ended_ms + SIM_HEARD_MS) {
+                domains |= 1u << sim->nodes[node].domain;
+            }
+        }
+    }
+    return domains;
+}
+
 /* A good copy of a commit that stands is let go: only where enough others remain, or one in the
  * same domain (what is lost and not yet noticed cannot be held against who let go). Of a liar's
  * copies nobody else can tell that they are good. */
@@ -115,7 +133,8 @@ static void judge_let_go(struct sim *sim, uint32_t node, const struct slot_recor
         !judge_slot_is_intact(sim, node, before->slot, &commit->digests[key->rank])) {
         return;
     }
-    uint32_t left = judge_good_domains(sim, commit, key->rank, node, before->slot, true);
+    uint32_t left = judge_good_domains(sim, commit, key->rank, node, before->slot, true) |
+                    domains_found_spoilt(sim, key);
     bool has_twin = (left & 1u << sim->nodes[node].domain) != 0;
     if ((uint32_t)__builtin_popcount(left) < commit->copies && !has_twin && !is_loss_unheard(sim)) {
         sim_violation(sim,
