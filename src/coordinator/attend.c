@@ -18,7 +18,7 @@ static void ask_for_room(struct coordinator *c, struct coordinator_update *u, st
         place_choose_full(c, s, h, &member) == CKPT_OK) {
         uint32_t segments = shard_segments(c, s, member);
         if (!make_room(c, u, member, run, segments)) {
-            make_room_for_first(c, u, member, k, segments);
+            make_room_for_first(c, u, member, k, segments * (k->world - k->ready));
         }
     }
 }
@@ -78,9 +78,12 @@ static bool call_back(struct coordinator *c, struct coordinator_update *u, struc
 /* What was committed, and has too few copies or too many. */
 static void attend_committed(struct coordinator *c, struct coordinator_update *u, struct shard *s)
 {
-    if (shard_has_copies(c, s)) {
+    struct copy *leaving = shard_leaving(s);
+    if (shard_has_copies(c, s) && (leaving == NULL || shard_can_spare(c, s, leaving))) {
         if (!shard_let_surplus_go(c, u, s)) {
             park(c, s);
+        } else if (leaving != NULL) {
+            leaving->leaves = false;
         }
         return;
     }
@@ -93,6 +96,9 @@ static void attend_committed(struct coordinator *c, struct coordinator_update *u
     while (placement_domains(&map, h.taken, h.taken_count) < copies) {
         if (h.taken_count == COORDINATOR_COPIES_MAX || !repair_is_due(c, s, &h) ||
             !order_copy(c, u, s, &h)) {
+            if (leaving != NULL) {
+                leaving->leaves = false; /* whoever has need of its memory asks again */
+            }
             park(c, s);
             return;
         }

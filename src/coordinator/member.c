@@ -268,6 +268,7 @@ static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, st
     if (heartbeat->segments_free <= m->segments) {
         if (heartbeat->segments_free > *segments_free) {
             unpark(c, heartbeat->segments_free - *segments_free);
+            m->short_ms = 0;
         }
         *segments_free = heartbeat->segments_free;
     }

@@ -69,7 +69,7 @@ bool shard_is_pulled(const struct shard *s)
  * owner's most of all. */
 static uint32_t worth(const struct coordinator *c, const struct shard *s, const struct copy *copy)
 {
-    return (copy->owner ? 2u : 0u) + shard_is_home(c, s, copy->member);
+    return copy->leaves ? 0 : 1 + (copy->owner ? 2u : 0u) + shard_is_home(c, s, copy->member);
 }
 
 static uint32_t good_copies(const struct shard *s)
@@ -112,6 +112,39 @@ struct copy *shard_surplus(const struct coordinator *c, struct shard *s)
         }
     }
     return least;
+}
+
+/* As many domains as were asked for are left without it. */
+bool shard_can_spare(const struct coordinator *c, const struct shard *s, const struct copy *copy)
+{
+    return good_domains(c, s, copy, NONE) >= c->checkpoints[s->checkpoint].copies;
+}
+
+/* A good copy that is to be let go when its shard has another for it; NULL: none is. */
+struct copy *shard_leaving(struct shard *s)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].leaves && copy_is_good(s, &s->copies[i])) {
+            return &s->copies[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether another node has room for it. Not the owner's: its rank restores it, and saves on that
+ * node are few enough to fit. */
+bool copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *copy)
+{
+    uint32_t member;
+    if (copy->owner || !is_idle(c, s, copy) || shard_is_pulled(s) || !shard_has_copies(c, s) ||
+        shard_leaving(s) != NULL) {
+        return false;
+    }
+    copy->leaves = true;
+    struct holders h = shard_holders(c, s);
+    bool may = place_choose(c, s, &h, &member) == CKPT_OK && copy_find(s, member) == NULL;
+    copy->leaves = false;
+    return may;
 }
 
 /* The place of a copy that is to be made. A reader's or a restoring rank's takes that of a copy too
@@ -173,7 +206,7 @@ struct holders shard_holders(const struct coordinator *c, const struct shard *s)
         bool counts_soon =
             !copy->bad && !copy->cached && (copy->state == COPY_HELD || (open && copy->owner));
         bool waits = copy->state == COPY_VERIFIED && !s->has_digest && !copy->cached;
-        if (copy_is_good(s, copy) || pulling || counts_soon || waits) {
+        if (!copy->leaves && (copy_is_good(s, copy) || pulling || counts_soon || waits)) {
             h.taken[h.taken_count++] = copy->member;
         } else {
             h.avoid[h.avoid_count++] = copy->member;
@@ -185,12 +218,13 @@ struct holders shard_holders(const struct coordinator *c, const struct shard *s)
 /* Where placement starts: the owner, or whoever holds a copy. */
 static uint32_t origin_of(const struct shard *s, const struct holders *h)
 {
+    uint32_t origin = h->taken_count > 0 ? h->taken[0] : h->avoid[0];
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         if (s->copies[i].member != NONE && s->copies[i].owner) {
             return s->copies[i].member;
         }
     }
-    return h->taken[0];
+    return origin;
 }
 
 /* Where the copy would go if all had room. */

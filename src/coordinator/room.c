@@ -8,8 +8,9 @@
  * passed over. The newest consistent checkpoint of a run is never given, nor one that a load uses.
  * One gift a round: what it frees is heard of with the next heartbeats.
  *
- * When nobody has anything to give, and saves of one run wait for each other's memory, the first of
- * them gets it. */
+ * When nobody has anything to give for repair_after, copies that have come together here go to
+ * nodes that have room. And where saves of one run wait for each other's memory, the first of them
+ * gets it. */
 #include "coordinator/state.h"
 
 #include <string.h>
@@ -118,6 +119,37 @@ static uint32_t trim(struct coordinator *c, struct coordinator_update *u, uint32
     return freed;
 }
 
+/* Copies of newest checkpoints may have come together on one node, while others were away: they
+ * move to where there is room. Segments that come free so. */
+static uint32_t move_away(struct coordinator *c, uint32_t member, uint32_t segments)
+{
+    uint32_t freed = 0;
+    for (uint32_t i = c->members[member].first_copy; i != NONE && freed < segments;) {
+        struct copy *copy;
+        struct shard *s = copy_shard(c, i, &copy);
+        i = copy->next;
+        if (!checkpoint_is_committed(&c->checkpoints[s->checkpoint])) {
+            continue;
+        }
+        if (!copy->leaves && copy_may_leave(c, s, copy)) {
+            copy->leaves = true;
+            queue_push(c, s);
+        }
+        freed += copy->leaves ? shard_segments(c, s, member) : 0;
+    }
+    return freed;
+}
+
+/* A save that ends soon may leave room, so that only lasting need is worth a copy's way. */
+static bool is_short_for_long(const struct coordinator *c, struct member *m)
+{
+    bool goes_on = m->short_ms > 0 && c->now_ms < m->short_ms + c->config.repair_after_ms &&
+                   m->relieved_ms <= m->short_since_ms;
+    m->short_since_ms = goes_on ? m->short_since_ms : c->now_ms;
+    m->short_ms = c->now_ms;
+    return c->now_ms >= m->short_since_ms + c->config.repair_after_ms;
+}
+
 /* True: room for as many segments is on its way; or some has just been made, and is waited for. */
 bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                const struct run *run, uint32_t segments)
@@ -135,7 +167,9 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
     }
     struct gift gift = find_gift(c, member, run);
     if (gift.giver == GIVER_NONE) {
-        return false;
+        bool moves = is_short_for_long(c, m) && move_away(c, member, segments) > 0;
+        m->relieved_ms = moves ? c->now_ms : m->relieved_ms;
+        return moves;
     }
     if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
         u->again = true;

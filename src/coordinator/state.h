@@ -39,6 +39,7 @@ struct copy {
     bool bad : 1; /* its digest differed or its pull failed: chosen again only when nothing else
                            * is left */
     bool has_digest : 1;
+    bool leaves : 1; /* its node is full of newest copies: it is let go when another node has it */
     uint32_t source; /* member that a pull reads from */
     uint64_t generation;
     uint64_t source_generation;
@@ -258,8 +259,10 @@ struct member {
     uint32_t segments;
     uint32_t first_copy;
     uint32_t copies_verified;
-    uint64_t relieved_ms; /* when something was last given up for room on it; 0: never */
-    uint32_t orders;      /* to it, of any kind, without an answer */
+    uint64_t relieved_ms;    /* when something was last given up for room on it; 0: never */
+    uint64_t short_since_ms; /* nobody has had room to give it, from then to short_ms */
+    uint64_t short_ms;
+    uint32_t orders; /* to it, of any kind, without an answer */
     uint32_t pulls;
     uint32_t mismatches;
     uint32_t fetches;   /* that wait */
@@ -514,6 +517,9 @@ struct holders {
 struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
 bool shard_is_pulled(const struct shard *s);
 struct copy *shard_surplus(const struct coordinator *c, struct shard *s);
+bool copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *copy);
+struct copy *shard_leaving(struct shard *s);
+bool shard_can_spare(const struct coordinator *c, const struct shard *s, const struct copy *copy);
 struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, uint32_t source,
                        enum pull_purpose purpose);
 struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member);

@@ -6,7 +6,8 @@
  *    is up or down.
  *  - No load ends with less than what was consistent when it began, while that is so.
  *  - Where processes only stop and start: a committed shard is not copied again before enough of
- *    its copies have been away for some time, and nobody is lost while all are there.
+ *    its copies have been away for some time, or a node that has one is full, from which it may
+ *    move to another; and nobody is lost while all are there.
  *
  * Not verified: that a load which ends in an error waited as long as it could; the last two where
  * the network fails too, for what a coordinator can have heard is not drawn here. */
@@ -116,6 +117,23 @@ static bool has_it_already(struct sim *sim, const struct commit *commit, uint32_
     return false;
 }
 
+/* A node without room for another shard passes copies on when that lasts; how long it did is not
+ * known here. */
+static bool is_on_full_node(struct sim *sim, const struct commit *commit, uint32_t rank)
+{
+    uint32_t largest = (SIM_SHARD_BYTES_MAX + sim->mix.segment_bytes - 1) / sim->mix.segment_bytes;
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        uint32_t free_segments = 0;
+        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+            free_segments += memory_slot_of_segment(sim, node, i) == UINT32_MAX;
+        }
+        if (free_segments < largest && has_it_already(sim, commit, rank, node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void judge_order(struct sim *sim, uint32_t ruler, uint32_t node,
                  const struct message_pull_order *order)
 {
@@ -130,7 +148,7 @@ void judge_order(struct sim *sim, uint32_t ruler, uint32_t node,
         return;
     }
     uint32_t rank = order->shard.rank;
-    if (!has_it_already(sim, commit, rank, node) &&
+    if (!has_it_already(sim, commit, rank, node) && !is_on_full_node(sim, commit, rank) &&
         domains_there(sim, ruler, commit, rank, SIM_CONFIG_REPAIR_AFTER_MS) >= commit->copies) {
         sim_violation(sim,
                       "run %u step %" PRIu64 " rank %u is copied again, and who has its copies was "
