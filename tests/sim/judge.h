@@ -125,6 +125,7 @@ void judge_rank_message(struct sim *sim, uint32_t node, const struct sim_end *to
                         const struct message *message, const struct sim_mapping *attached);
 
 /* judge_slot.c: 8, 9, 13, 14, 18. */
+void judge_slot_freed(struct sim *sim, uint32_t node); /* it is about to be */
 void judge_slot_record(struct sim *sim, uint32_t node, const struct slot_record *before,
                        const struct slot_record *after);
 void judge_landing(struct sim *sim, const struct sim_work *work);

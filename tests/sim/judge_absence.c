@@ -117,17 +117,32 @@ static bool has_it_already(struct sim *sim, const struct commit *commit, uint32_
     return false;
 }
 
-/* A node without room for another shard passes copies on when that lasts; how long it did is not
- * known here. */
-static bool is_on_full_node(struct sim *sim, const struct commit *commit, uint32_t rank)
+static bool is_full(struct sim *sim, uint32_t node)
 {
     uint32_t largest = (SIM_SHARD_BYTES_MAX + sim->mix.segment_bytes - 1) / sim->mix.segment_bytes;
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        const struct sim_slot *slot = &sim->nodes[node].slots[i];
+        taken += slot->stored && slot->record.state != SLOT_FREE ? slot->record.segment_count : 0;
+    }
+    return taken + largest > sim->mix.segments;
+}
+
+void judge_slot_freed(struct sim *sim, uint32_t node)
+{
+    if (is_full(sim, node)) {
+        sim->nodes[node].full_ms = sim->now_ms;
+    }
+}
+
+/* A node without room for another shard passes copies on when that lasts; how long it did is not
+ * known here, nor whether the coordinator has heard that it ended. */
+static bool is_on_full_node(struct sim *sim, const struct commit *commit, uint32_t rank)
+{
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        uint32_t free_segments = 0;
-        for (uint32_t i = 0; i < sim->mix.segments; i++) {
-            free_segments += memory_slot_of_segment(sim, node, i) == UINT32_MAX;
-        }
-        if (free_segments < largest && has_it_already(sim, commit, rank, node)) {
+        uint64_t full_ms = sim->nodes[node].full_ms;
+        bool was_full = full_ms > 0 && sim->now_ms < full_ms + SIM_HEARD_MS;
+        if ((was_full || is_full(sim, node)) && has_it_already(sim, commit, rank, node)) {
             return true;
         }
     }

@@ -149,6 +149,9 @@ void judge_slot_record(struct sim *sim, uint32_t node, const struct slot_record 
 {
     judge_generation(sim, node, after);
     judge_segments(sim, node, after);
+    if (before && is_in_use(before->state) && !is_in_use(after->state)) {
+        judge_slot_freed(sim, node);
+    }
     if (before) {
         judge_let_go(sim, node, before, after);
     }

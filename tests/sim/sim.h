@@ -156,6 +156,7 @@ struct sim_node {
     struct agent_config config;
     uint32_t wipes;
     uint64_t lost_ms;      /* when it last lost a copy: wiped, or by a damaged record */
+    uint64_t full_ms;      /* when it last had no room for another shard, and freed one */
     uint64_t epoch_stored; /* with the memory: what the arena's header keeps; as the next */
     struct nonce cluster_stored;
     struct incarnation heard; /* the coordinator that last said WELCOME to this life */
