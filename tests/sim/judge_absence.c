@@ -3,7 +3,9 @@
  * and 25.
  *
  *  - Nothing is quarantined of which every shard has a good copy in some memory, whether its node
- *    is up or down.
+ *    is up or down. Not counted: on a node that has been away for longer than a repair waits, of a
+ *    shard of which a copy elsewhere was spoilt. Others had been made for it, nobody waits for it
+ *    any more, and then those were proven different: that is evidence, and no absence.
  *  - No load ends with less than what was consistent when it began, while that is so.
  *  - Where processes only stop and start: a committed shard is not copied again before enough of
  *    its copies have been away for some time, or a node that has one is full, from which it may
@@ -16,9 +18,59 @@
 #include "hosts.h"
 #include "judge.h"
 
+static bool was_spoilt(struct sim *sim, const struct commit *commit, uint32_t rank)
+{
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+            const struct sim_slot *slot = &sim->nodes[node].slots[i];
+            const struct shard_key *key = &slot->generation_shard;
+            const struct sim_job *job = sim_job_of(sim, &key->run);
+            if (slot->touched && slot->touched_generation == slot->generation_high && job &&
+                job->run == commit->run && key->attempt == commit->attempt &&
+                key->step == commit->step && key->rank == rank) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool is_given_up(const struct sim *sim, const struct sim_host *host)
+{
+    return host->is_away && sim->now_ms - host->away_from_ms >= SIM_CONFIG_REPAIR_AFTER_MS;
+}
+
+static bool may_be_had(struct sim *sim, const struct commit *commit, uint32_t rank)
+{
+    bool spoilt = was_spoilt(sim, commit, rank);
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        if (spoilt && is_given_up(sim, &sim->nodes[node].host)) {
+            continue;
+        }
+        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+            const struct sim_slot *slot = &sim->nodes[node].slots[i];
+            if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank) &&
+                judge_slot_is_intact(sim, node, i, &commit->digests[rank])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool all_may_be_had(struct sim *sim, const struct commit *commit)
+{
+    for (uint32_t rank = 0; rank < commit->world; rank++) {
+        if (!may_be_had(sim, commit, rank)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void judge_quarantined(struct sim *sim, const struct commit *commit)
 {
-    if (sim->mix.liar < 0 && judge_is_whole(sim, commit)) {
+    if (sim->mix.liar < 0 && all_may_be_had(sim, commit)) {
         sim_violation(sim,
                       "run %u step %" PRIu64 " is quarantined, and every shard has a good copy in "
                       "some memory",
@@ -36,7 +88,7 @@ void judge_fell_back(struct sim *sim, const struct sim_job *job, enum ckpt_statu
     }
     const struct commit *newest =
         judge_commit_find(sim, job->run, job->newest_attempt, job->newest_step);
-    if (newest && !newest->retired && !newest->quarantined && judge_is_whole(sim, newest)) {
+    if (newest && !newest->retired && !newest->quarantined && all_may_be_had(sim, newest)) {
         sim_violation(sim,
                       "run %u attempt %u load %u ends in %s step %" PRIu64 ", and step %" PRIu64
                       " was consistent and has all its shards",
