@@ -74,10 +74,10 @@ fuzz() {
         name=$(basename "$target")
         echo "== $name"
         mkdir -p "build/fuzz/found/$name"
-        "build/fuzz/bin/$name" -runs=0 "$target"
+        "build/fuzz/bin/$name" -runs=0 "$target" || return 1
         "build/fuzz/bin/$name" -max_total_time=$((FUZZ_SECONDS / ${#targets[@]} + 1)) \
             -artifact_prefix="build/fuzz/found/$name-" -print_final_stats=1 \
-            "build/fuzz/found/$name" "$target"
+            "build/fuzz/found/$name" "$target" || return 1 # libFuzzer's own 77 is no skip
     done 2>&1
     echo "${#targets[@]} decoders"
 }

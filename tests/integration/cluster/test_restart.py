@@ -145,7 +145,7 @@ class Restart(IntegrationTest):
         coordinator.kill()
         shutil.rmtree(coordinator.state_directory)
         coordinator.options["cluster"] = made[0]["id"]
-        coordinator.start()
+        coordinator.start(wait=False)  # it may have ended before anybody sees that it was ready
         self.assertEqual(coordinator.wait_dead(), 4)
         self.assertTrue(coordinator.events("stale_coordinator", this_life=True))
         self.assertEqual(agent.events("joined", this_life=True), [])
