@@ -63,7 +63,9 @@ static struct fence *fence_place(struct coordinator *c, uint32_t uid)
             oldest_own = is_older ? fence : oldest_own;
         }
     }
-    oldest = own >= c->fences_max / 4 ? oldest_own : oldest;
+    if (oldest_own != NULL && own >= c->fences_max / 4) {
+        oldest = oldest_own;
+    }
     put_out(c, oldest);
     return oldest;
 }

@@ -75,7 +75,8 @@ void share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts)
 static struct holdings holdings_of(const struct coordinator *c, uint32_t uid)
 {
     uint32_t user = user_find(c, uid);
-    return user == NONE ? (struct holdings){.runs = 0} : c->users[user];
+    const struct holdings none = {.runs = 0};
+    return user == NONE ? none : c->users[user];
 }
 
 static bool lets(const struct coordinator *c, uint64_t size, uint64_t used, uint64_t mine,

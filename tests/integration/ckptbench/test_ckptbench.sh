@@ -67,7 +67,7 @@ check_gone "three ranks"
 "$bin/ckptbench" scale --from=8 --agents=16 --repeat=1 --json="$work/scale.json" || fail scale
 check "$work/scale.json" checkpoint_us_per_agent_16 join_growth memory_bytes
 
-"$bin/ckptbench" scale --real --agents=12 --ranks=2 --saves=2 --seconds=1 --dir="$work/dir" \
+"$bin/ckptbench" scale --real --agents=12 --ranks=2 --saves=2 --seconds=3 --dir="$work/dir" \
     --ckptctld="$bin/ckptctld,$bin/ckptctld" --json="$work/real.json" || fail "scale --real"
 check "$work/real.json" idle_cpu save_cpu_s save_s rss_mib idle_frames idle_cpu_2 idle_cpu_ratio_2
 check_gone "scale --real"
