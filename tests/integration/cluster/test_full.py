@@ -17,9 +17,11 @@ class Full(IntegrationTest):
         self.assertEqual(cluster.coordinator.events("retired_early"), [])
         job.commit(4, size=3 * MIB)
         early = cluster.coordinator.events("retired_early")
-        self.assertEqual([note["step"] for note in early], ["1"])
+        # Both nodes were full. What one frees is heard of a moment later: the other's need may have
+        # taken one more by then, the next older, and no newer one.
+        self.assertIn([note["step"] for note in early], (["1"], ["1", "2"]))
         self.assertEqual(early[0]["level"], "warn")
-        for step in (2, 3, 4):
+        for step in (2, 3, 4)[len(early) - 1 :]:
             self.assertFalse(cluster.state("run", step)["degraded"])
         self.assertEqual(job.restore(), 4)
 
