@@ -285,8 +285,9 @@ static enum ckpt_status load_at(struct cycle *cycle, enum cluster_agent_role rol
     return status;
 }
 
-/* A new step, which the restoring agent has not; a raw read; a load from the peer; a load where it
- * was saved. */
+/* A new step, which the restoring agent has not; a load where it was saved; a raw read; a load from
+ * the peer. In this order: who loads elsewhere takes the checkpoint along, and of the three copies
+ * that there are then, the one where it was saved may be let go. */
 static enum ckpt_status restore_turn(struct cycle *cycle, bool counts)
 {
     uint64_t bytes = cycle->options.bytes;
@@ -303,6 +304,9 @@ static enum ckpt_status restore_turn(struct cycle *cycle, bool counts)
     }
     ranks_close(&cycle->ranks);
     if (status == CKPT_OK) {
+        status = load_at(cycle, AGENT_OWNER, &local);
+    }
+    if (status == CKPT_OK) {
         status = raw_add(cycle, &raw);
     }
     if (status == CKPT_OK) {
@@ -312,9 +316,6 @@ static enum ckpt_status restore_turn(struct cycle *cycle, bool counts)
     }
     if (status == CKPT_OK) {
         status = raw_add(cycle, &raw);
-    }
-    if (status == CKPT_OK) {
-        status = load_at(cycle, AGENT_OWNER, &local);
     }
     double digested = measure_digest(cycle);
     if (status == CKPT_OK && counts) {
