@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "ctl.h"
 #include "link.h"
+#include "progress.h"
 
 enum key {
     KEY_COORDINATOR,
@@ -259,6 +260,7 @@ static const struct config_program program = {
 enum exit_code complain(enum exit_code code, const char *format, ...)
 {
     va_list arguments;
+    progress_clear();
     va_start(arguments, format);
     fputs("ckptctl: ", stderr);
     vfprintf(stderr, format, arguments);
@@ -469,6 +471,7 @@ static enum exit_code run(const struct config *config)
         return EXIT_USAGE;
     }
     code = verb->run(&ctl);
+    progress_clear();
     link_close(&ctl);
     if (fflush(stdout) != 0 && code == EXIT_DONE) {
         code = complain(EXIT_NO, "cannot write the output: %s", strerror(errno));

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "link.h"
+#include "progress.h"
 #include "table.h"
 
 #define POLL_MS 100
@@ -208,8 +209,11 @@ static enum exit_code await_results(struct ctl *ctl, struct verification *v)
         json_decref(nodes);
         json_decref(shown);
         if (waiting == 0 || now_ms() >= end_ms) {
+            progress_clear();
             return EXIT_DONE;
         }
+        progress_show(ctl, "%zu of %zu copies digested", json_array_size(v->copies) - waiting,
+                      json_array_size(v->copies));
         pause_ms(POLL_MS);
     }
 }
