@@ -116,7 +116,7 @@ wanted=${*:-deps venv style dev slurm python demo-train asan tsan minimal fuzz t
     simulator demo}
 for name in $wanted; do
     case $name in
-    deps) stage deps scripts/deps.sh build optional demo test slurm vm ;;
+    deps) stage deps scripts/deps.sh build optional demo test slurm vm roots ;;
     cppcheck) stage cppcheck cppcheck_ ;;
     python) stage python python_ ;;
     demo-train) stage demo-train demo_train ;;

@@ -32,6 +32,6 @@ if [ $# -eq 0 ]; then
 else
     files=("$@")
 fi
-printf '%s\n' "${files[@]}" | xargs -n 4 -P "$jobs" clang-tidy-14 -p build/tidy --quiet \
+printf '%s\n' "${files[@]}" | xargs -n 4 -P "$jobs" clang-tidy -p build/tidy --quiet \
     --warnings-as-errors='*'
 echo "${#files[@]} files"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages of scripts/packages that are missing.
 #
-#   deps.sh [GROUP]...      groups: build optional demo bench test slurm vm soak; default: but vm
+#   deps.sh [GROUP]...      groups: build optional demo bench test slurm soak roots, by default all
+#                           of these; vm
 #
 # As root it says what it installs and installs it; otherwise it prints the command and fails.
 set -eu
@@ -13,7 +14,7 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
-wanted=${*:-build optional demo bench test slurm soak}
+wanted=${*:-build optional demo bench test slurm soak roots}
 missing=''
 named=$(awk -v wanted=" $wanted " '
     !/^#/ && NF && index(wanted, " " $1 " ") && !seen[$2]++ { print $2 }' scripts/packages)
