@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Parts of a program's --help as scdoc, so that a page says what the program says.
-#   part=options  the flags, a term each; part=exit  the exit status; part=NAME  lines as they are
+#   part=options  the flags, a term each; part=exit  the exit status; part=verb  usage and text of a
+#   verb's page; part=NAME  lines as they are
 # Reads the help; prints nothing else.
 function escape(text) {
     gsub(/\\/, "\\\\", text)
@@ -28,6 +29,14 @@ function begin_flag(line,    at, flag, letter) {
     }
     at = match(flag, /[[=]/)
     term = letter "*" (at ? substr(flag, 1, at - 1) : flag) "*" (at ? escape(substr(flag, at)) : "")
+}
+part == "verb" && heading == "" && /^Usage: / {
+    usage = $0
+    sub(/^Usage: [a-z]+ /, "", usage)
+    sub(/ \[OPTION...\]$/, "", usage)
+    printf "## %s\n\n```\n", escape(usage)
+    getline # the line between
+    next
 }
 /^[A-Z][A-Za-z ]*( \(.*\))?:$/ {
     flush_term()
@@ -67,6 +76,13 @@ part == "exit" && heading == "Exit status" {
 part == heading {
     print
 }
+part == "verb" && heading == "" && !/ --help lists / {
+    lines = lines $0 "\n"
+}
 END {
+    if (part == "verb") {
+        sub(/\n+$/, "\n", lines)
+        printf "%s```\n\n", lines
+    }
     flush_term()
 }

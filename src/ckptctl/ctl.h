@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/config.h"
+#include "hook_settings.h"
 #include "wire/message.h"
 
 /* Exit codes; the help page and docs/ckptctl.md say the same. */
@@ -20,73 +22,37 @@ enum exit_code {
 
 struct link;
 
-/* [slurm] of the configuration: how the hooks behave. */
-struct hook_settings {
-    bool starts_agent; /* mode = per-job */
-    bool may_fail;     /* on_failure = fail */
-    bool marked_only;  /* jobs = marked */
-    uint32_t timeout_ms;
-    uint32_t start_timeout_ms;
-    uint64_t linger_ms;
-    uint64_t idle_exit_ms;
-    const char *agent;        /* the program */
-    const char *agent_config; /* its file; NULL: its default */
-    const char *agent_user;   /* NULL: the hook's own */
-    const char *agent_log;
-    const char *hooks; /* the directory that holds prolog.d and so on */
-};
-
 struct ctl {
     const char *coordinator;  /* address */
     const char *agent_socket; /* NULL: libckpt's default */
     bool json;
     bool color;
-    uint32_t user;       /* whose runs; CKPT_UID_ANY: the caller's, or for root whoever's */
-    uint32_t timeout_ms; /* of what a verb waits for */
-    bool has_timeout;    /* it was given */
-    bool newer;
-    bool wait;
-    uint32_t copies;   /* 0: the agent's default */
-    uint32_t attempt;  /* 0: not given */
-    const char *xml;   /* a recorded machine; NULL: this one */
-    const char *rails; /* an override; NULL: none */
-    bool final;        /* job end: nobody wants its checkpoints any more */
-    bool opaque;       /* import: also as bytes what should be safetensors */
-    bool print;        /* slurm install: only show */
-    const char *file;  /* the configuration file; NULL: the default one */
+    uint32_t user; /* whose runs; CKPT_UID_ANY: the caller's, or for root whoever's */
     struct hook_settings hook;
+    const struct config *config;
+    size_t first_option;   /* where the verb's own begin in config */
     char *const *operands; /* behind the verb */
     size_t operand_count;
     struct link *link; /* to the coordinator; NULL until first used */
 };
 
-/* The flags that not every verb takes; bits of verb.flags. */
-enum flag {
-    FLAG_TIMEOUT = 1,
-    FLAG_NEWER = 2,
-    FLAG_WAIT = 4,
-    FLAG_COPIES = 8,
-    FLAG_ATTEMPT = 16,
-    FLAG_TOPOLOGY = 32, /* --xml and --rails */
-    FLAG_FINAL = 64,
-    FLAG_PRINT = 128,
-    FLAG_OPAQUE = 256,
-};
-
 struct verb {
     const char *name;
-    const char *operands; /* "RUN STEP"; "" for none */
-    const char *summary;  /* one line */
-    const char *help;     /* lines as printed */
-    unsigned flags;
+    const char *operands;          /* "RUN STEP"; "" for none */
+    const char *summary;           /* one line */
+    const char *help;              /* lines as printed */
+    const struct config_key *keys; /* that not every verb has; option_...() read them */
+    size_t key_count;
     size_t operands_min;
     size_t operands_max;
     enum exit_code (*run)(struct ctl *ctl);
 };
 
-extern const struct verb verb_status, verb_nodes, verb_runs, verb_list, verb_show, verb_placement,
-    verb_wait, verb_verify, verb_retire, verb_mark, verb_export, verb_import, verb_topology,
-    verb_job, verb_slurm;
+/* An option of the verb that runs, by its place in verb.keys; as config_flag and so on. */
+bool option_flag(const struct ctl *ctl, size_t option);
+bool option_is_set(const struct ctl *ctl, size_t option);
+uint64_t option_number(const struct ctl *ctl, size_t option);
+const char *option_text(const struct ctl *ctl, size_t option);
 
 /* One line to standard error, after "ckptctl: ". Returns code. */
 enum exit_code complain(enum exit_code code, const char *format, ...)

@@ -15,7 +15,14 @@
 
 #include "agent.h"
 #include "digest/digest.h"
+#include "options.h"
 #include "table.h"
+
+enum key { KEY_TIMEOUT };
+
+static const struct config_key keys[] = {
+    [KEY_TIMEOUT] = OPTION_TIMEOUT("60s", "how long the shard may take to come"),
+};
 
 static bool write_all(int fd, const uint8_t *data, uint64_t bytes)
 {
@@ -123,7 +130,8 @@ static enum exit_code run(struct ctl *ctl)
     if (code != EXIT_DONE) {
         return code;
     }
-    enum ckpt_status status = ckpt_fetch(ckpt, step, rank, ctl->timeout_ms, &shard);
+    enum ckpt_status status =
+        ckpt_fetch(ckpt, step, rank, (uint32_t)option_number(ctl, KEY_TIMEOUT), &shard);
     if (status != CKPT_OK) {
         code = agent_complain(status, ckpt_reason(ckpt));
         goto close_reader;
@@ -154,7 +162,8 @@ const struct verb verb_export = {
         "Fetches a rank's shard to this node and writes it to FILE, a safetensors file, byte for\n"
         "byte as it was saved. FILE appears whole and synced, or not at all. Prints the digest as\n"
         "b3sum does. Needs ckptd on this node, and is for the run's own user.",
-    .flags = FLAG_TIMEOUT,
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 4,
     .operands_max = 4,
     .run = run,

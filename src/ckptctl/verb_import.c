@@ -8,7 +8,27 @@
 
 #include "agent.h"
 #include "import_list.h"
+#include "options.h"
 #include "table.h"
+
+enum key { KEY_OPAQUE, KEY_WAIT, KEY_TIMEOUT, KEY_COPIES, KEY_ATTEMPT };
+
+static const struct config_key keys[] = {
+    [KEY_OPAQUE] = OPTION_SWITCH("opaque", "takes what is refused otherwise, as bytes"),
+    [KEY_WAIT] = {.name = "wait",
+                  .flag = "wait",
+                  .letter = 'w',
+                  .type = CONFIG_BOOL,
+                  .help = "until the checkpoint is consistent"},
+    [KEY_TIMEOUT] = OPTION_TIMEOUT("60s", "how long --wait may take"),
+    [KEY_COPIES] = {.name = "copies",
+                    .flag = "copies",
+                    .type = CONFIG_INTEGER,
+                    .min = 1,
+                    .max = CKPT_COPIES_MAX,
+                    .help = "of each shard (default: the agent's)"},
+    [KEY_ATTEMPT] = OPTION_ATTEMPT("of the run (default: that of its newest checkpoint, or 1)"),
+};
 
 struct import {
     struct ctl *ctl;
@@ -27,7 +47,7 @@ static enum exit_code choose_attempt(struct import *import)
 {
     struct ckpt *reader;
     struct ckpt_info info;
-    import->attempt = import->ctl->attempt;
+    import->attempt = (uint32_t)option_number(import->ctl, KEY_ATTEMPT);
     if (import->attempt > 0) {
         return EXIT_DONE;
     }
@@ -56,7 +76,7 @@ static enum exit_code open_rank(struct import *import, uint32_t rank)
                                    .attempt = import->attempt,
                                    .rank = rank,
                                    .world = import->world,
-                                   .copies = import->ctl->copies};
+                                   .copies = (uint32_t)option_number(import->ctl, KEY_COPIES)};
     enum ckpt_status status =
         ckpt_open_reason(&options, &import->ranks[rank], reason, sizeof(reason));
     return status == CKPT_OK ? EXIT_DONE : agent_complain(status, reason);
@@ -88,7 +108,7 @@ static enum exit_code save_file(struct import *import, uint32_t rank)
 
 static enum exit_code await_consistent(struct import *import)
 {
-    uint64_t end_ms = now_ms() + import->ctl->timeout_ms;
+    uint64_t end_ms = now_ms() + option_number(import->ctl, KEY_TIMEOUT);
     for (uint32_t rank = 0; rank < import->world; rank++) {
         uint64_t now = now_ms();
         uint32_t left_ms = now < end_ms ? (uint32_t)(end_ms - now) : 0;
@@ -121,7 +141,7 @@ static const char *form_text(enum import_form form)
 
 static enum exit_code report(const struct import *import)
 {
-    const char *state = import->ctl->wait ? "consistent" : "staged";
+    const char *state = option_flag(import->ctl, KEY_WAIT) ? "consistent" : "staged";
     json_t *opaque = list_opaque(import);
     if (import->ctl->json) {
         json_t *document =
@@ -155,7 +175,7 @@ static enum exit_code import_all(struct import *import)
             code = save_file(import, rank);
         }
     }
-    if (code == EXIT_DONE && import->ctl->wait) {
+    if (code == EXIT_DONE && option_flag(import->ctl, KEY_WAIT)) {
         code = await_consistent(import);
     }
     return code == EXIT_DONE ? report(import) : code;
@@ -187,7 +207,7 @@ static enum exit_code run(struct ctl *ctl)
     }
     enum exit_code code = import_list_make(&import.list, ctl->operands + 2, ctl->operand_count - 2);
     if (code == EXIT_DONE) {
-        code = import_list_check(&import.list, ctl->opaque);
+        code = import_list_check(&import.list, option_flag(ctl, KEY_OPAQUE));
     }
     if (code == EXIT_DONE) {
         code = import_listed(&import);
@@ -209,13 +229,9 @@ const struct verb verb_import = {
         "parsed before the first is staged: safetensors that are cut short or otherwise damaged,\n"
         "and pointers that git-lfs leaves, are refused. What was saved by a job whose attempt is "
         "still running\n"
-        "is not touched, unless --attempt names a later one.\n"
-        "\n"
-        "  --opaque      takes these as bytes\n"
-        "  --wait        until the checkpoint is consistent, --timeout at most (default 60s)\n"
-        "  --copies=N    of each shard\n"
-        "  --attempt=N   of the run",
-    .flags = FLAG_TIMEOUT | FLAG_WAIT | FLAG_COPIES | FLAG_ATTEMPT | FLAG_OPAQUE,
+        "is not touched, unless --attempt names a later one.",
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 3,
     .operands_max = 2 + CKPT_WORLD_MAX,
     .run = run,

@@ -7,6 +7,15 @@
 #include <unistd.h>
 
 #include "hook.h"
+#include "options.h"
+
+enum key { KEY_ATTEMPT, KEY_FINAL, KEY_TIMEOUT };
+
+static const struct config_key keys[] = {
+    [KEY_ATTEMPT] = OPTION_ATTEMPT("begin: which start of the job this is"),
+    [KEY_FINAL] = OPTION_SWITCH("final", "end: nothing of the run is wanted any more"),
+    [KEY_TIMEOUT] = OPTION_TIMEOUT(NULL, "of the agent's answer (default: [slurm] hook_timeout)"),
+};
 
 static const char *const states[] = {
     [JOB_BEGIN] = "running", [JOB_END] = "ended", [JOB_FINAL] = "final"};
@@ -17,14 +26,14 @@ static bool read_verb(const struct ctl *ctl, enum job_verb *verb_out)
     if (strcmp(word, "begin") == 0) {
         *verb_out = JOB_BEGIN;
     } else if (strcmp(word, "end") == 0) {
-        *verb_out = ctl->final ? JOB_FINAL : JOB_END;
+        *verb_out = option_flag(ctl, KEY_FINAL) ? JOB_FINAL : JOB_END;
     } else if (strcmp(word, "show") == 0) {
         *verb_out = JOB_SHOW;
     } else {
         complain(EXIT_USAGE, "job %s: begin, end or show is wanted", word);
         return false;
     }
-    if (ctl->final && *verb_out != JOB_FINAL) {
+    if (option_flag(ctl, KEY_FINAL) && *verb_out != JOB_FINAL) {
         complain(EXIT_USAGE, "--final goes with job end");
         return false;
     }
@@ -56,7 +65,7 @@ static bool read_job(const struct ctl *ctl, enum job_verb verb, struct message_j
     hook_fill(&job, verb, told);
     snprintf(told->job, sizeof(told->job), "%s", ctl->operands[1]);
     told->run.uid = ctl->user != CKPT_UID_ANY ? ctl->user : (uint32_t)getuid();
-    told->attempt = ctl->attempt;
+    told->attempt = (uint32_t)option_number(ctl, KEY_ATTEMPT);
     if (ctl->operand_count == 3) {
         struct message_admin_ask named = {0};
         if (!name_run(ctl, ctl->operands[2], &named)) {
@@ -98,7 +107,9 @@ static enum exit_code run(struct ctl *ctl)
     if (!read_verb(ctl, &verb) || !read_job(ctl, verb, &told)) {
         return EXIT_USAGE;
     }
-    uint32_t timeout_ms = ctl->has_timeout ? ctl->timeout_ms : ctl->hook.timeout_ms;
+    uint32_t timeout_ms = option_is_set(ctl, KEY_TIMEOUT)
+                              ? (uint32_t)option_number(ctl, KEY_TIMEOUT)
+                              : ctl->hook.timeout_ms;
     enum ckpt_status status = hook_tell(ctl, &told, timeout_ms, &answer, reason);
     if (status != CKPT_OK) {
         return complain(status == CKPT_ERR_NO_AGENT ? EXIT_NOBODY : EXIT_NO, "%s", reason);
@@ -123,7 +134,8 @@ const struct verb verb_job = {
             "  show [JOB]                  run, attempt, failure domain\n"
             "\n"
             "A user may speak of his own jobs, root and the agent's user of everybody's (--user).",
-    .flags = FLAG_TIMEOUT | FLAG_ATTEMPT | FLAG_FINAL,
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 1,
     .operands_max = 3,
     .run = run,

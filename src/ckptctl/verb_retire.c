@@ -2,13 +2,22 @@
 #include <stdio.h>
 
 #include "link.h"
+#include "options.h"
 #include "table.h"
+
+enum key { KEY_NEWER };
+
+static const struct config_key keys[] = {
+    [KEY_NEWER] = OPTION_SWITCH(
+        "newer",
+        "retires everything newer than STEP in its place: the next restore of the run gives STEP"),
+};
 
 static enum exit_code run(struct ctl *ctl)
 {
     char reason[CKPT_REASON_MAX + 1];
     json_t *answer;
-    struct message_admin_ask ask = {.verb = ADMIN_RETIRE, .newer = ctl->newer};
+    struct message_admin_ask ask = {.verb = ADMIN_RETIRE, .newer = option_flag(ctl, KEY_NEWER)};
     if (!name_run(ctl, ctl->operands[0], &ask) || !parse_step(ctl->operands[1], &ask.step)) {
         return EXIT_USAGE;
     }
@@ -21,7 +30,7 @@ static enum exit_code run(struct ctl *ctl)
     }
     if (ctl->json) {
         print_json(answer);
-    } else if (ctl->newer) {
+    } else if (ask.newer) {
         printf("everything newer than step %s is retired\n", ctl->operands[1]);
     } else {
         printf("step %s is retired\n", ctl->operands[1]);
@@ -35,11 +44,9 @@ const struct verb verb_retire = {
     .operands = "RUN STEP",
     .summary = "forget a checkpoint, or go back to one",
     .help = "Forgets a checkpoint on all nodes; its memory is free for the next. There is no way\n"
-            "back. The newest consistent checkpoint of a run cannot be retired so.\n"
-            "\n"
-            "  --newer   retires everything newer than STEP in its place: the next restore of the\n"
-            "            run gives STEP",
-    .flags = FLAG_NEWER,
+            "back. The newest consistent checkpoint of a run cannot be retired so.",
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 2,
     .operands_max = 2,
     .run = run,

@@ -10,6 +10,14 @@
 #include <unistd.h>
 
 #include "hook.h"
+#include "options.h"
+
+enum key { KEY_PRINT };
+
+static const struct config_key keys[] = {
+    [KEY_PRINT] =
+        OPTION_SWITCH("print", "install: what would go into slurm.conf; nothing is ever edited"),
+};
 
 struct hook {
     const char *name;
@@ -125,7 +133,7 @@ static enum exit_code task_prolog(struct ctl *ctl)
 static enum exit_code install(struct ctl *ctl)
 {
     const char *hooks = ctl->hook.hooks;
-    if (!ctl->print) {
+    if (!option_flag(ctl, KEY_PRINT)) {
         return complain(EXIT_USAGE, "slurm install --print shows what to put into slurm.conf; "
                                     "nothing is edited by itself");
     }
@@ -177,10 +185,9 @@ const struct verb verb_slurm = {
     .help =
         "prolog and epilog tell this node's agent that the job of the environment begins or has\n"
         "ended; task-prolog prints what its tasks need. They end within hook_timeout and fail\n"
-        "nothing unless on_failure = fail ([slurm] in ckptctl.conf).\n"
-        "\n"
-        "  install --print   what would go into slurm.conf; nothing is ever edited",
-    .flags = FLAG_PRINT,
+        "nothing unless on_failure = fail ([slurm] in ckptctl.conf).",
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 1,
     .operands_max = 1,
     .run = run,

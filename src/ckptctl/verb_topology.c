@@ -3,10 +3,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "link.h"
+#include "options.h"
 #include "table.h"
 #include "topology/matrix.h"
 #include "topology/rail.h"
+
+enum key { KEY_XML, KEY_RAILS };
+
+static const struct config_key keys[] = {
+    [KEY_XML] = {.name = "xml",
+                 .flag = "xml",
+                 .type = CONFIG_PATH,
+                 .help = "of a machine that `lstopo FILE.xml` recorded"},
+    [KEY_RAILS] = {.name = "rails",
+                   .flag = "rails",
+                   .type = CONFIG_STRING,
+                   .placeholder = "MAP",
+                   .help = "with an override, \"gpu0=mlx5_0+mlx5_1, numa1=mlx5_2\""},
+};
 
 static const struct column columns[] = {
     {.name = "MEMORY"}, {.name = "CLASS"}, {.name = "BEGINS ON"}, {.name = "AND"}, {.name = "WHY"},
@@ -154,15 +168,16 @@ static void print_document(const struct topology *t, const struct topology_rail_
 static enum exit_code run(struct ctl *ctl)
 {
     char reason[CKPT_REASON_MAX + 1];
+    const char *xml = option_text(ctl, KEY_XML);
     struct topology *topology = NULL;
     struct topology_rail_map *map = NULL;
-    enum ckpt_status status = ctl->xml
-                                  ? topology_read_file(ctl->xml, &topology, reason, sizeof(reason))
+    enum ckpt_status status = xml ? topology_read_file(xml, &topology, reason, sizeof(reason))
                                   : topology_read_machine(&topology, reason, sizeof(reason));
     if (status != CKPT_OK) {
         return complain(EXIT_NO, "%s", reason);
     }
-    status = topology_rails_choose(topology, ctl->rails, &map, reason, sizeof(reason));
+    status =
+        topology_rails_choose(topology, option_text(ctl, KEY_RAILS), &map, reason, sizeof(reason));
     if (status != CKPT_OK) {
         topology_delete(&topology);
         return complain(status == CKPT_ERR_CONFIG ? EXIT_USAGE : EXIT_NO, "%s", reason);
@@ -185,9 +200,9 @@ const struct verb verb_topology = {
     .help =
         "How far GPUs, NIC ports and NUMA nodes are apart, as `nvidia-smi topo -m` says it, and\n"
         "which ports move the bytes of which memory: all of the nearest class. GPUs that share\n"
-        "ports BEGIN ON different ones and use the others as well. --xml FILE shows a machine\n"
-        "that `lstopo FILE.xml` recorded; --rails MAP tries an override. Exits 1 when there are\n"
-        "no rails. docs/topology.md explains the classes. Asks no coordinator.",
-    .flags = FLAG_TOPOLOGY,
+        "ports BEGIN ON different ones and use the others as well. Exits 1 when there are no\n"
+        "rails. docs/topology.md explains the classes. Asks no coordinator.",
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,
 };

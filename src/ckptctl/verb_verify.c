@@ -11,10 +11,17 @@
 #include <string.h>
 
 #include "link.h"
+#include "options.h"
 #include "progress.h"
 #include "table.h"
 
 #define POLL_MS 100
+
+enum key { KEY_TIMEOUT };
+
+static const struct config_key keys[] = {
+    [KEY_TIMEOUT] = OPTION_TIMEOUT("60s", "how long the digests may take"),
+};
 
 static const struct column columns[] = {
     {.name = "RANK", .right = true},
@@ -190,7 +197,7 @@ static enum exit_code begin(struct ctl *ctl, struct verification *v)
 
 static enum exit_code await_results(struct ctl *ctl, struct verification *v)
 {
-    uint64_t end_ms = now_ms() + ctl->timeout_ms;
+    uint64_t end_ms = now_ms() + option_number(ctl, KEY_TIMEOUT);
     for (;;) {
         json_t *nodes;
         json_t *shown;
@@ -245,9 +252,10 @@ const struct verb verb_verify = {
     .help =
         "Every node that holds a copy digests its own memory again. It is not told which digest\n"
         "it should find. Exits 1 when a copy differs, is gone, or was not digested within\n"
-        "--timeout (default 60s). A copy that differs is refused, freed and made anew from a good\n"
+        "--timeout. A copy that differs is refused, freed and made anew from a good\n"
         "one by itself.",
-    .flags = FLAG_TIMEOUT,
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 1,
     .operands_max = 2,
     .run = run,

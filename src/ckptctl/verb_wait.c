@@ -4,10 +4,16 @@
 #include <string.h>
 
 #include "link.h"
+#include "options.h"
 #include "table.h"
 
-#define WAIT_DEFAULT_MS 600000
 #define POLL_MS 100
+
+enum key { KEY_TIMEOUT };
+
+static const struct config_key keys[] = {
+    [KEY_TIMEOUT] = OPTION_TIMEOUT("10min", "how long it may take"),
+};
 
 enum progress { PROGRESS_WAITING, PROGRESS_DONE, PROGRESS_NEVER };
 
@@ -69,7 +75,7 @@ static enum exit_code run(struct ctl *ctl)
 {
     struct message_admin_ask ask = {.verb = ADMIN_LIST};
     uint64_t step = CKPT_STEP_LATEST;
-    uint32_t limit_ms = ctl->has_timeout ? ctl->timeout_ms : WAIT_DEFAULT_MS;
+    uint32_t limit_ms = (uint32_t)option_number(ctl, KEY_TIMEOUT);
     if (!name_run(ctl, ctl->operands[0], &ask) ||
         (ctl->operand_count > 1 && !parse_step(ctl->operands[1], &step))) {
         return EXIT_USAGE;
@@ -115,8 +121,9 @@ const struct verb verb_wait = {
     .summary = "until a checkpoint is consistent",
     .help = "Waits until STEP is consistent; without STEP, until the run has any consistent\n"
             "checkpoint. Exits 1 when it was aborted, when a newer one is consistent already and\n"
-            "the step is gone, or after --timeout (default 10min).",
-    .flags = FLAG_TIMEOUT,
+            "the step is gone, or after --timeout.",
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 1,
     .operands_max = 2,
     .run = run,

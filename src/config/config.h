@@ -111,6 +111,13 @@ enum ckpt_status config_load(const struct config_program *program, int argc, cha
                              enum config_request *request_out, char *reason_out,
                              size_t reason_size);
 
+/* The first operand of a command line, for a program that has a table of keys for each: what is
+ * neither a flag nor the value of one of the program's keys. argv stays as it is.
+ *
+ * RETURN VALUE
+ * Within argv; NULL when there is none, or no memory to look. */
+const char *config_first_operand(const struct config_program *program, int argc, char **argv);
+
 /* Frees *config and sets it to NULL; accepts NULL in it. */
 void config_delete(struct config **config);
 
@@ -150,6 +157,9 @@ bool config_answer(const struct config_program *program, const struct config *co
 
 /* The page of --help. */
 void config_print_help(const struct config_program *program, FILE *out);
+
+/* The lines of these keys in such a page; keys that a section has are left to its heading. */
+void config_print_options(const struct config_key *keys, size_t key_count, FILE *out);
 
 /* Every key with its value, and where that comes from as a comment: again a config file. */
 void config_print(const struct config *config, FILE *out);

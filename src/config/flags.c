@@ -213,3 +213,23 @@ free_tables:
     free_tables(&tables);
     return status;
 }
+
+const char *config_first_operand(const struct config_program *program, int argc, char **argv)
+{
+    char reason[256];
+    char letters[sizeof((struct tables){0}.letters) + 1];
+    struct tables tables;
+    const char *operand = NULL;
+    if (make_tables(program, &tables, (struct reason){reason, sizeof(reason)}) == CKPT_OK) {
+        int answer = 0;
+        snprintf(letters, sizeof(letters), "+%s", tables.letters);
+        opterr = 0;
+        optind = 0;
+        while (answer != -1) { /* what is wrong with a flag is for config_load to say */
+            answer = getopt_long(argc, argv, letters, tables.options, NULL);
+        }
+        operand = optind < argc ? argv[optind] : NULL;
+    }
+    free_tables(&tables);
+    return operand;
+}

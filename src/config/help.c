@@ -176,6 +176,15 @@ static void print_lines(FILE *out, const char *heading, const char *lines)
     }
 }
 
+void config_print_options(const struct config_key *keys, size_t key_count, FILE *out)
+{
+    for (size_t i = 0; i < key_count; i++) {
+        if (!keys[i].section) {
+            print_key(out, &keys[i]);
+        }
+    }
+}
+
 void config_print_help(const struct config_program *program, FILE *out)
 {
     char path[256];
@@ -191,11 +200,7 @@ void config_print_help(const struct config_program *program, FILE *out)
         fprintf(out, "\n%s", program->details);
     }
     fprintf(out, "\nOptions:\n");
-    for (size_t i = 0; i < program->key_count; i++) {
-        if (!program->keys[i].section) {
-            print_key(out, &program->keys[i]);
-        }
-    }
+    config_print_options(program->keys, program->key_count, out);
     if (has_section(program)) {
         snprintf(help, sizeof(help), "read FILE in place of %s", path);
         print_flag(out, "  -c, --config=FILE", help);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Each program's man page has each flag that the program's --help has, and its exit codes.
+# Each program's man page has each flag that the program's --help has, and its exit codes; the one
+# of ckptctl each flag of each verb too.
 #   pages.sh PAGES_DIRECTORY PROGRAM_DIRECTORY
 set -eu
 pages=$1 programs=$2
@@ -8,8 +9,11 @@ command -v man >/dev/null || exit 77
 for page in "$pages"/ckptd.8 "$pages"/ckptctld.8 "$pages"/ckptctl.1 "$pages"/ckptbench.1; do
     program=$(basename "$page" | sed 's/\..*//')
     text=$(MANWIDTH=200 MANROFFOPT=-c man -P cat -l "$page" | sed 's/.\x08//g')
-    flags=$("$programs/$program" --help | grep -o '^ *\(-[A-Za-z], \)\?--[a-z-]*' |
-        sed 's/.*--/--/')
+    verbs=$("$programs/$program" --help | sed -n '/^Verbs/,/^$/ s/^  \([a-z]*\) .*/\1/p')
+    [ "$program" != ckptctl ] || [ -n "$verbs" ]
+    flags=$(for verb in "" $verbs; do
+        "$programs/$program" ${verb:+"$verb"} --help
+    done | grep -o '^ *\(-[A-Za-z], \)\?--[a-z-]*' | sed 's/.*--/--/')
     codes=$("$programs/$program" --help | sed -n '/^Exit status:/,$ s/^  \([0-9]\)  .*/\1/p')
     [ -n "$flags" ] && [ -n "$codes" ]
     for flag in $flags; do

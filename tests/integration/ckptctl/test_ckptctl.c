@@ -320,7 +320,13 @@ static void wrong_lines_are_refused(void **state)
     assert_int_equal(run(session, "show", PLAYER_RUN, "12x", NULL), 2);
     assert_int_equal(run(session, "show", PLAYER_RUN, "18446744073709551615", NULL), 2);
     assert_int_equal(run(session, "status", "--timeout=3s", NULL), 2);
+    expect_output(session, "status takes no --timeout, wait does; ckptctl help status");
+    assert_int_equal(run(session, "--newer", "status", NULL), 2);
+    expect_output(session, "status takes no --newer, retire does");
     assert_int_equal(run(session, "status", "--frobnicate", NULL), 2);
+    expect_output(session, "unknown flag --frobnicate");
+    assert_int_equal(run(session, "retire", PLAYER_RUN, "1", "--never", NULL), 2);
+    expect_output(session, "unknown flag --never; did you mean --newer?");
     assert_int_equal(run(session, "runs", "--user=nobody-of-that-name", NULL), 2);
     assert_int_equal(run(session, "--coordinator=nowhere", "status", NULL), 1);
     expect_output(session, "is no address");
@@ -341,8 +347,37 @@ static void help_is_there(void **state)
         snprintf(usage, sizeof(usage), "Usage: ckptctl %s", names[i]);
         assert_int_equal(run(session, names[i], "--help", NULL), 0);
         expect_output(session, usage);
+        assert_int_equal(run(session, "help", names[i], NULL), 0);
+        expect_output(session, usage);
     }
+    assert_int_equal(run(session, "help", NULL), 0);
+    expect_output(session, "Usage: ckptctl [OPTION]... VERB");
+    assert_int_equal(run(session, "help", "exprot", NULL), 2);
+    expect_output(session, "unknown verb 'exprot'; did you mean export?");
     assert_int_equal(run(session, "--version", NULL), 0);
+}
+
+static void each_verb_shows_its_own_flags(void **state)
+{
+    struct session *session = *state;
+    assert_int_equal(run(session, "help", "retire", NULL), 0);
+    expect_output(session, "--newer");
+    assert_null(strstr(session->output, "--attempt"));
+    assert_int_equal(run(session, "help", "wait", NULL), 0);
+    expect_output(session, "-t, --timeout=TIME");
+    expect_output(session, "(default: 10min)");
+    assert_int_equal(run(session, "--help", NULL), 0);
+    assert_null(strstr(session->output, "--timeout=TIME"));
+}
+
+/* A verb is found behind flags of its own, and behind their values. */
+static void flags_may_come_first(void **state)
+{
+    struct session *session = *state;
+    assert_int_equal(run(session, "-t", "200ms", "wait", PLAYER_RUN, NULL), 1);
+    expect_output(session, "not consistent after 200 ms");
+    assert_int_equal(run(session, "--user", "0", "--json", "runs", NULL), 0);
+    expect_output(session, "\"runs\"");
 }
 
 static void nobody_there_has_its_own_code(void **state)
@@ -375,6 +410,8 @@ int main(void)
         WITH_PLAYERS(retiring_needs_care),
         WITH_PLAYERS(wrong_lines_are_refused),
         WITH_PLAYERS(help_is_there),
+        WITH_PLAYERS(each_verb_shows_its_own_flags),
+        WITH_PLAYERS(flags_may_come_first),
         WITH_PLAYERS(nobody_there_has_its_own_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
