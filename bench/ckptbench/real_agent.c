@@ -244,10 +244,11 @@ static void read_notes(struct real_agent *agent, const struct agent_update *upda
 {
     for (uint32_t i = 0; i < update->note_count; i++) {
         const struct machine_note *note = &update->notes[i];
-        if (strcmp(note->event, "joined") == 0) {
+        if (note->event == EVENT_joined) {
             set_joined(agent, true);
-        } else if (note->level == NOTE_ERROR) {
-            real_fleet_fail(agent->fleet, CKPT_ERR_PROTOCOL, "%s: %.200s", note->event, note->text);
+        } else if (event_level(note->event) == LOG_LEVEL_ERROR) {
+            real_fleet_fail(agent->fleet, CKPT_ERR_PROTOCOL, "%s: %.200s", event_name(note->event),
+                            note->text);
         }
     }
 }

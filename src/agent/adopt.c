@@ -125,7 +125,7 @@ static void refuse_record(struct agent *a, const struct slot_record *record)
     s->generation = record->generation;
     s->record_pending = true;
     agent_note(
-        a, NOTE_ERROR, "record_refused", NULL,
+        a, EVENT_record_refused, NULL,
         "the record of slot %u (generation %llu) cannot be true: what it held is not adopted",
         record->slot, (unsigned long long)record->generation);
 }

@@ -178,7 +178,7 @@ static void take_peer_message(struct agent *a, uint32_t link, const struct messa
     } else if (message->type == MESSAGE_OFFER_ASK || message->type == MESSAGE_OFFER_DONE) {
         agent_source_message(a, link, message);
     } else {
-        agent_note(a, NOTE_WARNING, "peer_protocol", NULL,
+        agent_note(a, EVENT_peer_protocol, NULL,
                    "a peer sent message %d, which is none of a peer's: connection closed",
                    (int)message->type);
         struct agent_outgoing *out = agent_update_message(a, AGENT_TO_PEER, link, MESSAGE_NONE);

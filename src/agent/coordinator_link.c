@@ -71,8 +71,8 @@ static void take_welcome(struct agent *a, const struct message_welcome *welcome)
     if (welcome->status != CKPT_OK) {
         if (!c->joined && c->refused != welcome->status) {
             c->refused = welcome->status;
-            agent_note(a, NOTE_ERROR, "join_refused", NULL,
-                       "the coordinator refuses this node: %.200s",
+            agent_note(a, welcome->status == CKPT_ERR_BUSY ? EVENT_join_waits : EVENT_join_refused,
+                       NULL, "the coordinator refuses this node: %.200s",
                        agent_text_ends(welcome->reason, CKPT_REASON_MAX) ? welcome->reason : "");
         }
         if (!c->joined) {
@@ -96,7 +96,7 @@ static void take_welcome(struct agent *a, const struct message_welcome *welcome)
     c->refused = CKPT_OK;
     c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
     tell_everything(a);
-    agent_note(a, NOTE_INFO, "joined", NULL, "joined in epoch %llu", (unsigned long long)a->epoch);
+    agent_note(a, EVENT_joined, NULL, "joined in epoch %llu", (unsigned long long)a->epoch);
 }
 
 /* Another cluster's: its words change nothing here. */
@@ -111,7 +111,7 @@ static void turn_away(struct agent *a, const struct message_welcome *welcome)
         nonce_hex(&a->cluster, ours);
         nonce_hex(&welcome->cluster, theirs);
         c->is_strange = true;
-        agent_note(a, NOTE_ERROR, "another_cluster", NULL,
+        agent_note(a, EVENT_another_cluster, NULL,
                    "the coordinator is of cluster %s, and this node's memory of %s: correct its "
                    "address, or give the arena up to let the node change clusters",
                    theirs, ours);
@@ -168,8 +168,7 @@ static bool may_be_taken(struct agent *a, const struct message *message)
         return false;
     }
     if (message->epoch < a->epoch && !PLANTED_BUG(OBEY_STALE_EPOCH)) {
-        agent_note(a, NOTE_WARNING, "stale_epoch", NULL,
-                   "a coordinator of epoch %llu speaks, and %llu rules",
+        agent_note(a, EVENT_stale_epoch, NULL, "a coordinator of epoch %llu speaks, and %llu rules",
                    (unsigned long long)message->epoch, (unsigned long long)a->epoch);
         struct agent_outgoing *out =
             agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_STALE_EPOCH);
@@ -219,7 +218,7 @@ void agent_coordinator_message(struct agent *a, const struct message *message)
     } else if (type == MESSAGE_JOB_ACK) {
         agent_job_ack(a, &message->job_ack);
     } else {
-        agent_note(a, NOTE_WARNING, "coordinator_protocol", NULL,
+        agent_note(a, EVENT_coordinator_protocol, NULL,
                    "the coordinator sent message %d, which is none of its", (int)type);
     }
 }
@@ -309,7 +308,7 @@ static void hang_up(struct agent *a)
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_NONE);
     assert(out != NULL);
     out->close = true;
-    agent_note(a, NOTE_WARNING, "coordinator_silent", NULL,
+    agent_note(a, EVENT_coordinator_silent, NULL,
                "the coordinator has said nothing for %u ms: connecting anew",
                (uint32_t)(a->now_ms - a->coordinator.heard_ms));
     agent_coordinator_down(a);

@@ -147,7 +147,7 @@ bool agent_digest_counts(const struct slot *slot)
 static void digest_failed(struct agent *a, uint32_t slot, enum ckpt_status status)
 {
     struct slot *s = &a->slots[slot];
-    agent_note(a, NOTE_ERROR, "digest_failed", &s->shard,
+    agent_note(a, EVENT_digest_failed, &s->shard,
                "the bytes in slot %u could not be digested (status %d): the copy is given up", slot,
                (int)status);
     agent_slot_doom(a, slot);
@@ -156,7 +156,7 @@ static void digest_failed(struct agent *a, uint32_t slot, enum ckpt_status statu
 static void adopted_differs(struct agent *a, uint32_t slot)
 {
     agent_note(
-        a, NOTE_ERROR, "digest_mismatch", &a->slots[slot].shard,
+        a, EVENT_digest_mismatch, &a->slots[slot].shard,
         "slot %u has changed since the agent before this one digested it: the copy is given up",
         slot);
     agent_slot_doom(a, slot);
@@ -169,7 +169,7 @@ static void verified_again(struct agent *a, uint32_t slot, const struct digest *
     s->found = *digest;
     s->unread_since_ms = a->now_ms; /* of a cached copy: a restore is about to read it */
     if (!digests_equal(&s->digest, digest)) {
-        agent_note(a, NOTE_ERROR, "digest_mismatch", &s->shard,
+        agent_note(a, EVENT_digest_mismatch, &s->shard,
                    "slot %u has changed since its first digest: the copy is reported as it is and "
                    "not handed out",
                    slot);
@@ -211,7 +211,7 @@ static void renew_done(struct agent *a, uint32_t slot, enum ckpt_status status)
         return;
     }
     if (status != CKPT_OK) {
-        agent_note(a, NOTE_ERROR, "renew_failed", &s->shard,
+        agent_note(a, EVENT_renew_failed, &s->shard,
                    "the memory of slot %u could not be renewed for another user (status %d)", slot,
                    (int)status);
     }
@@ -251,8 +251,7 @@ void agent_work_done(struct agent *a, const struct agent_event *event)
 void agent_verify_order(struct agent *a, const struct message_verify_order *order)
 {
     if (!agent_shard_is_valid(&order->shard)) {
-        agent_note(a, NOTE_WARNING, "order_refused", NULL,
-                   "verify order %llu names no shard that can be",
+        agent_note(a, EVENT_order_refused, NULL, "verify order %llu names no shard that can be",
                    (unsigned long long)order->order);
         return;
     }

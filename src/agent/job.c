@@ -134,10 +134,10 @@ static void take_news(struct agent *a, struct agent_job *job, const struct messa
     job->acked = false;
     job->due_ms = a->now_ms;
     struct shard_key shard = {.run = job->run, .attempt = job->attempt};
-    agent_note(a, NOTE_INFO,
-               told->verb == JOB_BEGIN ? "job_begun"
-               : told->verb == JOB_END ? "job_ended"
-                                       : "job_final",
+    agent_note(a,
+               told->verb == JOB_BEGIN ? EVENT_job_begun
+               : told->verb == JOB_END ? EVENT_job_ended
+                                       : EVENT_job_final,
                &shard, "job %.127s", job->name);
 }
 

@@ -15,8 +15,7 @@ static void call_off(struct agent *a, const struct message_let_go *order)
         if (pull->state != PULL_UNUSED && pull->life == a->coordinator.life &&
             pull->order.order == order->order &&
             agent_shard_equal(&pull->order.shard, &order->shard)) {
-            agent_note(a, NOTE_INFO, "pull_called_off", &order->shard,
-                       "the copy that was away is back");
+            agent_note(a, EVENT_pull_called_off, &order->shard, "the copy that was away is back");
             agent_pull_drop(a, pull);
             return;
         }
@@ -31,8 +30,7 @@ static bool is_in_use(const struct slot *slot)
 void agent_let_go(struct agent *a, const struct message_let_go *order)
 {
     if (!agent_shard_is_valid(&order->shard)) {
-        agent_note(a, NOTE_WARNING, "order_refused", NULL,
-                   "let-go order %llu names no shard that can be",
+        agent_note(a, EVENT_order_refused, NULL, "let-go order %llu names no shard that can be",
                    (unsigned long long)order->order);
         return;
     }
@@ -52,7 +50,7 @@ void agent_let_go(struct agent *a, const struct message_let_go *order)
         agent_report_wanted(a, slot);
         return;
     }
-    agent_note(a, NOTE_INFO, "copy_let_go", &s->shard,
+    agent_note(a, EVENT_copy_let_go, &s->shard,
                "slot %u is freed: other nodes hold as many copies as were asked for", slot);
     agent_slot_doom(a, slot);
 }

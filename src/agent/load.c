@@ -198,7 +198,7 @@ void agent_load_waits(struct agent *a, const struct message_load_waits *waits)
     if (load != NULL) {
         struct rank_session *session = &a->sessions[load->session];
         if (strcmp(session->waits, waits->reason) != 0) {
-            agent_note(a, NOTE_WARNING, "load_waits", NULL, "%s", waits->reason);
+            agent_note(a, EVENT_load_waits, NULL, "%s", waits->reason);
         }
         memcpy(session->waits, waits->reason, sizeof(session->waits));
     }
@@ -229,7 +229,7 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
         return;
     }
     if (!names_what_was_asked(session, load, &verdict->shard)) {
-        agent_note(a, NOTE_WARNING, "verdict_refused", NULL,
+        agent_note(a, EVENT_verdict_refused, NULL,
                    "a verdict for load %u of rank %u names a shard that was not asked for",
                    load->load, session->rank);
         return;

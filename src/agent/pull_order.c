@@ -18,7 +18,7 @@ void agent_pull_fail_order(struct agent *a, const struct message_pull_order *ord
     failure->failed.shard = order->shard;
     failure->failed.status = status;
     memcpy(failure->failed.reason, reason, strlen(reason) + 1);
-    agent_note(a, NOTE_WARNING, "pull_failed", &order->shard, "%s", reason);
+    agent_note(a, EVENT_pull_failed, &order->shard, "%s", reason);
 }
 
 static struct failure *find_failure(struct agent *a, uint64_t order, uint64_t life)
@@ -127,7 +127,7 @@ static void enqueue(struct agent *a, const struct message_pull_order *order)
         pull->since_ms = a->now_ms;
         return;
     }
-    agent_note(a, NOTE_WARNING, "pull_queue_full", &order->shard,
+    agent_note(a, EVENT_pull_queue_full, &order->shard,
                "%u pulls wait already: the order will come again", a->pull_count);
 }
 
@@ -160,8 +160,8 @@ void agent_pull_order(struct agent *a, const struct message_pull_order *order)
 {
     uint64_t life = a->coordinator.life;
     if (!agent_shard_is_valid(&order->shard)) {
-        agent_note(a, NOTE_WARNING, "order_refused", NULL,
-                   "pull order %llu names no shard that can be", (unsigned long long)order->order);
+        agent_note(a, EVENT_order_refused, NULL, "pull order %llu names no shard that can be",
+                   (unsigned long long)order->order);
         return;
     }
     struct failure *failure = find_failure(a, order->order, life);

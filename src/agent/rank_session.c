@@ -264,7 +264,7 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
 /* What is said before RANK_OPEN, or is no rank's to say, is no use of this protocol. */
 static void hang_up(struct agent *a, const struct rank_session *session, enum message_type type)
 {
-    agent_note(a, NOTE_WARNING, "rank_protocol", NULL,
+    agent_note(a, EVENT_rank_protocol, NULL,
                "a process of user %u sent message %d, which it may not send now: connection closed",
                session->uid, (int)type);
     struct agent_outgoing *out =

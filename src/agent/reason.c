@@ -16,10 +16,10 @@ void agent_reason(char reason_out[CKPT_REASON_MAX + 1], const char *format, ...)
     va_end(arguments);
 }
 
-void agent_note(struct agent *a, enum note_level level, const char *event,
-                const struct shard_key *shard, const char *format, ...)
+void agent_note(struct agent *a, enum event_id event, const struct shard_key *shard,
+                const char *format, ...)
 {
-    assert(a->update != NULL && event != NULL);
+    assert(a->update != NULL);
     struct agent_update *update = a->update;
     if (update->note_count == AGENT_NOTES_MAX) {
         update->notes_lost++;
@@ -27,7 +27,6 @@ void agent_note(struct agent *a, enum note_level level, const char *event,
     }
     struct machine_note *note = &update->notes[update->note_count++];
     memset(note, 0, sizeof(*note));
-    note->level = level;
     note->event = event;
     memcpy(note->node, a->config.node, sizeof(note->node));
     if (shard != NULL) {

@@ -106,8 +106,8 @@ static uint32_t find_acked(const struct agent *a, const struct message_shard_ack
 static void refused(struct agent *a, uint32_t slot, const struct message_shard_ack *ack)
 {
     const struct slot *s = &a->slots[slot];
-    agent_note(a, NOTE_INFO, "copy_refused", &s->shard, "slot %u is freed (status %d): %.180s",
-               slot, (int)ack->status, ack->reason);
+    agent_note(a, EVENT_copy_refused, &s->shard, "slot %u is freed (status %d): %.180s", slot,
+               (int)ack->status, ack->reason);
     if (s->owner) {
         enum ckpt_status status = ack->status != CKPT_OK ? ack->status : CKPT_ERR_ABORTED;
         agent_save_end(a, &s->shard, AGENT_ONE_RANK, status, ack->reason);
@@ -136,7 +136,7 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
     if (s->state == SLOT_VERIFIED && agent_slot_is_bad(s)) {
         /* The answer is to what was said before it changed. A copy that counts and that nobody may
          * read would block every restore. */
-        agent_note(a, NOTE_ERROR, "copy_given_up", &s->shard,
+        agent_note(a, EVENT_copy_given_up, &s->shard,
                    "slot %u has had two digests: the copy is given up", slot);
         agent_slot_doom(a, slot);
         return;

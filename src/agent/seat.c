@@ -225,7 +225,7 @@ static void refuse(struct agent *a, struct seat *seat, const struct message_seat
     if (session != NULL && is_news) {
         session->seat_told = is_of_before(session);
         struct shard_key shard = {.run = seat->run, .attempt = seat->attempt, .rank = seat->rank};
-        agent_note(a, NOTE_WARNING, "seat_refused", &shard, "%.200s", told->reason);
+        agent_note(a, EVENT_seat_refused, &shard, "%.200s", told->reason);
     }
 }
 

@@ -325,9 +325,8 @@ bool agent_update_record(struct agent *a, uint32_t slot);
 void agent_update_records_pump(struct agent *a);
 bool agent_update_has_room(const struct agent *a);
 void agent_update_deadline(struct agent *a, uint64_t at_ms);
-void agent_note(struct agent *a, enum note_level level, const char *event,
-                const struct shard_key *shard, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void agent_note(struct agent *a, enum event_id event, const struct shard_key *shard,
+                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* reason.c */
 void agent_reason(char reason_out[CKPT_REASON_MAX + 1], const char *format, ...)

@@ -88,7 +88,7 @@ bool fault_point_pass(enum fault_point point)
         return false;
     }
     int saved_errno = errno;
-    log_event(LOG_LEVEL_WARN, "fault_point", "name=%s action=%s pass=%" PRIu64, point_names[point],
+    log_event(EVENT_fault_point, "name=%s action=%s pass=%" PRIu64, point_names[point],
               action_names[arming->action], pass);
     switch (arming->action) {
     case ACTION_CRASH:

@@ -69,16 +69,18 @@ static size_t written(int wanted, size_t room)
     return (size_t)wanted < room ? (size_t)wanted : room - 1;
 }
 
-void log_event(enum log_level level, const char *event, const char *fields_format, ...)
+void log_event(enum event_id event, const char *fields_format, ...)
 {
     static const char cut_mark[] = " truncated=1";
+    enum log_level level = event_level(event);
     log_sink *sink = atomic_load(&current_sink);
     if (!sink || !log_level_is_on(level)) {
         return;
     }
     int saved_errno = errno;
     char line[LOG_LINE_MAX + 1];
-    int wanted = snprintf(line, sizeof(line), "level=%s event=%s", log_level_name(level), event);
+    int wanted =
+        snprintf(line, sizeof(line), "level=%s event=%s", log_level_name(level), event_name(event));
     size_t bytes = written(wanted, sizeof(line));
     if (fields_format && bytes + 2 < sizeof(line)) {
         line[bytes++] = ' ';

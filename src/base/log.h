@@ -11,19 +11,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/event.h"
+
 /* A line with its level and event, without the NUL; what is longer is cut and ends in
  * " truncated=1". */
 #define LOG_LINE_MAX 2047
 
 /* Room for any text that log_quote makes of CKPT_REASON_MAX plain characters, and then some. */
 #define LOG_QUOTED_SIZE 384
-
-enum log_level {
-    LOG_LEVEL_ERROR, /* something is lost, refused or broken; a person should look */
-    LOG_LEVEL_WARN,  /* handled, but not expected in a healthy cluster */
-    LOG_LEVEL_INFO,  /* a few lines a checkpoint */
-    LOG_LEVEL_DEBUG, /* a line a message or a chunk */
-};
 
 /* Receives a line of line_bytes bytes with no newline, NUL-terminated. Called in the thread that
  * logs, from several at once; must not log. */
@@ -44,15 +39,15 @@ bool log_level_is_on(enum log_level level);
 const char *log_level_name(enum log_level level);
 bool log_level_from_name(const char *text, enum log_level *level_out);
 
-/* Logs one event. event is a word of [a-z0-9_]; fields_format gives "name=value" pairs apart by one
+/* Logs one event, at its level. fields_format gives "name=value" pairs apart by one
  * space, or is NULL. A value that came from outside goes through LOG_QUOTED. %m is errno's text,
  * best written as "error=\"%m\"". errno is kept. Control characters that reach the line in spite of
  * all become '?', so that no value can start a line of its own.
  *
  * Any thread; formats in a buffer on the stack, never allocates; blocks as long as the sink does.
  */
-void log_event(enum log_level level, const char *event, const char *fields_format, ...)
-    __attribute__((format(printf, 3, 4)));
+void log_event(enum event_id event, const char *fields_format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* The text as one logfmt value: as it is when it is a plain word, else in double quotes with '"',
  * '\' and every byte that is not printable ASCII escaped (\n, \t, \xNN). A text too long for
@@ -64,7 +59,7 @@ char *log_quote(const char *text, char *out, size_t out_bytes);
 
 /* The same by value, for use inside the arguments of log_event:
  *
- *     log_event(LOG_LEVEL_WARN, "name_refused", "run=%s", LOG_QUOTED(run));
+ *     log_event(EVENT_report_refused, "run=%s", LOG_QUOTED(run));
  *
  * The string lives until the end of the full expression. */
 struct log_quoted log_quoted(const char *text);

@@ -112,7 +112,7 @@ static void send_answer(struct daemon *daemon, struct session *session, struct m
     reply->epoch = coordinator_epoch(daemon->machine);
     enum ckpt_status status = session_send(session, reply, NULL, 0);
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_INFO, "answer_unsent", "peer=%s status=%s", session_peer(session),
+        log_event(EVENT_answer_unsent, "peer=%s status=%s", session_peer(session),
                   ckpt_status_name(status));
     }
 }
@@ -133,7 +133,7 @@ static void changed(struct daemon *daemon)
     reply.admin_answer.cookie = ask->cookie;
     reply.admin_answer.status = daemon->update.admin_status;
     memcpy(reply.admin_answer.reason, daemon->update.admin_reason, CKPT_REASON_MAX + 1);
-    log_event(LOG_LEVEL_INFO, "admin",
+    log_event(EVENT_admin,
               "verb=%s caller=%" PRIu32 " run=%s uid=%" PRIu32 " step=%" PRIu64
               " newer=%d mark=%d status=%s",
               verb_name(ask->verb), change->uid, LOG_QUOTED(ask->run.name), ask->run.uid, ask->step,

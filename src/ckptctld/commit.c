@@ -112,8 +112,7 @@ static void commit_done(void *context)
         return;
     }
     if (commit->status != CKPT_OK) {
-        log_event(LOG_LEVEL_ERROR,
-                  commit->status == CKPT_ERR_STALE ? "stale_coordinator" : "store_failed",
+        log_event(commit->status == CKPT_ERR_STALE ? EVENT_stale_coordinator : EVENT_store_failed,
                   "status=%s epoch=%" PRIu64 " text=%s", ckpt_status_name(commit->status),
                   coordinator_epoch(daemon->machine), LOG_QUOTED(commit->reason));
         daemon_end(daemon, store_exit_code(commit->status));
@@ -121,8 +120,7 @@ static void commit_done(void *context)
     }
     commit->epoch = coordinator_epoch(daemon->machine);
     if (commit->said_ms != 0) {
-        log_event(LOG_LEVEL_WARN, "store_goes_on", "waited_ms=%" PRIu64,
-                  daemon_now_ms() - commit->since_ms);
+        log_event(EVENT_store_goes_on, "waited_ms=%" PRIu64, daemon_now_ms() - commit->since_ms);
     }
     loop_go_on(daemon);
     if (!daemon->ending) {
@@ -151,7 +149,7 @@ static void say_lease(struct daemon *daemon)
 static void say_slow(struct daemon *daemon, uint64_t now_ms)
 {
     daemon->commit.said_ms = now_ms;
-    log_event(LOG_LEVEL_WARN, "store_waits",
+    log_event(EVENT_store_waits,
               "waited_ms=%" PRIu64 " text=\"%s; until then nothing is promised to anybody\"",
               now_ms - daemon->commit.since_ms, store_waits_text(daemon));
     if (daemon->local) {
@@ -208,7 +206,7 @@ static void look_done(void *context)
         return;
     }
     bool is_stale = look->status == CKPT_OK;
-    log_event(LOG_LEVEL_ERROR, is_stale ? "stale_coordinator" : "store_failed",
+    log_event(is_stale ? EVENT_stale_coordinator : EVENT_store_failed,
               "status=%s store_epoch=%" PRIu64 " own_epoch=%" PRIu64 " text=%s",
               ckpt_status_name(look->status), look->epoch, own,
               LOG_QUOTED(is_stale ? "another coordinator rules" : look->reason));

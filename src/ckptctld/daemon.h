@@ -37,13 +37,6 @@ enum exit_code {
 };
 
 #define GROUP_JOINED 1 /* sessions of agents that were welcomed: COORDINATOR_LINK_ALL */
-#define EVENTS_COUNTED_MAX 64
-
-/* How often a note's event was seen. */
-struct event_count {
-    const char *event;
-    uint64_t count;
-};
 
 /* Records on their way to the store. The hubs are paused meanwhile and no event reaches the
  * machine, so the update and the machine, which the store reads, stay as they are. */
@@ -110,8 +103,7 @@ struct daemon {
     struct asked_change change;
     bool ending; /* no event may reach the machine any more */
     enum exit_code exit_code;
-    struct event_count events[EVENTS_COUNTED_MAX];
-    size_t event_count;
+    uint64_t events[EVENT_COUNT]; /* how often the machine noted each */
 };
 
 /* Monotonic milliseconds. */

@@ -22,7 +22,7 @@ static void complain_unsent(const struct message *message, enum ckpt_status stat
     /* A session that has ended is no news: the machine repeats from its state. */
     if (status == CKPT_ERR_INVALID || status == CKPT_ERR_TOO_LARGE) {
         message_check(message, reason);
-        log_event(LOG_LEVEL_ERROR, "message_unsent", "type=%s status=%s text=%s",
+        log_event(EVENT_message_unsent, "type=%s status=%s text=%s",
                   message_type_name(message->type), ckpt_status_name(status), LOG_QUOTED(reason));
     }
 }
@@ -103,7 +103,7 @@ static bool turn(struct daemon *daemon, struct coordinator_event *event)
     event->late_ms = lateness_take(&daemon->lateness, event->now_ms, LATE_SLACK_MS);
     enum ckpt_status status = coordinator_advance(daemon->machine, event, update);
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_ERROR, "event_refused", "type=%d status=%s", (int)event->type,
+        log_event(EVENT_event_refused, "type=%d status=%s", (int)event->type,
                   ckpt_status_name(status));
         daemon_end(daemon, EXIT_START);
         return false;

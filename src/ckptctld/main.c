@@ -39,11 +39,11 @@ static void on_signal(int number, void *context)
 {
     struct daemon *daemon = context;
     if (number == SIGHUP) {
-        log_event(LOG_LEVEL_INFO, "signal_ignored",
+        log_event(EVENT_signal_ignored,
                   "signal=SIGHUP text=\"configuration is read at start only\"");
         return;
     }
-    log_event(LOG_LEVEL_INFO, "ending", "signal=%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    log_event(EVENT_ending, "signal=%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
     session_notify("STOPPING=1");
     daemon_end(daemon, EXIT_ENDED);
 }
@@ -58,7 +58,7 @@ static void raise_descriptor_limit(const struct options *options)
     }
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-        log_event(LOG_LEVEL_WARN, "few_descriptors",
+        log_event(EVENT_few_descriptors,
                   "limit=%" PRIuMAX " wanted=%" PRIuMAX " text=\"not all agents can connect: raise "
                   "LimitNOFILE\"",
                   (uintmax_t)limit.rlim_cur, (uintmax_t)wanted);
@@ -86,7 +86,7 @@ static void tell_size(const struct daemon *daemon)
         snprintf(size, sizeof(size), "%" PRIu32 " agents, %" PRIu32 " ranks in all", k->agents_max,
                  ranks);
     }
-    log_event(LOG_LEVEL_INFO, "tables",
+    log_event(EVENT_tables,
               "runs=%" PRIu32 " checkpoints=%" PRIu32 " shards=%" PRIu32 " memory_mib=%zu "
               "text=\"tables for %s, %" PRIu32 " checkpoints kept\"",
               k->runs_max, k->checkpoints_max, k->shards_max, daemon->memory_bytes >> 20, size,
@@ -101,9 +101,8 @@ void daemon_listen(struct daemon *daemon)
         return;
     }
     tell_size(daemon);
-    log_event(LOG_LEVEL_INFO, "ready",
-              "version=%s address=%s socket=%s epoch=%" PRIu64 " memory_bytes=%zu", CKPT_VERSION,
-              daemon->address, LOG_QUOTED(daemon->options.socket),
+    log_event(EVENT_ready, "version=%s address=%s socket=%s epoch=%" PRIu64 " memory_bytes=%zu",
+              CKPT_VERSION, daemon->address, LOG_QUOTED(daemon->options.socket),
               coordinator_epoch(daemon->machine), daemon->memory_bytes);
     session_notify("READY=1");
 }
@@ -116,14 +115,14 @@ static void run(struct daemon *daemon)
     if (session_signals_watch(daemon->base, on_signal, daemon, &signals) != CKPT_OK ||
         session_watchdog_start(daemon->base, &watchdog) != CKPT_OK ||
         loop_open(daemon) != CKPT_OK) {
-        log_event(LOG_LEVEL_ERROR, "start_failed", "text=\"no memory\"");
+        log_event(EVENT_start_failed, "text=\"no memory\"");
         goto free_loop;
     }
     if (daemon_start(daemon) == CKPT_OK) {
         daemon->exit_code = EXIT_ENDED;
         event_base_dispatch(daemon->base);
     } else {
-        log_event(LOG_LEVEL_ERROR, "start_failed", "text=\"no thread for the records\"");
+        log_event(EVENT_start_failed, "text=\"no thread for the records\"");
     }
     daemon->ending = true;
     peers_close(daemon);
@@ -146,10 +145,9 @@ static enum exit_code run_with(const struct options *options)
         raise_descriptor_limit(options);
         run(daemon);
         code = daemon->exit_code;
-        log_event(code == EXIT_ENDED ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "ended", "exit=%d",
-                  (int)code);
+        log_event(EVENT_ended, "exit=%d", (int)code);
     } else {
-        log_event(LOG_LEVEL_ERROR, "start_failed", "text=\"no memory\"");
+        log_event(EVENT_start_failed, "text=\"no memory\"");
     }
     if (base) {
         event_base_free(base);

@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "daemon.h"
 
-static void count(struct daemon *daemon, const char *event)
-{
-    /* Events are static texts: as many as the machine has, and few. */
-    for (size_t i = 0; i < daemon->event_count; i++) {
-        if (daemon->events[i].event == event || strcmp(daemon->events[i].event, event) == 0) {
-            daemon->events[i].count++;
-            return;
-        }
-    }
-    if (daemon->event_count < EVENTS_COUNTED_MAX) {
-        daemon->events[daemon->event_count++] = (struct event_count){.event = event, .count = 1};
-    }
-}
-
 static void log_note(const struct machine_note *note)
 {
-    enum log_level level = note->level == NOTE_ERROR     ? LOG_LEVEL_ERROR
-                           : note->level == NOTE_WARNING ? LOG_LEVEL_WARN
-                                                         : LOG_LEVEL_INFO;
     char run[LOG_QUOTED_SIZE + 32] = "";
     char shard[96] = "";
     char node[CKPT_NODE_NAME_MAX + 16] = "";
@@ -46,17 +28,17 @@ static void log_note(const struct machine_note *note)
     if (note->text[0]) {
         snprintf(text, sizeof(text), " text=%s", LOG_QUOTED(note->text));
     }
-    log_event(level, note->event, "source=machine%s%s%s%s", run, shard, node, text);
+    log_event(note->event, "source=machine%s%s%s%s", run, shard, node, text);
 }
 
 void notes_log(struct daemon *daemon, const struct coordinator_update *update)
 {
     for (uint32_t i = 0; i < update->note_count; i++) {
-        count(daemon, update->notes[i].event);
+        daemon->events[update->notes[i].event]++;
         log_note(&update->notes[i]);
     }
     if (update->notes_lost > 0) {
-        count(daemon, "notes_lost");
-        log_event(LOG_LEVEL_WARN, "notes_lost", "count=%" PRIu32, update->notes_lost);
+        daemon->events[EVENT_notes_lost]++;
+        log_event(EVENT_notes_lost, "count=%" PRIu32, update->notes_lost);
     }
 }

@@ -26,7 +26,7 @@ static void agent_opened(struct session *session, void *context)
 {
     struct daemon *daemon = context;
     struct coordinator_event event = {.type = COORDINATOR_CONNECTED, .link = session_link(session)};
-    log_event(LOG_LEVEL_DEBUG, "connected", "peer=%s link=%" PRIu32, session_peer(session),
+    log_event(EVENT_connected, "peer=%s link=%" PRIu32, session_peer(session),
               session_link(session));
     loop_advance(daemon, &event, NULL);
 }
@@ -54,7 +54,7 @@ static void refuse(struct session *session, enum ckpt_status status, const char 
     struct message message = {.type = MESSAGE_WELCOME};
     message.welcome.status = status;
     snprintf(message.welcome.reason, sizeof(message.welcome.reason), "%s", reason);
-    log_event(LOG_LEVEL_WARN, "peer_refused", "peer=%s status=%s text=%s", session_peer(session),
+    log_event(EVENT_peer_refused, "peer=%s status=%s text=%s", session_peer(session),
               ckpt_status_name(status), LOG_QUOTED(reason));
     session_send(session, &message, NULL, 0);
 }
@@ -65,7 +65,7 @@ static void agent_closed(struct session *session, enum ckpt_status status, const
     struct daemon *daemon = context;
     struct coordinator_event event = {.type = COORDINATOR_DISCONNECTED,
                                       .link = session_link(session)};
-    log_event(status == CKPT_OK ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "disconnected",
+    log_event(status == CKPT_OK ? EVENT_disconnected : EVENT_connection_lost,
               "peer=%s link=%" PRIu32 " status=%s text=%s", session_peer(session),
               session_link(session), ckpt_status_name(status), LOG_QUOTED(reason));
     loop_advance(daemon, &event, NULL);
@@ -74,7 +74,7 @@ static void agent_closed(struct session *session, enum ckpt_status status, const
 static void local_opened(struct session *session, void *context)
 {
     (void)context;
-    log_event(LOG_LEVEL_DEBUG, "connected", "peer=%s", session_peer(session));
+    log_event(EVENT_connected, "peer=%s", session_peer(session));
 }
 
 static void local_message(struct session *session, const struct message *message, void *context)
@@ -87,7 +87,7 @@ static void local_message(struct session *session, const struct message *message
         admin_answer(daemon, session, message);
         return;
     }
-    log_event(LOG_LEVEL_WARN, "peer_refused", "peer=%s type=%s text=%s", session_peer(session),
+    log_event(EVENT_peer_refused, "peer=%s type=%s text=%s", session_peer(session),
               message_type_name(message->type), "\"only ckptctl speaks here; agents use TCP\"");
     session_close(session);
 }
@@ -96,7 +96,7 @@ static void local_closed(struct session *session, enum ckpt_status status, const
                          void *context)
 {
     (void)context;
-    log_event(LOG_LEVEL_DEBUG, "disconnected", "peer=%s status=%s text=%s", session_peer(session),
+    log_event(EVENT_disconnected, "peer=%s status=%s text=%s", session_peer(session),
               ckpt_status_name(status), LOG_QUOTED(reason));
 }
 
@@ -137,7 +137,7 @@ static void make_parent(const char *path)
 
 static enum exit_code refuse_start(enum ckpt_status status, const char *reason)
 {
-    log_event(LOG_LEVEL_ERROR, "listen_failed", "status=%s text=%s", ckpt_status_name(status),
+    log_event(EVENT_listen_failed, "status=%s text=%s", ckpt_status_name(status),
               LOG_QUOTED(reason));
     return status == CKPT_ERR_INVALID ? EXIT_CONFIG : EXIT_START;
 }

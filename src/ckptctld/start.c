@@ -25,11 +25,10 @@
 #define END_WAIT_MS 1500
 
 /* What may pass is for the caller to wait out. */
-static enum ckpt_status refuse(const char *event, enum ckpt_status status, const char *reason)
+static enum ckpt_status refuse(enum event_id event, enum ckpt_status status, const char *reason)
 {
     if (!store_may_pass(status)) {
-        log_event(LOG_LEVEL_ERROR, event, "status=%s text=%s", ckpt_status_name(status),
-                  LOG_QUOTED(reason));
+        log_event(event, "status=%s text=%s", ckpt_status_name(status), LOG_QUOTED(reason));
     }
     return status;
 }
@@ -56,7 +55,7 @@ static enum ckpt_status replay_one(void *context, const struct coordinator_recor
         .type = COORDINATOR_REPLAY, .now_ms = daemon->started_ms, .record = record};
     enum ckpt_status status = coordinator_advance(daemon->machine, &event, &daemon->update);
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_ERROR, "replay_refused",
+        log_event(EVENT_replay_refused,
                   "status=%s record=%d run=%s uid=%" PRIu32 " attempt=%" PRIu32 " step=%" PRIu64
                   " text=%s",
                   ckpt_status_name(status), (int)record->type, LOG_QUOTED(record->run.name),
@@ -90,7 +89,7 @@ static enum ckpt_status take_epoch(struct daemon *daemon, uint64_t epoch)
     if (status == CKPT_OK) { /* what is tried again gets another id */
         char hex[NONCE_HEX_SIZE];
         nonce_hex(&cluster, hex);
-        log_event(LOG_LEVEL_INFO, is_new ? "cluster_made" : "cluster", "id=%s", hex);
+        log_event(is_new ? EVENT_cluster_made : EVENT_cluster, "id=%s", hex);
     }
     return status;
 }
@@ -110,23 +109,23 @@ static enum ckpt_status replay_and_rule(struct daemon *daemon)
     uint64_t highest;
     enum ckpt_status status = store_epoch(daemon->store, &highest);
     if (status != CKPT_OK) {
-        return refuse("store_failed", status, store_reason(daemon->store));
+        return refuse(EVENT_store_failed, status, store_reason(daemon->store));
     }
     uint64_t above = daemon->options.epoch_above > highest ? daemon->options.epoch_above : highest;
     status = make_machine(daemon, above + 1);
     if (status != CKPT_OK) {
-        return refuse("start_failed", status, "the tables cannot be made");
+        return refuse(EVENT_start_failed, status, "the tables cannot be made");
     }
     status = store_replay(daemon->store, replay_one, daemon);
     if (status != CKPT_OK) {
         const char *reason = store_reason(daemon->store);
-        return refuse("replay_failed", status, reason[0] ? reason : ckpt_status_text(status));
+        return refuse(EVENT_replay_failed, status, reason[0] ? reason : ckpt_status_text(status));
     }
     FAULT_POINT(coordinator_after_replay);
     daemon->start.epoch = above + 1;
     status = take_epoch(daemon, daemon->start.epoch);
     return status == CKPT_OK ? CKPT_OK
-                             : refuse("store_failed", status, store_reason(daemon->store));
+                             : refuse(EVENT_store_failed, status, store_reason(daemon->store));
 }
 
 static enum ckpt_status try_once(struct daemon *daemon)
@@ -134,7 +133,8 @@ static enum ckpt_status try_once(struct daemon *daemon)
     char reason[CKPT_REASON_MAX + 1];
     enum ckpt_status status = store_open(daemon->options.store, daemon->options.state_directory,
                                          &daemon->progress, &daemon->store, reason);
-    return status == CKPT_OK ? replay_and_rule(daemon) : refuse("store_refused", status, reason);
+    return status == CKPT_OK ? replay_and_rule(daemon)
+                             : refuse(EVENT_store_refused, status, reason);
 }
 
 static void give_back(struct daemon *daemon)
@@ -171,10 +171,9 @@ static void on_tell(evutil_socket_t fd, short what, void *context)
     uint64_t of = atomic_load(&daemon->progress.of);
     session_notify(TELL_MANAGER);
     if (doing) {
-        log_event(LOG_LEVEL_INFO, "starting", "doing=%s done=%" PRIu64 " of=%" PRIu64, doing, done,
-                  of);
+        log_event(EVENT_starting, "doing=%s done=%" PRIu64 " of=%" PRIu64, doing, done, of);
     } else if (daemon->start.told % TELL_LOG_EACH == 0) {
-        log_event(LOG_LEVEL_WARN, "store_waits", "waited_ms=%" PRIu64 " text=\"%s\"",
+        log_event(EVENT_store_waits, "waited_ms=%" PRIu64 " text=\"%s\"",
                   daemon_now_ms() - daemon->started_ms, store_waits_text(daemon));
     }
     daemon->start.told++;
@@ -182,7 +181,7 @@ static void on_tell(evutil_socket_t fd, short what, void *context)
 
 static void replayed(struct daemon *daemon)
 {
-    log_event(LOG_LEVEL_INFO, "replayed",
+    log_event(EVENT_replayed,
               "epoch=%" PRIu64 " runs=%" PRIu32 " checkpoints=%" PRIu32 " ms=%" PRIu64,
               daemon->start.epoch, coordinator_run_count(daemon->machine),
               coordinator_checkpoint_count(daemon->machine), daemon_now_ms() - daemon->started_ms);
@@ -227,8 +226,8 @@ void daemon_stop(struct daemon *daemon)
     }
     if (!keeper_close(&daemon->keeper, END_WAIT_MS)) {
         /* What it writes is there whole afterwards, or not at all. */
-        log_event(LOG_LEVEL_WARN, "ended", "exit=%d text=\"%s: it is left alone\"",
-                  (int)daemon->exit_code, store_waits_text(daemon));
+        log_event(EVENT_left_alone, "exit=%d text=\"%s: it is left alone\"", (int)daemon->exit_code,
+                  store_waits_text(daemon));
         _exit((int)daemon->exit_code);
     }
     give_back(daemon);

@@ -119,8 +119,10 @@ static json_t *sessions(const struct daemon *daemon)
 static json_t *events(const struct daemon *daemon)
 {
     json_t *counts = json_object();
-    for (size_t i = 0; counts && i < daemon->event_count; i++) {
-        json_object_set_new(counts, daemon->events[i].event, number(daemon->events[i].count));
+    for (int i = 0; counts && i < EVENT_COUNT; i++) {
+        if (daemon->events[i] > 0) {
+            json_object_set_new(counts, event_name((enum event_id)i), number(daemon->events[i]));
+        }
     }
     return counts;
 }

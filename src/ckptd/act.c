@@ -37,7 +37,7 @@ static void act_on_record(struct daemon *d, const struct slot_record *record)
     enum ckpt_status status = records_store(d, record);
     if (status != CKPT_OK) {
         /* What can't be recorded must not be said. */
-        log_event(LOG_LEVEL_ERROR, "record_not_stored", "slot=%u status=%s", record->slot,
+        log_event(EVENT_record_not_stored, "slot=%u status=%s", record->slot,
                   ckpt_status_name(status));
         d->is_broken = true;
     }
@@ -68,7 +68,7 @@ static void fail_work(struct daemon *d, struct job *job, const struct agent_work
     job = job_make(JOB_DIGEST, work->work, work->slot, work->generation, 0, NULL, 0, d->arena,
                    d->completions, d->engine);
     if (job == NULL) {
-        log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=work");
+        log_event(EVENT_out_of_memory, "where=work");
         d->is_broken = true;
         return;
     }
@@ -146,8 +146,7 @@ static uint32_t open_segments(struct daemon *d, uint32_t slot, bool read_only, i
     for (; count < view.segment_count; count++) {
         if (arena_segment_fd(d->arena, view.segments[count], read_only, &descriptors[count]) !=
             CKPT_OK) {
-            log_event(LOG_LEVEL_ERROR, "segment_not_opened", "segment=%u error=\"%m\"",
-                      view.segments[count]);
+            log_event(EVENT_segment_not_opened, "segment=%u error=\"%m\"", view.segments[count]);
             while (count > 0) {
                 close(descriptors[--count]);
             }
@@ -165,7 +164,7 @@ static void send_offer(struct daemon *d, const struct agent_outgoing *out)
     (void)found;
     struct offer_reply *reply = offer_reply_make(view.segment_count);
     if (reply == NULL) {
-        log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=offer");
+        log_event(EVENT_out_of_memory, "where=offer");
         return; /* the puller asks again */
     }
     reply->link = out->link;
@@ -205,8 +204,8 @@ static void act_on_message(struct daemon *d, const struct agent_outgoing *out)
         enum ckpt_status status =
             session_send(session, &out->message, count > 0 ? descriptors : NULL, count);
         if (status != CKPT_OK && status != CKPT_ERR_LINK) {
-            log_event(LOG_LEVEL_ERROR, "message_not_sent", "type=%d status=%s",
-                      (int)out->message.type, ckpt_status_name(status));
+            log_event(EVENT_message_not_sent, "type=%d status=%s", (int)out->message.type,
+                      ckpt_status_name(status));
         }
     }
     if (out->close) {
@@ -216,17 +215,12 @@ static void act_on_message(struct daemon *d, const struct agent_outgoing *out)
 
 static void act_on_note(const struct daemon *d, const struct machine_note *note)
 {
-    static const enum log_level levels[] = {[NOTE_INFO] = LOG_LEVEL_INFO,
-                                            [NOTE_WARNING] = LOG_LEVEL_WARN,
-                                            [NOTE_ERROR] = LOG_LEVEL_ERROR};
     const char *node = note->node[0] != '\0' ? note->node : d->node;
     if (note->run.name[0] == '\0') {
-        log_event(levels[note->level], note->event, "node=%s text=%s", node,
-                  LOG_QUOTED(note->text));
+        log_event(note->event, "node=%s text=%s", node, LOG_QUOTED(note->text));
     } else {
-        log_event(levels[note->level], note->event,
-                  "node=%s uid=%u run=%s attempt=%u step=%llu rank=%d text=%s", node, note->run.uid,
-                  note->run.name, note->attempt, (unsigned long long)note->step,
+        log_event(note->event, "node=%s uid=%u run=%s attempt=%u step=%llu rank=%d text=%s", node,
+                  note->run.uid, note->run.name, note->attempt, (unsigned long long)note->step,
                   note->has_shard ? (int)note->rank : -1, LOG_QUOTED(note->text));
     }
 }
@@ -251,7 +245,7 @@ void act_on_update(struct daemon *d, const struct agent_update *update)
         act_on_note(d, &update->notes[i]);
     }
     if (update->notes_lost > 0) {
-        log_event(LOG_LEVEL_WARN, "notes_lost", "count=%u", update->notes_lost);
+        log_event(EVENT_notes_lost, "count=%u", update->notes_lost);
     }
 }
 
@@ -261,7 +255,7 @@ static void send_filled_offer(struct daemon *d, struct offer_reply *reply)
     if (session != NULL) {
         enum ckpt_status status = session_send(session, &reply->message, NULL, 0);
         if (status != CKPT_OK) {
-            log_event(LOG_LEVEL_WARN, "offer_not_sent", "status=%s", ckpt_status_name(status));
+            log_event(EVENT_offer_not_sent, "status=%s", ckpt_status_name(status));
         }
     }
 }

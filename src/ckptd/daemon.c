@@ -107,7 +107,7 @@ static void progress(void *context, const struct arena_progress *done)
     if (done->segments_done == done->segment_count ||
         done->segments_done * 4 / done->segment_count !=
             (done->segments_done - 1) * 4 / done->segment_count) {
-        log_event(LOG_LEVEL_INFO, "arena_progress", "segments=%u of=%u", done->segments_done,
+        log_event(EVENT_arena_progress, "segments=%u of=%u", done->segments_done,
                   done->segment_count);
     }
 }
@@ -190,12 +190,11 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
         snprintf(reason, CKPT_REASON_MAX + 1, "arena: %.240s", why);
         return status;
     }
-    log_event(LOG_LEVEL_INFO, "arena_open",
-              "directory=%s segments=%u segment_bytes=%llu page_bytes=%llu locked=%s",
-              arena_directory(d->arena), arena_segment_count(d->arena),
-              (unsigned long long)arena_segment_bytes(d->arena),
-              (unsigned long long)arena_page_bytes(d->arena),
-              arena_is_locked(d->arena) ? "yes" : "no");
+    log_event(
+        EVENT_arena_open, "directory=%s segments=%u segment_bytes=%llu page_bytes=%llu locked=%s",
+        arena_directory(d->arena), arena_segment_count(d->arena),
+        (unsigned long long)arena_segment_bytes(d->arena),
+        (unsigned long long)arena_page_bytes(d->arena), arena_is_locked(d->arena) ? "yes" : "no");
     return CKPT_OK;
 }
 
@@ -235,7 +234,7 @@ static enum ckpt_status start_workers(struct daemon *d, char *reason)
     }
     if (status == CKPT_OK) {
         digester_set_mover(d->digester, d->mover);
-        log_event(LOG_LEVEL_INFO, "transport_open", "spec=%s digest=%s", mover_transport(d->mover),
+        log_event(EVENT_transport_open, "spec=%s digest=%s", mover_transport(d->mover),
                   digest_engine_name(d->engine));
     }
     return status;
@@ -374,7 +373,7 @@ static void on_signal(int number, void *context)
     if (number == SIGHUP) {
         return;
     }
-    log_event(LOG_LEVEL_INFO, "stopping", "signal=%d", number);
+    log_event(EVENT_stopping, "signal=%d", number);
     event_base_loopexit(d->base, NULL);
 }
 
@@ -391,8 +390,8 @@ int daemon_run(struct daemon *d)
     }
     (void)session_notify("READY=1");
     life_tell_starter(d->config, "ready");
-    log_event(LOG_LEVEL_INFO, "ready", "node=%s domain=%s address=%s socket=%s", d->node, d->domain,
-              d->address, config_text(d->config, OPTION_SOCKET));
+    log_event(EVENT_ready, "node=%s domain=%s address=%s socket=%s", d->node, d->domain, d->address,
+              config_text(d->config, OPTION_SOCKET));
     event_base_dispatch(d->base);
     (void)session_notify("STOPPING=1");
     session_watchdog_free(&watchdog);

@@ -26,7 +26,7 @@ enum ckpt_status life_find_domain(const struct config *config, const char *node,
     if (domain == NULL && topology != NULL) {
         status = slurm_topology_file_domain(topology, node, domain_out, reason);
         if (status == CKPT_ERR_NOT_FOUND) {
-            log_event(LOG_LEVEL_WARN, "domain_is_node", "reason=%s", LOG_QUOTED(reason));
+            log_event(EVENT_domain_is_node, "reason=%s", LOG_QUOTED(reason));
         } else {
             return status == CKPT_OK ? CKPT_OK : CKPT_ERR_CONFIG;
         }
@@ -48,7 +48,7 @@ void life_tell_starter(const struct config *config, const char *line)
     }
     int fd = (int)config_number(config, OPTION_READY_FD);
     if (dprintf(fd, "%s\n", line) < 0) {
-        log_event(LOG_LEVEL_WARN, "starter_gone", "fd=%d error=\"%m\"", fd);
+        log_event(EVENT_starter_gone, "fd=%d error=\"%m\"", fd);
     }
     close(fd);
 }
@@ -64,7 +64,7 @@ static void on_idle_look(evutil_socket_t fd, short what, void *context)
     } else if (d->idle_since_ms == 0) {
         d->idle_since_ms = now_ms;
     } else if (now_ms - d->idle_since_ms >= (uint64_t)config_number(d->config, OPTION_IDLE_EXIT)) {
-        log_event(LOG_LEVEL_INFO, "stopping", "reason=\"nothing is held and no job runs\"");
+        log_event(EVENT_stopping, "reason=\"nothing is held and no job runs\"");
         event_base_loopexit(d->base, NULL);
     }
 }
@@ -77,7 +77,7 @@ enum ckpt_status life_watch_idle(struct daemon *d)
     }
     d->idle_event = event_new(d->base, -1, EV_PERSIST, on_idle_look, d);
     if (d->idle_event == NULL || event_add(d->idle_event, &pause) != 0) {
-        log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=idle_exit");
+        log_event(EVENT_out_of_memory, "where=idle_exit");
         return CKPT_ERR_MEMORY;
     }
     return CKPT_OK;

@@ -58,7 +58,7 @@ static void rank_closed(struct session *session, enum ckpt_status status, const 
                         void *context)
 {
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_WARN, "rank_disconnected", "peer=%s status=%s reason=%s",
+        log_event(EVENT_rank_disconnected, "peer=%s status=%s reason=%s",
                   LOG_QUOTED(session_peer(session)), ckpt_status_name(status), LOG_QUOTED(reason));
     }
     turn(context, AGENT_RANK_DOWN, session_link(session), session_uid(session), NULL);
@@ -69,8 +69,8 @@ static void rank_broken(struct session *session, enum ckpt_status status, const 
                         void *context)
 {
     (void)context;
-    log_event(LOG_LEVEL_WARN, "rank_refused", "peer=%s status=%s reason=%s",
-              LOG_QUOTED(session_peer(session)), ckpt_status_name(status), LOG_QUOTED(reason));
+    log_event(EVENT_rank_refused, "peer=%s status=%s reason=%s", LOG_QUOTED(session_peer(session)),
+              ckpt_status_name(status), LOG_QUOTED(reason));
     if (status == CKPT_ERR_VERSION) {
         struct message refusal = {.type = MESSAGE_RANK_OPENED};
         refusal.rank_opened.status = CKPT_ERR_VERSION;
@@ -128,8 +128,8 @@ static void peer_closed(struct session *session, enum ckpt_status status, const 
     struct daemon *d = context;
     uint32_t link = peer_link(d, session);
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_INFO, "peer_disconnected", "peer=%s status=%s reason=%s",
-                  session_peer(session), ckpt_status_name(status), LOG_QUOTED(reason));
+        log_event(EVENT_peer_disconnected, "peer=%s status=%s reason=%s", session_peer(session),
+                  ckpt_status_name(status), LOG_QUOTED(reason));
     }
     forget(d, link);
     mover_link_down(d->mover, link);
@@ -148,7 +148,7 @@ void links_connect_peer(struct daemon *d, uint32_t link, const char *address)
                                   : session_connect(d->hub, address, CONNECT_TIMEOUT_MS,
                                                     &peer_events, d, &made->session, reason);
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_WARN, "peer_not_connected", "address=%s status=%s", address,
+        log_event(EVENT_peer_not_connected, "address=%s status=%s", address,
                   ckpt_status_name(status));
         free(made);
         return; /* the machine's own time-out ends the pull */
@@ -205,7 +205,7 @@ static void find_address(struct daemon *d, const struct session *session)
     snprintf(address, sizeof(address), "%s:%s", host, d->port);
     if (strlen(address) <= CKPT_ADDRESS_MAX && strcmp(address, d->address) != 0) {
         strcpy(d->address, address);
-        log_event(LOG_LEVEL_INFO, "address_found",
+        log_event(EVENT_address_found,
                   "address=%s text=\"told to others; advertise sets "
                   "another\"",
                   d->address);
@@ -220,7 +220,7 @@ static void coordinator_opened(struct session *session, void *context)
     d->reconnect_ms = RECONNECT_MS_MIN;
     d->unreached[0] = '\0';
     event_del(d->reconnect_event);
-    log_event(LOG_LEVEL_INFO, "coordinator_connected", "peer=%s", session_peer(session));
+    log_event(EVENT_coordinator_connected, "peer=%s", session_peer(session));
     find_address(d, session);
     event.address = d->address;
     daemon_event(d, &event);
@@ -235,7 +235,7 @@ static void say_unreached(struct daemon *d, const char *reason)
     }
     snprintf(d->unreached, sizeof(d->unreached), "%s", reason);
     d->unreached_ms = now_ms;
-    log_event(LOG_LEVEL_WARN, "coordinator_not_connected", "address=%s reason=%s",
+    log_event(EVENT_coordinator_not_connected, "address=%s reason=%s",
               config_text(d->config, OPTION_COORDINATOR), LOG_QUOTED(reason));
 }
 
@@ -259,8 +259,8 @@ static void coordinator_closed(struct session *session, enum ckpt_status status,
     d->coordinator = NULL;
     if (d->coordinator_up) {
         d->coordinator_up = false;
-        log_event(LOG_LEVEL_WARN, "coordinator_disconnected", "status=%s reason=%s",
-                  ckpt_status_name(status), LOG_QUOTED(reason));
+        log_event(EVENT_coordinator_disconnected, "status=%s reason=%s", ckpt_status_name(status),
+                  LOG_QUOTED(reason));
         turn(d, AGENT_COORDINATOR_DOWN, 0, 0, NULL);
     } else {
         say_unreached(d, reason);

@@ -44,13 +44,13 @@ int main(int argc, char **argv)
     if (status == CKPT_OK) {
         code = daemon_run(&daemon);
     } else {
-        log_event(LOG_LEVEL_ERROR, "not_started", "status=%s reason=%s", ckpt_status_name(status),
+        log_event(EVENT_not_started, "status=%s reason=%s", ckpt_status_name(status),
                   LOG_QUOTED(reason));
         life_tell_starter(config, reason);
         code = status == CKPT_ERR_CONFIG ? 2 : 1;
     }
     daemon_end(&daemon);
-    log_event(LOG_LEVEL_INFO, "ended", "code=%d", code);
+    log_event(EVENT_ended, "code=%d", code);
     config_delete(&config);
     return code;
 }

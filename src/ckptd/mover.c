@@ -80,8 +80,8 @@ static enum ckpt_status open_transport(struct mover *m)
     m->spec = rails->spec;
     enum ckpt_status status = transport_open(m->spec, &options, &m->transport);
     if (status != CKPT_OK && rails->fallback != NULL) {
-        log_event(LOG_LEVEL_WARN, "transport_fallback", "from=%s to=%s reason=%s", m->spec,
-                  rails->fallback, LOG_QUOTED(transport_open_error()));
+        log_event(EVENT_transport_fallback, "from=%s to=%s reason=%s", m->spec, rails->fallback,
+                  LOG_QUOTED(transport_open_error()));
         m->spec = rails->fallback;
         options.devices = NULL;
         status = transport_open(m->spec, &options, &m->transport);
@@ -242,7 +242,7 @@ static struct command *command_make(enum command_type type, uint32_t n)
     struct command *command = calloc(1, sizeof *command + n * sizeof(uint16_t));
     if (command == NULL) {
         /* A lost revocation or offer would be a lie, a lost read a hang: there is no going on. */
-        log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=mover");
+        log_event(EVENT_out_of_memory, "where=mover");
         abort();
     }
     command->type = type;

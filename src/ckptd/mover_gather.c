@@ -57,8 +57,8 @@ static void report_refusal(struct mover *m, const struct job *job, enum ckpt_sta
         return;
     }
     m->gather_unsupported = status == CKPT_ERR_UNSUPPORTED;
-    log_event(LOG_LEVEL_WARN, "gather_refused", "transport=%s slot=%u status=%s hint=%s", m->spec,
-              job->slot, ckpt_status_name(status),
+    log_event(EVENT_gather_refused, "transport=%s slot=%u status=%s hint=%s", m->spec, job->slot,
+              ckpt_status_name(status),
               LOG_QUOTED(m->gather_unsupported ? "no dma-buf can be registered with it: ranks copy "
                                                  "device memory through the host"
                                                : "none"));
@@ -112,7 +112,7 @@ void mover_gather_end(struct job *job)
     if (gather->region != NULL) {
         enum ckpt_status status = transport_deregister(gather->region);
         if (status != CKPT_OK) {
-            log_event(LOG_LEVEL_ERROR, "gather_not_deregistered", "slot=%u status=%s", job->slot,
+            log_event(EVENT_gather_not_deregistered, "slot=%u status=%s", job->slot,
                       ckpt_status_name(status));
             job_fail(job, status);
         }

@@ -34,7 +34,7 @@ static enum ckpt_status way_for(struct mover *m, const struct job *job, struct w
                                                 own ? m->address_bytes : job->address_bytes,
                                                 (uint64_t)(uintptr_t)way, &way->endpoint);
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_ERROR, "peer_transport_refused", "own=%s status=%s hint=%s", m->spec,
+        log_event(EVENT_peer_transport_refused, "own=%s status=%s hint=%s", m->spec,
                   ckpt_status_name(status),
                   LOG_QUOTED(status == CKPT_ERR_LINK
                                  ? "no device of this node reaches any address of the peer's"

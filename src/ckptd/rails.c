@@ -152,12 +152,11 @@ enum ckpt_status rails_choose_on(const struct topology *topology, const struct r
 static void log_choice(const struct rails *rails)
 {
     for (uint32_t i = 0; i < rails->node_count; i++) {
-        log_event(LOG_LEVEL_INFO, "rails", "memory=numa%d ports=%s", rails->nodes[i].os_index,
+        log_event(EVENT_rails, "memory=numa%d ports=%s", rails->nodes[i].os_index,
                   rails->nodes[i].ports[0] != '\0' ? rails->nodes[i].ports : "none");
     }
-    log_event(LOG_LEVEL_INFO, "rails_chosen",
-              "spec=%s fallback=%s arena_nodes=%u mover_cpus=%d digest_cpus=%d", rails->spec,
-              rails->fallback != NULL ? rails->fallback : "none", rails->arena_count,
+    log_event(EVENT_rails_chosen, "spec=%s fallback=%s arena_nodes=%u mover_cpus=%d digest_cpus=%d",
+              rails->spec, rails->fallback != NULL ? rails->fallback : "none", rails->arena_count,
               CPU_COUNT(&rails->mover_cpus), CPU_COUNT(&rails->digest_cpus));
 }
 
@@ -181,7 +180,7 @@ enum ckpt_status rails_choose(const struct rails_wish *wish, struct rails *rails
         status = rails_choose_on(topology, wish, rails_out, reason);
         topology_delete(&topology);
     } else if (strchr(wish->rails, '=') == NULL) {
-        log_event(LOG_LEVEL_WARN, "no_topology", "reason=%s", LOG_QUOTED(reason));
+        log_event(EVENT_no_topology, "reason=%s", LOG_QUOTED(reason));
         memset(rails_out, 0, sizeof *rails_out);
         take_spec(wish, named_ports(wish), rails_out);
         status = CKPT_OK;
@@ -209,7 +208,7 @@ void rails_bind_thread(const cpu_set_t *cpus)
     }
     int error = pthread_setaffinity_np(pthread_self(), sizeof *cpus, cpus);
     if (error != 0) {
-        log_event(LOG_LEVEL_WARN, "thread_not_bound", "cpus=%d error=%s", CPU_COUNT(cpus),
+        log_event(EVENT_thread_not_bound, "cpus=%d error=%s", CPU_COUNT(cpus),
                   LOG_QUOTED(strerror(error)));
     }
 }

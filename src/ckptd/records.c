@@ -98,8 +98,7 @@ static void adopt(void *context, uint32_t slot, enum ckpt_status status,
     if (status != CKPT_OK) {
         event.corrupt = true;
         record.generation = arena_generation_floor(d->arena) + 1; /* what the arena takes there */
-        log_event(LOG_LEVEL_ERROR, "slot_record_refused", "slot=%u reason=%s", slot,
-                  LOG_QUOTED(reason));
+        log_event(EVENT_slot_record_refused, "slot=%u reason=%s", slot, LOG_QUOTED(reason));
     } else {
         record.state = machine_state(stored->state, stored->has_digest);
         record.generation = stored->generation;
@@ -131,7 +130,7 @@ void records_adopt(struct daemon *d)
                               .epoch = arena_epoch(d->arena),
                               .cluster = arena_cluster(d->arena)};
     if (refused > 0) {
-        log_event(LOG_LEVEL_WARN, "slots_refused", "count=%u", refused);
+        log_event(EVENT_slots_refused, "count=%u", refused);
     }
     daemon_event(d, &end);
     uint32_t slots = 0;
@@ -139,6 +138,5 @@ void records_adopt(struct daemon *d)
     for (uint32_t i = 0; agent_slot_view(d->machine, i, &view); i++) {
         slots += view.state == SLOT_ADOPTED;
     }
-    log_event(LOG_LEVEL_INFO, "adopted", "slots=%u segments_free=%u", slots,
-              agent_segments_free(d->machine));
+    log_event(EVENT_adopted, "slots=%u segments_free=%u", slots, agent_segments_free(d->machine));
 }

@@ -71,10 +71,9 @@ static struct coordinator_record *record_of(struct coordinator *c, struct coordi
 }
 
 static struct machine_note *note_of(struct coordinator *c, struct coordinator_update *u,
-                                    const struct checkpoint *k, enum note_level level,
-                                    const char *event)
+                                    const struct checkpoint *k, enum event_id event)
 {
-    struct machine_note *note = update_note(u, level, event);
+    struct machine_note *note = update_note(u, event);
     note->run = c->runs[k->run].key;
     note->attempt = k->attempt;
     note->step = k->step;
@@ -95,6 +94,22 @@ void run_refresh_latest(struct coordinator *c, struct run *run)
     }
 }
 
+/* What a restart or a command ends is as it should be; what differs is for a person. */
+static enum event_id event_of_abort(enum ckpt_status status)
+{
+    switch ((int)status) {
+    case CKPT_ERR_ATTEMPT:
+    case CKPT_ERR_RETIRED:
+        return EVENT_checkpoint_superseded;
+    case CKPT_ERR_DIGEST:
+        return EVENT_checkpoint_corrupt;
+    case CKPT_ERR_DIVERGED:
+        return EVENT_ranks_diverged;
+    default:
+        return EVENT_checkpoint_aborted;
+    }
+}
+
 void checkpoint_abort(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
                       enum ckpt_status status, const char *format, ...)
 {
@@ -106,7 +121,7 @@ void checkpoint_abort(struct coordinator *c, struct coordinator_update *u, struc
     va_end(arguments);
     k->status = status;
     broadcast(c, u, k, CHECKPOINT_ABORTED);
-    struct machine_note *note = note_of(c, u, k, NOTE_ERROR, "checkpoint_aborted");
+    struct machine_note *note = note_of(c, u, k, event_of_abort(status));
     say(note->text, "%s", k->reason);
     checkpoint_free_shards(c, k);
 }
@@ -118,7 +133,7 @@ void checkpoint_retire(struct coordinator *c, struct coordinator_update *u, stru
     assert(checkpoint_is_committed(k));
     record_of(c, u, k, RECORD_RETIRED);
     broadcast(c, u, k, CHECKPOINT_RETIRED);
-    struct machine_note *note = note_of(c, u, k, NOTE_INFO, "checkpoint_retired");
+    struct machine_note *note = note_of(c, u, k, EVENT_checkpoint_retired);
     say(note->text, "%s", reason);
     move(c, k, CHECKPOINT_RETIRED);
     checkpoint_remove(c, k);
@@ -154,7 +169,9 @@ void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
     move(c, k, CHECKPOINT_QUARANTINED);
     say(k->reason, "%s", reason);
     broadcast(c, u, k, CHECKPOINT_QUARANTINED);
-    struct machine_note *note = note_of(c, u, k, NOTE_ERROR, "checkpoint_quarantined");
+    struct machine_note *note = note_of(c, u, k,
+                                        k->mark == MARK_POISONED ? EVENT_checkpoint_poisoned
+                                                                 : EVENT_checkpoint_quarantined);
     say(note->text, "%s", reason);
     run_refresh_latest(c, &c->runs[k->run]);
 }
@@ -232,7 +249,7 @@ static void commit(struct coordinator *c, struct coordinator_update *u, struct c
     run_refresh_latest(c, run);
     assert(run->latest == k->step);
     broadcast(c, u, k, CHECKPOINT_CONSISTENT);
-    struct machine_note *note = note_of(c, u, k, NOTE_INFO, "commit");
+    struct machine_note *note = note_of(c, u, k, EVENT_commit);
     say(note->text, "world %u, %u copies, %llu bytes", k->world, k->copies,
         (unsigned long long)k->bytes);
     retention(c, u, run);

@@ -275,7 +275,7 @@ static void take_time(struct coordinator *c, struct coordinator_update *u,
         c->stall_over_ms = c->now_ms;
     }
     if (c->started && event->late_ms > c->config.lease_ms / 2) {
-        say(update_note(u, NOTE_WARNING, "stalled")->text,
+        say(update_note(u, EVENT_stalled)->text,
             "this coordinator did not run for %llu ms: every lease and time-out is put off by as "
             "much",
             (unsigned long long)event->late_ms);

@@ -42,7 +42,7 @@ static void expire(struct coordinator *c, struct coordinator_update *u, struct r
     if (session_waits(&run->session) || !has_something(c, run)) {
         return;
     }
-    struct machine_note *note = update_note(u, NOTE_WARNING, "run_expired");
+    struct machine_note *note = update_note(u, EVENT_run_expired);
     note->run = run->key;
     note->attempt = run->attempt;
     note->step = run->latest;

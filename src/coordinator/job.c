@@ -21,9 +21,9 @@
 #define RELIEF_LOOKS 64 /* members that one round looks at for short memory */
 
 static struct machine_note *note_run(struct coordinator_update *u, const struct run *run,
-                                     const char *event)
+                                     enum event_id event)
 {
-    struct machine_note *note = update_note(u, NOTE_INFO, event);
+    struct machine_note *note = update_note(u, event);
     note->run = run->key;
     note->attempt = run->attempt;
     note->step = run->latest;
@@ -82,7 +82,7 @@ static void on_begin(struct coordinator *c, struct coordinator_update *u, struct
     bool lingered = run->job.ended;
     take_start(c, run, told);
     if (lingered) {
-        say(note_run(u, run, "job_begun")->text, "job %.127s: the run lingers no longer",
+        say(note_run(u, run, EVENT_job_begun)->text, "job %.127s: the run lingers no longer",
             told->job);
     }
 }
@@ -115,7 +115,7 @@ static void on_end(struct coordinator *c, struct coordinator_update *u, struct r
     run->job.linger_ms = is_final ? 0 : linger_ms;
     run->job.requeueable = told->requeueable && !is_final;
     if (is_first || is_final) {
-        say(note_run(u, run, is_final ? "job_final" : "job_ended")->text,
+        say(note_run(u, run, is_final ? EVENT_job_final : EVENT_job_ended)->text,
             "job %.127s: kept for %llu s more", told->job,
             (unsigned long long)(run->job.linger_ms / 1000));
     }
@@ -166,8 +166,8 @@ static void look_whether_it_lives(struct coordinator *c, struct coordinator_upda
     }
     run->active_ms = c->now_ms;
     if (run->attempt > run->job.attempt) {
-        say(note_run(u, run, "job_begun")->text, "attempt %u has ranks: the run lingers no longer",
-            run->attempt);
+        say(note_run(u, run, EVENT_job_begun)->text,
+            "attempt %u has ranks: the run lingers no longer", run->attempt);
         run_set_ended(c, run, false);
     }
 }
@@ -216,7 +216,7 @@ static void release_when_due(struct coordinator *c, struct coordinator_update *u
     }
     if (run_release(c, u, run, true,
                     run->job.linger_ms == 0 ? "its job is over for good" : "its linger is over")) {
-        say(note_run(u, run, "run_released")->text, "nothing of it is kept any more");
+        say(note_run(u, run, EVENT_run_released)->text, "nothing of it is kept any more");
         run_set_ended(c, run, false);
     }
 }
@@ -274,7 +274,7 @@ static void relieve(struct coordinator *c, struct coordinator_update *u)
             continue;
         }
         bool all = !run->job.requeueable && count_consistent(c, run) <= 1;
-        struct machine_note *note = note_run(u, run, "run_relieved");
+        struct machine_note *note = note_run(u, run, EVENT_run_relieved);
         strcpy(note->node, c->members[i].node);
         say(note->text, "memory is short, and its job has ended: %s",
             all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");

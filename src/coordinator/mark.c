@@ -25,9 +25,9 @@ static struct coordinator_record *record_of(struct coordinator *c, struct coordi
 }
 
 static struct machine_note *note_of(struct coordinator *c, struct coordinator_update *u,
-                                    const struct checkpoint *k, const char *event)
+                                    const struct checkpoint *k, enum event_id event)
 {
-    struct machine_note *note = update_note(u, NOTE_WARNING, event);
+    struct machine_note *note = update_note(u, event);
     note->run = c->runs[k->run].key;
     note->attempt = k->attempt;
     note->step = k->step;
@@ -72,7 +72,7 @@ void offer_again_if_whole(struct coordinator *c, struct coordinator_update *u, s
     checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
     k->reason[0] = '\0';
     run_refresh_latest(c, run);
-    say(note_of(c, u, k, "checkpoint_offered")->text,
+    say(note_of(c, u, k, EVENT_checkpoint_offered)->text,
         "every shard has a copy with the committed digest: it is offered again");
 }
 
@@ -93,7 +93,7 @@ void mark_checkpoint(struct coordinator *c, struct coordinator_update *u, struct
     if (k->mark != mark) {
         record_of(c, u, k, RECORD_MARK)->bytes = mark;
         k->mark = (uint8_t)mark;
-        say(note_of(c, u, k, "checkpoint_marked")->text, "by command: %s",
+        say(note_of(c, u, k, EVENT_checkpoint_marked)->text, "by command: %s",
             mark == MARK_POISONED  ? "poisoned, never offered as the newest"
             : mark == MARK_HEALTHY ? "healthy"
                                    : "cleared");

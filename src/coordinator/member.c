@@ -83,7 +83,7 @@ static void member_lost(struct coordinator *c, struct coordinator_update *u, str
         }
         link_clear(c, m);
     }
-    struct machine_note *note = update_note(u, NOTE_WARNING, "agent_lost");
+    struct machine_note *note = update_note(u, EVENT_agent_lost);
     strcpy(note->node, m->node);
     say(note->text, "%s; its copies no longer count", why);
 }
@@ -236,7 +236,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     welcome->welcome.features = WIRE_FEATURES;
     welcome->welcome.cluster = c->cluster;
     struct machine_note *note =
-        update_note(u, NOTE_INFO, rejoined ? "agent_rejoined" : "agent_joined");
+        update_note(u, rejoined ? EVENT_agent_rejoined : EVENT_agent_joined);
     strcpy(note->node, m->node);
     say(note->text, "at %s, domain %s, %u segments", m->address,
         c->domain_names[c->places[index].domain], m->segments);
@@ -332,8 +332,8 @@ static void on_higher_epoch(struct coordinator *c, struct coordinator_update *u,
                             const struct member *m, uint64_t epoch)
 {
     bool is_proof = m->is_of_cluster;
-    struct machine_note *note = update_note(u, is_proof ? NOTE_ERROR : NOTE_WARNING,
-                                            is_proof ? "stale_coordinator" : "strange_epoch");
+    struct machine_note *note =
+        update_note(u, is_proof ? EVENT_stale_coordinator : EVENT_strange_epoch);
     strcpy(note->node, m->node);
     say(note->text, "it knows of epoch %llu, this coordinator has %llu%s",
         (unsigned long long)epoch, (unsigned long long)c->epoch,

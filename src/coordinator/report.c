@@ -32,9 +32,9 @@ static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t
                    const struct message_shard_report *r, enum checkpoint_state checkpoint,
                    enum ckpt_status status, const char *reason)
 {
-    struct machine_note *note = update_note(
-        u, status == CKPT_ERR_RETIRED || r->state == COPY_NONE ? NOTE_INFO : NOTE_WARNING,
-        "report_refused");
+    struct machine_note *note =
+        update_note(u, status == CKPT_ERR_RETIRED || r->state == COPY_NONE ? EVENT_report_outdated
+                                                                           : EVENT_report_refused);
     strcpy(note->node, c->members[member].node);
     note->run = r->shard.run;
     note->has_shard = true;
@@ -231,7 +231,7 @@ static void on_mismatch(struct coordinator *c, struct coordinator_update *u, str
     uint32_t member = copy->member;
     bool owner = copy->owner;
     uint32_t source = copy->order_kind == ORDER_PULL ? copy->source : NONE;
-    struct machine_note *note = update_note(u, NOTE_ERROR, "digest_mismatch");
+    struct machine_note *note = update_note(u, EVENT_digest_mismatch);
     strcpy(note->node, m->node);
     note->run = r->shard.run;
     note->has_shard = true;
@@ -523,7 +523,7 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
     }
     /* A failure that is none is one all the same: the copy was not made. */
     enum ckpt_status status = f->status != CKPT_OK ? f->status : CKPT_ERR_PROTOCOL;
-    struct machine_note *note = update_note(u, NOTE_WARNING, "pull_failed");
+    struct machine_note *note = update_note(u, EVENT_pull_failed);
     strcpy(note->node, c->members[member].node);
     note->run = f->shard.run;
     note->has_shard = true;

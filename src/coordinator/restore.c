@@ -53,6 +53,18 @@ void session_stirs(struct coordinator *c, const struct run *run)
     index_set_put(&c->runs_loading, run_index(c, run), session_waits(&run->session));
 }
 
+/* Where nothing was ever saved, "nothing" is the answer that a first start waits for. */
+static enum event_id event_of_verdict(const struct coordinator *c, const struct run *run,
+                                      enum ckpt_status status)
+{
+    if (status == CKPT_OK ||
+        (status == CKPT_ERR_NO_CHECKPOINT && run_newest_quarantined(c, run) == NULL)) {
+        return EVENT_restore_verdict;
+    }
+    return status == CKPT_ERR_LOST || status == CKPT_ERR_NO_CHECKPOINT ? EVENT_restore_lost
+                                                                       : EVENT_restore_refused;
+}
+
 void restore_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
                  enum ckpt_status status, const char *reason)
 {
@@ -65,8 +77,7 @@ void restore_end(struct coordinator *c, struct coordinator_update *u, struct run
     e->verdicts_due = e->checkpoint != NONE;
     e->verdict_rank = 0;
     session_stirs(c, run);
-    struct machine_note *note =
-        update_note(u, status == CKPT_OK ? NOTE_INFO : NOTE_ERROR, "restore_verdict");
+    struct machine_note *note = update_note(u, event_of_verdict(c, run, status));
     note->run = run->key;
     note->attempt = e->attempt;
     if (e->checkpoint != NONE) {

@@ -91,8 +91,7 @@ static struct checkpoint *candidate(struct coordinator *c, struct run *run)
     return NULL;
 }
 
-static const struct checkpoint *newest_quarantined(const struct coordinator *c,
-                                                   const struct run *run)
+const struct checkpoint *run_newest_quarantined(const struct coordinator *c, const struct run *run)
 {
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         if (c->checkpoints[i].state == CHECKPOINT_QUARANTINED) {
@@ -117,8 +116,8 @@ static void end_without_candidate(struct coordinator *c, struct coordinator_upda
         say(reason, "step %llu is not a consistent checkpoint of this run",
             (unsigned long long)e->step_wanted);
         restore_end(c, u, run, CKPT_ERR_NOT_FOUND, reason);
-    } else if (newest_quarantined(c, run) != NULL) {
-        const struct checkpoint *k = newest_quarantined(c, run);
+    } else if (run_newest_quarantined(c, run) != NULL) {
+        const struct checkpoint *k = run_newest_quarantined(c, run);
         say(reason, "the run has no consistent checkpoint left: step %llu is quarantined: %.150s",
             (unsigned long long)k->step, k->reason);
         restore_end(c, u, run, CKPT_ERR_NO_CHECKPOINT, reason);

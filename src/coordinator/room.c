@@ -176,7 +176,7 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
         return false;
     }
     struct checkpoint *k = gift.checkpoint;
-    struct machine_note *note = update_note(u, NOTE_WARNING, "retired_early");
+    struct machine_note *note = update_note(u, EVENT_retired_early);
     strcpy(note->node, m->node);
     note->run = c->runs[k->run].key;
     note->attempt = k->attempt;
@@ -268,7 +268,7 @@ bool make_place(struct coordinator *c, struct coordinator_update *u, const struc
         return false;
     }
     struct checkpoint *k = gift.checkpoint;
-    struct machine_note *note = update_note(u, NOTE_WARNING, "retired_early");
+    struct machine_note *note = update_note(u, EVENT_retired_early);
     note->run = c->runs[k->run].key;
     note->attempt = k->attempt;
     note->step = k->step;

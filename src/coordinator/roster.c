@@ -108,7 +108,7 @@ static void forget(struct coordinator *c, struct coordinator_update *u, struct m
 {
     uint32_t index = (uint32_t)(m - c->members);
     assert(m->state == MEMBER_LOST && !m->connected && m->first_copy == NONE);
-    struct machine_note *note = update_note(u, NOTE_INFO, "agent_forgotten");
+    struct machine_note *note = update_note(u, EVENT_agent_forgotten);
     strcpy(note->node, m->node);
     say(note->text, "away for %llu s; %s", (unsigned long long)((c->now_ms - m->heard_ms) / 1000),
         why);

@@ -479,7 +479,7 @@ static void complete(struct coordinator *c, struct coordinator_update *u, struct
     start->telling = start->first_seat;
     c->starts_telling++;
     u->again = true;
-    struct machine_note *note = update_note(u, NOTE_INFO, "start_complete");
+    struct machine_note *note = update_note(u, EVENT_start_complete);
     note->run = run->key;
     note->attempt = start->attempt;
     say(note->text, "%u ranks are seated", start->world);

@@ -403,8 +403,7 @@ struct message *update_message(struct coordinator *c, struct coordinator_update 
 struct coordinator_record *update_record(struct coordinator *c, struct coordinator_update *u,
                                          enum coordinator_record_type type);
 void update_close(struct coordinator_update *u, uint32_t link);
-struct machine_note *update_note(struct coordinator_update *u, enum note_level level,
-                                 const char *event);
+struct machine_note *update_note(struct coordinator_update *u, enum event_id event);
 __attribute__((format(printf, 2, 3))) void say(char *text, const char *format, ...);
 
 /* ---- table.c: runs, checkpoints, the shard table, the queue ---- */
@@ -613,6 +612,7 @@ void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
 void restore_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                            struct copy *copy, uint64_t order);
 void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member);
+const struct checkpoint *run_newest_quarantined(const struct coordinator *c, const struct run *run);
 void restore_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
                  enum ckpt_status status, const char *reason);
 void sessions_tick(struct coordinator *c, struct coordinator_update *u);

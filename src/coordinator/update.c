@@ -53,8 +53,7 @@ struct coordinator_record *update_record(struct coordinator *c, struct coordinat
     return record;
 }
 
-struct machine_note *update_note(struct coordinator_update *u, enum note_level level,
-                                 const char *event)
+struct machine_note *update_note(struct coordinator_update *u, enum event_id event)
 {
     /* A lost note still leaves the last one to write to: nobody has to test for NULL. */
     if (u->note_count == COORDINATOR_NOTES_MAX) {
@@ -63,7 +62,6 @@ struct machine_note *update_note(struct coordinator_update *u, enum note_level l
     }
     struct machine_note *note = &u->notes[u->note_count++];
     memset(note, 0, sizeof *note);
-    note->level = level;
     note->event = event;
     return note;
 }

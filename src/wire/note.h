@@ -3,14 +3,12 @@
 #ifndef CKPT_WIRE_NOTE_H
 #define CKPT_WIRE_NOTE_H
 
+#include "base/event.h"
 #include "wire/message.h"
-
-enum note_level { NOTE_INFO = 1, NOTE_WARNING, NOTE_ERROR };
 
 /* Something a person must be able to see: one log line, and a counter by its event name. */
 struct machine_note {
-    enum note_level level;
-    const char *event; /* static text, snake_case: "commit", "agent_lost", "digest_mismatch", ... */
+    enum event_id event;
     struct run_key run;
     bool has_shard;
     uint32_t attempt;

@@ -399,7 +399,7 @@ static bool apply(struct sim *sim, uint32_t index, const struct agent_event *eve
         send(sim, index, &update->messages[i]);
     }
     for (uint32_t i = 0; i < update->note_count; i++) {
-        sim_trace(sim, "node %u notes %s: %s", index, update->notes[i].event,
+        sim_trace(sim, "node %u notes %s: %s", index, event_name(update->notes[i].event),
                   update->notes[i].text);
     }
     lateness_due(&sim->nodes[index].host.lateness, update->deadline_ms);

@@ -296,7 +296,7 @@ static void speak(struct sim *sim, uint32_t index)
         send(sim, index, &ruler->update.messages[i]);
     }
     for (uint32_t i = 0; i < ruler->update.note_count; i++) {
-        sim_trace(sim, "ruler %u notes %s: %s", index, ruler->update.notes[i].event,
+        sim_trace(sim, "ruler %u notes %s: %s", index, event_name(ruler->update.notes[i].event),
                   ruler->update.notes[i].text);
     }
     lateness_due(&ruler->host.lateness, ruler->update.deadline_ms);

@@ -40,3 +40,11 @@ if(CKPT_TESTS AND SCDOC)
                                     ${CMAKE_BINARY_DIR}/man ${CMAKE_BINARY_DIR}/bin)
   set_tests_properties(style_pages PROPERTIES LABELS style SKIP_RETURN_CODE 77)
 endif()
+
+# The page of events is what the sources say, and that each of these rules can fail.
+if(CKPT_TESTS AND PYTHON3)
+  add_test(NAME style_events COMMAND ${PYTHON3} -B ${CMAKE_SOURCE_DIR}/tests/style/events.py)
+  add_test(NAME style_events_finds
+           COMMAND ${PYTHON3} -B ${CMAKE_SOURCE_DIR}/tests/style/events.py --self-test)
+  set_tests_properties(style_events style_events_finds PROPERTIES LABELS style)
+endif()

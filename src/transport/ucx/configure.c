@@ -119,8 +119,8 @@ log_of_ucx(const char *file, unsigned line, const char *function, ucs_log_level_
     (void)function, (void)component;
     if (level <= UCS_LOG_LEVEL_WARN) {
         vsnprintf(text, sizeof(text), message, arguments);
-        log_event(level == UCS_LOG_LEVEL_FATAL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "ucx",
-                  "at=%s:%u text=%s", basename(file), line, LOG_QUOTED(text));
+        log_event(level == UCS_LOG_LEVEL_FATAL ? EVENT_ucx_fatal : EVENT_ucx, "at=%s:%u text=%s",
+                  basename(file), line, LOG_QUOTED(text));
     }
     return UCS_LOG_FUNC_RC_STOP;
 }

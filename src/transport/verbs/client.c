@@ -87,7 +87,7 @@ void verbs_client_ask(struct verbs_rail *rail, struct rdma_cm_id *id,
 
     client = status == CKPT_OK ? calloc(1, sizeof(*client)) : NULL;
     if (client == NULL) {
-        log_event(LOG_LEVEL_WARN, "verbs_client_refused", "rail=%s reason=%s", rail->name,
+        log_event(EVENT_verbs_client_refused, "rail=%s reason=%s", rail->name,
                   status == CKPT_OK ? "memory" : ckpt_status_name(status));
         rdma_reject(id, NULL, 0);
         rdma_destroy_id(id);
@@ -100,7 +100,7 @@ void verbs_client_ask(struct verbs_rail *rail, struct rdma_cm_id *id,
     v->clients_count++;
     status = welcome(client, &hello);
     if (status != CKPT_OK) {
-        log_event(LOG_LEVEL_WARN, "verbs_client_failed", "rail=%s reason=%s", rail->name,
+        log_event(EVENT_verbs_client_failed, "rail=%s reason=%s", rail->name,
                   ckpt_status_name(status));
         rdma_reject(id, NULL, 0);
         client->gone = true;

@@ -21,7 +21,7 @@ static void add_lane(struct verbs_endpoint *endpoint, struct verbs_rail *rail, b
                                 .pause_ns = VERBS_PAUSE_MIN_NS};
     } else if (first) {
         log_event(
-            LOG_LEVEL_WARN, "verbs_no_way", "rail=%s hint=%s", rail->name,
+            EVENT_verbs_no_way, "rail=%s hint=%s", rail->name,
             LOG_QUOTED("this rail and all of the peer's have addresses of different families: "
                        "give the network interfaces of all rails IPv4 addresses, or none"));
     }
@@ -63,7 +63,7 @@ enum ckpt_status verbs_connect(struct transport *t, const uint8_t *address, size
     add_lanes(v, endpoint);
     if (endpoint->lanes_count == 0) {
         if (verbs_rails_left(v) == 0) {
-            log_event(LOG_LEVEL_ERROR, "verbs_no_rail", "hint=%s",
+            log_event(EVENT_verbs_no_rail, "hint=%s",
                       LOG_QUOTED("the devices of all rails are gone: bring one back and start this "
                                  "process again"));
         }

@@ -95,8 +95,7 @@ static void begin(struct verbs_lane *lane, uint64_t now_ns)
         verbs_lane_fail(lane, true);
     } else if (rdma_resolve_addr(lane->id, (struct sockaddr *)&lane->rail->address, to,
                                  RESOLVE_MS) != 0) {
-        log_event(LOG_LEVEL_DEBUG, "verbs_lane_failed", "rail=%s step=address error=\"%m\"",
-                  lane->rail->name);
+        log_event(EVENT_verbs_lane_failed, "rail=%s step=address error=\"%m\"", lane->rail->name);
         verbs_lane_fail(lane, true);
     }
 }
@@ -153,8 +152,7 @@ static enum ckpt_status establish(struct verbs_lane *lane, const struct rdma_cm_
         status = CKPT_ERR_LINK;
     }
     if (status == CKPT_OK) {
-        log_event(LOG_LEVEL_DEBUG, "verbs_lane_up", "rail=%s mtu=%u", lane->rail->name,
-                  128U << welcome.mtu);
+        log_event(EVENT_verbs_lane_up, "rail=%s mtu=%u", lane->rail->name, 128U << welcome.mtu);
         lane->state = VERBS_LANE_UP;
         lane->endpoint->base.heard_ns = transport_now_ns();
         verbs_of(lane)->issue = true;
@@ -189,8 +187,8 @@ void verbs_lane_event(struct verbs_lane *lane, const struct rdma_cm_event *event
         return;
     }
     if (advance(lane, event) != CKPT_OK) {
-        log_event(LOG_LEVEL_DEBUG, "verbs_lane_failed", "rail=%s cm_event=%s cm_status=%d",
-                  lane->rail->name, rdma_event_str(event->event), event->status);
+        log_event(EVENT_verbs_lane_failed, "rail=%s cm_event=%s cm_status=%d", lane->rail->name,
+                  rdma_event_str(event->event), event->status);
         verbs_lane_fail(lane, event->event != RDMA_CM_EVENT_DISCONNECTED);
     }
 }

@@ -211,7 +211,7 @@ static enum ckpt_status make_works(struct verbs *v)
 static void warn_of_forks(void)
 {
     if (ibv_is_fork_initialized() == IBV_FORK_DISABLED) {
-        log_event(LOG_LEVEL_WARN, "verbs_fork_unsafe", "hint=%s",
+        log_event(EVENT_verbs_fork_unsafe, "hint=%s",
                   LOG_QUOTED("this kernel does not copy registered pages on fork: this process "
                              "must not fork while the transport is open"));
     }

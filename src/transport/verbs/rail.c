@@ -91,7 +91,7 @@ bool verbs_rail_look(struct verbs_rail *rail)
               port.state == IBV_PORT_ACTIVE;
 
     if (rail->up != up) {
-        log_event(LOG_LEVEL_WARN, up ? "verbs_rail_up" : "verbs_rail_down", "rail=%s", rail->name);
+        log_event(up ? EVENT_verbs_rail_up : EVENT_verbs_rail_down, "rail=%s", rail->name);
         rail->up = up;
         rail->verbs->attention = true;
         rail->verbs->issue = true;

@@ -75,8 +75,7 @@ static enum ckpt_status open_list(struct verbs *v, struct ibv_device **devices, 
         if (status == CKPT_OK || !lenient) {
             continue;
         }
-        log_event(LOG_LEVEL_WARN, "verbs_rail_left_out", "reason=%s",
-                  LOG_QUOTED(transport_open_error()));
+        log_event(EVENT_verbs_rail_left_out, "reason=%s", LOG_QUOTED(transport_open_error()));
         if (first == CKPT_OK) {
             first = status;
             snprintf(reason, sizeof(reason), "%s", transport_open_error());

@@ -234,7 +234,7 @@ static bool issue_one(struct verbs *v, struct verbs_read *read)
     *work = (struct verbs_work){.read = read, .lane = lane, .slice = slice, .bytes = bytes};
     if (!post(read, work)) {
         /* Nothing of it was accepted: requests are posted one at a time. */
-        log_event(LOG_LEVEL_WARN, "verbs_post_failed", "rail=%s error=\"%m\"", lane->rail->name);
+        log_event(EVENT_verbs_post_failed, "rail=%s error=\"%m\"", lane->rail->name);
         free_work(v, work);
         verbs_lane_fail(lane, true);
         return false;
@@ -295,9 +295,9 @@ static void fail(struct verbs *v, const struct verbs_work *work, enum fault_clas
         read->slot.endpoint->heard_ns = transport_now_ns(); /* a no is an answer */
         settle(v, read, CKPT_ERR_STALE);
     } else if (class == FAULT_PROGRAM) {
-        log_event(LOG_LEVEL_ERROR, "verbs_request_failed",
-                  "rail=%s wc_status=%s vendor_error=%u bytes=%u", work->lane->rail->name,
-                  LOG_QUOTED(ibv_wc_status_str(wc->status)), wc->vendor_err, work->bytes);
+        log_event(EVENT_verbs_request_failed, "rail=%s wc_status=%s vendor_error=%u bytes=%u",
+                  work->lane->rail->name, LOG_QUOTED(ibv_wc_status_str(wc->status)), wc->vendor_err,
+                  work->bytes);
         settle(v, read, CKPT_ERR_INTERNAL);
     } else if (read->settled || (class == FAULT_RAIL && ++read->faults > VERBS_FAULTS_MAX)) {
         settle(v, read, read->settled ? read->result : CKPT_ERR_LINK);
@@ -336,7 +336,7 @@ static void complete(struct verbs_rail *rail, const struct ibv_wc *wc)
                        (verbs_rail_look(rail) && verbs_rail_has_way_out(rail));
         enum fault_class class = fault_class_of(wc->status, way_out);
         if (class == FAULT_RAIL) {
-            log_event(LOG_LEVEL_WARN, "verbs_rail_fault", "rail=%s wc_status=%s", rail->name,
+            log_event(EVENT_verbs_rail_fault, "rail=%s wc_status=%s", rail->name,
                       LOG_QUOTED(ibv_wc_status_str(wc->status)));
         }
         verbs_lane_fail(lane, class == FAULT_RAIL);

@@ -116,7 +116,7 @@ static void report_refusal(const struct verbs_rail *rail, const struct transport
     int saved = errno;
 
     getrlimit(RLIMIT_MEMLOCK, &limit);
-    log_event(LOG_LEVEL_ERROR, "verbs_register_failed",
+    log_event(EVENT_verbs_register_failed,
               "rail=%s bytes=%ju dmabuf=%d error=%s memlock_bytes=%ju hint=%s", rail->name,
               (uintmax_t)memory->bytes, memory->dmabuf, LOG_QUOTED(strerror(saved)),
               (uintmax_t)limit.rlim_cur,
@@ -197,7 +197,7 @@ static enum ckpt_status check_rail(const struct verbs_rail *rail,
                                    const struct transport_memory *memory)
 {
     if (memory->dmabuf && !takes_dmabuf(rail)) {
-        log_event(LOG_LEVEL_DEBUG, "verbs_no_dmabuf", "rail=%s", rail->name);
+        log_event(EVENT_verbs_no_dmabuf, "rail=%s", rail->name);
         return CKPT_ERR_UNSUPPORTED;
     }
     if (memory->bytes > rail->device.max_mr_size) {

@@ -15,8 +15,7 @@
 void verbs_rail_mark_removed(struct verbs_rail *rail, const char *why)
 {
     if (!rail->removed) {
-        log_event(LOG_LEVEL_ERROR, "verbs_device_gone", "rail=%s device=%s hint=%s", rail->name,
-                  why,
+        log_event(EVENT_verbs_device_gone, "rail=%s device=%s hint=%s", rail->name, why,
                   LOG_QUOTED("this rail is not used any more until this process is started "
                              "again with the device there"));
     }
@@ -88,7 +87,7 @@ void verbs_removals_tend(struct verbs *v)
         struct verbs_rail *rail = &v->rails[i];
         if (rail->removed && rail->context != NULL) {
             give_back(rail);
-            log_event(LOG_LEVEL_WARN, "verbs_rail_closed", "rail=%s rails_left=%u", rail->name,
+            log_event(EVENT_verbs_rail_closed, "rail=%s rails_left=%u", rail->name,
                       verbs_rails_left(v));
         }
     }

@@ -32,4 +32,4 @@ class Replica(IntegrationTest):
         for reply in self.save(cluster, ranks, 4, [None] * 3):
             self.assert_status(reply, "CKPT_OK")
         self.assertEqual(cluster.state("run", 1)["state"], "consistent")
-        self.assertTrue(cluster.coordinator.events("checkpoint_aborted", step=2))
+        self.assertTrue(cluster.coordinator.events("ranks_diverged", step=2))

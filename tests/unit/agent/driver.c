@@ -329,10 +329,10 @@ const struct slot_record *driver_stored(const struct driver *d, uint32_t slot)
     return last;
 }
 
-const struct machine_note *driver_noted(const struct driver *d, const char *event)
+const struct machine_note *driver_noted(const struct driver *d, enum event_id event)
 {
     for (uint32_t i = 0; i < d->update.note_count; i++) {
-        if (strcmp(d->update.notes[i].event, event) == 0) {
+        if (d->update.notes[i].event == event) {
             return &d->update.notes[i];
         }
     }

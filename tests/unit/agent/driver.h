@@ -81,7 +81,7 @@ uint32_t driver_said_count(const struct driver *d, enum message_type type);
 const struct agent_work *driver_works(const struct driver *d, enum agent_work_type type);
 uint32_t driver_works_count(const struct driver *d, enum agent_work_type type);
 const struct slot_record *driver_stored(const struct driver *d, uint32_t slot);
-const struct machine_note *driver_noted(const struct driver *d, const char *event);
+const struct machine_note *driver_noted(const struct driver *d, enum event_id event);
 bool driver_silent(const struct driver *d); /* no record, work or message */
 
 struct agent_slot_view driver_slot(const struct driver *d, uint32_t slot);

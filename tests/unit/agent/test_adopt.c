@@ -85,7 +85,7 @@ static void a_copy_that_changed_is_given_up(void **state)
     driver_coordinator(&d, driver_order(&d, 10, 3, 2 * SEGMENT)); /* waits for the digest */
     assert_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
     driver_work(&d, work, CKPT_OK, 11);
-    assert_int_equal(driver_noted(&d, "digest_mismatch")->level, NOTE_ERROR);
+    assert_non_null(driver_noted(&d, EVENT_digest_mismatch));
     assert_int_equal(reported(&d)->state, COPY_NONE);
     assert_int_equal(reported(&d)->generation, 30);
     assert_int_equal(driver_slot(&d, 4).state, SLOT_FREE);
@@ -167,7 +167,7 @@ static void records_that_cannot_be_are_refused(void **state)
             strcpy(record.shard.run.name, "a//b");
         }
         adopt(&d, record, false);
-        assert_non_null(driver_noted(&d, "record_refused"));
+        assert_non_null(driver_noted(&d, EVENT_record_refused));
         assert_int_equal(driver_slot(&d, 1).state, SLOT_FREE);
         assert_int_equal(driver_stored(&d, 1)->state, SLOT_FREE);
         assert_int_equal(agent_segments_free(d.agent), 6);

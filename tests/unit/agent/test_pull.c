@@ -374,7 +374,7 @@ static void orders_are_refused(void **state)
     strcpy(order.pull_order.shard.run.name, "/");
     driver_coordinator(&d, order);
     assert_true(driver_silent(&d));
-    assert_non_null(driver_noted(&d, "order_refused"));
+    assert_non_null(driver_noted(&d, EVENT_order_refused));
     order = driver_order(&d, 10, 3, 8 * SEGMENT + 1);
     driver_coordinator(&d, order);
     assert_int_equal(failed(&d)->status, CKPT_ERR_TOO_LARGE);

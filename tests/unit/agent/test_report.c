@@ -244,10 +244,10 @@ static void what_is_settled_is_not_told_again(void **state)
     driver_coordinator(&d, settled);
     for (int i = 0; i < 11; i++) { /* two leases, as it is answered rarely */
         driver_tick(&d, 1000);
-        assert_null(driver_noted(&d, "coordinator_silent"));
+        assert_null(driver_noted(&d, EVENT_coordinator_silent));
     }
     driver_tick(&d, 1000);
-    assert_non_null(driver_noted(&d, "coordinator_silent"));
+    assert_non_null(driver_noted(&d, EVENT_coordinator_silent));
     driver_stop(&d);
 }
 
@@ -276,7 +276,7 @@ static void a_copy_is_digested_again_on_order(void **state)
     driver_work(&d, work, CKPT_OK, 10);
     assert_int_equal(reported(&d)->order, order.verify_order.order);
     assert_int_equal(reported(&d)->state, COPY_VERIFIED);
-    assert_null(driver_noted(&d, "digest_mismatch"));
+    assert_null(driver_noted(&d, EVENT_digest_mismatch));
     driver_ack(&d, slot, true, CHECKPOINT_CONSISTENT);
     driver_coordinator(&d, order); /* its report was lost: said again, not digested again */
     assert_int_equal(reported(&d)->order, order.verify_order.order);
@@ -310,7 +310,7 @@ static void a_changed_copy_is_reported_as_it_is(void **state)
     struct digest digest = digest_of(0xee);
     assert_memory_equal(&reported(&d)->digest, &digest, sizeof(digest));
     assert_true(reported(&d)->changed);
-    assert_int_equal(driver_noted(&d, "digest_mismatch")->level, NOTE_ERROR);
+    assert_non_null(driver_noted(&d, EVENT_digest_mismatch));
     struct message ask = {.type = MESSAGE_OFFER_ASK,
                           .offer_ask = {.pull = 1,
                                         .shard = key_of(ALICE, 10, 0),
@@ -358,7 +358,7 @@ static void a_digest_that_fails_gives_the_copy_up(void **state)
     driver_work(&d, driver_works(&d, AGENT_WORK_DIGEST)->work, CKPT_ERR_CORRUPT, 0);
     assert_int_equal(reported(&d)->state, COPY_NONE);
     assert_int_equal(driver_slot(&d, granted.slot).state, SLOT_FREE);
-    assert_int_equal(driver_noted(&d, "digest_failed")->level, NOTE_ERROR);
+    assert_non_null(driver_noted(&d, EVENT_digest_failed));
     driver_stop(&d);
 }
 

@@ -418,7 +418,7 @@ static void memory_passes_to_another_user_renewed(void **state)
     driver_work(&d, driver_works(&d, AGENT_WORK_RENEW)->work, CKPT_ERR_MEMORY, 0);
     out = driver_said(&d, AGENT_TO_RANK, MESSAGE_SLOT_GRANTED);
     assert_int_equal(out->message.slot_granted.status, CKPT_ERR_SYSTEM);
-    assert_non_null(driver_noted(&d, "renew_failed"));
+    assert_non_null(driver_noted(&d, EVENT_renew_failed));
     assert_null(driver_ask(&d, 1, 2, 6 * SEGMENT)); /* not even to its earlier user as it is */
     assert_non_null(driver_works(&d, AGENT_WORK_RENEW));
 

@@ -258,8 +258,7 @@ static void a_full_node_gets_what_is_older_and_never_the_newest(void **state)
     assert_int_equal(cluster.update.records[0].step, 10);
     bool loud = false;
     for (uint32_t i = 0; i < cluster.update.note_count; i++) {
-        loud = loud || (strcmp(cluster.update.notes[i].event, "retired_early") == 0 &&
-                        cluster.update.notes[i].level == NOTE_WARNING);
+        loud = loud || cluster.update.notes[i].event == EVENT_retired_early;
     }
     assert_true(loud);
     cluster_pass(&cluster, 1000, NODES, 0);

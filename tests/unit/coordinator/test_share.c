@@ -241,10 +241,10 @@ static void start_with_old_checkpoints(bool last)
     cluster_start_config(&cluster, config, old, 3);
 }
 
-static bool is_noted(const char *event)
+static bool is_noted(enum event_id event)
 {
     for (uint32_t i = 0; i < cluster.update.note_count; i++) {
-        if (strcmp(cluster.update.notes[i].event, event) == 0) {
+        if (cluster.update.notes[i].event == event) {
             return true;
         }
     }
@@ -260,11 +260,11 @@ static void what_nobody_uses_expires_but_for_the_newest(void **state)
     cluster_tick(&cluster, 1000);
     assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
     assert_int_equal(cluster.update.records[0].step, 10);
-    assert_true(is_noted("run_expired"));
+    assert_true(is_noted(EVENT_run_expired));
     assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_CONSISTENT);
     cluster_tick(&cluster, WEEK_MS);
     assert_int_equal(cluster.update.record_count, 0);
-    assert_false(is_noted("run_expired"));
+    assert_false(is_noted(EVENT_run_expired));
     cluster_stop(&cluster);
 }
 

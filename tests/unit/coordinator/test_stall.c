@@ -58,7 +58,7 @@ static void a_stall_is_not_the_agents_silence(void **state)
     assert_true(joined(0));
     assert_int_equal(cluster_records(&cluster, RECORD_EPOCH), 0);
     assert_int_equal(cluster.update.note_count, 1);
-    assert_string_equal(cluster.update.notes[0].event, "stalled");
+    assert_int_equal(cluster.update.notes[0].event, EVENT_stalled);
     /* From here on it counts again: 250 ms before, and the rest of the lease after. */
     advance((struct coordinator_event){.type = COORDINATOR_TICK}, LEASE_MS - 251);
     assert_true(joined(0));
