@@ -288,6 +288,15 @@ static void tell_some_again(struct agent *a)
     }
 }
 
+static uint64_t count_bytes_held(const struct agent *a)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < a->config.slots; i++) {
+        bytes += a->slots[i].segment_count > 0 ? a->slots[i].bytes : 0;
+    }
+    return bytes;
+}
+
 static void say_heartbeat(struct agent *a)
 {
     struct agent_outgoing *out =
@@ -300,6 +309,10 @@ static void say_heartbeat(struct agent *a)
     out->message.heartbeat.has_inventory = true;
     out->message.heartbeat.inventory = agent_inventory(a);
     out->message.heartbeat.inventory_told = has_told_inventory(a);
+    out->message.heartbeat.has_bytes = true;
+    out->message.heartbeat.bytes_taken =
+        (a->config.segments - a->segments_free) * a->config.segment_bytes;
+    out->message.heartbeat.bytes_held = count_bytes_held(a);
 }
 
 /* A connection that carries nothing for a whole lease is dead, whatever the kernel thinks of it. */

@@ -11,6 +11,8 @@ static const struct column columns[] = {
     {.name = "ADDRESS"},
     {.name = "HEARD", .right = true},
     {.name = "MEMORY", .right = true},
+    {.name = "TAKEN", .right = true},
+    {.name = "HELD", .right = true},
     {.name = "FREE", .right = true},
     {.name = "COPIES", .right = true},
     {.name = "PULLS", .right = true},
@@ -28,6 +30,11 @@ static void add_row(struct table *table, const json_t *node)
     table_cell(table, STYLE_PLAIN, "%s", field_text(node, "address"));
     table_cell(table, STYLE_PLAIN, "%s", AGE_TEXT(field_number(node, "heard_ms_ago")));
     table_cell(table, STYLE_PLAIN, "%s", SIZE_TEXT(bytes * field_number(node, "segments")));
+    for (size_t i = 0; i < 2; i++) {
+        const char *name = i == 0 ? "bytes_taken" : "bytes_held";
+        bool known = json_is_integer(json_object_get(node, name));
+        table_cell(table, STYLE_PLAIN, "%s", known ? SIZE_TEXT(field_number(node, name)) : "-");
+    }
     table_cell(table, STYLE_PLAIN, "%s", SIZE_TEXT(bytes * field_number(node, "segments_free")));
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "copies"));
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "pulls"));
@@ -64,7 +71,10 @@ const struct verb verb_nodes = {
     .summary = "agents: alive, lost, free memory, copies",
     .help =
         "One line a node whose agent has joined since the coordinator started. HEARD is how long\n"
-        "ago the agent spoke; COPIES are verified ones in its memory; MISMATCHES counts digests\n"
+        "ago the agent spoke. TAKEN is what shards take of its MEMORY, HELD the bytes that they "
+        "have,\n"
+        "- that an agent of before does not say; COPIES are verified ones in its memory; "
+        "MISMATCHES counts digests\n"
         "that differed: a node where that grows has bad memory.",
     .run = run,
 };

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "fits.h"
 #include "options.h"
 #include "session/notify.h"
 #include "session/signals.h"
@@ -190,11 +191,16 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
         snprintf(reason, CKPT_REASON_MAX + 1, "arena: %.240s", why);
         return status;
     }
-    log_event(
-        EVENT_arena_open, "directory=%s segments=%u segment_bytes=%llu page_bytes=%llu locked=%s",
-        arena_directory(d->arena), arena_segment_count(d->arena),
-        (unsigned long long)arena_segment_bytes(d->arena),
-        (unsigned long long)arena_page_bytes(d->arena), arena_is_locked(d->arena) ? "yes" : "no");
+    char fits[FITS_TEXT_BYTES];
+    struct room_kind kind = {.segment_bytes = segment_bytes};
+    fits_text(&kind, arena_segment_count(d->arena), (uint32_t)config_number(config, OPTION_COPIES),
+              fits);
+    log_event(EVENT_arena_open,
+              "directory=%s segments=%u segment_bytes=%llu page_bytes=%llu locked=%s fits=%s",
+              arena_directory(d->arena), arena_segment_count(d->arena),
+              (unsigned long long)arena_segment_bytes(d->arena),
+              (unsigned long long)arena_page_bytes(d->arena),
+              arena_is_locked(d->arena) ? "yes" : "no", LOG_QUOTED(fits));
     return CKPT_OK;
 }
 

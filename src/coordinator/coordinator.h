@@ -205,7 +205,10 @@ struct coordinator_member_view {
     uint32_t segments;
     uint32_t segments_free;
     uint64_t segment_bytes;
-    uint32_t copies; /* verified, in its memory */
+    bool has_bytes;       /* its agent says the next two */
+    uint64_t bytes_taken; /* of its memory, by shards */
+    uint64_t bytes_held;  /* that these shards have */
+    uint32_t copies;      /* verified, in its memory */
     uint32_t pulls;
     uint32_t mismatches; /* digests of its copies that differed */
 };

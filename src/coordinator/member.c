@@ -225,6 +225,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     m->joined_ms = m->heard_ms = c->now_ms;
     m->lease_until_ms = c->now_ms + c->config.lease_ms;
     m->settled = false;
+    m->has_bytes = false;
     homes_member_joined(c, index);
     c->places[index].usable = true;
     c->places[index].segments_free = join->segments_free;
@@ -272,6 +273,9 @@ static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, st
         }
         *segments_free = heartbeat->segments_free;
     }
+    m->has_bytes = heartbeat->has_bytes;
+    m->bytes_taken = heartbeat->bytes_taken;
+    m->bytes_held = heartbeat->bytes_held;
     if (heartbeat->inventory_told && !m->inventory_told) {
         m->inventory_told = true;
         unpark_all(c); /* what it did not tell of is gone, and may be repaired */

@@ -269,6 +269,9 @@ struct member {
     uint64_t leased_ms; /* when it was last answered */
     bool settled;       /* as it was last told */
     uint64_t inventory; /* the sum of its copies' weights: wire/inventory.h */
+    bool has_bytes;     /* it says the next two */
+    uint64_t bytes_taken;
+    uint64_t bytes_held;
 };
 
 /* Fetches in the order of their last asks. */

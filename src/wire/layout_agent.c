@@ -88,6 +88,9 @@ static const struct wire_field heartbeat_fields[] = {
     FIELD_BOOL(message_heartbeat, Heartbeat, has_inventory),
     FIELD_U64(message_heartbeat, Heartbeat, inventory),
     FIELD_BOOL(message_heartbeat, Heartbeat, inventory_told),
+    FIELD_BOOL(message_heartbeat, Heartbeat, has_bytes),
+    FIELD_U64(message_heartbeat, Heartbeat, bytes_taken),
+    FIELD_U64(message_heartbeat, Heartbeat, bytes_held),
 };
 WIRE_LAYOUT(heartbeat, message_heartbeat, heartbeat);
 

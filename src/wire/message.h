@@ -397,12 +397,15 @@ struct message_welcome {
 
 struct message_heartbeat {
     uint32_t segments_free;
-    uint32_t pulls;      /* under way */
-    uint32_t unverified; /* copies found after a restart and not digested yet */
-    bool has_inventory;  /* inventory is told */
-    uint64_t inventory;  /* the sum of the weights of its copies: wire/inventory.h */
-    bool inventory_told; /* every copy that is here has been reported, and acknowledged, since the
+    uint32_t pulls;       /* under way */
+    uint32_t unverified;  /* copies found after a restart and not digested yet */
+    bool has_inventory;   /* inventory is told */
+    uint64_t inventory;   /* the sum of the weights of its copies: wire/inventory.h */
+    bool inventory_told;  /* every copy that is here has been reported, and acknowledged, since the
                           * WELCOME: what was not reported is not here */
+    bool has_bytes;       /* the next two are told */
+    uint64_t bytes_taken; /* of the arena, by shards */
+    uint64_t bytes_held;  /* that these shards have */
 };
 
 struct message_lease {

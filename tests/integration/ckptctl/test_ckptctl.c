@@ -380,6 +380,48 @@ static void flags_may_come_first(void **state)
     expect_output(session, "\"runs\"");
 }
 
+static void a_plan_asks_nobody(void **state)
+{
+    struct session *session = *state;
+    cluster_stop(session->cluster);
+    assert_int_equal(
+        run(session, "plan", "--ranks=8", "--bytes=10GiB", "--nodes=16", "--keep=2", NULL), 0);
+    expect_output(session, "a node must give 520 GiB\n");
+    expect_output(session, "= 48 shards, and 4 of a lost one of 16 nodes\n");
+    expect_output(session, "bytes = 520GiB\n");
+    assert_int_equal(run(session, "plan", "--ranks=8", "--bytes=400GiB", "--json", NULL), 0);
+    json_t *document = output_json(session);
+    assert_int_equal(json_integer_value(json_object_get(document, "shards")), 72);
+    assert_int_equal(json_integer_value(json_object_get(document, "segment_bytes")), 8LL << 30);
+    json_decref(document);
+    assert_int_equal(run(session, "plan", NULL), 2);
+    expect_output(session, "how large is a rank's shard? --bytes=20GiB");
+    assert_int_equal(run(session, "plan", "--bytes=1GiB", "--copies=3", "--nodes=2", NULL), 2);
+    expect_output(session, "3 copies need as many nodes, not 2");
+    assert_int_equal(run(session, "plan", "--bytes=1048576GiB", "--ranks=65536", NULL), 1);
+    expect_output(session, "more than one arena can have");
+    cluster_start(session->cluster, NULL, NULL);
+}
+
+static void memory_is_told_beside_what_is_in_it(void **state)
+{
+    struct session *session = *state;
+    struct message beat = {.type = MESSAGE_HEARTBEAT};
+    beat.heartbeat.has_bytes = true;
+    beat.heartbeat.bytes_taken = 512 << 20;
+    beat.heartbeat.bytes_held = 300 << 20;
+    peer_send(&session->players[0].peer, &beat);
+    assert_int_equal(run(session, "nodes", NULL), 0);
+    expect_output(session, "512 MiB  300 MiB");
+    assert_int_equal(run(session, "nodes", "--json", NULL), 0);
+    json_t *document = output_json(session);
+    const json_t *nodes = json_object_get(document, "nodes");
+    const json_t *told = json_array_get(nodes, 0), *silent = json_array_get(nodes, 1);
+    assert_int_equal(json_integer_value(json_object_get(told, "bytes_held")), 300 << 20);
+    assert_true(json_is_null(json_object_get(silent, "bytes_held")));
+    json_decref(document);
+}
+
 static void nobody_there_has_its_own_code(void **state)
 {
     struct session *session = *state;
@@ -412,6 +454,8 @@ int main(void)
         WITH_PLAYERS(help_is_there),
         WITH_PLAYERS(each_verb_shows_its_own_flags),
         WITH_PLAYERS(flags_may_come_first),
+        WITH_PLAYERS(a_plan_asks_nobody),
+        WITH_PLAYERS(memory_is_told_beside_what_is_in_it),
         WITH_PLAYERS(nobody_there_has_its_own_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
