@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/limits.h"
+#include "export.h"
 #include "import_list.h"
 
 #define SUFFIX ".safetensors"
@@ -68,6 +69,7 @@ static enum exit_code read_index(struct import_list *list, const char *path, jso
     if (code != EXIT_DONE) {
         return code;
     }
+    import_reads(path);
     json_t *root = mapping.bytes <= INDEX_BYTES_MAX
                        ? json_loadb(mapping.data, mapping.bytes, 0, &error)
                        : NULL;
@@ -143,39 +145,132 @@ static enum exit_code add_indexed(struct import_list *list, const char *path, ch
     return code;
 }
 
-/* What in a folder is to be imported: its index, or its only safetensors file. */
-static enum exit_code find_in_folder(const char *folder, char path_out[PATH_MAX])
+/* What lies in a folder that may be imported. */
+struct folder {
+    const char *path;
+    size_t indexes;
+    size_t files; /* .safetensors */
+    size_t ranks; /* of them, those that are named as `export --all` names a rank's */
+    uint32_t last_rank;
+    size_t listed; /* in B3SUMS, which `export --all` writes; 0: there is none */
+    char index[NAME_MAX + 1];
+    char file[NAME_MAX + 1];
+};
+
+static bool is_rank_file(const char *name, uint32_t *rank_out)
 {
-    size_t indexes = 0;
-    size_t files = 0;
-    char index[NAME_MAX + 1] = "";
-    char file[NAME_MAX + 1] = "";
-    DIR *directory = opendir(folder);
+    char made[64];
+    unsigned long rank = 0;
+    if (sscanf(name, "rank-%9lu", &rank) != 1) {
+        return false;
+    }
+    snprintf(made, sizeof(made), RANK_FILE, (uint32_t)rank);
+    *rank_out = (uint32_t)rank;
+    return strcmp(made, name) == 0;
+}
+
+static size_t count_lines(const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+    size_t lines = 0;
+    if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path)) {
+        return 0;
+    }
+    FILE *file = fopen(path, "re");
+    for (int c; file && (c = fgetc(file)) != EOF;) {
+        lines += c == '\n';
+    }
+    if (file) {
+        fclose(file);
+    }
+    return lines;
+}
+
+static enum exit_code read_folder(const char *path, struct folder *folder)
+{
+    DIR *directory = opendir(path);
+    *folder = (struct folder){.path = path};
     if (!directory) {
-        return complain(EXIT_NO, "cannot read %s: %s", folder, strerror(errno));
+        return complain(EXIT_NO, "cannot read %s: %s", path, strerror(errno));
     }
     for (struct dirent *entry; (entry = readdir(directory));) {
+        uint32_t rank;
         if (ends_with(entry->d_name, INDEX_SUFFIX)) {
-            indexes++;
-            snprintf(index, sizeof(index), "%s", entry->d_name);
+            folder->indexes++;
+            snprintf(folder->index, sizeof(folder->index), "%s", entry->d_name);
         } else if (ends_with(entry->d_name, SUFFIX)) {
-            files++;
-            snprintf(file, sizeof(file), "%s", entry->d_name);
+            folder->files++;
+            snprintf(folder->file, sizeof(folder->file), "%s", entry->d_name);
+            if (is_rank_file(entry->d_name, &rank)) {
+                folder->ranks++;
+                folder->last_rank = rank > folder->last_rank ? rank : folder->last_rank;
+            }
         }
     }
     closedir(directory);
-    if (indexes > 1 || (indexes == 0 && files != 1)) {
-        return complain(EXIT_NO,
-                        "the folder %s has %zu indexes (*" INDEX_SUFFIX
-                        ") and %zu .safetensors files: name one index, or the files in the order "
-                        "of the ranks",
-                        folder, indexes, files);
-    }
-    if (snprintf(path_out, PATH_MAX, "%s%s%s", folder, ends_with(folder, "/") ? "" : "/",
-                 indexes == 1 ? index : file) >= PATH_MAX) {
-        return complain(EXIT_NO, "the name of %s is too long", folder);
-    }
+    folder->listed = folder->ranks > 0 ? count_lines(path, SUMS_FILE) : 0;
     return EXIT_DONE;
+}
+
+static enum exit_code add_in_folder(struct import_list *list, const struct folder *folder,
+                                    const char *name)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof(path), "%s%s%s", folder->path,
+                 ends_with(folder->path, "/") ? "" : "/", name) >= (int)sizeof(path)) {
+        return complain(EXIT_NO, "the name of %s is too long", folder->path);
+    }
+    return add(list, path, NULL);
+}
+
+/* Names differ, so that as many as there are ranks up to the last are all of them. */
+static enum exit_code add_ranks(struct import_list *list, const struct folder *folder)
+{
+    enum exit_code code = EXIT_DONE;
+    size_t wanted =
+        folder->listed > folder->last_rank ? folder->listed : (size_t)folder->last_rank + 1;
+    if (folder->ranks != wanted) {
+        return complain(EXIT_NO,
+                        "the folder %s has %zu of the %zu ranks' files that belong to it: name "
+                        "the files in the order of the ranks, if it is meant",
+                        folder->path, folder->ranks, wanted);
+    }
+    for (uint32_t rank = 0; rank < folder->ranks && code == EXIT_DONE; rank++) {
+        char name[64];
+        snprintf(name, sizeof(name), RANK_FILE, rank);
+        code = add_in_folder(list, folder, name);
+    }
+    return code;
+}
+
+/* Its index, the files of an exported checkpoint's ranks, or its only safetensors file. */
+static enum exit_code add_folder(struct import_list *list, const char *path, char *const *operands,
+                                 size_t count)
+{
+    struct folder folder;
+    enum exit_code code = read_folder(path, &folder);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (folder.indexes == 1) {
+        char index[PATH_MAX];
+        if (snprintf(index, sizeof(index), "%s%s%s", path, ends_with(path, "/") ? "" : "/",
+                     folder.index) >= (int)sizeof(index)) {
+            return complain(EXIT_NO, "the name of %s is too long", path);
+        }
+        return add_indexed(list, index, operands, count);
+    }
+    if (folder.indexes == 0 && folder.ranks > 0 && folder.ranks == folder.files) {
+        return add_ranks(list, &folder);
+    }
+    if (folder.indexes == 0 && folder.files == 1) {
+        return add_in_folder(list, &folder, folder.file);
+    }
+    return complain(EXIT_NO,
+                    "the folder %s has %zu indexes (*" INDEX_SUFFIX
+                    ") and %zu .safetensors files: name one index, or the files in the order "
+                    "of the ranks",
+                    path, folder.indexes, folder.files);
 }
 
 enum exit_code import_list_make(struct import_list *list, char *const *operands, size_t count)
@@ -183,33 +278,27 @@ enum exit_code import_list_make(struct import_list *list, char *const *operands,
     enum exit_code code = EXIT_DONE;
     *list = (struct import_list){.indexes = json_array()};
     for (size_t i = 0; i < count && code == EXIT_DONE; i++) {
-        char inside[PATH_MAX];
-        const char *path = operands[i];
-        if (is_folder(path)) {
-            code = find_in_folder(path, inside);
-            path = inside;
+        if (is_folder(operands[i])) {
+            code = add_folder(list, operands[i], operands, count);
+        } else if (ends_with(operands[i], INDEX_SUFFIX)) {
+            code = add_indexed(list, operands[i], operands, count);
+        } else {
+            code = add(list, operands[i], NULL);
         }
-        if (code != EXIT_DONE) {
-            continue;
-        }
-        code = ends_with(path, INDEX_SUFFIX) ? add_indexed(list, path, operands, count)
-                                             : add(list, path, NULL);
     }
     return code;
 }
 
 static enum exit_code check(struct import_file *file, bool opaque)
 {
-    struct import_mapping mapping;
     const char *missing;
-    enum exit_code code = import_map(file->path, &mapping);
+    enum exit_code code = import_map(file->path, &file->mapping);
     if (code != EXIT_DONE) {
         return code;
     }
-    file->bytes = mapping.bytes;
-    file->form = import_look(&mapping, file->weights, name_in(file->path), &missing, file->reason,
-                             sizeof(file->reason));
-    import_unmap(&mapping);
+    import_reads(file->path);
+    file->form = import_look(&file->mapping, file->weights, name_in(file->path), &missing,
+                             file->reason, sizeof(file->reason));
     if (missing) {
         return complain(EXIT_NO, "%s lacks the tensor %s, which its index says it has", file->path,
                         missing);
@@ -241,6 +330,7 @@ enum exit_code import_list_check(struct import_list *list, bool opaque)
 void import_list_clear(struct import_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
+        import_unmap(&list->files[i].mapping);
         free(list->files[i].path);
     }
     free(list->files);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operands of `import` as the files of ranks 0, 1, ..., each looked at before anything of any
- * is staged. */
+/* The operands of `import` as the files of ranks 0, 1, ..., each opened and looked at before
+ * anything of any is staged, and kept open: what becomes of a name afterwards changes nothing. */
 #ifndef CKPT_CKPTCTL_IMPORT_LIST_H
 #define CKPT_CKPTCTL_IMPORT_LIST_H
 
 #include <jansson.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include <ckpt/ckpt.h>
 
@@ -19,9 +21,18 @@ enum import_form {
     IMPORT_BYTES,   /* anything else */
 };
 
+/* A file's bytes in memory, and what tells whether they are still those that were looked at. */
+struct import_mapping {
+    const void *data; /* "" for an empty file */
+    uint64_t bytes;
+    dev_t device;
+    ino_t inode;
+    struct timespec changed;
+};
+
 struct import_file {
     char *path;
-    uint64_t bytes;
+    struct import_mapping mapping; /* from import_list_check on */
     enum import_form form;
     char reason[CKPT_REASON_MAX + 1]; /* why it is none of ckptd's shards; "" for IMPORT_SHARD */
     const json_t *weights; /* {tensor: file name} of the index that named it; NULL: none */
@@ -35,25 +46,30 @@ struct import_list {
 
 /* Fills the list: a file is one rank; a Hugging Face index (NAME.safetensors.index.json) stands for
  * the files it names, in the order of their names, but for those that are operands themselves; a
- * folder for its index or its only .safetensors file. A complaint says what is wrong with which.
+ * folder for its index, for the ranks' files that `export --all` has written, or for its only
+ * .safetensors file. A complaint says what is wrong with which.
  * import_list_clear frees it, whatever was returned. */
 enum exit_code import_list_make(struct import_list *list, char *const *operands, size_t count);
 
-/* Opens and parses each file, and sets bytes, form and reason. Refused by name: what is no regular
- * file or cannot be read; a file without a tensor that its index says it has; and, unless opaque,
- * a damaged one, one that is named .safetensors and is none, and a git-lfs pointer. */
+/* Opens and parses each file, and sets mapping, form and reason. Refused by name: what is no
+ * regular file or cannot be read; a file without a tensor that its index says it has; and, unless
+ * opaque, a damaged one, one that is named .safetensors and is none, and a git-lfs pointer. */
 enum exit_code import_list_check(struct import_list *list, bool opaque);
 
 void import_list_clear(struct import_list *list);
 
-/* A file's bytes in memory; a complaint when it is no regular file or cannot be read. Never blocks,
- * whatever the path names. */
-struct import_mapping {
-    const void *data; /* "" for an empty file */
-    uint64_t bytes;
-};
+/* A complaint when it is no regular file or cannot be read. Never blocks, whatever the path names.
+ */
 enum exit_code import_map(const char *path, struct import_mapping *mapping_out);
 void import_unmap(struct import_mapping *mapping);
+
+/* Whether the file of that name is another than the one that was mapped, or is it unchanged. False:
+ * it was written to since, and what is mapped may be half of one and half of the other. */
+bool import_is_unchanged(const char *path, const struct import_mapping *mapping);
+
+/* What import reads from here on: were it cut short by another process, this one would end by
+ * SIGBUS, and ends with a complaint that names it. */
+void import_reads(const char *path);
 
 /* What the bytes are; in reason why they are no shard of ckptd's, or "". With weights, the map of
  * an index that named the file so, *missing_out is a tensor that a shard should have and lacks, and

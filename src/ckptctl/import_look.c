@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,17 +25,18 @@ enum exit_code import_map(const char *path, struct import_mapping *mapping_out)
         complain(EXIT_NO, "cannot read %s: %s", path, strerror(errno));
     } else if (!S_ISREG(status.st_mode)) {
         complain(EXIT_NO, "%s is no regular file: write what it gives into one first", path);
-    } else if (status.st_size == 0) {
-        *mapping_out = (struct import_mapping){.data = ""};
-        code = EXIT_DONE;
     } else {
         size_t bytes = (size_t)status.st_size;
-        void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+        void *data = bytes > 0 ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
         if (data == MAP_FAILED) {
             complain(EXIT_NO, "cannot map %s: %s", path, strerror(errno));
         } else {
             (void)madvise(data, bytes, MADV_SEQUENTIAL);
-            *mapping_out = (struct import_mapping){data, bytes};
+            *mapping_out = (struct import_mapping){.data = data ? data : "",
+                                                   .bytes = bytes,
+                                                   .device = status.st_dev,
+                                                   .inode = status.st_ino,
+                                                   .changed = status.st_mtim};
             code = EXIT_DONE;
         }
     }
@@ -50,6 +52,42 @@ void import_unmap(struct import_mapping *mapping)
         munmap((void *)mapping->data, mapping->bytes);
     }
     *mapping = (struct import_mapping){0};
+}
+
+bool import_is_unchanged(const char *path, const struct import_mapping *mapping)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || status.st_dev != mapping->device ||
+        status.st_ino != mapping->inode) {
+        return true; /* gone, or replaced: the file itself is as it was */
+    }
+    return (uint64_t)status.st_size == mapping->bytes &&
+           status.st_mtim.tv_sec == mapping->changed.tv_sec &&
+           status.st_mtim.tv_nsec == mapping->changed.tv_nsec;
+}
+
+static const char *volatile path_read;
+
+static void put(const char *text)
+{
+    (void)!write(STDERR_FILENO, text, strlen(text));
+}
+
+static void on_cut(int number)
+{
+    (void)number;
+    put("\nckptctl: ");
+    put(path_read);
+    put(" was cut short, or its disk failed, while it was read: no checkpoint was made; import it "
+        "anew\n");
+    _exit(EXIT_NO);
+}
+
+void import_reads(const char *path)
+{
+    struct sigaction action = {.sa_handler = on_cut};
+    path_read = path;
+    (void)sigaction(SIGBUS, &action, NULL);
 }
 
 /* Whether a header's tensors, whatever they are called and made of, fill just the bytes behind it:

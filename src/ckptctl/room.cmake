@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 ckpt_program(ckptctl SOURCES main.c options.c verbs.c ctl.c hook_settings.c link.c table.c
-                             progress.c agent.c import_list.c import_look.c verb_status.c
+                             progress.c agent.c export_all.c export_shard.c import_list.c
+                             import_look.c verb_status.c
                              verb_nodes.c verb_runs.c verb_list.c verb_show.c verb_placement.c
                              verb_wait.c verb_verify.c verb_retire.c verb_mark.c verb_export.c
                              verb_import.c verb_topology.c verb_plan.c verb_job.c verb_slurm.c

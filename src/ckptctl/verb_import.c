@@ -7,8 +7,10 @@
 #include <ckpt/ckpt.h>
 
 #include "agent.h"
+#include "client/look.h"
 #include "import_list.h"
 #include "options.h"
+#include "progress.h"
 #include "table.h"
 
 enum key { KEY_OPAQUE, KEY_WAIT, KEY_TIMEOUT, KEY_COPIES, KEY_ATTEMPT };
@@ -27,7 +29,7 @@ static const struct config_key keys[] = {
                     .min = 1,
                     .max = CKPT_COPIES_MAX,
                     .help = "of each shard (default: the agent's)"},
-    [KEY_ATTEMPT] = OPTION_ATTEMPT("of the run (default: that of its newest checkpoint, or 1)"),
+    [KEY_ATTEMPT] = OPTION_ATTEMPT("of the run (default: one above its newest)"),
 };
 
 struct import {
@@ -38,30 +40,60 @@ struct import {
     uint32_t world;
     struct import_list list;
     struct ckpt **ranks; /* world contexts, NULL where not yet open */
-    uint64_t bytes;
+    uint32_t staged;
+    uint64_t bytes; /* of them */
 };
 
-/* The attempt to save in. A new number would void what a running job has not finished; so the
- * newest checkpoint's is taken, where its world is ours. */
-static enum exit_code choose_attempt(struct import *import)
+/* The attempt to save in: one above the run's newest, so that nothing which an import that was
+ * broken off has left is in the way. It would end what ranks that run now can save; so they are
+ * asked for first. */
+static enum exit_code choose_attempt(struct import *import, const struct client_run *run)
+{
+    if (run->live > 0) {
+        return complain(EXIT_NO,
+                        "a job of %s runs (attempt %" PRIu32 ", %" PRIu32
+                        " ranks): an import would take the run from it; end it first, or import "
+                        "as another run; --attempt=%" PRIu32 " imports all the same",
+                        import->run, run->attempt, run->live, run->attempt + 1);
+    }
+    if (run->has_latest && run->attempt == 0) {
+        return complain(EXIT_NO,
+                        "the coordinator, which is of another release, does not say whether a job "
+                        "of %s runs: name an attempt above %" PRIu32 " by --attempt",
+                        import->run, run->latest_attempt);
+    }
+    import->attempt = run->attempt + 1;
+    return EXIT_DONE;
+}
+
+/* Whether the run takes this step, and in which attempt. */
+static enum exit_code look_at_run(struct import *import)
 {
     struct ckpt *reader;
-    struct ckpt_info info;
-    import->attempt = (uint32_t)option_number(import->ctl, KEY_ATTEMPT);
-    if (import->attempt > 0) {
-        return EXIT_DONE;
-    }
+    struct client_run run;
+    uint32_t asked = (uint32_t)option_number(import->ctl, KEY_ATTEMPT);
     enum exit_code code = agent_open_reader(import->ctl, import->run, &reader);
     if (code != EXIT_DONE) {
         return code;
     }
-    enum ckpt_status status = ckpt_info(reader, CKPT_STEP_LATEST, &info);
-    if (status == CKPT_OK) {
-        import->attempt = info.world == import->world ? info.attempt : info.attempt + 1;
-    } else if (status == CKPT_ERR_NO_CHECKPOINT || status == CKPT_ERR_NOT_FOUND) {
-        import->attempt = 1;
-    } else {
+    enum ckpt_status status = client_run_look(reader, &run);
+    if (status != CKPT_OK) {
         code = agent_complain(status, ckpt_reason(reader));
+    } else if (run.has_latest && run.latest == import->step) {
+        code = complain(EXIT_NO, "%s has step %" PRIu64 " already; choose a higher step",
+                        import->run, import->step);
+    } else if (run.has_latest && run.latest > import->step) {
+        code = complain(EXIT_NO, "%s is at step %" PRIu64 " already; choose a higher step",
+                        import->run, run.latest);
+    } else if (asked > 0 && asked <= run.attempt) {
+        code = complain(EXIT_NO,
+                        "attempt %" PRIu32 " of %s was begun before; name one above %" PRIu32
+                        ", or none",
+                        asked, import->run, run.attempt);
+    } else if (asked > 0) {
+        import->attempt = asked;
+    } else {
+        code = choose_attempt(import, &run);
     }
     ckpt_close(&reader);
     return code;
@@ -82,24 +114,29 @@ static enum exit_code open_rank(struct import *import, uint32_t rank)
     return status == CKPT_OK ? EXIT_DONE : agent_complain(status, reason);
 }
 
+static enum exit_code complain_changed(const struct import_file *file)
+{
+    return complain(EXIT_NO, "%s was written to since it was looked at; import it when it is whole",
+                    file->path);
+}
+
 static enum exit_code save_file(struct import *import, uint32_t rank)
 {
     const struct import_file *file = &import->list.files[rank];
+    const struct import_mapping *mapping = &file->mapping;
     struct ckpt *ckpt = import->ranks[rank];
-    struct import_mapping mapping;
-    enum exit_code code = import_map(file->path, &mapping);
-    if (code != EXIT_DONE) {
-        return code;
+    if (!import_is_unchanged(file->path, mapping)) {
+        return complain_changed(file);
     }
-    /* Checked anew: the file may have changed since it was looked at. */
+    import_reads(file->path);
     enum ckpt_status status =
         file->form == IMPORT_SHARD
-            ? ckpt_save_shard(ckpt, import->step, mapping.data, mapping.bytes)
-            : ckpt_save_bytes(ckpt, import->step, mapping.data, mapping.bytes);
-    import->bytes += mapping.bytes;
-    import_unmap(&mapping);
+            ? ckpt_save_shard(ckpt, import->step, mapping->data, mapping->bytes)
+            : ckpt_save_bytes(ckpt, import->step, mapping->data, mapping->bytes);
+    import->bytes += mapping->bytes;
     if (status == CKPT_OK) {
-        return EXIT_DONE;
+        import->staged++;
+        return import_is_unchanged(file->path, mapping) ? EXIT_DONE : complain_changed(file);
     }
     const char *reason = ckpt_reason(ckpt);
     return complain(status == CKPT_ERR_NO_AGENT ? EXIT_NOBODY : EXIT_NO, "%s: %s", file->path,
@@ -109,6 +146,7 @@ static enum exit_code save_file(struct import *import, uint32_t rank)
 static enum exit_code await_consistent(struct import *import)
 {
     uint64_t end_ms = now_ms() + option_number(import->ctl, KEY_TIMEOUT);
+    progress_show(import->ctl, "all staged; copies are made and digested");
     for (uint32_t rank = 0; rank < import->world; rank++) {
         uint64_t now = now_ms();
         uint32_t left_ms = now < end_ms ? (uint32_t)(end_ms - now) : 0;
@@ -166,18 +204,39 @@ static enum exit_code report(const struct import *import)
     return EXIT_DONE;
 }
 
+/* All ranks have their place before the first byte is staged. */
+static enum exit_code stage_all(struct import *import)
+{
+    enum exit_code code = EXIT_DONE;
+    uint64_t bytes = 0;
+    for (uint32_t rank = 0; rank < import->world && code == EXIT_DONE; rank++) {
+        bytes += import->list.files[rank].mapping.bytes;
+        code = open_rank(import, rank);
+    }
+    for (uint32_t rank = 0; rank < import->world && code == EXIT_DONE; rank++) {
+        progress_show(import->ctl, "%" PRIu32 " of %" PRIu32 " ranks staged, %s of %s", rank,
+                      import->world, SIZE_TEXT(import->bytes), SIZE_TEXT(bytes));
+        code = save_file(import, rank);
+    }
+    if (code != EXIT_DONE && import->staged > 0) {
+        complain(code,
+                 "%" PRIu32 " of %" PRIu32 " ranks were staged, and become no checkpoint; the same "
+                 "command begins anew",
+                 import->staged, import->world);
+    }
+    return code;
+}
+
 static enum exit_code import_all(struct import *import)
 {
-    enum exit_code code = choose_attempt(import);
-    for (uint32_t rank = 0; rank < import->world && code == EXIT_DONE; rank++) {
-        code = open_rank(import, rank);
-        if (code == EXIT_DONE) {
-            code = save_file(import, rank);
-        }
+    enum exit_code code = look_at_run(import);
+    if (code == EXIT_DONE) {
+        code = stage_all(import);
     }
     if (code == EXIT_DONE && option_flag(import->ctl, KEY_WAIT)) {
         code = await_consistent(import);
     }
+    progress_clear();
     return code == EXIT_DONE ? report(import) : code;
 }
 
@@ -225,11 +284,12 @@ const struct verb verb_import = {
         "safetensors file is kept byte for byte, so that its digest is what b3sum prints of it;\n"
         "any other is kept as opaque bytes, and named. A FILE that ends in\n"
         ".safetensors.index.json stands for the files that it names, in the order of their\n"
-        "names, and a folder for its index or its only .safetensors file. All are opened and\n"
-        "parsed before the first is staged: safetensors that are cut short or otherwise damaged,\n"
-        "and pointers that git-lfs leaves, are refused. What was saved by a job whose attempt is "
-        "still running\n"
-        "is not touched, unless --attempt names a later one.",
+        "names, and a folder for its index, for the ranks that `export --all` wrote there, or\n"
+        "for its only .safetensors file. All are opened and parsed before the first is staged:\n"
+        "safetensors that are cut short or otherwise damaged, and pointers that git-lfs leaves,\n"
+        "are refused. STEP must be above the run's newest. An import that was broken off leaves\n"
+        "no checkpoint: the same command begins anew. It is a start of the run, the next one, and\n"
+        "refused while ranks of the run are connected, unless --attempt is given.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 3,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/context.h"
+#include "client/look.h"
 
 static bool is_answer(const struct message *message, const void *question)
 {
@@ -39,8 +40,56 @@ uint32_t ckpt_attempt(struct ckpt *ckpt)
     return ckpt->attempt;
 }
 
+/* The deadline is the context's own. */
+static enum ckpt_status ask(struct ckpt *ckpt, uint64_t step,
+                            struct message_checkpoint_info *info_out)
+{
+    struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
+    uint64_t question = ++ckpt->questions;
+    struct message message = {.type = MESSAGE_CHECKPOINT_ASK};
+    message.checkpoint_ask.step = step;
+    message.checkpoint_ask.reader = question;
+    enum ckpt_status status = client_rank_ensure(ckpt, deadline);
+    if (status == CKPT_OK) {
+        status = client_send(ckpt, &message, deadline);
+    }
+    if (status == CKPT_OK) {
+        status = client_await(ckpt, is_answer, &question, deadline, &message);
+    }
+    if (status == CKPT_OK) {
+        *info_out = message.checkpoint_info;
+    }
+    return status;
+}
+
+enum ckpt_status client_run_look(struct ckpt *ckpt, struct client_run *run_out)
+{
+    struct message_checkpoint_info info;
+    enum ckpt_status status = client_enter(ckpt);
+    if (status == CKPT_OK) {
+        status = ask(ckpt, CKPT_STEP_LATEST, &info);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    bool has_latest = info.state == CHECKPOINT_CONSISTENT;
+    if (!has_latest && info.status != CKPT_ERR_NO_CHECKPOINT && info.status != CKPT_ERR_NOT_FOUND &&
+        info.status != CKPT_ERR_QUARANTINED) {
+        return client_refused(ckpt, "no answer about the run", info.status, info.reason);
+    }
+    *run_out = (struct client_run){
+        .has_latest = has_latest,
+        .latest = info.step,
+        .latest_attempt = info.attempt,
+        .attempt = info.run_attempt,
+        .live = info.run_live,
+    };
+    return CKPT_OK;
+}
+
 enum ckpt_status ckpt_info(struct ckpt *ckpt, uint64_t step, struct ckpt_info *info_out)
 {
+    struct message_checkpoint_info info;
     enum ckpt_status status = client_enter(ckpt);
     if (status != CKPT_OK) {
         return status;
@@ -49,35 +98,23 @@ enum ckpt_status ckpt_info(struct ckpt *ckpt, uint64_t step, struct ckpt_info *i
         return client_fail(ckpt, CKPT_ERR_INVALID,
                            "ckpt_info has nowhere to write: info_out is NULL");
     }
-    struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
-    uint64_t question = ++ckpt->questions;
-    struct message message = {.type = MESSAGE_CHECKPOINT_ASK};
-    message.checkpoint_ask.step = step;
-    message.checkpoint_ask.reader = question;
-    status = client_rank_ensure(ckpt, deadline);
-    if (status == CKPT_OK) {
-        status = client_send(ckpt, &message, deadline);
-    }
-    if (status == CKPT_OK) {
-        status = client_await(ckpt, is_answer, &question, deadline, &message);
-    }
+    status = ask(ckpt, step, &info);
     if (status != CKPT_OK) {
         return status;
     }
-    const struct message_checkpoint_info *info = &message.checkpoint_info;
-    status = info->status != CKPT_OK ? info->status : status_of_state(info->state);
+    status = info.status != CKPT_OK ? info.status : status_of_state(info.state);
     if (status != CKPT_OK) {
-        return client_refused(ckpt, "no checkpoint to tell of", status, info->reason);
+        return client_refused(ckpt, "no checkpoint to tell of", status, info.reason);
     }
-    if (step != CKPT_STEP_LATEST && info->step != step) {
+    if (step != CKPT_STEP_LATEST && info.step != step) {
         return client_break(ckpt, "an answer about a step that was not asked for");
     }
     *info_out = (struct ckpt_info){
-        .step = info->step,
-        .attempt = info->attempt,
-        .world = info->world,
-        .copies = info->copies,
-        .bytes = info->bytes,
+        .step = info.step,
+        .attempt = info.attempt,
+        .world = info.world,
+        .copies = info.copies,
+        .bytes = info.bytes,
     };
     return CKPT_OK;
 }

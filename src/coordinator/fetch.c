@@ -133,6 +133,8 @@ void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint
     struct run *run = run_find(c, &ask->run);
     info->run = ask->run;
     info->reader = ask->reader;
+    info->run_attempt = run != NULL ? run->attempt : 0;
+    info->run_live = run != NULL ? run_live_seats(c, run) : 0;
     struct checkpoint *k = NULL;
     if (run != NULL && ask->step != CKPT_STEP_LATEST && ask->attempt != 0) {
         k = checkpoint_find(c, run, ask->attempt, ask->step);

@@ -108,14 +108,18 @@ bool run_is_complete(struct coordinator *c, struct run *run)
     return start != NULL && start->world > 0 && start->seats == start->world;
 }
 
+uint32_t run_live_seats(const struct coordinator *c, const struct run *run)
+{
+    uint32_t live = 0;
+    for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
+        live += c->starts[i].live;
+    }
+    return live;
+}
+
 bool run_has_live_seat(const struct coordinator *c, const struct run *run)
 {
-    for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
-        if (c->starts[i].live > 0) {
-            return true;
-        }
-    }
-    return false;
+    return run_live_seats(c, run) > 0;
 }
 
 static void tell(struct coordinator *c, struct coordinator_update *u, uint32_t member,

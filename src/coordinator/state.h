@@ -467,6 +467,7 @@ void start_retire(struct coordinator *c, struct run *run);
 void starts_free_of(struct coordinator *c, struct run *run);
 bool run_is_complete(struct coordinator *c, struct run *run);
 bool run_has_live_seat(const struct coordinator *c, const struct run *run);
+uint32_t run_live_seats(const struct coordinator *c, const struct run *run);
 uint32_t start_index(const struct coordinator *c, const struct start *start);
 struct seat *seat_find(const struct coordinator *c, const struct start *start, uint32_t rank);
 struct seat *seat_add(struct coordinator *c, struct start *start, uint32_t rank);

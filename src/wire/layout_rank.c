@@ -169,5 +169,7 @@ static const struct wire_field checkpoint_info_fields[] = {
     FIELD_U64(message_checkpoint_info, CheckpointInfo, bytes),
     FIELD_REASON(message_checkpoint_info, CheckpointInfo, reason),
     FIELD_STATUS(message_checkpoint_info, CheckpointInfo, outcome),
+    FIELD_U32(message_checkpoint_info, CheckpointInfo, run_attempt, UINT32_MAX),
+    FIELD_U32(message_checkpoint_info, CheckpointInfo, run_live, UINT32_MAX),
 };
 WIRE_LAYOUT(checkpoint_info, message_checkpoint_info, checkpoint_info);

@@ -304,6 +304,8 @@ struct message_checkpoint_info {
     uint64_t bytes;
     char reason[CKPT_REASON_MAX + 1];
     enum ckpt_status outcome; /* why it will never be consistent, when that is known */
+    uint32_t run_attempt;     /* the run's newest; 0: none, or of before this field */
+    uint32_t run_live;        /* ranks of the run that are connected somewhere */
 };
 
 enum job_verb {

@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 from cluster import b3sum
-from harness import IntegrationTest
+from harness import IntegrationTest, wait_until
 from process import environment, program
 
 F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
@@ -33,13 +33,14 @@ class Import(IntegrationTest):
         text = json.dumps(header).encode()
         return self.write(name, struct.pack("<Q", len(text)) + text + data)
 
+    def command(self, *arguments):
+        return [program("ckptctl"), *arguments, f"--coordinator={self.site.coordinator.socket}"] + (
+            [f"--socket={self.site.agents[0].socket}"] if arguments[0] == "import" else [])
+
     def ask(self, *arguments):
         """(exit code, what was said)."""
-        agent = self.site.agents[0]
-        said = subprocess.run(
-            [program("ckptctl"), *arguments, f"--coordinator={self.site.coordinator.socket}"]
-            + ([f"--socket={agent.socket}"] if arguments[0] in ("import", "export") else []),
-            capture_output=True, text=True, timeout=60, check=False, env=environment())
+        said = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=60,
+                              check=False, env=environment())
         return said.returncode, said.stdout + said.stderr
 
     def import_(self, *files):
@@ -67,6 +68,98 @@ class Import(IntegrationTest):
             self.assertEqual(self.ask("import", "staged", "1", good, bad)[0], 1)
         # The step is still free: nothing took it.
         code, said = self.ask("import", "staged", "1", "--wait", good, good)
+        self.assertEqual(code, 0, said)
+
+    def test_a_step_that_is_there_is_said_to_be_there(self):
+        good = self.safetensors("good.safetensors", {"a": F32})
+        self.assertEqual(self.ask("import", "twice", "5", "--wait", good)[0], 0)
+        code, said = self.ask("import", "twice", "5", good)
+        self.assertEqual(code, 1, said)
+        self.assertIn("twice has step 5 already; choose a higher step", said)
+        code, said = self.ask("import", "twice", "4", good)
+        self.assertEqual(code, 1, said)
+        self.assertIn("twice is at step 5 already; choose a higher step", said)
+        # A higher one is taken, of the same world and of another.
+        self.assertEqual(self.ask("import", "twice", "6", "--wait", good)[0], 0)
+        self.assertEqual(self.ask("import", "twice", "7", "--wait", good, good)[0], 0)
+
+    def test_a_job_that_runs_keeps_its_run(self):
+        good = self.safetensors("good.safetensors", {"a": F32})
+        job = self.job(self.site, run="busy", attempt=3)
+        job.ranks[0].must("become", os.geteuid())
+        job.commit(10)
+        for world in ([good], [good, good]):
+            code, said = self.ask("import", "busy", "20", *world)
+            self.assertEqual(code, 1, said)
+            self.assertIn("a job of busy runs (attempt 3, 2 ranks)", said)
+        job.commit(11)
+        for rank in job.ranks:
+            rank.kill()
+        wait_until("the job is known to have ended",
+                   lambda: self.ask("import", "busy", "20", "--wait", good)[0] == 0)
+        code, said = self.ask("import", "busy", "21", "--attempt=4", good)
+        self.assertEqual(code, 1, said)
+        self.assertIn("attempt 4 of busy was begun before; name one above 4", said)
+
+    def while_the_agent_hangs(self, run, files, change):
+        """An import between its look at the files and its first word with the agent, when change()
+        comes. (exit code, what was said)."""
+        agent = self.site.agents[0]
+        agent.pause()
+        wait_until("the agent is stopped", agent.is_stopped)
+        with subprocess.Popen(self.command("import", run, "1", "--wait", *files),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=environment()) as process:
+
+            def is_open():
+                with open(f"/proc/{process.pid}/maps", encoding="ascii") as maps:
+                    text = maps.read()
+                return all(os.path.realpath(file) in text for file in files)
+
+            wait_until("all files are open", is_open)
+            change()
+            agent.resume()
+            said = process.communicate(timeout=60)[0]
+        return process.returncode, said
+
+    def test_a_file_that_changes_after_it_was_looked_at(self):
+        first = self.safetensors("first.safetensors", {"a": F32})
+        second = self.safetensors("second.safetensors", {"a": F32})
+
+        def rewrite():
+            self.safetensors("second.safetensors", {"b": F32})
+
+        code, said = self.while_the_agent_hangs("changed", [first, second], rewrite)
+        self.assertEqual(code, 1, said)
+        self.assertIn(f"{second} was written to since it was looked at", said)
+        self.assertIn("1 of 2 ranks were staged, and become no checkpoint; the same command begins"
+                      " anew", said)
+        # And so it does.
+        code, said = self.ask("import", "changed", "1", "--wait", first, second)
+        self.assertEqual(code, 0, said)
+
+    def test_a_file_that_goes_away_after_it_was_looked_at(self):
+        first = self.safetensors("first.safetensors", {"a": F32})
+        second = self.safetensors("second.safetensors", {"a": F32})
+        code, said = self.while_the_agent_hangs("gone", [first, second],
+                                                lambda: os.unlink(second))
+        self.assertEqual(code, 0, said)
+        self.assertIn("2 ranks", said)
+
+    def test_an_import_that_was_killed_is_begun_anew(self):
+        files = [self.safetensors(f"{i}.safetensors", {"a": F32}) for i in range(2)]
+        agent = self.site.agents[1]
+        agent.pause()  # no copy: what was staged waits
+        with subprocess.Popen(self.command("import", "killed", "1", "--wait", *files),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=environment()) as process:
+            wait_until("all is staged", lambda: self.site.state("killed", 1)["shards"]
+                       and self.site.state("killed", 1)["shards_sealed"] == 2)
+            process.kill()
+        agent.resume()
+        wait_until("the import is known to be gone",
+                   lambda: "runs (attempt" not in self.ask("import", "killed", "2", *files)[1])
+        code, said = self.ask("import", "killed", "3", "--wait", *files)
         self.assertEqual(code, 0, said)
 
     def test_damaged_files_are_asked_about(self):
@@ -133,7 +226,8 @@ class Import(IntegrationTest):
             self.assertIn("3 ranks", said)
             for rank, file in enumerate(files):
                 out = self.path("out")
-                code, said = self.ask("export", f"run{self.count}", "1", str(rank), out)
+                code, said = self.ask("export", f"run{self.count}", "1", str(rank), out,
+                                      f"--socket={self.site.agents[0].socket}")
                 self.assertEqual(code, 0, said)
                 self.assertEqual(b3sum(out), b3sum(file))
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "client/look.h"
 #include "shard/shard.h"
 #include "unit/client/fake_agent.h"
 
@@ -332,12 +333,70 @@ static void test_infos(void **state)
     fake_agent_stop(&agent);
 }
 
+/* What the coordinator says of a run, and what import makes of it. */
+static const struct {
+    struct message_checkpoint_info said;
+    enum ckpt_status wanted;
+    struct client_run run;
+} looks[] = {
+    {{.status = CKPT_ERR_NO_CHECKPOINT}, CKPT_OK, {.attempt = 0}},
+    {{.status = CKPT_ERR_NO_CHECKPOINT, .run_attempt = 3, .run_live = 2},
+     CKPT_OK,
+     {.attempt = 3, .live = 2}},
+    {{.state = CHECKPOINT_CONSISTENT, .step = 7, .attempt = 2, .run_attempt = 4},
+     CKPT_OK,
+     {.has_latest = true, .latest = 7, .latest_attempt = 2, .attempt = 4}},
+    {{.status = CKPT_ERR_NO_COORDINATOR}, CKPT_ERR_NO_COORDINATOR, {.attempt = 0}},
+    {{.status = CKPT_ERR_TIMEOUT}, CKPT_ERR_TIMEOUT, {.attempt = 0}},
+};
+#define LOOKS (sizeof(looks) / sizeof(*looks))
+
+static void tells_of_runs(struct fake_agent *agent, uint32_t connection)
+{
+    struct message message;
+    if (connection != 0 || !fake_open_rank(agent)) {
+        return;
+    }
+    for (size_t i = 0; i < LOOKS; i++) {
+        if (!fake_take(agent, MESSAGE_CHECKPOINT_ASK, &message)) {
+            return;
+        }
+        struct message answer = {.type = MESSAGE_CHECKPOINT_INFO};
+        answer.checkpoint_info = looks[i].said;
+        answer.checkpoint_info.reader = message.checkpoint_ask.reader;
+        fake_send(agent, &answer, NULL, 0);
+    }
+    (void)fake_take_end(agent);
+}
+
+static void test_looks(void **state)
+{
+    (void)state;
+    struct fake_agent *agent = fake_agent_start(tells_of_runs);
+    struct ckpt *ckpt = fake_connect(agent);
+    for (size_t i = 0; i < LOOKS; i++) {
+        struct client_run run = {.attempt = 99};
+        assert_int_equal(client_run_look(ckpt, &run), looks[i].wanted);
+        if (looks[i].wanted != CKPT_OK) {
+            assert_int_equal(run.attempt, 99);
+            continue;
+        }
+        assert_int_equal(run.has_latest, looks[i].run.has_latest);
+        assert_int_equal(run.latest, looks[i].run.latest);
+        assert_int_equal(run.latest_attempt, looks[i].run.latest_attempt);
+        assert_int_equal(run.attempt, looks[i].run.attempt);
+        assert_int_equal(run.live, looks[i].run.live);
+    }
+    ckpt_close(&ckpt);
+    fake_agent_stop(&agent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_save_then_load), cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_asks_again),     cmocka_unit_test(test_late_load_and_info),
-        cmocka_unit_test(test_infos),
+        cmocka_unit_test(test_infos),          cmocka_unit_test(test_looks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

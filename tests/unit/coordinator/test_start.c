@@ -429,6 +429,38 @@ static void what_is_invalid_is_refused(void **state)
     assert_int_equal(open_at(1, 2, 0, 1, 0).status, CKPT_ERR_BUSY); /* no number is left */
 }
 
+static struct message_checkpoint_info look(uint32_t node)
+{
+    struct message m = {.type = MESSAGE_CHECKPOINT_ASK};
+    m.checkpoint_ask.run.uid = 1000;
+    strcpy(m.checkpoint_ask.run.name, "run");
+    m.checkpoint_ask.step = CKPT_STEP_LATEST;
+    cluster_message(&cluster, node, &m);
+    const struct message *info = cluster_find(&cluster, node, MESSAGE_CHECKPOINT_INFO);
+    assert_non_null(info);
+    return info->checkpoint_info;
+}
+
+/* Who imports into a run wants to take nothing from a job that runs. */
+static void who_asks_hears_of_the_newest_start_and_who_is_there(void **state)
+{
+    (void)state;
+    struct message_checkpoint_info info = look(0);
+    assert_int_equal(info.run_attempt, 0);
+    assert_int_equal(info.run_live, 0);
+    assert_int_equal(open_at(0, 1, 0, 2, 5).attempt, 5);
+    assert_int_equal(open_at(1, 2, 1, 2, 5).attempt, 5);
+    info = look(2);
+    assert_int_equal(info.run_attempt, 5);
+    assert_int_equal(info.run_live, 2);
+    leave(0, 1, 0, 2);
+    assert_int_equal(look(2).run_live, 1);
+    leave(1, 2, 1, 2);
+    info = look(2);
+    assert_int_equal(info.run_attempt, 5);
+    assert_int_equal(info.run_live, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -450,6 +482,7 @@ int main(void)
         TEST(a_lost_agents_ranks_have_left),
         TEST(who_has_no_name_goes_by_its_number),
         TEST(what_is_invalid_is_refused),
+        TEST(who_asks_hears_of_the_newest_start_and_who_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
