@@ -13,6 +13,8 @@
 #include "progress.h"
 #include "table.h"
 
+#define IDLE_MS 2000
+
 enum key { KEY_OPAQUE, KEY_WAIT, KEY_TIMEOUT, KEY_COPIES, KEY_ATTEMPT };
 
 static const struct config_key keys[] = {
@@ -66,6 +68,26 @@ static enum exit_code choose_attempt(struct import *import, const struct client_
     return EXIT_DONE;
 }
 
+static enum exit_code complain_taken(const struct import *import)
+{
+    return complain(EXIT_NO, "%s has step %" PRIu64 " already; choose a higher step", import->run,
+                    import->step);
+}
+
+/* Ranks that have just ended, those of an import before this one say, are seen to be gone a moment
+ * later. */
+static enum ckpt_status look_until_idle(struct ckpt *reader, struct client_run *run_out)
+{
+    uint64_t end_ms = now_ms() + IDLE_MS;
+    for (;;) {
+        enum ckpt_status status = client_run_look(reader, run_out);
+        if (status != CKPT_OK || run_out->live == 0 || now_ms() >= end_ms) {
+            return status;
+        }
+        pause_ms(IDLE_MS / 20);
+    }
+}
+
 /* Whether the run takes this step, and in which attempt. */
 static enum exit_code look_at_run(struct import *import)
 {
@@ -76,12 +98,12 @@ static enum exit_code look_at_run(struct import *import)
     if (code != EXIT_DONE) {
         return code;
     }
-    enum ckpt_status status = client_run_look(reader, &run);
+    enum ckpt_status status =
+        asked > 0 ? client_run_look(reader, &run) : look_until_idle(reader, &run);
     if (status != CKPT_OK) {
         code = agent_complain(status, ckpt_reason(reader));
     } else if (run.has_latest && run.latest == import->step) {
-        code = complain(EXIT_NO, "%s has step %" PRIu64 " already; choose a higher step",
-                        import->run, import->step);
+        code = complain_taken(import);
     } else if (run.has_latest && run.latest > import->step) {
         code = complain(EXIT_NO, "%s is at step %" PRIu64 " already; choose a higher step",
                         import->run, run.latest);
@@ -151,6 +173,9 @@ static enum exit_code await_consistent(struct import *import)
         uint64_t now = now_ms();
         uint32_t left_ms = now < end_ms ? (uint32_t)(end_ms - now) : 0;
         enum ckpt_status status = ckpt_wait(import->ranks[rank], import->step, left_ms);
+        if (status == CKPT_ERR_STEP) { /* an import before this one was not broken off after all */
+            return complain_taken(import);
+        }
         if (status != CKPT_OK) {
             return agent_complain(status, ckpt_reason(import->ranks[rank]));
         }
