@@ -47,6 +47,25 @@ foreach(program ckptd ckptctld ckptctl ckptbench)
   install(TARGETS ${program} RUNTIME DESTINATION ${folder} COMPONENT programs)
 endforeach()
 
+# What completes command lines, as each program prints it.
+foreach(program ckptd ckptctld ckptctl ckptbench)
+  if(NOT TARGET ${program})
+    continue()
+  endif()
+  set(made ${CMAKE_BINARY_DIR}/completions)
+  file(MAKE_DIRECTORY ${made})
+  add_custom_command(OUTPUT ${made}/${program} ${made}/_${program}
+    COMMAND ${program} --completions=bash > ${made}/${program}
+    COMMAND ${program} --completions=zsh > ${made}/_${program}
+    DEPENDS ${program} VERBATIM)
+  list(APPEND CKPT_COMPLETIONS_MADE ${made}/${program} ${made}/_${program})
+  install(FILES ${made}/${program} COMPONENT programs
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${made}/_${program} COMPONENT programs
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+endforeach()
+add_custom_target(completions ALL DEPENDS ${CKPT_COMPLETIONS_MADE})
+
 # docs/man/<page>.<section>.scd becomes man<section>/<page>.<section>. A page takes its options from
 # the programs' --help (cmake/page.sh), so it is made after them and cannot differ from them.
 if(SCDOC)

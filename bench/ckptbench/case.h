@@ -16,6 +16,7 @@ enum bench_exit {
 struct bench_case {
     const char *name;
     const char *summary; /* NULL: not for people, not in the page of --help */
+    const struct config_program *program;
     enum bench_exit (*run)(int argc, char **argv); /* argv[0] is the case's name */
 };
 

@@ -264,4 +264,5 @@ static enum bench_exit run(int argc, char **argv)
 const struct bench_case case_cycle = {
     .name = "cycle",
     .summary = "save, replicate, restore between real agents, beside memcpy and raw read",
+    .program = &program,
     .run = run};

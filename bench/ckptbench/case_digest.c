@@ -272,5 +272,7 @@ static enum bench_exit run(int argc, char **argv)
     return good ? BENCH_OK : BENCH_FAILED;
 }
 
-const struct bench_case case_digest = {
-    .name = "digest", .summary = "each BLAKE3 engine beside b3sum, on one thread", .run = run};
+const struct bench_case case_digest = {.name = "digest",
+                                       .summary = "each BLAKE3 engine beside b3sum, on one thread",
+                                       .program = &program,
+                                       .run = run};

@@ -246,4 +246,4 @@ static enum bench_exit run(int argc, char **argv)
 }
 
 const struct bench_case case_plot = {
-    .name = "plot", .summary = "a picture (SVG) of results", .run = run};
+    .name = "plot", .summary = "a picture (SVG) of results", .program = &program, .run = run};

@@ -333,5 +333,8 @@ static enum bench_exit run(int argc, char **argv)
     return code;
 }
 
-const struct bench_case case_rails = {
-    .name = "rails", .summary = "each rail alone, all together, and the chosen map", .run = run};
+const struct bench_case case_rails = {.name = "rails",
+                                      .summary =
+                                          "each rail alone, all together, and the chosen map",
+                                      .program = &program,
+                                      .run = run};

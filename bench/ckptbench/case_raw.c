@@ -372,4 +372,5 @@ static enum bench_exit run(int argc, char **argv)
 const struct bench_case case_raw = {
     .name = "raw",
     .summary = "a transport's bandwidth and latency, here or between machines",
+    .program = &program,
     .run = run};

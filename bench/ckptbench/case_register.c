@@ -329,4 +329,5 @@ static enum bench_exit run(int argc, char **argv)
 const struct bench_case case_register = {
     .name = "register",
     .summary = "what registering memory costs, rail after rail and in parallel",
+    .program = &program,
     .run = run};

@@ -321,4 +321,5 @@ static enum bench_exit run(int argc, char **argv)
 const struct bench_case case_scale = {
     .name = "scale",
     .summary = "the coordinator's CPU time with thousands of simulated agents",
+    .program = &program,
     .run = run};

@@ -239,5 +239,7 @@ static enum bench_exit run(int argc, char **argv)
     return code;
 }
 
-const struct bench_case case_serve = {
-    .name = "serve", .summary = "the other end of raw, on another machine", .run = run};
+const struct bench_case case_serve = {.name = "serve",
+                                      .summary = "the other end of raw, on another machine",
+                                      .program = &program,
+                                      .run = run};

@@ -275,4 +275,4 @@ static enum bench_exit run(int argc, char **argv)
     return status == CKPT_OK ? BENCH_OK : BENCH_FAILED;
 }
 
-const struct bench_case case_source = {.name = "source", .run = run};
+const struct bench_case case_source = {.name = "source", .program = &program, .run = run};

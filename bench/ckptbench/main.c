@@ -63,7 +63,7 @@ static void print_help(void)
     puts("Usage: ckptbench CASE [OPTION]...\n\n"
          "Measures a checkpoint path. Each ratio is formed from measurements made in turn, in\n"
          "one run on one machine; medians are shown with the least and the greatest.\n\n"
-         "Cases:");
+         "Cases (ckptbench help CASE says more):");
     for (size_t i = 0; i < CASES; i++) {
         if (cases[i]->summary != NULL) {
             printf("  %-8s %s\n", cases[i]->name, cases[i]->summary);
@@ -82,6 +82,31 @@ static void print_help(void)
          "  0  measured\n"
          "  1  a run failed, or with --check a bar was missed\n"
          "  2  the command line is wrong");
+}
+
+/* True: it was asked for, and printed. */
+static bool print_completions(const char *flag)
+{
+    struct config_command commands[CASES + 1];
+    struct config_program program = {.name = "ckptbench", .commands = commands};
+    bool zsh = strcmp(flag, "--completions=zsh") == 0;
+    if (!zsh && strcmp(flag, "--completions=bash") != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < CASES; i++) {
+        const struct config_program *known = cases[i]->program;
+        if (cases[i]->summary != NULL) {
+            commands[program.command_count++] =
+                (struct config_command){.name = cases[i]->name,
+                                        .summary = cases[i]->summary,
+                                        .operands = known->operands,
+                                        .keys = known->keys,
+                                        .key_count = known->key_count};
+        }
+    }
+    commands[program.command_count++] = (struct config_command){
+        .name = "help", .summary = "the page of a case", .operands = "[CASE]"};
+    return config_answer(&program, NULL, zsh ? CONFIG_ZSH : CONFIG_BASH, stdout);
 }
 
 static const struct bench_case *find(const char *name)
@@ -116,13 +141,23 @@ int main(int argc, char **argv)
         case_complain("which case? (ckptbench --help lists them)");
         return BENCH_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        (argc == 2 && strcmp(argv[1], "help") == 0)) {
         print_help();
         return BENCH_OK;
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         puts("ckptbench " CKPT_VERSION);
         return BENCH_OK;
+    }
+    if (print_completions(argv[1])) {
+        return BENCH_OK;
+    }
+    char flag[] = "--help";
+    char *page[] = {argv[0], argc > 2 ? argv[2] : NULL, flag, NULL};
+    if (strcmp(argv[1], "help") == 0) { /* "help CASE" is "CASE --help" */
+        argv = page;
+        argc = 3;
     }
     const struct bench_case *chosen = find(argv[1]);
     if (chosen == NULL) {

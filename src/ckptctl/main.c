@@ -67,6 +67,8 @@ int main(int argc, char **argv)
     }
     if (request == CONFIG_HELP) {
         options_print_help(verb, stdout);
+    } else if (request == CONFIG_BASH || request == CONFIG_ZSH) {
+        options_print_completions(request, stdout);
     } else if (!config_answer(&options->program, config, request, stdout)) {
         code = run(verb, options, config);
     }

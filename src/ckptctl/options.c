@@ -247,3 +247,20 @@ void options_print_help(const struct verb *verb, FILE *out)
     program.details = details;
     config_print_help(&program, out);
 }
+
+void options_print_completions(enum config_request shell, FILE *out)
+{
+    struct config_command *commands = calloc(verb_count, sizeof(*commands));
+    struct config_program program = options_of(NULL)->program;
+    for (size_t i = 0; commands && i < verb_count; i++) {
+        commands[i] = (struct config_command){.name = verbs[i]->name,
+                                              .summary = verbs[i]->summary,
+                                              .operands = verbs[i]->operands,
+                                              .keys = verbs[i]->keys,
+                                              .key_count = verbs[i]->key_count};
+    }
+    program.commands = commands;
+    program.command_count = commands ? verb_count : 0;
+    (void)config_answer(&program, NULL, shell, out);
+    free(commands);
+}

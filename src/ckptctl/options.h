@@ -45,6 +45,9 @@ enum exit_code options_check(const struct verb *verb, int argc, char **argv);
 /* What every verb is told; false after a complaint. */
 bool options_read(const struct options *options, const struct config *config, struct ctl *ctl);
 
+/* The script that completes command lines, for CONFIG_BASH or CONFIG_ZSH. */
+void options_print_completions(enum config_request shell, FILE *out);
+
 /* The page of a verb, and of all (NULL). */
 void options_print_help(const struct verb *verb, FILE *out);
 

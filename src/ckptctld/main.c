@@ -169,7 +169,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "ckptctld: %s\n", reason);
         return EXIT_CONFIG;
     }
-    if (request == CONFIG_HELP || request == CONFIG_VERSION) {
+    if (request != CONFIG_RUN && request != CONFIG_CHECK) {
         config_answer(&options_program, config, request, stdout);
         return EXIT_ENDED;
     }

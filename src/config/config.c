@@ -135,7 +135,7 @@ enum ckpt_status config_load(const struct config_program *program, int argc, cha
     if (status != CKPT_OK) {
         return status;
     }
-    if (flags.request != CONFIG_HELP && flags.request != CONFIG_VERSION) {
+    if (flags.request == CONFIG_RUN || flags.request == CONFIG_CHECK) {
         config = calloc(1, sizeof(*config));
         if (!config) {
             status = reason_set(reason, CKPT_ERR_MEMORY, "no memory");

@@ -61,6 +61,15 @@ struct config_key {
     const char *const *choices; /* of CONFIG_ENUM, up to NULL */
 };
 
+/* What a program does by its first operand, where each such word has flags of its own. */
+struct config_command {
+    const char *name;
+    const char *summary;  /* one line */
+    const char *operands; /* "RUN [STEP]", "begin|end JOB", "FILE..."; NULL: none */
+    const struct config_key *keys;
+    size_t key_count;
+};
+
 struct config_program {
     const char *name;
     const char *version;
@@ -72,6 +81,8 @@ struct config_program {
     const char *details;    /* more for the help page, lines as they are to be printed; or NULL */
     const char *examples;   /* lines as they are to be printed; or NULL */
     const char *exit_codes; /* lines as they are to be printed; or NULL */
+    const struct config_command *commands; /* for what completes command lines; or NULL */
+    size_t command_count;
 };
 
 /* What the command line asks for. */
@@ -79,6 +90,8 @@ enum config_request {
     CONFIG_RUN,
     CONFIG_HELP,    /* --help, -h: there is no config */
     CONFIG_VERSION, /* --version, -V: there is no config */
+    CONFIG_BASH,    /* --completions=bash, a script for that shell: there is no config */
+    CONFIG_ZSH,     /* --completions=zsh */
     CONFIG_CHECK,   /* --check-config: everything was loaded and is good */
 };
 
@@ -97,7 +110,7 @@ struct config;
  *
  * RETURN VALUE
  * CKPT_OK and *request_out, with *config_out for the caller to config_delete, or NULL in it for
- * CONFIG_HELP and CONFIG_VERSION. On an error the outputs are as they were, and reason_out (of
+ * what needs no config. On an error the outputs are as they were, and reason_out (of
  * reason_size bytes) has one line: where, what is wrong, what is wanted, the nearest known name.
  *
  * ERRORS

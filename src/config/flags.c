@@ -11,16 +11,18 @@
 /* What getopt_long returns for the flags that every program has, and for the n-th key. */
 enum flag {
     FLAG_CHECK_CONFIG = 256,
-    FLAG_FIRST_KEY = 257,
+    FLAG_COMPLETIONS = 257,
+    FLAG_FIRST_KEY = 258,
 };
 
-#define COMMON_FLAGS 4
+#define COMMON_FLAGS 5
 
 static const struct option common_flags[COMMON_FLAGS] = {
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {"config", required_argument, NULL, 'c'},
     {"check-config", no_argument, NULL, FLAG_CHECK_CONFIG},
+    {"completions", required_argument, NULL, FLAG_COMPLETIONS}, /* for the build, not in the help */
 };
 
 /* getopt_long's tables, made from the keys. */
@@ -147,6 +149,16 @@ static size_t key_of_letter(const struct config_program *program, int letter)
     return key;
 }
 
+static enum ckpt_status choose_shell(const char *shell, struct flags *flags, struct reason reason)
+{
+    if (strcmp(shell, "bash") != 0 && strcmp(shell, "zsh") != 0) {
+        return reason_set(reason, CKPT_ERR_CONFIG, "--completions = %s: want bash or zsh",
+                          LOG_QUOTED(shell));
+    }
+    flags->request = strcmp(shell, "zsh") == 0 ? CONFIG_ZSH : CONFIG_BASH;
+    return CKPT_OK;
+}
+
 static enum ckpt_status walk(const struct config_program *program, const struct tables *tables,
                              int argc, char **argv, struct flags *flags, struct reason reason)
 {
@@ -171,6 +183,8 @@ static enum ckpt_status walk(const struct config_program *program, const struct 
         case FLAG_CHECK_CONFIG:
             flags->request = CONFIG_CHECK;
             break;
+        case FLAG_COMPLETIONS:
+            return choose_shell(optarg, flags, reason);
         case ':':
         case '?':
             return explain(tables, answer, argv, reason);

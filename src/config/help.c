@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/complete.h"
 #include "config/settings.h"
 
 #define PAGE_WIDTH 80
@@ -304,6 +305,12 @@ bool config_answer(const struct config_program *program, const struct config *co
         break;
     case CONFIG_VERSION:
         fprintf(out, "%s %s\n", program->name, program->version);
+        break;
+    case CONFIG_BASH:
+        complete_print_bash(program, out);
+        break;
+    case CONFIG_ZSH:
+        complete_print_zsh(program, out);
         break;
     case CONFIG_CHECK:
         config_print(config, out);

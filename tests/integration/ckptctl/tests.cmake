@@ -10,6 +10,16 @@ ckpt_test(test_ckptctl_transfer
                   integration/process.c integration/peer.c
           LINKS ckpt_wire ckpt_session ckpt_digest ckpt_arena PkgConfig::JANSSON
             LABELS integration TIMEOUT 300)
+find_package(Python3 3.9 COMPONENTS Interpreter)
+foreach(shell bash zsh)
+  if(CKPT_TESTS AND Python3_FOUND AND TARGET ckptctl)
+    add_test(NAME test_completions_${shell}
+             COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/test_completions.py ${shell})
+    set_tests_properties(test_completions_${shell} PROPERTIES
+      TIMEOUT 120 SKIP_RETURN_CODE 77 LABELS integration
+      ENVIRONMENT "CKPT_COMPLETIONS=${CMAKE_BINARY_DIR}/completions")
+  endif()
+endforeach()
 foreach(test test_ckptctl test_ckptctl_transfer)
   if(TARGET ${test})
     target_compile_definitions(${test} PRIVATE CKPTCTLD_PROGRAM="$<TARGET_FILE:ckptctld>"
