@@ -99,13 +99,13 @@ def lists(shell, typed, present, absent):
 
 def check(shell):
     # Verbs, cases, flags of all and of one, values of an enumeration, words behind a verb.
-    completes(shell, "ckptctl pla", "ckptctl placement")
+    completes(shell, "ckptctl topo", "ckptctl topology")
     completes(shell, "ckptctl help exp", "ckptctl help export")
     completes(shell, "ckptctl retire --ne", "ckptctl retire --newer")
     completes(shell, "ckptctl wait --tim", "ckptctl wait --timeout=")
     completes(shell, "ckptctl --color=al", "ckptctl --color=always")
     completes(shell, "ckptctl --coordinator /run/x mar", "ckptctl --coordinator /run/x mark")
-    completes(shell, "ckptctl --color=never pla", "ckptctl --color=never placement")
+    completes(shell, "ckptctl --color=never topo", "ckptctl --color=never topology")
     completes(shell, "ckptctl mark run 7 poi", "ckptctl mark run 7 poisoned")
     completes(shell, "ckptctl import run 7 a-f", "ckptctl import run 7 a-file.safetensors")
     completes(shell, "ckptd --arena-lock=req", "ckptd --arena-lock=require")
