@@ -10,7 +10,7 @@
  *   keeper.c   the store's thread
  *   peers.c    what sessions say
  *   admin.c    what ckptctl asks: who may, and mutations
- *   tables.c   the answers as JSON
+ *   tables.c, tables_checkpoint.c   the answers as JSON
  *   notes.c    what a person sees in the log */
 #ifndef CKPT_CKPTCTLD_DAEMON_H
 #define CKPT_CKPTCTLD_DAEMON_H
@@ -108,6 +108,9 @@ struct daemon {
 
 /* Monotonic milliseconds. */
 uint64_t daemon_now_ms(void);
+
+/* The calendar's, since 1970: for what people are shown. */
+uint64_t daemon_wall_ms(void);
 
 /* Less than this is no stall but the way of a busy machine. */
 #define LATE_SLACK_MS 50

@@ -100,6 +100,7 @@ static bool turn(struct daemon *daemon, struct coordinator_event *event)
 {
     struct coordinator_update *update = &daemon->update;
     event->now_ms = daemon_now_ms();
+    event->wall_ms = daemon_wall_ms();
     event->late_ms = lateness_take(&daemon->lateness, event->now_ms, LATE_SLACK_MS);
     enum ckpt_status status = coordinator_advance(daemon->machine, event, update);
     if (status != CKPT_OK) {

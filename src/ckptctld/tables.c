@@ -6,59 +6,6 @@
 
 #include "wire/message_codec.h"
 
-/* Entries a page. The largest entry, a shard with COORDINATOR_COPIES_MAX copies, is below 4 KiB of
- * JSON. */
-#define PAGE_ENTRIES 1000
-_Static_assert(PAGE_ENTRIES * 4096 < MESSAGE_JSON_MAX, "a page fits one frame");
-
-/* Numbers of 64 bits: JSON's are signed here. What is above is a defect to be seen, not a negative
- * size. */
-static json_t *number(uint64_t value)
-{
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
-static json_t *next_page(uint32_t next, uint32_t end)
-{
-    return next < end ? number(next) : json_null();
-}
-
-const char *table_checkpoint_state(enum checkpoint_state state)
-{
-    switch (state) {
-    case CHECKPOINT_NONE:
-        return "none";
-    case CHECKPOINT_OPEN:
-        return "open";
-    case CHECKPOINT_VERIFYING:
-        return "verifying";
-    case CHECKPOINT_CONSISTENT:
-        return "consistent";
-    case CHECKPOINT_QUARANTINED:
-        return "quarantined";
-    case CHECKPOINT_ABORTED:
-        return "aborted";
-    case CHECKPOINT_RETIRED:
-        return "retired";
-    }
-    return "unknown";
-}
-
-static const char *copy_state_name(enum copy_state state)
-{
-    switch (state) {
-    case COPY_NONE:
-        return "none";
-    case COPY_SEALED:
-        return "sealed";
-    case COPY_HELD:
-        return "held";
-    case COPY_VERIFIED:
-        return "verified";
-    }
-    return "unknown";
-}
-
 static json_t *count_nodes(const struct daemon *daemon)
 {
     uint64_t joined = 0;
@@ -127,23 +74,39 @@ static json_t *events(const struct daemon *daemon)
     return counts;
 }
 
+/* How whole the newest consistent checkpoint of each run is: what a restore would give. */
+static json_t *count_newest(const struct daemon *daemon, uint64_t *runs_out)
+{
+    uint64_t degrees[DEGREE_LOST + 1] = {0};
+    struct coordinator_run_view run;
+    *runs_out = 0;
+    for (uint32_t i = 0; i < coordinator_run_count(daemon->machine); i++) {
+        if (coordinator_run_view(daemon->machine, i, &run)) {
+            degrees[table_run_steps(daemon, i).degree]++;
+            (*runs_out)++;
+        }
+    }
+    return json_pack("{s:o,s:o,s:o,s:o,s:o}", "none", number(degrees[DEGREE_NONE]), "consistent",
+                     number(degrees[DEGREE_CONSISTENT]), "degraded",
+                     number(degrees[DEGREE_DEGRADED]), "at_risk", number(degrees[DEGREE_AT_RISK]),
+                     "lost", number(degrees[DEGREE_LOST]));
+}
+
 json_t *table_status(const struct daemon *daemon)
 {
-    uint32_t runs = 0;
-    struct coordinator_run_view run;
-    for (uint32_t i = 0; i < coordinator_run_count(daemon->machine); i++) {
-        runs += coordinator_run_view(daemon->machine, i, &run);
-    }
-    uint64_t now_ms = daemon_now_ms();
-    return json_pack("{s:s,s:i,s:i,s:o,s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
-                     CKPT_VERSION, "protocol", WIRE_PROTOCOL_VERSION, "pid", (int)getpid(), "epoch",
-                     number(coordinator_epoch(daemon->machine)), "uptime_ms",
-                     number(now_ms - daemon->started_ms), "address", daemon->address, "socket",
-                     daemon->options.socket, "store", daemon->options.store->name,
-                     "state_directory", daemon->options.state_directory, "memory_bytes",
-                     number(daemon->memory_bytes), "nodes", count_nodes(daemon), "runs",
-                     number(runs), "checkpoints", count_checkpoints(daemon), "sessions",
-                     sessions(daemon), "events", events(daemon));
+    uint64_t runs;
+    uint64_t uptime_ms = daemon_now_ms() - daemon->started_ms;
+    json_t *newest = count_newest(daemon, &runs);
+    return json_pack(
+        "{s:s,s:i,s:i,s:o,s:o,s:b,s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
+        CKPT_VERSION, "protocol", WIRE_PROTOCOL_VERSION, "pid", (int)getpid(), "epoch",
+        number(coordinator_epoch(daemon->machine)), "uptime_ms", number(uptime_ms), "settling",
+        uptime_ms < daemon->options.machine.restore_settle_ms, "now", table_time(daemon_wall_ms()),
+        "address", daemon->address, "socket", daemon->options.socket, "store",
+        daemon->options.store->name, "state_directory", daemon->options.state_directory,
+        "memory_bytes", number(daemon->memory_bytes), "nodes", count_nodes(daemon), "runs",
+        number(runs), "checkpoints", count_checkpoints(daemon), "newest", newest, "sessions",
+        sessions(daemon), "events", events(daemon));
 }
 
 static json_t *node_entry(const struct coordinator_member_view *node, uint64_t now_ms)
@@ -176,15 +139,19 @@ json_t *table_nodes(const struct daemon *daemon, uint32_t from)
     return json_pack("{s:o,s:o}", "nodes", nodes, "next", next_page(i, end));
 }
 
-static json_t *run_entry(const struct coordinator_run_view *run)
+static json_t *run_entry(const struct daemon *daemon, uint32_t index,
+                         const struct coordinator_run_view *run)
 {
-    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "run", run->key.name, "uid",
-                     number(run->key.uid), "attempt", number(run->attempt), "world",
-                     number(run->world), "latest",
-                     run->has_latest ? number(run->latest_step) : json_null(), "checkpoints",
-                     number(run->checkpoints), "linger_left_ms",
-                     run->lingers ? number(run->linger_left_ms) : json_null(), "requeueable",
-                     (int)run->requeueable);
+    struct run_steps steps = table_run_steps(daemon, index);
+    return json_pack(
+        "{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o}", "run", run->key.name, "uid",
+        number(run->key.uid), "attempt", number(run->attempt), "world", number(run->world),
+        "latest", run->has_latest ? number(run->latest_step) : json_null(), "checkpoints",
+        number(run->checkpoints), "linger_left_ms",
+        run->lingers ? number(run->linger_left_ms) : json_null(), "requeueable",
+        (int)run->requeueable, "newest", table_checkpoint(daemon, steps.newest), "saving",
+        table_checkpoint(daemon, steps.saving), "restorable", table_step(daemon, steps.restorable),
+        "work_lost_ms", table_age(daemon, steps.restorable));
 }
 
 json_t *table_runs(const struct daemon *daemon, const struct caller *caller, uint32_t from)
@@ -193,120 +160,11 @@ json_t *table_runs(const struct daemon *daemon, const struct caller *caller, uin
     uint32_t end = coordinator_run_count(daemon->machine);
     uint32_t i = from;
     struct coordinator_run_view run;
-    for (; i < end && json_array_size(runs) < PAGE_ENTRIES; i++) {
+    for (; i < end && json_array_size(runs) < HEAVY_ENTRIES; i++) {
         if (coordinator_run_view(daemon->machine, i, &run) &&
             (caller->privileged || caller->uid == run.key.uid)) {
-            json_array_append_new(runs, run_entry(&run));
+            json_array_append_new(runs, run_entry(daemon, i, &run));
         }
     }
     return json_pack("{s:o,s:o}", "runs", runs, "next", next_page(i, end));
-}
-
-static bool same_run(const struct run_key *a, const struct run_key *b)
-{
-    return a->uid == b->uid && strcmp(a->name, b->name) == 0;
-}
-
-static const char *mark_text(enum checkpoint_mark mark)
-{
-    return mark == MARK_HEALTHY ? "healthy" : mark == MARK_POISONED ? "poisoned" : "";
-}
-
-/* The fields of a checkpoint, to which a page of shards may be added. */
-static json_t *checkpoint_entry(const struct coordinator_checkpoint_view *checkpoint)
-{
-    return json_pack("{s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:s,s:s}", "attempt",
-                     number(checkpoint->attempt), "step", number(checkpoint->step), "state",
-                     table_checkpoint_state(checkpoint->state), "world", number(checkpoint->world),
-                     "copies", number(checkpoint->copies), "bytes", number(checkpoint->bytes),
-                     "shards_sealed", number(checkpoint->shards_sealed), "shards_ready",
-                     number(checkpoint->shards_ready), "degraded", (int)checkpoint->degraded,
-                     "restore_failures", number(checkpoint->restore_failures), "reason",
-                     checkpoint->reason, "mark", mark_text(checkpoint->mark));
-}
-
-json_t *table_checkpoints(const struct daemon *daemon, const struct run_key *run, uint32_t from)
-{
-    json_t *checkpoints = json_array();
-    uint32_t end = coordinator_checkpoint_count(daemon->machine);
-    uint32_t i = from;
-    struct coordinator_checkpoint_view checkpoint;
-    for (; i < end && json_array_size(checkpoints) < PAGE_ENTRIES; i++) {
-        if (coordinator_checkpoint_view(daemon->machine, i, &checkpoint) &&
-            same_run(&checkpoint.run, run)) {
-            json_array_append_new(checkpoints, checkpoint_entry(&checkpoint));
-        }
-    }
-    return json_pack("{s:s,s:o,s:o,s:o}", "run", run->name, "uid", number(run->uid), "checkpoints",
-                     checkpoints, "next", next_page(i, end));
-}
-
-bool table_find_checkpoint(const struct daemon *daemon, const struct run_key *run, uint64_t step,
-                           uint32_t *index_out)
-{
-    struct coordinator_checkpoint_view best = {.attempt = 0};
-    struct coordinator_checkpoint_view seen;
-    bool found = false;
-    for (uint32_t i = 0; i < coordinator_checkpoint_count(daemon->machine); i++) {
-        if (!coordinator_checkpoint_view(daemon->machine, i, &seen) || !same_run(&seen.run, run)) {
-            continue;
-        }
-        bool wanted =
-            step == CKPT_STEP_LATEST ? seen.state == CHECKPOINT_CONSISTENT : seen.step == step;
-        if (wanted && (!found || seen.step > best.step ||
-                       (seen.step == best.step && seen.attempt > best.attempt))) {
-            best = seen;
-            found = true;
-            *index_out = i;
-        }
-    }
-    return found;
-}
-
-static json_t *copy_entry(const struct coordinator_copy_view *copy)
-{
-    return json_pack("{s:s,s:s,s:s,s:b,s:b,s:b,s:b,s:b,s:o,s:o}", "node", copy->node, "domain",
-                     copy->domain, "state", copy_state_name(copy->state), "owner", (int)copy->owner,
-                     "pulling", (int)copy->pulling, "verifying", (int)copy->verifying, "cached",
-                     (int)copy->cached, "bad", (int)copy->bad, "generation",
-                     number(copy->generation), "verified_ms", number(copy->verified_ms));
-}
-
-static json_t *shard_entry(const struct coordinator_shard_view *shard)
-{
-    char hex[DIGEST_HEX_BYTES];
-    json_t *copies = json_array();
-    for (uint32_t i = 0; i < shard->copy_count; i++) {
-        json_array_append_new(copies, copy_entry(&shard->copies[i]));
-    }
-    digest_hex(&shard->digest, hex);
-    return json_pack("{s:o,s:o,s:o,s:o}", "rank", number(shard->rank), "bytes",
-                     number(shard->bytes), "digest",
-                     shard->has_digest ? json_string(hex) : json_null(), "copies", copies);
-}
-
-json_t *table_shards(const struct daemon *daemon, uint32_t index, uint32_t from)
-{
-    struct coordinator_checkpoint_view checkpoint;
-    struct coordinator_shard_view shard;
-    if (!coordinator_checkpoint_view(daemon->machine, index, &checkpoint)) {
-        return NULL;
-    }
-    json_t *shards = json_array();
-    uint32_t rank = from;
-    for (; rank < checkpoint.world && rank - from < PAGE_ENTRIES; rank++) {
-        if (coordinator_shard_view(daemon->machine, index, rank, &shard)) {
-            json_array_append_new(shards, shard_entry(&shard));
-        }
-    }
-    json_t *document = checkpoint_entry(&checkpoint);
-    if (document) {
-        json_object_set_new(document, "run", json_string(checkpoint.run.name));
-        json_object_set_new(document, "uid", number(checkpoint.run.uid));
-        json_object_set_new(document, "now_ms", number(daemon_now_ms()));
-        json_object_set_new(document, "next", next_page(rank, checkpoint.world));
-        json_object_set(document, "shards", shards);
-    }
-    json_decref(shards);
-    return document;
 }

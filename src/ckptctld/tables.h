@@ -9,6 +9,14 @@
 #include <jansson.h>
 
 #include "daemon.h"
+#include "wire/message_codec.h"
+
+/* Entries a page: of those below 4 KiB of JSON, as a shard with COORDINATOR_COPIES_MAX copies; and
+ * of those below 16 KiB, as a checkpoint that names what it lacks, or a run with two of them. */
+#define PAGE_ENTRIES 1000
+#define HEAVY_ENTRIES 250
+_Static_assert(PAGE_ENTRIES * 4096 < MESSAGE_JSON_MAX && HEAVY_ENTRIES * 16384 < MESSAGE_JSON_MAX,
+               "a page fits one frame");
 
 /* Who asks: whose runs may be seen. */
 struct caller {
@@ -16,10 +24,42 @@ struct caller {
     bool privileged; /* everybody's */
 };
 
+/* Numbers of 64 bits: JSON's are signed here. What is above is a defect to be seen, not a negative
+ * size. */
+static inline json_t *number(uint64_t value)
+{
+    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+static inline json_t *next_page(uint32_t next, uint32_t end)
+{
+    return next < end ? number(next) : json_null();
+}
+
+/* RFC 3339, in UTC; null for 0. */
+json_t *table_time(uint64_t wall_ms);
+
 /* Each gives a new document, or NULL when memory is out. */
 json_t *table_status(const struct daemon *daemon);
 json_t *table_nodes(const struct daemon *daemon, uint32_t from);
 json_t *table_runs(const struct daemon *daemon, const struct caller *caller, uint32_t from);
+
+/* What people ask of a run: its newest consistent checkpoint and how whole that is, the newest save
+ * that is not consistent yet and newer than that one, and the newest one of which every shard has a
+ * copy now. */
+#define NO_CHECKPOINT UINT32_MAX
+struct run_steps {
+    uint32_t newest;
+    uint32_t saving;
+    uint32_t restorable;
+    enum coordinator_degree degree; /* of the newest; DEGREE_NONE: there is none */
+};
+struct run_steps table_run_steps(const struct daemon *daemon, uint32_t run_index);
+
+/* An entry of table_checkpoints, a step, and how long ago it was committed; null for none. */
+json_t *table_checkpoint(const struct daemon *daemon, uint32_t index);
+json_t *table_step(const struct daemon *daemon, uint32_t index);
+json_t *table_age(const struct daemon *daemon, uint32_t index);
 
 /* Of the run of that key. */
 json_t *table_checkpoints(const struct daemon *daemon, const struct run_key *run, uint32_t from);

@@ -23,6 +23,23 @@ static void ask_for_room(struct coordinator *c, struct coordinator_update *u, st
     }
 }
 
+/* What the abort says, if it comes to that; over when a copy is ordered again. What was committed
+ * is never aborted, and what it lacks is seen as it is (degree.c). */
+static void note_trouble(struct checkpoint *k, const struct shard *s, enum ckpt_status status)
+{
+    if (!checkpoint_is_open(k)) {
+        return;
+    }
+    k->status = status;
+    k->reason[0] = '\0';
+    if (status != CKPT_OK) {
+        say(k->reason, "rank %u: %s", s->rank,
+            status == CKPT_ERR_NO_DOMAIN
+                ? "too few failure domains are alive for the copies asked for"
+                : "no agent in another failure domain has room, or the only one failed");
+    }
+}
+
 /* Orders one more copy. False: nothing can be done now. */
 static bool order_copy(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                        const struct holders *h)
@@ -36,17 +53,14 @@ static bool order_copy(struct coordinator *c, struct coordinator_update *u, stru
     enum ckpt_status status = place_choose(c, s, h, &member);
     if (status != CKPT_OK) {
         ask_for_room(c, u, s, h, status);
-        k->status = status;
-        say(k->reason, "rank %u: %s", s->rank,
-            status == CKPT_ERR_NO_DOMAIN
-                ? "too few failure domains are alive for the copies asked for"
-                : "no agent in another failure domain has room, or the only one failed");
+        note_trouble(k, s, status);
         return false;
     }
     struct copy *there = copy_find(s, member);
     if (there != NULL && (there->order_kind == ORDER_PULL || there->state == COPY_VERIFIED)) {
         return false; /* a cached copy on the only member left: wait until it is released */
     }
+    note_trouble(k, s, CKPT_OK);
     return order_pull(c, u, s, member, source, PULL_REPLICATE);
 }
 

@@ -234,7 +234,8 @@ static void commit(struct coordinator *c, struct coordinator_update *u, struct c
 {
     struct run *run = &c->runs[k->run];
     assert(k->shards == k->world && k->sealed == k->world);
-    record_of(c, u, k, RECORD_CONSISTENT);
+    checkpoint_time_commit(c, run, k, c->wall_ms);
+    record_of(c, u, k, RECORD_CONSISTENT)->wall_ms = k->wall_ms;
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         shard_set_homes_as_held(c, &c->shards[i], NULL);
         if (shard_is_pulled(&c->shards[i]) || shard_surplus(c, &c->shards[i]) != NULL) {

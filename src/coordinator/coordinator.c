@@ -271,6 +271,7 @@ static void take_time(struct coordinator *c, struct coordinator_update *u,
         c->stalled_ms += event->late_ms;
     }
     c->now_ms = event->now_ms - c->stalled_ms;
+    c->wall_ms = event->wall_ms;
     if (event->late_ms > c->config.heartbeat_ms / 2) {
         c->stall_over_ms = c->now_ms;
     }

@@ -122,6 +122,9 @@ struct coordinator_record {
     uint32_t copies;
     uint64_t bytes; /* of all shards; of a verdict: the number of its load; of holders: the rank; of
                      * a mark: enum checkpoint_mark */
+    uint64_t
+        wall_ms; /* of a commit: the calendar's time of it; 0: not known (a record of an earlier
+                       * version) */
     const struct coordinator_record_shard *shards;
     char reason[CKPT_REASON_MAX + 1]; /* of holders: the nodes' names, a space between two */
 };
@@ -133,6 +136,9 @@ struct nonce coordinator_record_named(const struct coordinator_record *record);
 struct coordinator_event {
     enum coordinator_event_type type;
     uint64_t now_ms; /* monotonic; never goes back */
+    /* Milliseconds since 1970 by the calendar, which jumps; 0: not known. A commit's is put on
+     * record, to be shown; nothing is decided by it. */
+    uint64_t wall_ms;
     /* By how much later than the deadline that was asked for the process comes with this event,
      * because it did not run, or waited for its disk (base/lateness.h). For so long it heard
      * nobody: every lease and time-out is put off by as much. */
@@ -237,6 +243,54 @@ struct coordinator_checkpoint_view {
     uint32_t restore_failures;
     enum checkpoint_mark mark;
     const char *reason;
+    uint64_t wall_ms;     /* when it was committed; 0: not yet, or not known */
+    uint32_t interval_ms; /* since the commit of the step before it; this and what follows: 0 for
+                           * what is not known */
+    uint32_t took_ms;     /* from the first rank's seal to the commit */
+    uint32_t copying_ms;  /* of that, from the last rank's seal on */
+    uint64_t open_ms;     /* since the first rank's seal, of one that is not committed */
+};
+
+/* How whole a committed checkpoint is now. A shard's copies are counted as the commit rule counts
+ * them: good ones of joined nodes, in distinct failure domains. */
+enum coordinator_degree {
+    DEGREE_NONE = 0,   /* it is not committed */
+    DEGREE_CONSISTENT, /* every shard has as many as were asked for */
+    DEGREE_DEGRADED,   /* some shard has fewer, and each has two at least */
+    DEGREE_AT_RISK,    /* more were asked for, and some shard has one */
+    DEGREE_LOST,       /* of some shard none is known now */
+};
+struct coordinator_degree_view {
+    enum coordinator_degree degree;
+    uint32_t copies_fewest; /* of the shard that has fewest */
+    uint32_t shards_short;  /* with fewer than were asked for */
+    uint32_t shards_lost;   /* of these, with none */
+};
+
+/* What a shard that is short of copies waits for. */
+enum coordinator_wait {
+    WAIT_NOTHING = 0,
+    WAIT_SEAL,   /* its rank, on `node`, has not sealed it */
+    WAIT_PULL,   /* `node` copies it from `from` */
+    WAIT_DIGEST, /* `node` digests its copy */
+    WAIT_RETURN, /* `node` has a copy and is away, or has not told all that it holds yet */
+    WAIT_DOMAIN, /* too few failure domains are joined for the copies asked for */
+    WAIT_ROOM,   /* no agent in another failure domain has room */
+    WAIT_SOURCE, /* every node on which a copy belongs has told what it holds, and none is good */
+    WAIT_ORDER,  /* it is about to be ordered */
+};
+struct coordinator_wait_view {
+    enum coordinator_wait wait;
+    const char *node; /* "": none, or not known */
+    const char *from;
+};
+
+/* Where a copy of what was committed belongs. */
+struct coordinator_home_view {
+    const char *node;
+    bool joined;
+    bool seen; /* it has joined in this life of the coordinator */
+    bool has;  /* a copy that counts */
 };
 struct coordinator_copy_view {
     const char *node;
@@ -256,8 +310,11 @@ struct coordinator_shard_view {
     uint64_t bytes;
     bool has_digest;
     struct digest digest; /* the reference: the owner's, or the committed one */
+    uint32_t copies_now;  /* as the commit rule counts them */
     uint32_t copy_count;
     struct coordinator_copy_view copies[COORDINATOR_COPIES_MAX];
+    uint32_t home_count; /* of a committed one; 0: not on record */
+    struct coordinator_home_view homes[CKPT_COPIES_MAX];
 };
 
 uint64_t coordinator_epoch(const struct coordinator *c);
@@ -270,10 +327,21 @@ bool coordinator_member_view(const struct coordinator *c, uint32_t index,
 uint32_t coordinator_run_count(const struct coordinator *c);
 bool coordinator_run_view(const struct coordinator *c, uint32_t index,
                           struct coordinator_run_view *view_out);
+/* The checkpoints of a run, newest first: the first one's index, and the one's behind another;
+ * UINT32_MAX ends them. */
+uint32_t coordinator_run_newest(const struct coordinator *c, uint32_t index);
+uint32_t coordinator_checkpoint_older(const struct coordinator *c, uint32_t checkpoint_index);
 uint32_t coordinator_checkpoint_count(const struct coordinator *c);
 bool coordinator_checkpoint_view(const struct coordinator *c, uint32_t index,
                                  struct coordinator_checkpoint_view *view_out);
 bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_index, uint32_t rank,
                             struct coordinator_shard_view *view_out);
+
+/* For people: each walks over the shards of a checkpoint that is not whole. False: there is no such
+ * checkpoint, or rank. */
+bool coordinator_degree_view(const struct coordinator *c, uint32_t checkpoint_index,
+                             struct coordinator_degree_view *view_out);
+bool coordinator_wait_view(const struct coordinator *c, uint32_t checkpoint_index, uint32_t rank,
+                           struct coordinator_wait_view *view_out);
 
 #endif

@@ -20,6 +20,7 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
     if (k == NULL || c->free_shards < record->world) {
         return CKPT_ERR_FULL;
     }
+    checkpoint_time_commit(c, run, k, record->wall_ms);
     checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
     k->copies = record->copies;
     k->bytes = record->bytes;

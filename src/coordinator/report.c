@@ -434,9 +434,10 @@ static struct shard *shard_for_report(struct coordinator *c, struct coordinator_
     if (r->owner && !s->sealed && r->state != COPY_HELD) {
         checkpoint_touch(c, k);
         s->sealed = true;
-        k->sealed++;
         k->bytes += s->bytes;
         k->progress_ms = c->now_ms;
+        checkpoint_time_seal(c, k, member);
+        k->sealed++;
         run_gone_on(c, u, &c->runs[k->run], &r->shard, member);
         uint32_t missing = PLANTED_BUG(MISSING_RANK) && k->world > 1;
         if (k->state == CHECKPOINT_OPEN && k->sealed + missing >= k->world) {

@@ -116,8 +116,8 @@ bool copy_is_good(const struct shard *s, const struct copy *copy)
            memcmp(&copy->digest, &s->digest, sizeof s->digest) == 0;
 }
 
-/* The commit rule of one shard: good copies in as many distinct domains as the run asks for. */
-bool shard_has_copies(const struct coordinator *c, const struct shard *s)
+/* Its copies, as the commit rule counts them: good ones in distinct domains. */
+uint32_t shard_copies(const struct coordinator *c, const struct shard *s)
 {
     uint32_t holders[COORDINATOR_COPIES_MAX];
     uint32_t count = 0;
@@ -127,10 +127,17 @@ bool shard_has_copies(const struct coordinator *c, const struct shard *s)
         }
     }
     struct placement_map map = {.member_count = c->member_count, .members = c->places};
+    return placement_domains(&map, holders, count);
+}
+
+/* The commit rule of one shard: as many of them as the run asks for. */
+bool shard_has_copies(const struct coordinator *c, const struct shard *s)
+{
+    uint32_t copies = shard_copies(c, s);
     if (PLANTED_BUG(ONE_DIGEST)) {
-        return count > 0;
+        return copies > 0;
     }
-    return placement_domains(&map, holders, count) >= c->checkpoints[s->checkpoint].copies;
+    return copies >= c->checkpoints[s->checkpoint].copies;
 }
 
 /* What its agent should say of it, as far as is known here. */

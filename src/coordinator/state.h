@@ -114,9 +114,16 @@ struct checkpoint {
     bool in_shares;   /* a rank said what others hold alike: see replica.c */
     uint8_t mark;     /* enum checkpoint_mark */
     bool passed_over; /* quarantined, and the run has gone on without it: never the newest again */
+    bool is_timed;    /* its ranks sealed it in this life of the coordinator */
     uint64_t bytes;
     uint64_t progress_ms;
-    enum ckpt_status status; /* of an aborted one */
+    uint64_t opened_ms;      /* when its first rank had sealed it */
+    uint64_t sealed_ms;      /* when its last had */
+    uint64_t wall_ms;        /* of its commit; 0: not known, as for what follows */
+    uint32_t interval_ms;    /* since the commit before it */
+    uint32_t took_ms;        /* from opened_ms to the commit */
+    uint32_t copying_ms;     /* from sealed_ms to the commit */
+    enum ckpt_status status; /* of an aborted one, or why a copy cannot be made now */
     char reason[CKPT_REASON_MAX + 1];
 };
 
@@ -303,6 +310,7 @@ struct coordinator {
     struct nonce cluster; /* zero before it was made */
     uint64_t epoch;
     uint64_t now_ms;        /* of this machine's clock, which runs while its process does */
+    uint64_t wall_ms;       /* the calendar's, of the event: shown, never compared */
     uint64_t stalled_ms;    /* by how much it is behind the process's */
     uint64_t stall_over_ms; /* when the last stall ended; 0: none yet */
     uint64_t started_ms;
@@ -488,6 +496,7 @@ void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy);
 struct shard *copy_shard(struct coordinator *c, uint32_t number, struct copy **copy_out);
 bool copy_is_good(const struct shard *s, const struct copy *copy);
 void copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind);
+uint32_t shard_copies(const struct coordinator *c, const struct shard *s);
 bool shard_has_copies(const struct coordinator *c, const struct shard *s);
 void shard_refresh(struct coordinator *c, struct shard *s);
 uint64_t copy_weight(const struct coordinator *c, const struct shard *s, const struct copy *copy);
@@ -570,6 +579,9 @@ void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t membe
 /* ---- checkpoint.c: commit, abort, retire, quarantine ---- */
 bool checkpoint_is_open(const struct checkpoint *k);
 void checkpoint_verifying(struct coordinator *c, struct checkpoint *k);
+void checkpoint_time_seal(const struct coordinator *c, struct checkpoint *k, uint32_t member);
+void checkpoint_time_commit(struct coordinator *c, const struct run *run, struct checkpoint *k,
+                            uint64_t wall_ms);
 bool checkpoint_is_committed(const struct checkpoint *k);
 bool commit_is_due(const struct coordinator *c, const struct checkpoint *k);
 void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);

@@ -102,6 +102,18 @@ bool coordinator_run_view(const struct coordinator *c, uint32_t index,
     return true;
 }
 
+uint32_t coordinator_run_newest(const struct coordinator *c, uint32_t index)
+{
+    bool is_used = index < c->runs_high && c->runs[index].used;
+    return is_used ? c->runs[index].first_checkpoint : NONE;
+}
+
+uint32_t coordinator_checkpoint_older(const struct coordinator *c, uint32_t checkpoint_index)
+{
+    bool is_used = checkpoint_index < c->checkpoints_high && c->checkpoints[checkpoint_index].used;
+    return is_used ? c->checkpoints[checkpoint_index].next_in_run : NONE;
+}
+
 uint32_t coordinator_checkpoint_count(const struct coordinator *c)
 {
     return c->checkpoints_high;
@@ -128,6 +140,11 @@ bool coordinator_checkpoint_view(const struct coordinator *c, uint32_t index,
         .restore_failures = k->restore_failures,
         .mark = (enum checkpoint_mark)k->mark,
         .reason = k->reason,
+        .wall_ms = k->wall_ms,
+        .interval_ms = k->interval_ms,
+        .took_ms = k->took_ms,
+        .copying_ms = k->copying_ms,
+        .open_ms = checkpoint_is_open(k) ? c->now_ms - k->opened_ms : 0,
     };
     return true;
 }
@@ -150,6 +167,17 @@ static struct coordinator_copy_view copy_view(const struct coordinator *c, const
     };
 }
 
+static struct coordinator_home_view home_view(const struct shard *s, const struct home *home)
+{
+    struct coordinator_home_view view = {
+        .node = home->node, .joined = home->member != NONE, .seen = home->seen};
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && view.joined; i++) {
+        view.has =
+            view.has || (s->copies[i].member == home->member && copy_is_good(s, &s->copies[i]));
+    }
+    return view;
+}
+
 bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_index, uint32_t rank,
                             struct coordinator_shard_view *view_out)
 {
@@ -161,7 +189,17 @@ bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_ind
         return false;
     }
     *view_out = (struct coordinator_shard_view){
-        .rank = rank, .bytes = s->bytes, .has_digest = s->has_digest, .digest = s->digest};
+        .rank = rank,
+        .bytes = s->bytes,
+        .has_digest = s->has_digest,
+        .digest = s->digest,
+        .copies_now = shard_copies(c, s),
+    };
+    for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+        if (s->homes[i] != NONE) {
+            view_out->homes[view_out->home_count++] = home_view(s, &c->homes[s->homes[i]]);
+        }
+    }
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         if (s->copies[i].member != NONE) {
             view_out->copies[view_out->copy_count++] = copy_view(c, &s->copies[i]);

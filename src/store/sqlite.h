@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of the SQLite backend: the backend's functions (sqlite.c), files and the connection
  * (sqlite_open.c), tables and statements (sqlite_schema.c), rows (sqlite_rows.c), and databases of
- * the version before (sqlite_convert.c). */
+ * version 1 (sqlite_convert.c). */
 #ifndef CKPT_STORE_SQLITE_H
 #define CKPT_STORE_SQLITE_H
 
@@ -10,7 +10,7 @@
 
 #include "store/backend.h"
 
-#define SQLITE_SCHEMA_VERSION 2
+#define SQLITE_SCHEMA_VERSION 3
 #define SQLITE_APPLICATION_ID 0x434b5054 /* "CKPT", what file(1) and we know the database by */
 
 enum statement {
@@ -84,6 +84,9 @@ void sqlite_disconnect(struct sqlite *sqlite);
 enum ckpt_status sqlite_schema_version(struct sqlite *sqlite, long *version_out);
 
 enum ckpt_status sqlite_schema_make(struct sqlite *sqlite);
+
+/* Makes the open database of version 2 one of this version, in its place. */
+enum ckpt_status sqlite_schema_extend(struct sqlite *sqlite);
 enum ckpt_status sqlite_prepare(struct sqlite *sqlite);
 
 /* SQLite's own check of its structure. */
@@ -120,9 +123,11 @@ enum column {
     COLUMN_REASON,
     COLUMN_SHARDS_CRC,
     COLUMN_CRC,
+    COLUMN_WALL,   /* not in version 1 */
     COLUMN_SHARDS, /* joined */
 };
-#define SQLITE_COLUMNS                                                                             \
+#define SQLITE_COLUMNS SQLITE_COLUMNS_1 ", record.wall_ms"
+#define SQLITE_COLUMNS_1                                                                           \
     "record.id, record.type, record.epoch, record.uid, record.run, record.attempt, record.step,"   \
     " record.world, record.copies, record.bytes, record.reason, record.shards_crc, record.crc"
 

@@ -217,11 +217,13 @@ static enum ckpt_status open_database(struct sqlite *sqlite, const char *directo
     }
     if (status == CKPT_OK && version == 0) {
         status = sqlite_schema_make(sqlite);
-    } else if (status == CKPT_OK && version < SQLITE_SCHEMA_VERSION) {
+    } else if (status == CKPT_OK && version == 1) {
         status = sqlite_convert(sqlite, directory, mark);
         if (status == CKPT_OK) {
             status = sqlite_connect(sqlite);
         }
+    } else if (status == CKPT_OK && version < SQLITE_SCHEMA_VERSION) {
+        status = sqlite_schema_extend(sqlite);
     }
     if (status == CKPT_OK && version != 0) {
         status = sqlite_prepare(sqlite);

@@ -34,7 +34,12 @@ static uint32_t row_crc(uint64_t row, const struct coordinator_record *record, u
     uint32_t crc = crc32c(0, fixed, sizeof(fixed));
     /* With their NULs, so that no byte can pass from one text to the other. */
     crc = crc32c(crc, record->run.name, strlen(record->run.name) + 1);
-    return crc32c(crc, record->reason, strlen(record->reason) + 1);
+    crc = crc32c(crc, record->reason, strlen(record->reason) + 1);
+    if (record->wall_ms != 0) { /* rows of version 2 have none */
+        store_le64(fixed, record->wall_ms);
+        crc = crc32c(crc, fixed, 8);
+    }
+    return crc;
 }
 
 static int bind_number(sqlite3_stmt *statement, int place, uint64_t number)
@@ -202,6 +207,7 @@ static enum ckpt_status insert(struct sqlite *sqlite, struct sqlite_extent *exte
     sqlite3_bind_text(statement, 1 + COLUMN_REASON, record->reason, -1, SQLITE_STATIC);
     bind_number(statement, 1 + COLUMN_SHARDS_CRC, shards_crc);
     bind_number(statement, 1 + COLUMN_CRC, crc);
+    bind_number(statement, 1 + COLUMN_WALL, record->wall_ms);
     extent->rows++;
     extent->sum += row_share(row, crc);
     return sqlite_run(sqlite, STATEMENT_INSERT);
@@ -261,6 +267,7 @@ static bool read_record(sqlite3_stmt *row, struct coordinator_record *record_out
     record->world = (uint32_t)column_number(row, COLUMN_WORLD);
     record->copies = (uint32_t)column_number(row, COLUMN_COPIES);
     record->bytes = column_number(row, COLUMN_BYTES);
+    record->wall_ms = column_number(row, COLUMN_WALL);
     if (!read_text(row, COLUMN_RUN, record->run.name, sizeof(record->run.name)) ||
         !read_text(row, COLUMN_REASON, record->reason, sizeof(record->reason))) {
         return false;

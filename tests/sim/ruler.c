@@ -61,6 +61,7 @@ static void advance(struct sim *sim, uint32_t index, struct coordinator_event *e
 {
     struct sim_ruler *ruler = &sim->rulers[index];
     event->now_ms = sim->now_ms;
+    event->wall_ms = sim->now_ms * UINT64_C(0x9e3779b97f4a7c15) >> 20; /* it jumps, to and fro */
     event->late_ms = lateness_take(&ruler->host.lateness, sim->now_ms, 0);
     sim->stats.advances++;
     enum ckpt_status status = coordinator_advance(ruler->machine, event, &ruler->update);

@@ -285,8 +285,8 @@ static void a_higher_epoch_in_the_store_ends_it(void **state)
     snprintf(path, sizeof(path), "%s/state/records.db", cluster->directory);
     assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
     assert_int_equal(sqlite3_exec(database,
-                                  "INSERT INTO record VALUES (3,1,77,0,'',0,0,0,0,0,'',0,0)", NULL,
-                                  NULL, NULL),
+                                  "INSERT INTO record VALUES (3,1,77,0,'',0,0,0,0,0,'',0,0,0)",
+                                  NULL, NULL, NULL),
                      SQLITE_OK);
     sqlite3_close(database);
     assert_false(players_save(players, 100, NULL));

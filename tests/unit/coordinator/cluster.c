@@ -9,6 +9,7 @@
 static void advance(struct cluster *cluster, struct coordinator_event *event)
 {
     event->now_ms = cluster->now_ms;
+    event->wall_ms = cluster->wall_ms;
     enum ckpt_status status = coordinator_advance(cluster->c, event, &cluster->update);
     assert(status == CKPT_OK);
     (void)status;

@@ -10,6 +10,7 @@ struct cluster {
     struct coordinator *c;
     void *memory;
     uint64_t now_ms;
+    uint64_t wall_ms; /* of the next events */
     struct coordinator_update update;
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 bool holders_are_made = true;
+bool times_are_made = true;
 
 struct coordinator_record record_of(enum coordinator_record_type type, uint64_t epoch,
                                     uint64_t step)
@@ -30,6 +31,7 @@ struct coordinator_record record_consistent(uint64_t epoch, uint64_t step, uint3
     record.world = world;
     record.copies = 2;
     record.bytes = UINT64_C(1) << 63 | world;
+    record.wall_ms = times_are_made ? UINT64_C(1700000000000) + step : 0;
     snprintf(record.reason, sizeof(record.reason), "step %" PRIu64, step);
     return record;
 }
@@ -72,7 +74,8 @@ static bool is_as_made(const struct coordinator_record *record)
     }
     return record->bytes == made.bytes && record->copies == made.copies &&
            record->attempt == made.attempt && record->run.uid == made.run.uid &&
-           strcmp(record->run.name, made.run.name) == 0 && strcmp(record->reason, made.reason) == 0;
+           strcmp(record->run.name, made.run.name) == 0 &&
+           strcmp(record->reason, made.reason) == 0 && record->wall_ms == made.wall_ms;
 }
 
 static enum ckpt_status see(void *context, const struct coordinator_record *record)

@@ -14,6 +14,9 @@ struct coordinator_record record_of(enum coordinator_record_type type, uint64_t 
 /* Whether made shards have holders: version 1 of the database knew none. */
 extern bool holders_are_made;
 
+/* Whether made records have the time of their commit: version 2 knew none. */
+extern bool times_are_made;
+
 /* What shard_at of a transaction gives for record_consistent. */
 struct coordinator_record_shard made_shard(const void *context,
                                            const struct coordinator_record *record, uint32_t rank);

@@ -455,8 +455,8 @@ static void other_files_are_refused(void **state)
     expect_refused(CKPT_ERR_CORRUPT, "records.db");
     assert_int_equal(unlink(path), 0);
     fill();
-    run_sql("PRAGMA user_version = 3");
-    expect_refused(CKPT_ERR_VERSION, "schema version 3");
+    run_sql("PRAGMA user_version = 4");
+    expect_refused(CKPT_ERR_VERSION, "schema version 4");
 }
 
 static void shards_of_the_version_before_are_taken(void **state)
@@ -537,11 +537,11 @@ static void the_file_does_not_grow_by_what_is_retired(void **state)
     store_close(&store);
 }
 
-static void make_version_1(const char *changes)
+static void make_version(const char *golden, const char *changes)
 {
     char path[128];
     char sql[16384];
-    FILE *file = fopen(GOLDEN_DIR "/records_v1.sql", "r");
+    FILE *file = fopen(golden, "r");
     assert_non_null(file);
     size_t bytes = fread(sql, 1, sizeof(sql) - 1, file);
     fclose(file);
@@ -549,6 +549,52 @@ static void make_version_1(const char *changes)
     run_sql(sql);
     run_sql(changes);
     assert_int_equal(chmod(path_of("records.db", path), 0600), 0);
+}
+
+static void make_version_1(const char *changes)
+{
+    make_version(GOLDEN_DIR "/records_v1.sql", changes);
+}
+
+/* Its rows stay as they are, and have no time; what is committed from now on has. */
+static void version_2_is_extended_in_its_place(void **state)
+{
+    (void)state;
+    struct coordinator_record more[] = {record_epoch(3), record_consistent(3, 400, 2)};
+    make_version(GOLDEN_DIR "/records_v2.sql", "");
+    times_are_made = false;
+    struct store *store = open_good();
+    assert_string_equal(replay(store).text,
+                        "attempt:3 consistent:200 mark:200 epoch:2 verdict:200 consistent:300 ");
+    times_are_made = true;
+    assert_int_equal(commit(store, more, 2), CKPT_OK);
+    struct coordinator_record retired = record_of(RECORD_RETIRED, 3, 200);
+    assert_int_equal(commit(store, &retired, 1), CKPT_OK);
+    retired.step = 300;
+    assert_int_equal(commit(store, &retired, 1), CKPT_OK);
+    store_close(&store);
+    store = open_good();
+    assert_string_equal(replay(store).text, "attempt:3 verdict:200 epoch:3 consistent:400 ");
+    store_close(&store);
+}
+
+static void damage_of_version_2_is_found(void **state)
+{
+    (void)state;
+    make_version(GOLDEN_DIR "/records_v2.sql", "UPDATE record SET step = 201 WHERE id = 5");
+    struct store *store = open_good();
+    assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
+    store_close(&store);
+}
+
+static void a_changed_time_is_found(void **state)
+{
+    (void)state;
+    fill();
+    run_sql("UPDATE record SET wall_ms = wall_ms + 1 WHERE id = 2");
+    struct store *store = open_good();
+    assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
+    store_close(&store);
 }
 
 static void version_1_is_converted(void **state)
@@ -559,6 +605,7 @@ static void version_1_is_converted(void **state)
     struct coordinator_record more[] = {record_epoch(6), record_of(RECORD_RETIRED, 6, 300)};
     make_version_1("");
     holders_are_made = false;
+    times_are_made = false;
     struct store *store = open_good();
     assert_string_equal(replay(store).text, "attempt:3 consistent:300 verdict:200 withdrawn:300 "
                                             "quarantined:300 epoch:5 consistent:200 verdict:200 ");
@@ -572,6 +619,7 @@ static void version_1_is_converted(void **state)
     assert_string_equal(replay(store).text, "attempt:3 verdict:200 withdrawn:300 consistent:200 "
                                             "verdict:200 epoch:6 ");
     holders_are_made = true;
+    times_are_made = true;
     store_close(&store);
 }
 
@@ -640,6 +688,9 @@ int main(void)
         OF_FILES(a_directory_that_cannot_be_is_refused),
         OF_FILES(files_are_private),
         OF_FILES(the_file_does_not_grow_by_what_is_retired),
+        OF_FILES(version_2_is_extended_in_its_place),
+        OF_FILES(damage_of_version_2_is_found),
+        OF_FILES(a_changed_time_is_found),
         OF_FILES(version_1_is_converted),
         OF_FILES(damage_of_version_1_is_found),
         OF_FILES(a_left_conversion_is_made_anew),

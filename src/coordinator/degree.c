@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What people ask of a checkpoint: when it became consistent, how whole it is now, and what it
+ * waits for. The machine decides nothing by it. */
+#include "coordinator/state.h"
+
+static uint32_t duration_ms(uint64_t from_ms, uint64_t to_ms)
+{
+    uint64_t ms = to_ms > from_ms ? to_ms - from_ms : 0;
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+/* Before a rank's seal is counted. What an agent tells of when it joins was sealed who knows when:
+ * this coordinator may be a new one. */
+void checkpoint_time_seal(const struct coordinator *c, struct checkpoint *k, uint32_t member)
+{
+    if (k->sealed == 0) {
+        k->opened_ms = c->now_ms;
+        k->is_timed = true;
+    }
+    k->is_timed = k->is_timed && c->members[member].inventory_told;
+    k->sealed_ms = c->now_ms;
+}
+
+/* Before it is committed: the newest one of its run is still the one before it. */
+void checkpoint_time_commit(struct coordinator *c, const struct run *run, struct checkpoint *k,
+                            uint64_t wall_ms)
+{
+    const struct checkpoint *before =
+        run->has_latest ? checkpoint_find_step(c, run, run->latest) : NULL;
+    k->wall_ms = wall_ms;
+    if (wall_ms != 0 && before != NULL && before->wall_ms != 0) {
+        k->interval_ms = duration_ms(before->wall_ms, wall_ms);
+    }
+    if (k->is_timed) {
+        k->took_ms = duration_ms(k->opened_ms, c->now_ms);
+        k->copying_ms = duration_ms(k->sealed_ms, c->now_ms);
+    }
+}
+
+bool coordinator_degree_view(const struct coordinator *c, uint32_t checkpoint_index,
+                             struct coordinator_degree_view *view_out)
+{
+    if (checkpoint_index >= c->checkpoints_high || !c->checkpoints[checkpoint_index].used) {
+        return false;
+    }
+    const struct checkpoint *k = &c->checkpoints[checkpoint_index];
+    struct coordinator_degree_view view = {.copies_fewest = k->copies};
+    if (checkpoint_is_committed(k)) {
+        view.degree = DEGREE_CONSISTENT;
+    }
+    bool is_whole = view.degree == DEGREE_NONE || k->ready == k->world;
+    for (uint32_t i = k->first_shard; i != NONE && !is_whole; i = c->shards[i].next_in_checkpoint) {
+        uint32_t copies = shard_copies(c, &c->shards[i]);
+        view.copies_fewest = copies < view.copies_fewest ? copies : view.copies_fewest;
+        view.shards_short += copies < k->copies;
+        view.shards_lost += copies == 0;
+    }
+    if (view.shards_lost > 0) {
+        view.degree = DEGREE_LOST;
+    } else if (view.shards_short > 0) {
+        view.degree = view.copies_fewest == 1 ? DEGREE_AT_RISK : DEGREE_DEGRADED;
+    }
+    *view_out = view;
+    return true;
+}
+
+static const char *node_of(const struct coordinator *c, uint32_t member)
+{
+    return member != NONE ? c->members[member].node : "";
+}
+
+/* On which node the rank runs, as far as it has told. */
+static const char *seat_node(const struct coordinator *c, const struct run *run, uint32_t rank)
+{
+    const struct seat *seat =
+        run->start != NONE ? seat_find(c, &c->starts[run->start], rank) : NULL;
+    return seat != NULL ? node_of(c, seat->member) : "";
+}
+
+/* A copy that is on its way to count, pulled or else digested; NULL: there is none. */
+static const struct copy *coming(const struct shard *s, bool pulled)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        const struct copy *copy = &s->copies[i];
+        bool pulls = copy->order_kind == ORDER_PULL && copy->purpose != PULL_FETCH &&
+                     copy->state == COPY_NONE;
+        bool digests = !copy->bad && !copy_is_good(s, copy) &&
+                       (copy->order_kind == ORDER_VERIFY || copy->state == COPY_HELD ||
+                        copy->state == COPY_SEALED);
+        if (copy->member != NONE && !copy->cached && (pulled ? pulls : digests)) {
+            return copy;
+        }
+    }
+    return NULL;
+}
+
+/* A node that has a copy, and is away or has not told all yet; NULL: none. */
+static const char *away_node(const struct coordinator *c, const struct shard *s)
+{
+    for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+        const struct home *home = s->homes[i] != NONE ? &c->homes[s->homes[i]] : NULL;
+        if (home != NULL && !home_is_heard(c, home)) {
+            return home->node;
+        }
+    }
+    return NULL;
+}
+
+/* Why not as many copies are on their way as are wanted; WAIT_ORDER: nothing is in the way. */
+static struct coordinator_wait_view hindrance(const struct coordinator *c, const struct shard *s,
+                                              const struct holders *h)
+{
+    struct coordinator_wait_view view = {.wait = WAIT_ORDER, .node = "", .from = ""};
+    bool is_committed = checkpoint_is_committed(&c->checkpoints[s->checkpoint]);
+    const char *away = is_committed ? away_node(c, s) : NULL;
+    uint32_t member;
+    if (away != NULL && (h->taken_count == 0 || !repair_is_due(c, s, h))) {
+        view.wait = WAIT_RETURN;
+        view.node = away;
+    } else if (h->taken_count == 0) {
+        view.wait = WAIT_SOURCE;
+    } else if (h->taken_count < COORDINATOR_COPIES_MAX) {
+        enum ckpt_status status = place_choose(c, s, h, &member);
+        view.wait = status == CKPT_ERR_NO_DOMAIN ? WAIT_DOMAIN
+                    : status == CKPT_ERR_FULL    ? WAIT_ROOM
+                                                 : WAIT_ORDER;
+    }
+    return view;
+}
+
+static struct coordinator_wait_view wait_of(const struct coordinator *c, const struct shard *s)
+{
+    struct placement_map map = {.member_count = c->member_count, .members = c->places};
+    struct coordinator_wait_view view = {.wait = WAIT_ORDER, .node = "", .from = ""};
+    struct holders h = shard_holders(c, s);
+    if (placement_domains(&map, h.taken, h.taken_count) < c->checkpoints[s->checkpoint].copies) {
+        view = hindrance(c, s, &h);
+    }
+    const struct copy *pulled = coming(s, true);
+    const struct copy *copy = pulled != NULL ? pulled : coming(s, false);
+    if (view.wait == WAIT_ORDER && copy != NULL) {
+        view.wait = pulled != NULL ? WAIT_PULL : WAIT_DIGEST;
+        view.node = node_of(c, copy->member);
+        view.from = pulled != NULL ? node_of(c, copy->source) : "";
+    }
+    return view;
+}
+
+bool coordinator_wait_view(const struct coordinator *c, uint32_t checkpoint_index, uint32_t rank,
+                           struct coordinator_wait_view *view_out)
+{
+    if (checkpoint_index >= c->checkpoints_high || !c->checkpoints[checkpoint_index].used ||
+        rank >= c->checkpoints[checkpoint_index].world) {
+        return false;
+    }
+    const struct checkpoint *k = &c->checkpoints[checkpoint_index];
+    const struct shard *s = shard_find(c, k, rank);
+    *view_out = (struct coordinator_wait_view){.node = "", .from = ""};
+    if (checkpoint_is_open(k) && (s == NULL || !s->sealed)) {
+        view_out->wait = WAIT_SEAL;
+        view_out->node = seat_node(c, &c->runs[k->run], rank);
+    } else if (s != NULL && k->state != CHECKPOINT_ABORTED && !shard_has_copies(c, s)) {
+        *view_out = wait_of(c, s);
+    }
+    return true;
+}
