@@ -14,6 +14,7 @@
 enum exit_code complain(enum exit_code code, const char *format, ...)
 {
     va_list arguments;
+    fflush(stdout); /* what came before stays before */
     progress_clear();
     va_start(arguments, format);
     fputs("ckptctl: ", stderr);

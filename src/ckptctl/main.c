@@ -11,6 +11,7 @@
 #include "options.h"
 #include "progress.h"
 #include "verbs.h"
+#include "watch.h"
 
 static enum exit_code run(const struct verb *verb, const struct options *options,
                           const struct config *config)
@@ -30,7 +31,8 @@ static enum exit_code run(const struct verb *verb, const struct options *options
     if (!options_read(options, config, &ctl)) {
         return EXIT_USAGE;
     }
-    enum exit_code code = verb->run(&ctl);
+    uint32_t watch_seconds = options_watch(options, config);
+    enum exit_code code = watch_seconds > 0 ? watch(verb, &ctl, watch_seconds) : verb->run(&ctl);
     progress_clear();
     link_close(&ctl);
     if (fflush(stdout) != 0 && code == EXIT_DONE) {

@@ -159,6 +159,16 @@ static bool parse_user(const char *text, uint32_t *uid_out)
     return false;
 }
 
+uint32_t options_watch(const struct options *options, const struct config *config)
+{
+    for (size_t i = options->first; i < options->program.key_count; i++) {
+        if (strcmp(options->keys[i].name, "watch") == 0 && config_is_set(config, i)) {
+            return (uint32_t)config_number(config, i);
+        }
+    }
+    return 0;
+}
+
 bool options_read(const struct options *options, const struct config *config, struct ctl *ctl)
 {
     ctl->config = config;

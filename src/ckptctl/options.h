@@ -19,6 +19,14 @@
         .fallback = (default_), .max = 7 * 24 * 3600 * 1000, .help = (what)                        \
     }
 
+/* For a verb that shows what is now. main.c does it, for every verb that has it. */
+#define OPTION_WATCH                                                                               \
+    {                                                                                              \
+        .name = "watch", .flag = "watch", .type = CONFIG_INTEGER, .min = 1, .max = 86400,          \
+        .implied = "2", .placeholder = "SECONDS",                                                  \
+        .help = "again and again, each 2 s or SECONDS, until Ctrl-C"                               \
+    }
+
 #define OPTION_ATTEMPT(what)                                                                       \
     {                                                                                              \
         .name = "attempt", .flag = "attempt", .type = CONFIG_INTEGER, .min = 1, .max = UINT32_MAX, \
@@ -41,6 +49,9 @@ const struct options *options_of_all(void);
 
 /* Complains of a flag that another verb has and this one does not. */
 enum exit_code options_check(const struct verb *verb, int argc, char **argv);
+
+/* The seconds of --watch; 0 where the verb has none, or was not told to. */
+uint32_t options_watch(const struct options *options, const struct config *config);
 
 /* What every verb is told; false after a complaint. */
 bool options_read(const struct options *options, const struct config *config, struct ctl *ctl);

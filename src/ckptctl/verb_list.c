@@ -3,7 +3,12 @@
 #include <string.h>
 
 #include "link.h"
+#include "options.h"
 #include "table.h"
+
+enum key { KEY_WATCH };
+
+static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
 
 static const struct column columns[] = {
     {.name = "STEP", .right = true},
@@ -85,5 +90,7 @@ const struct verb verb_list = {
             "now: a consistent checkpoint with fewer lost a node and is being repaired.",
     .operands_min = 1,
     .operands_max = 1,
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,
 };

@@ -2,7 +2,12 @@
 #include <inttypes.h>
 
 #include "link.h"
+#include "options.h"
 #include "table.h"
+
+enum key { KEY_WATCH };
+
+static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
 
 static const struct column columns[] = {
     {.name = "NODE"},
@@ -76,5 +81,7 @@ const struct verb verb_nodes = {
         "- that an agent of before does not say; COPIES are verified ones in its memory; "
         "MISMATCHES counts digests\n"
         "that differed: a node where that grows has bad memory.",
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,
 };

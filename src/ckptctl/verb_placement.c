@@ -4,7 +4,12 @@
 #include <string.h>
 
 #include "link.h"
+#include "options.h"
 #include "table.h"
+
+enum key { KEY_WATCH };
+
+static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
 
 static const struct column rank_columns[] = {
     {.name = "RANK", .right = true},
@@ -213,5 +218,7 @@ const struct verb verb_placement = {
         "node@domain. Without: for each node how many shards it owns and holds, over the newest\n"
         "consistent checkpoint of every run.",
     .operands_max = 2,
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,
 };

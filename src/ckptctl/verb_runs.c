@@ -2,7 +2,12 @@
 #include <inttypes.h>
 
 #include "link.h"
+#include "options.h"
 #include "table.h"
+
+enum key { KEY_WATCH };
+
+static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
 
 static const struct column columns[] = {
     {.name = "RUN"},
@@ -68,5 +73,7 @@ const struct verb verb_runs = {
         "One line a run. LATEST is its newest consistent step: what a restore would give. LINGERS\n"
         "is how long it is kept still, after its job has ended. Other users' runs are shown to\n"
         "root and to the user that ckptctld runs as.",
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,
 };

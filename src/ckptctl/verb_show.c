@@ -4,7 +4,12 @@
 #include <string.h>
 
 #include "link.h"
+#include "options.h"
 #include "table.h"
+
+enum key { KEY_WATCH };
+
+static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
 
 static const struct column columns[] = {
     {.name = "RANK", .right = true},
@@ -100,5 +105,7 @@ const struct verb verb_show = {
         "otherwise. STEP is a number or \"latest\", which is the default.",
     .operands_min = 1,
     .operands_max = 2,
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,
 };

@@ -3,7 +3,12 @@
 #include <stdio.h>
 
 #include "link.h"
+#include "options.h"
 #include "table.h"
+
+enum key { KEY_WATCH };
+
+static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
 
 static void print_problem(const struct ctl *ctl, uint64_t count, const char *what,
                           const char *look_with)
@@ -64,5 +69,7 @@ const struct verb verb_status = {
     .summary = "is the coordinator well, and what does it know",
     .help = "Says whether the coordinator answers, what it counts, and what is wrong: lost nodes,\n"
             "checkpoints short of copies, quarantined ones.",
+    .keys = keys,
+    .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,
 };

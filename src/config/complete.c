@@ -53,6 +53,11 @@ bool complete_next_operand(const char **operands, struct complete_operand *opera
     return true;
 }
 
+bool complete_takes_word(const struct config_key *key)
+{
+    return key->type != CONFIG_BOOL && !key->implied;
+}
+
 enum complete_kind complete_kind_of(const struct config_key *key)
 {
     const char *placeholder = key->placeholder ? key->placeholder : "";

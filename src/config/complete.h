@@ -31,6 +31,9 @@ struct complete_operand {
 /* Takes the next one off *operands; false when there is none. */
 bool complete_next_operand(const char **operands, struct complete_operand *operand_out);
 
+/* Whether the word behind the flag is its value, where no '=' says so. */
+bool complete_takes_word(const struct config_key *key);
+
 /* What the value of a flag is. */
 enum complete_kind complete_kind_of(const struct config_key *key);
 

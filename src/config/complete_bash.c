@@ -82,6 +82,10 @@ static void print_value(const char *command, const struct config_key *key, FILE 
         fputs("echo yes no && return 1 ;;\n", out);
         return;
     }
+    if (!complete_takes_word(key)) {
+        fputs("return 1 ;;\n", out);
+        return;
+    }
     if (complete_kind_of(key) == COMPLETE_FILE) {
         fputs("echo '<file>' ", out);
     } else if (key->type == CONFIG_ENUM) {
@@ -99,7 +103,7 @@ static void print_flags(const struct config_key *keys, size_t count, FILE *out)
     for (size_t i = 0; i < count; i++) {
         char flag[SETTING_NAME_SIZE];
         key_flag_name(&keys[i], flag);
-        fprintf(out, " --%s%s", flag, keys[i].type == CONFIG_BOOL ? "" : "=");
+        fprintf(out, " --%s%s", flag, complete_takes_word(&keys[i]) ? "=" : "");
     }
 }
 

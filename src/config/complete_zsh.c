@@ -49,7 +49,7 @@ static void print_spec(const struct config_key *key, const char *form, const cha
     fprintf(out, " \\\n        '%s%s%s[", either, form, flag);
     print_quoted(key->help, out);
     fputc(']', out);
-    if (key->type != CONFIG_BOOL) {
+    if (complete_takes_word(key)) {
         print_action(complete_kind_of(key), key->placeholder ? key->placeholder : "value",
                      key->choices, "", out);
     }
@@ -59,7 +59,7 @@ static void print_spec(const struct config_key *key, const char *form, const cha
 static void print_keys(const struct config_key *keys, size_t count, FILE *out)
 {
     for (size_t i = 0; i < count; i++) {
-        bool takes_value = keys[i].type != CONFIG_BOOL;
+        bool takes_value = complete_takes_word(&keys[i]);
         char name[SETTING_NAME_SIZE];
         char flag[SETTING_NAME_SIZE + 1];
         char either[SETTING_NAME_SIZE + 16] = "";

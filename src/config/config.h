@@ -56,6 +56,7 @@ struct config_key {
     const char *fallback;    /* the default as text; NULL for none */
     const char *fallback_is; /* what stands for no default in the help: "the host name" */
     const char *placeholder; /* of the value in the help; NULL: after the type */
+    const char *implied;     /* by the flag without a value; NULL: the flag needs one, but a bool */
     const char *help;        /* one line, no full stop */
     int64_t min, max;        /* both 0: any number that is not negative */
     const char *const *choices; /* of CONFIG_ENUM, up to NULL */

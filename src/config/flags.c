@@ -68,7 +68,7 @@ static enum ckpt_status make_tables(const struct config_program *program, struct
     memcpy(tables->options, common_flags, sizeof(common_flags));
     for (size_t i = 0; i < program->key_count; i++) {
         const struct config_key *key = &program->keys[i];
-        bool takes_value = key->type != CONFIG_BOOL;
+        bool takes_value = key->type != CONFIG_BOOL && !key->implied;
         key_flag_name(key, tables->storage[i]);
         tables->options[COMMON_FLAGS + i] = (struct option){
             .name = tables->storage[i],
@@ -191,7 +191,9 @@ static enum ckpt_status walk(const struct config_program *program, const struct 
         default: {
             size_t key = answer >= FLAG_FIRST_KEY ? (size_t)(answer - FLAG_FIRST_KEY)
                                                   : key_of_letter(program, answer);
-            flags->values[key] = optarg ? optarg : "yes";
+            flags->values[key] = optarg                       ? optarg
+                                 : program->keys[key].implied ? program->keys[key].implied
+                                                              : "yes";
             break;
         }
         }

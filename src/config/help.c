@@ -88,7 +88,8 @@ static void flag_text(const struct config_key *key, char *text_out, size_t size)
     key_flag_name(key, name);
     int used = snprintf(text_out, size, "%s--%s", key->letter ? letter : "      ", name);
     if (key->placeholder) {
-        snprintf(text_out + used, size - (size_t)used, "=%s", key->placeholder);
+        snprintf(text_out + used, size - (size_t)used, "%s%s%s", key->implied ? "[=" : "=",
+                 key->placeholder, key->implied ? "]" : "");
         return;
     }
     if (key->type != CONFIG_ENUM) {

@@ -100,6 +100,7 @@ def lists(shell, typed, present, absent):
 def check(shell):
     # Verbs, cases, flags of all and of one, values of an enumeration, words behind a verb.
     completes(shell, "ckptctl topo", "ckptctl topology")
+    completes(shell, "ckptctl status --wat", "ckptctl status --watch")
     completes(shell, "ckptctl help exp", "ckptctl help export")
     completes(shell, "ckptctl retire --ne", "ckptctl retire --newer")
     completes(shell, "ckptctl wait --tim", "ckptctl wait --timeout=")

@@ -53,6 +53,46 @@ static void flags_come_long_and_short(void **state)
     config_delete(&config);
 }
 
+/* A flag with a value of its own where none is given, as "--watch" and "--watch=5". */
+static void a_value_may_be_implied(void **state)
+{
+    (void)state;
+    static const struct config_key keys[] = {
+        {.name = "watch", .flag = "watch", .type = CONFIG_INTEGER, .max = 9, .implied = "2"}};
+    static const struct config_program program = {
+        .name = "sampled", .operands = "VERB", .keys = keys, .key_count = 1};
+    struct config *config;
+    enum config_request request;
+    const char *const without[] = {"--watch", "5", NULL};
+    assert_int_equal(load(&program, without, &config, &request), CKPT_OK);
+    assert_int_equal(config_number(config, 0), 2);
+    size_t count;
+    assert_string_equal(config_operands(config, &count)[0], "5");
+    config_delete(&config);
+    const char *const with[] = {"--watch=5", NULL};
+    assert_int_equal(load(&program, with, &config, &request), CKPT_OK);
+    assert_int_equal(config_number(config, 0), 5);
+    config_delete(&config);
+    const char *const neither[] = {"x", NULL};
+    assert_int_equal(load(&program, neither, &config, &request), CKPT_OK);
+    assert_false(config_is_set(config, 0));
+    config_delete(&config);
+}
+
+/* It is found behind flags and their values, and the order of the words stays. */
+static void the_first_operand_can_be_looked_for(void **state)
+{
+    (void)state;
+    char *words[] = {"sampled", "-n", "n7", "--json", "--agent-nice", "3", "verb", "-n", "x", NULL};
+    char *none[] = {"sampled", "-n", "n7", NULL};
+    char *wrong[] = {"sampled", "--unknown", "verb", NULL};
+    assert_ptr_equal(config_first_operand(&sample_program, 9, words), words[6]);
+    assert_string_equal(words[1], "-n");
+    assert_string_equal(words[8], "x");
+    assert_null(config_first_operand(&sample_program, 3, none));
+    assert_string_equal(config_first_operand(&sample_program, 3, wrong), "verb");
+}
+
 static void operands_are_what_is_left(void **state)
 {
     (void)state;
@@ -134,6 +174,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_come_long_and_short),
+        cmocka_unit_test(a_value_may_be_implied),
+        cmocka_unit_test(the_first_operand_can_be_looked_for),
         cmocka_unit_test(operands_are_what_is_left),
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(requests_are_understood),
