@@ -199,6 +199,9 @@ enum ckpt_status transport_open(const char *spec, const struct transport_options
  * none. */
 const char *transport_open_error(void);
 
+/* The version of the UCX library that runs, which need not be the one of the build: "1.18.1". */
+const char *transport_ucx_version(void);
+
 /* Ends everything and frees the transport with all its regions and endpoints. Reads in flight and
  * completions not yet taken are given to sink (which may be NULL, and must not call the transport)
  * before it returns; disconnections are not reported. Afterwards nothing writes to, or serves from,

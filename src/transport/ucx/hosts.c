@@ -108,6 +108,18 @@ enum ckpt_status hosts_of_this_machine(const char *devices, struct hosts *hosts_
     return CKPT_OK;
 }
 
+void hosts_leave_out_loopback(struct hosts *hosts)
+{
+    uint8_t kept = 0;
+
+    for (size_t i = 0; i < hosts->count; i++) {
+        if (!is_loopback(&hosts->entries[i])) {
+            hosts->entries[kept++] = hosts->entries[i];
+        }
+    }
+    hosts->count = kept;
+}
+
 size_t hosts_encode(const struct hosts *hosts, uint8_t *out)
 {
     uint8_t *at = out + HOSTS_BOOT_BYTES + 3;

@@ -32,6 +32,9 @@ struct hosts {
  *   CKPT_ERR_SYSTEM   no address at all, or the kernel does not list them. */
 enum ckpt_status hosts_of_this_machine(const char *devices, struct hosts *hosts_out);
 
+/* Pure. May leave none. */
+void hosts_leave_out_loopback(struct hosts *hosts);
+
 /* Pure. out has room for HOSTS_BYTES_MAX; returns the bytes used. */
 size_t hosts_encode(const struct hosts *hosts, uint8_t *out);
 

@@ -324,6 +324,15 @@ enum ckpt_status ucx_source_listen(struct ucx *u, const char *devices)
         transport_set_open_error("ucx: this machine has no network address to listen at");
         return CKPT_ERR_SYSTEM;
     }
+    if (u->loopback_is_broken) {
+        hosts_leave_out_loopback(&u->hosts);
+        if (u->hosts.count == 0) {
+            transport_set_open_error("ucx:tcp: UCX %s finds no way over lo (1.20 alone): name "
+                                     "another device, or use another version of UCX",
+                                     transport_ucx_version());
+            return CKPT_ERR_CONFIG;
+        }
+    }
     parameters.sockaddr.addrlen = hosts_listen_address(&u->hosts, &where);
     result = ucp_listener_create(u->worker, &parameters, &u->listener);
     if (result == UCS_OK) {

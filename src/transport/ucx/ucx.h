@@ -38,6 +38,9 @@
 #define UCX_REGIONS_MAX (2 * CKPT_ARENA_SEGMENTS_MAX)
 #define UCX_CLOSE_NS UINT64_C(2000000000)
 
+/* Parts of UCX with settings of their own. */
+enum ucx_part { UCX_PART_TCP = 1, UCX_PART_SHM = 2 };
+
 enum ucx_message { UCX_REQUEST = 1, UCX_DATA, UCX_END };
 
 /* Headers of active messages: little-endian hosts only, as UCX's own. */
@@ -121,8 +124,9 @@ struct ucx {
     uint64_t id;
     uint64_t last_token;
     uint64_t fragment_bytes;
-    bool busy;      /* the last progress ended with more to do */
-    bool attention; /* an endpoint or a client has failed, or is new */
+    bool loopback_is_broken; /* this version of UCX cannot connect there by TCP */
+    bool busy;               /* the last progress ended with more to do */
+    bool attention;          /* an endpoint or a client has failed, or is new */
     struct ucx_region *regions[UCX_REGIONS_MAX];
     uint64_t region_serial;
     uint32_t region_hint; /* places below are taken */
@@ -139,9 +143,21 @@ static inline struct ucx *as_ucx(struct transport *t)
     return (struct ucx *)(void *)t;
 }
 
-/* configure.c */
+/* configure.c: mode is what follows "ucx:", or NULL. */
 enum ckpt_status ucx_context_open(const char *mode, const char *devices, struct ucx *u);
 enum ckpt_status ucx_status(ucs_status_t status);
+
+/* settings.c: parts are those in use, of enum ucx_part. */
+void ucx_settings_apply(ucp_config_t *config, unsigned parts);
+
+/* Whether a line of UCX's log tells that settings had no effect; then each of them was logged. */
+bool ucx_settings_ignored(const char *text);
+
+/* Whether the library that runs is of 1.MINOR or later. */
+bool ucx_is_since(unsigned minor);
+
+/* log.c */
+void ucx_log_take(void);
 
 /* region.c */
 enum ckpt_status ucx_register(struct transport *t, const struct transport_memory *memory,

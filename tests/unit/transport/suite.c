@@ -53,10 +53,8 @@ static uint8_t *map(void)
 static struct transport *open_transport(void)
 {
     struct transport *t = NULL;
-    const char *devices = getenv("CKPT_SUITE_DEVICES");
-    struct transport_options options = {.in_flight_max = IN_FLIGHT,
-                                        .timeout_ms = 3000,
-                                        .devices = devices != NULL ? devices : "lo"};
+    struct transport_options options = {
+        .in_flight_max = IN_FLIGHT, .timeout_ms = 3000, .devices = suite_devices()};
 
     if (transport_open(suite_spec, &options, &t) != CKPT_OK) {
         fail_msg("%s: %s", suite_spec, transport_open_error());

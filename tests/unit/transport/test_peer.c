@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "transport/transport.h"
+#include "unit/transport/suite.h"
 
 #define REGION_BYTES (128 * CKPT_MIB)
 #define READS 32
@@ -58,7 +59,7 @@ static uint8_t *map(int fill)
 static struct transport *open_one(struct transport_region **region_out, int fill)
 {
     struct transport_options options = {
-        .timeout_ms = TIMEOUT_MS, .in_flight_max = READS, .devices = "lo"};
+        .timeout_ms = TIMEOUT_MS, .in_flight_max = READS, .devices = suite_devices()};
     struct transport_memory memory = {.address = map(fill), .bytes = REGION_BYTES, .generation = 1};
     struct transport *t;
 

@@ -22,6 +22,11 @@ foreach(spec ucx ucx:tcp ucx:shm)
   endif()
 endforeach()
 
+ckpt_test(test_transport_ucx_hosts SOURCES unit/transport/test_hosts.c LINKS ckpt_transport)
+ckpt_test(test_transport_ucx_settings SOURCES unit/transport/test_ucx_settings.c
+          LINKS ckpt_transport)
+ckpt_test(test_transport_ucx_tuning SOURCES unit/transport/test_ucx_tuning.c LINKS ckpt_transport)
+
 ckpt_fuzz(fuzz_descriptor SOURCE fuzz_descriptor.c LINKS ckpt_transport)
 
 # The parts of verbs that need no device, and registration against a fake of libibverbs.
