@@ -39,4 +39,4 @@ if(ckptbench_gpu STREQUAL gpu_memory.c)
   target_include_directories(ckptbench SYSTEM PRIVATE ${CUDA_HEADER_DIR})
 endif()
 set_source_files_properties(${CMAKE_SOURCE_DIR}/bench/ckptbench/environment.c PROPERTIES
-  COMPILE_DEFINITIONS "CKPTBENCH_UCX=\"${UCX_VERSION}\";CKPTBENCH_BUILD=\"${CMAKE_BUILD_TYPE}\"")
+  COMPILE_DEFINITIONS "CKPTBENCH_BUILD=\"${CMAKE_BUILD_TYPE}\"")

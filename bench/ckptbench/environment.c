@@ -9,6 +9,7 @@
 
 #include "commit.h"
 #include "nics.h"
+#include "transport/transport.h"
 
 static void read_cpu(char *cpu_out, size_t size)
 {
@@ -40,7 +41,7 @@ void environment_read(struct environment *environment_out)
         snprintf(e.machine, sizeof(e.machine), "%s", names.machine);
     }
     snprintf(e.commit, sizeof(e.commit), "%s", CKPTBENCH_COMMIT);
-    snprintf(e.ucx, sizeof(e.ucx), "%s", CKPTBENCH_UCX);
+    snprintf(e.ucx, sizeof(e.ucx), "%s", transport_ucx_version());
     snprintf(e.build, sizeof(e.build), "%s", CKPTBENCH_BUILD);
     nics_read(e.nics, sizeof(e.nics));
     e.cores = sysconf(_SC_NPROCESSORS_ONLN);

@@ -10,6 +10,7 @@
 #include "belongings.h"
 #include "case.h"
 #include "progress.h"
+#include "transport/transport.h"
 
 static const struct bench_case *const cases[] = {
     &case_cycle,  &case_raw,   &case_serve, &case_rails,  &case_register,
@@ -147,7 +148,7 @@ int main(int argc, char **argv)
         return BENCH_OK;
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
-        puts("ckptbench " CKPT_VERSION);
+        printf("ckptbench %s, UCX %s\n", CKPT_VERSION, transport_ucx_version());
         return BENCH_OK;
     }
     if (print_completions(argv[1])) {

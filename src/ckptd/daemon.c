@@ -19,6 +19,7 @@
 #include "session/notify.h"
 #include "session/signals.h"
 #include "session/watchdog.h"
+#include "transport/transport.h"
 
 /* An offer of the largest shard fits: 1024 regions with their descriptors. */
 #define RECEIVE_BYTES_MAX (1 * CKPT_MIB)
@@ -240,8 +241,8 @@ static enum ckpt_status start_workers(struct daemon *d, char *reason)
     }
     if (status == CKPT_OK) {
         digester_set_mover(d->digester, d->mover);
-        log_event(EVENT_transport_open, "spec=%s digest=%s", mover_transport(d->mover),
-                  digest_engine_name(d->engine));
+        log_event(EVENT_transport_open, "spec=%s digest=%s ucx=%s", mover_transport(d->mover),
+                  digest_engine_name(d->engine), transport_ucx_version());
     }
     return status;
 }

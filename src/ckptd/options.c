@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/limits.h"
 #include "session/address.h"
+#include "transport/transport.h"
 
 static const char *const huge_pages[] = {"auto", "require", "never", NULL};
 static const char *const locks[] = {"require", "try", "off", NULL};
@@ -263,9 +264,18 @@ static const struct config_key keys[OPTION_COUNT] = {
                           .help = "the least important lines that are logged"},
 };
 
+static const char *library(void)
+{
+    static char text[32];
+
+    snprintf(text, sizeof(text), "UCX %s", transport_ucx_version());
+    return text;
+}
+
 const struct config_program ckptd_program = {
     .name = "ckptd",
     .version = CKPT_VERSION,
+    .library = library,
     .summary =
         "The agent: one on each node of a training cluster. It owns the node's pinned memory, "
         "keeps "

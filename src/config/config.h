@@ -74,6 +74,7 @@ struct config_command {
 struct config_program {
     const char *name;
     const char *version;
+    const char *(*library)(void); /* what runs beside it, for --version: "UCX 1.18.1"; or NULL */
     const char *operands;     /* what follows the flags, "VERB [ARGUMENT...]"; NULL: nothing may */
     const char *summary;      /* one paragraph; wrapped when printed */
     const char *default_file; /* NULL: /etc/ckptd/<name>.conf */

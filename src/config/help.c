@@ -305,7 +305,9 @@ bool config_answer(const struct config_program *program, const struct config *co
         config_print_help(program, out);
         break;
     case CONFIG_VERSION:
-        fprintf(out, "%s %s\n", program->name, program->version);
+        fprintf(out, "%s %s%s%s\n", program->name, program->version,
+                program->library != NULL ? ", " : "",
+                program->library != NULL ? program->library() : "");
         break;
     case CONFIG_BASH:
         complete_print_bash(program, out);

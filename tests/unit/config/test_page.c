@@ -26,15 +26,21 @@ static struct config *load(int argc, char **argv)
     return config;
 }
 
-static char *answer(const struct config *config, enum config_request request)
+static char *answer_of(const struct config_program *program, const struct config *config,
+                       enum config_request request)
 {
     char *text = NULL;
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
     assert_non_null(out);
-    assert_true(config_answer(&sample_program, config, request, out));
+    assert_true(config_answer(program, config, request, out));
     fclose(out);
     return text;
+}
+
+static char *answer(const struct config *config, enum config_request request)
+{
+    return answer_of(&sample_program, config, request);
 }
 
 static void the_help_page_names_everything(void **state)
@@ -71,11 +77,21 @@ static void the_help_page_names_everything(void **state)
     free(page);
 }
 
+static const char *library(void)
+{
+    return "UCX 1.18.1";
+}
+
 static void the_version_is_one_line(void **state)
 {
+    struct config_program beside = sample_program;
     (void)state;
     char *text = answer(NULL, CONFIG_VERSION);
     assert_string_equal(text, "sampled 1.2.3\n");
+    free(text);
+    beside.library = library;
+    text = answer_of(&beside, NULL, CONFIG_VERSION);
+    assert_string_equal(text, "sampled 1.2.3, UCX 1.18.1\n");
     free(text);
     assert_false(config_answer(&sample_program, NULL, CONFIG_RUN, stdout));
 }
