@@ -36,8 +36,8 @@ def over_fabric(device):
     """Those that read by RDMA, where there is a device: in a guest of tests/vm/vm.py."""
     return [
         Contender("ckptbench raw", FABRIC, "verbs", measured("raw", "verbs", RAW)),
-        Contender("NIXL 1.5.1 READ", FABRIC, "UCX_TLS=rc_verbs", paired(
-            "nixl_read", {"UCX_TLS": "rc_verbs", "UCX_NET_DEVICES": f"{device}:1"})),
+        Contender("NIXL 1.5.1 READ", FABRIC, "UCX_TLS=rc", paired(
+            "nixl_read", {"UCX_TLS": "rc", "UCX_NET_DEVICES": f"{device}:1"})),
         Contender("Mooncake 0.3.13 read", FABRIC, "rdma",
                   paired("mooncake_read", {"PEERS_DEVICE": device})),
     ]

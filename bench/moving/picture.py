@@ -8,7 +8,7 @@ def _cells(row):
     named = (row["name"], row["medium"], row["setting"])
     if row["failed"]:
         return (*named, "-", "-", "-", "-", f"did not run: {row['failed']}")
-    return (*named, f"{row['gbps']:.2f}", f"{row['least']:.2f}..{row['most']:.2f}",
+    return (*named, f"{row['gbps']:.3g}", f"{row['least']:.3g}..{row['most']:.3g}",
             f"{row['cpu_s_per_gb']:.2f}", row["proof"], row["note"])
 
 
