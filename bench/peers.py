@@ -8,8 +8,8 @@ In every round every contender is started anew, reads once that does not count, 
 times; a round's number is the median. The table has the median over the rounds, its least and most,
 the CPU seconds of both processes a GB, and whether the bytes were proven. Each contender is set as
 its own documentation says is best here; the column `set to` names it. Needs a release build and
-what scripts/peers_env.sh makes: run it with that folder's bin/python. Exits 1 when a contender's
-bytes were wrong, or with --check when a target is missed or what it is formed of did not run.
+what `scripts/layered_env.sh beside` makes: run it with that folder's bin/python. Exits 1 when a
+contender's bytes were wrong, or with --check when a target is missed or cannot be formed.
 """
 
 import argparse

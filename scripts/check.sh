@@ -31,15 +31,16 @@ slurm() {
     run_ctest dev -L slurm
 }
 
-# The virtual environment that `python` and one test of `dev` use; skipped without a network.
+# The virtual environments that `python` and one test of `dev` use; skipped without a network.
 venv() {
     scripts/python_env.sh
+    scripts/layered_env.sh jax
 }
 
 # The Python package on real daemons. Skipped where its environment cannot be made.
 python_() {
     local venv
-    venv=$(scripts/python_env.sh) || { status=$?; echo "$venv"; return "$status"; }
+    venv=$(scripts/layered_env.sh jax) || { status=$?; echo "$venv"; return "$status"; }
     scripts/build.sh dev "$JOBS"
     CKPT_BIN=$PWD/build/dev/bin "$venv/bin/python" -m pytest python/tests -c python/pyproject.toml \
         --junit-xml="$PWD/$LOGS/$STAGE.xml"

@@ -12,6 +12,7 @@ ckptd.attach     the three lines above; ckptd.attach.__doc__ is its manual
 ckptd.load       a run's state, for an evaluation or a notebook; ckptd.steps what there is of it
 ckptd.dcp        StorageWriter, StorageReader and AsyncStager of torch.distributed.checkpoint
 ckptd.lightning, ckptd.huggingface, ckptd.megatron      for those frameworks
+ckptd.jax, ckptd.orbax      for JAX, and for Orbax's CheckpointManager
 ckptd.Context    libckpt itself, without PyTorch
 """
 
@@ -37,7 +38,7 @@ from .errors import (
 from .library import version
 
 __version__ = "0.1.0"
-_MODULES = ("dcp", "huggingface", "lightning", "megatron", "persist")
+_MODULES = ("dcp", "huggingface", "jax", "lightning", "megatron", "orbax", "persist")
 _TORCH = {"Checkpointer": "checkpointer", "Handle": "checkpointer", "attach": "checkpointer",
           "Saved": "metrics", "State": "runs", "load": "runs", "steps": "runs"}
 __all__ = ["LATEST", "Aborted", "Context", "Diverged", "Error", "Full", "Info", "Lost", "NoAgent",

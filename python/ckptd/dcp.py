@@ -60,17 +60,8 @@ from .dcp_index import (
 from .errors import Error, NoCheckpoint, StateError, UsageError
 from .library import C, ffi
 from .names import shard_name
-from .tensors import (
-    Box,
-    any_of,
-    dense,
-    describe,
-    is_sharded,
-    parts,
-    sharding_metadata,
-    type_name,
-    view,
-)
+from .boxes import Box, parts, sharding_metadata
+from .tensors import any_of, dense, describe, is_sharded, type_name, view
 
 _HELD = 8  # shards that a load maps at once
 

@@ -27,7 +27,8 @@ from torch.distributed.checkpoint.planner import SavePlan, WriteItem, WriteItemT
 from . import plain
 from .context import Shard
 from .errors import Lost, UsageError
-from .tensors import TYPES, Box, covers, parts
+from .boxes import Box, covers, parts
+from .tensors import TYPES
 
 VALUES = "ckptd/values.json"  # what is no tensor: {fqn: value}
 VALUE_TENSOR = "ckptd/values/"  # before the path of a tensor or array inside such a value

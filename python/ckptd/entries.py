@@ -9,7 +9,8 @@ import torch
 
 from .errors import StateError
 from .forms import as_plain, is_plain, refusal
-from .tensors import Box, is_sharded, local_part
+from .boxes import Box
+from .tensors import is_sharded, local_part
 
 
 @dataclass

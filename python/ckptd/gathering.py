@@ -25,7 +25,8 @@ from .context import Context, Shard, replica_value
 from .library import ffi
 from .restored import STATE
 from .sharing import SHARES, listed
-from .tensors import TYPES, parts
+from .boxes import parts
+from .tensors import TYPES
 
 BATCH = 16 << 20  # bytes that are sent at once; a larger tensor has memory of its size
 _ALIGNED = 64  # bytes

@@ -19,7 +19,8 @@ from .errors import StateError
 from .optimizer_state import OptimizerState
 from .registered import Registered
 from .sharing import Listed, listed
-from .tensors import TYPES, Box, covers, local_part, parts, shapes, view
+from .boxes import Box, covers, parts, shapes
+from .tensors import TYPES, local_part, view
 
 STATE = "ckptd/state.json"  # what is no tensor
 VERSION = 2

@@ -15,7 +15,8 @@ from . import forms, names, optimizer_state, plain
 from .context import LATEST, Context, Info, Shard
 from .errors import Error, Timeout
 from .restored import Giver, saved_state
-from .tensors import Box, parts, shapes, view
+from .boxes import Box, parts, shapes
+from .tensors import view
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ from .context import Shard, replica_value
 from .entries import Entry
 from .library import ffi
 from .registered import Registered
-from .tensors import TYPE_NAMES, Box, is_sharded
+from .boxes import Box
+from .tensors import TYPE_NAMES, is_sharded
 
 SHARES = "ckptd/shares.json"
 PARTS = 16  # of which each save looks at one

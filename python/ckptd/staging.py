@@ -15,7 +15,8 @@ from .library import C, ffi
 from .registered import Registered
 from .restored import STATE, VERSION
 from .sharing import SHARES, Piece, Share
-from .tensors import Box, dense, describe, sharding_metadata
+from .boxes import Box, sharding_metadata
+from .tensors import dense, describe
 
 _SPARE_AT_FIRST = 4
 

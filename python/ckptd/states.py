@@ -16,7 +16,8 @@ from .context import Context, Shard, Table, Tensor
 from .errors import StateError
 from .library import C, ffi
 from .names import shard_name
-from .tensors import Box, dense, describe, sharding_metadata, view
+from .boxes import Box, sharding_metadata
+from .tensors import dense, describe, view
 
 STATE = "ckptd/state.json"
 

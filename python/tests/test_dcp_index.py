@@ -19,7 +19,7 @@ import ckptd.dcp
 import ranks
 from ckptd.dcp import Reader, Writer
 from ckptd.dcp_index import INDEX, metadata_of, step_of
-from ckptd.tensors import Box, covers
+from ckptd.boxes import Box, covers
 
 
 def rows(mesh, value, count=4):
