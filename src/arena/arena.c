@@ -81,6 +81,8 @@ static struct arena *allocate(const struct arena_options *options)
     arena->lock = options->lock;
     arena->ask_transparent_huge_pages = options->huge_pages != ARENA_HUGE_PAGES_NEVER;
     arena->directory_fd = -1;
+    arena->is_default_directory = options->directory == NULL;
+    arena->is_stopped = options->is_stopped;
     arena->index_fd = -1;
     arena->segments = calloc(arena->segment_count, sizeof *arena->segments);
     if (arena->segments == NULL || pthread_mutex_init(&arena->header_mutex, NULL) != 0) {
@@ -99,11 +101,15 @@ static struct arena *allocate(const struct arena_options *options)
     return arena;
 }
 
-/* Undoes as much of arena_open() as was done. */
-static void release(struct arena *arena)
+/* Undoes as much of arena_open() as was done; with the files that it made, where nothing is to come
+ * of it. */
+static void release(struct arena *arena, bool discard)
 {
     arena_segments_close(arena);
     arena_index_close(arena);
+    if (discard) {
+        arena_directory_undo(arena);
+    }
     if (arena->directory_fd >= 0) {
         (void)close(arena->directory_fd);
     }
@@ -132,9 +138,10 @@ enum ckpt_status arena_open(const struct arena_options *options, struct arena **
         status = arena_segments_open(arena, options, reason);
     }
     if (status != CKPT_OK) {
-        release(arena);
+        release(arena, true);
         return status;
     }
+    arena->is_stopped = NULL;
     arena_index_publish(arena);
     *arena_out = arena;
     return CKPT_OK;
@@ -145,8 +152,16 @@ void arena_close(struct arena **arena)
     if (arena == NULL || *arena == NULL) {
         return;
     }
-    release(*arena);
+    release(*arena, false);
     *arena = NULL;
+}
+
+void arena_discard(struct arena **arena)
+{
+    if (*arena != NULL) {
+        release(*arena, true);
+        *arena = NULL;
+    }
 }
 
 const char *arena_directory(const struct arena *arena)

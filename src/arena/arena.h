@@ -73,6 +73,7 @@ struct arena_options {
     uint32_t prefault_threads;  /* 0: one a core, at most 16 */
     arena_progress_fn progress; /* may be NULL */
     void *progress_context;
+    bool (*is_stopped)(void); /* asked often, by any thread, until it is open; NULL: never */
 };
 
 /* arena_open -- makes what is missing, adopts what is there, maps, binds, faults in and locks it.
@@ -92,9 +93,12 @@ struct arena_options {
  * RLIMIT_MEMLOCK's soft limits up to what is needed, within the hard ones. Holds an exclusive
  * flock() on the directory until arena_close() or the death of the process.
  *
+ * Where it fails, nothing of an arena that it was making is left; one that was there stays.
+ *
  * reason: gets one line for a person on every error, and is left alone on CKPT_OK.
  * RETURN VALUE: CKPT_OK, and *arena_out is the arena, the caller's to arena_close().
  * ERRORS, *arena_out untouched:
+ *   CKPT_ERR_ABORTED  is_stopped() said so
  *   CKPT_ERR_CONFIG   an option is out of its range, the directory is not ours or not in memory,
  *                     the arena there has another geometry, or RLIMIT_MEMLOCK or RLIMIT_NOFILE is
  *                     too low (the reason names the setting)
@@ -106,10 +110,31 @@ struct arena_options {
 enum ckpt_status arena_open(const struct arena_options *options, struct arena **arena_out,
                             char reason[ARENA_REASON_BYTES]);
 
+/* arena_limits_raise -- RLIMIT_MEMLOCK's soft limit up to the hard one, as arena_open() does, for
+ * what is pinned before that. */
+void arena_limits_raise(void);
+
 /* arena_close -- unmaps and lets go; files and records stay. Nulls *arena; NULL is left alone. The
  * caller has deregistered the memory and ended all threads that touch it. Views made by
  * arena_slot_map() have to be unmapped before. */
 void arena_close(struct arena **arena);
+
+/* arena_discard -- arena_close(), and where arena_open() made the arena, and adopted none, removes
+ * its files: for a start that came to nothing after all. */
+void arena_discard(struct arena **arena);
+
+/* Another arena beside the one that options name. */
+struct arena_beside {
+    char path[2 * ARENA_PATH_MAX];
+    uint64_t bytes; /* of memory, that its files take */
+    bool is_in_use; /* by an agent */
+    bool is_known;  /* false: it is another user's, and may not be looked into */
+};
+typedef void (*arena_beside_fn)(void *context, const struct arena_beside *beside);
+
+/* arena_list_beside -- visits what lies in the same place, or for a default directory in both, and
+ * is named ckptd-*: who else has the memory, when there is too little. */
+void arena_list_beside(const struct arena_options *options, arena_beside_fn visit, void *context);
 
 /* arena_destroy_files -- removes the arena that options name: every shard in it is lost.
  *

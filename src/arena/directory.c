@@ -11,9 +11,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "arena/inside.h"
+
+#define LOCK_TRIES 5
+#define LOCK_PAUSE_NS 10000000
 
 void arena_segment_name(uint32_t segment, char name_out[SEGMENT_NAME_BYTES])
 {
@@ -41,8 +45,7 @@ static uint64_t count_free_huge_pages(uint64_t page_bytes)
     return count[0] > count[1] ? count[0] - count[1] : 0;
 }
 
-/* The first hugetlbfs mount of 2 MiB pages. */
-static bool find_hugetlbfs(char path_out[ARENA_PATH_MAX + 1])
+bool arena_find_hugetlbfs(char path_out[ARENA_PATH_MAX + 1])
 {
     FILE *mounts = setmntent("/proc/self/mounts", "re");
     if (mounts == NULL) {
@@ -94,7 +97,7 @@ static enum ckpt_status choose(struct arena *arena, const struct arena_options *
         if (options->hugetlbfs != NULL && strlen(options->hugetlbfs) <= ARENA_PATH_MAX) {
             (void)strcpy(mount, options->hugetlbfs);
         } else {
-            (void)find_hugetlbfs(mount);
+            (void)arena_find_hugetlbfs(mount);
         }
         if (mount[0] != '\0' && !join(huge, mount, options->node_name)) {
             huge[0] = '\0';
@@ -182,6 +185,23 @@ static enum ckpt_status check_owner(struct arena *arena, char reason[ARENA_REASO
     return CKPT_OK;
 }
 
+/* Who only looks whether an arena is in use (beside.c) has its lock for a moment. */
+static bool take_lock(const struct arena *arena)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(arena->directory_fd, LOCK_EX | LOCK_NB) == 0) {
+            return true;
+        }
+        if (errno != EWOULDBLOCK) {
+            return false;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
 /* The flock is the directory's: it is there before any file is, and it dies with the process. */
 enum ckpt_status arena_directory_open(struct arena *arena, const struct arena_options *options,
                                       bool create, char reason[ARENA_REASON_BYTES])
@@ -190,7 +210,8 @@ enum ckpt_status arena_directory_open(struct arena *arena, const struct arena_op
     if (status != CKPT_OK) {
         return status;
     }
-    if (create && mkdir(arena->directory, 0700) != 0 && errno != EEXIST) {
+    arena->directory_is_made_here = create && mkdir(arena->directory, 0700) == 0;
+    if (create && !arena->directory_is_made_here && errno != EEXIST) {
         return arena_explain_errno(reason, "mkdir(%s)", arena->directory);
     }
     arena->directory_fd = open(arena->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -212,7 +233,7 @@ enum ckpt_status arena_directory_open(struct arena *arena, const struct arena_op
     if (status != CKPT_OK) {
         return status;
     }
-    if (flock(arena->directory_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!take_lock(arena)) {
         if (errno == EWOULDBLOCK) {
             arena_explain(reason, "another agent has the arena %s open; each agent needs its own",
                           arena->directory);
@@ -286,6 +307,18 @@ static enum ckpt_status remove_files(struct arena *arena, char reason[ARENA_REAS
     }
     (void)closedir(listing);
     return status;
+}
+
+void arena_directory_undo(struct arena *arena)
+{
+    char reason[ARENA_REASON_BYTES];
+    if (arena->is_made_here) {
+        (void)remove_files(arena, reason);
+    }
+    /* One that was there before is not the arena's, and one that is not empty stays. */
+    if (arena->directory_is_made_here || (arena->is_made_here && arena->is_default_directory)) {
+        (void)rmdir(arena->directory);
+    }
 }
 
 enum ckpt_status arena_destroy_files(const struct arena_options *options,

@@ -192,11 +192,11 @@ static enum ckpt_status map_index(struct arena *arena, char reason[ARENA_REASON_
 
 static enum ckpt_status make_index(struct arena *arena, char reason[ARENA_REASON_BYTES])
 {
+    arena->index_fresh = arena->is_made_here = true;
     if (ftruncate(arena->index_fd, 0) != 0 ||
         ftruncate(arena->index_fd, (off_t)arena->index_bytes) != 0) {
         return arena_explain_errno(reason, "truncate(%s/" INDEX_NAME ")", arena->directory);
     }
-    arena->index_fresh = true;
     return map_index(arena, reason);
 }
 

@@ -36,7 +36,11 @@ struct arena {
     int index_fd;
     uint8_t *index; /* mapped; laid out in index.c */
     size_t index_bytes;
-    bool index_fresh;             /* made by this arena_open() */
+    bool index_fresh;  /* made by this arena_open(), and not published */
+    bool is_made_here; /* by this arena_open(): it adopted nothing */
+    bool directory_is_made_here;
+    bool is_default_directory;    /* no option named it */
+    bool (*is_stopped)(void);     /* while it is opened; else NULL */
     pthread_mutex_t header_mutex; /* guards the header copies, and the cluster */
     struct nonce cluster;
     uint64_t header_sequence;
@@ -55,6 +59,10 @@ enum ckpt_status arena_explain_errno(char reason[ARENA_REASON_BYTES], const char
  * CKPT_ERR_NOT_FOUND when there is none. */
 enum ckpt_status arena_directory_open(struct arena *arena, const struct arena_options *options,
                                       bool create, char reason[ARENA_REASON_BYTES]);
+/* Removes what arena_open() has made: see arena_discard(). All but the directory is closed. */
+void arena_directory_undo(struct arena *arena);
+/* The first hugetlbfs mount of 2 MiB pages. */
+bool arena_find_hugetlbfs(char path_out[ARENA_PATH_MAX + 1]);
 /* Opens `name` in the arena's directory: CKPT_ERR_NOT_FOUND, or refused when it is a link, another
  * user's, open to others or no regular file. */
 enum ckpt_status arena_file_open(struct arena *arena, const char *name, bool create, int *fd_out,

@@ -15,6 +15,8 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
+#define POPULATE_BYTES (256 * CKPT_MIB)
+
 bool arena_file_is_whole(const struct arena *arena, int fd)
 {
     struct stat info;
@@ -59,6 +61,31 @@ static void touch(uint8_t *address, uint64_t bytes, uint64_t page_bytes)
     }
 }
 
+static enum ckpt_status explain_stopped(char reason[ARENA_REASON_BYTES])
+{
+    arena_explain(reason, "stopped while the arena was taken");
+    return CKPT_ERR_ABORTED;
+}
+
+static bool is_stopped(const struct arena *arena)
+{
+    return arena->is_stopped != NULL && arena->is_stopped();
+}
+
+/* In pieces, so that a stop need not wait for a large segment; false: not to be had so, or not at
+ * all. */
+static bool populate(const struct arena *arena, uint8_t *address, size_t bytes)
+{
+    for (size_t done = 0; done < bytes && !is_stopped(arena); done += POPULATE_BYTES) {
+        size_t left = bytes - done;
+        if (madvise(address + done, left < POPULATE_BYTES ? left : POPULATE_BYTES,
+                    MADV_POPULATE_WRITE) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum ckpt_status fault_in(struct arena *arena, uint32_t segment, int fd, uint8_t *address,
                                  char reason[ARENA_REASON_BYTES])
 {
@@ -67,8 +94,14 @@ static enum ckpt_status fault_in(struct arena *arena, uint32_t segment, int fd, 
         (void)madvise(address, bytes, MADV_HUGEPAGE); /* where tmpfs is set to take advice */
     }
     /* Before fallocate(), which does not know of the advice; without room it fails, quietly. */
-    bool populated = madvise(address, bytes, MADV_POPULATE_WRITE) == 0;
+    bool populated = populate(arena, address, bytes);
+    if (is_stopped(arena)) {
+        return explain_stopped(reason);
+    }
     if (fallocate(fd, 0, 0, (off_t)bytes) != 0) {
+        if (is_stopped(arena)) { /* the signal interrupts it */
+            return explain_stopped(reason);
+        }
         return arena_explain_errno(reason, "no memory for segment %u of the arena %s: fallocate",
                                    segment, arena->directory);
     }

@@ -30,6 +30,11 @@ static uint64_t raise_limit(__rlimit_resource_t resource, uint64_t wanted)
     return limit.rlim_cur;
 }
 
+void arena_limits_raise(void)
+{
+    (void)raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
+}
+
 static enum ckpt_status check_descriptors(const struct arena *arena,
                                           char reason[ARENA_REASON_BYTES])
 {

@@ -61,7 +61,8 @@ struct look {
 };
 
 struct start {
-    struct keeper_task task;
+    struct keeper_task task;  /* opens the store and replays it */
+    struct keeper_task rule;  /* takes an epoch */
     struct event *told_event; /* whoever waits for the start hears that it goes on */
     uint32_t told;
     enum exit_code code;
@@ -118,17 +119,18 @@ uint64_t daemon_wall_ms(void);
 /* Leaves the loop. The first call's code is the one that counts. */
 void daemon_end(struct daemon *daemon, enum exit_code code);
 
-/* Has the store opened, the machine made, the records replayed into it and a new epoch taken, on
- * the keeper's thread, and then calls daemon_listen; or ends the process, with what went wrong
- * logged. A store that is locked by another program, or has no room, is waited for.
- * CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM. */
+/* Has the store opened, the machine made and the records replayed into it, on the keeper's thread;
+ * then listens, and only then has a new epoch taken, so that a start that fails leaves the records
+ * as they were; and then calls daemon_serve; or ends the process, with what went wrong logged. A
+ * store that is locked by another program, or has no room, is waited for. CKPT_ERR_MEMORY,
+ * CKPT_ERR_SYSTEM. */
 enum ckpt_status daemon_start(struct daemon *daemon);
 
 /* Gives back what was taken; ends the process at once where the disk does not let go of it. */
 void daemon_stop(struct daemon *daemon);
 
-/* Listens, and says so; or ends the process. */
-void daemon_listen(struct daemon *daemon);
+/* Serves, and says so; or ends the process. */
+void daemon_serve(struct daemon *daemon);
 
 /* Takes an event through the machine and does what the update says: at once, or, where there are
  * records, when they are durable. Then after_turn is called, unless it is NULL, with the update as
@@ -162,8 +164,11 @@ const char *store_waits_text(const struct daemon *daemon);
 /* With what a process ends whose store has failed. */
 enum exit_code store_exit_code(enum ckpt_status status);
 
-/* Opens both hubs and listens. EXIT_ENDED for success; what went wrong is logged. */
-enum exit_code peers_open(struct daemon *daemon);
+/* Both doors, in steps: their addresses are taken before anything else is; who connects waits, from
+ * before the epoch rises on; and is heard. EXIT_ENDED for success; what went wrong is logged. */
+enum exit_code peers_bind(struct daemon *daemon);
+enum exit_code peers_listen(struct daemon *daemon);
+enum exit_code peers_serve(struct daemon *daemon);
 void peers_close(struct daemon *daemon);
 
 /* Answers MESSAGE_ADMIN_ASK. */

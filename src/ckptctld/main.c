@@ -100,9 +100,9 @@ static void tell_size(const struct daemon *daemon)
               k->keep);
 }
 
-void daemon_listen(struct daemon *daemon)
+void daemon_serve(struct daemon *daemon)
 {
-    enum exit_code code = peers_open(daemon);
+    enum exit_code code = peers_serve(daemon);
     if (code != EXIT_ENDED) {
         daemon_end(daemon, code);
         return;
@@ -125,11 +125,12 @@ static void run(struct daemon *daemon)
         log_event(EVENT_start_failed, "text=\"no memory\"");
         goto free_loop;
     }
-    if (daemon_start(daemon) == CKPT_OK) {
-        daemon->exit_code = EXIT_ENDED;
+    daemon->exit_code = peers_bind(daemon);
+    if (daemon->exit_code == EXIT_ENDED && daemon_start(daemon) == CKPT_OK) {
         event_base_dispatch(daemon->base);
-    } else {
+    } else if (daemon->exit_code == EXIT_ENDED) {
         log_event(EVENT_start_failed, "text=\"no thread for the records\"");
+        daemon->exit_code = EXIT_START;
     }
     daemon->ending = true;
     peers_close(daemon);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two doors: TCP for agents, and a UNIX socket for ckptctl. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "daemon.h"
@@ -120,21 +118,6 @@ static size_t receive_bytes_max(void)
     return most > RECEIVE_BYTES ? most : RECEIVE_BYTES;
 }
 
-/* Makes the socket's own directory, as after a boot /run is empty; not those above it. */
-static void make_parent(const char *path)
-{
-    char parent[CKPT_ADDRESS_MAX + 1];
-    snprintf(parent, sizeof(parent), "%s", path);
-    char *slash = strrchr(parent, '/');
-    if (slash && slash != parent) {
-        *slash = '\0';
-        if (mkdir(parent, 0755) == 0) {
-            /* Whatever the umask: other users' ckptctl must get through. */
-            (void)chmod(parent, 0755);
-        }
-    }
-}
-
 static enum exit_code refuse_start(enum ckpt_status status, const char *reason)
 {
     log_event(EVENT_listen_failed, "status=%s text=%s", ckpt_status_name(status),
@@ -142,7 +125,7 @@ static enum exit_code refuse_start(enum ckpt_status status, const char *reason)
     return status == CKPT_ERR_INVALID ? EXIT_CONFIG : EXIT_START;
 }
 
-enum exit_code peers_open(struct daemon *daemon)
+enum exit_code peers_bind(struct daemon *daemon)
 {
     char reason[CKPT_REASON_MAX + 1] = "no memory";
     uint32_t strangers_max = STRANGERS_MAX(daemon->options.machine.agents_max);
@@ -170,13 +153,32 @@ enum exit_code peers_open(struct daemon *daemon)
         status = session_hub_open(daemon->base, &config, &daemon->local);
     }
     if (status == CKPT_OK) {
-        make_parent(daemon->options.socket);
-        status = session_listen_behind(daemon->local, daemon->options.socket, 0666, &local,
-                                       &local_events, daemon, NULL, reason);
+        status = session_bind(daemon->local, daemon->options.socket, 0666, &local, &local_events,
+                              daemon, NULL, reason);
     }
     if (status == CKPT_OK) {
-        status = session_listen_behind(daemon->agents, daemon->options.listen, 0, &agents,
-                                       &agent_events, daemon, daemon->address, reason);
+        status = session_bind(daemon->agents, daemon->options.listen, 0, &agents, &agent_events,
+                              daemon, daemon->address, reason);
+    }
+    return status == CKPT_OK ? EXIT_ENDED : refuse_start(status, reason);
+}
+
+enum exit_code peers_listen(struct daemon *daemon)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    enum ckpt_status status = session_hub_listen(daemon->local, reason);
+    if (status == CKPT_OK) {
+        status = session_hub_listen(daemon->agents, reason);
+    }
+    return status == CKPT_OK ? EXIT_ENDED : refuse_start(status, reason);
+}
+
+enum exit_code peers_serve(struct daemon *daemon)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    enum ckpt_status status = session_hub_serve(daemon->local, reason);
+    if (status == CKPT_OK) {
+        status = session_hub_serve(daemon->agents, reason);
     }
     return status == CKPT_OK ? EXIT_ENDED : refuse_start(status, reason);
 }

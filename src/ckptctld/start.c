@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From records on disk to a machine that rules: lock and open the store, replay into the machine,
- * take an epoch above every one that is known, all before anybody can connect. It happens on the
- * keeper's thread, as it may take its time: an old database is converted, a locked one waited for.
- * Meanwhile the loop tells the service manager that the start goes on.
+ * listen, take an epoch above every one that is known, all before anybody is served. It happens on
+ * the keeper's thread, as it may take its time: an old database is converted, a locked one waited
+ * for. Meanwhile the loop tells the service manager that the start goes on.
  *
  * Nothing is written before the whole log was read and found good. */
 #include <event2/event.h>
@@ -104,7 +104,7 @@ static enum ckpt_status make_machine(struct daemon *daemon, uint64_t epoch)
                             seed, &daemon->machine);
 }
 
-static enum ckpt_status replay_and_rule(struct daemon *daemon)
+static enum ckpt_status replay(struct daemon *daemon)
 {
     uint64_t highest;
     enum ckpt_status status = store_epoch(daemon->store, &highest);
@@ -123,9 +123,7 @@ static enum ckpt_status replay_and_rule(struct daemon *daemon)
     }
     FAULT_POINT(coordinator_after_replay);
     daemon->start.epoch = above + 1;
-    status = take_epoch(daemon, daemon->start.epoch);
-    return status == CKPT_OK ? CKPT_OK
-                             : refuse(EVENT_store_failed, status, store_reason(daemon->store));
+    return CKPT_OK;
 }
 
 static enum ckpt_status try_once(struct daemon *daemon)
@@ -133,8 +131,7 @@ static enum ckpt_status try_once(struct daemon *daemon)
     char reason[CKPT_REASON_MAX + 1];
     enum ckpt_status status = store_open(daemon->options.store, daemon->options.state_directory,
                                          &daemon->progress, &daemon->store, reason);
-    return status == CKPT_OK ? replay_and_rule(daemon)
-                             : refuse(EVENT_store_refused, status, reason);
+    return status == CKPT_OK ? replay(daemon) : refuse(EVENT_store_refused, status, reason);
 }
 
 static void give_back(struct daemon *daemon)
@@ -146,6 +143,13 @@ static void give_back(struct daemon *daemon)
     }
 }
 
+static enum exit_code code_of(enum ckpt_status status)
+{
+    return status == CKPT_OK           ? EXIT_ENDED
+           : status == CKPT_ERR_CONFIG ? EXIT_CONFIG
+                                       : store_exit_code(status);
+}
+
 static void start_run(struct keeper *keeper, void *context)
 {
     struct daemon *daemon = context;
@@ -154,9 +158,20 @@ static void start_run(struct keeper *keeper, void *context)
         give_back(daemon);
         status = try_once(daemon);
     }
-    daemon->start.code = status == CKPT_OK           ? EXIT_ENDED
-                         : status == CKPT_ERR_CONFIG ? EXIT_CONFIG
-                                                     : store_exit_code(status);
+    daemon->start.code = code_of(status);
+}
+
+static void rule_run(struct keeper *keeper, void *context)
+{
+    struct daemon *daemon = context;
+    enum ckpt_status status = take_epoch(daemon, daemon->start.epoch);
+    while (store_waits(keeper, daemon, status)) {
+        status = take_epoch(daemon, daemon->start.epoch);
+    }
+    if (status != CKPT_OK) {
+        (void)refuse(EVENT_store_failed, status, store_reason(daemon->store));
+    }
+    daemon->start.code = code_of(status);
 }
 
 /* ---- on the loop ---- */
@@ -185,10 +200,23 @@ static void replayed(struct daemon *daemon)
               "epoch=%" PRIu64 " runs=%" PRIu32 " checkpoints=%" PRIu32 " ms=%" PRIu64,
               daemon->start.epoch, coordinator_run_count(daemon->machine),
               coordinator_checkpoint_count(daemon->machine), daemon_now_ms() - daemon->started_ms);
-    daemon_listen(daemon);
+    daemon_serve(daemon);
 }
 
 static void start_done(void *context)
+{
+    struct daemon *daemon = context;
+    if (daemon->start.code == EXIT_ENDED) {
+        daemon->start.code = peers_listen(daemon);
+    }
+    if (daemon->start.code != EXIT_ENDED) {
+        daemon_end(daemon, daemon->start.code);
+        return;
+    }
+    keeper_add(daemon->keeper, &daemon->start.rule);
+}
+
+static void rule_done(void *context)
 {
     struct daemon *daemon = context;
     event_free(daemon->start.told_event);
@@ -208,6 +236,8 @@ enum ckpt_status daemon_start(struct daemon *daemon)
     daemon->started_ms = daemon_now_ms();
     daemon->start.task =
         (struct keeper_task){.run = start_run, .done = start_done, .context = daemon};
+    daemon->start.rule =
+        (struct keeper_task){.run = rule_run, .done = rule_done, .context = daemon};
     daemon->start.told_event = event_new(daemon->base, -1, EV_PERSIST, on_tell, daemon);
     if (!daemon->start.told_event || event_add(daemon->start.told_event, &pause) != 0) {
         return CKPT_ERR_MEMORY;

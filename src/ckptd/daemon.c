@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "fits.h"
 #include "options.h"
+#include "shortage.h"
 #include "session/notify.h"
 #include "session/signals.h"
 #include "session/watchdog.h"
@@ -183,13 +184,18 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
         .huge_pages = (enum arena_huge_pages)config_number(config, OPTION_ARENA_HUGE_PAGES),
         .prefault_threads = (uint32_t)config_number(config, OPTION_ARENA_PREFAULT_THREADS),
         .progress = progress,
+        .is_stopped = life_is_stopped,
     };
     enum ckpt_status status = arena_guard_install();
     if (status == CKPT_OK) {
         status = arena_open(&options, &d->arena, why);
     }
     if (status != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "arena: %.240s", why);
+        int used =
+            snprintf(reason, DAEMON_REASON_BYTES, "arena: %.*s", DAEMON_REASON_BYTES / 2, why);
+        if (status == CKPT_ERR_MEMORY) {
+            shortage_explain(&options, reason + used, (size_t)(DAEMON_REASON_BYTES - used));
+        }
         return status;
     }
     char fits[FITS_TEXT_BYTES];
@@ -202,10 +208,18 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
               (unsigned long long)arena_segment_bytes(d->arena),
               (unsigned long long)arena_page_bytes(d->arena),
               arena_is_locked(d->arena) ? "yes" : "no", LOG_QUOTED(fits));
+    if (!arena_is_locked(d->arena)) {
+        log_event(EVENT_arena_not_locked, "directory=%s setting=%s text=%s",
+                  arena_directory(d->arena), config_text(config, OPTION_ARENA_LOCK),
+                  options.lock == ARENA_LOCK_OFF
+                      ? "\"it may be swapped out, as [arena] lock = off allows\""
+                      : "\"it may be swapped out: raise the memory lock limit "
+                        "(LimitMEMLOCK=infinity in the unit, ulimit -l)\"");
+    }
     return CKPT_OK;
 }
 
-static enum ckpt_status start_workers(struct daemon *d, char *reason)
+static enum ckpt_status make_workers(struct daemon *d, char *reason)
 {
     const struct config *config = d->config;
     const char *engine = config_text(config, OPTION_DIGEST_ENGINE);
@@ -223,8 +237,14 @@ static enum ckpt_status start_workers(struct daemon *d, char *reason)
     }
     if (status != CKPT_OK) {
         snprintf(reason, CKPT_REASON_MAX + 1, "the digest threads can't be started");
-        return status;
     }
+    return status;
+}
+
+static enum ckpt_status open_transport(struct daemon *d, char *reason)
+{
+    const struct config *config = d->config;
+    uint64_t segment_bytes = (uint64_t)config_number(config, OPTION_ARENA_SEGMENT_BYTES);
     struct mover_options options = {
         .rails = &d->rails,
         .devices = config_text(config, OPTION_TRANSPORT_DEVICES),
@@ -234,15 +254,25 @@ static enum ckpt_status start_workers(struct daemon *d, char *reason)
         .spin_us = (uint32_t)config_number(config, OPTION_TRANSPORT_SPIN),
         .traffic_class = (uint8_t)config_number(config, OPTION_TRANSPORT_TRAFFIC_CLASS),
         .service_level = (uint8_t)config_number(config, OPTION_TRANSPORT_SERVICE_LEVEL),
+        .segment_bytes = segment_bytes,
+        .segment_count =
+            (uint32_t)((uint64_t)config_number(config, OPTION_ARENA_BYTES) / segment_bytes),
     };
-    status = mover_start(&options, d->arena, d->digester, d->completions, &d->mover, reason);
-    if (status == CKPT_OK) {
-        status = arena_guard_install(); /* UCX has put its own handler in front */
-    }
+    arena_limits_raise(); /* what a transport pins is counted, too */
+    enum ckpt_status status = mover_open(&options, d->digester, d->completions, &d->mover, reason);
     if (status == CKPT_OK) {
         digester_set_mover(d->digester, d->mover);
         log_event(EVENT_transport_open, "spec=%s digest=%s ucx=%s", mover_transport(d->mover),
                   digest_engine_name(d->engine), transport_ucx_version());
+    }
+    return status;
+}
+
+static enum ckpt_status register_arena(struct daemon *d, char *reason)
+{
+    enum ckpt_status status = mover_start(d->mover, d->arena, reason);
+    if (status == CKPT_OK) {
+        status = arena_guard_install(); /* UCX has put its own handler in front */
     }
     return status;
 }
@@ -334,43 +364,54 @@ static enum ckpt_status make_loop(struct daemon *d, char *reason)
     if (d->base == NULL || d->deadline_event == NULL || d->reconnect_event == NULL ||
         d->lookup_event == NULL || d->completion_event == NULL ||
         event_add(d->completion_event, NULL) != 0 ||
-        session_hub_open(d->base, &config, &d->hub) != CKPT_OK ||
-        quiet_make(d->base, arena_slot_count(d->arena), d->digester, d->mover, &d->quiet) !=
-            CKPT_OK) {
+        session_hub_open(d->base, &config, &d->hub) != CKPT_OK) {
         snprintf(reason, CKPT_REASON_MAX + 1, "the event loop can't be made");
         return CKPT_ERR_SYSTEM;
     }
     return CKPT_OK;
 }
 
-enum ckpt_status daemon_start(struct daemon *d, const struct config *config, char *reason)
+static enum ckpt_status make_quiet(struct daemon *d, char *reason)
 {
+    if (quiet_make(d->base, arena_slot_count(d->arena), d->digester, d->mover, &d->quiet) !=
+        CKPT_OK) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "out of memory");
+        return CKPT_ERR_MEMORY;
+    }
+    return CKPT_OK;
+}
+
+/* From here on it serves. */
+static enum ckpt_status begin_to_serve(struct daemon *d, char *reason)
+{
+    records_adopt(d);
+    enum ckpt_status status = session_hub_serve(d->hub, reason);
+    if (status == CKPT_OK) {
+        links_connect_coordinator(d);
+    }
+    return status;
+}
+
+/* What can be refused at once comes first: addresses and transport are taken before any memory is,
+ * so that a second agent, or one that is set up wrong, costs the node nothing. */
+enum ckpt_status daemon_start(struct daemon *d, const struct config *config,
+                              char reason[DAEMON_REASON_BYTES])
+{
+    static enum ckpt_status (*const steps[])(struct daemon *, char *) = {
+        identify,   choose_rails,   make_workers, make_loop,    links_bind,    open_transport,
+        open_arena, register_arena, make_quiet,   make_machine, begin_to_serve};
+    enum ckpt_status status = CKPT_OK;
     memset(d, 0, sizeof *d);
     d->config = config;
     d->reconnect_ms = 50;
-    enum ckpt_status status = identify(d, reason);
-    if (status == CKPT_OK) {
-        status = choose_rails(d, reason);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == CKPT_OK; i++) {
+        status = steps[i](d, reason);
+        if (status == CKPT_OK && life_is_stopped()) {
+            snprintf(reason, CKPT_REASON_MAX + 1, "stopped before it was ready");
+            status = CKPT_ERR_ABORTED;
+        }
     }
-    if (status == CKPT_OK) {
-        status = open_arena(d, reason);
-    }
-    if (status == CKPT_OK) {
-        status = start_workers(d, reason);
-    }
-    if (status == CKPT_OK) {
-        status = make_loop(d, reason);
-    }
-    if (status == CKPT_OK) {
-        status = links_listen(d, reason);
-    }
-    if (status == CKPT_OK) {
-        status = make_machine(d, reason);
-    }
-    if (status == CKPT_OK) {
-        records_adopt(d);
-        links_connect_coordinator(d);
-    }
+    d->is_started = status == CKPT_OK;
     return status;
 }
 
@@ -390,6 +431,10 @@ int daemon_run(struct daemon *d)
     struct session_watchdog *watchdog = NULL;
     if (session_signals_watch(d->base, on_signal, d, &signals) != CKPT_OK) {
         return 1;
+    }
+    if (life_is_stopped()) { /* it came a moment before */
+        log_event(EVENT_stopping, "reason=\"stopped before it was ready\"");
+        event_base_loopexit(d->base, NULL);
     }
     if (life_watch_idle(d) != CKPT_OK || session_watchdog_start(d->base, &watchdog) != CKPT_OK) {
         session_signals_free(&signals);
@@ -436,7 +481,11 @@ void daemon_end(struct daemon *d)
         }
         event_base_free(d->base);
     }
-    arena_close(&d->arena);
+    if (d->is_started) {
+        arena_close(&d->arena);
+    } else {
+        arena_discard(&d->arena);
+    }
     free(d->update);
     free(d->machine_memory);
 }

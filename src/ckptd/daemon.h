@@ -68,11 +68,14 @@ struct daemon {
     char unreached[CKPT_REASON_MAX + 1]; /* why the coordinator was not, as it was last said */
     uint64_t unreached_ms;               /* when that was */
     struct made_link *made_links;
-    bool is_broken; /* an arena or machine that cannot be trusted: the loop ends, exit 1 */
+    bool is_started; /* else what it made of an arena is discarded */
+    bool is_broken;  /* an arena or machine that cannot be trusted: the loop ends, exit 1 */
 };
 
 /* daemon.c: making and ending everything, and one turn of the machine. */
-enum ckpt_status daemon_start(struct daemon *d, const struct config *config, char *reason);
+#define DAEMON_REASON_BYTES 1024 /* for who starts it: may be several sentences */
+enum ckpt_status daemon_start(struct daemon *d, const struct config *config,
+                              char reason[DAEMON_REASON_BYTES]);
 int daemon_run(struct daemon *d);
 void daemon_end(struct daemon *d);
 uint64_t daemon_now_ms(void);
@@ -83,8 +86,8 @@ void act_on_update(struct daemon *d, const struct agent_update *update);
 void act_on_completions(struct daemon *d);
 
 /* links.c: the sessions with ranks, peers and the coordinator. */
-enum ckpt_status links_listen(struct daemon *d, char *reason);
-uint32_t links_sessions_max(const struct config *config); /* that may come in at once */
+enum ckpt_status links_bind(struct daemon *d, char *reason); /* nobody is served yet */
+uint32_t links_sessions_max(const struct config *config);    /* that may come in at once */
 void links_connect_coordinator(struct daemon *d);
 void links_say_lookups(struct daemon *d);
 void links_connect_peer(struct daemon *d, uint32_t link, const char *address);
@@ -97,6 +100,8 @@ enum ckpt_status life_find_domain(const struct config *config, const char *node,
                                   char domain_out[CKPT_DOMAIN_NAME_MAX + 1], char *reason);
 void life_tell_starter(const struct config *config, const char *line);
 enum ckpt_status life_watch_idle(struct daemon *d);
+void life_watch_stop(void); /* until the loop watches the signals */
+bool life_is_stopped(void); /* by one that came before that; any thread */
 
 /* records.c: slot records between the machine and the arena. */
 enum ckpt_status records_store(struct daemon *d, const struct slot_record *record);

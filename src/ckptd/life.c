@@ -4,6 +4,7 @@
 #include "daemon.h"
 
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +40,26 @@ enum ckpt_status life_find_domain(const struct config *config, const char *node,
     }
     strcpy(domain_out, domain);
     return CKPT_OK;
+}
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_stop(int number)
+{
+    stop_signal = number;
+}
+
+void life_watch_stop(void)
+{
+    struct sigaction action = {.sa_handler = on_stop};
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)signal(SIGHUP, SIG_IGN); /* as later: it is no reason to end */
+}
+
+bool life_is_stopped(void)
+{
+    return stop_signal != 0;
 }
 
 void life_tell_starter(const struct config *config, const char *line)

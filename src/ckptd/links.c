@@ -335,7 +335,7 @@ uint32_t links_sessions_max(const struct config *config)
 
 /* Who has a seat is the machine's to say, with a reason. Here only is bounded what a user can make
  * this process hold, so that there is always a connection left for others. */
-enum ckpt_status links_listen(struct daemon *d, char *reason)
+enum ckpt_status links_bind(struct daemon *d, char *reason)
 {
     const struct session_door peers = {
         .sessions_max = PEERS_MAX, .strangers_max = PEER_STRANGERS_MAX, .stranger_ms = STRANGER_MS};
@@ -345,14 +345,18 @@ enum ckpt_status links_listen(struct daemon *d, char *reason)
                                        .stranger_ms = STRANGER_MS};
     char bound[CKPT_ADDRESS_MAX + 1];
     unsigned long mode = strtoul(config_text(d->config, OPTION_SOCKET_MODE), NULL, 8);
-    enum ckpt_status status = session_listen_behind(d->hub, config_text(d->config, OPTION_LISTEN),
-                                                    0, &peers, &peer_events, d, bound, reason);
+    enum ckpt_status status = session_bind(d->hub, config_text(d->config, OPTION_LISTEN), 0, &peers,
+                                           &peer_events, d, bound, reason);
+    if (status == CKPT_OK) {
+        /* So that nobody else can; a rank's socket is better refused until it is of use. */
+        status = session_hub_listen(d->hub, reason);
+    }
     if (status != CKPT_OK) {
         return status;
     }
     choose_address(d, bound);
-    return session_listen_behind(d->hub, config_text(d->config, OPTION_SOCKET), (mode_t)mode,
-                                 &ranks, &rank_events, d, NULL, reason);
+    return session_bind(d->hub, config_text(d->config, OPTION_SOCKET), (mode_t)mode, &ranks,
+                        &rank_events, d, NULL, reason);
 }
 
 void links_free(struct daemon *d)

@@ -11,9 +11,22 @@
 
 extern char **environ;
 
+/* The exit code. A start that was stopped ends in order, like what was stopped later. */
+static int say_not_started(enum ckpt_status status, const char *reason)
+{
+    char quoted[DAEMON_REASON_BYTES + 64];
+    if (life_is_stopped()) {
+        log_event(EVENT_stopping, "reason=%s", LOG_QUOTED(reason));
+        return 0;
+    }
+    log_event(EVENT_not_started, "status=%s reason=%s", ckpt_status_name(status),
+              log_quote(reason, quoted, sizeof quoted));
+    return status == CKPT_ERR_CONFIG ? 2 : 1;
+}
+
 int main(int argc, char **argv)
 {
-    char reason[CKPT_REASON_MAX + 256];
+    char reason[DAEMON_REASON_BYTES];
     struct config *config = NULL;
     enum config_request request;
     enum ckpt_status status =
@@ -39,15 +52,14 @@ int main(int argc, char **argv)
     log_to_stderr(log_stderr_is_journal());
 
     struct daemon daemon;
-    int code = 1;
+    int code;
+    life_watch_stop();
     status = daemon_start(&daemon, config, reason);
     if (status == CKPT_OK) {
         code = daemon_run(&daemon);
     } else {
-        log_event(EVENT_not_started, "status=%s reason=%s", ckpt_status_name(status),
-                  LOG_QUOTED(reason));
         life_tell_starter(config, reason);
-        code = status == CKPT_ERR_CONFIG ? 2 : 1;
+        code = say_not_started(status, reason);
     }
     daemon_end(&daemon);
     log_event(EVENT_ended, "code=%d", code);

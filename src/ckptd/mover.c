@@ -66,13 +66,12 @@ static bool obey_all(struct mover *m, bool *held_out)
 static enum ckpt_status open_transport(struct mover *m)
 {
     const struct rails *rails = m->options.rails;
-    uint64_t segment_bytes = arena_segment_bytes(m->arena);
     struct transport_options options = {
         .timeout_ms = m->options.timeout_ms,
         .devices = rails->node_count == 0 ? m->options.devices : NULL,
         .lenient = rails->lenient,
-        .memory_bytes = segment_bytes * arena_segment_count(m->arena),
-        .region_bytes = segment_bytes,
+        .memory_bytes = m->options.segment_bytes * m->options.segment_count,
+        .region_bytes = m->options.segment_bytes,
         .traffic_class = m->options.traffic_class,
         .service_level = m->options.service_level,
         .spin_us = m->options.spin_us,
@@ -94,10 +93,6 @@ static enum ckpt_status open_transport(struct mover *m)
 
 static enum ckpt_status begin(struct mover *m)
 {
-    enum ckpt_status status = open_transport(m);
-    if (status != CKPT_OK) {
-        return status;
-    }
     const struct transport_capabilities *can = &m->transport->capabilities;
     uint64_t slice = m->options.slice_bytes != 0 ? m->options.slice_bytes : can->slice_bytes;
     slice = slice > can->read_bytes_max ? can->read_bytes_max : slice;
@@ -113,7 +108,7 @@ static enum ckpt_status begin(struct mover *m)
     for (uint32_t i = 0; i < m->depth; i++) {
         m->slices[i].next_free = i + 1 < m->depth ? i + 1 : UINT32_MAX;
     }
-    status = mover_register_all(m);
+    enum ckpt_status status = mover_register_all(m);
     if (status == CKPT_OK) {
         status = transport_address(m->transport, m->address, &m->address_bytes);
     }
@@ -122,6 +117,9 @@ static enum ckpt_status begin(struct mover *m)
 
 static void end(struct mover *m)
 {
+    pthread_mutex_lock(&m->lock);
+    m->stopping = m->closed = true; /* nothing wakes the transport from here on */
+    pthread_mutex_unlock(&m->lock);
     mover_reads_end(m);
     free(m->slices);
     free(m->regions);
@@ -148,26 +146,68 @@ static void work(struct mover *m)
     }
 }
 
+/* Says how a step of the start ended, to who waits for it. */
+static void step_done(struct mover *m, enum ckpt_status status)
+{
+    pthread_mutex_lock(&m->lock);
+    m->steps_done++;
+    m->start_status = status;
+    pthread_cond_broadcast(&m->started_cond);
+    pthread_mutex_unlock(&m->lock);
+}
+
+static enum ckpt_status await_step(struct mover *m, uint32_t step, char *reason)
+{
+    pthread_mutex_lock(&m->lock);
+    while (m->steps_done < step) {
+        pthread_cond_wait(&m->started_cond, &m->lock);
+    }
+    enum ckpt_status status = m->start_status;
+    pthread_mutex_unlock(&m->lock);
+    if (status != CKPT_OK) {
+        snprintf(reason, CKPT_REASON_MAX + 1, "%s", m->reason);
+    }
+    return status;
+}
+
+/* False: the mover is stopped before it came. */
+static bool await_arena(struct mover *m)
+{
+    pthread_mutex_lock(&m->lock);
+    while (m->arena == NULL && !m->stopping) {
+        pthread_cond_wait(&m->started_cond, &m->lock);
+    }
+    bool came = !m->stopping;
+    pthread_mutex_unlock(&m->lock);
+    return came;
+}
+
 static void *run(void *context)
 {
     struct mover *m = context;
     rails_bind_thread(&m->options.rails->mover_cpus);
-    enum ckpt_status status = begin(m);
-    pthread_mutex_lock(&m->lock);
-    m->started = true;
-    m->start_status = status;
-    pthread_cond_signal(&m->started_cond);
-    pthread_mutex_unlock(&m->lock);
-    if (status == CKPT_OK) {
-        work(m);
+    enum ckpt_status status = open_transport(m);
+    step_done(m, status);
+    if (status == CKPT_OK && await_arena(m)) {
+        status = begin(m);
+        step_done(m, status);
+        if (status == CKPT_OK) {
+            work(m);
+        }
     }
     end(m);
     return NULL;
 }
 
-enum ckpt_status mover_start(const struct mover_options *options, struct arena *arena,
-                             struct digester *digester, struct completions *completions,
-                             struct mover **mover_out, char *reason)
+static void mover_free(struct mover *m)
+{
+    pthread_cond_destroy(&m->started_cond);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+enum ckpt_status mover_open(const struct mover_options *options, struct digester *digester,
+                            struct completions *completions, struct mover **mover_out, char *reason)
 {
     struct mover *m = calloc(1, sizeof *m);
     if (m == NULL) {
@@ -175,32 +215,34 @@ enum ckpt_status mover_start(const struct mover_options *options, struct arena *
         return CKPT_ERR_MEMORY;
     }
     m->options = *options;
-    m->arena = arena;
     m->digester = digester;
     m->completions = completions;
     m->last = &m->first;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->started_cond, NULL);
     if (pthread_create(&m->thread, NULL, run, m) != 0) {
-        free(m);
+        mover_free(m);
         snprintf(reason, CKPT_REASON_MAX + 1, "no thread: %s", strerror(errno));
         return CKPT_ERR_SYSTEM;
     }
     (void)pthread_setname_np(m->thread, "mover");
-    pthread_mutex_lock(&m->lock);
-    while (!m->started) {
-        pthread_cond_wait(&m->started_cond, &m->lock);
-    }
-    pthread_mutex_unlock(&m->lock);
-    if (m->start_status != CKPT_OK) {
-        enum ckpt_status status = m->start_status;
+    enum ckpt_status status = await_step(m, 1, reason);
+    if (status != CKPT_OK) {
         pthread_join(m->thread, NULL);
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s", m->reason);
-        free(m);
+        mover_free(m);
         return status;
     }
     *mover_out = m;
     return CKPT_OK;
+}
+
+enum ckpt_status mover_start(struct mover *mover, struct arena *arena, char *reason)
+{
+    pthread_mutex_lock(&mover->lock);
+    mover->arena = arena;
+    pthread_cond_broadcast(&mover->started_cond);
+    pthread_mutex_unlock(&mover->lock);
+    return await_step(mover, 2, reason);
 }
 
 const char *mover_transport(const struct mover *mover)
@@ -216,7 +258,10 @@ void mover_end(struct mover *mover)
     /* Woken under the lock: the thread closes the transport once it has seen `stopping`. */
     pthread_mutex_lock(&mover->lock);
     mover->stopping = true;
-    transport_wake(mover->transport);
+    pthread_cond_broadcast(&mover->started_cond);
+    if (!mover->closed) {
+        transport_wake(mover->transport);
+    }
     pthread_mutex_unlock(&mover->lock);
     pthread_join(mover->thread, NULL);
     mover->ended = true;
@@ -229,9 +274,7 @@ void mover_stop(struct mover **mover)
         return;
     }
     mover_end(m);
-    pthread_cond_destroy(&m->started_cond);
-    pthread_mutex_destroy(&m->lock);
-    free(m);
+    mover_free(m);
     *mover = NULL;
 }
 

@@ -26,14 +26,21 @@ struct mover_options {
     uint64_t slice_bytes; /* 0: what the transport likes; rounded to whole chunks */
     uint32_t spin_us;
     uint8_t traffic_class, service_level;
+    uint64_t segment_bytes; /* of the arena that will come */
+    uint32_t segment_count;
 };
 
-/* Starts the thread, opens the transport and registers every segment; blocks until that is done.
- * reason (CKPT_REASON_MAX + 1 bytes) is set on failure. Errors as transport_open() and
- * transport_register(), and CKPT_ERR_SYSTEM. */
-enum ckpt_status mover_start(const struct mover_options *options, struct arena *arena,
-                             struct digester *digester, struct completions *completions,
-                             struct mover **mover_out, char *reason);
+/* Starts the thread and opens the transport, so that one that is refused is so before there is an
+ * arena; blocks until that is done. reason (CKPT_REASON_MAX + 1 bytes) is set on failure. Errors as
+ * transport_open(), and CKPT_ERR_SYSTEM. */
+enum ckpt_status mover_open(const struct mover_options *options, struct digester *digester,
+                            struct completions *completions, struct mover **mover_out,
+                            char *reason);
+
+/* Registers every segment; blocks until that is done. What is given to the mover before is done
+ * after it. On failure the mover is still to be stopped. Errors as transport_register(), and
+ * CKPT_ERR_MEMORY. */
+enum ckpt_status mover_start(struct mover *mover, struct arena *arena, char *reason);
 
 /* The spec of the transport that is open; lives as long as the options. */
 const char *mover_transport(const struct mover *mover);

@@ -78,10 +78,11 @@ struct mover {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t started_cond;
-    bool started;
+    uint32_t steps_done; /* of the start: the transport is open, the arena registered */
     enum ckpt_status start_status;
     char reason[CKPT_REASON_MAX + 1];
     bool stopping;
+    bool closed; /* the thread is closing the transport */
     bool held;
     bool was_held; /* when the thread looked last: it has to be woken when that is over */
     bool ended;    /* the thread has been joined; the caller's own */

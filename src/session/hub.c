@@ -86,7 +86,7 @@ enum ckpt_status session_hub_open(struct event_base *base, const struct session_
 void session_hub_read(struct session_hub *hub)
 {
     for (struct listener *listener = hub->listeners; listener; listener = listener->next) {
-        while (!listener_accept(listener)) {
+        while (listener->accept_event && !listener_accept(listener)) {
         }
     }
     for (struct session *session = hub->sessions; session;) {

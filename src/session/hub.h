@@ -91,13 +91,17 @@ struct listener {
     const struct session_events *events;
     void *context;
     int fd;
-    struct event *accept_event;
-    bool is_held;              /* accepting has stopped for a pause */
-    struct event *retry_event; /* after running out of descriptors */
+    int lock_fd;                /* of a UNIX socket: held as long as it is bound; -1: none */
+    bool is_listening;          /* who connects waits, or is served; false: is refused */
+    struct event *accept_event; /* NULL: bound only, nobody is served yet */
+    bool is_held;               /* accepting has stopped for a pause */
+    struct event *retry_event;  /* after running out of descriptors */
     struct session_door door;
     uint32_t sessions;                                      /* accepted here, and not over */
     uint32_t strangers;                                     /* of those that nobody vouched for */
+    char name[CKPT_ADDRESS_MAX + 1];                        /* as it was asked for */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to be unlinked, or "" */
+    char locked_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* that lock_fd is of */
 };
 
 struct session_hub {
@@ -195,6 +199,9 @@ uint32_t door_idle_ms(const struct session *session);
 
 /* Accepts what waits; false when more may. */
 bool listener_accept(struct listener *listener);
+
+/* Accepts from the loop on; false: no memory. */
+bool listener_serve(struct listener *listener);
 
 /* Closes and unlinks. */
 void listener_free(struct listener *listener);

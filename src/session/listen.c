@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "session/address.h"
@@ -115,131 +114,14 @@ static void on_retry(evutil_socket_t fd, short what, void *context)
     event_add(listener->accept_event, NULL);
 }
 
-void listener_free(struct listener *listener)
+bool listener_serve(struct listener *listener)
 {
-    if (listener->accept_event) {
-        event_free(listener->accept_event);
-    }
-    if (listener->retry_event) {
-        event_free(listener->retry_event);
-    }
-    if (listener->fd >= 0) {
-        close(listener->fd);
-    }
-    if (listener->path[0]) {
-        unlink(listener->path);
-    }
-    free(listener);
-}
-
-/* A UNIX socket outlives its program: it is in the way only when nobody answers at it. */
-static enum ckpt_status clear_path(const char *path, const struct address *address,
-                                   char *reason_out)
-{
-    struct stat status;
-    if (lstat(path, &status) != 0) {
-        return CKPT_OK;
-    }
-    if (!S_ISSOCK(status.st_mode)) {
-        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "%s is there and is no socket", path);
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool answers =
-        fd >= 0 && (connect(fd, (const struct sockaddr *)&address->socket, address->bytes) == 0 ||
-                    errno == EAGAIN);
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (answers) {
-        return session_refuse(reason_out, CKPT_ERR_BUSY, "another process listens at %s", path);
-    }
-    if (unlink(path) != 0) {
-        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot replace %s: %s", path,
-                              strerror(errno));
-    }
-    return CKPT_OK;
-}
-
-static enum ckpt_status bind_socket(int fd, const char *text, const struct address *address,
-                                    mode_t mode, char *reason_out)
-{
-    int on = 1;
-    bool is_path = address_is_path(text);
-    if (!is_path) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    }
-    if (bind(fd, (const struct sockaddr *)&address->socket, address->bytes) != 0 ||
-        (is_path && chmod(text, mode) != 0) || listen(fd, SOMAXCONN) != 0) {
-        enum ckpt_status status = errno == EADDRINUSE ? CKPT_ERR_BUSY : CKPT_ERR_SYSTEM;
-        return session_refuse(reason_out, status, "cannot listen at %s: %s", text, strerror(errno));
-    }
-    return CKPT_OK;
-}
-
-enum ckpt_status session_listen(struct session_hub *hub, const char *address, mode_t mode,
-                                const struct session_events *events, void *context,
-                                char *address_out, char *reason_out)
-{
-    const struct session_door open_to_all = {.sessions_max = 0};
-    return session_listen_behind(hub, address, mode, &open_to_all, events, context, address_out,
-                                 reason_out);
-}
-
-enum ckpt_status session_listen_behind(struct session_hub *hub, const char *address, mode_t mode,
-                                       const struct session_door *door,
-                                       const struct session_events *events, void *context,
-                                       char *address_out, char *reason_out)
-{
-    struct address resolved;
-    struct listener *listener = NULL;
-    enum ckpt_status status = address_resolve(address, true, &resolved, reason_out);
-    if (status == CKPT_OK && address_is_path(address)) {
-        status = clear_path(address, &resolved, reason_out);
-    }
-    if (status != CKPT_OK) {
-        return status;
-    }
-    listener = calloc(1, sizeof(*listener));
-    if (!listener) {
-        return session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to listen at %s", address);
-    }
-    listener->hub = hub;
-    listener->door = *door;
-    listener->events = events;
-    listener->context = context;
-    listener->fd = socket(resolved.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (listener->fd < 0) {
-        status = session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot listen at %s: %s", address,
-                                strerror(errno));
-        goto free_listener;
-    }
-    status = bind_socket(listener->fd, address, &resolved, mode, reason_out);
-    if (status != CKPT_OK) {
-        goto free_listener;
-    }
-    if (address_is_path(address)) {
-        snprintf(listener->path, sizeof(listener->path), "%s", address);
-    }
+    struct event_base *base = listener->hub->base;
+    listener->retry_event = evtimer_new(base, on_retry, listener);
     listener->accept_event =
-        event_new(hub->base, listener->fd, EV_READ | EV_PERSIST, on_accept, listener);
-    listener->retry_event = evtimer_new(hub->base, on_retry, listener);
-    if (!listener->accept_event || !listener->retry_event ||
-        event_add(listener->accept_event, NULL) != 0) {
-        status = session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to listen at %s", address);
-        goto free_listener;
-    }
-    if (address_out) {
-        resolved.bytes = sizeof(resolved.socket);
-        getsockname(listener->fd, (struct sockaddr *)&resolved.socket, &resolved.bytes);
-        address_text(&resolved, address_out);
-    }
-    listener->next = hub->listeners;
-    hub->listeners = listener;
-    return CKPT_OK;
-
-free_listener:
-    listener_free(listener);
-    return status;
+        event_new(base, listener->fd, EV_READ | EV_PERSIST, on_accept, listener);
+    return listener->retry_event && listener->accept_event &&
+           event_add(listener->accept_event, NULL) == 0;
 }
 
 /* The address is known: a socket, and a connect. */

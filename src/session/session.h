@@ -152,6 +152,24 @@ enum ckpt_status session_listen_behind(struct session_hub *hub, const char *addr
                                        const struct session_events *events, void *context,
                                        char *address_out, char *reason_out);
 
+/* The same in steps, for a program that takes its addresses before it takes anything else, and has
+ * no answers before it has everything.
+ *
+ * session_bind takes the address: another program gets CKPT_ERR_BUSY for it, and who connects is
+ * refused. The directory of a UNIX socket is made, 0755, where it is missing; not those above it.
+ * While such a socket is bound, a lock file (path and ".lock") lies beside it.
+ *
+ * session_hub_listen has all that is bound so far listen: who connects waits. A TCP address that
+ * another program has bound as well is CKPT_ERR_BUSY here.
+ *
+ * session_hub_serve does both, and accepts from the loop on. CKPT_ERR_BUSY, CKPT_ERR_SYSTEM,
+ * CKPT_ERR_MEMORY, with a reason. */
+enum ckpt_status session_bind(struct session_hub *hub, const char *address, mode_t mode,
+                              const struct session_door *door, const struct session_events *events,
+                              void *context, char *address_out, char *reason_out);
+enum ckpt_status session_hub_listen(struct session_hub *hub, char *reason_out);
+enum ckpt_status session_hub_serve(struct session_hub *hub, char *reason_out);
+
 /* The peer has said who it is: it is a stranger at the door no longer. */
 void session_vouch(struct session *session);
 

@@ -68,6 +68,15 @@ static void *serve(void *context)
     return NULL;
 }
 
+static enum ckpt_status start_mover(struct mover_options *options, struct mover **mover_out)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    options->segment_bytes = SEGMENT_BYTES;
+    options->segment_count = SEGMENTS;
+    enum ckpt_status status = mover_open(options, digester, completions, mover_out, reason);
+    return status == CKPT_OK ? mover_start(*mover_out, arena, reason) : status;
+}
+
 static int start(void **state)
 {
     char reason[ARENA_REASON_BYTES];
@@ -184,12 +193,11 @@ static void renewal_zeroes_what_nobody_has_open_and_replaces_the_rest(void **sta
 {
     (void)state;
     struct mover *mover;
-    char reason[CKPT_REASON_MAX + 1];
     const uint16_t segments[] = {2, 3};
     int kept;
     struct rails rails = {.spec = "loop"};
     struct mover_options options = {.rails = &rails};
-    assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
+    assert_int_equal(start_mover(&options, &mover), CKPT_OK);
     digester_set_mover(digester, mover);
     fill(segments, 2 * SEGMENT_BYTES, source.memory);
     assert_int_equal(arena_segment_fd(arena, 3, false, &kept), CKPT_OK);
@@ -232,13 +240,12 @@ static struct job *make_read(const uint16_t *segments, uint32_t n)
 static void read_with(const char *transport, bool cancel)
 {
     struct mover *mover;
-    char reason[CKPT_REASON_MAX + 1];
     const uint16_t segments[] = {5, 0};
     struct digest expected;
     struct rails rails = {0};
     struct mover_options options = {.rails = &rails, .timeout_ms = 2000, .depth = 2};
     snprintf(rails.spec, sizeof rails.spec, "%s", transport);
-    assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
+    assert_int_equal(start_mover(&options, &mover), CKPT_OK);
     digest_bytes(engine, source.memory, SHARD_BYTES, &expected);
     mover_read(mover, make_read(segments, 2));
     if (cancel) {
@@ -272,12 +279,11 @@ static void a_held_read_begins_when_it_may(void **state)
 {
     (void)state;
     struct mover *mover;
-    char reason[CKPT_REASON_MAX + 1];
     const uint16_t segments[] = {5, 0};
     struct rails rails = {.spec = "loop"};
     struct mover_options options = {.rails = &rails, .timeout_ms = 2000, .depth = 2};
     struct pollfd waiter = {.fd = completions_fd(completions), .events = POLLIN};
-    assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
+    assert_int_equal(start_mover(&options, &mover), CKPT_OK);
     mover_hold(mover, true);
     mover_read(mover, make_read(segments, 2));
     assert_int_equal(poll(&waiter, 1, 100), 0);
@@ -316,11 +322,10 @@ static void an_offer_that_does_not_add_up_is_refused(void **state)
 {
     (void)state;
     struct mover *mover;
-    char reason[CKPT_REASON_MAX + 1];
     const uint16_t segments[] = {5, 0};
     struct rails rails = {.spec = "loop"};
     struct mover_options options = {.rails = &rails};
-    assert_int_equal(mover_start(&options, arena, digester, completions, &mover, reason), CKPT_OK);
+    assert_int_equal(start_mover(&options, &mover), CKPT_OK);
     struct job *job = make_read(segments, 2);
     job->region_count = 1;
     mover_read(mover, job);
