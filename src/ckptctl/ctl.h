@@ -18,6 +18,7 @@ enum exit_code {
     EXIT_NO = 1,     /* refused, failed, not found, differs, or not in time */
     EXIT_USAGE = 2,  /* the command line or the configuration is wrong */
     EXIT_NOBODY = 3, /* no coordinator, or no agent, answers */
+    EXIT_SHORT = 4,  /* consistent, but with fewer copies than were asked for */
 };
 
 struct link;

@@ -220,14 +220,21 @@ enum exit_code link_ask_all(struct ctl *ctl, struct message_admin_ask *ask, cons
                             json_t **document_out)
 {
     char reason[CKPT_REASON_MAX + 1];
+    enum ckpt_status status = link_ask_pages(ctl, ask, entries, document_out, reason);
+    return status == CKPT_OK ? EXIT_DONE : link_complain(status, reason);
+}
+
+enum ckpt_status link_ask_pages(struct ctl *ctl, struct message_admin_ask *ask, const char *entries,
+                                json_t **document_out, char *reason_out)
+{
     json_t *all = NULL;
     ask->from = 0;
     for (;;) {
         json_t *page;
-        enum ckpt_status status = link_ask(ctl, ask, &page, reason);
+        enum ckpt_status status = link_ask(ctl, ask, &page, reason_out);
         if (status != CKPT_OK) {
             json_decref(all);
-            return link_complain(status, reason);
+            return status;
         }
         const json_t *next = json_object_get(page, "next");
         bool is_last = !json_is_integer(next);
@@ -241,7 +248,7 @@ enum exit_code link_ask_all(struct ctl *ctl, struct message_admin_ask *ask, cons
         if (is_last || from <= ask->from) {
             json_object_del(all, "next");
             *document_out = all;
-            return EXIT_DONE;
+            return CKPT_OK;
         }
         ask->from = from;
     }

@@ -14,7 +14,11 @@ enum ckpt_status link_ask(struct ctl *ctl, const struct message_admin_ask *ask,
                           json_t **document_out, char *reason_out);
 
 /* Asks for all pages of a table and joins them: the document is the first page's, the array
- * `entries` in it has those of all pages. A failure is complained of; EXIT_DONE for success. */
+ * `entries` in it has those of all pages. As link_ask. */
+enum ckpt_status link_ask_pages(struct ctl *ctl, struct message_admin_ask *ask, const char *entries,
+                                json_t **document_out, char *reason_out);
+
+/* The same, but that a failure is complained of; EXIT_DONE for success. */
 enum exit_code link_ask_all(struct ctl *ctl, struct message_admin_ask *ask, const char *entries,
                             json_t **document_out);
 

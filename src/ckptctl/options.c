@@ -69,7 +69,9 @@ static const struct config_program program_of_all = {
     .exit_codes = "  0  done, and the answer is yes\n"
                   "  1  refused, failed, not found, copies differ, or not in time\n"
                   "  2  the command line or the configuration is wrong\n"
-                  "  3  no coordinator, or no agent, answers\n",
+                  "  3  no coordinator, or no agent, answers\n"
+                  "  4  consistent, but with fewer copies now than were asked for (status, wait,\n"
+                  "     verify)\n",
 };
 
 static void add(struct options *options, const struct config_key *added, size_t count)

@@ -187,17 +187,6 @@ struct size_text user_text(uint64_t uid)
     return user;
 }
 
-enum style state_style(const char *state, bool degraded)
-{
-    if (strcmp(state, "consistent") == 0) {
-        return degraded ? STYLE_WARN : STYLE_GOOD;
-    }
-    if (strcmp(state, "aborted") == 0 || strcmp(state, "quarantined") == 0) {
-        return STYLE_BAD;
-    }
-    return STYLE_PLAIN;
-}
-
 uint64_t field_number(const json_t *document, const char *name)
 {
     return (uint64_t)json_integer_value(json_object_get(document, name));

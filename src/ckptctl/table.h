@@ -41,9 +41,6 @@ struct size_text size_text(uint64_t bytes);
 struct size_text age_text(uint64_t ms);
 #define AGE_TEXT(ms) (age_text(ms).text)
 
-/* How a checkpoint's state looks. */
-enum style state_style(const char *state, bool degraded);
-
 /* Fields of a document; 0, "" and false where they are missing. */
 uint64_t field_number(const json_t *document, const char *name);
 const char *field_text(const json_t *document, const char *name);

@@ -5,9 +5,12 @@
 #include "options.h"
 #include "table.h"
 
-enum key { KEY_WATCH };
+enum key { KEY_WATCH, KEY_LOST };
 
-static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
+static const struct config_key keys[] = {
+    [KEY_WATCH] = OPTION_WATCH,
+    [KEY_LOST] = OPTION_SWITCH("lost", "only those that are lost"),
+};
 
 static const struct column columns[] = {
     {.name = "NODE"},
@@ -46,13 +49,26 @@ static void add_row(struct table *table, const json_t *node)
     table_cell(table, mismatches ? STYLE_BAD : STYLE_PLAIN, "%" PRIu64, mismatches);
 }
 
+static void keep_lost(json_t *nodes)
+{
+    for (size_t i = json_array_size(nodes); i > 0; i--) {
+        if (field_true(json_array_get(nodes, i - 1), "joined")) {
+            json_array_remove(nodes, i - 1);
+        }
+    }
+}
+
 static enum exit_code run(struct ctl *ctl)
 {
+    bool only_lost = option_flag(ctl, KEY_LOST);
     json_t *document;
     struct message_admin_ask ask = {.verb = ADMIN_NODES};
     enum exit_code code = link_ask_all(ctl, &ask, "nodes", &document);
     if (code != EXIT_DONE) {
         return code;
+    }
+    if (only_lost) {
+        keep_lost(json_object_get(document, "nodes"));
     }
     if (ctl->json) {
         print_json(document);
@@ -64,7 +80,7 @@ static enum exit_code run(struct ctl *ctl)
         {
             add_row(table, node);
         }
-        table_print(table, ctl, "no agent has joined yet");
+        table_print(table, ctl, only_lost ? "no node is lost" : "no agent has joined yet");
     }
     json_decref(document);
     return EXIT_DONE;

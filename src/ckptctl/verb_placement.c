@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "degree.h"
 #include "link.h"
 #include "options.h"
 #include "table.h"
@@ -53,8 +54,8 @@ static void print_ranks(const struct ctl *ctl, const json_t *document)
     struct table *table = table_make(rank_columns, 4);
     size_t i;
     const json_t *shard;
-    printf("run %s, step %" PRIu64 "\n\n", field_text(document, "run"),
-           field_number(document, "step"));
+    printf("run %s, step %" PRIu64 ": %s\n\n", field_text(document, "run"),
+           field_number(document, "step"), STATE_TEXT(document));
     json_array_foreach(json_object_get(document, "shards"), i, shard)
     {
         char owner[160];

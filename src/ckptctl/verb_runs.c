@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 
+#include "degree.h"
 #include "link.h"
 #include "options.h"
 #include "table.h"
@@ -15,8 +16,13 @@ static const struct column columns[] = {
     {.name = "ATTEMPT", .right = true},
     {.name = "WORLD", .right = true},
     {.name = "LATEST", .right = true},
+    {.name = "STATE"},
+    {.name = "AGE", .right = true},
+    {.name = "INTERVAL", .right = true},
+    {.name = "TOOK", .right = true},
     {.name = "CHECKPOINTS", .right = true},
     {.name = "LINGERS", .right = true},
+    {.name = "COMMITTED"},
 };
 
 static void add_row(struct table *table, const json_t *run)
@@ -31,12 +37,19 @@ static void add_row(struct table *table, const json_t *run)
     } else {
         table_cell(table, STYLE_WARN, "none");
     }
+    const json_t *newest = json_object_get(run, "newest");
+    table_cell(table, degree_style(newest), "%s",
+               json_is_object(newest) ? STATE_TEXT(newest) : "-");
+    table_cell(table, STYLE_PLAIN, "%s", DURATION_TEXT(newest, "age_ms"));
+    table_cell(table, STYLE_PLAIN, "%s", DURATION_TEXT(newest, "interval_ms"));
+    table_cell(table, STYLE_PLAIN, "%s", DURATION_TEXT(newest, "took_ms"));
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(run, "checkpoints"));
     if (json_is_integer(json_object_get(run, "linger_left_ms"))) {
         table_cell(table, STYLE_PLAIN, "%" PRIu64 " s", field_number(run, "linger_left_ms") / 1000);
     } else {
         table_cell(table, STYLE_PLAIN, "-");
     }
+    table_cell(table, STYLE_PLAIN, "%s", TIME_TEXT(newest));
 }
 
 static enum exit_code run(struct ctl *ctl)
@@ -70,8 +83,11 @@ const struct verb verb_runs = {
     .operands = "",
     .summary = "training runs, and the newest step of each",
     .help =
-        "One line a run. LATEST is its newest consistent step: what a restore would give. LINGERS\n"
-        "is how long it is kept still, after its job has ended. Other users' runs are shown to\n"
+        "One line a run. LATEST is its newest consistent step: what a restore would give; STATE "
+        "is\n"
+        "how whole that is now (ckptctl list --help), AGE how long ago it was committed, INTERVAL\n"
+        "how long after the one before it, TOOK since its first rank's seal. LINGERS is how long\n"
+        "the run is kept still, after its job has ended. Other users' runs are shown to\n"
         "root and to the user that ckptctld runs as.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),

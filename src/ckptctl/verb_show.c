@@ -3,13 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "degree.h"
 #include "link.h"
 #include "options.h"
 #include "table.h"
 
-enum key { KEY_WATCH };
+enum key { KEY_WATCH, KEY_PROBLEMS };
 
-static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
+static const struct config_key keys[] = {
+    [KEY_WATCH] = OPTION_WATCH,
+    [KEY_PROBLEMS] = OPTION_SWITCH("problems", "only shards that have fewer copies than asked for"),
+};
 
 static const struct column columns[] = {
     {.name = "RANK", .right = true},
@@ -46,21 +50,73 @@ static enum style describe_copies(const json_t *shard, char *text_out, size_t si
     return style;
 }
 
-static void print_checkpoint(const struct ctl *ctl, const json_t *checkpoint)
+static void print_when(const json_t *checkpoint)
+{
+    if (!json_is_string(json_object_get(checkpoint, "committed_at"))) {
+        return;
+    }
+    printf("committed   %s, %s ago", TIME_TEXT(checkpoint), DURATION_TEXT(checkpoint, "age_ms"));
+    if (json_is_integer(json_object_get(checkpoint, "interval_ms"))) {
+        printf("; %s after the one before it", DURATION_TEXT(checkpoint, "interval_ms"));
+    }
+    if (json_is_integer(json_object_get(checkpoint, "took_ms"))) {
+        printf("; took %s from the first rank's seal, %s of it after the last one's",
+               DURATION_TEXT(checkpoint, "took_ms"), DURATION_TEXT(checkpoint, "copying_ms"));
+    }
+    putchar('\n');
+}
+
+/* What a person asks first. */
+static void print_summary(const json_t *checkpoint)
+{
+    const char *mark = field_text(checkpoint, "mark");
+    const char *reason = field_text(checkpoint, "reason");
+    uint64_t world = field_number(checkpoint, "world");
+    struct long_text lacks = degree_shortages(checkpoint);
+    bool is_committed = json_is_string(json_object_get(checkpoint, "degree"));
+    printf("run %s of %s, attempt %" PRIu64 ", step %" PRIu64 ": %s%s%s\n",
+           field_text(checkpoint, "run"), USER_TEXT(field_number(checkpoint, "uid")),
+           field_number(checkpoint, "attempt"), field_number(checkpoint, "step"),
+           STATE_TEXT(checkpoint), mark[0] != '\0' ? ", marked " : "", mark);
+    print_when(checkpoint);
+    printf("holds       %s of %" PRIu64 " ranks, %" PRIu64 " of them sealed\n",
+           SIZE_TEXT(field_number(checkpoint, "bytes")), world,
+           field_number(checkpoint, "shards_sealed"));
+    printf("copies      %" PRIu64 " asked for; %" PRIu64 " of %" PRIu64 " shards have them",
+           field_number(checkpoint, "copies"), field_number(checkpoint, "shards_ready"), world);
+    if (is_committed) {
+        printf(", the one that has fewest has %" PRIu64, field_number(checkpoint, "copies_now"));
+    }
+    putchar('\n');
+    if (lacks.text[0] != '\0') {
+        printf("%s    %s\n", is_committed ? "problems" : "waits   ", lacks.text);
+    }
+    if (reason[0] != '\0') {
+        printf("note        %s\n", reason);
+    }
+    putchar('\n');
+}
+
+static bool is_whole(const json_t *checkpoint, const json_t *shard)
+{
+    return field_number(shard, "copies_now") >= field_number(checkpoint, "copies");
+}
+
+static void keep_problems(json_t *checkpoint)
+{
+    json_t *shards = json_object_get(checkpoint, "shards");
+    for (size_t i = json_array_size(shards); i > 0; i--) {
+        if (is_whole(checkpoint, json_array_get(shards, i - 1))) {
+            json_array_remove(shards, i - 1);
+        }
+    }
+}
+
+static void print_shards(const struct ctl *ctl, const json_t *checkpoint)
 {
     struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
     size_t i;
     const json_t *shard;
-    const char *mark = field_text(checkpoint, "mark");
-    printf("run %s of %s, attempt %" PRIu64 ", step %" PRIu64 ": %s%s%s%s\n",
-           field_text(checkpoint, "run"), USER_TEXT(field_number(checkpoint, "uid")),
-           field_number(checkpoint, "attempt"), field_number(checkpoint, "step"),
-           field_text(checkpoint, "state"),
-           field_true(checkpoint, "degraded") ? ", short of copies now" : "",
-           mark[0] != '\0' ? ", marked " : "", mark);
-    printf("%" PRIu64 " ranks, %s, %" PRIu64 " copies wanted, %" PRIu64 " shards ready\n\n",
-           field_number(checkpoint, "world"), SIZE_TEXT(field_number(checkpoint, "bytes")),
-           field_number(checkpoint, "copies"), field_number(checkpoint, "shards_ready"));
     json_array_foreach(json_object_get(checkpoint, "shards"), i, shard)
     {
         char copies[640];
@@ -69,9 +125,12 @@ static void print_checkpoint(const struct ctl *ctl, const json_t *checkpoint)
         table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(shard, "rank"));
         table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(shard, "bytes"));
         table_cell(table, STYLE_PLAIN, "%s", digest[0] ? digest : "-");
-        table_cell(table, style, "%s", copies[0] ? copies : "none");
+        table_cell(table, is_whole(checkpoint, shard) ? style : STYLE_BAD, "%s",
+                   copies[0] ? copies : "none");
     }
-    table_print(table, ctl, "no shard is known");
+    table_print(table, ctl,
+                option_flag(ctl, KEY_PROBLEMS) ? "every shard that is known has its copies"
+                                               : "no shard is known");
 }
 
 static enum exit_code run(struct ctl *ctl)
@@ -86,10 +145,14 @@ static enum exit_code run(struct ctl *ctl)
     if (code != EXIT_DONE) {
         return code;
     }
+    if (option_flag(ctl, KEY_PROBLEMS)) {
+        keep_problems(document);
+    }
     if (ctl->json) {
         print_json(document);
     } else {
-        print_checkpoint(ctl, document);
+        print_summary(document);
+        print_shards(ctl, document);
     }
     json_decref(document);
     return EXIT_DONE;
@@ -100,12 +163,14 @@ const struct verb verb_show = {
     .operands = "RUN [STEP]",
     .summary = "shards of a checkpoint: digests, and who has copies",
     .help =
-        "One line a rank. DIGEST is BLAKE3 of the shard: b3sum of the exported file prints the\n"
+        "What a person asks first: how whole it is now (ckptctl list --help says the words), when\n"
+        "it was committed and how long that took, what is wrong by rank and node. Then one line a\n"
+        "rank. DIGEST is BLAKE3 of the shard: b3sum of the exported file prints the\n"
         "same. COPIES are nodes that hold one that they have digested themselves, unless said\n"
         "otherwise. STEP is a number or \"latest\", which is the default.",
-    .operands_min = 1,
-    .operands_max = 2,
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
+    .operands_min = 1,
+    .operands_max = 2,
     .run = run,
 };

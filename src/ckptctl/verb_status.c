@@ -1,14 +1,85 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "degree.h"
 #include "link.h"
 #include "options.h"
 #include "table.h"
 
-enum key { KEY_WATCH };
+enum key { KEY_WATCH, KEY_STRICT, KEY_ANY };
 
-static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
+static const struct config_key keys[] = {
+    [KEY_WATCH] = OPTION_WATCH,
+    [KEY_STRICT] = OPTION_STRICT("exit with 4 for anything that is not as asked: lost nodes, older "
+                                 "checkpoints short of copies, quarantined ones"),
+    [KEY_ANY] = OPTION_ANY("exit with 0 as long as the coordinator answers"),
+};
+
+static const struct column columns[] = {
+    {.name = "RUN"},
+    {.name = "STEP", .right = true},
+    {.name = "STATE"},
+    {.name = "AGE", .right = true},
+    {.name = "LOSES", .right = true},
+    {.name = "WAITS FOR"},
+};
+
+/* What its newest save waits for; else what its newest checkpoint lacks. */
+static void add_waits(struct table *table, const json_t *run)
+{
+    const json_t *saving = json_object_get(run, "saving");
+    const json_t *newest = json_object_get(run, "newest");
+    if (!json_is_object(saving)) {
+        const struct long_text lacks = degree_shortages(newest);
+        table_cell(table, degree_style(newest), "%s", lacks.text[0] ? lacks.text : "-");
+        return;
+    }
+    bool is_open = strcmp(field_text(saving, "state"), "open") == 0;
+    table_cell(table, STYLE_PLAIN, "step %" PRIu64 ", for %s: %" PRIu64 " of %" PRIu64 " %s; %s",
+               field_number(saving, "step"), DURATION_TEXT(saving, "open_ms"),
+               field_number(saving, is_open ? "shards_sealed" : "shards_ready"),
+               field_number(saving, "world"), is_open ? "ranks sealed" : "shards have their copies",
+               SHORTAGES_TEXT(saving));
+}
+
+static void add_run(struct table *table, const json_t *run)
+{
+    const json_t *newest = json_object_get(run, "newest");
+    table_cell(table, STYLE_PLAIN, "%s", field_text(run, "run"));
+    if (json_is_object(newest)) {
+        table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(newest, "step"));
+        table_cell(table, degree_style(newest), "%s", STATE_TEXT(newest));
+    } else {
+        table_cell(table, STYLE_WARN, "none");
+        table_cell(table, STYLE_PLAIN, "-");
+    }
+    bool is_kept = json_is_integer(json_object_get(run, "restorable"));
+    table_cell(table, STYLE_PLAIN, "%s", DURATION_TEXT(newest, "age_ms"));
+    table_cell(table, is_kept ? STYLE_PLAIN : STYLE_BAD, "%s",
+               is_kept ? DURATION_TEXT(run, "work_lost_ms") : "all");
+    add_waits(table, run);
+}
+
+static void print_runs(const struct ctl *ctl, const json_t *runs, const char *hidden)
+{
+    size_t i;
+    const json_t *run;
+    if (!runs) {
+        printf("\nruns are not shown: %s\n", hidden);
+        return;
+    }
+    struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
+    json_array_foreach(runs, i, run)
+    {
+        if (ctl->user == CKPT_UID_ANY || ctl->user == field_number(run, "uid")) {
+            add_run(table, run);
+        }
+    }
+    putchar('\n');
+    table_print(table, ctl, "no runs");
+}
 
 static void print_problem(const struct ctl *ctl, uint64_t count, const char *what,
                           const char *look_with)
@@ -38,37 +109,86 @@ static void print_status(const struct ctl *ctl, const json_t *status)
     printf("checkpoints  %" PRIu64 " consistent, %" PRIu64 " verifying, %" PRIu64 " open\n",
            field_number(checkpoints, "consistent"), field_number(checkpoints, "verifying"),
            field_number(checkpoints, "open"));
-    print_problem(ctl, field_number(nodes, "lost"), "lost nodes", "ckptctl nodes");
+    print_problem(ctl, field_number(nodes, "lost"), "lost nodes", "ckptctl nodes --lost");
     print_problem(ctl, field_number(checkpoints, "degraded"), "checkpoints short of copies",
-                  "ckptctl runs, ckptctl list RUN");
+                  "ckptctl list RUN, ckptctl show RUN STEP --problems");
+    if (field_true(status, "settling")) {
+        printf("the coordinator has just started: agents are still telling what they hold\n");
+    }
     print_problem(ctl, field_number(checkpoints, "quarantined"),
                   "checkpoints quarantined after failed restores", "ckptctl list RUN");
 }
 
+static enum exit_code judge(const struct ctl *ctl, const json_t *status)
+{
+    const json_t *newest = json_object_get(status, "newest");
+    const json_t *checkpoints = json_object_get(status, "checkpoints");
+    uint64_t wrong = field_number(newest, "degraded") + field_number(newest, "at_risk") +
+                     field_number(newest, "lost");
+    if (option_flag(ctl, KEY_STRICT)) {
+        wrong += field_number(json_object_get(status, "nodes"), "lost") +
+                 field_number(checkpoints, "degraded") + field_number(checkpoints, "quarantined");
+    }
+    return wrong > 0 && !option_flag(ctl, KEY_ANY) ? EXIT_SHORT : EXIT_DONE;
+}
+
+/* Its runs, too, as far as they may be seen: over TCP a coordinator tells strangers its counts. */
+static enum exit_code ask_all(struct ctl *ctl, json_t **status_out, char *hidden_out)
+{
+    struct message_admin_ask ask = {.verb = ADMIN_STATUS};
+    enum ckpt_status result = link_ask(ctl, &ask, status_out, hidden_out);
+    if (result != CKPT_OK) {
+        return link_complain(result, hidden_out);
+    }
+    json_t *runs;
+    ask.verb = ADMIN_RUNS;
+    result = link_ask_pages(ctl, &ask, "runs", &runs, hidden_out);
+    if (result == CKPT_OK) {
+        json_object_set(*status_out, "each_run", json_object_get(runs, "runs"));
+        json_decref(runs);
+    } else if (result != CKPT_ERR_DENIED) {
+        json_decref(*status_out);
+        return link_complain(result, hidden_out);
+    }
+    return EXIT_DONE;
+}
+
 static enum exit_code run(struct ctl *ctl)
 {
-    char reason[CKPT_REASON_MAX + 1];
+    char hidden[CKPT_REASON_MAX + 1] = "";
     json_t *status;
-    struct message_admin_ask ask = {.verb = ADMIN_STATUS};
-    enum ckpt_status result = link_ask(ctl, &ask, &status, reason);
-    if (result != CKPT_OK) {
-        return link_complain(result, reason);
+    if (!degree_flags(ctl, KEY_STRICT, KEY_ANY)) {
+        return EXIT_USAGE;
     }
+    enum exit_code code = ask_all(ctl, &status, hidden);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    code = judge(ctl, status);
     if (ctl->json) {
         print_json(status);
     } else {
         print_status(ctl, status);
+        print_runs(ctl, json_object_get(status, "each_run"), hidden);
     }
     json_decref(status);
-    return EXIT_DONE;
+    return code;
 }
 
 const struct verb verb_status = {
     .name = "status",
     .operands = "",
-    .summary = "is the coordinator well, and what does it know",
-    .help = "Says whether the coordinator answers, what it counts, and what is wrong: lost nodes,\n"
-            "checkpoints short of copies, quarantined ones.",
+    .summary = "is all well, and what does each run wait for",
+    .help =
+        "Says whether the coordinator answers, what it counts, what is wrong: lost nodes,\n"
+        "checkpoints short of copies, quarantined ones; and of each run its newest consistent\n"
+        "STEP, how whole that is now (ckptctl list --help says the words), and its AGE. LOSES\n"
+        "is the work that would be lost if all its ranks died now: the age of the newest\n"
+        "checkpoint of which every shard has a copy. WAITS FOR tells of its newest save that\n"
+        "is not consistent yet, or of what the newest consistent one lacks.\n"
+        "\n"
+        "Exits with 4 when a run's newest consistent checkpoint has fewer copies now than were\n"
+        "asked for.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,

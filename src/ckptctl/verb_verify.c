@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "degree.h"
 #include "link.h"
 #include "options.h"
 #include "progress.h"
@@ -17,10 +18,11 @@
 
 #define POLL_MS 100
 
-enum key { KEY_TIMEOUT };
+enum key { KEY_TIMEOUT, KEY_ANY };
 
 static const struct config_key keys[] = {
     [KEY_TIMEOUT] = OPTION_TIMEOUT("60s", "how long the digests may take"),
+    [KEY_ANY] = OPTION_ANY("exit with 0 as long as every shard has a copy, and all are good"),
 };
 
 static const struct column columns[] = {
@@ -123,41 +125,79 @@ static size_t judge(json_t *copies, const json_t *shown, uint64_t asked_ms, cons
     return waiting;
 }
 
+/* A row for each copy that was asked for and is not there, on the node where it belongs; how many
+ * those are of the shard. */
+static uint64_t add_missing(struct table *table, const json_t *document, const json_t *shard)
+{
+    uint64_t asked = field_number(document, "copies");
+    uint64_t now = field_number(shard, "copies_now");
+    uint64_t missing = now < asked ? asked - now : 0;
+    const json_t *homes = json_object_get(shard, "homes");
+    size_t home = 0;
+    for (uint64_t i = 0; i < missing; i++) {
+        while (field_true(json_array_get(homes, home), "has")) {
+            home++;
+        }
+        const char *node = field_text(json_array_get(homes, home++), "node");
+        table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(shard, "rank"));
+        table_cell(table, STYLE_PLAIN, "%s", node[0] != '\0' ? node : "-");
+        table_cell(table, STYLE_PLAIN, "-");
+        table_cell(table, STYLE_BAD, "missing");
+    }
+    return missing;
+}
+
+static void add_result(struct table *table, const json_t *copy, bool ok)
+{
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(copy, "rank"));
+    table_cell(table, STYLE_PLAIN, "%s", field_text(copy, "node"));
+    table_cell(table, STYLE_PLAIN, "%s", field_text(copy, "domain"));
+    table_cell(table, ok ? STYLE_GOOD : STYLE_BAD, "%s", field_text(copy, "result"));
+}
+
+static void print_answer(const struct ctl *ctl, const json_t *document, json_t *copies, bool equal,
+                         uint64_t missing)
+{
+    if (ctl->json) {
+        json_t *answer = json_pack(
+            "{s:O,s:O,s:O,s:b,s:I,s:I,s:O}", "run", json_object_get(document, "run"), "attempt",
+            json_object_get(document, "attempt"), "step", json_object_get(document, "step"),
+            "equal", (int)equal, "asked", (json_int_t)json_array_size(copies) + (json_int_t)missing,
+            "missing", (json_int_t)missing, "copies", copies);
+        print_json(answer);
+        fflush(stdout);
+        json_decref(answer);
+    }
+}
+
 static enum exit_code print_results(const struct ctl *ctl, json_t *document, json_t *copies)
 {
     enum exit_code code = json_array_size(copies) > 0 ? EXIT_DONE : EXIT_NO;
     size_t good = 0;
+    uint64_t missing = 0;
     size_t i;
-    const json_t *copy;
+    const json_t *entry;
     struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
-    json_array_foreach(copies, i, copy)
+    json_array_foreach(copies, i, entry)
     {
-        const char *result = field_text(copy, "result");
-        bool ok = strcmp(result, "ok") == 0;
+        bool ok = strcmp(field_text(entry, "result"), "ok") == 0;
         good += ok;
         code = ok ? code : EXIT_NO;
-        table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(copy, "rank"));
-        table_cell(table, STYLE_PLAIN, "%s", field_text(copy, "node"));
-        table_cell(table, STYLE_PLAIN, "%s", field_text(copy, "domain"));
-        table_cell(table, ok ? STYLE_GOOD : STYLE_BAD, "%s", result);
+        add_result(table, entry, ok);
     }
-    json_t *answer =
-        json_pack("{s:O,s:O,s:O,s:b,s:O}", "run", json_object_get(document, "run"), "attempt",
-                  json_object_get(document, "attempt"), "step", json_object_get(document, "step"),
-                  "equal", code == EXIT_DONE, "copies", copies);
+    json_array_foreach(json_object_get(document, "shards"), i, entry)
+    {
+        missing += add_missing(table, document, entry);
+    }
+    print_answer(ctl, document, copies, code == EXIT_DONE, missing);
     if (ctl->json) {
-        print_json(answer);
-        fflush(stdout);
-    }
-    json_decref(answer);
-    if (!ctl->json) {
-        table_print(table, ctl, "the checkpoint has no verified copy");
-        printf("\nstep %" PRIu64 ": %zu of %zu copies are what they should be\n",
-               field_number(document, "step"), good, json_array_size(copies));
-    } else {
         table_free(table);
+    } else {
+        table_print(table, ctl, "the checkpoint has no verified copy");
+        printf("\nstep %" PRIu64 ": %zu of %" PRIu64 " copies are what they should be\n",
+               field_number(document, "step"), good, json_array_size(copies) + missing);
     }
-    return code;
+    return code == EXIT_DONE ? degree_code(document, option_flag(ctl, KEY_ANY)) : code;
 }
 
 struct verification {
@@ -252,8 +292,8 @@ const struct verb verb_verify = {
     .help =
         "Every node that holds a copy digests its own memory again. It is not told which digest\n"
         "it should find. Exits 1 when a copy differs, is gone, or was not digested within\n"
-        "--timeout. A copy that differs is refused, freed and made anew from a good\n"
-        "one by itself.",
+        "--timeout; 4 when all are good, and fewer than were asked for. A copy that differs is\n"
+        "refused, freed and made anew from a good one by itself.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 1,

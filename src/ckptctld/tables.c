@@ -92,6 +92,11 @@ static json_t *count_newest(const struct daemon *daemon, uint64_t *runs_out)
                      "lost", number(degrees[DEGREE_LOST]));
 }
 
+int table_is_settling(const struct daemon *daemon)
+{
+    return daemon_now_ms() - daemon->started_ms < daemon->options.machine.restore_settle_ms;
+}
+
 json_t *table_status(const struct daemon *daemon)
 {
     uint64_t runs;
@@ -101,12 +106,11 @@ json_t *table_status(const struct daemon *daemon)
         "{s:s,s:i,s:i,s:o,s:o,s:b,s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
         CKPT_VERSION, "protocol", WIRE_PROTOCOL_VERSION, "pid", (int)getpid(), "epoch",
         number(coordinator_epoch(daemon->machine)), "uptime_ms", number(uptime_ms), "settling",
-        uptime_ms < daemon->options.machine.restore_settle_ms, "now", table_time(daemon_wall_ms()),
-        "address", daemon->address, "socket", daemon->options.socket, "store",
-        daemon->options.store->name, "state_directory", daemon->options.state_directory,
-        "memory_bytes", number(daemon->memory_bytes), "nodes", count_nodes(daemon), "runs",
-        number(runs), "checkpoints", count_checkpoints(daemon), "newest", newest, "sessions",
-        sessions(daemon), "events", events(daemon));
+        table_is_settling(daemon), "now", table_time(daemon_wall_ms()), "address", daemon->address,
+        "socket", daemon->options.socket, "store", daemon->options.store->name, "state_directory",
+        daemon->options.state_directory, "memory_bytes", number(daemon->memory_bytes), "nodes",
+        count_nodes(daemon), "runs", number(runs), "checkpoints", count_checkpoints(daemon),
+        "newest", newest, "sessions", sessions(daemon), "events", events(daemon));
 }
 
 static json_t *node_entry(const struct coordinator_member_view *node, uint64_t now_ms)

@@ -36,6 +36,9 @@ static inline json_t *next_page(uint32_t next, uint32_t end)
     return next < end ? number(next) : json_null();
 }
 
+/* It has just started: agents are still telling what they hold. */
+int table_is_settling(const struct daemon *daemon);
+
 /* RFC 3339, in UTC; null for 0. */
 json_t *table_time(uint64_t wall_ms);
 

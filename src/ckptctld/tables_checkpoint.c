@@ -250,8 +250,9 @@ json_t *table_checkpoints(const struct daemon *daemon, const struct run_key *run
             json_array_append_new(checkpoints, checkpoint_entry(daemon, i, &checkpoint));
         }
     }
-    return json_pack("{s:s,s:o,s:o,s:o}", "run", run->name, "uid", number(run->uid), "checkpoints",
-                     checkpoints, "next", next_page(i, end));
+    return json_pack("{s:s,s:o,s:b,s:o,s:o}", "run", run->name, "uid", number(run->uid), "settling",
+                     table_is_settling(daemon), "checkpoints", checkpoints, "next",
+                     next_page(i, end));
 }
 
 bool table_find_checkpoint(const struct daemon *daemon, const struct run_key *run, uint64_t step,

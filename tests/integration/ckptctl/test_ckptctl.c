@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs that ask the coordinator, as a person and as a program type them, with played agents.
  * */
+#include <regex.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -123,6 +124,21 @@ static void expect_output(const struct session *session, const char *text)
     }
 }
 
+/* Times are never the same. */
+#define TIME " +(-|[0-9]+ m?s)"
+#define STAMP "20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+
+static void expect_match(const struct session *session, const char *pattern)
+{
+    regex_t compiled;
+    assert_int_equal(regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB), 0);
+    int result = regexec(&compiled, session->output, 0, NULL, 0);
+    regfree(&compiled);
+    if (result != 0) {
+        fail_msg("'%s' does not match:\n%s", pattern, session->output);
+    }
+}
+
 static json_t *output_json(const struct session *session)
 {
     json_error_t error;
@@ -144,16 +160,20 @@ static void tables_are_aligned(void **state)
     struct session *session = *state;
     save_two(session);
     assert_int_equal(run(session, "list", PLAYER_RUN, NULL), 0);
-    assert_string_equal(session->output,
-                        "STEP  STATE       ATTEMPT  WORLD  COPIES    BYTES  SEALED  READY  NOTE\n"
-                        " 200  consistent        1      2       2  1.9 MiB     2/2    2/2  \n"
-                        " 100  consistent        1      2       2  1.9 MiB     2/2    2/2  \n");
+    expect_match(session,
+                 "^STEP  STATE       ATTEMPT  WORLD  COPIES    BYTES  SEALED  READY +AGE "
+                 "+INTERVAL +TOOK  COMMITTED +NOTE\n"
+                 " 200  consistent        1      2       2  1.9 MiB     2/2    2/2" TIME TIME TIME
+                 "  " STAMP "  \n"
+                 " 100  consistent        1      2       2  1.9 MiB     2/2    2/2" TIME " +-" TIME
+                 "  " STAMP "  \n$");
     assert_int_equal(run(session, "runs", NULL), 0);
-    assert_string_equal(session->output,
-                        "RUN         USER  ATTEMPT  WORLD  LATEST  CHECKPOINTS  LINGERS\n"
-                        "team/llama  1234        1      2     200            2        -\n");
+    expect_match(session, "^RUN         USER  ATTEMPT  WORLD  LATEST  STATE +AGE +INTERVAL +TOOK  "
+                          "CHECKPOINTS  LINGERS  COMMITTED\n"
+                          "team/llama  1234        1      2     200  consistent" TIME TIME TIME
+                          " +2        -  " STAMP "\n$");
     assert_int_equal(run(session, "placement", PLAYER_RUN, NULL), 0);
-    assert_string_equal(session->output, "run team/llama, step 200\n\n"
+    assert_string_equal(session->output, "run team/llama, step 200: consistent\n\n"
                                          "RANK    BYTES  OWNER        HOLDERS\n"
                                          "   0  977 KiB  node0@node0  node1@node1\n"
                                          "   1  977 KiB  node1@node1  node0@node0\n");
@@ -174,8 +194,12 @@ static void a_checkpoint_is_shown_whole(void **state)
     save_two(session);
     assert_int_equal(run(session, "show", PLAYER_RUN, "100", NULL), 0);
     expect_output(session, "run team/llama of 1234, attempt 1, step 100: consistent\n"
-                           "2 ranks, 1.9 MiB, 2 copies wanted, 2 shards ready\n\n"
-                           "RANK    BYTES  DIGEST  ");
+                           "committed   20");
+    expect_output(session,
+                  "holds       1.9 MiB of 2 ranks, 2 of them sealed\n"
+                  "copies      2 asked for; 2 of 2 shards have them, the one that has fewest "
+                  "has 2\n\n"
+                  "RANK    BYTES  DIGEST  ");
     expect_output(session,
                   "   0  1000000  6464646464646464646464646464646464646464646464646464646464"
                   "646464  node0(owner) node1\n");
