@@ -35,6 +35,7 @@ struct agent_config {
     char domain[CKPT_DOMAIN_NAME_MAX + 1];
     char address[CKPT_ADDRESS_MAX + 1]; /* of its control port, as told to the coordinator */
     uint64_t segment_bytes;
+    uint32_t locked;         /* enum arena_locked */
     uint32_t segments;       /* <= CKPT_ARENA_SEGMENTS_MAX */
     uint32_t slots;          /* <= segments */
     uint32_t ranks_max;      /* processes of one user; a third as many are there for others, and a

@@ -43,6 +43,7 @@ static void say_join(struct agent *a)
     join->segments_free = a->segments_free;
     join->features = WIRE_FEATURES;
     join->cluster = a->cluster;
+    join->locked = a->config.locked;
 }
 
 /* All that is asked of the coordinator or told to it is so again: it may be another one. */

@@ -19,6 +19,7 @@ static const struct column columns[] = {
     {.name = "ADDRESS"},
     {.name = "HEARD", .right = true},
     {.name = "MEMORY", .right = true},
+    {.name = "LOCKED"},
     {.name = "TAKEN", .right = true},
     {.name = "HELD", .right = true},
     {.name = "FREE", .right = true},
@@ -38,6 +39,11 @@ static void add_row(struct table *table, const json_t *node)
     table_cell(table, STYLE_PLAIN, "%s", field_text(node, "address"));
     table_cell(table, STYLE_PLAIN, "%s", AGE_TEXT(field_number(node, "heard_ms_ago")));
     table_cell(table, STYLE_PLAIN, "%s", SIZE_TEXT(bytes * field_number(node, "segments")));
+    const json_t *locked = json_object_get(node, "locked");
+    table_cell(table, json_is_false(locked) ? STYLE_WARN : STYLE_PLAIN, "%s",
+               json_is_true(locked)    ? "yes"
+               : json_is_false(locked) ? "no"
+                                       : "-");
     for (size_t i = 0; i < 2; i++) {
         const char *name = i == 0 ? "bytes_taken" : "bytes_held";
         bool known = json_is_integer(json_object_get(node, name));
@@ -92,11 +98,10 @@ const struct verb verb_nodes = {
     .summary = "agents: alive, lost, free memory, copies",
     .help =
         "One line a node whose agent has joined since the coordinator started. HEARD is how long\n"
-        "ago the agent spoke. TAKEN is what shards take of its MEMORY, HELD the bytes that they "
-        "have,\n"
-        "- that an agent of before does not say; COPIES are verified ones in its memory; "
-        "MISMATCHES counts digests\n"
-        "that differed: a node where that grows has bad memory.",
+        "ago the agent spoke. TAKEN is what shards take of its MEMORY, HELD the bytes that they\n"
+        "have, - that an agent of before does not say; LOCKED no means that its memory may be\n"
+        "swapped out (LimitMEMLOCK=infinity); COPIES are verified ones in its memory; MISMATCHES\n"
+        "counts digests that differed: a node where that grows has bad memory.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,

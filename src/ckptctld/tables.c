@@ -113,16 +113,23 @@ json_t *table_status(const struct daemon *daemon)
         "newest", newest, "sessions", sessions(daemon), "events", events(daemon));
 }
 
+static json_t *locked(uint32_t told)
+{
+    return told == ARENA_LOCKED_YES  ? json_true()
+           : told == ARENA_LOCKED_NO ? json_false()
+                                     : json_null();
+}
+
 static json_t *node_entry(const struct coordinator_member_view *node, uint64_t now_ms)
 {
     char incarnation[INCARNATION_HEX_SIZE];
     incarnation_hex(&node->incarnation, incarnation);
     return json_pack(
-        "{s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "node", node->node, "domain",
-        node->domain, "address", node->address, "joined", (int)node->joined, "incarnation",
-        incarnation, "heard_ms_ago", number(now_ms - node->last_heard_ms), "segments",
-        number(node->segments), "segments_free", number(node->segments_free), "segment_bytes",
-        number(node->segment_bytes), "bytes_taken",
+        "{s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "node", node->node,
+        "domain", node->domain, "address", node->address, "joined", (int)node->joined,
+        "incarnation", incarnation, "heard_ms_ago", number(now_ms - node->last_heard_ms),
+        "segments", number(node->segments), "segments_free", number(node->segments_free),
+        "segment_bytes", number(node->segment_bytes), "locked", locked(node->locked), "bytes_taken",
         node->has_bytes ? number(node->bytes_taken) : json_null(), "bytes_held",
         node->has_bytes ? number(node->bytes_held) : json_null(), "copies", number(node->copies),
         "pulls", number(node->pulls), "mismatches", number(node->mismatches));

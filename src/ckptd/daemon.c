@@ -286,6 +286,7 @@ static enum ckpt_status make_machine(struct daemon *d, char *reason)
     strcpy(config.address, d->address);
     config.segment_bytes = arena_segment_bytes(d->arena);
     config.segments = arena_segment_count(d->arena);
+    config.locked = arena_is_locked(d->arena) ? ARENA_LOCKED_YES : ARENA_LOCKED_NO;
     config.slots = arena_slot_count(d->arena);
     config.ranks_max = (uint32_t)config_number(d->config, OPTION_RANKS_MAX);
     config.pulls_max = (uint32_t)config_number(d->config, OPTION_PULLS_MAX);

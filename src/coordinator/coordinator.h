@@ -211,6 +211,7 @@ struct coordinator_member_view {
     uint32_t segments;
     uint32_t segments_free;
     uint64_t segment_bytes;
+    uint32_t locked;      /* enum arena_locked */
     bool has_bytes;       /* its agent says the next two */
     uint64_t bytes_taken; /* of its memory, by shards */
     uint64_t bytes_held;  /* that these shards have */

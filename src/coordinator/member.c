@@ -221,6 +221,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     m->segments = join->segments;
     m->segment_bytes = join->segment_bytes;
     m->features = join->features;
+    m->locked = join->locked;
     m->inventory_told = false; /* it tells all of it again */
     m->joined_ms = m->heard_ms = c->now_ms;
     m->lease_until_ms = c->now_ms + c->config.lease_ms;

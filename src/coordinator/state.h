@@ -259,6 +259,7 @@ struct member {
     uint32_t next_in_name_bucket;
     bool inventory_told; /* all that it holds, since it joined */
     uint32_t features;   /* WIRE_FEATURE_* */
+    uint32_t locked;     /* enum arena_locked, as its JOIN said */
     uint64_t joined_ms;
     uint64_t heard_ms;
     uint64_t lease_until_ms;

@@ -42,6 +42,7 @@ static const struct wire_field join_fields[] = {
     FIELD_U32(message_join, Join, segments_free, UINT32_MAX),
     FIELD_U32(message_join, Join, features, UINT32_MAX),
     FIELD_NONCE(message_join, Join, cluster),
+    FIELD_U32(message_join, Join, locked, UINT32_MAX),
 };
 WIRE_LAYOUT(join, message_join, join);
 

@@ -347,6 +347,13 @@ struct message_job_ack {
     uint32_t attempt;
 };
 
+/* Whether an arena may be swapped out. */
+enum arena_locked {
+    ARENA_LOCKED_UNTOLD, /* by an agent of before the field */
+    ARENA_LOCKED_NO,
+    ARENA_LOCKED_YES,
+};
+
 struct message_join {
     uint32_t protocol;
     char node[CKPT_NODE_NAME_MAX + 1];
@@ -357,6 +364,7 @@ struct message_join {
     uint32_t segments_free;
     uint32_t features; /* WIRE_FEATURE_*; bits that are not known are nothing to the other side */
     struct nonce cluster; /* that its arena is of; zero: of none yet */
+    uint32_t locked;      /* enum arena_locked; what is not known counts as not told */
 };
 
 /* A rank's place in a start of its run, and what its agent knows of it. Repeated until it is told,

@@ -174,6 +174,32 @@ class Agents(Order):
         left.start()
 
 
+class Locked(Order):
+    def test_an_arena_that_is_not_locked_is_said(self):
+        agent = self.agent("loose")
+        with open(agent.log, "ab") as log:
+            agent.popen = subprocess.Popen(agent.arguments(), stdout=log, stderr=log,
+                                           env=environment(), preexec_fn=without_locking)
+        agent.wait_ready()
+        warning = agent.events("arena_not_locked")[0]
+        self.assertEqual(warning["level"], "warn")
+        self.assertIn("LimitMEMLOCK=infinity", warning["text"])
+        self.assertEqual(agent.events("arena_open")[0]["locked"], "no")
+        self.site.wait_joined()
+        locked = {node["node"]: node["locked"]
+                  for node in self.site.coordinator.ask("nodes")["nodes"]}
+        self.assertIs(locked["loose"], False)
+        # As this process is allowed, or not, so is the first agent.
+        first = self.first.events("arena_open")[0]["locked"] == "yes"
+        self.assertIs(locked["n0"], first)
+        said = subprocess.run(
+            [program("ckptctl"), "nodes", f"--coordinator={self.site.coordinator.socket}"],
+            capture_output=True, text=True, check=True, env=environment()).stdout.splitlines()
+        column = said[0].index("LOCKED")
+        shown = {line.split()[0]: line[column:].split()[0] for line in said[1:]}
+        self.assertEqual(shown, {"n0": "yes" if first else "no", "loose": "no"})
+
+
 class Coordinator(Order):
     """What it refuses at its start, it refuses before it has written a record."""
 
