@@ -24,13 +24,13 @@ if(CKPT_OPTIONAL)
 endif()
 
 ckpt_program(ckptbench DIR bench/ckptbench
-  SOURCES main.c axis.c bars.c belongings.c beside.c buffer.c case_cycle.c case_digest.c
+  SOURCES main.c axis.c belongings.c beside.c buffer.c busy.c case_cycle.c case_digest.c
           case_plot.c case_rails.c case_raw.c case_register.c case_scale.c case_scale_real.c
           case_serve.c case_source.c chart.c chart_draw.c cluster.c control.c control_socket.c
           copy.c cycle.c environment.c fleet.c ${ckptbench_gpu} latency.c nics.c numbers.c
           plot_cycle.c plot_more.c plot_raw.c progress.c rail_list.c ranks.c raw.c raw_peer.c
           real_agent.c real_coordinator.c real_fleet.c report.c report_files.c report_table.c
-          result.c samples.c self.c source.c spec.c svg.c sweep.c
+          result.c samples.c self.c source.c spec.c svg.c sweep.c targets.c
   LINKS ckpt ckpt_agent ckpt_base ckpt_config ckpt_coordinator ckpt_digest ckpt_session
         ckpt_topology ckpt_transport PkgConfig::JANSSON Threads::Threads ${CMAKE_DL_LIBS} m)
 add_dependencies(ckptbench ckptbench_commit)

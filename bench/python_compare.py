@@ -7,8 +7,8 @@ Two ranks on two agents of this machine, each bound to half of the CPUs, a state
 over both, tensors in the CPU's memory. In every round every contender saves three times in a row
 and the last counts: the others free and allocate gigabytes, and what that does to memory that is
 long there is not what a save costs (docs/python.md); the table has the first as well. Each number
-is the median over the rounds of the slower rank. Exits 1 when a bar is missed. Needs build/venv and
-a release build; peers that scripts/python_peers lists are fetched into build/peers, once.
+is the median over the rounds of the slower rank. Exits 1 when a target is missed. Needs build/venv
+and a release build; peers that scripts/python_peers lists are fetched into build/peers, once.
 """
 
 import argparse
@@ -430,7 +430,7 @@ def print_table(found):
 
 
 def judge(found):
-    """Each bar by medians, which decide, and by the best round, which load disturbs least."""
+    """Each target by medians, which decide, and by the best round, which load disturbs least."""
     missed = 0
 
     def value(name, kind, best):

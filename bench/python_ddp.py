@@ -6,7 +6,7 @@
 
 Ranks under DistributedDataParallel on two agents, on loopback. Of each way the stall of the slower
 rank, the bytes that a rank stages (its shard), and the seconds until the step is consistent. Ends
-with 1 when a bar is missed: bytes 0.30, stall 0.35, of what they are without shares.
+with 1 when a target is missed: bytes 0.30, stall 0.35, of what they are without shares.
 """
 
 import argparse

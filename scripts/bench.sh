@@ -4,7 +4,7 @@
 #
 #   bench.sh [BYTES]      of one shard (default: 1GiB)
 #
-# Exits 1 when a bar of docs/benchmarks.md was missed or something could not be measured.
+# Exits 1 when a target of docs/benchmarks.md was missed or something could not be measured.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bytes=${1:-1GiB}

@@ -9,7 +9,7 @@
 
 enum bench_exit {
     BENCH_OK = 0,
-    BENCH_FAILED = 1, /* something could not be measured, a digest was wrong, a bar was missed */
+    BENCH_FAILED = 1, /* something could not be measured, a digest was wrong, a target was missed */
     BENCH_USAGE = 2,
 };
 

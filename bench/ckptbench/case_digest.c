@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "belongings.h"
 #include "buffer.h"
+#include "busy.h"
 #include "case.h"
 #include "clock.h"
 #include "digest/digest.h"
@@ -179,8 +180,9 @@ static bool take_turns(struct contest *contest, uint32_t repeat)
 {
     for (uint32_t turn = 0; turn <= repeat; turn++) {
         for (size_t i = 0; i < contest->engine_count; i++) {
-            progress("digest: turn %u of %u, %s", turn, repeat,
-                     digest_engine_name(contest->engines[i]));
+            progress_part(turn * contest->engine_count + i, (repeat + 1) * contest->engine_count,
+                          "digest: turn %u of %u, %s", turn, repeat,
+                          digest_engine_name(contest->engines[i]));
             if (!engine_turn(contest, i, turn > 0)) {
                 return false;
             }
@@ -251,6 +253,7 @@ static enum bench_exit run(int argc, char **argv)
     if (!case_options(&program, argc, argv, &config, &code)) {
         return code;
     }
+    busy_begin();
     struct contest *contest = calloc(1, sizeof(*contest));
     if (contest == NULL) {
         config_delete(&config);

@@ -14,7 +14,7 @@
 #define GAP 24.0
 #define HEAD 64.0
 #define FOOT_LINE 16.0
-#define PANELS_MAX 24
+#define PANELS_MAX 48
 
 enum key { KEY_OUTPUT, KEY_LABELS, KEY_TITLE, KEY_COUNT };
 
@@ -46,7 +46,7 @@ static const struct config_program program = {
     .operands = "RESULT.json...",
     .summary = "Draws results that --json wrote, those of the same case side by side, as an SVG "
                "picture: bandwidth and latency over slice sizes, percentiles, a checkpoint's "
-               "speeds and ratios with their rooflines and bars.",
+               "speeds and ratios with their rooflines and targets.",
     .keys = keys,
     .key_count = KEY_COUNT,
     .examples = "  ckptbench raw --sweep --json=tcp.json\n"
@@ -72,6 +72,7 @@ struct picture {
     size_t result_count;
     struct result results[PLOT_RESULTS_MAX];
     const char *title;
+    bool is_full; /* some of what was measured has no room */
     size_t panel_count;
     struct chart panels[PANELS_MAX + PLOT_PANELS_MAX];
 };
@@ -129,12 +130,13 @@ static void make_panels(struct picture *picture)
                 same[count++] = picture->results[j];
             }
         }
-        if (count == 0 || picture->panel_count > PANELS_MAX - PLOT_PANELS_MAX) {
+        if (count == 0 || picture->panel_count > PANELS_MAX) {
             continue;
         }
         struct chart *first = &picture->panels[picture->panel_count];
         size_t made = kinds[i].plot(same, count, first);
         for (size_t j = 0; j < made; j++) {
+            picture->is_full = picture->is_full || first[j].is_full;
             if (chart_has_points(&first[j])) {
                 picture->panels[picture->panel_count++] = first[j];
             }
@@ -231,7 +233,11 @@ static enum bench_exit run(int argc, char **argv)
         if (config_text(config, KEY_TITLE) != NULL) {
             picture->title = config_text(config, KEY_TITLE);
         }
-        if (picture->panel_count == 0) {
+        if (picture->is_full) {
+            code = case_fail("plot", CKPT_ERR_CONFIG,
+                             "the results have more lines than a picture tells apart: draw fewer "
+                             "results, or such with fewer depths, in one picture");
+        } else if (picture->panel_count == 0) {
             code = case_fail("plot", CKPT_ERR_CONFIG, "the results have nothing to draw");
         } else if (write_picture(picture, config_text(config, KEY_OUTPUT))) {
             code = BENCH_OK;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "busy.h"
 #include "case.h"
 #include "clock.h"
 #include "options.h"
@@ -198,7 +199,9 @@ static enum ckpt_status measure(struct rails *rails, char *reason)
     char why[CKPT_REASON_MAX + 1] = "";
     for (uint32_t turn = 0; turn < rails->repeat && status == CKPT_OK; turn++) {
         for (size_t i = 0; i < rails->leg_count && status == CKPT_OK; i++) {
-            progress("rails: turn %u of %u, %s", turn + 1, rails->repeat, rails->legs[i].label);
+            progress_part(turn * rails->leg_count + i, rails->repeat * rails->leg_count,
+                          "rails: turn %u of %u, %s", turn + 1, rails->repeat,
+                          rails->legs[i].label);
             status = visit(rails, &rails->legs[i], why);
             if (status != CKPT_OK) {
                 snprintf(reason, CKPT_REASON_MAX + 1, "%.60s: %.180s", rails->legs[i].label, why);
@@ -228,6 +231,7 @@ static void tell_legs(const struct rails *rails, struct report *report)
         {.key = "gbps", .head = "GB/s", .digits = 3},
         {.key = "gbps_min", .head = "min", .digits = 3},
         {.key = "gbps_max", .head = "max", .digits = 3},
+        {.key = "gbit_per_s", .head = "Gb/s", .digits = 2},
         {.key = "cpu_s_per_gb", .head = "CPU s/GB", .digits = 3},
         {.key = "of_alone", .head = "of one alone", .digits = 2},
     };
@@ -243,6 +247,7 @@ static void tell_legs(const struct rails *rails, struct report *report)
                                  speed,
                                  samples_min(&leg->gbps),
                                  samples_max(&leg->gbps),
+                                 speed * 8,
                                  samples_median(&leg->cpu),
                                  alone > 0 ? speed / alone : (double)NAN};
         report_point(report, leg->label, values);
@@ -310,6 +315,7 @@ static enum bench_exit run(int argc, char **argv)
     if (!case_options(&program, argc, argv, &config, &code)) {
         return code;
     }
+    busy_begin();
     struct rails *rails = calloc(1, sizeof(*rails));
     enum ckpt_status status = CKPT_ERR_MEMORY;
     if (rails != NULL) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "busy.h"
 #include "case.h"
 #include "numbers.h"
 #include "options.h"
@@ -349,6 +350,7 @@ static enum bench_exit run(int argc, char **argv)
     if (!case_options(&program, argc, argv, &config, &code)) {
         return code;
     }
+    busy_begin();
     struct sweep *sweep = calloc(1, sizeof(*sweep));
     if (sweep == NULL) {
         config_delete(&config);

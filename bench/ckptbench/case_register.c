@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "busy.h"
 #include "case.h"
 #include "clock.h"
 #include "options.h"
@@ -217,7 +218,7 @@ static enum ckpt_status measure(struct registration *r, char *reason)
         status = open_registrar(r, &r->each[i], &choice, reason);
     }
     for (uint32_t i = 0; i <= r->repeat && status == CKPT_OK; i++) {
-        progress("register: turn %u of %u", i, r->repeat);
+        progress_part(i, r->repeat + UINT64_C(1), "register: turn %u of %u", i, r->repeat);
         reason[0] = '\0';
         status = turn(r, i > 0);
     }
@@ -301,6 +302,7 @@ static enum bench_exit run(int argc, char **argv)
     if (!case_options(&program, argc, argv, &config, &code)) {
         return code;
     }
+    busy_begin();
     struct registration *r = calloc(1, sizeof(*r));
     enum ckpt_status status = CKPT_ERR_MEMORY;
     if (r != NULL) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ckptbench scale --real: what one real ckptctld costs under a whole cluster's agents, idle and
  * while all ranks save; one beside another when several are given. */
+#include "busy.h"
 #include "case_scale_real.h"
 
 #include <inttypes.h>
@@ -23,7 +24,7 @@
 #define JOIN_TIMEOUT_S 60.0
 #define SAVE_TIMEOUT_S 120.0
 #define SETTLE_S 3.0
-#define IDLE_BAR 0.25
+#define IDLE_TARGET 0.25
 
 enum key {
     KEY_REAL,
@@ -195,7 +196,8 @@ static enum ckpt_status measure_saves(const struct scale_real *scale,
     enum ckpt_status status = CKPT_OK;
     uint32_t first = scale->fleet.keep + 1; /* from here on each retires one */
     for (uint32_t i = 0; i < first + number(scale, KEY_SAVES) && status == CKPT_OK; i++) {
-        progress("scale: %s: checkpoint %" PRIu32, cost->path, i + 1);
+        progress_part(i, first + number(scale, KEY_SAVES), "scale: %s: checkpoint %" PRIu32,
+                      cost->path, i + 1);
         struct moment from = moment_of(coordinator, fleet);
         status = real_fleet_save(fleet, SAVE_TIMEOUT_S, reason);
         struct moment to = moment_of(coordinator, fleet);
@@ -329,7 +331,7 @@ static void tell_rows(const struct scale_real *scale, struct report *report)
     }
 }
 
-/* The first beside the others; true when it is within the bar of the last. */
+/* The first beside the others; true when it is within the target beside the last. */
 static bool tell_ratios(const struct scale_real *scale, struct report *report)
 {
     double ratio = 0;
@@ -347,7 +349,7 @@ static bool tell_ratios(const struct scale_real *scale, struct report *report)
             ratio = row == 0 ? value : ratio;
         }
     }
-    return ratio <= IDLE_BAR;
+    return ratio <= IDLE_TARGET;
 }
 
 static bool tell(const struct scale_real *scale)
@@ -376,7 +378,8 @@ static bool tell(const struct scale_real *scale)
                                                            config_text(config, KEY_CSV)});
     report_free(&report);
     if (config_flag(config, KEY_CHECK) && !within) {
-        case_complain("scale: MISSED: more than %.2f times the CPU of the last at idle", IDLE_BAR);
+        case_complain("scale: MISSED: more than %.2f times the CPU of the last at idle",
+                      IDLE_TARGET);
         good = false;
     }
     return good;
@@ -453,6 +456,7 @@ enum bench_exit case_scale_real(int argc, char **argv)
     if (!case_options(&program, argc, argv, &config, &code)) {
         return code;
     }
+    busy_begin();
     struct scale_real *scale = calloc(1, sizeof(*scale));
     enum ckpt_status status = CKPT_ERR_MEMORY;
     if (scale != NULL) {

@@ -17,6 +17,7 @@ const char *chart_colour(int number)
 
 struct chart_series *chart_series_add(struct chart *chart, int colour, const char *format, ...)
 {
+    chart->is_full = chart->is_full || chart->series_count == CHART_SERIES_MAX;
     size_t at =
         chart->series_count < CHART_SERIES_MAX ? chart->series_count++ : CHART_SERIES_MAX - 1;
     struct chart_series *series = &chart->series[at];
@@ -29,8 +30,10 @@ struct chart_series *chart_series_add(struct chart *chart, int colour, const cha
     return series;
 }
 
-void chart_point_add(struct chart_series *series, double x, double y, double low, double high)
+void chart_point_add(struct chart *chart, struct chart_series *series, double x, double y,
+                     double low, double high)
 {
+    chart->is_full = chart->is_full || series->count == CHART_POINTS_MAX;
     if (series->count < CHART_POINTS_MAX) {
         size_t i = series->count++;
         series->x[i] = x;
@@ -47,6 +50,7 @@ size_t chart_category(struct chart *chart, const char *name)
             return i;
         }
     }
+    chart->is_full = chart->is_full || chart->category_count == CHART_CATEGORIES_MAX;
     size_t at = chart->category_count < CHART_CATEGORIES_MAX ? chart->category_count++
                                                              : CHART_CATEGORIES_MAX - 1;
     snprintf(chart->categories[at], sizeof(chart->categories[at]), "%s", name);

@@ -8,9 +8,9 @@
 
 #include "axis.h"
 
-#define CHART_SERIES_MAX 24
+#define CHART_SERIES_MAX 64
 #define CHART_POINTS_MAX 64
-#define CHART_CATEGORIES_MAX 16
+#define CHART_CATEGORIES_MAX 32
 #define CHART_MARKS_MAX 64
 #define CHART_NAME_MAX 72
 
@@ -46,6 +46,7 @@ struct chart {
     bool bars;
     enum axis_scale x_scale; /* without categories */
     enum axis_scale y_scale;
+    bool is_full;          /* something did not fit: the picture would not say all */
     size_t category_count; /* 0: x is a number */
     char categories[CHART_CATEGORIES_MAX][40];
     size_t series_count;
@@ -58,8 +59,9 @@ struct chart {
 struct chart_series *chart_series_add(struct chart *chart, int colour, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* low and high: NAN for none. Points that do not fit are left out. */
-void chart_point_add(struct chart_series *series, double x, double y, double low, double high);
+/* low and high: NAN for none. */
+void chart_point_add(struct chart *chart, struct chart_series *series, double x, double y,
+                     double low, double high);
 
 /* The category of that name, added where it is new. */
 size_t chart_category(struct chart *chart, const char *name);

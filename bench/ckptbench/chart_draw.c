@@ -116,7 +116,7 @@ static bool has_mark(const struct chart *chart, enum chart_mark_kind kind)
 /* What the lines over bars mean. */
 static const char *mark_name(enum chart_mark_kind kind)
 {
-    return kind == CHART_ROOF ? "roofline" : "bar to reach";
+    return kind == CHART_ROOF ? "roofline" : "target";
 }
 
 static void draw_mark_key(FILE *out, double x, double y, enum chart_mark_kind kind)

@@ -227,9 +227,10 @@ static void measure_saves(struct cycle *cycle)
     enum ckpt_status status = ranks_open(&cycle->ranks, owner);
     for (uint32_t i = 0; i < WARM_UP_SAVES + cycle->options.repeat && status == CKPT_OK; i++) {
         bool counts = i >= WARM_UP_SAVES;
-        progress("cycle: save and replicate, %s %u of %u", counts ? "turn" : "warm-up",
-                 counts ? i + 1 - WARM_UP_SAVES : i + 1,
-                 counts ? cycle->options.repeat : WARM_UP_SAVES);
+        progress_part(i, WARM_UP_SAVES + cycle->options.repeat,
+                      "cycle: save and replicate, %s %u of %u", counts ? "turn" : "warm-up",
+                      counts ? i + 1 - WARM_UP_SAVES : i + 1,
+                      counts ? cycle->options.repeat : WARM_UP_SAVES);
         status = save_turn(cycle, counts);
     }
     if (status != CKPT_OK) {
@@ -252,7 +253,8 @@ static void measure_small(struct cycle *cycle)
     for (uint32_t i = 0; i < WARM_UP_SMALL + cycle->options.small_repeat && status == CKPT_OK;
          i++) {
         if (i % 16 == 0) {
-            progress("cycle: small saves, %u of %u", i, cycle->options.small_repeat);
+            progress_part(i, WARM_UP_SMALL + cycle->options.small_repeat,
+                          "cycle: small saves, %u of %u", i, cycle->options.small_repeat);
         }
         status = ranks_save(&small, &saved);
         if (status == CKPT_OK) {
@@ -336,9 +338,9 @@ static void measure_restores(struct cycle *cycle)
     enum ckpt_status status = CKPT_OK;
     for (uint32_t i = 0; i < WARM_UP_RESTORES + cycle->options.repeat && status == CKPT_OK; i++) {
         bool counts = i >= WARM_UP_RESTORES;
-        progress("cycle: restore, %s %u of %u", counts ? "turn" : "warm-up",
-                 counts ? i + 1 - WARM_UP_RESTORES : i + 1,
-                 counts ? cycle->options.repeat : WARM_UP_RESTORES);
+        progress_part(i, WARM_UP_RESTORES + cycle->options.repeat, "cycle: restore, %s %u of %u",
+                      counts ? "turn" : "warm-up", counts ? i + 1 - WARM_UP_RESTORES : i + 1,
+                      counts ? cycle->options.repeat : WARM_UP_RESTORES);
         status = restore_turn(cycle, counts);
     }
     if (status != CKPT_OK) {

@@ -31,7 +31,7 @@ static void read_cpu(char *cpu_out, size_t size)
 
 void environment_read(struct environment *environment_out)
 {
-    struct environment e = {.load = -1};
+    struct environment e = {.busy = busy_end()};
     struct utsname names;
     time_t now = time(NULL);
     struct tm utc;
@@ -46,9 +46,6 @@ void environment_read(struct environment *environment_out)
     nics_read(e.nics, sizeof(e.nics));
     e.cores = sysconf(_SC_NPROCESSORS_ONLN);
     e.memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    if (getloadavg(&e.load, 1) != 1) {
-        e.load = -1;
-    }
     if (gmtime_r(&now, &utc) != NULL) {
         strftime(e.when, sizeof(e.when), "%Y-%m-%dT%H:%M:%SZ", &utc);
     }
@@ -65,7 +62,7 @@ void environment_print_lines(const struct environment *environment, const char *
     const struct environment *e = environment;
     fprintf(out, "%s%s, %ld cores, %.1f GiB, %s %s, load %.2f\n", prefix, known(e->cpu), e->cores,
             (double)e->memory_bytes / (double)(UINT64_C(1) << 30), known(e->kernel), e->machine,
-            e->load);
+            e->busy.load);
     fprintf(out, "%snetwork: %s\n", prefix, e->nics[0] != '\0' ? e->nics : "none");
     fprintf(out, "%sckptbench %s, commit %s, build %s, UCX %s, %s\n", prefix, CKPT_VERSION,
             known(e->commit), known(e->build), known(e->ucx), e->when);
@@ -81,13 +78,20 @@ static json_t *text_or_null(const char *text)
     return text[0] != '\0' ? json_string(text) : json_null();
 }
 
+static json_t *cores_or_null(double cores)
+{
+    return cores >= 0 ? json_real(cores) : json_null();
+}
+
 json_t *environment_json(const struct environment *environment)
 {
     const struct environment *e = environment;
-    return json_pack("{so so so so so so so so si sI sf ss}", "cpu", text_or_null(e->cpu), "kernel",
-                     text_or_null(e->kernel), "machine", text_or_null(e->machine), "commit",
-                     text_or_null(e->commit), "ucx", text_or_null(e->ucx), "build",
+    return json_pack("{so so so so so so so so si sI sf so so ss}", "cpu", text_or_null(e->cpu),
+                     "kernel", text_or_null(e->kernel), "machine", text_or_null(e->machine),
+                     "commit", text_or_null(e->commit), "ucx", text_or_null(e->ucx), "build",
                      text_or_null(e->build), "when", text_or_null(e->when), "nics",
                      text_or_null(e->nics), "cores", (int)e->cores, "memory_bytes",
-                     (json_int_t)e->memory_bytes, "load", e->load, "version", CKPT_VERSION);
+                     (json_int_t)e->memory_bytes, "load", e->busy.load, "other_cores_before",
+                     cores_or_null(e->busy.before), "other_cores", cores_or_null(e->busy.during),
+                     "version", CKPT_VERSION);
 }

@@ -8,6 +8,8 @@
 
 #include <jansson.h>
 
+#include "busy.h"
+
 struct environment {
     char cpu[128]; /* "" where it is not known, as in all texts here */
     char kernel[160];
@@ -17,7 +19,7 @@ struct environment {
     char build[32];   /* the kind of build: speed of a debug build says nothing */
     long cores;
     uint64_t memory_bytes;
-    double load; /* of the machine over the last minute, before measuring; -1: not known */
+    struct busy busy;
     char when[32];
     char nics[256]; /* "eth0 10000Mb/s, mlx5_0 4X HDR": what could have moved the bytes */
 };

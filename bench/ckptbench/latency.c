@@ -53,3 +53,9 @@ uint64_t latency_quantile(const struct latency *latency, double part)
     }
     return latency->greatest;
 }
+
+bool latency_has_quantile(const struct latency *latency, double part)
+{
+    /* Not 1: 100 * (1 - 0.99) may be a little less. */
+    return (double)latency->count * (1 - part) > 1 - 1e-6;
+}

@@ -5,6 +5,7 @@
 #ifndef CKPTBENCH_LATENCY_H
 #define CKPTBENCH_LATENCY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LATENCY_STEP_BITS 7 /* 128 buckets for each doubling */
@@ -23,5 +24,9 @@ void latency_add(struct latency *latency, uint64_t ns);
 /* The smallest value that the part of all values is not above (0.5: the median), nanoseconds; 0
  * when there are none. */
 uint64_t latency_quantile(const struct latency *latency, double part);
+
+/* Whether there are values enough for it: one at least above the part. The 99.9 % of 100 values is
+ * only the greatest of them. */
+bool latency_has_quantile(const struct latency *latency, double part);
 
 #endif

@@ -81,7 +81,7 @@ static void print_help(void)
          "  ckptbench raw --connect=node7 --transport=verbs --sweep\n\n"
          "Exit status:\n"
          "  0  measured\n"
-         "  1  a run failed, or with --check a bar was missed\n"
+         "  1  a run failed, or with --check a target was missed\n"
          "  2  the command line is wrong");
 }
 

@@ -7,7 +7,7 @@
 #include "chart.h"
 #include "result.h"
 
-#define PLOT_PANELS_MAX 4
+#define PLOT_PANELS_MAX 35
 #define PLOT_RESULTS_MAX 16
 
 /* charts_out are zeroed; returns how many were made. */

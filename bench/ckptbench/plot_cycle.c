@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A checkpoint's life: speeds under their rooflines, ratios at their bars, what the CPUs paid. */
+/* A checkpoint's life: speeds under their rooflines, ratios and their targets, what the CPUs paid.
+ */
 #include <math.h>
 
-#include "bars.h"
 #include "plot.h"
+#include "targets.h"
 
 struct bar_of {
     const char *name;
@@ -22,7 +23,7 @@ static void add_bars(const struct result *results, size_t count, const struct ba
         const struct result *result = &results[i];
         struct chart_series *series = chart_series_add(chart, (int)i, "%s", result->label);
         for (size_t j = 0; j < bar_count; j++) {
-            chart_point_add(series, (double)j, result_number(result->json, bars[j].key),
+            chart_point_add(chart, series, (double)j, result_number(result->json, bars[j].key),
                             result_min(result, bars[j].key), result_max(result, bars[j].key));
             if (bars[j].roof != NULL) {
                 chart_mark_add(chart, CHART_ROOF, j, i, result_number(result->json, bars[j].roof),
@@ -46,6 +47,22 @@ static void plot_speeds(const struct result *results, size_t count, struct chart
     add_bars(results, count, bars, sizeof(bars) / sizeof(bars[0]), chart);
 }
 
+/* Where it holds for the sizes of all results. */
+static void mark_target(const struct result *results, size_t count, const char *key,
+                        size_t category, struct chart *chart)
+{
+    const struct target *target = target_find(key);
+    for (size_t i = 0; target != NULL && i < count; i++) {
+        double bytes = result_number(results[i].json, "bytes");
+        if (isnan(bytes) || !target_holds_for(target, (uint64_t)bytes)) {
+            return;
+        }
+    }
+    if (target != NULL) {
+        chart_mark_add(chart, CHART_LIMIT, category, 0, target->limit, "target ");
+    }
+}
+
 static void plot_ratios(const struct result *results, size_t count, struct chart *chart)
 {
     static const struct bar_of bars[] = {{"save / memcpy", "stall_ratio", NULL},
@@ -56,10 +73,7 @@ static void plot_ratios(const struct result *results, size_t count, struct chart
                             .y_title = "ratio"};
     add_bars(results, count, bars, sizeof(bars) / sizeof(bars[0]), chart);
     for (size_t j = 0; j < sizeof(bars) / sizeof(bars[0]); j++) {
-        const struct bar *bar = bar_find(bars[j].key);
-        if (bar != NULL) {
-            chart_mark_add(chart, CHART_LIMIT, j, 0, bar->limit, "bar ");
-        }
+        mark_target(results, count, bars[j].key, j, chart);
     }
 }
 
@@ -78,7 +92,7 @@ static void plot_small(const struct result *results, size_t count, struct chart 
         }
     }
     snprintf(chart->x_title, sizeof(chart->x_title), "lower is better; median");
-    chart_mark_add(chart, CHART_LIMIT, 0, 0, bar_find("save_small_ms")->limit, "bar ");
+    mark_target(results, count, "save_small_ms", 0, chart);
 }
 
 static void plot_cpu(const struct result *results, size_t count, struct chart *chart)

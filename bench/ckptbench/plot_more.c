@@ -24,7 +24,7 @@ size_t plot_digest(const struct result *results, size_t count, struct chart *cha
         for (size_t j = 0; j < sizeof(bars) / sizeof(bars[0]); j++) {
             double value = result_number(results[i].json, bars[j].key);
             if (!isnan(value)) {
-                chart_point_add(series, (double)chart_category(chart, bars[j].name), value,
+                chart_point_add(chart, series, (double)chart_category(chart, bars[j].name), value,
                                 result_min(&results[i], bars[j].key),
                                 result_max(&results[i], bars[j].key));
             }
@@ -34,7 +34,8 @@ size_t plot_digest(const struct result *results, size_t count, struct chart *cha
 }
 
 /* Every key "PREFIX_us_per_agent_N". */
-static void add_growth(struct chart_series *series, const struct result *result, const char *prefix)
+static void add_growth(struct chart *chart, struct chart_series *series,
+                       const struct result *result, const char *prefix)
 {
     char start[64];
     const char *key;
@@ -44,7 +45,7 @@ static void add_growth(struct chart_series *series, const struct result *result,
     {
         unsigned agents;
         if (strncmp(key, start, length) == 0 && sscanf(key + length, "%u", &agents) == 1) {
-            chart_point_add(series, agents, result_number(result->json, key), (double)NAN,
+            chart_point_add(chart, series, agents, result_number(result->json, key), (double)NAN,
                             (double)NAN);
         }
     }
@@ -70,7 +71,7 @@ size_t plot_scale(const struct result *results, size_t count, struct chart *char
                 chart_series_add(chart, (int)j, "%.30s%s%s", count > 1 ? results[i].label : "",
                                  count > 1 ? ", " : "", lines[j].name);
             series->dashed = i % 2 == 1;
-            add_growth(series, &results[i], lines[j].prefix);
+            add_growth(chart, series, &results[i], lines[j].prefix);
         }
     }
     return 1;
@@ -91,8 +92,9 @@ static void add_labelled(const struct result *results, size_t count, const char 
         for (size_t j = 0; j < json_array_size(points); j++) {
             const json_t *point = json_array_get(points, j);
             const char *label = result_text(point, "label");
-            chart_point_add(series, (double)chart_category(chart, label), result_number(point, key),
-                            result_number(point, low), result_number(point, high));
+            chart_point_add(chart, series, (double)chart_category(chart, label),
+                            result_number(point, key), result_number(point, low),
+                            result_number(point, high));
         }
     }
 }

@@ -5,8 +5,9 @@
 
 #include "plot.h"
 
-/* Lines of the panel of percentiles: more are not told apart. */
+/* Lines of one panel of percentiles: with more they would not be told apart. */
 #define PERCENTILE_LINES_MAX 8
+#define LINES_MAX 32
 
 /* A line: the points of one result with the same depth and number of rails. */
 struct line {
@@ -27,17 +28,18 @@ static size_t add_line(struct line *lines, size_t count, const struct result *re
 {
     double depth = result_number(point, "depth");
     double rails = rails_of(point);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && i < LINES_MAX; i++) {
         if (lines[i].result == result && lines[i].depth == depth && lines[i].rails == rails) {
             return count;
         }
     }
-    if (count < CHART_SERIES_MAX / 2) {
-        lines[count++] = (struct line){.result = result, .depth = depth, .rails = rails};
+    if (count < LINES_MAX) {
+        lines[count] = (struct line){.result = result, .depth = depth, .rails = rails};
     }
-    return count;
+    return count + 1;
 }
 
+/* How many there are: more than LINES_MAX are not told apart, and not drawn. */
 static size_t find_lines(const struct result *results, size_t count, struct line *lines_out)
 {
     size_t found = 0;
@@ -47,7 +49,7 @@ static size_t find_lines(const struct result *results, size_t count, struct line
             found = add_line(lines_out, found, &results[i], json_array_get(points, j));
         }
     }
-    for (size_t i = 0; i < found; i++) {
+    for (size_t i = 0; i < found && i < LINES_MAX; i++) {
         struct line *line = &lines_out[i];
         char rails[32] = "";
         if (line->rails > 0) {
@@ -65,14 +67,15 @@ static bool is_of(const struct line *line, const json_t *point)
     return result_number(point, "depth") == line->depth && rails_of(point) == line->rails;
 }
 
-static void add_points(struct chart_series *series, const struct line *line, const char *key,
-                       const char *low, const char *high)
+static void add_points(struct chart *chart, struct chart_series *series, const struct line *line,
+                       const char *key, const char *low, const char *high)
 {
     const json_t *points = json_object_get(line->result->json, "points");
     for (size_t i = 0; i < json_array_size(points); i++) {
         const json_t *point = json_array_get(points, i);
         if (is_of(line, point)) {
-            chart_point_add(series, result_number(point, "slice_bytes"), result_number(point, key),
+            chart_point_add(chart, series, result_number(point, "slice_bytes"),
+                            result_number(point, key),
                             low != NULL ? result_number(point, low) : (double)NAN,
                             high != NULL ? result_number(point, high) : (double)NAN);
         }
@@ -92,7 +95,7 @@ static void add_beside(struct chart *chart, const struct line *line, int colour)
             struct chart_series *series =
                 chart_series_add(chart, colour + 1 + (int)i, "%s, %.40s", tests[i], line->name);
             series->dashed = true;
-            add_points(series, line, key, NULL, NULL);
+            add_points(chart, series, line, key, NULL, NULL);
         }
     }
 }
@@ -106,7 +109,7 @@ static void plot_bandwidth(const struct line *lines, size_t count, struct chart 
                             .y_scale = AXIS_LINEAR};
     for (size_t i = 0; i < count; i++) {
         struct chart_series *series = chart_series_add(chart, (int)i, "%s", lines[i].name);
-        add_points(series, &lines[i], "gbps", "gbps_min", "gbps_max");
+        add_points(chart, series, &lines[i], "gbps", "gbps_min", "gbps_max");
         add_beside(chart, &lines[i], (int)i);
     }
     if (count > 0) {
@@ -124,15 +127,14 @@ static void plot_latency(const struct line *lines, size_t count, struct chart *c
                             .y_scale = AXIS_LOG};
     for (size_t i = 0; i < count; i++) {
         struct chart_series *median = chart_series_add(chart, (int)i, "%s", lines[i].name);
-        add_points(median, &lines[i], "p50_us", NULL, NULL);
+        add_points(chart, median, &lines[i], "p50_us", NULL, NULL);
         struct chart_series *tail = chart_series_add(chart, (int)i, "%s", "");
         tail->dashed = true;
-        add_points(tail, &lines[i], "p999_us", NULL, NULL);
+        add_points(chart, tail, &lines[i], "p999_us", NULL, NULL);
     }
 }
 
-static void add_percentiles(struct chart *chart, const struct result *result, bool several,
-                            const json_t *point)
+static void add_percentiles(struct chart *chart, const char *front, const json_t *point)
 {
     static const struct {
         const char *key, *name;
@@ -144,61 +146,61 @@ static void add_percentiles(struct chart *chart, const struct result *result, bo
     char slice[32];
     struct axis axis = {.scale = AXIS_BYTES};
     axis_label(&axis, result_number(point, "slice_bytes"), slice, sizeof(slice));
-    struct chart_series *series = chart_series_add(
-        chart, (int)chart->series_count, "%.36s%s%s x %.0f", several ? result->label : "",
-        several ? ", " : "", slice, result_number(point, "depth"));
+    struct chart_series *series =
+        chart_series_add(chart, (int)chart->series_count, "%.60s%s", front, slice);
+    series->dashed = chart->series_count > PERCENTILE_LINES_MAX; /* the colours begin again */
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        chart_point_add(series, (double)chart_category(chart, parts[i].name),
+        chart_point_add(chart, series, (double)chart_category(chart, parts[i].name),
                         result_number(point, parts[i].key), (double)NAN, (double)NAN);
     }
 }
 
-static double least_depth(const struct line *lines, size_t count, const struct result *result)
+static void begin_percentiles(struct chart *chart, const char *of)
 {
-    double least = INFINITY;
-    for (size_t i = 0; i < count; i++) {
-        if (lines[i].result == result && lines[i].depth < least) {
-            least = lines[i].depth;
-        }
-    }
-    return least;
+    *chart = (struct chart){.x_title = "percentile; none where there are too few reads for it",
+                            .y_title = "microseconds",
+                            .y_scale = AXIS_LOG};
+    snprintf(chart->title, sizeof(chart->title), "Percentiles of a read's time%s%.60s",
+             of[0] != '\0' ? ": " : "", of);
 }
 
-/* The points with the fewest reads in flight, where the transport's own latency shows. */
-static size_t shallow_points(const struct result *result, double depth,
-                             const json_t *points_out[CHART_POINTS_MAX])
+static size_t points_of(const struct line *line, const json_t *points_out[CHART_POINTS_MAX])
 {
-    const json_t *points = json_object_get(result->json, "points");
+    const json_t *points = json_object_get(line->result->json, "points");
     size_t found = 0;
     for (size_t i = 0; i < json_array_size(points) && found < CHART_POINTS_MAX; i++) {
-        const json_t *point = json_array_get(points, i);
-        if (result_number(point, "depth") == depth) {
-            points_out[found++] = point;
+        if (is_of(line, json_array_get(points, i))) {
+            points_out[found++] = json_array_get(points, i);
         }
     }
     return found;
 }
 
-/* Every result has the same number of lines; of many slices, some from the smallest to the largest.
- */
-static void plot_percentiles(const struct result *results, size_t count, const struct line *lines,
-                             size_t line_count, struct chart *chart)
+/* Every point has its line: all in one panel while they are told apart, else a panel for each
+ * result, depth and number of rails. */
+static size_t plot_percentiles(const struct line *lines, size_t count, struct chart *charts_out)
 {
-    size_t share = count < PERCENTILE_LINES_MAX ? PERCENTILE_LINES_MAX / count : 1;
-    *chart = (struct chart){.title = "Percentiles of a read's time (slice x reads in flight)",
-                            .x_title = "percentile",
-                            .y_title = "microseconds",
-                            .y_scale = AXIS_LOG};
+    const json_t *points[CHART_POINTS_MAX];
+    size_t all = 0;
     for (size_t i = 0; i < count; i++) {
-        const json_t *points[CHART_POINTS_MAX];
-        size_t found =
-            shallow_points(&results[i], least_depth(lines, line_count, &results[i]), points);
-        size_t shown = found < share ? found : share;
-        for (size_t j = 0; j < shown; j++) {
-            size_t at = shown > 1 ? j * (found - 1) / (shown - 1) : 0;
-            add_percentiles(chart, &results[i], count > 1, points[at]);
+        all += points_of(&lines[i], points);
+    }
+    bool together = all <= PERCENTILE_LINES_MAX;
+    begin_percentiles(&charts_out[0], "");
+    for (size_t i = 0; i < count; i++) {
+        struct chart *chart = &charts_out[together ? 0 : i];
+        char front[CHART_NAME_MAX + 4] = "";
+        if (together) {
+            snprintf(front, sizeof(front), "%s, ", lines[i].name);
+        } else {
+            begin_percentiles(chart, lines[i].name);
+        }
+        size_t found = points_of(&lines[i], points);
+        for (size_t j = 0; j < found; j++) {
+            add_percentiles(chart, front, points[j]);
         }
     }
+    return together ? 1 : count;
 }
 
 static void plot_cpu(const struct line *lines, size_t count, struct chart *chart)
@@ -210,17 +212,20 @@ static void plot_cpu(const struct line *lines, size_t count, struct chart *chart
                             .y_scale = AXIS_LOG};
     for (size_t i = 0; i < count; i++) {
         struct chart_series *series = chart_series_add(chart, (int)i, "%s", lines[i].name);
-        add_points(series, &lines[i], "cpu_s_per_gb", NULL, NULL);
+        add_points(chart, series, &lines[i], "cpu_s_per_gb", NULL, NULL);
     }
 }
 
 size_t plot_raw(const struct result *results, size_t count, struct chart *charts_out)
 {
-    static struct line lines[CHART_SERIES_MAX];
+    static struct line lines[LINES_MAX];
     size_t found = find_lines(results, count, lines);
+    if (found > LINES_MAX) {
+        charts_out[0].is_full = true;
+        return 1;
+    }
     plot_bandwidth(lines, found, &charts_out[0]);
     plot_latency(lines, found, &charts_out[1]);
-    plot_percentiles(results, count, lines, found, &charts_out[2]);
-    plot_cpu(lines, found, &charts_out[3]);
-    return 4;
+    plot_cpu(lines, found, &charts_out[2]);
+    return 3 + plot_percentiles(lines, found, &charts_out[3]);
 }

@@ -10,6 +10,18 @@
 #include "progress.h"
 #include "report_inside.h"
 
+static void say_busy(struct report *report)
+{
+    const struct environment *e = &report->environment;
+    if (busy_is_much(e->busy.before) || busy_is_much(e->busy.during)) {
+        report_say(report,
+                   "WARNING: the machine was busy. Other work kept %.1f of %ld cores meanwhile, "
+                   "%.1f just before (load %.1f):",
+                   e->busy.during, e->cores, e->busy.before, e->busy.load);
+        report_say(report, "speeds are too low and times too long; ratios hold better.");
+    }
+}
+
 struct report *report_make(const char *case_name, const char *title)
 {
     struct report *report = calloc(1, sizeof(*report));
@@ -24,6 +36,7 @@ struct report *report_make(const char *case_name, const char *title)
     snprintf(report->case_name, sizeof(report->case_name), "%s", case_name);
     snprintf(report->title, sizeof(report->title), "%s", title);
     environment_read(&report->environment);
+    say_busy(report);
     return report;
 }
 

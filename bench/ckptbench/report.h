@@ -21,7 +21,7 @@
 
 #include "samples.h"
 
-#define REPORT_COLUMNS_MAX 24
+#define REPORT_COLUMNS_MAX 32
 #define REPORT_NOTES_MAX 32
 
 struct report;

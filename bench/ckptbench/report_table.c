@@ -16,11 +16,15 @@ static void print_row(const struct report_row *row, int width, FILE *out)
     }
     const struct samples *samples = &row->samples;
     fprintf(out, "  %10.*f %-5s", row->digits, samples_median(samples), row->unit);
+    bool in_bits = strcmp(row->unit, "GB/s") == 0;
     if (samples->count > 1) {
         fprintf(out, " %10.*f %10.*f", row->digits, samples_min(samples), row->digits,
                 samples_max(samples));
-    } else if (row->note[0] != '\0') {
+    } else if (row->note[0] != '\0' || in_bits) {
         fprintf(out, " %21s", "");
+    }
+    if (in_bits) {
+        fprintf(out, "  %8.1f Gb/s", samples_median(samples) * 8);
     }
     fprintf(out, "%s%s\n", row->note[0] != '\0' ? "  " : "", row->note);
 }

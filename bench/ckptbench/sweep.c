@@ -162,8 +162,9 @@ static enum ckpt_status take_turns(struct leg *leg, struct buffers *buffers, cha
     for (uint32_t turn = 0; turn <= sweep->repeat && status == CKPT_OK; turn++) {
         status = copy_turn(sweep, buffers, turn > 0, reason);
         for (size_t i = 0; i < leg->count && status == CKPT_OK; i++) {
-            progress("raw: turn %u of %u, point %zu of %zu", turn, sweep->repeat, i + 1,
-                     leg->count);
+            progress_part(turn * leg->count + i, (sweep->repeat + UINT64_C(1)) * leg->count,
+                          "raw: turn %u of %u, point %zu of %zu", turn, sweep->repeat, i + 1,
+                          leg->count);
             status = visit(leg, &leg->points[i], turn > 0, reason);
         }
     }
@@ -248,20 +249,23 @@ static const struct report_column columns[] = {
     {.key = "gbps", .head = "GB/s", .digits = 3},
     {.key = "gbps_min", .head = "min", .digits = 3},
     {.key = "gbps_max", .head = "max", .digits = 3},
+    {.key = "gbit_per_s", .head = "Gb/s", .digits = 2},
+    {.key = "messages_per_s", .head = "msg/s"},
     {.key = "cpu_s_per_gb", .head = "CPU s/GB", .digits = 3},
+    {.key = "reads", .head = "reads"},
     {.key = "p50_us", .head = "p50 us", .digits = 1},
     {.key = "p90_us", .head = "p90", .digits = 1},
     {.key = "p99_us", .head = "p99", .digits = 1},
     {.key = "p999_us", .head = "p99.9", .digits = 1},
     {.key = "max_us", .head = "max us", .digits = 1},
-    {.key = "reads", .head = ""},
 };
 
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 static double us(const struct latency *latency, double part)
 {
-    return latency->count > 0 ? (double)latency_quantile(latency, part) / 1e3 : NAN;
+    return latency_has_quantile(latency, part) ? (double)latency_quantile(latency, part) / 1e3
+                                               : (double)NAN;
 }
 
 static void tell_point(const struct sweep *sweep, const struct sweep_point *point,
@@ -275,13 +279,15 @@ static void tell_point(const struct sweep *sweep, const struct sweep_point *poin
         samples_median(&point->gbps),
         samples_min(&point->gbps),
         samples_max(&point->gbps),
+        samples_median(&point->gbps) * 8,
+        samples_median(&point->gbps) * 1e9 / (double)point->slice_bytes,
         samples_median(&point->cpu),
+        (double)latency->count,
         us(latency, 0.5),
         us(latency, 0.9),
         us(latency, 0.99),
         us(latency, 0.999),
         latency->count > 0 ? (double)latency->greatest / 1e3 : NAN,
-        (double)latency->count,
     };
     for (size_t i = 0; i < sweep->beside_count; i++) {
         values[COLUMNS + 2 * i] = samples_median(&point->beside[i]);

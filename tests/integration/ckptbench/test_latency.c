@@ -50,6 +50,26 @@ static void test_quantiles_are_near(void **state)
     free(values);
 }
 
+/* 1,000 values have a 99.9 %: one is above it. 999 have none. */
+static void test_what_has_a_quantile(void **state)
+{
+    static const struct {
+        uint64_t count;
+        double part;
+        bool has;
+    } wanted[] = {{0, 0.5, false},     {1, 0.5, false},    {2, 0.5, true},    {9, 0.9, false},
+                  {10, 0.9, true},     {99, 0.99, false},  {100, 0.99, true}, {100, 0.999, false},
+                  {999, 0.999, false}, {1000, 0.999, true}};
+    struct latency *latency = calloc(1, sizeof(*latency));
+    (void)state;
+    assert_non_null(latency);
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        latency->count = wanted[i].count;
+        assert_int_equal(latency_has_quantile(latency, wanted[i].part), wanted[i].has);
+    }
+    free(latency);
+}
+
 static void test_few(void **state)
 {
     struct latency *latency = calloc(1, sizeof(*latency));
@@ -70,6 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quantiles_are_near),
+        cmocka_unit_test(test_what_has_a_quantile),
         cmocka_unit_test(test_few),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,15 +73,42 @@ grep -q '^"faulting pages in",[0-9]' "$work/register.csv" || fail "register's CS
     --json="$work/rails.json" >"$work/out" || fail rails
 grep -q 'numa0' "$work/out" || fail "rails does not say what is chosen"
 cat >"$work/cycle.json" <<'JSON'
-{"case": "cycle", "title": "t", "environment": {"cpu": "c", "cores": 2}, "memcpy_gbps": 10,
+{"case": "cycle", "title": "t", "bytes": 1073741824, "environment": {"cpu": "c", "cores": 2},
+ "memcpy_gbps": 10,
  "save_gbps": 12, "raw_read_gbps": 4, "replicate_gbps": 3, "replicate_roof_gbps": 3.2,
  "restore_gbps": null, "stall_ratio": 1.2, "replicate_ratio": 0.75, "save_small_ms": 0.1,
  "consistent_small_ms": 1.5, "spread": {"save_gbps": {"min": 11, "max": 13}}}
 JSON
 "$bench" plot "$work"/{scale,digest,register,rails,cycle}.json \
     --labels=alpha,beta,gamma,delta,epsilon -o "$work/all.svg" || fail "plot the others"
-look "$work/all.svg" epsilon delta gamma beta 'join' 'roofline' 'bar to reach' 'replicate' \
+look "$work/all.svg" epsilon delta gamma beta 'join' 'roofline' 'target' 'replicate' \
     'scalar' 'milliseconds a GiB' 'agents of the cluster'
+
+look "$work/all.svg" 'target 0.95' 'target 0.7' 'target 1'
+
+# A target is drawn only where it holds for the sizes of all results.
+sed 's/1073741824/67108864/' "$work/cycle.json" >"$work/small.json"
+"$bench" plot "$work/cycle.json" "$work/small.json" -o "$work/sizes.svg" || fail "plot two sizes"
+look "$work/sizes.svg" 'target 1'
+! grep -q 'target 0' "$work/sizes.svg" || fail "a target for another size was drawn"
+
+# No line of the percentiles is left out: two results of six slices and two depths are 24.
+"$bench" plot "$raw" "$raw" --labels=first,second -o "$work/percentiles.svg" || fail "24 lines"
+for of in first second; do
+    for depth in 1 16; do
+        look "$work/percentiles.svg" "Percentiles of a read's time: $of, $depth in flight"
+    done
+done
+[ "$(grep -c '>4 KiB<' "$work/percentiles.svg")" -ge 4 ] || fail "a slice size has no line"
+python3 - "$work/percentiles.svg" <<'PY' || fail "lines of the percentiles"
+import re, sys
+picture = open(sys.argv[1]).read()
+legends = re.findall(r'font-size="11.5"[^>]*text-anchor="start">(\d+ [KM]iB)<', picture)
+sizes = ["4 KiB", "16 KiB", "64 KiB", "256 KiB", "1 MiB", "4 MiB"]
+assert sorted(legends) == sorted(4 * sizes), legends
+PY
+"$bench" raw --transport=loop --slice-bytes=64KiB --depth=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16 \
+    --bytes=1MiB --repeat=1 --json="$work/deep.json" >/dev/null || fail "16 depths"
 
 # refuse WORDS ARGUMENT...: exit 2, and the words.
 refuse() {
@@ -100,6 +127,8 @@ echo '{"case": "magic", "environment": {}}' >"$work/magic.json"
 refuse 'does not draw' "$work/magic.json" -o "$work/x.svg"
 echo '{"case": "raw", "environment": {}, "points": [{"gbps": "fast"}, 7]}' >"$work/empty.json"
 refuse 'nothing to draw' "$work/empty.json" -o "$work/x.svg"
+deep=$work/deep.json
+refuse 'more lines than a picture tells apart' "$deep" "$deep" "$deep" -o "$work/x.svg"
 refuse '2 names for 1' "$work/scale.json" --labels=a,b -o "$work/x.svg"
 refuse 'output' "$work/scale.json"
 [ ! -e "$work/x.svg" ] || fail "a refused picture was made"

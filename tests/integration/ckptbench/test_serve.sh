@@ -65,7 +65,9 @@ assert result["connect"].startswith("127.0.0.1:")
 assert [p["slice_bytes"] for p in result["points"]] == [65536, 1048576]
 for p in result["points"]:
     assert p["gbps_min"] <= p["gbps"] <= p["gbps_max"] and p["gbps"] > 0, p
-    assert 0 < p["p50_us"] <= p["p90_us"] <= p["p99_us"] <= p["p999_us"] <= p["max_us"], p
+    # Those that there are reads enough for.
+    parts = [p[k] for k in ("p50_us", "p90_us", "p99_us", "p999_us") if p[k] is not None]
+    assert 0 < parts[0] and parts == sorted(parts) and parts[-1] <= p["max_us"], p
     assert p["reads"] == 2 * 16 * 2**20 // p["slice_bytes"], p
     assert len(p["samples"]["gbps"]) == 2
 rows = list(csv.DictReader(line for line in open(sys.argv[2]) if line[0] != "#"))
