@@ -6,10 +6,15 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
+#include "arena/cgroup.h"
 #include "arena/inside.h"
+#include "base/sizes.h"
 
 /* Descriptors of the agent beside one a segment: sockets of ranks and peers, database, epoll. */
 #define OTHER_DESCRIPTORS 2048u
+
+/* What the agent takes beside the arena, a control group's account of it included. */
+#define OTHER_BYTES (32 * CKPT_MIB)
 
 static double in_gib(uint64_t bytes)
 {
@@ -112,21 +117,42 @@ static enum ckpt_status check_room(const struct arena *arena, uint64_t missing_b
     uint64_t room = (uint64_t)info.f_bavail * info.f_frsize;
     /* A tmpfs of no limit says 0 blocks in all. */
     if (info.f_blocks != 0 && room < missing_bytes) {
+        struct size_pair sizes = size_pair(missing_bytes, room);
         arena_explain(reason,
-                      "the arena %s needs %.2f GiB more, its file system has %.2f GiB left; make "
+                      "the arena %s needs %s more, its file system has %s left; make "
                       "it larger (mount -o remount,size=... ) or the arena smaller",
-                      arena->directory, in_gib(missing_bytes), in_gib(room));
+                      arena->directory, sizes.a, sizes.b);
         return CKPT_ERR_MEMORY;
     }
     uint64_t available;
     if (read_available_memory(&available) && available < missing_bytes) {
+        struct size_pair sizes = size_pair(missing_bytes, available);
         arena_explain(reason,
-                      "the arena %s needs %.2f GiB more, this machine has %.2f GiB available; make "
+                      "the arena %s needs %s more, this machine has %s available; make "
                       "the arena smaller",
-                      arena->directory, in_gib(missing_bytes), in_gib(available));
+                      arena->directory, sizes.a, sizes.b);
         return CKPT_ERR_MEMORY;
     }
     return CKPT_OK;
+}
+
+/* The kernel would kill the agent in the middle of faulting the arena in. Huge pages have a
+ * controller of their own, which refuses. */
+static enum ckpt_status check_cgroup(const struct arena *arena, uint64_t missing_bytes,
+                                     char reason[ARENA_REASON_BYTES])
+{
+    struct cgroup_memory memory;
+    uint64_t need = missing_bytes + OTHER_BYTES;
+
+    if (missing_bytes == 0 || arena->huge || !cgroup_memory("", &memory) || memory.left >= need) {
+        return CKPT_OK;
+    }
+    struct size_pair sizes = size_pair(need, memory.left);
+    arena_explain(reason,
+                  "the arena %s needs %s more with the agent, its control group leaves %s (%s); "
+                  "raise that (MemoryMax=, --mem, the container's limit) or make the arena smaller",
+                  arena->directory, sizes.a, sizes.b, memory.file);
+    return CKPT_ERR_MEMORY;
 }
 
 enum ckpt_status arena_preflight(struct arena *arena, uint64_t missing_bytes,
@@ -135,6 +161,9 @@ enum ckpt_status arena_preflight(struct arena *arena, uint64_t missing_bytes,
     enum ckpt_status status = check_descriptors(arena, reason);
     if (status == CKPT_OK) {
         status = check_room(arena, missing_bytes, reason);
+    }
+    if (status == CKPT_OK) {
+        status = check_cgroup(arena, missing_bytes, reason);
     }
     if (status == CKPT_OK) {
         status = check_lock(arena, reason);

@@ -11,4 +11,6 @@ ckpt_test(test_arena_guard SOURCES unit/arena/test_arena_guard.c unit/arena/fixt
           LINKS ckpt_arena)
 ckpt_test(test_arena_view SOURCES unit/arena/test_arena_view.c unit/arena/fixture.c
           LINKS ckpt_arena)
+ckpt_test(test_arena_cgroup SOURCES unit/arena/test_cgroup.c unit/arena/fixture.c
+          LINKS ckpt_arena)
 ckpt_fuzz(fuzz_slot_record SOURCE fuzz_slot_record.c LINKS ckpt_arena)
