@@ -19,6 +19,7 @@ ckptd.Context    libckpt itself, without PyTorch
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from .context import LATEST, Context, Info, Shard, Table, Tensor
@@ -44,6 +45,12 @@ _TORCH = {"Checkpointer": "checkpointer", "Handle": "checkpointer", "attach": "c
 __all__ = ["LATEST", "Aborted", "Context", "Diverged", "Error", "Full", "Info", "Lost", "NoAgent",
            "NoCheckpoint", "Shard", "StateError", "Table", "Tensor", "Timeout", "UsageError",
            "WorldChanged", "version", *_TORCH]
+
+
+def __dir__() -> list[str]:
+    """All that can be named, for help() and pydoc; what needs PyTorch only where that is."""
+    late = _TORCH if importlib.util.find_spec("torch") else ()
+    return sorted({*(name for name in globals() if name not in _TORCH), *late})
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Each program's man page has each flag that the program's --help has, and its exit codes; the one
-# of ckptctl each flag of each verb too.
+# The man page of libckpt has each function of its headers. Each program's has each flag that the
+# program's --help has, and its exit codes; the one of ckptctl each flag of each verb too.
 #   pages.sh PAGES_DIRECTORY PROGRAM_DIRECTORY
 set -eu
 pages=$1 programs=$2
@@ -28,4 +28,14 @@ for page in "$pages"/ckptd.8 "$pages"/ckptctld.8 "$pages"/ckptctl.1 "$pages"/ckp
             exit 1
         }
     done
+done
+include=$(dirname "$0")/../../include/ckpt
+text=$(MANWIDTH=1000 MANROFFOPT=-c man -P cat -l "$pages/libckpt.3" | sed 's/.\x08//g')
+functions=$(sed -n 's/^CKPT_API.*[ *]\(ckpt_[a-z_]*\)(.*/\1/p' "$include"/*.h)
+[ "$(printf '%s\n' "$functions" | wc -l)" -ge 25 ]
+for function in $functions; do
+    printf '%s\n' "$text" | grep -q "\b$function(" || {
+        echo "libckpt.3 lacks $function" >&2
+        exit 1
+    }
 done

@@ -41,6 +41,18 @@ flags=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --define-prefix --cflags --l
 [ "$(LD_LIBRARY_PATH=$libraries "$work/by_pkg_config")" = "$version" ]
 [ "$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --modversion ckpt)" = "$version" ]
 
+# The command that docs/c-api.md gives, as it stands there.
+source=$(cd "$(dirname "$0")/../../.." && pwd)
+mkdir "$work/bin" "$work/example"
+printf '#!/bin/sh\nexec %s --define-prefix "$@"\n' "$(command -v pkg-config)" >"$work/bin/pkg-config"
+printf '#!/bin/sh\nexec %s "$@"\n' "$cc" >"$work/bin/cc"
+chmod +x "$work/bin/cc" "$work/bin/pkg-config"
+cp "$source/docs/examples/trainer.c" "$work/example"
+command=$(sed -n 's/^    \(cc trainer.c .*\)/\1/p' "$source/docs/c-api.md")
+[ -n "$command" ]
+(cd "$work/example" && PATH=$work/bin:$PATH PKG_CONFIG_PATH=$(dirname "$pc") sh -c "$command")
+LD_LIBRARY_PATH=$libraries "$work/example/a.out" --help | grep -q -- --save-every
+
 cat >"$work/CMakeLists.txt" <<'CMAKE'
 cmake_minimum_required(VERSION 3.25)
 project(consumer C)
