@@ -66,6 +66,34 @@ foreach(program ckptd ckptctld ckptctl ckptbench)
 endforeach()
 add_custom_target(completions ALL DEPENDS ${CKPT_COMPLETIONS_MADE})
 
+# What a configuration can say, as each program prints it.
+foreach(program ckptd ckptctld ckptctl)
+  if(NOT TARGET ${program})
+    continue()
+  endif()
+  set(made ${CMAKE_BINARY_DIR}/examples/${program}.conf)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/examples)
+  add_custom_command(OUTPUT ${made} COMMAND ${program} --example-config > ${made}
+                     DEPENDS ${program} VERBATIM)
+  list(APPEND CKPT_EXAMPLES_MADE ${made})
+  install(FILES ${made} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/ckptd/examples
+          COMPONENT programs)
+endforeach()
+add_custom_target(examples ALL DEPENDS ${CKPT_EXAMPLES_MADE})
+
+# The loader finds a library of the system's by its cache. Not below DESTDIR, where a package is
+# made: its own script does it where it is unpacked.
+install(CODE "
+  set(ckpt_libraries \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}\")
+  execute_process(COMMAND id -u OUTPUT_VARIABLE ckpt_user OUTPUT_STRIP_TRAILING_WHITESPACE)
+  find_program(CKPT_LDCONFIG ldconfig PATHS /sbin /usr/sbin)
+  if(\"\$ENV{DESTDIR}\" STREQUAL \"\" AND ckpt_user EQUAL 0 AND CKPT_LDCONFIG
+     AND CMAKE_INSTALL_PREFIX MATCHES \"^/usr(/local)?/*\$\")
+    message(STATUS \"ldconfig: libckpt.so in \${ckpt_libraries}\")
+    execute_process(COMMAND \${CKPT_LDCONFIG})
+  endif()
+  " COMPONENT library)
+
 # docs/man/<page>.<section>.scd becomes man<section>/<page>.<section>. A page takes its options from
 # the programs' --help (cmake/page.sh), so it is made after them and cannot differ from them.
 if(SCDOC)

@@ -5,7 +5,7 @@
 #   %exit PROGRAM [CASE]      for its exit status
 #   %verbs PROGRAM            for what PROGRAM help VERB says of each verb
 #   %part HEADING PROGRAM     for the lines below that heading
-#   %defaults PROGRAM         for what --check-config prints where nothing is set
+#   %example PROGRAM          for the config file of all keys, each with what it means
 #   page.sh SCDOC TEMPLATE PROGRAM_DIRECTORY PAGE
 set -eu
 scdoc=$1 template=$2 programs=$3 page=$4
@@ -38,9 +38,9 @@ expand() {
             ask "$3" | awk -v part="$2" -f "$awk" | sed '/^$/d'
             echo '```'
             ;;
-        %defaults)
+        %example)
             echo '```'
-            env -i "$programs/$2" --check-config --config=/dev/null | sed '1d; s/  *; default$//'
+            "$programs/$2" --example-config | sed '1,3d'
             echo '```'
             ;;
         %*)

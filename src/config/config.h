@@ -94,6 +94,7 @@ enum config_request {
     CONFIG_VERSION, /* --version, -V: there is no config */
     CONFIG_BASH,    /* --completions=bash, a script for that shell: there is no config */
     CONFIG_ZSH,     /* --completions=zsh */
+    CONFIG_EXAMPLE, /* --example-config, a file of all keys: there is no config */
     CONFIG_CHECK,   /* --check-config: everything was loaded and is good */
 };
 
@@ -175,6 +176,9 @@ void config_print_help(const struct config_program *program, FILE *out);
 
 /* The lines of these keys in such a page; keys that a section has are left to its heading. */
 void config_print_options(const struct config_key *keys, size_t key_count, FILE *out);
+
+/* A config file that sets nothing: every key with its default as a comment, and what it means. */
+void config_print_example(const struct config_program *program, FILE *out);
 
 /* Every key with its value, and where that comes from as a comment: again a config file. */
 void config_print(const struct config *config, FILE *out);

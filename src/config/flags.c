@@ -12,10 +12,11 @@
 enum flag {
     FLAG_CHECK_CONFIG = 256,
     FLAG_COMPLETIONS = 257,
-    FLAG_FIRST_KEY = 258,
+    FLAG_EXAMPLE = 258,
+    FLAG_FIRST_KEY = 259,
 };
 
-#define COMMON_FLAGS 5
+#define COMMON_FLAGS 6
 
 static const struct option common_flags[COMMON_FLAGS] = {
     {"help", no_argument, NULL, 'h'},
@@ -23,6 +24,7 @@ static const struct option common_flags[COMMON_FLAGS] = {
     {"config", required_argument, NULL, 'c'},
     {"check-config", no_argument, NULL, FLAG_CHECK_CONFIG},
     {"completions", required_argument, NULL, FLAG_COMPLETIONS}, /* for the build, not in the help */
+    {"example-config", no_argument, NULL, FLAG_EXAMPLE},        /* the same */
 };
 
 /* getopt_long's tables, made from the keys. */
@@ -183,6 +185,9 @@ static enum ckpt_status walk(const struct config_program *program, const struct 
         case FLAG_CHECK_CONFIG:
             flags->request = CONFIG_CHECK;
             break;
+        case FLAG_EXAMPLE:
+            flags->request = CONFIG_EXAMPLE;
+            return CKPT_OK;
         case FLAG_COMPLETIONS:
             return choose_shell(optarg, flags, reason);
         case ':':

@@ -309,6 +309,9 @@ bool config_answer(const struct config_program *program, const struct config *co
                 program->library != NULL ? ", " : "",
                 program->library != NULL ? program->library() : "");
         break;
+    case CONFIG_EXAMPLE:
+        config_print_example(program, out);
+        break;
     case CONFIG_BASH:
         complete_print_bash(program, out);
         break;

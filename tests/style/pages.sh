@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The man page of libckpt has each function of its headers. Each program's has each flag that the
-# program's --help has, and its exit codes; the one of ckptctl each flag of each verb too.
+# program's --help has, and its exit codes; the one of ckptctl each flag of each verb too. The pages
+# of config files have each key; their examples are config files, as they are and with all '#' off.
 #   pages.sh PAGES_DIRECTORY PROGRAM_DIRECTORY
 set -eu
 pages=$1 programs=$2
@@ -38,4 +39,28 @@ for function in $functions; do
         echo "libckpt.3 lacks $function" >&2
         exit 1
     }
+done
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for program in ckptd ckptctld ckptctl; do
+    text=$(MANWIDTH=200 MANROFFOPT=-c man -P cat -l "$pages/$program.conf.5" | sed 's/.\x08//g')
+    "$programs/$program" --example-config >"$work/example.conf"
+    sed 's/^#\([a-z0-9_]* = .\)/\1/' "$work/example.conf" >"$work/all.conf"
+    for file in example all; do
+        env -i "$programs/$program" --check-config --config="$work/$file.conf" >"$work/$file" || {
+            echo "$program: its $file.conf is refused" >&2
+            exit 1
+        }
+        sed -i '1d; s/ *;.*//' "$work/$file"
+    done
+    cmp "$work/example" "$work/all" # what is written there is what holds without it
+    grep -q '^[a-z].* = ' "$work/all"
+    sed -n 's/^#* *\([a-z0-9_]*\) = .*/\1/p; s/^# \([a-z0-9_]*\) has no value/\1/p' "$work/all" |
+        while read -r key; do
+            printf '%s\n' "$text" | grep -q "#$key =" || {
+                echo "$program.conf.5 lacks $key" >&2
+                exit 1
+            }
+        done
 done

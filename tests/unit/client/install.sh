@@ -44,7 +44,8 @@ flags=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --define-prefix --cflags --l
 # The command that docs/c-api.md gives, as it stands there.
 source=$(cd "$(dirname "$0")/../../.." && pwd)
 mkdir "$work/bin" "$work/example"
-printf '#!/bin/sh\nexec %s --define-prefix "$@"\n' "$(command -v pkg-config)" >"$work/bin/pkg-config"
+real=$(command -v pkg-config)
+printf '#!/bin/sh\nexec %s --define-prefix "$@"\n' "$real" >"$work/bin/pkg-config"
 printf '#!/bin/sh\nexec %s "$@"\n' "$cc" >"$work/bin/cc"
 chmod +x "$work/bin/cc" "$work/bin/pkg-config"
 cp "$source/docs/examples/trainer.c" "$work/example"
