@@ -31,7 +31,7 @@ configure_file(${CMAKE_SOURCE_DIR}/cmake/ckpt.pc.in ${CMAKE_BINARY_DIR}/ckpt.pc 
 install(FILES ${CMAKE_BINARY_DIR}/ckpt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT library)
 
-foreach(program ckptd ckptctld ckptctl ckptbench)
+foreach(program ckptd ckptd-orbax-replicator ckptctld ckptctl ckptbench)
   if(NOT TARGET ${program})
     continue()
   endif()

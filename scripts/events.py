@@ -16,6 +16,7 @@ PARTS = [
     ("ckptd", "At an agent"),
     ("transport", "At an agent, of its transport"),
     ("both", "At both"),
+    ("replicator", "At `ckptd --compat orbax-replicator`"),
 ]
 LEVELS = ("ERROR", "WARN", "INFO", "DEBUG")
 HEAD = """\

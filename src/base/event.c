@@ -10,6 +10,7 @@ static const struct {
 #include "base/events_ckptd.def"
 #include "base/events_transport.def"
 #include "base/events_both.def"
+#include "base/events_replicator.def"
 #undef EVENT_ENTRY
 };
 

@@ -18,6 +18,7 @@ enum event_id {
 #include "base/events_ckptd.def"
 #include "base/events_transport.def"
 #include "base/events_both.def"
+#include "base/events_replicator.def"
 #undef EVENT_ENTRY
     EVENT_COUNT
 };

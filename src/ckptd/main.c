@@ -6,6 +6,7 @@
 
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "compat.h"
 #include "daemon.h"
 #include "options.h"
 
@@ -29,6 +30,9 @@ int main(int argc, char **argv)
     char reason[DAEMON_REASON_BYTES];
     struct config *config = NULL;
     enum config_request request;
+    if (compat_is_asked(argc, argv)) {
+        return compat_become(argc, argv);
+    }
     enum ckpt_status status =
         config_load(&ckptd_program, argc, argv, environ, &config, &request, reason, sizeof reason);
     if (status == CKPT_OK && (request == CONFIG_RUN || request == CONFIG_CHECK)) {

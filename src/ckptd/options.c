@@ -287,7 +287,9 @@ const struct config_program ckptd_program = {
     .key_count = OPTION_COUNT,
     .examples =
         "  ckptd --coordinator=10.0.0.1:7471 --listen=10.0.0.7:7472 --domain=rack3 -b 256GiB\n"
-        "  ckptd --config=/etc/ckptd/ckptd.conf --check-config\n",
+        "  ckptd --config=/etc/ckptd/ckptd.conf --check-config\n"
+        "  ckptd --compat orbax-replicator /local    no agent, but one's client: for jobs of JAX\n"
+        "                                            with Orbax's multi-tier checkpointing\n",
     .exit_codes = "  0  ended by SIGTERM or SIGINT, everything put in order\n"
                   "  1  it could not start, or lost what it needs; the log says why\n"
                   "  2  the configuration is wrong\n",
