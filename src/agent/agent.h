@@ -240,6 +240,9 @@ uint32_t agent_segments_free(const struct agent *a);
 /* Whether anybody would miss it: it holds something, serves a process, or knows a job that runs. */
 bool agent_is_needed(const struct agent *a);
 uint64_t agent_epoch(const struct agent *a);
+/* CKPT_OK: joined. CKPT_ERR_NO_COORDINATOR: not yet, or no longer. Else: as the coordinator refused
+ * this node. */
+enum ckpt_status agent_join_status(const struct agent *a);
 /* That the agent belongs to; zero before it has joined one. Kept with the memory, before anything
  * is done on that cluster's word. */
 struct nonce agent_cluster(const struct agent *a);

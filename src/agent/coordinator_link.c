@@ -66,17 +66,35 @@ static void tell_everything(struct agent *a)
     }
 }
 
+/* True: it is said now; it is so for as long as this node is not joined, and with every try. */
+static bool is_refused_by(struct agent *a, enum ckpt_status status)
+{
+    struct coordinator_link *c = &a->coordinator;
+    if (c->refused != status) {
+        rare_ends(&c->refused_said);
+    }
+    c->refused = status;
+    return rare_happens(&c->refused_said, a->now_ms);
+}
+
+static void say_refused(struct agent *a, const struct message_welcome *welcome)
+{
+    if (is_refused_by(a, welcome->status)) {
+        const struct rare *said = &a->coordinator.refused_said;
+        agent_note(a, welcome->status == CKPT_ERR_BUSY ? EVENT_join_waits : EVENT_join_refused,
+                   NULL, "the coordinator refuses this node, %llu times in %llu s: %.180s",
+                   (unsigned long long)said->count,
+                   (unsigned long long)((a->now_ms - said->first_ms) / 1000),
+                   agent_text_ends(welcome->reason, CKPT_REASON_MAX) ? welcome->reason : "");
+    }
+}
+
 static void take_welcome(struct agent *a, const struct message_welcome *welcome)
 {
     struct coordinator_link *c = &a->coordinator;
     if (welcome->status != CKPT_OK) {
-        if (!c->joined && c->refused != welcome->status) {
-            c->refused = welcome->status;
-            agent_note(a, welcome->status == CKPT_ERR_BUSY ? EVENT_join_waits : EVENT_join_refused,
-                       NULL, "the coordinator refuses this node: %.200s",
-                       agent_text_ends(welcome->reason, CKPT_REASON_MAX) ? welcome->reason : "");
-        }
         if (!c->joined) {
+            say_refused(a, welcome);
             c->join_due_ms = a->now_ms + c->heartbeat_ms;
         }
         return;
@@ -95,6 +113,8 @@ static void take_welcome(struct agent *a, const struct message_welcome *welcome)
     c->settled = false;
     c->unsettled = 0;
     c->refused = CKPT_OK;
+    rare_ends(&c->refused_said);
+    a->refusals.told = 0; /* it may be another one */
     c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
     tell_everything(a);
     agent_note(a, EVENT_joined, NULL, "joined in epoch %llu", (unsigned long long)a->epoch);
@@ -103,15 +123,13 @@ static void take_welcome(struct agent *a, const struct message_welcome *welcome)
 /* Another cluster's: its words change nothing here. */
 static void turn_away(struct agent *a, const struct message_welcome *welcome)
 {
-    struct coordinator_link *c = &a->coordinator;
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_NONE);
     assert(out != NULL);
     out->close = true;
-    if (!c->is_strange) {
+    if (is_refused_by(a, CKPT_ERR_DENIED)) {
         char ours[NONCE_HEX_SIZE], theirs[NONCE_HEX_SIZE];
         nonce_hex(&a->cluster, ours);
         nonce_hex(&welcome->cluster, theirs);
-        c->is_strange = true;
         agent_note(a, EVENT_another_cluster, NULL,
                    "the coordinator is of cluster %s, and this node's memory of %s: correct its "
                    "address, or give the arena up to let the node change clusters",
@@ -139,7 +157,6 @@ static void hear(struct agent *a, const struct message *welcome)
 {
     struct coordinator_link *c = &a->coordinator;
     a->cluster = welcome->welcome.cluster;
-    c->is_strange = false;
     if (!incarnation_equal(&welcome->incarnation, &c->incarnation)) {
         c->incarnation = welcome->incarnation;
         c->life++;
@@ -314,6 +331,7 @@ static void say_heartbeat(struct agent *a)
     out->message.heartbeat.bytes_taken =
         (a->config.segments - a->segments_free) * a->config.segment_bytes;
     out->message.heartbeat.bytes_held = count_bytes_held(a);
+    agent_refusals_tell(a, &out->message.heartbeat);
 }
 
 /* A connection that carries nothing for a whole lease is dead, whatever the kernel thinks of it. */

@@ -35,6 +35,14 @@ static void answer_open(struct agent *a, uint32_t link, enum ckpt_status status,
     opened->coordinator_known = a->coordinator.joined;
 }
 
+static void refuse_open(struct agent *a, uint32_t link, const struct run_key *run,
+                        enum ckpt_status status, const char *reason, bool close)
+{
+    struct shard_key shard = {.run = *run};
+    agent_refused(a, EVENT_open_refused, &shard, status, reason);
+    answer_open(a, link, status, reason, close);
+}
+
 /* A seat for one more process of the user; AGENT_NONE: all, or all that he may have, are taken. */
 static uint32_t find_seat(const struct agent *a, uint32_t uid, uint32_t *mine_out)
 {
@@ -69,7 +77,7 @@ void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid)
                      "node %s serves as many processes as it may, %u of them of user %u: close "
                      "one, or raise ranks_max of its ckptd (%u)",
                      a->config.node, mine, uid, a->config.ranks_max);
-        answer_open(a, link, CKPT_ERR_FULL, reason, true);
+        refuse_open(a, link, &(struct run_key){.uid = uid}, CKPT_ERR_FULL, reason, true);
         return;
     }
     struct rank_session *session = &a->sessions[seat];
@@ -242,7 +250,7 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
         status = check_run(a, &key, ask, reason);
     }
     if (status != CKPT_OK) {
-        answer_open(a, session->link, status, reason, false);
+        refuse_open(a, session->link, &key, status, reason, false);
         return;
     }
     session->open = true;

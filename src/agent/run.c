@@ -125,9 +125,11 @@ void agent_checkpoint_state(struct agent *a, const struct message_checkpoint_sta
         }
         return;
     }
-    case CHECKPOINT_NONE:
     case CHECKPOINT_OPEN:
     case CHECKPOINT_VERIFYING:
+        agent_save_waits(a, state);
+        return;
+    case CHECKPOINT_NONE:
         break;
     }
 }

@@ -15,6 +15,8 @@ static void refuse(struct agent *a, const struct rank_session *session, uint64_t
     granted->status = status;
     granted->step = step;
     memcpy(granted->reason, reason, strlen(reason) + 1);
+    struct shard_key shard = {session->run, session->attempt, step, session->rank};
+    agent_refused(a, EVENT_save_refused, &shard, status, reason);
 }
 
 static void grant(struct agent *a, const struct rank_session *session)

@@ -10,6 +10,7 @@
 
 #include "agent/agent.h"
 #include "base/limits.h"
+#include "base/rare.h"
 
 #define AGENT_NONE UINT32_MAX
 #define AGENT_NEVER UINT64_MAX
@@ -21,7 +22,8 @@
 #define AGENT_DIGESTS_MAX 8         /* under way at once */
 #define AGENT_ADOPTED_DIGESTS_MAX 4 /* of those, for what was found after a restart */
 #define AGENT_INVENTORY_PER_HEARTBEAT 8
-#define AGENT_IDLE_PEERS 8 /* connections kept beyond those in use */
+#define AGENT_REFUSALS_SAID 16 /* kinds of them that go on at once */
+#define AGENT_IDLE_PEERS 8     /* connections kept beyond those in use */
 
 /* Orders are numbered by one life of a coordinator; those of a later life are the newer ones. */
 struct order {
@@ -263,7 +265,6 @@ struct offer {
 struct coordinator_link {
     bool up;
     bool joined;
-    bool is_strange; /* that it is another cluster's has been said */
     struct incarnation
         incarnation; /* whose words are taken: it has said WELCOME for this cluster */
     uint64_t life;   /* counts the incarnations heard */
@@ -274,10 +275,22 @@ struct coordinator_link {
     uint32_t lease_ms; /* 0: not told */
     uint32_t features; /* WIRE_FEATURE_* */
     uint32_t inventory_next;
-    bool settled;        /* it knew our copies as they were at the last heartbeat */
-    uint32_t unsettled;  /* heartbeats in a row after which it did not */
-    bool room_came_back; /* and the coordinator has not been told */
-    enum ckpt_status refused;
+    bool settled;             /* it knew our copies as they were at the last heartbeat */
+    uint32_t unsettled;       /* heartbeats in a row after which it did not */
+    bool room_came_back;      /* and the coordinator has not been told */
+    enum ckpt_status refused; /* this node, as it was last said; CKPT_OK: it was not */
+    struct rare refused_said; /* so, or that it is another cluster's */
+};
+
+/* Of processes and of saves, since the start. */
+struct refusals {
+    uint64_t count;
+    uint64_t told; /* the coordinator knows of so many */
+    uint64_t last_ms;
+    enum ckpt_status status; /* this and what follows: of the last */
+    struct run_key run;      /* name empty: of no run */
+    char reason[CKPT_REASON_MAX + 1];
+    struct rare said[AGENT_REFUSALS_SAID];
 };
 
 struct agent {
@@ -300,6 +313,7 @@ struct agent {
     uint32_t run_count, session_count, seat_count, load_count, pull_count, failure_count,
         peer_count, offer_count;
     struct coordinator_link coordinator;
+    struct refusals refusals;
     struct agent_update *update; /* of the call under way */
     struct segment *segments;
     struct slot *slots;
@@ -427,6 +441,12 @@ void agent_room_waits_pump(struct agent *a);
 void agent_save_end_one(struct rank_session *session, uint64_t step, enum ckpt_status status,
                         const char *reason);
 void agent_saves_pump(struct agent *a);
+
+/* refusal.c */
+void agent_refused(struct agent *a, enum event_id event, const struct shard_key *shard,
+                   enum ckpt_status status, const char *reason);
+void agent_refusals_tell(struct agent *a, struct message_heartbeat *heartbeat);
+void agent_save_waits(struct agent *a, const struct message_checkpoint_state *state);
 
 /* gather.c */
 void agent_gather_ask(struct agent *a, uint32_t session, const struct message_gather *ask);

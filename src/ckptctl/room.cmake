@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 ckpt_program(ckptctl SOURCES main.c options.c verbs.c ctl.c hook_settings.c link.c table.c
+                             troubles.c
                              progress.c agent.c export_all.c export_shard.c import_list.c
                              import_look.c verb_status.c
                              verb_nodes.c verb_runs.c verb_list.c verb_show.c verb_placement.c

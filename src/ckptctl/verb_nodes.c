@@ -26,6 +26,7 @@ static const struct column columns[] = {
     {.name = "COPIES", .right = true},
     {.name = "PULLS", .right = true},
     {.name = "MISMATCHES", .right = true},
+    {.name = "REFUSALS", .right = true},
 };
 
 static void add_row(struct table *table, const json_t *node)
@@ -53,6 +54,7 @@ static void add_row(struct table *table, const json_t *node)
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "copies"));
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "pulls"));
     table_cell(table, mismatches ? STYLE_BAD : STYLE_PLAIN, "%" PRIu64, mismatches);
+    table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "refusals"));
 }
 
 static void keep_lost(json_t *nodes)
@@ -101,7 +103,9 @@ const struct verb verb_nodes = {
         "ago the agent spoke. TAKEN is what shards take of its MEMORY, HELD the bytes that they\n"
         "have, - that an agent of before does not say; LOCKED no means that its memory may be\n"
         "swapped out (LimitMEMLOCK=infinity); COPIES are verified ones in its memory; MISMATCHES\n"
-        "counts digests that differed: a node where that grows has bad memory.",
+        "counts digests that differed: a node where that grows has bad memory.\n"
+        "REFUSALS counts saves and processes that its agent refused since it started: ckptctl\n"
+        "status says why.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,

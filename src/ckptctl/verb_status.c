@@ -7,6 +7,7 @@
 #include "link.h"
 #include "options.h"
 #include "table.h"
+#include "troubles.h"
 
 enum key { KEY_WATCH, KEY_STRICT, KEY_ANY };
 
@@ -117,6 +118,7 @@ static void print_status(const struct ctl *ctl, const json_t *status)
     }
     print_problem(ctl, field_number(checkpoints, "quarantined"),
                   "checkpoints quarantined after failed restores", "ckptctl list RUN");
+    print_troubles(ctl, status);
 }
 
 static enum exit_code judge(const struct ctl *ctl, const json_t *status)
@@ -181,8 +183,10 @@ const struct verb verb_status = {
     .summary = "is all well, and what does each run wait for",
     .help =
         "Says whether the coordinator answers, what it counts, what is wrong: lost nodes,\n"
-        "checkpoints short of copies, quarantined ones; and of each run its newest consistent\n"
-        "STEP, how whole that is now (ckptctl list --help says the words), and its AGE. LOSES\n"
+        "checkpoints short of copies, quarantined ones, and each thing that keeps saves from\n"
+        "becoming consistent (agents that refuse or may not join, saves that wait, and for\n"
+        "what); and of each run its newest consistent STEP, how whole that is now (ckptctl list "
+        "--help says the words), and its AGE. LOSES\n"
         "is the work that would be lost if all its ranks died now: the age of the newest\n"
         "checkpoint of which every shard has a copy. WAITS FOR tells of its newest save that\n"
         "is not consistent yet, or of what the newest consistent one lacks.\n"

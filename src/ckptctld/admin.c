@@ -43,7 +43,7 @@ static enum ckpt_status find_caller(struct ask *ask, const struct session *sessi
         return CKPT_OK;
     }
     ask->caller.uid = ask->message->run.uid;
-    ask->caller.privileged = true;
+    ask->caller.privileged = options->tcp_admin == TCP_ADMIN_FULL;
     bool is_harmless = ask->message->verb == ADMIN_STATUS || ask->message->verb == ADMIN_NODES;
     if (options->tcp_admin == TCP_ADMIN_FULL ||
         (options->tcp_admin == TCP_ADMIN_STATUS && is_harmless)) {
@@ -202,7 +202,7 @@ static enum ckpt_status answer(const struct ask *ask, json_t **document_out)
     uint32_t from = ask->message->from;
     switch (ask->message->verb) {
     case ADMIN_STATUS:
-        *document_out = table_status(daemon);
+        *document_out = table_status(daemon, &ask->caller);
         return CKPT_OK;
     case ADMIN_NODES:
         *document_out = table_nodes(daemon, from);

@@ -97,20 +97,21 @@ int table_is_settling(const struct daemon *daemon)
     return daemon_now_ms() - daemon->started_ms < daemon->options.machine.restore_settle_ms;
 }
 
-json_t *table_status(const struct daemon *daemon)
+json_t *table_status(const struct daemon *daemon, const struct caller *caller)
 {
     uint64_t runs;
     uint64_t uptime_ms = daemon_now_ms() - daemon->started_ms;
     json_t *newest = count_newest(daemon, &runs);
     return json_pack(
-        "{s:s,s:i,s:i,s:o,s:o,s:b,s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
+        "{s:s,s:i,s:i,s:o,s:o,s:b,s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
         CKPT_VERSION, "protocol", WIRE_PROTOCOL_VERSION, "pid", (int)getpid(), "epoch",
         number(coordinator_epoch(daemon->machine)), "uptime_ms", number(uptime_ms), "settling",
         table_is_settling(daemon), "now", table_time(daemon_wall_ms()), "address", daemon->address,
         "socket", daemon->options.socket, "store", daemon->options.store->name, "state_directory",
         daemon->options.state_directory, "memory_bytes", number(daemon->memory_bytes), "nodes",
         count_nodes(daemon), "runs", number(runs), "checkpoints", count_checkpoints(daemon),
-        "newest", newest, "sessions", sessions(daemon), "events", events(daemon));
+        "newest", newest, "sessions", sessions(daemon), "events", events(daemon), "troubles",
+        table_troubles(daemon, caller));
 }
 
 static json_t *locked(uint32_t told)
@@ -123,16 +124,19 @@ static json_t *locked(uint32_t told)
 static json_t *node_entry(const struct coordinator_member_view *node, uint64_t now_ms)
 {
     char incarnation[INCARNATION_HEX_SIZE];
+    bool refused = node->refused_status != CKPT_OK;
     incarnation_hex(&node->incarnation, incarnation);
     return json_pack(
-        "{s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "node", node->node,
-        "domain", node->domain, "address", node->address, "joined", (int)node->joined,
+        "{s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s?,s:o}", "node",
+        node->node, "domain", node->domain, "address", node->address, "joined", (int)node->joined,
         "incarnation", incarnation, "heard_ms_ago", number(now_ms - node->last_heard_ms),
         "segments", number(node->segments), "segments_free", number(node->segments_free),
         "segment_bytes", number(node->segment_bytes), "locked", locked(node->locked), "bytes_taken",
         node->has_bytes ? number(node->bytes_taken) : json_null(), "bytes_held",
         node->has_bytes ? number(node->bytes_held) : json_null(), "copies", number(node->copies),
-        "pulls", number(node->pulls), "mismatches", number(node->mismatches));
+        "pulls", number(node->pulls), "mismatches", number(node->mismatches), "refusals",
+        number(node->refusals), "refused", refused ? ckpt_status_name(node->refused_status) : NULL,
+        "refused_ms_ago", refused ? number(node->refused_ms_ago) : json_null());
 }
 
 json_t *table_nodes(const struct daemon *daemon, uint32_t from)

@@ -43,7 +43,7 @@ int table_is_settling(const struct daemon *daemon);
 json_t *table_time(uint64_t wall_ms);
 
 /* Each gives a new document, or NULL when memory is out. */
-json_t *table_status(const struct daemon *daemon);
+json_t *table_status(const struct daemon *daemon, const struct caller *caller);
 json_t *table_nodes(const struct daemon *daemon, uint32_t from);
 json_t *table_runs(const struct daemon *daemon, const struct caller *caller, uint32_t from);
 
@@ -63,6 +63,9 @@ struct run_steps table_run_steps(const struct daemon *daemon, uint32_t run_index
 json_t *table_checkpoint(const struct daemon *daemon, uint32_t index);
 json_t *table_step(const struct daemon *daemon, uint32_t index);
 json_t *table_age(const struct daemon *daemon, uint32_t index);
+
+/* What keeps saves from becoming consistent; an array. */
+json_t *table_troubles(const struct daemon *daemon, const struct caller *caller);
 
 /* Of the run of that key. */
 json_t *table_checkpoints(const struct daemon *daemon, const struct run_key *run, uint32_t from);

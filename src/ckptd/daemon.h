@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "arena/arena.h"
 #include "base/lateness.h"
+#include "base/rare.h"
 #include "completions.h"
 #include "config/config.h"
 #include "digester.h"
@@ -20,6 +21,8 @@
 
 struct event;
 struct event_base;
+
+#define DAEMON_SAID 64 /* things that may go on at once, of connections */
 
 /* A connection that the machine asked for: its number there, and its session here. */
 struct made_link {
@@ -65,8 +68,10 @@ struct daemon {
     struct session *coordinator;
     bool coordinator_up;
     uint32_t reconnect_ms;
-    char unreached[CKPT_REASON_MAX + 1]; /* why the coordinator was not, as it was last said */
-    uint64_t unreached_ms;               /* when that was */
+    bool is_joined;         /* as far as has been said */
+    uint32_t tries;         /* to connect, since it was last joined */
+    uint64_t away_since_ms; /* when that ended, or the start */
+    struct rare said[DAEMON_SAID];
     struct made_link *made_links;
     bool is_started; /* else what it made of an arena is discarded */
     bool is_broken;  /* an arena or machine that cannot be trusted: the loop ends, exit 1 */

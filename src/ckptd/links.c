@@ -7,6 +7,7 @@
 #include "daemon.h"
 
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +21,21 @@
 #define CONNECT_TIMEOUT_MS 3000
 #define RECONNECT_MS_MIN 50
 #define RECONNECT_MS_MAX 2000
-#define SLOW_CONNECT_S 10        /* a look-up or a connect that takes so long is said */
-#define UNREACHED_AGAIN_MS 60000 /* and why there is no coordinator, again */
-#define STRANGER_MS 5000         /* a connection that never says who it is */
-#define PEERS_MAX 512            /* that read from here, or might */
+#define SLOW_CONNECT_S 2 /* a look-up or a connect that takes so long is said */
+#define STRANGER_MS 5000 /* a connection that never says who it is */
+#define PEERS_MAX 512    /* that read from here, or might */
 #define PEER_STRANGERS_MAX 64
 /* Beside the machine's seats: connections that it is about to refuse, with a reason. */
 #define RANKS_REFUSED_MAX 64
 #define RANKS_KEPT 16 /* for root and the agent's own user */
+
+/* Whether it is to be said now that this event happens with this peer. */
+static bool is_news(struct daemon *d, enum event_id event, const char *peer)
+{
+    uint64_t now_ms = daemon_now_ms();
+    struct rare *rare = rare_find(d->said, DAEMON_SAID, rare_key(event, peer), now_ms);
+    return rare != NULL && rare_happens(rare, now_ms);
+}
 
 static void turn(struct daemon *d, enum agent_event_type type, uint32_t link, uint32_t uid,
                  const struct message *message)
@@ -68,9 +76,10 @@ static void rank_closed(struct session *session, enum ckpt_status status, const 
 static void rank_broken(struct session *session, enum ckpt_status status, const char *reason,
                         void *context)
 {
-    (void)context;
-    log_event(EVENT_rank_refused, "peer=%s status=%s reason=%s", LOG_QUOTED(session_peer(session)),
-              ckpt_status_name(status), LOG_QUOTED(reason));
+    if (is_news(context, EVENT_rank_refused, reason)) {
+        log_event(EVENT_rank_refused, "peer=%s status=%s reason=%s",
+                  LOG_QUOTED(session_peer(session)), ckpt_status_name(status), LOG_QUOTED(reason));
+    }
     if (status == CKPT_ERR_VERSION) {
         struct message refusal = {.type = MESSAGE_RANK_OPENED};
         refusal.rank_opened.status = CKPT_ERR_VERSION;
@@ -127,7 +136,7 @@ static void peer_closed(struct session *session, enum ckpt_status status, const 
 {
     struct daemon *d = context;
     uint32_t link = peer_link(d, session);
-    if (status != CKPT_OK) {
+    if (status != CKPT_OK && is_news(d, EVENT_peer_disconnected, session_peer(session))) {
         log_event(EVENT_peer_disconnected, "peer=%s status=%s reason=%s", session_peer(session),
                   ckpt_status_name(status), LOG_QUOTED(reason));
     }
@@ -148,8 +157,10 @@ void links_connect_peer(struct daemon *d, uint32_t link, const char *address)
                                   : session_connect(d->hub, address, CONNECT_TIMEOUT_MS,
                                                     &peer_events, d, &made->session, reason);
     if (status != CKPT_OK) {
-        log_event(EVENT_peer_not_connected, "address=%s status=%s", address,
-                  ckpt_status_name(status));
+        if (is_news(d, EVENT_peer_not_connected, address)) {
+            log_event(EVENT_peer_not_connected, "address=%s status=%s", address,
+                      ckpt_status_name(status));
+        }
         free(made);
         return; /* the machine's own time-out ends the pull */
     }
@@ -217,26 +228,37 @@ static void coordinator_opened(struct session *session, void *context)
     struct daemon *d = context;
     struct agent_event event = {.type = AGENT_COORDINATOR_UP};
     d->coordinator_up = true;
-    d->reconnect_ms = RECONNECT_MS_MIN;
-    d->unreached[0] = '\0';
     event_del(d->reconnect_event);
-    log_event(EVENT_coordinator_connected, "peer=%s", session_peer(session));
+    if (is_news(d, EVENT_coordinator_connected, session_peer(session))) {
+        log_event(EVENT_coordinator_connected, "peer=%s", session_peer(session));
+    }
     find_address(d, session);
     event.address = d->address;
     daemon_event(d, &event);
 }
 
-/* Said when it is another reason than before, and now and then. */
+/* Said at once for each reason, and then rarely, until this node has joined. */
 static void say_unreached(struct daemon *d, const char *reason)
 {
-    uint64_t now_ms = daemon_now_ms();
-    if (strcmp(d->unreached, reason) == 0 && now_ms < d->unreached_ms + UNREACHED_AGAIN_MS) {
+    if (is_news(d, EVENT_coordinator_not_connected, reason)) {
+        log_event(EVENT_coordinator_not_connected,
+                  "address=%s tries=%" PRIu32 " for_s=%" PRIu64 " reason=%s",
+                  config_text(d->config, OPTION_COORDINATOR), d->tries,
+                  (daemon_now_ms() - d->away_since_ms) / 1000, LOG_QUOTED(reason));
+    }
+}
+
+/* Only who welcomes this node is the coordinator: one that refuses it is tried again with the same
+ * growing pauses as one that is not there. */
+static void note_joined(struct daemon *d)
+{
+    if (d->is_joined || agent_join_status(d->machine) != CKPT_OK) {
         return;
     }
-    snprintf(d->unreached, sizeof(d->unreached), "%s", reason);
-    d->unreached_ms = now_ms;
-    log_event(EVENT_coordinator_not_connected, "address=%s reason=%s",
-              config_text(d->config, OPTION_COORDINATOR), LOG_QUOTED(reason));
+    d->is_joined = true;
+    d->reconnect_ms = RECONNECT_MS_MIN;
+    d->tries = 0;
+    memset(d->said, 0, sizeof(d->said));
 }
 
 static void coordinator_message(struct session *session, const struct message *message,
@@ -249,6 +271,23 @@ static void coordinator_message(struct session *session, const struct message *m
         FAULT_POINT(agent_restore_before_read);
     }
     turn(context, AGENT_COORDINATOR_MESSAGE, 0, 0, message);
+    note_joined(context);
+}
+
+/* Of a coordinator that refused this node the machine says why. */
+static void say_closed(struct daemon *d, enum ckpt_status status, const char *reason)
+{
+    enum ckpt_status join = agent_join_status(d->machine);
+    if (d->is_joined) {
+        d->is_joined = false;
+        d->away_since_ms = daemon_now_ms();
+        log_event(EVENT_coordinator_disconnected, "status=%s reason=%s", ckpt_status_name(status),
+                  LOG_QUOTED(reason));
+    } else if (join == CKPT_ERR_NO_COORDINATOR) {
+        char text[CKPT_REASON_MAX + 1];
+        snprintf(text, sizeof(text), "it took the connection, and not this node: %.180s", reason);
+        say_unreached(d, text);
+    }
 }
 
 static void coordinator_closed(struct session *session, enum ckpt_status status, const char *reason,
@@ -259,8 +298,7 @@ static void coordinator_closed(struct session *session, enum ckpt_status status,
     d->coordinator = NULL;
     if (d->coordinator_up) {
         d->coordinator_up = false;
-        log_event(EVENT_coordinator_disconnected, "status=%s reason=%s", ckpt_status_name(status),
-                  LOG_QUOTED(reason));
+        say_closed(d, status, reason);
         turn(d, AGENT_COORDINATOR_DOWN, 0, 0, NULL);
     } else {
         say_unreached(d, reason);
@@ -276,10 +314,12 @@ void links_connect_coordinator(struct daemon *d)
     char reason[CKPT_REASON_MAX + 1];
     struct timeval slow = {.tv_sec = SLOW_CONNECT_S};
     if (d->coordinator != NULL) {
-        say_unreached(d, "its name is still being looked up");
+        say_unreached(d, session_is_looked_up(d->coordinator) ? "its name is still being looked up"
+                                                              : "no answer to the connect yet");
         event_add(d->reconnect_event, &slow);
         return;
     }
+    d->tries++;
     enum ckpt_status status =
         session_connect(d->hub, config_text(d->config, OPTION_COORDINATOR), CONNECT_TIMEOUT_MS,
                         &coordinator_events, d, &d->coordinator, reason);

@@ -56,6 +56,21 @@ static void broadcast(struct coordinator *c, struct coordinator_update *u,
     say(m->checkpoint_state.reason, "%s", state == CHECKPOINT_ABORTED ? k->reason : "");
 }
 
+/* The agents of its ranks put it into their logs; nothing else comes of it. */
+void checkpoint_tell_waiting(struct coordinator *c, struct coordinator_update *u,
+                             const struct checkpoint *k)
+{
+    struct message *m = update_message(c, u, COORDINATOR_LINK_ALL, MESSAGE_CHECKPOINT_STATE);
+    m->checkpoint_state.run = c->runs[k->run].key;
+    m->checkpoint_state.attempt = k->attempt;
+    m->checkpoint_state.step = k->step;
+    m->checkpoint_state.world = k->world;
+    m->checkpoint_state.state = (enum checkpoint_state)k->state;
+    m->checkpoint_state.status = k->status;
+    say(m->checkpoint_state.reason, "%u of %u ranks sealed, %u with all copies%s%.160s", k->sealed,
+        k->world, k->ready, k->reason[0] != '\0' ? "; " : "", k->reason);
+}
+
 static struct coordinator_record *record_of(struct coordinator *c, struct coordinator_update *u,
                                             const struct checkpoint *k,
                                             enum coordinator_record_type type)
@@ -244,6 +259,7 @@ static void commit(struct coordinator *c, struct coordinator_update *u, struct c
     }
     run->active_ms = c->now_ms;
     move(c, k, CHECKPOINT_CONSISTENT);
+    trouble_is_over(c, TROUBLE_SAVE, "", &run->key);
     k->status = CKPT_OK;
     k->reason[0] = '\0';
     run_pass_over(c, run, k->attempt, UINT64_MAX);
@@ -389,6 +405,7 @@ void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
                 run_lingers(c, run) ? " and its job has ended" : "", k->sealed, k->world, k->ready,
                 why[0] != '\0' ? "; " : "", why);
         } else {
+            trouble_of_save(c, u, k);
             commit_if_due(c, u, k);
         }
     }

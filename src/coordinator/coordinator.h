@@ -217,7 +217,31 @@ struct coordinator_member_view {
     uint64_t bytes_held;  /* that these shards have */
     uint32_t copies;      /* verified, in its memory */
     uint32_t pulls;
-    uint32_t mismatches; /* digests of its copies that differed */
+    uint32_t mismatches;             /* digests of its copies that differed */
+    uint64_t refusals;               /* of saves and processes, since its agent started */
+    enum ckpt_status refused_status; /* of the last */
+    uint64_t refused_ms_ago;
+};
+/* Why saves do not become consistent: docs/operating.md has them all. */
+enum coordinator_trouble {
+    TROUBLE_NONE = 0,
+    TROUBLE_JOIN,   /* an agent may not join */
+    TROUBLE_AGENT,  /* an agent refuses saves, or processes */
+    TROUBLE_REPORT, /* what an agent holds is not taken: full tables, another world or attempt */
+    TROUBLE_START,  /* not all ranks of a start are there */
+    TROUBLE_SAVE,   /* a save does not come nearer to being consistent */
+    TROUBLE_PULL,   /* an agent cannot read copies */
+};
+struct coordinator_trouble_view {
+    enum coordinator_trouble kind;
+    const char *node;          /* "": none */
+    const struct run_key *run; /* name empty: none */
+    uint64_t step;
+    enum ckpt_status status;
+    const char *text;
+    uint64_t count;        /* how often, since then; 0: it lasts, and is not counted */
+    uint64_t since_ms_ago; /* for how long it goes on */
+    uint64_t last_ms_ago;
 };
 struct coordinator_run_view {
     struct run_key key;
@@ -325,6 +349,9 @@ struct nonce coordinator_cluster(const struct coordinator *c);
 uint32_t coordinator_member_count(const struct coordinator *c);
 bool coordinator_member_view(const struct coordinator *c, uint32_t index,
                              struct coordinator_member_view *view_out);
+uint32_t coordinator_trouble_count(const struct coordinator *c);
+bool coordinator_trouble_view(const struct coordinator *c, uint32_t index,
+                              struct coordinator_trouble_view *view_out);
 uint32_t coordinator_run_count(const struct coordinator *c);
 bool coordinator_run_view(const struct coordinator *c, uint32_t index,
                           struct coordinator_run_view *view_out);

@@ -89,8 +89,13 @@ static void member_lost(struct coordinator *c, struct coordinator_update *u, str
 }
 
 static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                   enum ckpt_status status, const char *reason)
+                   const struct message_join *join, enum ckpt_status status, const char *reason)
 {
+    struct trouble what = {.kind = TROUBLE_JOIN, .status = status};
+    if (name_is_valid(join->node, CKPT_NODE_NAME_MAX)) {
+        strcpy(what.node, join->node);
+    }
+    (void)trouble_happens(c, u, EVENT_join_denied, &what, "%s", reason);
     struct message *m = update_message(c, u, link, MESSAGE_WELCOME);
     m->welcome.status = status;
     m->welcome.cluster = c->cluster;
@@ -143,15 +148,16 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
     if (join->protocol != WIRE_PROTOCOL_VERSION) {
         say(reason, "agent speaks protocol %u, this coordinator %u: upgrade the older one",
             join->protocol, WIRE_PROTOCOL_VERSION);
-        refuse(c, u, link, CKPT_ERR_VERSION, reason);
+        refuse(c, u, link, join, CKPT_ERR_VERSION, reason);
         return NULL;
     }
     if (!join_is_valid(join)) {
-        refuse(c, u, link, CKPT_ERR_INVALID, "join with an invalid node, domain, address or size");
+        refuse(c, u, link, join, CKPT_ERR_INVALID,
+               "join with an invalid node, domain, address or size");
         return NULL;
     }
     if (is_strange(c, join, reason)) {
-        refuse(c, u, link, CKPT_ERR_DENIED, reason);
+        refuse(c, u, link, join, CKPT_ERR_DENIED, reason);
         return NULL;
     }
     if (address_is_any(join->address)) {
@@ -159,7 +165,7 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
             "node %s says that others reach it at %.107s, which stands for every address of a "
             "machine: set advertise",
             join->node, join->address);
-        refuse(c, u, link, CKPT_ERR_INVALID, reason);
+        refuse(c, u, link, join, CKPT_ERR_INVALID, reason);
         return NULL;
     }
     struct member *m = roster_find(c, join->node);
@@ -167,7 +173,7 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
         m = roster_add(c, u, join->node, PLANTED_BUG(ONE_DOMAIN) ? join->node : join->domain);
         if (m == NULL) {
             refuse(
-                c, u, link, CKPT_ERR_FULL,
+                c, u, link, join, CKPT_ERR_FULL,
                 "agents_max nodes are joined already: raise it in the coordinator's configuration");
         }
         return m;
@@ -177,7 +183,7 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
         if (m->connected && m->link != link) {
             say(reason, "node %s is already joined by another agent that lives at %s", join->node,
                 m->address);
-            refuse(c, u, link, CKPT_ERR_BUSY, reason);
+            refuse(c, u, link, join, CKPT_ERR_BUSY, reason);
             return NULL;
         }
         if (!PLANTED_BUG(OLD_INCARNATION)) {
@@ -190,7 +196,7 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
     if (m->state == MEMBER_JOINED) {
         say(reason, "node %s is joined in domain %s: end its agent before it moves", join->node,
             c->domain_names[c->places[m - c->members].domain]);
-        refuse(c, u, link, CKPT_ERR_INVALID, reason);
+        refuse(c, u, link, join, CKPT_ERR_INVALID, reason);
         return NULL;
     }
     roster_move(c, m, join->domain);
@@ -231,6 +237,8 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     c->places[index].usable = true;
     c->places[index].segments_free = join->segments_free;
     link_set(c, m, link);
+    m->refusals = 0;
+    trouble_is_over(c, TROUBLE_JOIN, m->node, NULL);
 
     struct message *welcome = update_message(c, u, link, MESSAGE_WELCOME);
     welcome->welcome.heartbeat_ms = c->config.heartbeat_ms;
@@ -282,6 +290,7 @@ static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, st
         unpark_all(c); /* what it did not tell of is gone, and may be repaired */
     }
     answer_heartbeat(c, u, m, heartbeat);
+    trouble_of_agent(c, u, m, heartbeat);
     uint32_t orders = m->orders;
     for (uint32_t i = m->first_copy; orders > 0 && i != NONE && update_has_room(u, 1);) {
         struct copy *copy;

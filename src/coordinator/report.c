@@ -28,20 +28,32 @@ static void ack(struct coordinator *c, struct coordinator_update *u, uint32_t me
     say(m->shard_ack.reason, "%s", reason);
 }
 
+/* What is over is let go, and nobody need look. */
+static void note_outdated(struct coordinator_update *u, const struct trouble *what,
+                          const char *reason)
+{
+    struct machine_note *note = update_note(u, EVENT_report_outdated);
+    strcpy(note->node, what->node);
+    note->run = what->shard.run;
+    note->has_shard = true;
+    note->attempt = what->shard.attempt;
+    note->step = what->shard.step;
+    note->rank = what->shard.rank;
+    say(note->text, "%s", reason);
+}
+
 static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                    const struct message_shard_report *r, enum checkpoint_state checkpoint,
                    enum ckpt_status status, const char *reason)
 {
-    struct machine_note *note =
-        update_note(u, status == CKPT_ERR_RETIRED || r->state == COPY_NONE ? EVENT_report_outdated
-                                                                           : EVENT_report_refused);
-    strcpy(note->node, c->members[member].node);
-    note->run = r->shard.run;
-    note->has_shard = true;
-    note->attempt = r->shard.attempt;
-    note->step = r->shard.step;
-    note->rank = r->shard.rank;
-    say(note->text, "%s", reason);
+    struct trouble what = {
+        .kind = TROUBLE_REPORT, .status = status, .has_rank = true, .shard = r->shard};
+    strcpy(what.node, c->members[member].node);
+    if (status == CKPT_ERR_RETIRED || status == CKPT_ERR_ABORTED || r->state == COPY_NONE) {
+        note_outdated(u, &what, reason);
+    } else {
+        (void)trouble_happens(c, u, EVENT_report_refused, &what, "%s", reason);
+    }
     ack(c, u, member, r, checkpoint, status, reason);
 }
 
@@ -524,14 +536,10 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
     }
     /* A failure that is none is one all the same: the copy was not made. */
     enum ckpt_status status = f->status != CKPT_OK ? f->status : CKPT_ERR_PROTOCOL;
-    struct machine_note *note = update_note(u, EVENT_pull_failed);
-    strcpy(note->node, c->members[member].node);
-    note->run = f->shard.run;
-    note->has_shard = true;
-    note->attempt = k->attempt;
-    note->step = k->step;
-    note->rank = s->rank;
-    say(note->text, "%s", f->reason);
+    struct trouble what = {
+        .kind = TROUBLE_PULL, .status = status, .has_rank = true, .shard = f->shard};
+    strcpy(what.node, c->members[member].node);
+    (void)trouble_happens(c, u, EVENT_pull_failed, &what, "%s", f->reason);
 
     struct copy *source = copy->source == NONE ? NULL : copy_find(s, copy->source);
     if (source != NULL && status != CKPT_ERR_FULL && source->source_failures < UINT8_MAX) {

@@ -53,11 +53,12 @@ void session_stirs(struct coordinator *c, const struct run *run)
     index_set_put(&c->runs_loading, run_index(c, run), session_waits(&run->session));
 }
 
-/* Where nothing was ever saved, "nothing" is the answer that a first start waits for. */
+/* Where nothing was ever saved, "nothing" is the answer that a first start waits for; "of another
+ * world" that of a resize, which goes on to read the shards one by one. */
 static enum event_id event_of_verdict(const struct coordinator *c, const struct run *run,
                                       enum ckpt_status status)
 {
-    if (status == CKPT_OK ||
+    if (status == CKPT_OK || status == CKPT_ERR_WORLD ||
         (status == CKPT_ERR_NO_CHECKPOINT && run_newest_quarantined(c, run) == NULL)) {
         return EVENT_restore_verdict;
     }

@@ -483,10 +483,23 @@ static void complete(struct coordinator *c, struct coordinator_update *u, struct
     start->telling = start->first_seat;
     c->starts_telling++;
     u->again = true;
+    trouble_is_over(c, TROUBLE_START, "", &run->key);
     struct machine_note *note = update_note(u, EVENT_start_complete);
     note->run = run->key;
     note->attempt = start->attempt;
     say(note->text, "%u ranks are seated", start->world);
+}
+
+#define START_WAITS_MS 10000 /* until it is said: processes of a job start within seconds */
+
+static void note_pending(struct coordinator *c, struct coordinator_update *u,
+                         const struct start *start, const char *reason)
+{
+    if (c->now_ms >= start->since_ms + START_WAITS_MS) {
+        struct trouble what = {.kind = TROUBLE_START, .status = CKPT_ERR_BUSY};
+        what.shard.run = c->runs[start->run].key;
+        (void)trouble_happens(c, u, EVENT_start_waits, &what, "%s", reason);
+    }
 }
 
 static void tell_pending(struct coordinator *c, struct coordinator_update *u, uint32_t member,
@@ -496,6 +509,7 @@ static void tell_pending(struct coordinator *c, struct coordinator_update *u, ui
     bool is_late = c->now_ms >= start->since_ms + c->config.save_timeout_ms;
     say(reason, "%u of %u ranks have opened the run in this start%s", start->seats, start->world,
         is_late ? ", and no other has for long: saves do not wait any longer" : "");
+    note_pending(c, u, start, reason);
     tell(c, u, member, ask, is_late ? CKPT_ERR_TIMEOUT : CKPT_ERR_BUSY, reason);
 }
 
@@ -581,6 +595,10 @@ void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
     struct run *run = run_find(c, &ask->run);
     run = run != NULL ? run : run_add(c, &ask->run);
     if (run == NULL) {
+        struct trouble what = {.kind = TROUBLE_REPORT, .status = CKPT_ERR_FULL};
+        strcpy(what.node, c->members[member].node);
+        what.shard.run = ask->run;
+        (void)trouble_happens(c, u, EVENT_report_refused, &what, "%s", run_no_room());
         tell(c, u, member, ask, CKPT_ERR_FULL, run_no_room());
         return;
     }

@@ -12,6 +12,7 @@
 
 #include "base/index_set.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/trouble.h"
 #include "placement/placement.h"
 
 #define NONE UINT32_MAX
@@ -280,6 +281,9 @@ struct member {
     bool has_bytes;     /* it says the next two */
     uint64_t bytes_taken;
     uint64_t bytes_held;
+    uint64_t refusals; /* as it last said; the next two: of the last */
+    enum ckpt_status refused_status;
+    uint64_t refused_ms;
 };
 
 /* Fetches in the order of their last asks. */
@@ -339,6 +343,9 @@ struct coordinator {
     uint32_t link_mask;
 
     uint64_t lease_check_ms; /* no lease ends before */
+
+    struct trouble troubles[TROUBLES_MAX];
+    uint64_t troubles_left_out; /* for which there was no place */
 
     struct home *homes;
     uint32_t *home_buckets; /* as many as the links */
@@ -585,6 +592,8 @@ void checkpoint_time_commit(struct coordinator *c, const struct run *run, struct
                             uint64_t wall_ms);
 bool checkpoint_is_committed(const struct checkpoint *k);
 bool commit_is_due(const struct coordinator *c, const struct checkpoint *k);
+void checkpoint_tell_waiting(struct coordinator *c, struct coordinator_update *u,
+                             const struct checkpoint *k);
 void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);
 __attribute__((format(printf, 5, 6))) void
 checkpoint_abort(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,

@@ -65,6 +65,9 @@ bool coordinator_member_view(const struct coordinator *c, uint32_t index,
         .copies = m->copies_verified,
         .pulls = m->pulls,
         .mismatches = m->mismatches,
+        .refusals = m->refusals,
+        .refused_status = m->refused_status,
+        .refused_ms_ago = c->now_ms - m->refused_ms,
     };
     return true;
 }

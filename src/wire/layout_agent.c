@@ -92,6 +92,11 @@ static const struct wire_field heartbeat_fields[] = {
     FIELD_BOOL(message_heartbeat, Heartbeat, has_bytes),
     FIELD_U64(message_heartbeat, Heartbeat, bytes_taken),
     FIELD_U64(message_heartbeat, Heartbeat, bytes_held),
+    FIELD_U64(message_heartbeat, Heartbeat, refusals),
+    FIELD_STATUS(message_heartbeat, Heartbeat, refused_status),
+    FIELD_U64(message_heartbeat, Heartbeat, refused_ms_ago),
+    FIELD_RUN_OR_EMPTY(message_heartbeat, Heartbeat, refused_run),
+    FIELD_REASON(message_heartbeat, Heartbeat, refused_reason),
 };
 WIRE_LAYOUT(heartbeat, message_heartbeat, heartbeat);
 

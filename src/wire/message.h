@@ -416,6 +416,11 @@ struct message_heartbeat {
     bool has_bytes;       /* the next two are told */
     uint64_t bytes_taken; /* of the arena, by shards */
     uint64_t bytes_held;  /* that these shards have */
+    uint64_t refusals;    /* of saves and of processes, since the agent started */
+    enum ckpt_status refused_status; /* this and what follows: of the last; CKPT_OK: said before */
+    uint64_t refused_ms_ago;
+    struct run_key refused_run; /* name empty: of none */
+    char refused_reason[CKPT_REASON_MAX + 1];
 };
 
 struct message_lease {
