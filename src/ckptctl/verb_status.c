@@ -184,9 +184,9 @@ const struct verb verb_status = {
     .help =
         "Says whether the coordinator answers, what it counts, what is wrong: lost nodes,\n"
         "checkpoints short of copies, quarantined ones, and each thing that keeps saves from\n"
-        "becoming consistent (agents that refuse or may not join, saves that wait, and for\n"
-        "what); and of each run its newest consistent STEP, how whole that is now (ckptctl list "
-        "--help says the words), and its AGE. LOSES\n"
+        "becoming consistent (agents that refuse or may not join, saves that wait, and for what);\n"
+        "and of each run its newest consistent STEP, how whole that is now (ckptctl list --help\n"
+        "says the words), and its AGE. LOSES\n"
         "is the work that would be lost if all its ranks died now: the age of the newest\n"
         "checkpoint of which every shard has a copy. WAITS FOR tells of its newest save that\n"
         "is not consistent yet, or of what the newest consistent one lacks.\n"
