@@ -39,10 +39,16 @@ foreach(program ckptd ckptd-orbax-replicator ckptctld ckptctl ckptbench)
   if(program MATCHES "d$")
     set(folder ${CMAKE_INSTALL_SBINDIR})
   endif()
-  # In a prefix that the loader does not know, libckpt.so is found all the same.
+  # In a prefix that the loader does not know, libckpt.so is found all the same. Programs are linked
+  # with it: CMake would keep room for it by empty elements, for which the loader takes the folder
+  # that somebody is in. Only ckptbench, which links libckpt.so, needs the build's beside it.
   if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
-    set_target_properties(${program} PROPERTIES INSTALL_RPATH
-                          "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+    set(rpath "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+    if(NOT CMAKE_INSTALL_LIBDIR STREQUAL lib)
+      list(APPEND rpath "$ORIGIN/../lib")
+    endif()
+    set_target_properties(${program} PROPERTIES INSTALL_RPATH "${rpath}"
+                                                BUILD_WITH_INSTALL_RPATH ON)
   endif()
   install(TARGETS ${program} RUNTIME DESTINATION ${folder} COMPONENT programs)
 endforeach()

@@ -25,6 +25,12 @@ dev() {
     run_ctest dev -LE slurm -E 'sim_planted_bugs|vm_bandwidth|vm_transport_bars'
 }
 
+# The same binaries over the newest UCX; `dev` runs over the distribution's.
+ucx() {
+    scripts/build.sh dev "$JOBS"
+    ucx_tests newest
+}
+
 # A real Slurm, its nodes as namespaces, with jobs that save and are killed.
 slurm() {
     scripts/build.sh dev "$JOBS"
@@ -113,7 +119,7 @@ demo_train() {
     scripts/demo_train.sh build/dev/bin
 }
 
-wanted=${*:-deps venv style dev slurm python demo-train asan tsan minimal fuzz tidy cppcheck\
+wanted=${*:-deps venv style dev ucx slurm python demo-train asan tsan minimal fuzz tidy cppcheck\
     simulator demo}
 for name in $wanted; do
     case $name in
@@ -121,7 +127,7 @@ for name in $wanted; do
     cppcheck) stage cppcheck cppcheck_ ;;
     python) stage python python_ ;;
     demo-train) stage demo-train demo_train ;;
-    venv | style | dev | slurm | asan | tsan | minimal | fuzz | tidy | simulator | demo)
+    venv | style | dev | ucx | slurm | asan | tsan | minimal | fuzz | tidy | simulator | demo)
         stage "$name" "$name" ;;
     *) echo "check: there is no stage '$name'" >&2; exit 2 ;;
     esac

@@ -93,6 +93,12 @@ machines() {
     ctest --test-dir build/dev --output-on-failure --no-tests=error -L vm
 }
 
+# The same binaries over each version of UCX that there is.
+ucx_version() {
+    scripts/build.sh dev "$JOBS"
+    ucx_tests "$1"
+}
+
 # Training states at random: what comes back is what was saved.
 states() {
     scripts/build.sh release "$JOBS"
@@ -111,11 +117,14 @@ demos() {
     echo "$ROUNDS demos"
 }
 
-wanted=${*:-deps simulator planted fuzz valgrind faults chaos machines states demos}
+wanted=${*:-deps simulator planted fuzz valgrind faults chaos machines ucx states demos}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh ;;
     valgrind) stage valgrind valgrind_ ;;
+    ucx) for version in $(scripts/ucx_env.sh --list); do
+             stage "ucx-$version" ucx_version "$version"
+         done ;;
     simulator | planted | fuzz | faults | chaos | machines | states | demos)
         stage "$name" "$name" ;;
     *) echo "soak: there is no stage '$name'" >&2; exit 2 ;;

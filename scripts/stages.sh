@@ -25,6 +25,22 @@ run_ctest() {
         --output-junit "$PWD/$LOGS/$STAGE.xml" --parallel "$JOBS" "$@"
 }
 
+# ucx_tests VERSION: the tests of the UCX transport of the dev preset over that version of UCX
+# (scripts/ucx_env.sh), and one of the whole engine. 1.20 cannot connect over lo by TCP.
+ucx_tests() {
+    local lib devices=lo
+    lib=$(scripts/ucx_env.sh "$1") || { status=$?; echo "$lib"; return "$status"; }
+    if [ "${lib#*/ucx/1.20}" != "$lib" ]; then
+        devices=$(ip -o -4 addr show up scope global | awk '{print $2; exit}')
+        [ -n "$devices" ] || { echo "UCX 1.20 needs a network interface beside lo"; return 77; }
+    fi
+    # As pip and the library write the version: 1.17.0.post1 is 1.17.0.
+    LD_LIBRARY_PATH=$lib build/dev/bin/ckptd --version | tee /dev/stderr |
+        grep -q ", UCX $(echo "${lib%/libucx/lib}" | sed 's|.*/||; s/\.post.*//')\$" || return 1
+    LD_LIBRARY_PATH=$lib CKPT_SUITE_DEVICES=$devices \
+        run_ctest dev -R '^(test_transport_(fault_ucx|ucx|peer)|integration_save_restore)'
+}
+
 # Adds up one JUnit file of ctest: "passed failed skipped", then a line for each test of note.
 count_ctest() {
     awk -v RS='<testcase ' 'NR > 1 {

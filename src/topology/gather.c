@@ -275,6 +275,16 @@ static int compare_ports(const void *left, const void *right)
     return topology_device_compare_names(a->name, b->name);
 }
 
+/* Since hwloc 3 a device may be of several kinds. */
+static bool is_rdma_device(hwloc_obj_t device)
+{
+#if HWLOC_API_VERSION >= 0x00030000
+    return (device->attr->osdev.types & HWLOC_OBJ_OSDEV_OPENFABRICS) != 0;
+#else
+    return device->attr->osdev.type == HWLOC_OBJ_OSDEV_OPENFABRICS;
+#endif
+}
+
 static enum ckpt_status gather_io(struct gathering *g)
 {
     struct topology *t = g->topology;
@@ -289,7 +299,7 @@ static enum ckpt_status gather_io(struct gathering *g)
     }
     object = NULL;
     while ((object = hwloc_get_next_osdev(g->hwloc, object))) {
-        if (object->attr->osdev.type == HWLOC_OBJ_OSDEV_OPENFABRICS && object->name) {
+        if (is_rdma_device(object) && object->name) {
             enum ckpt_status status = gather_ports(g, object);
             if (status != CKPT_OK) {
                 return status;

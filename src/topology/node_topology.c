@@ -74,9 +74,9 @@ static enum ckpt_status refuse_text(const char *text, char *reason_out, size_t r
     if (root && strncmp(root, "<topology version=\"", 19) == 0 && root[19] >= '3' &&
         root[19] <= '9') {
         snprintf(reason_out, reason_size,
-                 "a recording of hwloc %c, of which hwloc %d knows nothing; record it with "
-                 "lstopo --export-xml-flags v2",
-                 root[19], HWLOC_API_VERSION >> 16);
+                 "a recording of hwloc %c, of which hwloc %u, which runs here, knows nothing; "
+                 "record it with lstopo --export-xml-flags v2",
+                 root[19], hwloc_get_api_version() >> 16);
         return CKPT_ERR_VERSION;
     }
     snprintf(reason_out, reason_size, "no recording of a topology, or a damaged one (%s)",

@@ -35,11 +35,27 @@ const char *transport_open_error(void)
     return open_error;
 }
 
-static void report_unknown(const char *spec)
+/* A transport that exists, and that this program was built without. */
+static bool is_left_out(const char *spec, size_t name_length)
+{
+#ifdef CKPT_VERBS
+    (void)spec, (void)name_length;
+    return false;
+#else
+    return name_length == strlen("verbs") && memcmp(spec, "verbs", name_length) == 0;
+#endif
+}
+
+static void report_unknown(const char *spec, size_t name_length)
 {
     char forms[128];
     size_t used = 0;
 
+    if (is_left_out(spec, name_length)) {
+        transport_set_open_error("this program was built without libibverbs and librdmacm, so it "
+                                 "has no transport verbs: build it where they are, or use ucx");
+        return;
+    }
     for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
         used += (size_t)snprintf(forms + used, sizeof(forms) - used, "%s%s", i == 0 ? "" : ", ",
                                  backends[i].form);
@@ -62,6 +78,6 @@ enum ckpt_status transport_open(const char *spec, const struct transport_options
                                     transport_out);
         }
     }
-    report_unknown(spec);
+    report_unknown(spec, name_length);
     return CKPT_ERR_CONFIG;
 }

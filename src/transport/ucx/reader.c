@@ -274,13 +274,14 @@ void ucx_endpoints_tend(struct ucx *u)
         }
         if (endpoint->ep != NULL) {
             struct read_slot *next;
-            force_close(endpoint);
+            /* Before the close, which gives requests back as cancelled: they end for the reason. */
             for (struct read_slot *slot = u->reads.in_flight.first; slot != NULL; slot = next) {
                 next = slot->next;
                 if (slot->endpoint == base) {
                     ucx_read_settle(u, (struct ucx_read *)(void *)slot, endpoint->failure);
                 }
             }
+            force_close(endpoint);
         }
         if (base->disconnecting && base->reads_in_flight == 0) {
             reads_report_gone(&u->reads, base);

@@ -32,7 +32,8 @@ AGENT_FLAGS = {
     "arena-bytes": "64MiB",
     "arena-prefault-threads": "1",
     "transport": TRANSPORT or "ucx:tcp",
-    "transport-devices": os.environ.get("CKPT_TEST_DEVICES") if TRANSPORT else "lo",
+    "transport-devices": os.environ.get("CKPT_TEST_DEVICES") if TRANSPORT
+    else os.environ.get("CKPT_SUITE_DEVICES", "lo"),
     "transport-timeout": "3s",
     "agent-resend": "150ms",
     "agent-pull-timeout": "3s",

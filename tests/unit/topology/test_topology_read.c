@@ -181,7 +181,7 @@ static void refuses_what_is_no_recording(void **state)
          "<topology version=\"2.0\">\n  <object type=\"Machine\"",
          CKPT_ERR_CORRUPT, "damaged"},
         {"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n"
-         "<topology version=\"3.0\">\n</topology>\n",
+         "<topology version=\"9.0\">\n</topology>\n",
          CKPT_ERR_VERSION, "--export-xml-flags v2"},
     };
     char reason[256];

@@ -29,6 +29,17 @@ static void test_unknown_names(void **state)
     expect_refused("loop:fast", "takes no arguments");
 }
 
+/* Where the build has verbs, that says itself why it does not open. */
+#ifndef CKPT_VERBS
+static void test_verbs_left_out_of_a_build_says_so(void **state)
+{
+    (void)state;
+    expect_refused("verbs", "built without libibverbs");
+    expect_refused("verbs:mlx5_0", "built without libibverbs");
+    expect_refused("verb", "unknown transport");
+}
+#endif
+
 static void test_success_clears_the_error(void **state)
 {
     struct transport *t = NULL;
@@ -45,6 +56,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown_names),
+#ifndef CKPT_VERBS
+        cmocka_unit_test(test_verbs_left_out_of_a_build_says_so),
+#endif
         cmocka_unit_test(test_success_clears_the_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

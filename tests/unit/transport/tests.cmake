@@ -31,6 +31,9 @@ ckpt_fuzz(fuzz_descriptor SOURCE fuzz_descriptor.c LINKS ckpt_transport)
 
 # The parts of verbs that need no device, and registration against a fake of libibverbs.
 if(TARGET PkgConfig::VERBS)
+  if(TARGET test_transport_open)
+    target_compile_definitions(test_transport_open PRIVATE CKPT_VERBS=1)
+  endif()
   ckpt_fuzz(fuzz_card SOURCE fuzz_card.c LINKS ckpt_transport)
   ckpt_test(test_transport_verbs_card SOURCES unit/transport/verbs/test_card.c
             LINKS ckpt_transport)
