@@ -299,6 +299,8 @@ CKPT_API enum ckpt_status ckpt_save_shard(struct ckpt *ckpt, uint64_t step, cons
  *
  * ERRORS
  *     CKPT_ERR_TIMEOUT    not yet; ask again
+ *     CKPT_ERR_NO_COORDINATOR  not in time, and the agent has no coordinator: it may become
+ *                         consistent when one is back; ask again. Not with a timeout_ms of 0
  *     CKPT_ERR_NOT_FOUND  the step is none of the last 64 that this context saved
  *     others              the checkpoint will never be consistent: CKPT_ERR_ABORTED, _DIGEST,
  *                         _WORLD, _STEP, _RANK, _ATTEMPT, _NO_DOMAIN, _FULL,
@@ -355,7 +357,8 @@ struct ckpt_shard {
  *     CKPT_ERR_NOT_FOUND, CKPT_ERR_QUARANTINED, CKPT_ERR_RETIRED  the step asked for
  *     CKPT_ERR_CORRUPT        its bytes are what was saved, and no safetensors file
  *     CKPT_ERR_FULL           this context holds as many shards as the agent lends: unload one
- *     CKPT_ERR_TIMEOUT        not every rank asked, or not every shard arrived, in time */
+ *     CKPT_ERR_TIMEOUT        not every rank asked, or not every shard arrived, in time
+ *     CKPT_ERR_NO_COORDINATOR  not in time: the agent has no coordinator, or none that answers */
 CKPT_API enum ckpt_status ckpt_load(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms,
                                     struct ckpt_shard *shard_out);
 

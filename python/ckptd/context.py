@@ -288,7 +288,8 @@ class Context:
         return True
 
     def wait(self, step: int, timeout: float) -> None:
-        """Waits until a saved step is consistent; Timeout when it is not yet.
+        """Waits until a saved step is consistent; Timeout when it is not yet, NoAgent when the
+        agent has no coordinator that could say so: ask again after either.
 
         Looks again and again, so that a save of another thread is never held up.
         """
@@ -297,7 +298,9 @@ class Context:
         while not self.is_consistent(step):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Timeout("CKPT_ERR_TIMEOUT", f"step {step} is not consistent yet: ask again")
+                with self._lock:
+                    self._check(self._library.ckpt_wait(self._open, step, 1))
+                return
             time.sleep(min(pause, left))
             pause = min(most, pause * 1.3)
 

@@ -304,6 +304,8 @@ enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,
     }
     if (a->started) {
         a->stalled_ms += event->late_ms; /* a silence in that time was this agent's own */
+    } else {
+        a->coordinator.away_ms = event->now_ms;
     }
     a->started = true;
     a->now_ms = event->now_ms - a->stalled_ms;

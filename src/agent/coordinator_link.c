@@ -8,7 +8,8 @@
 #include "base/planted_bug.h"
 
 #define INTERVAL_MS_MAX 3600000
-#define UNSETTLED_LONG 2 /* heartbeats */
+#define UNSETTLED_LONG 2    /* heartbeats */
+#define SILENT_HEARTBEATS 3 /* without an answer: who waits is told that nobody answers */
 
 void agent_coordinator_up(struct agent *a, const char *address)
 {
@@ -25,8 +26,38 @@ void agent_coordinator_up(struct agent *a, const char *address)
 
 void agent_coordinator_down(struct agent *a)
 {
+    if (a->coordinator.joined) {
+        a->coordinator.away_ms = a->coordinator.heard_ms;
+    }
     a->coordinator.up = false;
     a->coordinator.joined = false;
+}
+
+/* Whether what a process waits for can come at all: a coordinator has taken this node, and answers
+ * its heartbeats. Else why not, and since when. */
+bool agent_coordinator_answers(const struct agent *a, char reason_out[CKPT_REASON_MAX + 1])
+{
+    const struct coordinator_link *c = &a->coordinator;
+    uint64_t since_ms = c->joined ? c->heard_ms : c->away_ms;
+    uint64_t ms = a->now_ms > since_ms ? a->now_ms - since_ms : 0;
+    bool is_silent = c->lease_ms > 0 && ms > (uint64_t)SILENT_HEARTBEATS * c->heartbeat_ms;
+    if (c->joined && !is_silent) {
+        return true;
+    }
+    const char *unit = ms < 10000 ? "ms" : "s";
+    unsigned long long count = ms < 10000 ? ms : ms / 1000;
+    if (!c->joined && c->refused != CKPT_OK) {
+        agent_reason(reason_out,
+                     "the coordinator refuses node %s, for %llu %s now: %s; its log and "
+                     "that of ckptd here say more",
+                     a->config.node, count, unit, ckpt_status_text(c->refused));
+    } else {
+        agent_reason(reason_out,
+                     "no coordinator answers the agent of node %s, for %llu %s now: is "
+                     "ckptctld running?",
+                     a->config.node, count, unit);
+    }
+    return false;
 }
 
 static void say_join(struct agent *a)

@@ -307,18 +307,16 @@ static void time_out(struct agent *a, struct load *load)
     const struct rank_session *session = &a->sessions[load->session];
     char reason[CKPT_REASON_MAX + 1];
     enum ckpt_status status = CKPT_ERR_TIMEOUT;
-    const char *why = "no coordinator answers this node's agent: is ckptctld running?";
-    if (a->coordinator.joined && has_start(a, load)) {
-        why = "not every rank has asked, or a shard is still on its way";
-    } else if (a->coordinator.joined) {
-        why = a->seats[session->seat].reason;
-    }
-    if (session->waits[0] != '\0' && a->coordinator.joined) {
+    if (!agent_coordinator_answers(a, reason)) {
+        status = CKPT_ERR_NO_COORDINATOR;
+    } else if (session->waits[0] != '\0') {
         status = CKPT_ERR_LOST;
         agent_reason(reason, "%s", session->waits);
     } else {
         agent_reason(reason, "no verdict in time for rank %u of run %.60s: %.140s", load->rank,
-                     session->run.name, why);
+                     session->run.name,
+                     has_start(a, load) ? "not every rank has asked, or a shard is still on its way"
+                                        : a->seats[session->seat].reason);
     }
     answer(a, session, load->load, status, reason);
     end(a, load);

@@ -25,6 +25,16 @@ static void say_gone(struct agent *a, struct message_checkpoint_info *info)
                  a->config.node);
 }
 
+/* What this node knows by itself: whether there is anybody to ask. */
+static void answer_here(struct agent *a, const struct rank_session *session,
+                        const struct message_checkpoint_ask *ask)
+{
+    struct message_checkpoint_info *info = answer(a, session, ask->reader);
+    info->step = ask->step;
+    info->status =
+        agent_coordinator_answers(a, info->reason) ? CKPT_ERR_NOT_FOUND : CKPT_ERR_NO_COORDINATOR;
+}
+
 /* A save of a start that has no number yet: what is known of it is here. False: the coordinator
  * knows more. */
 static bool answer_staged(struct agent *a, const struct rank_session *session,
@@ -58,12 +68,8 @@ void agent_query_ask(struct agent *a, uint32_t index, const struct message_check
 {
     struct rank_session *session = &a->sessions[index];
     struct query *query = &session->query;
-    if (!a->coordinator.joined) {
-        struct message_checkpoint_info *info = answer(a, session, ask->reader);
-        info->step = ask->step;
-        info->status = CKPT_ERR_NO_COORDINATOR;
-        agent_reason(info->reason, "the agent of node %s has no coordinator: is ckptctld running?",
-                     a->config.node);
+    if (!a->coordinator.joined || ask->here) {
+        answer_here(a, session, ask);
         query->used = false;
         return;
     }
@@ -115,9 +121,12 @@ static void time_out(struct agent *a, struct rank_session *session)
 {
     struct message_checkpoint_info *info = answer(a, session, session->query.rank_reader);
     info->step = session->query.step;
-    info->status = CKPT_ERR_TIMEOUT;
-    agent_reason(info->reason, "the coordinator has not answered node %s in %u ms", a->config.node,
-                 a->config.load_timeout_ms);
+    info->status = CKPT_ERR_NO_COORDINATOR;
+    if (agent_coordinator_answers(a, info->reason)) {
+        info->status = CKPT_ERR_TIMEOUT;
+        agent_reason(info->reason, "the coordinator has not answered node %s in %u ms",
+                     a->config.node, a->config.load_timeout_ms);
+    }
     session->query.used = false;
 }
 

@@ -280,6 +280,7 @@ struct coordinator_link {
     bool room_came_back;      /* and the coordinator has not been told */
     enum ckpt_status refused; /* this node, as it was last said; CKPT_OK: it was not */
     struct rare refused_said; /* so, or that it is another cluster's */
+    uint64_t away_ms;         /* when the last one to have joined went away, or the agent began */
 };
 
 /* Of processes and of saves, since the start. */
@@ -518,6 +519,7 @@ uint64_t agent_inventory(const struct agent *a);
 /* coordinator_link.c */
 void agent_coordinator_up(struct agent *a, const char *address);
 void agent_coordinator_down(struct agent *a);
+bool agent_coordinator_answers(const struct agent *a, char reason_out[CKPT_REASON_MAX + 1]);
 void agent_coordinator_message(struct agent *a, const struct message *message);
 void agent_coordinator_pump(struct agent *a);
 void agent_room_pump(struct agent *a);

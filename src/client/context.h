@@ -158,6 +158,11 @@ typedef bool client_is_answer(const struct message *message, const void *asked);
 enum ckpt_status client_await(struct ckpt *ckpt, client_is_answer *is_answer, const void *asked,
                               struct deadline deadline, struct message *message_out);
 
+/* What was waited for has not come in time, and why that may be: CKPT_ERR_TIMEOUT with that reason;
+ * or CKPT_ERR_NO_COORDINATOR, when that is why, as the agent says, which is asked. */
+__attribute__((format(printf, 2, 3))) enum ckpt_status client_timed_out(struct ckpt *ckpt,
+                                                                        const char *format, ...);
+
 /* Ends the connection to an agent that breaks the protocol; `what` says how. Returns
  * CKPT_ERR_PROTOCOL. */
 enum ckpt_status client_break(struct ckpt *ckpt, const char *what);

@@ -58,6 +58,9 @@ static enum ckpt_status ask(struct ckpt *ckpt, uint64_t step,
     }
     if (status == CKPT_OK) {
         *info_out = message.checkpoint_info;
+    } else if (status == CKPT_ERR_TIMEOUT) {
+        return client_timed_out(ckpt, "the coordinator has not answered in %u ms",
+                                ckpt->timeout_ms);
     }
     return status;
 }

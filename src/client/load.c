@@ -33,9 +33,9 @@ static enum ckpt_status ask(struct ckpt *ckpt, const struct message_load_ask *as
             status = client_await(ckpt, is_loaded, &asked->load, deadline, answer_out);
         }
         if (status == CKPT_ERR_TIMEOUT) {
-            return client_fail(ckpt, status,
-                               "no verdict in time: not every rank has asked, or a shard is still "
-                               "on its way; give ckpt_load more time");
+            return client_timed_out(ckpt,
+                                    "no verdict in time: not every rank has asked, or a shard is "
+                                    "still on its way; give ckpt_load more time");
         }
         if (status != CKPT_ERR_NO_AGENT || deadline_left_ms(deadline) == 0) {
             return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Being a rank of the agent: connect, open, ask and hear, again after a loss. */
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 
 /* How long a rank waits that the agent notices the end of its own earlier connection. */
 #define REOPEN_PAUSE_MS 20
+
+/* How long the agent is waited for that is asked why nothing came. */
+#define LOOK_MS 20
 
 /* Messages that a look without waiting takes at most. */
 #define MESSAGES_WHEN_LATE 256
@@ -142,6 +146,40 @@ enum ckpt_status client_await(struct ckpt *ckpt, client_is_answer *is_answer, co
         }
     }
     return client_fail(ckpt, CKPT_ERR_TIMEOUT, "no answer from the agent in time");
+}
+
+static bool is_told_here(const struct message *message, const void *question)
+{
+    return message->type == MESSAGE_CHECKPOINT_INFO &&
+           message->checkpoint_info.reader == *(const uint64_t *)question;
+}
+
+/* Whether the agent says that it has no coordinator: its reason is in message_out then. */
+static bool has_no_coordinator(struct ckpt *ckpt, struct message *message_out)
+{
+    struct deadline deadline = deadline_after_ms(LOOK_MS);
+    uint64_t question = ++ckpt->questions;
+    struct message message = {.type = MESSAGE_CHECKPOINT_ASK};
+    message.checkpoint_ask.step = CKPT_STEP_LATEST;
+    message.checkpoint_ask.reader = question;
+    message.checkpoint_ask.here = true;
+    return ckpt->state == RANK_OPEN && client_send(ckpt, &message, deadline) == CKPT_OK &&
+           client_await(ckpt, is_told_here, &question, deadline, message_out) == CKPT_OK &&
+           message_out->checkpoint_info.status == CKPT_ERR_NO_COORDINATOR;
+}
+
+enum ckpt_status client_timed_out(struct ckpt *ckpt, const char *format, ...)
+{
+    struct message message;
+    char reason[CKPT_REASON_MAX + 1];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(reason, sizeof(reason), format, arguments);
+    va_end(arguments);
+    if (has_no_coordinator(ckpt, &message)) {
+        return client_fail(ckpt, CKPT_ERR_NO_COORDINATOR, "%s", message.checkpoint_info.reason);
+    }
+    return client_fail(ckpt, CKPT_ERR_TIMEOUT, "%s", reason);
 }
 
 enum ckpt_status client_refused(struct ckpt *ckpt, const char *what, enum ckpt_status status,

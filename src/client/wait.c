@@ -130,6 +130,10 @@ enum ckpt_status ckpt_wait(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms
     if (status == CKPT_ERR_NO_AGENT && !(timeout_ms == 0 && ckpt->state == RANK_OPENING)) {
         return status;
     }
-    return client_fail(ckpt, CKPT_ERR_TIMEOUT, "step %llu is not consistent yet: ask again",
-                       (unsigned long long)step);
+    if (timeout_ms == 0) { /* a look, which takes no time */
+        return client_fail(ckpt, CKPT_ERR_TIMEOUT, "step %llu is not consistent yet: ask again",
+                           (unsigned long long)step);
+    }
+    return client_timed_out(ckpt, "step %llu is not consistent yet: ask again",
+                            (unsigned long long)step);
 }

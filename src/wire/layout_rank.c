@@ -154,6 +154,7 @@ static const struct wire_field checkpoint_ask_fields[] = {
     FIELD_U64(message_checkpoint_ask, CheckpointAsk, reader),
     FIELD_U32(message_checkpoint_ask, CheckpointAsk, attempt, UINT32_MAX),
     FIELD_BOOL(message_checkpoint_ask, CheckpointAsk, own),
+    FIELD_BOOL(message_checkpoint_ask, CheckpointAsk, here),
 };
 WIRE_LAYOUT(checkpoint_ask, message_checkpoint_ask, checkpoint_ask);
 

@@ -290,6 +290,8 @@ struct message_checkpoint_ask {
     uint64_t reader;
     uint32_t attempt; /* whose checkpoint; 0: of whichever start there is one */
     bool own;         /* from a rank: of its own start, which the agent knows */
+    bool here;        /* from a rank: only whether the agent has a coordinator, answered at once; an
+                       * agent of before passes it on */
 };
 
 struct message_checkpoint_info {

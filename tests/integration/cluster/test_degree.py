@@ -5,6 +5,7 @@ which end by SIGKILL."""
 
 import json
 import re
+import signal
 import subprocess
 import time
 
@@ -156,7 +157,7 @@ class Losses(Degree):
         self.assertIn("agents are still telling what they hold", text)
         for agent in self.site.agents:
             agent.start()
-        self.expect(0, "wait", "run", "--timeout=20s", has=("is consistent",))
+        self.expect(0, "wait", "run", "--strict", "--timeout=20s", has=("is consistent",))
         wait_until("it is settled", lambda: "still telling" not in self.ask("status").text)
         self.expect(0, "status", "--strict")
 
@@ -218,7 +219,8 @@ class Times(Degree):
         self.assertGreater(newest["took_ms"], 0)
         self.assertGreaterEqual(newest["took_ms"], newest["copying_ms"] or 0)
         text = self.expect(0, "show", "run")
-        self.assertRegex(text, f"committed   {STAMP}, .* ago; 1 s after the one before it; took")
+        self.assertRegex(
+            text, f"committed   {STAMP}, .* ago; \\d+ m?s after the one before it; took")
         self.assertRegex(self.expect(0, "runs"), STAMP)
 
     def test_they_outlive_the_coordinator(self):
@@ -237,3 +239,30 @@ class Times(Degree):
         self.assertEqual(now[2]["interval_ms"], was[2]["interval_ms"])
         self.run_.commit(3)
         self.assertIsNotNone(self.document("list", "run")["checkpoints"][0]["interval_ms"])
+
+
+class NoCoordinator(Degree):
+    """A rank that waits while nobody rules is told that, and blames no other rank."""
+
+    def expect_nobody(self, reply):
+        self.assert_status(reply, "CKPT_ERR_NO_COORDINATOR")
+        self.assertRegex(reply.reason, r"no coordinator answers .*n\d.*for \d+ m?s", reply)
+        self.assertNotIn("not every rank", reply.reason)
+
+    def test_each_wait_of_a_rank(self):
+        self.made(2)
+        self.run_.save(2)
+        self.run_.wait(2)
+        self.site.coordinator.kill()
+        self.run_.save(3)
+        for reply in self.run_.load(timeout_ms=2000):
+            self.expect_nobody(reply)
+        for reply in self.run_.wait(3, timeout_ms=2000):
+            self.expect_nobody(reply)
+
+    def test_a_coordinator_that_stands_still(self):
+        self.made(2)
+        self.site.coordinator.signal(signal.SIGSTOP)
+        for reply in self.run_.load(timeout_ms=6000):
+            self.expect_nobody(reply)
+        self.site.coordinator.signal(signal.SIGCONT)

@@ -427,6 +427,44 @@ static void questions_are_passed_on_and_back(void **state)
     driver_stop(&d);
 }
 
+/* A load whose coordinator went away: no rank is blamed, and it is said since when. */
+static void a_wait_without_a_coordinator_says_so(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    lease(&d);
+    ask(&d, 1, true, 1, CKPT_STEP_LATEST, 0);
+    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+    driver_tick(&d, 12000);
+    driver_tick(&d, d.config.load_timeout_ms);
+    assert_int_equal(loaded(&d)->status, CKPT_ERR_NO_COORDINATOR);
+    assert_non_null(strstr(loaded(&d)->reason, "no coordinator answers the agent of node "));
+    assert_non_null(strstr(loaded(&d)->reason, " s now"));
+    assert_null(strstr(loaded(&d)->reason, "rank"));
+    driver_stop(&d);
+}
+
+/* What a rank asks whose own time is over is answered at once, and passed on to nobody. */
+static void whether_there_is_one_is_known_here(void **state)
+{
+    (void)state;
+    struct driver d;
+    start(&d);
+    struct message question = {.type = MESSAGE_CHECKPOINT_ASK};
+    question.checkpoint_ask.reader = 5;
+    question.checkpoint_ask.here = true;
+    lease(&d);
+    driver_rank_says(&d, 1, question);
+    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_CHECKPOINT_ASK));
+    assert_int_equal(info(&d)->status, CKPT_ERR_NOT_FOUND);
+    assert_int_equal(info(&d)->reader, 5);
+    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+    driver_rank_says(&d, 1, question);
+    assert_int_equal(info(&d)->status, CKPT_ERR_NO_COORDINATOR);
+    driver_stop(&d);
+}
+
 /* A process whose time ends hears what its load waited for, and where that is. */
 static void a_load_that_waits_says_for_what(void **state)
 {
@@ -474,6 +512,8 @@ int main(void)
         cmocka_unit_test(a_rank_that_dies_lets_go),
         cmocka_unit_test(a_damaged_copy_is_not_handed_out),
         cmocka_unit_test(questions_are_passed_on_and_back),
+        cmocka_unit_test(a_wait_without_a_coordinator_says_so),
+        cmocka_unit_test(whether_there_is_one_is_known_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,7 @@ struct fake_agent {
     uint64_t sequence;
     struct incarnation incarnation;
     int descriptor; /* that the rank passed last; -1: none, or taken */
+    bool has_no_coordinator;
     struct wire_stream stream;
     uint8_t input[INPUT_BYTES];
     struct message_scratch scratch;
@@ -193,7 +194,7 @@ static ssize_t receive(struct fake_agent *agent, void *space, size_t room)
 }
 
 /* 1: a message; 0: the rank closed, or the test is over. */
-static int take_any(struct fake_agent *agent, struct message *message_out)
+static int take_one(struct fake_agent *agent, struct message *message_out)
 {
     for (;;) {
         const uint8_t *frame;
@@ -220,6 +221,30 @@ static int take_any(struct fake_agent *agent, struct message *message_out)
         }
         wire_stream_filled(&agent->stream, (size_t)got);
     }
+}
+
+/* The same, but for the question whether there is a coordinator, which comes with any wait that has
+ * ended. An agent of before that question leaves it to the coordinator. */
+static int take_any(struct fake_agent *agent, struct message *message_out)
+{
+    int taken = take_one(agent, message_out);
+    while (taken == 1 && message_out->type == MESSAGE_CHECKPOINT_ASK &&
+           message_out->checkpoint_ask.here) {
+        struct message answer = {.type = MESSAGE_CHECKPOINT_INFO};
+        answer.checkpoint_info.reader = message_out->checkpoint_ask.reader;
+        answer.checkpoint_info.status = CKPT_ERR_NO_COORDINATOR;
+        memcpy(answer.checkpoint_info.reason, "nobody rules", 13);
+        if (agent->has_no_coordinator) {
+            fake_send(agent, &answer, NULL, 0);
+        }
+        taken = take_one(agent, message_out);
+    }
+    return taken;
+}
+
+void fake_has_no_coordinator(struct fake_agent *agent)
+{
+    agent->has_no_coordinator = true;
 }
 
 int fake_descriptor(struct fake_agent *agent)

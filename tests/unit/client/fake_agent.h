@@ -91,6 +91,9 @@ void fake_segment_write(struct fake_agent *agent, uint32_t segment, uint64_t off
 /* Notes that something is wrong. */
 void fake_wrong(struct fake_agent *agent, const char *what);
 
+/* From now on it says so when it is asked why nothing came. */
+void fake_has_no_coordinator(struct fake_agent *agent);
+
 /* The sequence and the incarnation that the next frames have: for hostile scripts. */
 void fake_set_sequence(struct fake_agent *agent, uint64_t sequence);
 

@@ -222,12 +222,46 @@ static void test_looks_get_it_back(void **state)
     fake_agent_stop(&agent);
 }
 
+/* What did not come in time is said to be the coordinator's absence, where the agent says so; a
+ * look asks nobody. */
+static void nobody_rules(struct fake_agent *agent, uint32_t connection)
+{
+    if (connection > 0 || !fake_open_rank(agent)) {
+        return;
+    }
+    fake_has_no_coordinator(agent);
+    struct message message;
+    if (save_one(agent, 5) && fake_take(agent, MESSAGE_LOAD_ASK, &message)) {
+        (void)fake_take(agent, MESSAGE_CHECKPOINT_ASK, &message);
+    }
+    (void)fake_take_end(agent);
+}
+
+static void test_no_coordinator(void **state)
+{
+    (void)state;
+    struct fake_agent *agent = fake_agent_start(nobody_rules);
+    struct ckpt *ckpt = NULL;
+    struct ckpt_shard shard;
+    struct ckpt_info info;
+    struct ckpt_options options = fake_options(agent);
+    options.timeout_ms = 1000;
+    assert_int_equal(ckpt_open(&options, &ckpt), CKPT_OK);
+    assert_int_equal(ckpt_save_bytes(ckpt, 8, "abc", 3), CKPT_OK);
+    refuse(ckpt, ckpt_wait(ckpt, 8, 0), CKPT_ERR_TIMEOUT, "not consistent yet");
+    refuse(ckpt, ckpt_wait(ckpt, 8, 50), CKPT_ERR_NO_COORDINATOR, "nobody rules");
+    refuse(ckpt, ckpt_load(ckpt, 8, 50, &shard), CKPT_ERR_NO_COORDINATOR, "nobody rules");
+    refuse(ckpt, ckpt_info(ckpt, 8, &info), CKPT_ERR_NO_COORDINATOR, "nobody rules");
+    ckpt_close(&ckpt);
+    fake_agent_stop(&agent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_outcomes),          cmocka_unit_test(test_remembers_64),
         cmocka_unit_test(test_asks_after_a_loss), cmocka_unit_test(test_lost_for_good),
-        cmocka_unit_test(test_looks_get_it_back),
+        cmocka_unit_test(test_looks_get_it_back), cmocka_unit_test(test_no_coordinator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
