@@ -37,6 +37,12 @@ enum bench_exit case_fail(const char *name, enum ckpt_status status, const char 
     return status == CKPT_ERR_CONFIG ? BENCH_USAGE : BENCH_FAILED;
 }
 
+static void tell_stranger(void *context, const char *line)
+{
+    (void)context;
+    case_complain("%s", line);
+}
+
 bool case_options(const struct config_program *program, int argc, char **argv,
                   struct config **config_out, enum bench_exit *exit_out)
 {
@@ -49,6 +55,9 @@ bool case_options(const struct config_program *program, int argc, char **argv,
         case_complain("%s: %s (ckptbench %s --help lists the flags)", argv[0], reason, argv[0]);
         *exit_out = BENCH_USAGE;
         return false;
+    }
+    if (config) {
+        config_tell_strangers(config, environ, tell_stranger, NULL);
     }
     if (config_answer(program, config, request, stdout)) {
         config_delete(&config);

@@ -52,6 +52,12 @@ static enum exit_code choose(int argc, char **argv, const struct verb **verb_out
     return *verb_out ? options_check(*verb_out, argc, argv) : verb_refuse(name);
 }
 
+static void tell_stranger(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "ckptctl: %s\n", line);
+}
+
 int main(int argc, char **argv)
 {
     const struct verb *verb;
@@ -66,6 +72,10 @@ int main(int argc, char **argv)
     if (config_load(&options->program, argc, argv, environ, &config, &request, reason,
                     sizeof(reason)) != CKPT_OK) {
         return (int)complain(EXIT_USAGE, "%s", reason);
+    }
+    /* The hooks run in whatever environment a job has; nobody reads there what they say of it. */
+    if (config && verb != &verb_slurm) {
+        config_tell_strangers(config, environ, tell_stranger, NULL);
     }
     if (request == CONFIG_HELP) {
         options_print_help(verb, stdout);

@@ -164,6 +164,16 @@ static enum exit_code run_with(const struct options *options)
     return code;
 }
 
+static void tell_stranger(void *context, const char *line)
+{
+    const enum config_request *request = context;
+    if (*request == CONFIG_CHECK) {
+        fprintf(stderr, "ckptctld: %s\n", line);
+    } else {
+        log_event(EVENT_variable_not_read, "text=%s", LOG_QUOTED(line));
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct config *config = NULL;
@@ -184,11 +194,11 @@ int main(int argc, char **argv)
     if (options_read(config, &options, reason) != CKPT_OK ||
         fault_points_arm_from_environment(reason, sizeof(reason)) != CKPT_OK) {
         fprintf(stderr, "ckptctld: %s\n", reason);
-    } else if (config_answer(&options_program, config, request, stdout)) {
-        code = EXIT_ENDED;
     } else {
         set_up_log(&options);
-        code = run_with(&options);
+        config_tell_strangers(config, environ, tell_stranger, &request);
+        code = config_answer(&options_program, config, request, stdout) ? EXIT_ENDED
+                                                                        : run_with(&options);
     }
     config_delete(&config);
     return (int)code;

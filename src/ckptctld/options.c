@@ -320,6 +320,50 @@ static uint32_t number(const struct config *config, enum key key)
     return (uint32_t)config_number(config, (size_t)key);
 }
 
+static enum ckpt_status check_listen(const struct config *config, char *reason_out)
+{
+    char where[512];
+    char why[CKPT_REASON_MAX + 1] = "agents do not reach a path: write host:port";
+    const char *listen = config_text(config, KEY_LISTEN);
+    if (!address_is_path(listen) && address_check(listen, ADDRESS_LISTEN, why) == CKPT_OK) {
+        return CKPT_OK;
+    }
+    config_describe(config, KEY_LISTEN, where, sizeof(where));
+    snprintf(reason_out, CKPT_REASON_MAX + 1, "%.90s: %.160s", where, why);
+    return CKPT_ERR_CONFIG;
+}
+
+/* What the machine wants of two of them, in the words of the file. */
+static enum ckpt_status check_times(const struct config *config, char *reason_out)
+{
+    static const struct {
+        enum key key;
+        enum key than;
+        int64_t times;
+        const char *must;
+        bool may_be_equal;
+    } rules[] = {
+        {KEY_LEASE, KEY_HEARTBEAT, 2, "must be more than twice", false},
+        {KEY_FORGET, KEY_LEASE, 1, "must be at least", true},
+        {KEY_SAVE_TIMEOUT, KEY_RESEND, 1, "must be at least", true},
+        {KEY_RESTORE_TIMEOUT, KEY_RESEND, 1, "must be at least", true},
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        char said[CONFIG_SAID_SIZE];
+        char than[CONFIG_SAID_SIZE];
+        int64_t value = config_number(config, (size_t)rules[i].key);
+        int64_t bound = rules[i].times * config_number(config, (size_t)rules[i].than);
+        if (value > bound || (rules[i].may_be_equal && value == bound)) {
+            continue;
+        }
+        config_say(config, (size_t)rules[i].key, said);
+        config_say(config, (size_t)rules[i].than, than);
+        snprintf(reason_out, CKPT_REASON_MAX + 1, "%s: %s %s", said, rules[i].must, than);
+        return CKPT_ERR_CONFIG;
+    }
+    return CKPT_OK;
+}
+
 enum ckpt_status options_read(const struct config *config, struct options *options_out,
                               char *reason_out)
 {
@@ -357,18 +401,16 @@ enum ckpt_status options_read(const struct config *config, struct options *optio
                 .expire_last = config_number(config, KEY_EXPIRE_LAST) != 0,
             },
     };
-    char why[CKPT_REASON_MAX + 1] = "agents do not reach a path: write host:port";
-    if (address_is_path(options.listen) ||
-        address_check(options.listen, ADDRESS_LISTEN, why) != CKPT_OK) {
-        snprintf(reason_out, CKPT_REASON_MAX + 1, "[coordinator] listen: %.200s", why);
+    if (check_listen(config, reason_out) != CKPT_OK || check_times(config, reason_out) != CKPT_OK) {
         return CKPT_ERR_CONFIG;
     }
     const char *cluster = config_text(config, KEY_CLUSTER);
     if (cluster != NULL && cluster[0] != '\0' && !nonce_from_hex(cluster, &options.cluster)) {
-        (void)snprintf(reason_out, CKPT_REASON_MAX + 1,
-                       "cluster is '%.40s': must be the 32 hexadecimal digits that the logs of its "
-                       "agents and of its coordinator name",
-                       cluster);
+        (void)snprintf(
+            reason_out, CKPT_REASON_MAX + 1,
+            "--cluster = '%.40s': must be the 32 hexadecimal digits that the logs of its "
+            "agents and of its coordinator name",
+            cluster);
         return CKPT_ERR_CONFIG;
     }
     if (coordinator_memory_bytes(&options.machine, reason_out) == 0) {

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <event2/event.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,23 +79,8 @@ void daemon_event(struct daemon *d, struct agent_event *event)
 
 static enum ckpt_status identify(struct daemon *d, char *reason)
 {
-    const char *node = config_text(d->config, OPTION_NODE);
-    char domain[CKPT_DOMAIN_NAME_MAX + 1];
-    char host[256] = "";
-    if (node == NULL && gethostname(host, sizeof host - 1) == 0) {
-        node = host;
-    }
-    if (!name_is_valid(node, CKPT_NODE_NAME_MAX)) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "[agent] node: at most 63 of A-Z a-z 0-9 . _ / - are a name");
-        return CKPT_ERR_CONFIG;
-    }
-    enum ckpt_status status = life_find_domain(d->config, node, domain, reason);
-    if (status != CKPT_OK) {
-        return status;
-    }
-    strcpy(d->node, node);
-    strcpy(d->domain, domain);
+    strcpy(d->node, config_text(d->config, OPTION_NODE));
+    strcpy(d->domain, config_text(d->config, OPTION_DOMAIN));
     if (getrandom(&d->incarnation, sizeof d->incarnation, 0) != sizeof d->incarnation) {
         snprintf(reason, CKPT_REASON_MAX + 1, "getrandom failed");
         return CKPT_ERR_SYSTEM;
@@ -115,35 +99,11 @@ static void progress(void *context, const struct arena_progress *done)
     }
 }
 
-static enum ckpt_status read_numa_nodes(const struct config *config, int nodes_out[ARENA_NODES_MAX],
-                                        size_t *count_out, char *reason)
-{
-    size_t count = config_list_count(config, OPTION_ARENA_NUMA_NODES);
-    if (count > ARENA_NODES_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "[arena] numa_nodes names %zu nodes: at most %d",
-                 count, ARENA_NODES_MAX);
-        return CKPT_ERR_CONFIG;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const char *text = config_list_at(config, OPTION_ARENA_NUMA_NODES, i);
-        char *end;
-        long node = strtol(text, &end, 10);
-        if (end == text || *end != '\0' || node < 0 || node > INT_MAX) {
-            snprintf(reason, CKPT_REASON_MAX + 1,
-                     "[arena] numa_nodes: \"%.40s\" is not the number of a NUMA node", text);
-            return CKPT_ERR_CONFIG;
-        }
-        nodes_out[i] = (int)node;
-    }
-    *count_out = count;
-    return CKPT_OK;
-}
-
 static enum ckpt_status choose_rails(struct daemon *d, char *reason)
 {
     int nodes[ARENA_NODES_MAX];
     size_t node_count = 0;
-    enum ckpt_status status = read_numa_nodes(d->config, nodes, &node_count, reason);
+    enum ckpt_status status = options_numa_nodes(d->config, nodes, &node_count, reason);
     if (status != CKPT_OK) {
         return status;
     }

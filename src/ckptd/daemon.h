@@ -101,8 +101,7 @@ struct session *links_find(struct daemon *d, enum agent_target target, uint32_t 
 void links_free(struct daemon *d);
 
 /* life.c: where this node stands, who waits for the start, and when nobody needs it any more. */
-enum ckpt_status life_find_domain(const struct config *config, const char *node,
-                                  char domain_out[CKPT_DOMAIN_NAME_MAX + 1], char *reason);
+enum ckpt_status life_derive(struct config *config, char *reason); /* node and domain */
 void life_tell_starter(const struct config *config, const char *line);
 enum ckpt_status life_watch_idle(struct daemon *d);
 void life_watch_stop(void); /* until the loop watches the signals */

@@ -18,8 +18,8 @@
 
 /* What is set; else the switch that Slurm's topology names; else the node itself. A node that the
  * topology does not have stands for itself, and says so. */
-enum ckpt_status life_find_domain(const struct config *config, const char *node,
-                                  char domain_out[CKPT_DOMAIN_NAME_MAX + 1], char *reason)
+static enum ckpt_status find_domain(const struct config *config, const char *node,
+                                    char domain_out[CKPT_DOMAIN_NAME_MAX + 1], char *reason)
 {
     const char *domain = config_text(config, OPTION_DOMAIN);
     const char *topology = config_text(config, OPTION_TOPOLOGY);
@@ -40,6 +40,31 @@ enum ckpt_status life_find_domain(const struct config *config, const char *node,
     }
     strcpy(domain_out, domain);
     return CKPT_OK;
+}
+
+enum ckpt_status life_derive(struct config *config, char *reason)
+{
+    char host[256] = "";
+    char domain[CKPT_DOMAIN_NAME_MAX + 1];
+    if (!config_is_set(config, OPTION_NODE)) {
+        if (gethostname(host, sizeof host - 1) != 0 || !name_is_valid(host, CKPT_NODE_NAME_MAX)) {
+            snprintf(
+                reason, CKPT_REASON_MAX + 1,
+                "the host's name, \"%.64s\", is no name of a node: set [agent] node to 1 to 63 "
+                "of A-Z a-z 0-9 . _ / -",
+                host);
+            return CKPT_ERR_CONFIG;
+        }
+        enum ckpt_status status =
+            config_derive(config, OPTION_NODE, host, reason, CKPT_REASON_MAX + 1);
+        if (status != CKPT_OK) {
+            return status;
+        }
+    }
+    enum ckpt_status status = find_domain(config, config_text(config, OPTION_NODE), domain, reason);
+    return status == CKPT_OK
+               ? config_derive(config, OPTION_DOMAIN, domain, reason, CKPT_REASON_MAX + 1)
+               : status;
 }
 
 static volatile sig_atomic_t stop_signal;

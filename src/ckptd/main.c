@@ -25,6 +25,24 @@ static int say_not_started(enum ckpt_status status, const char *reason)
     return status == CKPT_ERR_CONFIG ? 2 : 1;
 }
 
+static void set_up_log(const struct config *config)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    (void)log_level_from_name(config_text(config, OPTION_LOG_LEVEL), &level);
+    log_set_level(level);
+    log_to_stderr(log_stderr_is_journal());
+}
+
+static void tell_stranger(void *context, const char *line)
+{
+    const enum config_request *request = context;
+    if (*request == CONFIG_CHECK) {
+        fprintf(stderr, "ckptd: %s\n", line);
+    } else {
+        log_event(EVENT_variable_not_read, "text=%s", LOG_QUOTED(line));
+    }
+}
+
 int main(int argc, char **argv)
 {
     char reason[DAEMON_REASON_BYTES];
@@ -35,8 +53,17 @@ int main(int argc, char **argv)
     }
     enum ckpt_status status =
         config_load(&ckptd_program, argc, argv, environ, &config, &request, reason, sizeof reason);
-    if (status == CKPT_OK && (request == CONFIG_RUN || request == CONFIG_CHECK)) {
+    if (status == CKPT_OK && (request != CONFIG_RUN && request != CONFIG_CHECK)) {
+        (void)config_answer(&ckptd_program, config, request, stdout);
+        return 0;
+    }
+    if (status == CKPT_OK) {
         status = options_check(config, reason);
+    }
+    if (status == CKPT_OK) {
+        set_up_log(config);
+        config_tell_strangers(config, environ, tell_stranger, &request);
+        status = life_derive(config, reason);
     }
     if (status == CKPT_OK && config_answer(&ckptd_program, config, request, stdout)) {
         config_delete(&config);
@@ -47,14 +74,12 @@ int main(int argc, char **argv)
     }
     if (status != CKPT_OK) {
         fprintf(stderr, "ckptd: %s\n", reason);
+        if (config != NULL) {
+            life_tell_starter(config, reason);
+        }
         config_delete(&config);
         return 2;
     }
-    enum log_level level = LOG_LEVEL_INFO;
-    (void)log_level_from_name(config_text(config, OPTION_LOG_LEVEL), &level);
-    log_set_level(level);
-    log_to_stderr(log_stderr_is_journal());
-
     struct daemon daemon;
     int code;
     life_watch_stop();

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "options.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/ids.h"
 #include "base/limits.h"
+#include "digest/digest.h"
 #include "session/address.h"
+#include "transport/transport.h"
 #include "transport/transport.h"
 
 static const char *const huge_pages[] = {"auto", "require", "never", NULL};
@@ -26,7 +30,7 @@ static const struct config_key keys[OPTION_COUNT] = {
                        .name = "domain",
                        .flag = "domain",
                        .type = CONFIG_STRING,
-                       .fallback_is = "the node's name",
+                       .fallback_is = "the switch or block that topology has, or the node's name",
                        .help = "failure domain: what fails together (chassis, rack, switch)"},
     [OPTION_TOPOLOGY] = {.section = "agent",
                          .name = "topology",
@@ -295,6 +299,16 @@ const struct config_program ckptd_program = {
                   "  2  the configuration is wrong\n",
 };
 
+/* "WHERE = VALUE: what is wanted". */
+static enum ckpt_status refuse(const struct config *config, size_t option, char *reason,
+                               const char *wanted)
+{
+    char said[CONFIG_SAID_SIZE];
+    config_say(config, option, said);
+    snprintf(reason, CKPT_REASON_MAX + 1, "%s: %s", said, wanted);
+    return CKPT_ERR_CONFIG;
+}
+
 static enum ckpt_status check_name(const struct config *config, size_t option, size_t bytes_max,
                                    char *reason)
 {
@@ -302,22 +316,36 @@ static enum ckpt_status check_name(const struct config *config, size_t option, s
     if (name == NULL || name_is_valid(name, bytes_max)) {
         return CKPT_OK;
     }
-    snprintf(reason, CKPT_REASON_MAX + 1,
-             "[agent] %s is \"%.80s\": must be 1 to %zu of A-Z a-z 0-9 . _ / -", keys[option].name,
-             name, bytes_max);
-    return CKPT_ERR_CONFIG;
+    return refuse(config, option, reason, "must be 1 to 63 of A-Z a-z 0-9 . _ / -");
+}
+
+/* The default directory is named after the node. */
+static enum ckpt_status check_names(const struct config *config, char *reason)
+{
+    const char *node = config_text(config, OPTION_NODE);
+    enum ckpt_status status = check_name(config, OPTION_NODE, CKPT_NODE_NAME_MAX, reason);
+    if (status == CKPT_OK && node != NULL && strchr(node, '/') != NULL &&
+        !config_is_set(config, OPTION_ARENA_DIRECTORY)) {
+        status = refuse(config, OPTION_NODE, reason,
+                        "with a / in it, [arena] directory must be set: it is named after the node "
+                        "otherwise");
+    }
+    return status == CKPT_OK ? check_name(config, OPTION_DOMAIN, CKPT_DOMAIN_NAME_MAX, reason)
+                             : status;
 }
 
 /* A path is no address between nodes. */
 static enum ckpt_status check_address(const struct config *config, size_t option,
                                       enum address_use use, char *reason)
 {
+    char where[512];
     char why[CKPT_REASON_MAX + 1] = "a path is not reached from other nodes: write host:port";
     const char *text = config_text(config, option);
     if (text == NULL || (!address_is_path(text) && address_check(text, use, why) == CKPT_OK)) {
         return CKPT_OK;
     }
-    snprintf(reason, CKPT_REASON_MAX + 1, "[agent] %s: %.200s", keys[option].name, why);
+    config_describe(config, option, where, sizeof where);
+    snprintf(reason, CKPT_REASON_MAX + 1, "%.90s: %.160s", where, why);
     return CKPT_ERR_CONFIG;
 }
 
@@ -333,35 +361,80 @@ static enum ckpt_status check_addresses(const struct config *config, char *reaso
 
 static enum ckpt_status check_arena(const struct config *config, char *reason)
 {
+    char bytes_said[CONFIG_SAID_SIZE];
+    char segment_said[CONFIG_SAID_SIZE];
     uint64_t segment_bytes = (uint64_t)config_number(config, OPTION_ARENA_SEGMENT_BYTES);
     uint64_t segments = (uint64_t)config_number(config, OPTION_ARENA_BYTES) / segment_bytes;
-    if (segments >= 1 && segments <= CKPT_ARENA_SEGMENTS_MAX &&
-        segment_bytes % (2 * CKPT_MIB) == 0) {
+    if (segment_bytes % (2 * CKPT_MIB) != 0) {
+        return refuse(config, OPTION_ARENA_SEGMENT_BYTES, reason, "must be a multiple of 2MiB");
+    }
+    const char *wrong = segments < 1                         ? "is less than"
+                        : segments > CKPT_ARENA_SEGMENTS_MAX ? "is more than 4096 times"
+                                                             : NULL;
+    _Static_assert(CKPT_ARENA_SEGMENTS_MAX == 4096, "as it says");
+    if (wrong == NULL) {
         return CKPT_OK;
     }
-    snprintf(reason, CKPT_REASON_MAX + 1,
-             "[arena] bytes / segment_bytes is %llu segments: must be 1 to %d, and segment_bytes a "
-             "multiple of 2 MiB",
-             (unsigned long long)segments, CKPT_ARENA_SEGMENTS_MAX);
+    config_say(config, OPTION_ARENA_BYTES, bytes_said);
+    config_say(config, OPTION_ARENA_SEGMENT_BYTES, segment_said);
+    snprintf(reason, CKPT_REASON_MAX + 1, "%s: %s %s", bytes_said, wrong, segment_said);
     return CKPT_ERR_CONFIG;
+}
+
+static enum ckpt_status check_engines(const struct config *config, char *reason)
+{
+    const struct digest_engine *engine;
+    const char *wanted = config_text(config, OPTION_DIGEST_ENGINE);
+    const char *spec = config_text(config, OPTION_TRANSPORT);
+    if (strcmp(wanted, "auto") != 0 && digest_engine_select(wanted, &engine) != CKPT_OK) {
+        return refuse(config, OPTION_DIGEST_ENGINE, reason, "this CPU can't run it");
+    }
+    if (strcmp(spec, "auto") != 0 && transport_spec_check(spec) != CKPT_OK) {
+        return refuse(config, OPTION_TRANSPORT, reason, transport_open_error());
+    }
+    return CKPT_OK;
+}
+
+enum ckpt_status options_numa_nodes(const struct config *config, int nodes_out[ARENA_NODES_MAX],
+                                    size_t *count_out, char *reason)
+{
+    size_t count = config_list_count(config, OPTION_ARENA_NUMA_NODES);
+    if (count > ARENA_NODES_MAX) {
+        return refuse(config, OPTION_ARENA_NUMA_NODES, reason, "more nodes than can be bound to");
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *text = config_list_at(config, OPTION_ARENA_NUMA_NODES, i);
+        char *end;
+        long node = strtol(text, &end, 10);
+        if (end == text || *end != '\0' || node < 0 || node > INT_MAX) {
+            return refuse(config, OPTION_ARENA_NUMA_NODES, reason,
+                          "must be numbers of NUMA nodes, with commas");
+        }
+        nodes_out[i] = (int)node;
+    }
+    *count_out = count;
+    return CKPT_OK;
 }
 
 enum ckpt_status options_check(const struct config *config, char *reason)
 {
     char *end;
+    int nodes[ARENA_NODES_MAX];
+    size_t count;
     const char *mode = config_text(config, OPTION_SOCKET_MODE);
     (void)strtoul(mode, &end, 8);
     if (*mode == '\0' || *end != '\0') {
-        snprintf(reason, CKPT_REASON_MAX + 1, "[agent] socket_mode is \"%.80s\": must be octal",
-                 mode);
-        return CKPT_ERR_CONFIG;
+        return refuse(config, OPTION_SOCKET_MODE, reason, "must be octal");
     }
-    enum ckpt_status status = check_name(config, OPTION_NODE, CKPT_NODE_NAME_MAX, reason);
-    if (status == CKPT_OK) {
-        status = check_name(config, OPTION_DOMAIN, CKPT_DOMAIN_NAME_MAX, reason);
-    }
+    enum ckpt_status status = check_names(config, reason);
     if (status == CKPT_OK) {
         status = check_addresses(config, reason);
     }
-    return status == CKPT_OK ? check_arena(config, reason) : status;
+    if (status == CKPT_OK) {
+        status = check_arena(config, reason);
+    }
+    if (status == CKPT_OK) {
+        status = options_numa_nodes(config, nodes, &count, reason);
+    }
+    return status == CKPT_OK ? check_engines(config, reason) : status;
 }

@@ -3,6 +3,7 @@
 #ifndef CKPT_CKPTD_OPTIONS_H
 #define CKPT_CKPTD_OPTIONS_H
 
+#include "arena/arena.h"
 #include "config/config.h"
 
 enum option {
@@ -51,5 +52,9 @@ extern const struct config_program ckptd_program;
  * so that --check-config says it too. CKPT_ERR_CONFIG, with one line in reason (CKPT_REASON_MAX + 1
  * bytes). */
 enum ckpt_status options_check(const struct config *config, char *reason);
+
+/* [arena] numa_nodes as numbers. CKPT_ERR_CONFIG, with a reason as above. */
+enum ckpt_status options_numa_nodes(const struct config *config, int nodes_out[ARENA_NODES_MAX],
+                                    size_t *count_out, char *reason);
 
 #endif

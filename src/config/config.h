@@ -103,6 +103,7 @@ enum config_source {
     CONFIG_FROM_FILE,
     CONFIG_FROM_ENVIRONMENT,
     CONFIG_FROM_FLAG,
+    CONFIG_DERIVED, /* config_derive */
 };
 
 struct config;
@@ -157,6 +158,25 @@ enum config_source config_source(const struct config *config, size_t key);
 /* Where a value comes from, as text for a message about it: "/etc/ckptd/ckptd.conf:12: [arena]
  * bytes", "CKPT_ARENA_BYTES", "--arena-bytes", "default of [arena] bytes". */
 void config_describe(const struct config *config, size_t key, char *text_out, size_t text_size);
+
+/* A setting for a message that compares it with another: the same, and its value: "/etc/ckptd/
+ * ckptctld.conf:7: [coordinator] lease = 500ms". A long path is cut in front, a long value at its
+ * end. Two of them fit into a reason, with what they must be. */
+#define CONFIG_SAID_SIZE 116
+void config_say(const struct config *config, size_t key, char said_out[CONFIG_SAID_SIZE]);
+
+/* Gives a key without a value the one that its fallback_is stands for on this machine, so that it
+ * is seen and read like any other; does nothing where it has one. CKPT_ERR_CONFIG, with a reason,
+ * when it is no good value; CKPT_ERR_MEMORY. */
+enum ckpt_status config_derive(struct config *config, size_t key, const char *text,
+                               char *reason_out, size_t reason_size);
+
+/* Visits, with a line for a person, each variable of the environment that is named like ours and
+ * that this program does not read: one that no program of ckptd reads, a key of this one's without
+ * its section, one that another program reads and this one has a key for. */
+typedef void config_stranger(void *context, const char *line);
+void config_tell_strangers(const struct config *config, char *const *environment,
+                           config_stranger *tell, void *context);
 
 /* The file that was read; NULL when there was none. */
 const char *config_file(const struct config *config);

@@ -112,9 +112,12 @@ static void print_key(FILE *out, const struct config_key *key)
     const char *fallback = key->fallback ? key->fallback : key->fallback_is;
     bool tell_default =
         fallback && fallback[0] != '\0' && (key->section || key->type != CONFIG_BOOL);
-    snprintf(help, sizeof(help), "%s%s%s%s%s", key->help, tell_default ? " (default:\x1f" : "",
-             tell_default ? fallback : "", tell_default ? ")" : "",
-             key->required && !tell_default ? " (required)" : "");
+    char name[SETTING_NAME_SIZE];
+    key_variable_name(key, name);
+    snprintf(help, sizeof(help), "%s%s%s%s%s%s%s%s", key->help,
+             tell_default ? " (default:\x1f" : "", tell_default ? fallback : "",
+             tell_default ? ")" : "", key->required && !tell_default ? " (required)" : "",
+             name[0] ? " [" : "", name, name[0] ? "]" : "");
     print_flag(out, flag, help);
 }
 
@@ -253,7 +256,14 @@ static void print_setting(const struct config *config, size_t key, FILE *out)
     const struct setting *setting = &config->settings[key];
     char where[512];
     if (!setting->text) {
-        fprintf(out, "# %s has no value\n", described->name);
+        fprintf(out, "# %s has no value%s%s\n", described->name, described->fallback_is ? ": " : "",
+                described->fallback_is ? described->fallback_is : "");
+        return;
+    }
+    if (setting->source == CONFIG_DERIVED) {
+        /* Another on another machine: it is shown, and not written down. */
+        fprintf(out, "# %s = %s ; %s\n", described->name, setting->text,
+                described->fallback_is ? described->fallback_is : "default");
         return;
     }
     if (setting->source == CONFIG_FROM_DEFAULT) {

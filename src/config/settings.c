@@ -51,6 +51,7 @@ void key_describe(const struct config *config, size_t key, enum config_source so
     const struct config_key *described = &config->program->keys[key];
     char name[SETTING_NAME_SIZE];
     switch (source) {
+    case CONFIG_DERIVED:
     case CONFIG_FROM_DEFAULT:
         key_flag_name(described, name);
         snprintf(text_out, text_size, "default of --%s", name);
@@ -174,6 +175,30 @@ void config_describe(const struct config *config, size_t key, char *text_out, si
 {
     const struct setting *setting = &config->settings[key];
     key_describe(config, key, setting->source, setting->line, text_out, text_size);
+}
+
+#define SAID_WHERE_MAX 72
+#define SAID_VALUE_MAX 32
+_Static_assert(CONFIG_SAID_SIZE > SAID_WHERE_MAX + SAID_VALUE_MAX + sizeof("... = "), "they fit");
+
+void config_say(const struct config *config, size_t key, char said_out[CONFIG_SAID_SIZE])
+{
+    char where[512];
+    config_describe(config, key, where, sizeof(where));
+    const char *text = config->settings[key].text;
+    /* The end of a long path says more than its beginning. */
+    size_t bytes = strlen(where);
+    const char *kept = bytes > SAID_WHERE_MAX ? where + bytes - SAID_WHERE_MAX : where;
+    snprintf(said_out, CONFIG_SAID_SIZE, "%s%.*s = %.*s", kept == where ? "" : "...",
+             SAID_WHERE_MAX, kept, SAID_VALUE_MAX, text ? text : "");
+}
+
+enum ckpt_status config_derive(struct config *config, size_t key, const char *text,
+                               char *reason_out, size_t reason_size)
+{
+    struct reason reason = {reason_out, reason_size};
+    return config->settings[key].text ? CKPT_OK
+                                      : config_set(config, key, text, CONFIG_DERIVED, 0, reason);
 }
 
 const char *config_file(const struct config *config)

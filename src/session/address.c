@@ -154,7 +154,9 @@ static bool host_is_good(const char *text, const char *host)
     if (text[0] == '[') {
         return strchr(host, ':') != NULL && read_number(host, "1", &address);
     }
-    return host[0] != '\0' && host[strspn(host, letters)] == '\0';
+    /* Digits and dots are no name that can be looked up, and so a number or a slip. */
+    return host[0] != '\0' && host[strspn(host, letters)] == '\0' &&
+           (host[strspn(host, "0123456789.")] != '\0' || read_number(host, "1", &address));
 }
 
 enum ckpt_status address_check(const char *text, enum address_use use, char *reason_out)

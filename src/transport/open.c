@@ -63,6 +63,19 @@ static void report_unknown(const char *spec, size_t name_length)
     transport_set_open_error("unknown transport \"%.60s\"; known: %s", spec, forms);
 }
 
+enum ckpt_status transport_spec_check(const char *spec)
+{
+    size_t name_length = strcspn(spec, ":");
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+        if (strlen(backends[i].name) == name_length &&
+            memcmp(backends[i].name, spec, name_length) == 0) {
+            return CKPT_OK;
+        }
+    }
+    report_unknown(spec, name_length);
+    return CKPT_ERR_CONFIG;
+}
+
 enum ckpt_status transport_open(const char *spec, const struct transport_options *options,
                                 struct transport **transport_out)
 {

@@ -195,6 +195,10 @@ struct transport_ops {
 enum ckpt_status transport_open(const char *spec, const struct transport_options *options,
                                 struct transport **transport_out);
 
+/* Whether the spec's first word names a transport, as far as that is known without opening it: an
+ * unknown one is CKPT_ERR_CONFIG, with transport_open()'s words in transport_open_error(). */
+enum ckpt_status transport_spec_check(const char *spec);
+
 /* One line for a person about the last failed transport_open() of this thread; "" if there was
  * none. */
 const char *transport_open_error(void);

@@ -56,7 +56,7 @@ for program in ckptd ckptctld ckptctl; do
     done
     cmp "$work/example" "$work/all" # what is written there is what holds without it
     grep -q '^[a-z].* = ' "$work/all"
-    sed -n 's/^#* *\([a-z0-9_]*\) = .*/\1/p; s/^# \([a-z0-9_]*\) has no value/\1/p' "$work/all" |
+    sed -n 's/^#* *\([a-z0-9_]*\) = .*/\1/p; s/^# \([a-z0-9_]*\) has no value.*/\1/p' "$work/all" |
         while read -r key; do
             printf '%s\n' "$text" | grep -q "#$key =" || {
                 echo "$program.conf.5 lacks $key" >&2

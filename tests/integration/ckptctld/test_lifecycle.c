@@ -155,7 +155,7 @@ static void wrong_configurations_are_refused(void **state)
     struct cluster *cluster = *state;
     expect_refused(cluster, "--kep=3", 2, "did you mean --keep?");
     expect_refused(cluster, "--keep=0", 2, "--keep");
-    expect_refused(cluster, "--lease=400ms", 2, "lease_ms");
+    expect_refused(cluster, "--lease=400ms", 2, "must be more than twice");
     expect_refused(cluster, "--listen=nowhere", 2, "is no address");
     expect_refused(cluster, "--config=/nonexistent.conf", 2, "/nonexistent.conf");
 }

@@ -3,7 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -119,16 +122,50 @@ static void every_flag_arrives(void **state)
     config_delete(&config);
 }
 
+/* In the words of the file, with where each of the two is from. */
 static void contradictions_are_refused(void **state)
 {
     (void)state;
-    char *argv[] = {"ckptctld", "--heartbeat=1s", "--lease=2s", NULL};
-    char reason[CKPT_REASON_MAX + 1];
-    struct config *config = NULL;
-    struct options options;
-    assert_int_equal(read_flags(argv, 3, &options, &config, reason), CKPT_ERR_CONFIG);
-    assert_non_null(strstr(reason, "lease"));
-    config_delete(&config);
+    static const struct {
+        const char *file;
+        char *flag;
+        const char *says[3];
+    } cases[] = {
+        {"[coordinator]\nheartbeat = 2s\n\nlease = 3s\n",
+         NULL,
+         {":4: [coordinator] lease = 3s", "must be more than twice",
+          ":2: [coordinator] heartbeat = 2s"}},
+        {"[coordinator]\nlease = 30s\n",
+         "--forget=25s",
+         {"--forget = 25s", "must be at least", ":2: [coordinator] lease = 30s"}},
+        {"", "--save-timeout=400ms", {"--save-timeout = 400ms", "default of --resend = 500ms", ""}},
+        {"", "--restore-timeout=20ms", {"--restore-timeout = 20ms", "at least", "--resend"}},
+        {"[coordinator]\n\n\nlisten = localhost\n",
+         NULL,
+         {":4: [coordinator] listen: 'localhost' is no address", "host:port", ""}},
+        {"", "--listen=/run/x", {"--listen: agents do not reach a path", "", ""}},
+        {"", "--cluster=12", {"--cluster = '12'", "32 hexadecimal", ""}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char path[] = "/tmp/ckpt_test_options_XXXXXX";
+        char *argv[] = {"ckptctld", "-c", path, cases[i].flag, NULL};
+        char reason[CKPT_REASON_MAX + 1];
+        struct config *config = NULL;
+        struct options options;
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, cases[i].file, strlen(cases[i].file)), strlen(cases[i].file));
+        close(fd);
+        assert_int_equal(read_flags(argv, cases[i].flag ? 4 : 3, &options, &config, reason),
+                         CKPT_ERR_CONFIG);
+        for (size_t j = 0; j < 3; j++) {
+            if (!strstr(reason, cases[i].says[j])) {
+                fail_msg("'%s' does not say '%s'", reason, cases[i].says[j]);
+            }
+        }
+        config_delete(&config);
+        unlink(path);
+    }
 }
 
 int main(void)

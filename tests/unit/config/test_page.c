@@ -50,8 +50,9 @@ static void the_help_page_names_everything(void **state)
     static const char *const parts[] = {
         "Usage: sampled [OPTION]... VERB [ARGUMENT...]\n",
         "      --check-config ",
-        "  -n, --agent-node=NAME           name of this node (required)\n",
-        "      --agent-nice=N              priority of the digest threads (default: 10)\n",
+        "  -n, --agent-node=NAME           name of this node (required) [CKPT_AGENT_NODE]\n",
+        "      --agent-nice=N              priority of the digest threads (default: 10)\n"
+        "                                  [CKPT_AGENT_NICE]\n",
         "      --arena-huge-pages[=yes|no]",
         "  -l, --log-level=error|warn|info|debug\n",
         "  -j, --json[=yes|no]             print JSON\n",
