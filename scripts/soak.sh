@@ -86,6 +86,13 @@ chaos() {
     [ "$bad" -eq 0 ]
 }
 
+# A real Slurm of each Debian, in full.
+slurm() {
+    scripts/build.sh dev "$JOBS"
+    scripts/debian_root.sh trixie build/roots/trixie build slurm
+    run_ctest dev -L slurm
+}
+
 # Soft-RoCE in virtual machines, with what only measures.
 machines() {
     scripts/deps.sh vm
@@ -117,7 +124,7 @@ demos() {
     echo "$ROUNDS demos"
 }
 
-wanted=${*:-deps simulator planted fuzz valgrind faults chaos machines ucx states demos}
+wanted=${*:-deps simulator planted fuzz valgrind faults chaos slurm machines ucx states demos}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh ;;
@@ -125,7 +132,7 @@ for name in $wanted; do
     ucx) for version in $(scripts/ucx_env.sh --list); do
              stage "ucx-$version" ucx_version "$version"
          done ;;
-    simulator | planted | fuzz | faults | chaos | machines | states | demos)
+    simulator | planted | fuzz | faults | chaos | slurm | machines | states | demos)
         stage "$name" "$name" ;;
     *) echo "soak: there is no stage '$name'" >&2; exit 2 ;;
     esac

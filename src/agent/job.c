@@ -3,16 +3,23 @@
  * acknowledged just that. The teller gets its answer at once, whether a coordinator is there or
  * not: no hook waits for more than its own node.
  *
- * BEGIN -> END -> BEGIN (a requeue, with a higher attempt) -> ... ; FINAL ends it for good. An
- * entry is forgotten when the coordinator knows of the end and the linger is over, or when its
- * place is needed. An agent that was restarted knows of no job: a hook always says all of it. */
+ * BEGIN -> END -> BEGIN (a requeue, with a higher attempt) -> ... ; FINAL ends it for good. An END
+ * without a number is of the BEGIN before it on this node. An entry is forgotten when the
+ * coordinator knows of the end and the linger is over, or when its place is needed. An agent that
+ * was restarted knows of no job: a hook always says all of it. */
 #include "agent/state.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
+
 /* The coordinator releases a run when its linger is over; a while later nothing is left to say. */
 #define FORGET_MS 60000
+
+/* How long ago a hook may have spoken when it is heard: an agent that hung longer was ended. A
+ * clock that is further off is another one. */
+#define HEARD_LATE_MS 60000
 
 /* That one user may name by himself: the table is everybody's. */
 #define JOBS_OF_A_USER_MAX 16
@@ -100,31 +107,69 @@ static enum ckpt_status make_job(struct agent *a, const struct rank_session *ses
     return CKPT_OK;
 }
 
-/* What is repeated changes nothing, and neither does what is said of an attempt that is over. */
+/* Whether what is told is of the start that is known (0), of an earlier (< 0) or a later one (> 0).
+ * Slurm numbers an Epilog wrongly, so that it says no number; when its start began, Prolog
+ * and Epilog say alike where they say it at all. */
+static int compare_start(const struct agent_job *job, const struct message_job *told)
+{
+    if (told->attempt != 0 && told->attempt != job->attempt) {
+        return told->attempt < job->attempt ? -1 : 1; /* 0: of what ended nobody knew it */
+    }
+    if (told->started_s != 0 && job->started_s != 0 && told->started_s != job->started_s) {
+        return told->started_s < job->started_s ? -1 : 1;
+    }
+    return 0;
+}
+
+/* What is repeated changes nothing, and neither does what is said of a start that is over, or by a
+ * hook that spoke before the one that was heard: connections have no order among each other. */
 static bool is_news(const struct agent_job *job, const struct message_job *told)
 {
     if (job->verb == 0) {
         return true;
     }
-    uint32_t attempt = told->attempt != 0 ? told->attempt : job->attempt;
-    if (attempt != job->attempt) {
-        return attempt > job->attempt;
+    if (told->verb == JOB_END && PLANTED_BUG(END_OF_ANY)) {
+        return job->verb == JOB_BEGIN;
     }
-    return told->verb > job->verb;
+    if (told->said_ms != 0 && told->said_ms < job->said_ms) {
+        return false;
+    }
+    int order = compare_start(job, told);
+    return order != 0 ? order > 0 : told->verb > job->verb;
+}
+
+static uint64_t spoken_ms(const struct agent *a, const struct message_job *told)
+{
+    bool is_late = told->said_ms != 0 && told->said_ms < a->now_ms &&
+                   a->now_ms - told->said_ms <= HEARD_LATE_MS;
+    return is_late ? told->said_ms : a->now_ms;
+}
+
+static void take_end(struct agent *a, struct agent_job *job, const struct message_job *told)
+{
+    const struct run *run = agent_run_find(a, &job->run);
+    job->ended_ms = spoken_ms(a, told);
+    job->run_attempt = run != NULL ? run->attempt : 0;
 }
 
 static void take_news(struct agent *a, struct agent_job *job, const struct message_job *told)
 {
-    job->verb = told->verb;
+    bool is_later = job->verb == 0 || compare_start(job, told) > 0;
+    if (is_later) {
+        job->attempt = told->attempt;
+        job->started_s = told->started_s;
+        job->begin_known = false;
+    }
     job->attempt = told->attempt != 0 ? told->attempt : job->attempt;
+    job->started_s = told->started_s != 0 ? told->started_s : job->started_s;
+    job->said_ms = told->said_ms < a->now_ms ? told->said_ms : a->now_ms;
     if (told->verb == JOB_BEGIN) {
         job->begin_known = true;
-        job->begun_ms = a->now_ms;
-    } else if (job->ended_ms <= job->begun_ms) {
-        const struct run *run = agent_run_find(a, &job->run);
-        job->ended_ms = a->now_ms;
-        job->run_attempt = run != NULL ? run->attempt : 0;
+        job->begun_ms = spoken_ms(a, told);
+    } else if (is_later || !has_ended(job)) {
+        take_end(a, job, told);
     }
+    job->verb = told->verb;
     if (agent_run_is_valid(&told->run)) {
         job->run = told->run;
         job->linger_ms =
@@ -139,6 +184,22 @@ static void take_news(struct agent *a, struct agent_job *job, const struct messa
                : told->verb == JOB_END ? EVENT_job_ended
                                        : EVENT_job_final,
                &shard, "job %.127s", job->name);
+}
+
+/* What a hook says is taken as it is. A task that asks is of a start that has begun, whether a
+ * Prolog told of that or not: slurmd leaves one out at times, when a job comes back soon. Which run
+ * that is, the job's comment says, which tasks do not know. */
+static void take_word(struct agent *a, struct agent_job *job, const struct message_job *told)
+{
+    struct message_job word = *told;
+    if (told->verb == JOB_SHOW) {
+        word.verb = JOB_BEGIN;
+        word.run.name[0] = '\0';
+    }
+    bool is_of_later = compare_start(job, &word) > 0;
+    if (is_news(job, &word) && (told->verb != JOB_SHOW || is_of_later)) {
+        take_news(a, job, &word);
+    }
 }
 
 static enum ckpt_status take_told(struct agent *a, const struct rank_session *session,
@@ -171,9 +232,7 @@ static enum ckpt_status take_told(struct agent *a, const struct rank_session *se
     }
     if (status == CKPT_OK) {
         *job_out = job;
-        if (told->verb != JOB_SHOW && is_news(job, told)) {
-            take_news(a, job, told);
-        }
+        take_word(a, job, told);
     }
     return status;
 }
@@ -240,6 +299,7 @@ static void report(struct agent *a, struct agent_job *job)
     said->requeueable = job->requeueable;
     said->begin_known = job->begin_known;
     said->run_attempt = has_ended(job) ? job->run_attempt : 0;
+    said->started_s = job->started_s;
     said->begun_ms_ago = job->begin_known ? a->now_ms - job->begun_ms : 0;
     job->due_ms = a->now_ms + a->config.resend_ms;
 }

@@ -181,6 +181,8 @@ struct agent_job {
     char name[CKPT_JOB_NAME_MAX + 1];
     struct run_key run;
     uint32_t attempt;
+    uint64_t started_s; /* by the scheduler's word; 0: it did not say */
+    uint64_t said_ms;   /* when the hook spoke whose word this is; 0: it did not say */
     uint64_t linger_ms;
     bool requeueable;
     bool begin_known;     /* it was told here when it began */

@@ -38,7 +38,9 @@
     X(OPEN_FOR_EVER, "a save that never gets all its ranks keeps its memory")                      \
     X(READER_GONE, "a reader's copy stays when the reader has gone")                               \
     X(WRITER_GONE, "a slot that a dead rank was filling stays")                                    \
-    X(ORDER_ONCE, "an order that was lost is never sent again")
+    X(ORDER_ONCE, "an order that was lost is never sent again")                                    \
+    X(END_OF_ANY, "an end that comes late is taken for that of the next start")                    \
+    X(LINGER_WITH_RANKS, "a run lingers on while its ranks are connected")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

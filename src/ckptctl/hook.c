@@ -125,4 +125,6 @@ void hook_fill(const struct slurm_job *job, enum job_verb verb, struct message_j
     told_out->attempt = job->start;
     told_out->linger_ms = job->linger_ms;
     told_out->requeueable = job->requeueable;
+    told_out->started_s = job->started_s;
+    told_out->said_ms = now_ms();
 }

@@ -8,7 +8,7 @@
 #include "client/context.h"
 #include "digest/digest.h"
 
-#define NAME_TEXT_MAX 512
+#define NAME_TEXT_MAX 4096
 
 static const char *variable(const char *name)
 {
@@ -17,19 +17,23 @@ static const char *variable(const char *name)
 }
 
 /* The job, its restart, and its step: each srun is a start of its own. A batch script that is no
- * step starts what it likes as often as it likes, and the components of a heterogeneous job are
- * jobs of their own; neither has a name. */
+ * step starts what it likes as often as it likes, and has no name. The components of a
+ * heterogeneous job count their steps each for itself: there a step is known by its nodes too,
+ * which its tasks name alike in whichever component they are, and which no other component has. */
 static bool name_by_slurm(char text[NAME_TEXT_MAX])
 {
     const char *job = variable("SLURM_JOB_ID");
     const char *step = variable("SLURM_STEP_ID");
     const char *cluster = variable("SLURM_CLUSTER_NAME");
     const char *restart = variable("SLURM_RESTART_COUNT");
-    if (job == NULL || step == NULL || variable("SLURM_HET_SIZE") != NULL) {
+    const char *nodes = variable("SLURM_STEP_NODELIST");
+    bool is_het = variable("SLURM_HET_SIZE") != NULL;
+    if (job == NULL || step == NULL || (is_het && nodes == NULL)) {
         return false;
     }
-    int bytes = snprintf(text, NAME_TEXT_MAX, "slurm %s %s %s %s", cluster != NULL ? cluster : "",
-                         job, restart != NULL ? restart : "0", step);
+    int bytes =
+        snprintf(text, NAME_TEXT_MAX, "slurm %s %s %s %s%s%s", cluster != NULL ? cluster : "", job,
+                 restart != NULL ? restart : "0", step, is_het ? " " : "", is_het ? nodes : "");
     return bytes > 0 && bytes < NAME_TEXT_MAX;
 }
 

@@ -9,14 +9,16 @@
  * checkpoint, and all of it only when its job cannot be requeued: the last checkpoint of a job that
  * can come back is kept for its whole linger, whatever else waits for room.
  *
- * A commit or a load after the end puts the end off, and a run with connected ranks does not
- * linger: an epilog on one node does not mean that no rank lives on another. Nothing here is
- * durable but the release: agents tell it all again to the next life of the coordinator, and a run
- * that nobody speaks of is kept. */
+ * A commit, a load or a rank that opens the run after the end puts the end off, and a run with
+ * connected ranks does not linger: an epilog on one node does not mean that no rank lives on
+ * another. Nothing here is durable but the release: agents tell it all again to the next life of
+ * the coordinator, and a run that nobody speaks of is kept. */
 #include "coordinator/state.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "base/planted_bug.h"
 
 #define RELIEF_LOOKS 64 /* members that one round looks at for short memory */
 
@@ -41,33 +43,66 @@ static uint64_t ago(const struct coordinator *c, uint64_t ms)
     return c->now_ms - (ms < c->now_ms ? ms : c->now_ms);
 }
 
-/* Whether what is told is of the start of a job that is known already (0), of an earlier one (< 0)
- * or of a later one (> 0). Starts of one job are numbered, where their scheduler numbers them
- * right: Slurm runs the Epilog of a start under the number of the next, so that an Epilog says
- * none, and is the end of what the agent was told had begun. Jobs that follow each other in a run
- * are told apart by when they began. */
-static int compare_start(const struct coordinator *c, const struct run_job *job,
-                         const struct message_job *told)
+/* Jobs that follow each other in a run are told apart by when they began. An end of a job whose
+ * beginning the teller was not told of says nothing of the one that runs. */
+static int compare_job(const struct coordinator *c, const struct run_job *job,
+                       const struct message_job *told)
 {
     uint64_t ended_ms = ago(c, told->ended_ms_ago);
     uint64_t begun_ms = told->begin_known ? ago(c, told->begun_ms_ago) : ended_ms;
+    bool is_earlier = told->started_s != 0 && told->started_s < job->started_s;
+    if (told->verb == JOB_END && !job->ended && (is_earlier || !told->begin_known)) {
+        return -1;
+    }
+    return begun_ms < (job->begin_known ? job->begun_ms : job->ended_ms) ? -1 : 1;
+}
+
+/* Whether what is told is of the start of a job that is known already (0), of an earlier one (< 0)
+ * or of a later one (> 0). Starts of one job are numbered, where their scheduler numbers them
+ * right: Slurm runs the Epilog of a start under the number of the next, so that an Epilog says
+ * none, and is the end of what the agent was told had begun. An agent that was not told knows when
+ * it ended, and mostly when it began by the scheduler's own word. */
+static int compare_start(const struct coordinator *c, const struct run_job *job,
+                         const struct message_job *told)
+{
     if (job->name[0] == '\0') {
         return 1;
     }
     if (strcmp(job->name, told->job) != 0) {
-        return begun_ms < (job->begin_known ? job->begun_ms : job->ended_ms) ? -1 : 1;
+        return compare_job(c, job, told);
     }
-    if (told->attempt != 0 && job->start != 0 && told->attempt != job->start) {
-        return told->attempt < job->start ? -1 : 1;
+    if (told->attempt != 0 && job->start != 0) {
+        return told->attempt == job->start ? 0 : told->attempt < job->start ? -1 : 1;
     }
-    bool is_end = told->verb != JOB_BEGIN;
-    return is_end && told->attempt == 0 && job->begin_known && ended_ms < job->begun_ms ? -1 : 0;
+    /* Nobody knew the number of what ended, and its time is that of a message, which may have
+     * waited. What begins is later then: a run is kept for too long rather than too short. */
+    if (told->verb == JOB_BEGIN) {
+        bool is_same = told->started_s != 0 && told->started_s == job->started_s;
+        return job->ended && !is_same ? 1 : 0;
+    }
+    if (told->started_s != 0 && job->started_s != 0) {
+        return told->started_s == job->started_s ? 0 : told->started_s < job->started_s ? -1 : 1;
+    }
+    return job->begin_known && ago(c, told->ended_ms_ago) < job->begun_ms ? -1 : 0;
+}
+
+/* Of the same start: what others did not know of it. */
+static void complete_start(const struct coordinator *c, struct run_job *job,
+                           const struct message_job *told)
+{
+    job->start = job->start != 0 ? job->start : told->attempt;
+    job->started_s = job->started_s != 0 ? job->started_s : told->started_s;
+    if (told->begin_known && !job->begin_known) {
+        job->begin_known = true;
+        job->begun_ms = ago(c, told->begun_ms_ago);
+    }
 }
 
 static void take_start(struct coordinator *c, struct run *run, const struct message_job *told)
 {
     run_set_ended(c, run, false);
     run->job = (struct run_job){.start = told->attempt,
+                                .started_s = told->started_s,
                                 .begin_known = told->begin_known,
                                 .begun_ms = ago(c, told->begun_ms_ago)};
     memcpy(run->job.name, told->job, sizeof run->job.name);
@@ -76,7 +111,11 @@ static void take_start(struct coordinator *c, struct run *run, const struct mess
 static void on_begin(struct coordinator *c, struct coordinator_update *u, struct run *run,
                      const struct message_job *told)
 {
-    if (compare_start(c, &run->job, told) <= 0) {
+    int order = compare_start(c, &run->job, told);
+    if (order == 0) {
+        complete_start(c, &run->job, told);
+    }
+    if (order <= 0) {
         return;
     }
     bool lingered = run->job.ended;
@@ -108,6 +147,8 @@ static void on_end(struct coordinator *c, struct coordinator_update *u, struct r
     }
     if (order > 0) {
         take_start(c, run, told);
+    } else {
+        complete_start(c, &run->job, told);
     }
     run_set_ended(c, run, true);
     run->job.attempt = run->attempt;
@@ -153,7 +194,7 @@ uint64_t run_linger_until_ms(const struct run *run)
  * over. */
 bool run_lingers(const struct coordinator *c, const struct run *run)
 {
-    return run->job.ended && !run_has_live_seat(c, run);
+    return run->job.ended && (!run_has_live_seat(c, run) || PLANTED_BUG(LINGER_WITH_RANKS));
 }
 
 /* A run with ranks has not ended yet; one that was opened by a later attempt than ended has begun

@@ -155,10 +155,19 @@ static void tell_used(struct coordinator *c, struct coordinator_update *u, uint3
     tell(c, u, member, ask, CKPT_ERR_ATTEMPT, reason);
 }
 
+/* Up to now the run had this rank. */
+static void note_leaving(struct coordinator *c, const struct start *start, const struct seat *seat)
+{
+    if (seat->member != NONE) {
+        c->runs[start->run].active_ms = c->now_ms;
+    }
+}
+
 static void seat_take(struct coordinator *c, struct start *start, struct seat *seat,
                       uint32_t member, const struct message_seat_ask *ask)
 {
     bool is_new = !nonce_equal(&seat->nonce, &ask->seat);
+    note_leaving(c, start, seat);
     start->live -= seat->member != NONE;
     seat->nonce = nonce_is_zero(&ask->seat) ? seat->nonce : ask->seat;
     seat->member = ask->ended ? NONE : member;
@@ -174,6 +183,7 @@ static void seat_take(struct coordinator *c, struct start *start, struct seat *s
 static void seat_leave(struct coordinator *c, struct seat *seat)
 {
     struct start *start = &c->starts[seat->start];
+    note_leaving(c, start, seat);
     start->live -= seat->member != NONE;
     seat->member = NONE;
     seat->staged = false;
@@ -603,6 +613,7 @@ void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t m
         return;
     }
     run->touched_ms = c->now_ms;
+    run->active_ms = ask->ended ? run->active_ms : c->now_ms;
     if (!nonce_is_zero(&ask->start) || (ask->settled && ask->attempt != 0)) {
         enum ckpt_status status = seat_confirm(c, u, run, member, ask, reason);
         if (status == CKPT_OK) {

@@ -158,8 +158,9 @@ struct session {
 /* The end of a run's last job, as agents told it. */
 struct run_job {
     char name[CKPT_JOB_NAME_MAX + 1];
-    uint32_t start;   /* which start of the job; 0: nobody said */
-    bool begin_known; /* some agent knows when it began: begun_ms */
+    uint32_t start;     /* which start of the job; 0: nobody said */
+    uint64_t started_s; /* when it began, by the scheduler's word; 0: it does not say */
+    bool begin_known;   /* some agent knows when it began: begun_ms */
     bool ended;
     bool requeueable;
     uint32_t attempt; /* of the run, when the end was told */
@@ -241,7 +242,7 @@ struct run {
     uint64_t touched_ms;
     uint32_t diverged_attempt; /* whose ranks were found to differ; 0: none. See replica.c */
     uint64_t diverged_step;
-    uint64_t active_ms; /* the last commit or load; 0: none in this life of the coordinator */
+    uint64_t active_ms; /* the last commit, load or seat; 0: none in this life of the coordinator */
     struct session session;
     struct run_job job;
 };

@@ -129,15 +129,18 @@ static enum ckpt_status take_spank(struct reading *r, struct slurm_job *job)
 
 static enum ckpt_status name_job(struct reading *r, struct slurm_job *job)
 {
+    const char *leader = r->get("SLURM_HET_JOB_ID", r->context); /* in hooks alone */
     const char *id = either(r, "SLURM_JOB_ID", "SLURM_JOBID");
     const char *cluster = r->get("SLURM_CLUSTER_NAME", r->context);
     if (id == NULL) {
         return fail(r, CKPT_ERR_NOT_FOUND,
                     "SLURM_JOB_ID is not set: this is for Slurm's hooks and jobs");
     }
+    id = leader != NULL && leader[0] != '\0' ? leader : id;
     uint64_t number;
     if (!read_number(id, strlen(id), JOB_NUMBER_MAX, &number)) {
-        return fail(r, CKPT_ERR_INVALID, "SLURM_JOB_ID is '%.40s': must be a number", id);
+        return fail(r, CKPT_ERR_INVALID, "%s is '%.40s': must be a number",
+                    id == leader ? "SLURM_HET_JOB_ID" : "SLURM_JOB_ID", id);
     }
     if (cluster == NULL || !name_is_valid(cluster, 63) || strchr(cluster, '/') != NULL) {
         return fail(r, CKPT_ERR_NAME,
@@ -156,6 +159,11 @@ static enum ckpt_status number_start(struct reading *r, struct slurm_job *job)
         return fail(r, CKPT_ERR_INVALID, "SLURM_RESTART_COUNT is '%.40s': must be a number", text);
     }
     job->start = (uint32_t)restarts + 1;
+    /* A hint: where it is none, hooks are told apart by their order on each node. */
+    const char *started = r->get("SLURM_JOB_START_TIME", r->context);
+    if (started == NULL || !read_number(started, strlen(started), UINT32_MAX, &job->started_s)) {
+        job->started_s = 0;
+    }
     return CKPT_OK;
 }
 

@@ -7,6 +7,10 @@
  *   start    1 + how often the job was requeued, by the word of Prolog and tasks. Of an Epilog it
  *            is none: Slurm has counted on by then when the job is requeued by hand or preempted.
  *            The run's attempt is not numbered here: the coordinator gives it out, to each srun
+ *   started  when this start began, which Prolog and Epilog say alike (Slurm 23.02 and later)
+ *
+ * A heterogeneous job is one job, that of its leader: its tasks know no other number. An array's
+ * task is a job of its own.
  *
  * The comment may have one word that begins with "ckpt": "ckpt" alone, or "ckpt:" and of these,
  * with commas: run=NAME, after=JOBID, linger=SECONDS, no-requeue. What srun --ckpt says goes
@@ -23,6 +27,7 @@ struct slurm_job {
     char name[CKPT_JOB_NAME_MAX + 1]; /* CLUSTER/JOBID */
     struct run_key run;
     uint32_t start;
+    uint64_t started_s; /* since 1970; 0: this Slurm does not say */
     bool requeueable; /* unless it says no-requeue */
     bool is_marked;   /* it has "ckpt" in its comment, or was started with srun --ckpt */
     bool has_linger;

@@ -11,6 +11,7 @@ static const struct wire_field job_fields[] = {
     FIELD_U64(message_job, Job, linger_ms),    FIELD_U64(message_job, Job, ended_ms_ago),
     FIELD_BOOL(message_job, Job, requeueable), FIELD_BOOL(message_job, Job, begin_known),
     FIELD_U64(message_job, Job, begun_ms_ago), FIELD_U32(message_job, Job, run_attempt, UINT32_MAX),
+    FIELD_U64(message_job, Job, started_s),    FIELD_U64(message_job, Job, said_ms),
 };
 WIRE_LAYOUT(job, message_job, job);
 

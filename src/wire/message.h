@@ -330,6 +330,9 @@ struct message_job {
     bool begin_known;      /* in a report: the agent was told when it began */
     uint64_t begun_ms_ago; /* in such a report */
     uint32_t run_attempt;  /* in a report of an end: the run's newest that the agent knew then */
+    uint64_t started_s;    /* since 1970: when this start of the job began, by its scheduler's word,
+                            * the same at its begin and its end; 0: it does not say */
+    uint64_t said_ms; /* by the node's clock: when the hook spoke; 0, and in a report: unknown */
 };
 
 struct message_job_told {

@@ -21,6 +21,8 @@ void host_crash(struct sim *sim, uint32_t host);
 
 /* net.c: connections and what passes on them. */
 uint32_t net_connect(struct sim *sim, struct sim_end from, struct sim_end to);
+void net_say_once(struct sim *sim, struct sim_end from, struct sim_end to,
+                  const struct message *message, uint64_t delay_ms);
 void net_send(struct sim *sim, uint32_t link, uint32_t side, const struct message *message,
               enum agent_attach attach, const struct sim_mapping *attached);
 void net_close(struct sim *sim, uint32_t link, uint32_t side);
@@ -83,8 +85,6 @@ bool ruler_pick(struct sim *sim, uint32_t *ruler_out);
 
 /* rank.c and job.c: the trainers. */
 void rank_spawn(struct sim *sim, struct sim_job *job, uint32_t rank);
-/* What a scheduler's hook says of the job, on the rank's connection. */
-void rank_tell_job(struct sim *sim, struct sim_job *job, uint32_t index, enum job_verb verb);
 void rank_kill(struct sim *sim, struct sim_job *job, uint32_t rank);
 void rank_turn(struct sim *sim, uint32_t index, uint32_t process, uint32_t script);
 void rank_take(struct sim *sim, uint32_t index, struct parcel *parcel);
@@ -92,6 +92,12 @@ void rank_load(struct sim *sim, struct sim_job *job, uint32_t rank);
 void rank_later(struct sim *sim, struct sim_job *job, uint32_t rank, uint64_t in_ms);
 void rank_send(struct sim *sim, struct sim_job *job, uint32_t rank, const struct message *message);
 void rank_disconnect(struct sim *sim, struct sim_job *job, uint32_t rank);
+
+/* hook.c: what a scheduler says when a launch begins, when it ends, and, while it goes on, by a
+ * hook that runs on one of its nodes too early. */
+void hooks_begin(struct sim *sim, struct sim_job *job);
+void hooks_end(struct sim *sim, struct sim_job *job, bool final);
+void hooks_end_early(struct sim *sim, struct sim_job *job);
 
 /* rank_save.c */
 void rank_save_ask(struct sim *sim, struct sim_job *job, uint32_t rank);

@@ -32,6 +32,7 @@ void job_init(struct sim *sim, uint32_t run)
     job->requeueable = sim_chance(sim, PPM * 3 / 4);
     job->is_counted = sim_chance(sim, PPM / 2);
     job->linger_ms = sim_between(sim, 100, 4000);
+    job->tells_start_time = sim->mix.hooks && sim_chance(sim, PPM / 2);
     for (uint32_t rank = 0; rank < job->world; rank++) {
         job->shard_bytes[rank] =
             sim_between(sim, 1, SIM_SHARD_SEGMENTS_MAX * sim->mix.segment_bytes);
@@ -78,8 +79,8 @@ void job_start(struct sim *sim, struct sim_job *job)
 {
     note_newest(sim, job);
     job->launch++;
-    job->is_reused = !job->is_counted && job->has_restored && !sim->mix.clean &&
-                     sim_chance(sim, PPM / 8);
+    job->is_reused =
+        !job->is_counted && job->has_restored && !sim->mix.clean && sim_chance(sim, PPM / 8);
     job->attempt += job->is_counted || job->is_reused ? 0 : 1;
     job->has_restored = job->has_restored && job->is_reused;
     job->is_seated = false;
@@ -87,6 +88,8 @@ void job_start(struct sim *sim, struct sim_job *job)
     job->life++;
     job->phase = JOB_LOADING;
     job->phase_since_ms = sim->now_ms;
+    bool prepares = sim->mix.hooks && !sim->faults_over && sim_chance(sim, PPM / 4);
+    job->prepares_ms = prepares ? sim_between(sim, 500, 8000) : 0;
     uint32_t offset = sim_between(sim, 0, sim->mix.nodes - 1);
     sim_trace(sim, "job %s starts attempt %u", job->key.name, job->attempt);
     for (uint32_t rank = 0; rank < job->world; rank++) {
@@ -97,10 +100,12 @@ void job_start(struct sim *sim, struct sim_job *job)
         job->ranks[rank].node = node;
         rank_spawn(sim, job, rank);
     }
+    if (sim->mix.hooks) {
+        hooks_begin(sim, job);
+    }
     sim_later(sim, 100, TURN_JOB, job->run, job->life, 0, NULL);
 }
 
-/* An epilog's word, on each node where a rank still has its agent's socket. */
 static void tell_end(struct sim *sim, struct sim_job *job)
 {
     bool final = !sim->faults_over && sim_chance(sim, PPM / 20);
@@ -109,9 +114,8 @@ static void tell_end(struct sim *sim, struct sim_job *job)
     }
     job->ends[job->attempt - 1] =
         (struct sim_job_end){.told = true, .final = final, .at_ms = sim->now_ms};
-    for (uint32_t rank = 0; rank < job->world; rank++) {
-        rank_tell_job(sim, job, rank, final ? JOB_FINAL : JOB_END);
-    }
+    job->ended_launch = job->launch;
+    hooks_end(sim, job, final);
 }
 
 void job_restart(struct sim *sim, struct sim_job *job, uint64_t restart_in_ms)
@@ -265,6 +269,10 @@ void job_turn(struct sim *sim, uint32_t run, uint32_t life)
         if (!sim->faults_over && !sim->mix.clean && sim_chance(sim, PPM / 60)) {
             reload(sim, job);
         } else if (!sim->quiet) {
+            if (sim->mix.hooks && (sim->faults_over || sim->mix.clean) &&
+                sim_chance(sim, PPM / 20)) {
+                hooks_end_early(sim, job);
+            }
             job->next_step += STEP;
             next = job->interval_ms;
         }

@@ -72,7 +72,13 @@ struct judge {
     struct session sessions[SESSIONS_MAX];
     struct first_sent orders[ORDERS_KEPT]; /* by number */
     uint64_t latest[SIM_RUNS_MAX];         /* by the store, 0: none */
-    bool retire_newer[SIM_RUNS_MAX];       /* an admin asked for it */
+    /* Which life of which ruler has acknowledged the beginning of which launch. */
+    struct {
+        uint32_t ruler;
+        uint32_t life;
+        uint32_t launch;
+    } begun[SIM_RUNS_MAX];
+    bool retire_newer[SIM_RUNS_MAX]; /* an admin asked for it */
     uint64_t retire_newer_than[SIM_RUNS_MAX];
     bool retire_step[SIM_RUNS_MAX];
     /* After the faults. */

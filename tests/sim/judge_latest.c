@@ -49,11 +49,23 @@ static void judge_consistent(struct sim *sim, const struct coordinator_record *r
     }
 }
 
-/* The scheduler has said that the job is over, and that nobody wants its checkpoints any more: at
- * once, or when memory is short, or after its linger. */
-static bool is_released(struct sim *sim, uint32_t run, uint32_t attempt)
+/* The ruler was told that this launch has begun, and nobody was told that it has ended. */
+static bool runs_again(struct sim *sim, uint32_t ruler, uint32_t run)
 {
     const struct sim_job *job = &sim->jobs[run];
+    return job->launch > job->ended_launch && sim->judge->begun[run].launch == job->launch &&
+           sim->judge->begun[run].ruler == ruler &&
+           sim->judge->begun[run].life == sim->rulers[ruler].host.life;
+}
+
+/* The scheduler has said that the job is over, and that nobody wants its checkpoints any more: at
+ * once, or when memory is short, or after its linger. */
+static bool is_released(struct sim *sim, uint32_t ruler, uint32_t run, uint32_t attempt)
+{
+    const struct sim_job *job = &sim->jobs[run];
+    if (runs_again(sim, ruler, run)) {
+        return false;
+    }
     for (uint32_t i = attempt; i <= SIM_ATTEMPTS_MAX; i++) {
         const struct sim_job_end *end = &job->ends[i - 1];
         if (end->told &&
@@ -64,14 +76,15 @@ static bool is_released(struct sim *sim, uint32_t run, uint32_t attempt)
     return false;
 }
 
-static void judge_retired(struct sim *sim, const struct coordinator_record *r, uint32_t run)
+static void judge_retired(struct sim *sim, uint32_t ruler, const struct coordinator_record *r,
+                          uint32_t run)
 {
     struct commit *commit = judge_commit_find(sim, run, r->attempt, r->step);
     if (!commit) {
         return;
     }
     if (commit == judge_newest(sim, run) && !sim->judge->retire_newer[run] &&
-        !is_released(sim, run, r->attempt)) {
+        !is_released(sim, ruler, run, r->attempt)) {
         sim_violation(sim, "run %u: its newest consistent checkpoint, step %" PRIu64 ", is retired",
                       run, r->step);
     }
@@ -122,7 +135,7 @@ void judge_store_record(struct sim *sim, uint32_t ruler, const struct sim_record
     if (r->type == RECORD_CONSISTENT) {
         judge_consistent(sim, r, job->run);
     } else if (r->type == RECORD_RETIRED) {
-        judge_retired(sim, r, job->run);
+        judge_retired(sim, ruler, r, job->run);
     } else if (r->type == RECORD_OFFERED) {
         judge_offered(sim, r, job->run);
     } else if (r->type == RECORD_QUARANTINED) {
@@ -145,6 +158,17 @@ static void check_durable(struct sim *sim, const struct run_key *key, uint32_t a
                       "%s says that attempt %u step %" PRIu64
                       " of run %u is consistent, and the store does not",
                       what, attempt, step, job->run);
+    }
+}
+
+/* Late acknowledgements of earlier launches say nothing new. */
+static void note_begun(struct sim *sim, uint32_t ruler, const char *name, uint32_t launch)
+{
+    uint32_t run;
+    if (sscanf(name, "sim/%u", &run) == 1 && run < sim->mix.runs) {
+        sim->judge->begun[run].ruler = ruler;
+        sim->judge->begun[run].life = sim->rulers[ruler].host.life;
+        sim->judge->begun[run].launch = launch;
     }
 }
 
@@ -172,6 +196,8 @@ void judge_ruler_message(struct sim *sim, uint32_t ruler, uint32_t node,
                message->checkpoint_info.state == CHECKPOINT_CONSISTENT) {
         check_durable(sim, &message->checkpoint_info.run, message->checkpoint_info.attempt,
                       message->checkpoint_info.step, "CHECKPOINT_INFO");
+    } else if (message->type == MESSAGE_JOB_ACK && message->job_ack.verb == JOB_BEGIN) {
+        note_begun(sim, ruler, message->job_ack.job, message->job_ack.attempt);
     } else if (message->type == MESSAGE_LOAD_VERDICT) {
         judge_verdict(sim, ruler, node, message);
     } else if (message->type == MESSAGE_PULL_ORDER) {

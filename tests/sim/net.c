@@ -47,6 +47,9 @@ bool net_end_is_live(struct sim *sim, uint32_t link, uint32_t side)
         const struct sim_rank *rank = rank_of_end(sim, end);
         return rank->phase != RANK_OFF && rank->process == end->life;
     }
+    if (end->type == END_HOOK) {
+        return true;
+    }
     const struct sim_host *host = host_at(sim, end_host(end));
     return host->alive && host->life == end->life;
 }
@@ -86,7 +89,8 @@ bool net_find(struct sim *sim, enum end_type type, uint32_t index, uint32_t numb
 
 static bool is_local(const struct sim_link *link)
 {
-    return link->ends[0].type == END_RANK || link->ends[1].type == END_RANK;
+    return link->ends[0].type == END_HOOK || link->ends[0].type == END_RANK ||
+           link->ends[1].type == END_RANK;
 }
 
 /* Queues the parcel; local ones never overtake. */
@@ -228,6 +232,23 @@ void net_send(struct sim *sim, uint32_t link_index, uint32_t side, const struct 
     }
 }
 
+/* Connects, says it and hangs up; all of it arrives at once: an agent that hung finds it then. */
+void net_say_once(struct sim *sim, struct sim_end from, struct sim_end to,
+                  const struct message *message, uint64_t delay_ms)
+{
+    uint32_t link = net_connect(sim, from, to);
+    static const enum parcel_type types[] = {PARCEL_UP, PARCEL_MESSAGE, PARCEL_DOWN};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct parcel *parcel = types[i] == PARCEL_MESSAGE
+                                    ? copy_message(message, ATTACH_NONE, NULL)
+                                    : parcel_new(types[i]);
+        parcel->link = link;
+        parcel->side = 1;
+        sim_later(sim, delay_ms + i, TURN_PARCEL, link, 0, 0, parcel);
+    }
+    sim->stats.messages++;
+}
+
 /* Whether what leaves a now reaches b now. */
 static bool is_cut(struct sim *sim, const struct sim_link *link, uint32_t to_side)
 {
@@ -308,7 +329,9 @@ static void arrive_at_end(struct sim *sim, struct parcel *parcel)
         }
         return;
     }
-    if (to->type == END_RANK) {
+    if (to->type == END_HOOK) {
+        parcel_free(parcel); /* what it is answered is of no use to it */
+    } else if (to->type == END_RANK) {
         rank_take(sim, to->index, parcel);
         parcel_free(parcel);
     } else {

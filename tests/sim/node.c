@@ -186,6 +186,7 @@ static void take_down(struct sim *sim, uint32_t index, const struct parcel *parc
         event.type = AGENT_PEER_DOWN;
         break;
     case END_RANK:
+    case END_HOOK:
         event.type = AGENT_RANK_DOWN;
         break;
     }
@@ -233,6 +234,9 @@ static void take_message(struct sim *sim, uint32_t index, const struct parcel *p
         event.type = AGENT_RANK_MESSAGE;
         event.uid = sim_uid(sim->jobs[link->ends[1 - parcel->side].index / SIM_WORLD_MAX].user);
         break;
+    case END_HOOK:
+        event.type = AGENT_RANK_MESSAGE; /* root's */
+        break;
     }
     trace_message(sim, "node", index, "takes", event.link, &parcel->message);
     advance(sim, index, &event);
@@ -259,6 +263,8 @@ void node_take(struct sim *sim, uint32_t index, struct parcel *parcel)
         event.link = link->ends[parcel->side].link;
         if (link->ends[1 - parcel->side].type == END_RULER) {
             node->coordinator_up = true;
+        } else if (link->ends[1 - parcel->side].type == END_HOOK) {
+            event.type = AGENT_RANK_UP;
         } else {
             event.type = AGENT_RANK_UP;
             event.uid = sim_uid(sim->jobs[link->ends[0].index / SIM_WORLD_MAX].user);

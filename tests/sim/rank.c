@@ -52,18 +52,6 @@ void rank_send(struct sim *sim, struct sim_job *job, uint32_t index, const struc
     }
 }
 
-void rank_tell_job(struct sim *sim, struct sim_job *job, uint32_t index, enum job_verb verb)
-{
-    struct message message = {.type = MESSAGE_JOB};
-    message.job.verb = verb;
-    snprintf(message.job.job, sizeof message.job.job, "sim/%u", job->run);
-    message.job.run = job->key;
-    message.job.attempt = job->launch;
-    message.job.linger_ms = job->linger_ms;
-    message.job.requeueable = job->requeueable;
-    rank_send(sim, job, index, &message);
-}
-
 void rank_spawn(struct sim *sim, struct sim_job *job, uint32_t index)
 {
     struct sim_rank *rank = &job->ranks[index];
@@ -73,7 +61,7 @@ void rank_spawn(struct sim *sim, struct sim_job *job, uint32_t index)
                               .process = ++sim->next_process,
                               .incarnation = sim_incarnation(sim)};
     rank->odd = sim->mix.odd_ranks && !sim->faults_over && sim_chance(sim, PPM / 3);
-    uint32_t opens_in_ms = sim_between(sim, 1, 60);
+    uint32_t opens_in_ms = sim_between(sim, 1, 60) + job->prepares_ms;
     if (!sim->faults_over && sim_chance(sim, sim->mix.late_rank_ppm)) {
         sim_fault(sim, FAULT_LATE_RANK);
         opens_in_ms = sim_between(sim, 500, 10000);
@@ -147,9 +135,6 @@ static void connect(struct sim *sim, struct sim_job *job, uint32_t index)
     parcel->side = 1;
     sim->links[parcel->link].ends[1].last_arrival_ms = sim->now_ms;
     sim_later(sim, 0, TURN_PARCEL, parcel->link, 0, 0, parcel);
-    if (sim->mix.hooks) {
-        rank_tell_job(sim, job, index, JOB_BEGIN);
-    }
     struct message message = {.type = MESSAGE_RANK_OPEN};
     struct message_rank_open *open = &message.rank_open;
     memcpy(open->run, job->key.name, sizeof open->run);

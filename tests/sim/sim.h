@@ -48,10 +48,10 @@ struct sim_mapping {
 };
 
 /* A connection; ends[0] made it. An end is void when its host's life is another one. */
-enum end_type { END_NODE = 1, END_RULER, END_RANK };
+enum end_type { END_NODE = 1, END_RULER, END_RANK, END_HOOK };
 struct sim_end {
     enum end_type type;
-    uint32_t index; /* node, ruler, or run * SIM_WORLD_MAX + rank */
+    uint32_t index; /* node, ruler, run * SIM_WORLD_MAX + rank, or run */
     uint32_t life;
     uint32_t link; /* the machine's number for it */
     bool open;
@@ -305,7 +305,11 @@ struct sim_job {
     uint32_t shard_bytes[SIM_WORLD_MAX];
     struct sim_rank ranks[SIM_WORLD_MAX];
     uint64_t outcomes_ok; /* pushed CKPT_OK to some rank */
-    bool requeueable;     /* what the scheduler's hooks say of it */
+    uint32_t prepares_ms; /* this launch: before its ranks open the run */
+    uint64_t started_ms;  /* this launch: what the scheduler's hooks say in place of seconds */
+    bool tells_start_time;
+    uint32_t ended_launch; /* the last whose end the hooks have told */
+    bool requeueable;      /* what the scheduler's hooks say of it */
     uint64_t linger_ms;
     struct sim_job_end ends[SIM_ATTEMPTS_MAX]; /* attempt i + 1 */
 };

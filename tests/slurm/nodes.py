@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that are namespaces: network, hostname, mounts and processes of their own, gone with their
+"""Hosts that are namespaces: network, hostname, root and processes of their own, gone with their
 first process. Nothing of them is visible outside, and nothing is left behind."""
 
 import ctypes
@@ -11,15 +11,51 @@ import sys
 _libc = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 
-# The first process of a host reaps what it adopts, and takes the host with it when it ends.
+# The first process of a host makes its root, reaps what it adopts, and takes the host with it when
+# it ends. It is of the machine outside: the root may have no Python.
 INIT = """
-import os, signal, sys
+import os, signal, subprocess, sys
+subprocess.run(["sh", "-euc", *sys.argv[1:]], check=True)
 os.write(1, b"up\\n")
 while True:
     try:
         os.wait()
     except ChildProcessError:
         signal.sigtimedwait([signal.SIGCHLD], 1)
+"""
+
+# A root of its own over SYSTEM, which is / or a folder and is never written to: processes, the
+# network's devices, /tmp, /run and /dev/shm are this host's. What it shares with the machine
+# outside, by the same path: the folders named last.
+ROOT = """
+scratch=$1 system=$2 hosts=$3
+shift 3
+mount -t tmpfs -o mode=755 tmpfs "$scratch"
+mkdir "$scratch/root" "$scratch/upper" "$scratch/work"
+if [ "$system" = / ]; then
+    mount --rbind / "$scratch/root"
+else
+    mount -t overlay overlay "$scratch/root" \\
+        -o "lowerdir=$system,upperdir=$scratch/upper,workdir=$scratch/work"
+    mount --rbind /dev "$scratch/root/dev"
+fi
+cd "$scratch/root"
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+if [ -d /sys/fs/cgroup ]; then
+    mount --rbind /sys/fs/cgroup sys/fs/cgroup
+fi
+mount -t tmpfs -o mode=755 tmpfs run
+for directory in tmp dev/shm; do
+    mount -t tmpfs -o mode=1777 tmpfs "$directory"
+done
+for shared; do
+    mkdir -p ".$shared"
+    mount --rbind "$shared" ".$shared"
+done
+mount --bind "$hosts" etc/hosts
+pivot_root . mnt
+umount -l mnt
 """
 
 
@@ -29,11 +65,16 @@ def _die_with_parent():
 
 
 class Host:
-    def __init__(self, name, address, hosts_file):
+    """scratch: an empty folder of its own. system: the root that it has, seen but not written to.
+    shared: folders that it has in common with the machine outside."""
+
+    def __init__(self, name, address, hosts_file, scratch, system="/", shared=()):
         self.name, self.address = name, address
+        os.makedirs(scratch, exist_ok=True)
+        root = [ROOT, "root", scratch, system, hosts_file, *shared]
         self.init = subprocess.Popen(
             ["unshare", "--net", "--uts", "--ipc", "--mount", "--pid", "--fork", "--kill-child"]
-            + ["--mount-proc", sys.executable, "-c", INIT],
+            + ["--propagation", "private", sys.executable, "-c", INIT, *root],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             preexec_fn=_die_with_parent,
@@ -44,9 +85,6 @@ class Host:
             self.pid = int(text.read().split()[0])
         self.must("hostname", name)
         self.must("ip", "link", "set", "lo", "up")
-        self.must("mount", "--bind", hosts_file, "/etc/hosts")
-        for directory, mode in (("/run", "755"), ("/dev/shm", "1777")):
-            self.must("mount", "-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", directory)
 
     def command(self, *words, user=None):
         enter = ["nsenter", "-t", str(self.pid), "-n", "-u", "-i", "-m", "-p"]

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Slurm (munged, slurmctld, slurmds) on hosts that are namespaces, with ckptd's coordinator,
-agents and hooks as a site would have them. Ends with the process that made it."""
+agents and hooks as a site would have them. Ends with the process that made it.
+
+Slurm is this machine's, or that of the root in CKPT_SLURM_ROOT (scripts/debian_root.sh), in which
+all of a host runs then, ckptd's programs too."""
 
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,6 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "../..")
 BIN = os.path.abspath(os.environ.get("CKPT_BIN", os.path.join(SOURCE, "build/dev/bin")))
 HOOKS = os.path.join(os.path.dirname(BIN), "slurm")
+ROOT = os.path.abspath(os.environ.get("CKPT_SLURM_ROOT", "/"))
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SLURMD_TIMEOUT_S = 10
 KILL_WAIT_S = 8
 USER, OTHER = 1, 5  # daemon and games: each Debian has them
@@ -56,13 +62,6 @@ SelectTypeParameters=CR_CPU
 NodeName=n[1-{count}] CPUs=4
 PartitionName=work Nodes=ALL Default=YES PriorityTier=1 OverSubscribe=NO
 PartitionName=urgent Nodes=ALL PriorityTier=9 PreemptMode=off
-"""
-
-TOPOLOGY = """
-SwitchName=rack1 Nodes=n[1-2]
-SwitchName=rack2 Nodes=n[3-4]
-SwitchName=rack3 Nodes=n5
-SwitchName=spine Switches=rack[1-3]
 """
 
 AGENT_CONF = """
@@ -122,9 +121,11 @@ def missing():
     """Why a Slurm cannot be had here; None when it can."""
     if os.geteuid() != 0:
         return "needs root, for network namespaces"
+    if not os.path.isdir(ROOT):
+        return f"there is no root {ROOT}: scripts/debian_root.sh"
     for name in ("slurmctld", "slurmd", "munged", "sbatch", "nsenter", "unshare", "setpriv", "ip"):
-        if shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
-            return f"{name} is not installed: scripts/deps.sh slurm"
+        if not any(os.path.lexists(f"{ROOT}{place}/{name}") for place in PATH.split(":")):
+            return f"{name} is not installed in {ROOT}: scripts/deps.sh slurm"
     probe = ["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "true"]
     if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
         return "this system does not let us make namespaces"
@@ -175,15 +176,15 @@ class Slurm:
         conf = SLURM_CONF.replace("{timeout}", str(SLURMD_TIMEOUT_S))
         conf = conf.replace("{kill_wait}", str(KILL_WAIT_S)).replace("{count}", str(self.count))
         self._file("slurm.conf", conf)
-        known = set(self.nodes())
-        self._file("topology.conf", "".join(
-            line + "\n" for line in TOPOLOGY.splitlines()
-            if "n5" not in line or "n5" in known).replace(
-                "rack[1-3]", "rack[1-3]" if "n5" in known else "rack[1-2]"))
-        spank = os.path.join(os.path.dirname(BIN), "lib", "spank_ckpt.so")
+        racks = [self.nodes()[i:i + 2] for i in range(0, self.count, 2)]
+        text = "".join(f"SwitchName=rack{i + 1} Nodes={','.join(nodes)}\n"
+                       for i, nodes in enumerate(racks))
+        self._file("topology.conf", f"{text}SwitchName=spine Switches=rack[1-{len(racks)}]\n")
+        spank = self._spank()
         self.has_spank = os.path.exists(spank)
         self._file("plugstack.conf", f"optional {spank}\n" if self.has_spank else "")
-        self._file("cgroup.conf", "CgroupPlugin=autodetect\n")
+        # 22.05 knows no "disabled"; later ones find no file system of cgroups that would do.
+        self._file("cgroup.conf", f"CgroupPlugin={'autodetect' if ROOT == '/' else 'disabled'}\n")
         addresses = "".join(f"10.77.0.{i} n{i}\n" for i in range(1, self.count + 1))
         self._file("hosts", f"127.0.0.1 localhost\n10.77.0.254 ctl\n{addresses}")
         self._file("ckptd.conf", AGENT_CONF.replace("{arena}", arena))
@@ -199,20 +200,36 @@ class Slurm:
         text = "".join(f"{i * i % 97} sheep and {i} goats went by.\n" for i in range(4000))
         self._file("text", text)
 
+    def _spank(self):
+        """The plugin for the Slurm that runs: it is of one major version."""
+        if ROOT == "/":
+            return os.path.join(os.path.dirname(BIN), "lib", "spank_ckpt.so")
+        plugin = self.path("spank_ckpt.so")
+        if shutil.which("cc") is not None and os.path.isdir(f"{ROOT}/usr/include/slurm"):
+            os.mkdir(self.path("include"))
+            os.symlink(f"{ROOT}/usr/include/slurm", self.path("include/slurm"))
+            source = f"{SOURCE}/slurm/spank/spank_ckpt"
+            subprocess.run(["cc", "-shared", "-fPIC", "-isystem", self.path("include"),
+                            f"-Wl,--version-script={source}.map", "-o", plugin, f"{source}.c"],
+                           check=True)
+        return plugin
+
     # ---- life ----
 
     def environment(self, **more):
         keep = {k: v for k, v in os.environ.items() if k.startswith(("LC_", "LANG"))}
-        return {**keep, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-                "SLURM_CONF": self.path("slurm.conf"), **more}
+        return {**keep, "PATH": PATH, "SLURM_CONF": self.path("slurm.conf"), **more}
+
+    def _host(self, name, address):
+        self.hosts[name] = Host(name, address, self.path("hosts"), self.path("roots", name), ROOT,
+                                {os.path.realpath(path) for path in (SOURCE, BIN, HOOKS, self.s)})
+        return self.hosts[name]
 
     def _start(self):
-        hosts = self.path("hosts")
-        ctl = self.ctl = self.hosts["ctl"] = Host("ctl", "10.77.0.254", hosts)
+        ctl = self.ctl = self._host("ctl", "10.77.0.254")
         self.net = Network(ctl)
         for i in range(1, self.count + 1):
-            self.hosts[f"n{i}"] = Host(f"n{i}", f"10.77.0.{i}", hosts)
-            self.net.join(self.hosts[f"n{i}"])
+            self.net.join(self._host(f"n{i}", f"10.77.0.{i}"))
         munge = [f"--{k}={self.s}/munge/{v}" for k, v in
                  {"key-file": "key", "socket": "sock", "pid-file": "pid", "log-file": "log",
                   "seed-file": "seed"}.items()]
@@ -238,6 +255,13 @@ class Slurm:
             self.path(f"log/ckptd-{node}.log"), f"{BIN}/ckptd", f"--config={self.s}/ckptd.conf",
             env=self.environment())
 
+    def signal_agent(self, node, number):
+        """The agent itself: what was started is the nsenter before it."""
+        process = self.hosts[node].must("pgrep", "-x", "ckptd").split()[0]
+        self.hosts[node].must("kill", f"-{int(number)}", process)
+        if number == signal.SIGCONT:
+            self.agents[node].send_signal(number)  # nsenter stops with its child
+
     def start_node(self, node):
         host = self.hosts[node]
         host.must("mkdir", "-p", "/run/ckptd")
@@ -248,8 +272,7 @@ class Slurm:
 
     def bring_back(self, node):
         """A lost node, repaired: empty memory, a new slurmd and agent."""
-        self.hosts[node] = Host(node, self.hosts[node].address, self.path("hosts"))
-        self.net.join(self.hosts[node])
+        self.net.join(self._host(node, self.hosts[node].address))
         self.start_node(node)
 
     def end(self):

@@ -23,7 +23,11 @@ class SlurmCase(unittest.TestCase):
             raise unittest.SkipTest(why)
         cls.slurm = Slurm(**cls.cluster)
         cls.addClassCleanup(cls.slurm.end)
-        cls.prepare()
+        try:
+            cls.prepare()
+        except BaseException:
+            print(cls.slurm.tails(40), file=sys.stderr, flush=True)
+            raise
 
     @classmethod
     def prepare(cls):
@@ -38,12 +42,15 @@ class SlurmCase(unittest.TestCase):
     def say(self, text):
         print(f"     {text}", flush=True)
 
-    def train(self, *options, steps=STEPS, every=10, pause=50, wait=5000, body="", **more):
+    def trainer(self, steps=STEPS, every=10, pause=50, wait=5000):
+        return (f"{TRAINER} --steps {steps} --save-every {every} --wait-ms {wait} "
+                f"--pause-ms {pause} --load-ms 30000 {self.slurm.s}/text")
+
+    def train(self, *options, body="", steps=STEPS, every=10, pause=50, wait=5000, **more):
         """A job whose ranks train; each line of its output begins with the rank."""
-        line = (f"{body}srun --label --no-kill --kill-on-bad-exit=1 {TRAINER} --steps {steps} "
-                f"--save-every {every} --wait-ms {wait} --pause-ms {pause} --load-ms 30000 "
-                f"{self.slurm.s}/text\n")
-        return self.slurm.submit(line, *options, **more)
+        line = self.trainer(steps, every, pause, wait)
+        return self.slurm.submit(f"{body}srun --label --no-kill --kill-on-bad-exit=1 {line}\n",
+                                 *options, **more)
 
     def wait_saved(self, job, step, timeout=30, **more):
         wait_until(f"step {step} of job {job} is consistent",
@@ -54,27 +61,27 @@ class SlurmCase(unittest.TestCase):
         self.slurm.wait_state(job, *done, timeout=timeout)
         self.assertEqual(self.slurm.state(job), "COMPLETED", self.slurm.output(job))
 
-    def saved(self, job):
+    def saved(self, job, name="job"):
         """(rank, step) -> the set of sums that were saved as that."""
         sums = {}
         pattern = (r"(?m)^(\d+): (?:last )?step=(\d+)(?: loss=\S+)?"
                    r" saved sum=([0-9a-f]+)")
-        for rank, step, value in re.findall(pattern, self.slurm.output(job)):
+        for rank, step, value in re.findall(pattern, self.slurm.output(job, name)):
             sums.setdefault((int(rank), int(step)), set()).add(value)
         return sums
 
-    def loaded(self, job):
+    def loaded(self, job, name="job"):
         """[(rank, step, attempt, sum, milliseconds)] in the order of the output."""
         pattern = r"(?m)^(\d+): loaded step=(\d+) of attempt=(\d+) sum=([0-9a-f]+) load_ms=([\d.]+)"
         return [(int(rank), int(step), int(attempt), value, float(ms)) for
-                rank, step, attempt, value, ms in re.findall(pattern, self.slurm.output(job))]
+                rank, step, attempt, value, ms in re.findall(pattern, self.slurm.output(job, name))]
 
-    def check_restored(self, job, ranks, from_job=None):
+    def check_restored(self, job, ranks, from_job=None, name="job"):
         """All ranks went on from one step, with just the bytes that were saved as it."""
-        saved = self.saved(from_job or job)
-        loaded = self.loaded(job)[-ranks:]
+        saved = self.saved(from_job or job, name)
+        loaded = self.loaded(job, name)[-ranks:]
         self.assertEqual(sorted(entry[0] for entry in loaded), list(range(ranks)),
-                         self.slurm.output(job))
+                         self.slurm.output(job, name))
         self.assertEqual(len({(step, attempt) for _, step, attempt, _, _ in loaded}), 1, loaded)
         for rank, step, _, value, _ in loaded:
             self.assertEqual(saved.get((rank, step)), {value}, f"rank {rank} step {step}")

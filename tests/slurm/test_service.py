@@ -149,16 +149,6 @@ class Service(SlurmCase):
             self.say(f"{hook}: median {statistics.median(times):.1f} ms, 99th "
                      f"{times[int(len(times) * 0.99)]:.1f} ms of {len(times)}, nsenter included")
 
-    def agent_process(self, node):
-        """The agent itself: what was started is the nsenter before it."""
-        text = self.slurm.hosts[node].must("pgrep", "-x", "ckptd")
-        return int(text.split()[0])
-
-    def signal_agent(self, node, number):
-        self.slurm.hosts[node].must("kill", f"-{int(number)}", str(self.agent_process(node)))
-        if number == signal.SIGCONT:
-            self.slurm.agents[node].send_signal(number)  # nsenter stops with its child
-
     def short_job(self, node):
         job = self.slurm.submit("srun echo ran\n", f"--nodelist={node}", nodes=1)
         began = time.monotonic()
@@ -168,11 +158,11 @@ class Service(SlurmCase):
 
     def test_h_a_dead_or_hung_agent_fails_no_job(self):
         _, well = self.short_job("n4")
-        self.signal_agent("n4", signal.SIGSTOP)
+        self.slurm.signal_agent("n4", signal.SIGSTOP)
         job, hung = self.short_job("n4")
         self.assertIn("without checkpoints", self.slurm.output(job))
-        self.signal_agent("n4", signal.SIGCONT)
-        self.signal_agent("n4", signal.SIGKILL)
+        self.slurm.signal_agent("n4", signal.SIGCONT)
+        self.slurm.signal_agent("n4", signal.SIGKILL)
         self.slurm.agents["n4"].wait()
         job, dead = self.short_job("n4")
         self.assertIn("no agent answers", self.slurm.output(job))

@@ -139,6 +139,96 @@ static void an_end_without_a_beginning_is_taken(void **state)
     driver_stop(&d);
 }
 
+static enum job_verb hook(struct driver *d, enum job_verb verb, uint32_t attempt, uint64_t said_ms)
+{
+    struct message m = about(verb, "c/1", ALICE, attempt);
+    m.job.said_ms = said_ms;
+    return tell(d, ROOT, m).verb;
+}
+
+/* An Epilog has no number that is right. Hooks come over connections of their own: what an agent
+ * that hung finds waiting has no order but that in which it was said. */
+static void an_end_is_of_the_beginning_before_it(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    uint64_t base_ms = d.now_ms;
+    d.now_ms += 1000;
+    assert_int_equal(hook(&d, JOB_BEGIN, 1, base_ms + 100), JOB_BEGIN);
+    assert_int_equal(hook(&d, JOB_BEGIN, 2, base_ms + 300), JOB_BEGIN);
+    assert_int_equal(hook(&d, JOB_END, 0, base_ms + 200), JOB_BEGIN); /* of the first, late */
+    assert_int_equal(hook(&d, JOB_END, 0, base_ms + 400), JOB_END);
+    assert_int_equal(hook(&d, JOB_END, 0, base_ms + 400), JOB_END);
+    assert_int_equal(hook(&d, JOB_BEGIN, 2, base_ms + 300), JOB_END);
+    assert_int_equal(hook(&d, JOB_BEGIN, 3, UINT64_MAX), JOB_BEGIN); /* a clock that is none */
+    d.now_ms += 1000;
+    assert_int_equal(hook(&d, JOB_END, 0, base_ms + 2000), JOB_END);
+    driver_stop(&d);
+}
+
+static enum job_verb timed_hook(struct driver *d, enum job_verb verb, uint32_t attempt,
+                                uint64_t started_s)
+{
+    struct message m = about(verb, "c/1", ALICE, attempt);
+    m.job.started_s = started_s;
+    return tell(d, ROOT, m).verb;
+}
+
+static void the_schedulers_time_pairs_an_end_with_its_beginning(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    driver_join(&d);
+    assert_int_equal(timed_hook(&d, JOB_BEGIN, 1, 10), JOB_BEGIN);
+    assert_int_equal(timed_hook(&d, JOB_END, 0, 10), JOB_END);
+    assert_int_equal(timed_hook(&d, JOB_BEGIN, 2, 20), JOB_BEGIN);
+    assert_int_equal(timed_hook(&d, JOB_END, 0, 10), JOB_BEGIN); /* twice, and late */
+    assert_int_equal(timed_hook(&d, JOB_END, 0, 20), JOB_END);
+    /* Of a start whose Prolog found no agent. */
+    assert_int_equal(timed_hook(&d, JOB_END, 0, 30), JOB_END);
+    driver_tick(&d, d.config.resend_ms);
+    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOB_REPORT);
+    assert_non_null(out);
+    assert_int_equal(out->message.job.started_s, 30);
+    assert_int_equal(out->message.job.attempt, 0);
+    assert_false(out->message.job.begin_known);
+    assert_int_equal(timed_hook(&d, JOB_BEGIN, 4, 5), JOB_BEGIN); /* its clock went back */
+    driver_stop(&d);
+}
+
+/* Its Prolog was not run, or found nobody. */
+static void a_task_that_asks_is_of_a_start_that_has_begun(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 1));
+    tell(&d, ROOT, about(JOB_END, "c/1", ALICE, 0));
+    struct message ask = about(JOB_SHOW, "c/1", ALICE, 1);
+    assert_int_equal(tell(&d, ALICE, ask).verb, JOB_END);
+    ask.job.attempt = 0;
+    assert_int_equal(tell(&d, ALICE, ask).verb, JOB_END);
+    ask.job.attempt = 2;
+    strcpy(ask.job.run.name, "what-its-comment-says-is-unknown-to-it");
+    struct message_job_told told = tell(&d, ALICE, ask);
+    assert_int_equal(told.verb, JOB_BEGIN);
+    assert_int_equal(told.attempt, 2);
+    assert_string_equal(told.run.name, "llama");
+    driver_stop(&d);
+}
+
+static void a_beginning_follows_an_end_without_a_number(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d); /* in the middle of a job */
+    assert_int_equal(tell(&d, ROOT, about(JOB_END, "c/1", ALICE, 0)).verb, JOB_END);
+    assert_int_equal(tell(&d, ROOT, about(JOB_BEGIN, "c/1", ALICE, 2)).verb, JOB_BEGIN);
+    driver_stop(&d);
+}
+
 static void the_table_has_an_end(void **state)
 {
     (void)state;
@@ -195,6 +285,10 @@ int main(void)
         cmocka_unit_test(the_coordinator_hears_it_until_it_says_so),
         cmocka_unit_test(ends_keep_their_time_and_late_ones_change_nothing),
         cmocka_unit_test(an_end_without_a_beginning_is_taken),
+        cmocka_unit_test(an_end_is_of_the_beginning_before_it),
+        cmocka_unit_test(the_schedulers_time_pairs_an_end_with_its_beginning),
+        cmocka_unit_test(a_task_that_asks_is_of_a_start_that_has_begun),
+        cmocka_unit_test(a_beginning_follows_an_end_without_a_number),
         cmocka_unit_test(the_table_has_an_end),
         cmocka_unit_test(a_user_cannot_fill_it),
         cmocka_unit_test(odd_words_are_refused),

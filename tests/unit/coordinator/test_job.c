@@ -315,11 +315,60 @@ static void an_end_is_of_what_had_begun(void **state)
     assert_true(lingers());
 }
 
+/* This coordinator has just begun, and so had the agent when the job ended: nobody knows which
+ * start that was. */
+static void a_beginning_after_an_end_of_no_number_is_news(void **state)
+{
+    (void)state;
+    cluster.now_ms += 60000;
+    report(JOB_END, "c/7", 0, 0, 0); /* it has waited: this was before what begins here */
+    assert_true(lingers());
+    report(JOB_BEGIN, "c/7", 2, 500, 0);
+    assert_false(lingers());
+    report(JOB_END, "c/7", 0, 0, 2000); /* another's that was restarted */
+    assert_false(lingers());
+}
+
+static void report_timed(enum job_verb verb, const char *job, uint32_t start, uint64_t started_s)
+{
+    struct message m = {.type = MESSAGE_JOB_REPORT};
+    m.job.verb = verb;
+    strcpy(m.job.job, job);
+    m.job.run.uid = 1000;
+    strcpy(m.job.run.name, "run");
+    m.job.attempt = start;
+    m.job.linger_ms = LINGER_MS;
+    m.job.requeueable = true;
+    m.job.started_s = started_s;
+    m.job.begin_known = verb == JOB_BEGIN;
+    cluster_message(&cluster, 0, &m);
+}
+
+static void the_schedulers_time_tells_starts_apart(void **state)
+{
+    (void)state;
+    cluster.now_ms += 60000;
+    report_timed(JOB_BEGIN, "c/7", 2, 20);
+    report_timed(JOB_END, "c/7", 0, 10); /* the last Epilog of the first, from a restarted agent */
+    assert_false(lingers());
+    report_timed(JOB_END, "c/6", 0, 5); /* and of the job before it */
+    assert_false(lingers());
+    report_timed(JOB_END, "c/7", 0, 20);
+    assert_true(lingers());
+    report_timed(JOB_END, "c/7", 0, 30);   /* of a start of which nobody knows the number */
+    report_timed(JOB_BEGIN, "c/7", 3, 30); /* by an agent that missed that end */
+    assert_true(lingers());
+    report_timed(JOB_BEGIN, "c/7", 4, 15); /* the scheduler's clock went back */
+    assert_false(lingers());
+}
+
 static void jobs_of_one_run_follow_each_other(void **state)
 {
     (void)state;
     cluster.now_ms += 60000;
     report(JOB_BEGIN, "c/8", 1, 1000, 0);
+    report(JOB_END, "c/7", 0, 0, 500); /* of the job before it, by an agent that was restarted */
+    assert_false(lingers());
     report(JOB_END, "c/7", 0, 50000, 2000); /* of the job before it */
     assert_false(lingers());
     report(JOB_BEGIN, "c/7", 3, 50000, 0);
@@ -331,6 +380,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_end_is_of_what_had_begun, start, stop),
+        cmocka_unit_test_setup_teardown(a_beginning_after_an_end_of_no_number_is_news, start, stop),
+        cmocka_unit_test_setup_teardown(the_schedulers_time_tells_starts_apart, start, stop),
         cmocka_unit_test_setup_teardown(jobs_of_one_run_follow_each_other, start, stop),
         cmocka_unit_test_setup_teardown(a_run_is_released_when_its_linger_is_over, start, stop),
         cmocka_unit_test_setup_teardown(release_is_recorded_and_told, start, stop),

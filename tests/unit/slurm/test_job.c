@@ -77,6 +77,35 @@ static void a_job_is_its_own_run(void **state)
     assert_int_equal(job.start, 71);
 }
 
+/* Hooks have the component's number and the leader's, tasks the leader's alone. */
+static void a_heterogeneous_job_is_its_leaders(void **state)
+{
+    (void)state;
+    set("SLURM_HET_JOB_ID", "4710");
+    assert_int_equal(read_job(), CKPT_OK);
+    assert_string_equal(job.name, "alps/4710");
+    assert_string_equal(job.run.name, "slurm/alps/4710");
+    set("SLURM_HET_JOB_ID", "4710+1");
+    assert_int_equal(read_job(), CKPT_ERR_INVALID);
+    assert_non_null(strstr(reason, "SLURM_HET_JOB_ID is '4710+1'"));
+}
+
+static void when_it_started_is_a_hint(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        uint64_t started_s;
+    } rows[] = {{NULL, 0}, {"1795984503", 1795984503}, {"Unknown", 0}, {"", 0}, {"-1", 0}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].value != NULL) {
+            set("SLURM_JOB_START_TIME", rows[i].value);
+        }
+        assert_int_equal(read_job(), CKPT_OK);
+        assert_int_equal(job.started_s, rows[i].started_s);
+    }
+}
+
 static void a_comment_names_more(void **state)
 {
     (void)state;
@@ -164,6 +193,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_job_is_its_own_run, start),
+        cmocka_unit_test_setup(a_heterogeneous_job_is_its_leaders, start),
+        cmocka_unit_test_setup(when_it_started_is_a_hint, start),
         cmocka_unit_test_setup(a_comment_names_more, start),
         cmocka_unit_test_setup(srun_options_go_first, start),
         cmocka_unit_test_setup(starts_are_counted_for_each_job, start),
