@@ -31,6 +31,7 @@ from .errors import (
     Lost,
     NoAgent,
     NoCheckpoint,
+    NoCoordinator,
     StateError,
     Timeout,
     UsageError,
@@ -43,8 +44,8 @@ _MODULES = ("dcp", "huggingface", "jax", "lightning", "megatron", "orbax", "pers
 _TORCH = {"Checkpointer": "checkpointer", "Handle": "checkpointer", "attach": "checkpointer",
           "Saved": "metrics", "State": "runs", "load": "runs", "steps": "runs"}
 __all__ = ["LATEST", "Aborted", "Context", "Diverged", "Error", "Full", "Info", "Lost", "NoAgent",
-           "NoCheckpoint", "Shard", "StateError", "Table", "Tensor", "Timeout", "UsageError",
-           "WorldChanged", "version", *_TORCH]
+           "NoCheckpoint", "NoCoordinator", "Shard", "StateError", "Table", "Tensor", "Timeout",
+           "UsageError", "WorldChanged", "version", *_TORCH]
 
 
 def __dir__() -> list[str]:

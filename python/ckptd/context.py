@@ -288,8 +288,8 @@ class Context:
         return True
 
     def wait(self, step: int, timeout: float) -> None:
-        """Waits until a saved step is consistent; Timeout when it is not yet, NoAgent when the
-        agent has no coordinator that could say so: ask again after either.
+        """Waits until a saved step is consistent; Timeout when it is not yet, of which
+        NoCoordinator is the kind that names the cause.
 
         Looks again and again, so that a save of another thread is never held up.
         """

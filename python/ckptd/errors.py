@@ -40,6 +40,10 @@ class Timeout(Error, TimeoutError):
     """Not yet; ask again."""
 
 
+class NoCoordinator(NoAgent, Timeout):
+    """Not in time, as the agent has no coordinator that answers. Ask again when one is back."""
+
+
 class NoCheckpoint(Error):
     """The run has no consistent checkpoint: start from the beginning."""
 
@@ -64,7 +68,8 @@ class Lost(Error):
 _KINDS: dict[type[Error], tuple[str, ...]] = {
     UsageError: ("INVALID", "NAME", "DTYPE", "SIZE", "STEP", "RANK", "DENIED", "ATTEMPT", "BUSY"),
     Full: ("FULL", "TOO_LARGE", "MEMORY"),
-    NoAgent: ("NO_AGENT", "NO_COORDINATOR", "LINK"),
+    NoAgent: ("NO_AGENT", "LINK"),
+    NoCoordinator: ("NO_COORDINATOR",),
     Timeout: ("TIMEOUT",),
     NoCheckpoint: ("NO_CHECKPOINT",),
     WorldChanged: ("WORLD",),

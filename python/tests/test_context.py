@@ -98,6 +98,23 @@ def test_no_agent_is_an_exception_that_says_what_to_do(tmp_path):
     assert "nobody.sock" in caught.value.reason and "ckptd" in caught.value.reason
 
 
+def test_no_coordinator_is_named_and_blames_no_rank(start_cluster):
+    cluster = start_cluster(agents=1)
+    context = ckptd.Context("run", socket=cluster.agents[0].socket, world=1, copies=1)
+    entry, _ = table(b"abc")
+    context.save(1, entry)
+    context.wait(1, 20)
+    cluster.coordinator.kill()
+    context.save(2, entry)
+    for call in (lambda: context.wait(2, 1.0), lambda: context.load(timeout=1.0)):
+        with pytest.raises(ckptd.NoCoordinator, match="no coordinator answers .* for ") as caught:
+            call()
+        assert isinstance(caught.value, ckptd.Timeout) and isinstance(caught.value, ckptd.NoAgent)
+    cluster.coordinator.start()
+    context.wait(2, 20)
+    context.close()
+
+
 @pytest.mark.parametrize("settings, kind, word", [
     ({"rank": 3, "world": 2}, ckptd.UsageError, "rank"),
     ({"world": 0}, ckptd.UsageError, "world"),

@@ -162,6 +162,26 @@ class Losses(Degree):
         self.expect(0, "status", "--strict")
 
 
+class Strangers(Degree):
+    def test_over_tcp_counts_are_told_and_no_names(self):
+        """And the exit code follows from the counts."""
+        self.made(3)
+        address = f"--coordinator={self.site.coordinator.address}"
+
+        def ask(*arguments):
+            done = subprocess.run([program("ckptctl"), "status", address, *arguments],
+                                  capture_output=True, text=True, timeout=60, check=False,
+                                  env=environment())
+            return Said(done.returncode, done.stdout + done.stderr)
+
+        said = ask()
+        self.assertEqual(said.code, 0, said)
+        self.assertIn("runs are not shown: not over TCP", said.text)
+        self.assertNotIn("each_run", json.loads(ask("--json").text))
+        self.lose(1)
+        self.assertEqual(ask().code, 4)
+
+
 class Waits(Degree):
     def test_the_newest_is_meant(self):
         self.made(3)
