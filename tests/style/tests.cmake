@@ -34,6 +34,14 @@ if(CKPT_TESTS AND PYTHON3)
   set_tests_properties(style_units style_units_finds PROPERTIES LABELS style)
 endif()
 
+# Every page is linked, every link goes somewhere, and both can fail.
+if(CKPT_TESTS AND PYTHON3)
+  add_test(NAME style_links COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/links.py)
+  add_test(NAME style_links_finds
+           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/links.py --self-test)
+  set_tests_properties(style_links style_links_finds PROPERTIES LABELS style)
+endif()
+
 # Man pages say what the programs say (made by cmake/Install.cmake).
 if(CKPT_TESTS AND SCDOC)
   add_test(NAME style_pages COMMAND ${CMAKE_SOURCE_DIR}/tests/style/pages.sh
