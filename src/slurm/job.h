@@ -7,7 +7,7 @@
  *   start    1 + how often the job was requeued, by the word of Prolog and tasks. Of an Epilog it
  *            is none: Slurm has counted on by then when the job is requeued by hand or preempted.
  *            The run's attempt is not numbered here: the coordinator gives it out, to each srun
- *   started  when this start began, which Prolog and Epilog say alike (Slurm 23.02 and later)
+ *   started  when this start began, which Prolog and Epilog say alike (24.11; 22.05 does not)
  *
  * A heterogeneous job is one job, that of its leader: its tasks know no other number. An array's
  * task is a job of its own.
