@@ -19,7 +19,8 @@ from nodes import Host, Network
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "../..")
 BIN = os.path.abspath(os.environ.get("CKPT_BIN", os.path.join(SOURCE, "build/dev/bin")))
-HOOKS = os.path.join(os.path.dirname(BIN), "slurm")
+BUILD = os.path.dirname(BIN)
+HOOKS = os.path.join(BUILD, "slurm")
 ROOT = os.path.abspath(os.environ.get("CKPT_SLURM_ROOT", "/"))
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SLURMD_TIMEOUT_S = 10
@@ -203,7 +204,7 @@ class Slurm:
     def _spank(self):
         """The plugin for the Slurm that runs: it is of one major version."""
         if ROOT == "/":
-            return os.path.join(os.path.dirname(BIN), "lib", "spank_ckpt.so")
+            return os.path.join(BUILD, "lib", "spank_ckpt.so")
         plugin = self.path("spank_ckpt.so")
         if shutil.which("cc") is not None and os.path.isdir(f"{ROOT}/usr/include/slurm"):
             os.mkdir(self.path("include"))
@@ -222,7 +223,7 @@ class Slurm:
 
     def _host(self, name, address):
         self.hosts[name] = Host(name, address, self.path("hosts"), self.path("roots", name), ROOT,
-                                {os.path.realpath(path) for path in (SOURCE, BIN, HOOKS, self.s)})
+                                {os.path.realpath(path) for path in (SOURCE, BUILD, self.s)})
         return self.hosts[name]
 
     def _start(self):
