@@ -196,6 +196,17 @@ static enum exit_code report(const struct whole *whole)
     return EXIT_DONE;
 }
 
+static enum exit_code complain_of(const struct whole *whole, enum ckpt_status status, uint64_t step)
+{
+    if (status == CKPT_ERR_NOT_FOUND) {
+        return complain(EXIT_NO, "%s has no consistent step %" PRIu64, whole->run, step);
+    }
+    if (status == CKPT_ERR_NO_CHECKPOINT) {
+        return complain(EXIT_NO, "%s has no consistent checkpoint", whole->run);
+    }
+    return agent_complain(status, ckpt_reason(whole->reader));
+}
+
 enum exit_code export_all(const struct ctl *ctl, const char *run, uint64_t step,
                           uint32_t timeout_ms, const char *path)
 {
@@ -204,8 +215,7 @@ enum exit_code export_all(const struct ctl *ctl, const char *run, uint64_t step,
     enum exit_code code = agent_open_reader(ctl, run, &whole.reader);
     if (code == EXIT_DONE) {
         enum ckpt_status status = ckpt_info(whole.reader, step, &whole.info);
-        code = status == CKPT_OK ? make_temporary(&whole, path)
-                                 : agent_complain(status, ckpt_reason(whole.reader));
+        code = status == CKPT_OK ? make_temporary(&whole, path) : complain_of(&whole, status, step);
     }
     if (code == EXIT_DONE) {
         code = fill(&whole);

@@ -81,6 +81,8 @@ int main(int argc, char **argv)
         options_print_help(verb, stdout);
     } else if (request == CONFIG_BASH || request == CONFIG_ZSH) {
         options_print_completions(request, stdout);
+    } else if (request == CONFIG_CHECK && options_check_values(config) != EXIT_DONE) {
+        code = EXIT_USAGE;
     } else if (!config_answer(&options->program, config, request, stdout)) {
         code = run(verb, options, config);
     }

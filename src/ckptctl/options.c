@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "session/address.h"
 #include "verbs.h"
 
 #define COORDINATOR_DEFAULT "/run/ckptctld/ckptctld.sock"
@@ -171,18 +172,38 @@ uint32_t options_watch(const struct options *options, const struct config *confi
     return 0;
 }
 
+/* CKPT_COORDINATOR counts before the file, and after the variable with the section in it. */
+static const char *choose_coordinator(const struct config *config, char *where_out, size_t size)
+{
+    const char *variable = getenv("CKPT_COORDINATOR");
+    enum config_source source = config_source(config, KEY_COORDINATOR);
+    if (variable && variable[0] && source != CONFIG_FROM_FLAG &&
+        source != CONFIG_FROM_ENVIRONMENT) {
+        snprintf(where_out, size, "CKPT_COORDINATOR");
+        return variable;
+    }
+    config_describe(config, KEY_COORDINATOR, where_out, size);
+    return config_text(config, KEY_COORDINATOR);
+}
+
+enum exit_code options_check_values(const struct config *config)
+{
+    char where[512];
+    char why[CKPT_REASON_MAX + 1];
+    const char *coordinator = choose_coordinator(config, where, sizeof(where));
+    return address_check(coordinator, ADDRESS_CONNECT, why) == CKPT_OK
+               ? EXIT_DONE
+               : complain(EXIT_USAGE, "%s: %s", where, why);
+}
+
 bool options_read(const struct options *options, const struct config *config, struct ctl *ctl)
 {
+    char where[512];
     ctl->config = config;
     ctl->first_option = options->first;
     ctl->hook = hook_settings_read(config, KEY_COUNT);
-    const char *variable = getenv("CKPT_COORDINATOR");
     const char *no_color = getenv("NO_COLOR");
-    ctl->coordinator = config_text(config, KEY_COORDINATOR);
-    if (variable && variable[0] && config_source(config, KEY_COORDINATOR) != CONFIG_FROM_FLAG &&
-        config_source(config, KEY_COORDINATOR) != CONFIG_FROM_ENVIRONMENT) {
-        ctl->coordinator = variable;
-    }
+    ctl->coordinator = choose_coordinator(config, where, sizeof(where));
     ctl->agent_socket = config_text(config, KEY_SOCKET);
     ctl->json = config_flag(config, KEY_JSON);
     const char *color = config_text(config, KEY_COLOR);

@@ -56,6 +56,10 @@ uint32_t options_watch(const struct options *options, const struct config *confi
 /* What every verb is told; false after a complaint. */
 bool options_read(const struct options *options, const struct config *config, struct ctl *ctl);
 
+/* What --check-config refuses beside what the table does, with a complaint: verbs that ask nobody
+ * do not mind. */
+enum exit_code options_check_values(const struct config *config);
+
 /* The script that completes command lines, for CONFIG_BASH or CONFIG_ZSH. */
 void options_print_completions(enum config_request shell, FILE *out);
 

@@ -320,15 +320,21 @@ static uint32_t number(const struct config *config, enum key key)
     return (uint32_t)config_number(config, (size_t)key);
 }
 
-static enum ckpt_status check_listen(const struct config *config, char *reason_out)
+static enum ckpt_status check_addresses(const struct config *config, char *reason_out)
 {
     char where[512];
     char why[CKPT_REASON_MAX + 1] = "agents do not reach a path: write host:port";
     const char *listen = config_text(config, KEY_LISTEN);
+    const char *path = config_text(config, KEY_SOCKET);
+    enum key wrong = KEY_LISTEN;
     if (!address_is_path(listen) && address_check(listen, ADDRESS_LISTEN, why) == CKPT_OK) {
-        return CKPT_OK;
+        wrong = KEY_SOCKET;
+        snprintf(why, sizeof(why), "want a path that starts with '/'");
+        if (address_is_path(path) && address_check(path, ADDRESS_LISTEN, why) == CKPT_OK) {
+            return CKPT_OK;
+        }
     }
-    config_describe(config, KEY_LISTEN, where, sizeof(where));
+    config_describe(config, (size_t)wrong, where, sizeof(where));
     snprintf(reason_out, CKPT_REASON_MAX + 1, "%.90s: %.160s", where, why);
     return CKPT_ERR_CONFIG;
 }
@@ -401,7 +407,8 @@ enum ckpt_status options_read(const struct config *config, struct options *optio
                 .expire_last = config_number(config, KEY_EXPIRE_LAST) != 0,
             },
     };
-    if (check_listen(config, reason_out) != CKPT_OK || check_times(config, reason_out) != CKPT_OK) {
+    if (check_addresses(config, reason_out) != CKPT_OK ||
+        check_times(config, reason_out) != CKPT_OK) {
         return CKPT_ERR_CONFIG;
     }
     const char *cluster = config_text(config, KEY_CLUSTER);

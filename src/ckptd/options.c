@@ -305,7 +305,7 @@ static enum ckpt_status refuse(const struct config *config, size_t option, char 
 {
     char said[CONFIG_SAID_SIZE];
     config_say(config, option, said);
-    snprintf(reason, CKPT_REASON_MAX + 1, "%s: %s", said, wanted);
+    snprintf(reason, CKPT_REASON_MAX + 1, "%s: %.130s", said, wanted);
     return CKPT_ERR_CONFIG;
 }
 
@@ -349,14 +349,27 @@ static enum ckpt_status check_address(const struct config *config, size_t option
     return CKPT_ERR_CONFIG;
 }
 
+/* Of ranks: a path, and not too long for one. */
+static enum ckpt_status check_socket(const struct config *config, char *reason)
+{
+    char why[CKPT_REASON_MAX + 1] = "want a path that starts with '/'";
+    const char *path = config_text(config, OPTION_SOCKET);
+    if (address_is_path(path) && address_check(path, ADDRESS_LISTEN, why) == CKPT_OK) {
+        return CKPT_OK;
+    }
+    return refuse(config, OPTION_SOCKET, reason, why);
+}
+
 static enum ckpt_status check_addresses(const struct config *config, char *reason)
 {
     enum ckpt_status status = check_address(config, OPTION_COORDINATOR, ADDRESS_CONNECT, reason);
     if (status == CKPT_OK) {
         status = check_address(config, OPTION_LISTEN, ADDRESS_LISTEN, reason);
     }
-    return status == CKPT_OK ? check_address(config, OPTION_ADVERTISE, ADDRESS_CONNECT, reason)
-                             : status;
+    if (status == CKPT_OK) {
+        status = check_address(config, OPTION_ADVERTISE, ADDRESS_CONNECT, reason);
+    }
+    return status == CKPT_OK ? check_socket(config, reason) : status;
 }
 
 static enum ckpt_status check_arena(const struct config *config, char *reason)

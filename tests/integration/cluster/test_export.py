@@ -89,6 +89,7 @@ class Export(IntegrationTest):
         self.assertIn("no/such/place", said)
         code, said = self.ask("export", "run", "6", "--all", self.path("out6"))
         self.assertEqual(code, 1, said)
+        self.assertIn("run has no consistent step 6", said)
         for operands in (("run", "5", "--all"), ("run", "5", "0", "--all", "x"), ("run", "5", "0")):
             self.assertEqual(self.ask("export", *operands)[0], 2, operands)
         self.assert_nothing_is_left("out6")

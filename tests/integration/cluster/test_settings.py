@@ -80,6 +80,19 @@ class Variables(unittest.TestCase):
 
 
 class CheckConfig(unittest.TestCase):
+    def test_ckptctl_refuses_an_address_that_is_none(self):
+        for arguments, variables, reason in (
+            (["--coordinator=foo"], {}, "--coordinator: 'foo' is no address"),
+            ([], {"CKPT_COORDINATOR": "foo"}, "CKPT_COORDINATOR: 'foo' is no address"),
+            ([], {"CKPT_CKPTCTL_COORDINATOR": "*:1"}, "CKPT_CKPTCTL_COORDINATOR: '*:1' is no"),
+        ):
+            code, out, err = check("ckptctl", *arguments, **variables)
+            self.assertEqual((code, out), (2, ""), err)
+            self.assertIn(reason, err)
+        code, _, err = check("ckptctl", file="[ckptctl]\ncoordinator = foo\n")
+        self.assertEqual(code, 2)
+        self.assertIn("FILE:2: [ckptctl] coordinator: 'foo' is no address", err)
+
     def test_it_refuses_what_a_start_refuses_in_the_same_words(self):
         cases = (
             ("ckptd", "[agent]\n\nlisten = localhost\n", "FILE:3: [agent] listen: 'localhost' is"),
@@ -97,6 +110,8 @@ class CheckConfig(unittest.TestCase):
             ("ckptd", "[transport]\nspec = nosuch\n", 'unknown transport "nosuch"; known: loop'),
             ("ckptctld", "[coordinator]\nlisten = /run/x\n",
              "FILE:2: [coordinator] listen: agents"),
+            ("ckptd", f"[agent]\nsocket = /{'x' * 120}\n", "is longer than 107 characters"),
+            ("ckptctld", f"[coordinator]\nsocket = /{'x' * 120}\n", "is longer than 107"),
             ("ckptctld", "[coordinator]\nheartbeat = 2s\nlease = 3s\n",
              "FILE:3: [coordinator] lease = 3s: must be more than twice "
              "FILE:2: [coordinator] heartbeat = 2s"),
