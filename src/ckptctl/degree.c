@@ -87,9 +87,16 @@ static void append_wait(char *text, size_t size, const json_t *shortage)
                    words[i].has_from ? field_text(shortage, "from") : "");
         }
     }
-    if (strcmp(wait, "seal") == 0 && field_text(shortage, "node")[0] != '\0') {
-        append(text, size, " on %s", field_text(shortage, "node"));
-    }
+}
+
+/* "3", or "3 (n1)" of a rank that has to do something itself. */
+static void append_rank(char *text, size_t size, const json_t *shortage)
+{
+    const char *node = field_text(shortage, "node");
+    bool is_its_own = strcmp(field_text(shortage, "waits_for"), "seal") == 0 && node[0] != '\0';
+    append(text, size, "%s%" PRIu64 "%s%s%s", text[0] != '\0' ? ", " : "",
+           field_number(shortage, "rank"), is_its_own ? " (" : "", is_its_own ? node : "",
+           is_its_own ? ")" : "");
 }
 
 /* "n1 (lost), n2 (lost)": where a copy belongs and is not. */
@@ -152,11 +159,10 @@ static uint64_t append_group(struct long_text *all, const json_t *checkpoint, co
         if (i < first) {
             return 0; /* told already */
         }
-        append(ranks.text, sizeof(ranks.text), "%s%" PRIu64, count > 0 ? ", " : "",
-               field_number(other, "rank"));
+        append_rank(ranks.text, sizeof(ranks.text), other);
         count++;
     }
-    append(all->text, sizeof(all->text), "%s%s %.100s: %.400s", all->text[0] ? "; " : "",
+    append(all->text, sizeof(all->text), "%s%s %.300s: %.400s", all->text[0] ? "; " : "",
            count > 1 ? "ranks" : "rank", ranks.text, words.text);
     return count;
 }

@@ -21,7 +21,8 @@ enum style degree_style(const json_t *checkpoint);
 /* It was committed, and has fewer copies than were asked for. */
 bool degree_is_short(const json_t *checkpoint);
 
-/* Which ranks lack what, by node, and what is done about it; "" where nothing is lacking. */
+/* Which ranks lack what, by node, and what is done about it, with "; " between what is told of
+ * several together; "" where nothing is lacking. */
 struct long_text degree_shortages(const json_t *checkpoint);
 #define SHORTAGES_TEXT(checkpoint) (degree_shortages(checkpoint).text)
 

@@ -66,6 +66,16 @@ static void print_when(const json_t *checkpoint)
     putchar('\n');
 }
 
+/* A line for each that "; " divides. */
+static void print_lines(const char *what, const char *text)
+{
+    for (const char *end; (end = strstr(text, "; ")) != NULL; text = end + 2) {
+        printf("%-12s%.*s\n", what, (int)(end - text), text);
+        what = "";
+    }
+    printf("%-12s%s\n", what, text);
+}
+
 /* What a person asks first. */
 static void print_summary(const json_t *checkpoint)
 {
@@ -89,7 +99,7 @@ static void print_summary(const json_t *checkpoint)
     }
     putchar('\n');
     if (lacks.text[0] != '\0') {
-        printf("%s    %s\n", is_committed ? "problems" : "waits   ", lacks.text);
+        print_lines(is_committed ? "problems" : "waits", lacks.text);
     }
     if (reason[0] != '\0') {
         printf("note        %s\n", reason);

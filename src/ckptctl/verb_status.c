@@ -27,19 +27,21 @@ static const struct column columns[] = {
     {.name = "WAITS FOR"},
 };
 
-/* What its newest save waits for; else what its newest checkpoint lacks. */
+/* What its newest checkpoint lacks, and what its newest save waits for. */
 static void add_waits(struct table *table, const json_t *run)
 {
     const json_t *saving = json_object_get(run, "saving");
     const json_t *newest = json_object_get(run, "newest");
+    const struct long_text lacks = degree_shortages(newest);
     if (!json_is_object(saving)) {
-        const struct long_text lacks = degree_shortages(newest);
         table_cell(table, degree_style(newest), "%s", lacks.text[0] ? lacks.text : "-");
         return;
     }
     bool is_open = strcmp(field_text(saving, "state"), "open") == 0;
-    table_cell(table, STYLE_PLAIN, "step %" PRIu64 ", for %s: %" PRIu64 " of %" PRIu64 " %s; %s",
-               field_number(saving, "step"), DURATION_TEXT(saving, "open_ms"),
+    table_cell(table, lacks.text[0] ? degree_style(newest) : STYLE_PLAIN,
+               "%s%sstep %" PRIu64 ", for %s: %" PRIu64 " of %" PRIu64 " %s; %s", lacks.text,
+               lacks.text[0] ? "; " : "", field_number(saving, "step"),
+               DURATION_TEXT(saving, "open_ms"),
                field_number(saving, is_open ? "shards_sealed" : "shards_ready"),
                field_number(saving, "world"), is_open ? "ranks sealed" : "shards have their copies",
                SHORTAGES_TEXT(saving));

@@ -80,6 +80,10 @@ class Losses(Degree):
         self.assertRegex(text, r"ranks? [123].*: no copy is known, was on n\d \(lost\), n\d ")
         self.expect(4, "status", "--strict")
         self.expect(0, "status", "--any")
+        self.assertTrue(self.run_.save_one(2, 0).ok)
+        wait_until("both are told", lambda: re.search(
+            r"no copy is known, .*; step 2, for \d+ m?s: 1 of 4 ranks sealed; .*"
+            r"too few failure domains are joined", self.ask("status").text))
         self.expect(4, "wait", "run", has=("step 1 is lost: ", "0 of 2 copies; rank"))
         self.expect(4, "wait", "run", "--any")
         self.expect(4, "wait", "run", "--strict", "--timeout=500ms", has=("is lost",))
@@ -97,7 +101,7 @@ class Losses(Degree):
         run = status["each_run"][0]
         self.assertIsNone(run["restorable"])
         self.assertEqual((run["newest"]["state"], run["newest"]["degree"]), ("consistent", "lost"))
-        entry = self.document("list", "run")["checkpoints"][0]
+        entry = self.document("list", "run")["checkpoints"][-1]
         self.assertEqual(entry["copies_now"], 0)
         self.assertEqual(entry["shards_short"], 4)
         by_rank = {short["rank"]: short for short in entry["short"]}
@@ -198,11 +202,11 @@ class Waits(Degree):
         text = self.expect(0, "status")
         self.assertRegex(
             text, r"\nrun +1  consistent .*step 2, for \d+ m?s: 2 of 3 ranks sealed; "
-                  r"rank 1: not sealed yet on n1\n")
+                  r"rank 1 \(n1\): not sealed yet\n")
         saving = self.document("status")["each_run"][0]["saving"]
         self.assertEqual((saving["step"], saving["state"]), (2, "open"))
         self.assertGreater(saving["open_ms"], 0)
-        self.expect(0, "show", "run", "2", has=("waits       rank 1: not sealed yet on n1",))
+        self.expect(0, "show", "run", "2", has=("waits       rank 1 (n1): not sealed yet\n",))
 
     def test_who_copies(self):
         """A holder that stands still is named with what it was to do."""
