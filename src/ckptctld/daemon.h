@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/lateness.h"
+#include "base/rare.h"
 #include "coordinator/coordinator.h"
 #include "keeper.h"
 #include "options.h"
@@ -36,7 +37,8 @@ enum exit_code {
     EXIT_STALE = 4,  /* another coordinator rules */
 };
 
-#define GROUP_JOINED 1 /* sessions of agents that were welcomed: COORDINATOR_LINK_ALL */
+#define REFUSED_SAID 32 /* reasons to refuse a connection that may go on at once */
+#define GROUP_JOINED 1  /* sessions of agents that were welcomed: COORDINATOR_LINK_ALL */
 
 /* Records on their way to the store. The hubs are paused meanwhile and no event reaches the
  * machine, so the update and the machine, which the store reads, stay as they are. */
@@ -104,6 +106,7 @@ struct daemon {
     struct asked_change change;
     bool ending; /* no event may reach the machine any more */
     enum exit_code exit_code;
+    struct rare refused[REFUSED_SAID];
     uint64_t events[EVENT_COUNT]; /* how often the machine noted each */
 };
 

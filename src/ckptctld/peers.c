@@ -44,16 +44,26 @@ static void agent_message(struct session *session, const struct message *message
     loop_advance(daemon, &event, NULL);
 }
 
+/* A scanner comes again and again, and an agent of another version tries for ever. */
+static void say_refused(struct daemon *daemon, const struct session *session,
+                        enum ckpt_status status, const char *reason)
+{
+    uint64_t now_ms = daemon_now_ms();
+    struct rare *rare = rare_find(daemon->refused, REFUSED_SAID, rare_key(0, reason), now_ms);
+    if (rare && rare_happens(rare, now_ms)) {
+        log_event(EVENT_peer_refused, "peer=%s status=%s count=%" PRIu64 " text=%s",
+                  session_peer(session), ckpt_status_name(status), rare->count, LOG_QUOTED(reason));
+    }
+}
+
 /* Told in our version's words: one that can't read them has at least its own log. */
 static void refuse(struct session *session, enum ckpt_status status, const char *reason,
                    void *context)
 {
-    (void)context;
     struct message message = {.type = MESSAGE_WELCOME};
     message.welcome.status = status;
     snprintf(message.welcome.reason, sizeof(message.welcome.reason), "%s", reason);
-    log_event(EVENT_peer_refused, "peer=%s status=%s text=%s", session_peer(session),
-              ckpt_status_name(status), LOG_QUOTED(reason));
+    say_refused(context, session, status, reason);
     session_send(session, &message, NULL, 0);
 }
 

@@ -2,6 +2,7 @@
 /* Reads under way: slices in flight, and the ways to the peers they are read from. */
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/fault_point.h"
 #include "base/log.h"
@@ -15,6 +16,24 @@ static struct way *way_find(struct mover *m, uint32_t link)
         }
     }
     return NULL;
+}
+
+/* Each order to read from such a peer tries anew. */
+static void report_refusal(struct mover *m, enum ckpt_status status)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    struct rare *rare = rare_find(m->refused, MOVER_REFUSED, 1 + (uint64_t)status, now_ms);
+    if (rare != NULL && rare_happens(rare, now_ms)) {
+        log_event(EVENT_peer_transport_refused, "own=%s status=%s hint=%s", m->spec,
+                  ckpt_status_name(status),
+                  LOG_QUOTED(status == CKPT_ERR_LINK
+                                 ? "no device of this node reaches any address of the peer's"
+                                 : "the peer's transport is another one, or of another version: "
+                                   "set the same [transport] spec on all agents, and run one "
+                                   "version of ckptd"));
+    }
 }
 
 static enum ckpt_status way_for(struct mover *m, const struct job *job, struct way **way_out)
@@ -34,13 +53,7 @@ static enum ckpt_status way_for(struct mover *m, const struct job *job, struct w
                                                 own ? m->address_bytes : job->address_bytes,
                                                 (uint64_t)(uintptr_t)way, &way->endpoint);
     if (status != CKPT_OK) {
-        log_event(EVENT_peer_transport_refused, "own=%s status=%s hint=%s", m->spec,
-                  ckpt_status_name(status),
-                  LOG_QUOTED(status == CKPT_ERR_LINK
-                                 ? "no device of this node reaches any address of the peer's"
-                                 : "the peer's transport is another one, or of another version: "
-                                   "set the same [transport] spec on all agents, and run one "
-                                   "version of ckptd"));
+        report_refusal(m, status);
         free(way);
         return status;
     }

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "base/rare.h"
 #include "mover.h"
 #include "transport/transport.h"
 
@@ -47,6 +48,7 @@ struct piece {
     uint64_t remote_offset;
 };
 
+#define MOVER_REFUSED 16 /* ways to peers that cannot be made, by cause: said rarely */
 #define MOVER_OWN_LINK 0 /* of the way back to this transport; no connection has this number */
 
 /* The way to one peer's transport, by the control connection it was offered on. */
@@ -74,6 +76,7 @@ struct mover {
     struct job *jobs; /* reads under way; the first is served next */
     struct way *ways;
     bool gather_unsupported; /* and said so */
+    struct rare refused[MOVER_REFUSED];
 
     pthread_t thread;
     pthread_mutex_t lock;

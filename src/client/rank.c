@@ -7,8 +7,10 @@
 
 #include "client/context.h"
 
-/* How long a rank waits that the agent notices the end of its own earlier connection. */
-#define REOPEN_PAUSE_MS 20
+/* How long a rank waits that the agent notices the end of its own earlier connection: ever longer,
+ * for it may be another process that has its place. */
+#define REOPEN_PAUSE_MS_MIN 20
+#define REOPEN_PAUSE_MS_MAX 1000
 
 /* How long the agent is waited for that is asked why nothing came. */
 #define LOOK_MS 20
@@ -251,7 +253,7 @@ enum ckpt_status client_rank_ensure(struct ckpt *ckpt, struct deadline deadline)
         (void)client_await(ckpt, is_nothing, NULL, deadline_after_ms(0), &none);
         ckpt->reason[0] = '\0';
     }
-    for (;;) {
+    for (int pause_ms = REOPEN_PAUSE_MS_MIN;; pause_ms *= 2) {
         enum ckpt_status status = CKPT_OK;
         if (ckpt->state == RANK_CLOSED) {
             status = begin_open(ckpt, deadline);
@@ -263,6 +265,8 @@ enum ckpt_status client_rank_ensure(struct ckpt *ckpt, struct deadline deadline)
         if (status != CKPT_ERR_RANK || !ckpt->was_open || deadline_left_ms(deadline) == 0) {
             return status == CKPT_ERR_TIMEOUT ? CKPT_ERR_NO_AGENT : status;
         }
-        (void)poll(NULL, 0, REOPEN_PAUSE_MS);
+        pause_ms = pause_ms < REOPEN_PAUSE_MS_MAX ? pause_ms : REOPEN_PAUSE_MS_MAX;
+        int left_ms = deadline_left_ms(deadline);
+        (void)poll(NULL, 0, left_ms < pause_ms ? left_ms : pause_ms);
     }
 }

@@ -13,7 +13,7 @@ from process import SCALE, program
 
 
 class Silence(IntegrationTest):
-    def ckptctl(self, cluster, *words):
+    def ckptctl(self, cluster, *words, user=None):
         done = subprocess.run(
             [
                 program("ckptctl"),
@@ -25,6 +25,7 @@ class Silence(IntegrationTest):
             text=True,
             timeout=20 * SCALE,
             check=False,
+            user=user,
         )
         self.assertEqual(done.stderr, "")
         return done.stdout
@@ -161,6 +162,19 @@ class Silence(IntegrationTest):
         self.status_line(cluster, "node n0 refuses: CKPT_ERR_WORLD")
         self.once(cluster.agents[0], "open_refused", "all ranks must say the same")
         self.once(cluster.coordinator, "agent_refuses", "all ranks must say the same")
+
+    def test_what_others_runs_are_is_not_told(self):
+        """That a node refuses is for all to see; whose run, and in which words, is not."""
+        self.need_root()
+        cluster = self.cluster(1, agent={"arena-bytes": "2MiB"})
+        job = self.job(cluster, "secret", on=cluster.agents, copies=1, uid=12345)
+        self.assert_status(job.save_one(1, 0, size=3 * MIB), "CKPT_ERR_TOO_LARGE")
+        self.assertIn("give its ckptd more", self.status_line(cluster, "node n0 refuses"))
+        self.assertIn("give its ckptd more", self.ckptctl(cluster, "status", user=12345))
+        strange = self.ckptctl(cluster, "status", user=54321)
+        self.assertIn("node n0 refuses", strange)
+        self.assertNotIn("give its ckptd more", strange)
+        self.assertNotIn("secret", self.ckptctl(cluster, "status", "--json", user=54321))
 
     # ---- a coordinator that does not take a save ----
 
