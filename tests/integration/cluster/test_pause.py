@@ -101,7 +101,7 @@ class Pause(IntegrationTest):
         cluster.coordinator.pause()
         job.save(2)
         for reply in job.wait(2, timeout_ms=1500):
-            self.assert_status(reply, "CKPT_ERR_TIMEOUT")
+            self.assert_status(reply, "CKPT_ERR_NO_COORDINATOR")
         cluster.coordinator.resume()
         for reply in job.wait(2):
             self.assert_status(reply, "CKPT_OK")

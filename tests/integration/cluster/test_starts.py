@@ -78,7 +78,7 @@ class Starts(IntegrationTest):
         ranks = self.ranks(cluster)
         self.save(cluster, ranks, 1)
         self.assertEqual(self.attempts(ranks), {"0"})
-        self.assert_status(ranks[0].call("wait", 1, 100), "CKPT_ERR_TIMEOUT")
+        self.assert_status(ranks[0].call("wait", 1, 100), "CKPT_ERR_NO_COORDINATOR")
         cluster.agents[1].kill()
         cluster.agents[1].start()
         cluster.coordinator.start()
