@@ -121,7 +121,7 @@ static bool read_bytes(const char *root, const char *folder, const char *name, u
 /* Pages of files that the group holds: they go when room is wanted. An arena's pages do not. */
 static uint64_t read_cache(const char *root, const char *folder, const struct names *names)
 {
-    char path[2 * PATH_BYTES];
+    char path[2 * PATH_BYTES + sizeof("/memory.stat")];
     char line[256];
     uint64_t sum = 0;
     FILE *file;

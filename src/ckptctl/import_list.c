@@ -111,7 +111,7 @@ static bool is_operand(char *const *operands, size_t count, const char *path)
 static enum exit_code add_indexed(struct import_list *list, const char *path, char *const *operands,
                                   size_t count)
 {
-    json_t *weights;
+    json_t *weights = NULL;
     const char *tensor;
     json_t *value;
     enum exit_code code = read_index(list, path, &weights);

@@ -390,7 +390,7 @@ static enum ckpt_status check_arena(const struct config *config, char *reason)
     }
     config_say(config, OPTION_ARENA_BYTES, bytes_said);
     config_say(config, OPTION_ARENA_SEGMENT_BYTES, segment_said);
-    snprintf(reason, CKPT_REASON_MAX + 1, "%s: %s %s", bytes_said, wrong, segment_said);
+    snprintf(reason, CKPT_REASON_MAX + 1, "%.110s: %s %.110s", bytes_said, wrong, segment_said);
     return CKPT_ERR_CONFIG;
 }
 

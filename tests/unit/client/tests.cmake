@@ -3,6 +3,7 @@ foreach(noun open save gather replica wait load hostile copy)
   ckpt_test(test_client_${noun} SOURCES unit/client/test_${noun}.c unit/client/fake_agent.c
             LINKS ckpt_client)
 endforeach()
+ckpt_test(test_client_start_name SOURCES unit/client/test_start_name.c LINKS ckpt_client)
 
 # Sanitizers have a malloc of their own.
 if(NOT CKPT_SANITIZE)
