@@ -120,6 +120,17 @@ static void find_nearest(const struct config_program *program, const char *name,
     free((void *)names);
 }
 
+/* Whether it was meant for this program: which was told nothing else, and takes another value. */
+static bool is_mistaken(const struct config *config, size_t key, const struct variable *known,
+                        const char *value)
+{
+    const struct setting *setting = &config->settings[key];
+    bool is_told = setting->text && setting->source != CONFIG_FROM_DEFAULT &&
+                   setting->source != CONFIG_DERIVED;
+    return known->mistaken_by && strcmp(known->mistaken_by, config->program->name) == 0 &&
+           !is_told && (!setting->text || strcmp(setting->text, value) != 0);
+}
+
 /* What is to be said of it; false: nothing. */
 static bool judge(const struct config *config, const char *name, const char *value, char *line,
                   size_t line_size)
@@ -135,11 +146,9 @@ static bool judge(const struct config *config, const char *name, const char *val
         key_variable_name(&program->keys[match.meant], variable);
     }
     if (known) {
-        const char *now = variable[0] ? config->settings[match.meant].text : NULL;
-        bool mistaken = known->mistaken_by && strcmp(known->mistaken_by, program->name) == 0;
         snprintf(line, line_size, "%s is read by %s; %s reads %s", name, known->reader,
                  program->name, variable);
-        return mistaken && variable[0] && (!now || strcmp(now, value) != 0);
+        return variable[0] && is_mistaken(config, match.meant, known, value);
     }
     if (!variable[0]) {
         find_nearest(program, name, variable);

@@ -84,19 +84,28 @@ static void a_variable_that_nobody_reads_is_told(void **state)
     config_delete(&config);
 }
 
-/* CKPT_NODE is for the ranks of a job; who sets it for ckptd meant its key. */
+/* CKPT_NODE is for the ranks of a job; who sets it for ckptd, and nothing else, meant its key. */
 static void a_variable_of_another_program_is_told_where_it_is_mistaken(void **state)
 {
     (void)state;
+    struct config_key key = sample_keys[SAMPLE_NODE];
     struct config_program agent = sample_program;
+    key.required = false;
     agent.name = "ckptd";
-    char *flags[] = {"-nn1", NULL};
-    struct config *config = load_as(&agent, flags);
+    agent.keys = &key;
+    agent.key_count = 1;
+    struct config *config = load_as(&agent, NULL);
     assert_string_equal(say(config, "CKPT_NODE=n2"),
                         "CKPT_NODE is read by the Slurm hooks' jobs; ckptd reads CKPT_AGENT_NODE|");
-    assert_string_equal(say(config, "CKPT_NODE=n1"), ""); /* no harm done */
+    assert_int_equal(config_derive(config, 0, "n2", reason, sizeof(reason)), CKPT_OK);
+    assert_string_equal(say(config, "CKPT_NODE=n2"), ""); /* no harm done */
     config_delete(&config);
-    config = load_as(&sample_program, flags);
+    char *flags[] = {"-nn1", NULL};
+    config = load_as(&agent, flags);
+    assert_string_equal(say(config, "CKPT_NODE=n2"), ""); /* it was told by other means */
+    config_delete(&config);
+    agent.name = "other";
+    config = load_as(&agent, NULL);
     assert_string_equal(say(config, "CKPT_NODE=n2"), "");
     config_delete(&config);
 }
