@@ -9,7 +9,7 @@
 
 #define INTERVAL_MS_MAX 3600000
 #define UNSETTLED_LONG 2    /* heartbeats */
-#define SILENT_HEARTBEATS 3 /* without an answer: who waits is told that nobody answers */
+#define SILENT_HEARTBEATS 3 /* and half a lease: who waits is told that nobody answers */
 
 void agent_coordinator_up(struct agent *a, const char *address)
 {
@@ -40,7 +40,8 @@ bool agent_coordinator_answers(const struct agent *a, char reason_out[CKPT_REASO
     const struct coordinator_link *c = &a->coordinator;
     uint64_t since_ms = c->joined ? c->heard_ms : c->away_ms;
     uint64_t ms = a->now_ms > since_ms ? a->now_ms - since_ms : 0;
-    bool is_silent = c->lease_ms > 0 && ms > (uint64_t)SILENT_HEARTBEATS * c->heartbeat_ms;
+    bool is_silent = c->lease_ms > 0 && ms > c->lease_ms / 2 &&
+                     ms > (uint64_t)SILENT_HEARTBEATS * c->heartbeat_ms;
     if (c->joined && !is_silent) {
         return true;
     }
