@@ -365,7 +365,6 @@ enum ckpt_status daemon_start(struct daemon *d, const struct config *config,
     memset(d, 0, sizeof *d);
     d->config = config;
     d->reconnect_ms = 50;
-    d->away_since_ms = daemon_now_ms();
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == CKPT_OK; i++) {
         status = steps[i](d, reason);
         if (status == CKPT_OK && life_is_stopped()) {

@@ -70,7 +70,7 @@ struct daemon {
     uint32_t reconnect_ms;
     bool is_joined;         /* as far as has been said */
     uint32_t tries;         /* to connect, since it was last joined */
-    uint64_t away_since_ms; /* when that ended, or the start */
+    uint64_t away_since_ms; /* when that ended, or the first of these */
     struct rare said[DAEMON_SAID];
     struct made_link *made_links;
     bool is_started; /* else what it made of an arena is discarded */

@@ -320,6 +320,7 @@ void links_connect_coordinator(struct daemon *d)
         return;
     }
     d->tries++;
+    d->away_since_ms = d->away_since_ms != 0 ? d->away_since_ms : daemon_now_ms();
     enum ckpt_status status =
         session_connect(d->hub, config_text(d->config, OPTION_COORDINATOR), CONNECT_TIMEOUT_MS,
                         &coordinator_events, d, &d->coordinator, reason);

@@ -64,7 +64,8 @@ class Silence(IntegrationTest):
         time.sleep(3 * SCALE)
         line = self.once(agent, "coordinator_not_connected", "Connection refused")
         self.assertEqual(line["address"], cluster.coordinator.address)
-        self.assertEqual((line["tries"], line["for_s"]), ("1", "0"))
+        self.assertEqual(line["tries"], "1")
+        self.assertLessEqual(int(line["for_s"]), 1)
 
     def test_something_else_listens(self):
         """It takes every connection and closes it: few tries, and one line."""
