@@ -212,6 +212,7 @@ static enum ckpt_status check_event(const struct agent *a, const struct agent_ev
     case AGENT_RANK_UP:
     case AGENT_RANK_DOWN:
     case AGENT_WORK_DONE:
+    case AGENT_STOP:
         return !a->adopting ? CKPT_OK : CKPT_ERR_INVALID;
     }
     return CKPT_ERR_INVALID;
@@ -261,6 +262,9 @@ static void take_event(struct agent *a, const struct agent_event *event)
         return;
     case AGENT_WORK_DONE:
         agent_work_done(a, event);
+        return;
+    case AGENT_STOP:
+        agent_coordinator_stop(a);
         return;
     }
     assert(false && "the event was checked");

@@ -125,6 +125,7 @@ enum agent_event_type {
     AGENT_RANK_MESSAGE,
     AGENT_RANK_DOWN,
     AGENT_WORK_DONE, /* `work` of an earlier update ended with `status` (and `digest`) */
+    AGENT_STOP,      /* the process ends, in order: the coordinator is told. The last event */
 };
 
 struct agent_event {

@@ -61,6 +61,20 @@ bool agent_coordinator_answers(const struct agent *a, char reason_out[CKPT_REASO
     return false;
 }
 
+/* So that it is known to have stopped, and not lost. Its memory stays, for the next agent of this
+ * node. */
+void agent_coordinator_stop(struct agent *a)
+{
+    const struct coordinator_link *c = &a->coordinator;
+    if (c->up && c->joined && (c->features & WIRE_FEATURE_GOODBYE) != 0) {
+        struct agent_outgoing *out =
+            agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_GOODBYE);
+        assert(out != NULL);
+        (void)out;
+    }
+    agent_coordinator_down(a);
+}
+
 static void say_join(struct agent *a)
 {
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_JOIN);

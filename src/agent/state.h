@@ -522,6 +522,7 @@ uint64_t agent_inventory(const struct agent *a);
 void agent_coordinator_up(struct agent *a, const char *address);
 void agent_coordinator_down(struct agent *a);
 bool agent_coordinator_answers(const struct agent *a, char reason_out[CKPT_REASON_MAX + 1]);
+void agent_coordinator_stop(struct agent *a);
 void agent_coordinator_message(struct agent *a, const struct message *message);
 void agent_coordinator_pump(struct agent *a);
 void agent_room_pump(struct agent *a);

@@ -40,7 +40,10 @@
     X(WRITER_GONE, "a slot that a dead rank was filling stays")                                    \
     X(ORDER_ONCE, "an order that was lost is never sent again")                                    \
     X(END_OF_ANY, "an end that comes late is taken for that of the next start")                    \
-    X(LINGER_WITH_RANKS, "a run lingers on while its ranks are connected")
+    X(LINGER_WITH_RANKS, "a run lingers on while its ranks are connected")                         \
+    X(GOODBYE_IS_FOR_EVER, "the copies of who says goodbye are not waited for any more")           \
+    X(SAFE_TOO_EARLY, "a draining node may go though a newest copy is there alone")                \
+    X(DRAIN_HOLDS_SAVES, "a save waits for copies apart from a draining node that cannot be")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

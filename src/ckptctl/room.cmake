@@ -5,8 +5,9 @@ ckpt_program(ckptctl SOURCES main.c options.c verbs.c ctl.c hook_settings.c link
                              import_look.c verb_status.c
                              verb_nodes.c verb_runs.c verb_list.c verb_show.c verb_placement.c
                              verb_wait.c verb_verify.c verb_retire.c verb_mark.c verb_export.c
-                             verb_import.c verb_topology.c verb_plan.c verb_job.c verb_slurm.c
-                             verb_help.c degree.c hook.c start_agent.c watch.c
+                             verb_forget.c verb_node.c change.c verb_import.c verb_topology.c
+                             verb_plan.c verb_job.c verb_slurm.c verb_help.c degree.c hook.c
+                             start_agent.c watch.c
              LINKS ckpt_base ckpt_config ckpt_digest ckpt_shard ckpt_wire ckpt_session ckpt_client
                    ckpt_slurm ckpt_topology
                    PkgConfig::JANSSON Threads::Threads)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <string.h>
 
 #include "link.h"
 #include "options.h"
@@ -29,13 +30,28 @@ static const struct column columns[] = {
     {.name = "REFUSALS", .right = true},
 };
 
+/* joined, stopped or lost; draining or drained in its place, or behind it. */
+static void state_cell(struct table *table, const json_t *node)
+{
+    const char *state = field_text(node, "state");
+    const char *drain = field_true(node, "drained")    ? "drained"
+                        : field_true(node, "draining") ? "draining"
+                                                       : "";
+    bool joined = field_true(node, "joined");
+    bool lost = strcmp(state, "lost") == 0;
+    table_cell(table,
+               lost                  ? STYLE_BAD
+               : !joined || drain[0] ? STYLE_WARN
+                                     : STYLE_GOOD,
+               "%s%s%s", joined && drain[0] ? "" : state, !joined && drain[0] ? ", " : "", drain);
+}
+
 static void add_row(struct table *table, const json_t *node)
 {
-    bool joined = field_true(node, "joined");
     uint64_t bytes = field_number(node, "segment_bytes");
     uint64_t mismatches = field_number(node, "mismatches");
     table_cell(table, STYLE_PLAIN, "%s", field_text(node, "node"));
-    table_cell(table, joined ? STYLE_GOOD : STYLE_BAD, "%s", joined ? "joined" : "lost");
+    state_cell(table, node);
     table_cell(table, STYLE_PLAIN, "%s", field_text(node, "domain"));
     table_cell(table, STYLE_PLAIN, "%s", field_text(node, "address"));
     table_cell(table, STYLE_PLAIN, "%s", AGE_TEXT(field_number(node, "heard_ms_ago")));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "change.h"
 #include "link.h"
 #include "options.h"
 #include "table.h"
@@ -24,16 +25,22 @@ static enum exit_code run(struct ctl *ctl)
     if (ask.step == CKPT_STEP_LATEST) {
         return complain(EXIT_USAGE, "retire needs the step as a number");
     }
-    enum ckpt_status status = link_ask(ctl, &ask, &answer, reason);
+    enum ckpt_status status = change_ask(ctl, &ask, &answer, reason);
     if (status != CKPT_OK) {
         return link_complain(status, reason);
     }
     if (ctl->json) {
         print_json(answer);
-    } else if (ask.newer) {
-        printf("everything newer than step %s is retired\n", ctl->operands[1]);
     } else {
-        printf("step %s is retired\n", ctl->operands[1]);
+        const json_t *aborted = json_object_get(answer, "aborted");
+        printf(ask.newer ? "everything newer than step %s is retired: " : "step %s is retired: ",
+               ctl->operands[1]);
+        change_print(json_object_get(answer, "retired"));
+        if (json_array_size(aborted) > 0) {
+            printf("; saves that were under way: ");
+            change_print(aborted);
+        }
+        putchar('\n');
     }
     json_decref(answer);
     return EXIT_DONE;

@@ -28,9 +28,15 @@ static enum ckpt_status refuse(const struct ask *ask, enum ckpt_status status, c
     return status;
 }
 
+static bool names_a_node(enum admin_verb verb)
+{
+    return verb == ADMIN_NODE_DRAIN || verb == ADMIN_NODE_UNDRAIN || verb == ADMIN_NODE_FORGET ||
+           verb == ADMIN_NODE_SHOW;
+}
+
 static bool names_a_run(enum admin_verb verb)
 {
-    return verb != ADMIN_STATUS && verb != ADMIN_NODES && verb != ADMIN_RUNS;
+    return verb != ADMIN_STATUS && verb != ADMIN_NODES && verb != ADMIN_RUNS && !names_a_node(verb);
 }
 
 /* Who asks, and whether that verb may be asked so. */
@@ -119,7 +125,22 @@ static void send_answer(struct daemon *daemon, struct session *session, struct m
 
 static const char *verb_name(enum admin_verb verb)
 {
-    return verb == ADMIN_VERIFY ? "verify" : verb == ADMIN_RETIRE ? "retire" : "mark";
+    switch ((int)verb) {
+    case ADMIN_VERIFY:
+        return "verify";
+    case ADMIN_RETIRE:
+        return "retire";
+    case ADMIN_NODE_DRAIN:
+        return "node-drain";
+    case ADMIN_NODE_UNDRAIN:
+        return "node-undrain";
+    case ADMIN_NODE_FORGET:
+        return "node-forget";
+    case ADMIN_RUN_FORGET:
+        return "forget";
+    default:
+        return "mark";
+    }
 }
 
 /* The change is on record, or was refused. */
@@ -135,12 +156,12 @@ static void changed(struct daemon *daemon)
     memcpy(reply.admin_answer.reason, daemon->update.admin_reason, CKPT_REASON_MAX + 1);
     log_event(EVENT_admin,
               "verb=%s caller=%" PRIu32 " run=%s uid=%" PRIu32 " step=%" PRIu64
-              " newer=%d mark=%d status=%s",
+              " newer=%d mark=%d node=%s status=%s",
               verb_name(ask->verb), change->uid, LOG_QUOTED(ask->run.name), ask->run.uid, ask->step,
-              (int)ask->newer, (int)ask->mark, ckpt_status_name(daemon->update.admin_status));
+              (int)ask->newer, (int)ask->mark, LOG_QUOTED(ask->node),
+              ckpt_status_name(daemon->update.admin_status));
     if (daemon->update.admin_status == CKPT_OK) {
-        json_t *document = json_pack("{s:I,s:s}", "now_ms", (json_int_t)daemon_now_ms(), "text",
-                                     daemon->update.admin_reason);
+        json_t *document = table_change(&daemon->update, &ask->run);
         text = document ? json_dumps(document, JSON_COMPACT) : NULL;
         json_decref(document);
         reply.admin_answer.json = text ? text : "{}";
@@ -183,7 +204,8 @@ static enum ckpt_status show(const struct ask *ask, json_t **document_out)
 
 static bool changes_something(enum admin_verb verb)
 {
-    return verb == ADMIN_VERIFY || verb == ADMIN_RETIRE || verb == ADMIN_MARK;
+    return verb == ADMIN_VERIFY || verb == ADMIN_RETIRE || verb == ADMIN_MARK ||
+           verb == ADMIN_RUN_FORGET || (names_a_node(verb) && verb != ADMIN_NODE_SHOW);
 }
 
 /* What stands in the tables may not be on record yet: while that waits, nothing is said of it. */
@@ -216,9 +238,16 @@ static enum ckpt_status answer(const struct ask *ask, json_t **document_out)
     case ADMIN_SHOW:
     case ADMIN_PLACEMENT:
         return show(ask, document_out);
+    case ADMIN_NODE_SHOW:
+        *document_out = table_drain(daemon, ask->message->node);
+        return *document_out ? CKPT_OK : refuse(ask, CKPT_ERR_NOT_FOUND, "no such node is known");
     case ADMIN_VERIFY:
     case ADMIN_RETIRE:
     case ADMIN_MARK:
+    case ADMIN_NODE_DRAIN:
+    case ADMIN_NODE_UNDRAIN:
+    case ADMIN_NODE_FORGET:
+    case ADMIN_RUN_FORGET:
         break;
     }
     return refuse(ask, CKPT_ERR_INVALID, "no such verb");
@@ -237,6 +266,10 @@ void admin_answer(struct daemon *daemon, struct session *session, const struct m
     }
     if (status == CKPT_OK && names_a_run(ask.message->verb)) {
         status = find_run(&ask);
+    }
+    if (status == CKPT_OK && names_a_node(ask.message->verb) && !ask.caller.privileged) {
+        status = refuse(&ask, CKPT_ERR_DENIED,
+                        "nodes are for root, and for the user that ckptctld runs as");
     }
     if (status == CKPT_OK && changes_something(ask.message->verb)) {
         change(&ask, session);

@@ -11,6 +11,7 @@
  *   peers.c    what sessions say
  *   admin.c    what ckptctl asks: who may, and mutations
  *   tables.c, tables_checkpoint.c   the answers as JSON
+ *   table_change.c  those to changes, and how far a drain is
  *   notes.c    what a person sees in the log */
 #ifndef CKPT_CKPTCTLD_DAEMON_H
 #define CKPT_CKPTCTLD_DAEMON_H

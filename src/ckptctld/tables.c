@@ -10,6 +10,8 @@ static json_t *count_nodes(const struct daemon *daemon)
 {
     uint64_t joined = 0;
     uint64_t lost = 0;
+    uint64_t stopped = 0;
+    uint64_t draining = 0;
     uint64_t bytes = 0;
     uint64_t bytes_free = 0;
     struct coordinator_member_view node;
@@ -17,15 +19,18 @@ static json_t *count_nodes(const struct daemon *daemon)
         if (!coordinator_member_view(daemon->machine, i, &node)) {
             continue;
         }
+        draining += node.draining;
         if (!node.joined) {
-            lost++;
+            lost += !node.stopped;
+            stopped += node.stopped;
             continue;
         }
         joined++;
         bytes += node.segment_bytes * node.segments;
         bytes_free += node.segment_bytes * node.segments_free;
     }
-    return json_pack("{s:o,s:o,s:o,s:o}", "joined", number(joined), "lost", number(lost), "bytes",
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "joined", number(joined), "lost", number(lost),
+                     "stopped", number(stopped), "draining", number(draining), "bytes",
                      number(bytes), "bytes_free", number(bytes_free));
 }
 
@@ -121,17 +126,24 @@ static json_t *locked(uint32_t told)
                                      : json_null();
 }
 
+static const char *state_of(const struct coordinator_member_view *node)
+{
+    return node->joined ? "joined" : node->stopped ? "stopped" : "lost";
+}
+
 static json_t *node_entry(const struct coordinator_member_view *node, uint64_t now_ms)
 {
     char incarnation[INCARNATION_HEX_SIZE];
     bool refused = node->refused_status != CKPT_OK;
     incarnation_hex(&node->incarnation, incarnation);
     return json_pack(
-        "{s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s?,s:o}", "node",
-        node->node, "domain", node->domain, "address", node->address, "joined", (int)node->joined,
-        "incarnation", incarnation, "heard_ms_ago", number(now_ms - node->last_heard_ms),
-        "segments", number(node->segments), "segments_free", number(node->segments_free),
-        "segment_bytes", number(node->segment_bytes), "locked", locked(node->locked), "bytes_taken",
+        "{s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s?,s:o}",
+        "node", node->node, "domain", node->domain, "address", node->address, "joined",
+        (int)node->joined, "state", state_of(node), "draining", (int)node->draining, "drained",
+        (int)node->drained, "incarnation", incarnation, "heard_ms_ago",
+        number(now_ms - node->last_heard_ms), "segments", number(node->segments), "segments_free",
+        number(node->segments_free), "segment_bytes", number(node->segment_bytes), "locked",
+        locked(node->locked), "bytes_taken",
         node->has_bytes ? number(node->bytes_taken) : json_null(), "bytes_held",
         node->has_bytes ? number(node->bytes_held) : json_null(), "copies", number(node->copies),
         "pulls", number(node->pulls), "mismatches", number(node->mismatches), "refusals",

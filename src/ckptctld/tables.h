@@ -78,6 +78,12 @@ bool table_find_checkpoint(const struct daemon *daemon, const struct run_key *ru
 /* The checkpoint of that index with its shards and their copies, from a rank on. */
 json_t *table_shards(const struct daemon *daemon, uint32_t index, uint32_t from);
 
+/* What an update that was asked for has changed of a run, or of nodes, now that it is on record. */
+json_t *table_change(const struct coordinator_update *update, const struct run_key *run);
+
+/* How far a node is drained; NULL also where no such node is known. */
+json_t *table_drain(const struct daemon *daemon, const char *node);
+
 /* "consistent" and so on; strings that live for ever. */
 const char *table_checkpoint_state(enum checkpoint_state state);
 

@@ -376,6 +376,14 @@ enum ckpt_status daemon_start(struct daemon *d, const struct config *config,
     return status;
 }
 
+void daemon_leave(struct daemon *d)
+{
+    struct agent_event event = {.type = AGENT_STOP};
+    daemon_event(d, &event);
+    session_hub_flush(d->hub);
+    event_base_loopexit(d->base, NULL);
+}
+
 static void on_signal(int number, void *context)
 {
     struct daemon *d = context;
@@ -383,7 +391,7 @@ static void on_signal(int number, void *context)
         return;
     }
     log_event(EVENT_stopping, "signal=%d", number);
-    event_base_loopexit(d->base, NULL);
+    daemon_leave(d);
 }
 
 int daemon_run(struct daemon *d)

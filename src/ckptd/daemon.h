@@ -83,6 +83,9 @@ enum ckpt_status daemon_start(struct daemon *d, const struct config *config,
                               char reason[DAEMON_REASON_BYTES]);
 int daemon_run(struct daemon *d);
 void daemon_end(struct daemon *d);
+
+/* Ends the loop, in order: the coordinator hears that this agent stops. */
+void daemon_leave(struct daemon *d);
 uint64_t daemon_now_ms(void);
 void daemon_event(struct daemon *d, struct agent_event *event);
 

@@ -111,7 +111,7 @@ static void on_idle_look(evutil_socket_t fd, short what, void *context)
         d->idle_since_ms = now_ms;
     } else if (now_ms - d->idle_since_ms >= (uint64_t)config_number(d->config, OPTION_IDLE_EXIT)) {
         log_event(EVENT_stopping, "reason=\"nothing is held and no job runs\"");
-        event_base_loopexit(d->base, NULL);
+        daemon_leave(d);
     }
 }
 

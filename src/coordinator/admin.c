@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs of a person that change something. The daemon has authorised them. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 static void verify(struct coordinator *c, struct checkpoint *k)
@@ -21,8 +22,7 @@ static void retire_newer(struct coordinator *c, struct coordinator_update *u, st
             return;
         }
         if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 1)) {
-            u->admin_status = CKPT_ERR_BUSY;
-            say(u->admin_reason, "more checkpoints than one command retires: repeat it");
+            u->admin_more = true;
             return;
         }
         if (session_uses(c, k)) {
@@ -67,8 +67,33 @@ static void retire(struct coordinator *c, struct coordinator_update *u, struct r
     }
 }
 
-void on_admin(struct coordinator *c, struct coordinator_update *u,
-              const struct message_admin_ask *ask)
+static void change_node(struct coordinator *c, struct coordinator_update *u,
+                        const struct message_admin_ask *ask)
+{
+    if (!name_is_valid(ask->node, CKPT_NODE_NAME_MAX)) {
+        u->admin_status = CKPT_ERR_NAME;
+        say(u->admin_reason, "that is no name of a node");
+    } else if (ask->verb == ADMIN_NODE_DRAIN) {
+        node_drain(c, u, ask->node);
+    } else if (ask->verb == ADMIN_NODE_UNDRAIN) {
+        node_undrain(c, u, ask->node);
+    } else {
+        node_forget(c, u, ask->node, ask->force);
+    }
+}
+
+/* An asker of before there were parts takes OK for all of it. */
+static void say_more(struct coordinator_update *u, const struct message_admin_ask *ask)
+{
+    if (u->admin_more && !ask->may_page) {
+        u->admin_more = false;
+        u->admin_status = CKPT_ERR_BUSY;
+        say(u->admin_reason, "more than one command does: repeat it");
+    }
+}
+
+static void change_checkpoint(struct coordinator *c, struct coordinator_update *u,
+                              const struct message_admin_ask *ask)
 {
     struct run *run = run_find(c, &ask->run);
     struct checkpoint *k = NULL;
@@ -92,4 +117,29 @@ void on_admin(struct coordinator *c, struct coordinator_update *u,
         u->admin_status = CKPT_ERR_INVALID;
         say(u->admin_reason, "not a verb that changes anything");
     }
+}
+
+void on_admin(struct coordinator *c, struct coordinator_update *u,
+              const struct message_admin_ask *ask)
+{
+    struct run *run;
+    switch ((int)ask->verb) {
+    case ADMIN_NODE_DRAIN:
+    case ADMIN_NODE_UNDRAIN:
+    case ADMIN_NODE_FORGET:
+        change_node(c, u, ask);
+        break;
+    case ADMIN_RUN_FORGET:
+        run = run_find(c, &ask->run);
+        if (run != NULL) {
+            run_forget(c, u, run);
+        } else {
+            u->admin_status = CKPT_ERR_NOT_FOUND;
+            say(u->admin_reason, "no such run");
+        }
+        break;
+    default:
+        change_checkpoint(c, u, ask);
+    }
+    say_more(u, ask);
 }

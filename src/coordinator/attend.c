@@ -4,6 +4,7 @@
  * A shard comes here whenever something about it changed. It is looked at as it is now, so it does
  * not matter what changed or how often. What can't be had now (no domain, no room, a holder that
  * just failed) parks it until the next round. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 /* Nobody has room: whoever would have been chosen is to get some, for what is being saved and for
@@ -89,11 +90,23 @@ static bool call_back(struct coordinator *c, struct coordinator_update *u, struc
     return called;
 }
 
+/* Of nodes that are to go, and too many even though others are still to be made. */
+static void let_leaving_go(struct coordinator *c, struct coordinator_update *u, struct shard *s)
+{
+    struct copy *copy = shard_surplus(c, s);
+    while (copy != NULL && copy_leaves(c, s, copy) && update_has_room(u, 1) &&
+           shard_record_homes(c, u, s, copy)) {
+        order_let_go(c, u, s, copy);
+        shard_refresh(c, s);
+        copy = shard_surplus(c, s);
+    }
+}
+
 /* What was committed, and has too few copies or too many. */
 static void attend_committed(struct coordinator *c, struct coordinator_update *u, struct shard *s)
 {
-    struct copy *leaving = shard_leaving(s);
-    if (shard_has_copies(c, s) && (leaving == NULL || shard_can_spare(c, s, leaving))) {
+    struct copy *leaving = shard_leaving(c, s);
+    if (shard_has_copies(c, s) && (leaving == NULL || shard_has_copies_apart(c, s))) {
         if (!shard_let_surplus_go(c, u, s)) {
             park(c, s);
         } else if (leaving != NULL) {
@@ -112,6 +125,7 @@ static void attend_committed(struct coordinator *c, struct coordinator_update *u
             !order_copy(c, u, s, &h)) {
             if (leaving != NULL) {
                 leaving->leaves = false; /* whoever has need of its memory asks again */
+                let_leaving_go(c, u, s);
             }
             park(c, s);
             return;

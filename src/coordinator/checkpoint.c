@@ -6,6 +6,7 @@
  *                   |                   ABORTED                          QUARANTINED --> RETIRED
  *                ABORTED
  */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -253,7 +254,8 @@ static void commit(struct coordinator *c, struct coordinator_update *u, struct c
     record_of(c, u, k, RECORD_CONSISTENT)->wall_ms = k->wall_ms;
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         shard_set_homes_as_held(c, &c->shards[i], NULL);
-        if (shard_is_pulled(&c->shards[i]) || shard_surplus(c, &c->shards[i]) != NULL) {
+        if (shard_is_pulled(&c->shards[i]) || shard_surplus(c, &c->shards[i]) != NULL ||
+            k->makes_do) {
             queue_push(c, &c->shards[i]); /* what was ordered while a copy seemed to be gone */
         }
     }
@@ -383,6 +385,13 @@ static uint64_t progress_due_ms(const struct coordinator *c, const struct run *r
     return due_ms;
 }
 
+/* Copies apart from nodes that drain are still to be made, and have been for long. */
+static bool is_short_of_others(const struct coordinator *c, const struct checkpoint *k)
+{
+    return c->drains > 0 && k->state == CHECKPOINT_VERIFYING &&
+           c->now_ms >= k->progress_ms + c->config.repair_after_ms;
+}
+
 void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
 {
     for (uint32_t i = 0; (i = index_set_from(&c->checkpoints_open, i)) != NONE; i++) {
@@ -395,6 +404,8 @@ void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
         if (!attempt_may_commit(c, run, k)) {
             checkpoint_abort(c, u, k, CKPT_ERR_ATTEMPT, "attempt %u of the run has begun",
                              run->attempt);
+        } else if (is_short_of_others(c, k) && drain_makes_do(c, k)) {
+            commit_if_due(c, u, k);
         } else if (c->now_ms >= progress_due_ms(c, run, k)) {
             char why[CKPT_REASON_MAX + 1];
             say(why, "%s", k->reason);

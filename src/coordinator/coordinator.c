@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory, init and the dispatch of events. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -123,6 +124,7 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     c->domains = carve(carver, k->agents_max, sizeof *c->domains);
     c->domain_names = carve(carver, k->agents_max, sizeof *c->domain_names);
     c->domain_last = carve(carver, k->agents_max, sizeof(uint32_t));
+    c->domain_open = carve(carver, k->agents_max, sizeof(uint32_t));
     c->domain_next = carve(carver, k->agents_max, sizeof(uint32_t));
     c->domain_buckets = carve(carver, links, sizeof(uint32_t));
     c->node_buckets = carve(carver, links, sizeof(uint32_t));
@@ -243,6 +245,7 @@ static void update_begin(struct coordinator_update *u)
     u->read_first = false;
     u->step_down = false;
     u->admin_status = CKPT_OK;
+    u->admin_more = false;
     u->admin_reason[0] = '\0';
 }
 
@@ -250,6 +253,7 @@ static void tick(struct coordinator *c, struct coordinator_update *u, bool unrea
 {
     c->tick_ms = c->now_ms + c->config.heartbeat_ms / 2;
     members_tick(c, u, unread);
+    drains_tick(c, u);
     checkpoints_tick(c, u);
     starts_tick(c, u);
     jobs_tick(c, u); /* before verdicts are told: what they name is not given up in that turn */
@@ -318,7 +322,7 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
         member_disconnected(c, event->link);
         break;
     case COORDINATOR_REPLAY:
-        status = on_replay(c, event->record);
+        status = on_replay(c, u, event->record);
         break;
     case COORDINATOR_REPLAY_END:
         c->replaying = false;
@@ -327,7 +331,9 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
         on_admin(c, u, event->admin);
         break;
     }
+    drains_refresh(c);
     attend_queue(c, u);
+    drains_refresh(c); /* where there was no room */
     u->again = u->again || c->queue_head != NONE;
     u->deadline_ms = c->tick_ms + c->stalled_ms;
     invariant_check(c);

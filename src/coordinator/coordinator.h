@@ -99,8 +99,11 @@ enum coordinator_record_type {
     RECORD_OFFERED,   /* its quarantine, the machine's own, was lifted */
     RECORD_CLUSTER,   /* the cluster's id, in step and bytes; of no run, and the first of its kind
                        * stands for good */
+    RECORD_DRAINED,   /* by command: a node takes no new copies. Its name stands where a run's
+                       * does, of user 0, and its domain in reason */
+    RECORD_UNDRAINED, /* it does again, or is forgotten */
 };
-#define RECORD_LAST RECORD_CLUSTER
+#define RECORD_LAST RECORD_UNDRAINED
 
 /* One rank's shard of a commit, and which nodes held it then. */
 struct coordinator_record_shard {
@@ -179,6 +182,7 @@ struct coordinator_update {
     bool step_down;       /* another coordinator rules: end, send nothing more */
     /* ADMIN: how the verb ended. */
     enum ckpt_status admin_status;
+    bool admin_more; /* well, so far: what it is asked for was too much for one turn; ask again */
     char admin_reason[CKPT_REASON_MAX + 1];
 };
 
@@ -205,7 +209,10 @@ struct coordinator_member_view {
     const char *node;
     const char *domain;
     const char *address;
-    bool joined; /* false: lost */
+    bool joined;
+    bool stopped;  /* not joined, as it said goodbye; else it was lost */
+    bool draining; /* it takes no new copies */
+    bool drained;  /* and nothing is kept there alone */
     struct incarnation incarnation;
     uint64_t last_heard_ms;
     uint32_t segments;
@@ -342,6 +349,32 @@ struct coordinator_shard_view {
     struct coordinator_home_view homes[CKPT_COPIES_MAX];
 };
 
+/* A shard that has too few copies apart from the nodes that drain. */
+struct coordinator_drain_item {
+    struct run_key run;
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t rank;
+    bool stuck; /* nothing is under way for it, nor can be as things are */
+    const char *why;
+};
+#define COORDINATOR_DRAIN_ITEMS 16
+struct coordinator_drain_view {
+    const char *domain;
+    bool joined;
+    bool stopped;
+    bool draining;
+    bool safe;       /* nothing is kept there alone: what is committed has all the copies that it
+                     * should have apart from the nodes that drain */
+    bool telling;    /* it has not said yet all that it holds */
+    uint32_t left;   /* shards that have too few */
+    uint32_t stuck;  /* of these */
+    uint64_t bytes;  /* of these shards */
+    uint32_t saving; /* of checkpoints that are not consistent yet, with a copy there */
+    uint32_t item_count;
+    struct coordinator_drain_item items[COORDINATOR_DRAIN_ITEMS]; /* the stuck ones first */
+};
+
 uint64_t coordinator_epoch(const struct coordinator *c);
 /* Zero when no RECORD_CLUSTER was replayed: the daemon makes one, commits it and replays it, before
  * COORDINATOR_REPLAY_END. */
@@ -352,6 +385,9 @@ bool coordinator_member_view(const struct coordinator *c, uint32_t index,
 uint32_t coordinator_trouble_count(const struct coordinator *c);
 bool coordinator_trouble_view(const struct coordinator *c, uint32_t index,
                               struct coordinator_trouble_view *view_out);
+/* False: no such node is known, as a member or as one to which copies belong. */
+bool coordinator_drain_view(const struct coordinator *c, const char *node,
+                            struct coordinator_drain_view *view_out);
 uint32_t coordinator_run_count(const struct coordinator *c);
 bool coordinator_run_view(const struct coordinator *c, uint32_t index,
                           struct coordinator_run_view *view_out);

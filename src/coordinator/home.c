@@ -4,12 +4,16 @@
  * coordinator that has just started, and when every holder is gone.
  *
  * A name is kept as long as a shard refers to it, whether its node is a member now or not. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <assert.h>
 #include <string.h>
 
-static uint32_t home_find(const struct coordinator *c, const char *node)
+#include "base/planted_bug.h"
+
+/* NONE: no copy belongs there. */
+uint32_t home_find(const struct coordinator *c, const char *node)
 {
     uint32_t i = c->home_buckets[name_hash(0, node) & c->link_mask];
     while (i != NONE && strcmp(c->homes[i].node, node) != 0) {
@@ -105,6 +109,17 @@ void shard_release_homes(struct coordinator *c, struct shard *s)
     }
 }
 
+/* Whatever is there of it is not waited for any more. */
+void shard_drop_home(struct coordinator *c, struct shard *s, uint32_t home)
+{
+    for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+        if (s->homes[i] == home) {
+            home_release(c, home);
+            s->homes[i] = NONE;
+        }
+    }
+}
+
 void shard_set_homes(struct coordinator *c, struct shard *s,
                      const char nodes[][CKPT_NODE_NAME_MAX + 1], uint32_t count)
 {
@@ -151,5 +166,9 @@ bool shard_has_homes(const struct shard *s)
  * Until then a copy there is away. */
 bool home_is_heard(const struct coordinator *c, const struct home *home)
 {
+    if (PLANTED_BUG(GOODBYE_IS_FOR_EVER) && home->seen && home->member == NONE) {
+        const struct member *m = roster_find((struct coordinator *)c, home->node);
+        return m == NULL || m->stopped;
+    }
     return home->member != NONE && c->members[home->member].inventory_told;
 }

@@ -70,6 +70,28 @@ static void check_inventory(struct coordinator *c)
     assert(inventory == m->inventory);
 }
 
+/* What may be chosen, counted anew; and what counts of each open checkpoint. */
+static void check_drains(const struct coordinator *c)
+{
+    uint32_t drains = 0;
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct member *m = &c->members[i];
+        const struct placement_member *place = &c->places[i];
+        assert(place->usable == (m->state == MEMBER_JOINED));
+        assert(!place->usable || place->last == m->draining);
+        drains += place->usable && place->last;
+    }
+    for (uint32_t i = 0; i < c->domain_count; i++) {
+        open += c->domain_open[i] > 0;
+    }
+    assert(drains == c->drains && open == c->domains_open);
+    for (uint32_t i = 0; i < c->shards_high; i++) {
+        const struct shard *s = &c->shards[i];
+        assert(!s->used || s->ready == (s->sealed && shard_has_copies(c, s)));
+    }
+}
+
 /* Counted anew. */
 static void check_holdings(const struct coordinator *c)
 {
@@ -106,6 +128,7 @@ static void check_all(struct coordinator *c)
     }
     check_inventory(c);
     check_holdings(c);
+    check_drains(c);
 }
 
 static void check_some(struct coordinator *c)

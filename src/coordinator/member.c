@@ -2,9 +2,12 @@
 /* Members: joining, leases, loss; and the door for every message.
  *
  *   FREE --join--> JOINED --lease over, or disconnected for too long--> LOST --join--> JOINED
+ *                         `------------------goodbye------------------^
  *
- * A lost member keeps its place, so that a loss moves nothing but its copies, until it is forgotten
- * (roster.c). */
+ * Who says goodbye is lost at once, and known to have stopped: its memory stays, and it is waited
+ * for as for any other. A lost member keeps its place, so that a loss moves nothing but its copies,
+ * until it is forgotten (roster.c). */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -61,8 +64,7 @@ static void drop_copies(struct coordinator *c, uint32_t member)
     assert(m->copies_verified == 0 && m->pulls == 0 && m->orders == 0 && m->inventory == 0);
 }
 
-static void member_lost(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                        const char *why)
+static void member_leaves(struct coordinator *c, struct coordinator_update *u, struct member *m)
 {
     uint32_t index = (uint32_t)(m - c->members);
     if (u->record_count == 0 || u->records[0].type != RECORD_EPOCH) {
@@ -73,9 +75,10 @@ static void member_lost(struct coordinator *c, struct coordinator_update *u, str
     m->state = MEMBER_LOST;
     index_set_add(&c->members_lost, index);
     m->inventory_told = false;
+    m->drained = false;
     homes_member_lost(c, index);
     seats_of_member_lost(c, index);
-    c->places[index].usable = false;
+    roster_set_usable(c, index, false);
     drop_copies(c, index);
     if (m->connected) {
         if (update_has_room(u, 1)) {
@@ -83,9 +86,27 @@ static void member_lost(struct coordinator *c, struct coordinator_update *u, str
         }
         link_clear(c, m);
     }
+}
+
+static void member_lost(struct coordinator *c, struct coordinator_update *u, struct member *m,
+                        const char *why)
+{
+    member_leaves(c, u, m);
     struct machine_note *note = update_note(u, EVENT_agent_lost);
     strcpy(note->node, m->node);
     say(note->text, "%s; its copies no longer count", why);
+}
+
+static void member_stopped(struct coordinator *c, struct coordinator_update *u, struct member *m)
+{
+    m->stopped = true;
+    member_leaves(c, u, m);
+    struct machine_note *note = update_note(u, EVENT_agent_stopped);
+    strcpy(note->node, m->node);
+    say(note->text,
+        "in order; its memory stays, and its copies count again when it is back. They are made "
+        "again elsewhere if that takes more than %u ms",
+        c->config.repair_after_ms);
 }
 
 static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t link,
@@ -223,6 +244,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     m->incarnation = message->incarnation;
     m->is_of_cluster = nonce_equal(&join->cluster, &c->cluster);
     m->state = MEMBER_JOINED;
+    m->stopped = false;
     index_set_remove(&c->members_lost, index);
     m->segments = join->segments;
     m->segment_bytes = join->segment_bytes;
@@ -234,7 +256,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     m->settled = false;
     m->has_bytes = false;
     homes_member_joined(c, index);
-    c->places[index].usable = true;
+    roster_set_usable(c, index, true);
     c->places[index].segments_free = join->segments_free;
     link_set(c, m, link);
     m->refusals = 0;
@@ -331,6 +353,9 @@ static void agent_message(struct coordinator *c, struct coordinator_update *u, s
         break;
     case MESSAGE_JOB_REPORT:
         on_job_report(c, u, m, &message->job);
+        break;
+    case MESSAGE_GOODBYE:
+        member_stopped(c, u, m);
         break;
     case MESSAGE_STALE_EPOCH:
         break; /* an epoch above ours was handled at the door */

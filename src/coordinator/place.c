@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which copies count, which may be read, and where the next one goes. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include "base/planted_bug.h"
+
+#define WORD_RESENDS 10 /* for so many times resend an agent's word that it is in use is taken */
 
 /* The copy to read from: a good one, or the owner's sealed one; the one that failed least often. */
 struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member)
@@ -42,6 +45,22 @@ static uint32_t good_domains(const struct coordinator *c, const struct shard *s,
     return placement_domains(&map, holders, count);
 }
 
+/* Domains of the good copies that are to stay, without that of `without` (or NULL). */
+uint32_t shard_domains_apart(const struct coordinator *c, const struct shard *s,
+                             const struct copy *without)
+{
+    struct placement_map map = {.member_count = c->member_count, .members = c->places};
+    uint32_t holders[COORDINATOR_COPIES_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        const struct copy *copy = &s->copies[i];
+        if (copy != without && copy_is_good(s, copy) && !copy_leaves(c, s, copy)) {
+            holders[count++] = copy->member;
+        }
+    }
+    return placement_domains(&map, holders, count);
+}
+
 static bool is_read_from(const struct shard *s, uint32_t member)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
@@ -69,7 +88,9 @@ bool shard_is_pulled(const struct shard *s)
  * owner's most of all. */
 static uint32_t worth(const struct coordinator *c, const struct shard *s, const struct copy *copy)
 {
-    return copy->leaves ? 0 : 1 + (copy->owner ? 2u : 0u) + shard_is_home(c, s, copy->member);
+    return copy_leaves(c, s, copy)
+               ? 0
+               : 1 + (copy->owner ? 2u : 0u) + shard_is_home(c, s, copy->member);
 }
 
 static uint32_t good_copies(const struct shard *s)
@@ -81,24 +102,40 @@ static uint32_t good_copies(const struct shard *s)
     return count;
 }
 
+/* It was asked for by a rank that restores it. One that is to go is so no longer when its load has
+ * ended, and nobody has asked for a while: what the rank has mapped, its agent knows. */
+static bool is_loaded(const struct coordinator *c, const struct shard *s, const struct copy *copy)
+{
+    const struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    const struct run *run = &c->runs[k->run];
+    if (s->load_state == LOAD_NONE || s->load_member != copy->member) {
+        return false;
+    }
+    return !copy_leaves(c, s, copy) || session_waits(&run->session) || session_uses(c, k) ||
+           c->now_ms < run->active_ms + WORD_RESENDS * (uint64_t)c->config.resend_ms;
+}
+
 /* Nobody restores it, reads from it or has it proven, as far as is known here; what its agent has
  * lent, the agent knows, and for a while its word is taken. */
 static bool is_idle(const struct coordinator *c, const struct shard *s, const struct copy *copy)
 {
-    bool is_loaded = s->load_state != LOAD_NONE && s->load_member == copy->member;
-    bool was_kept =
-        copy->kept_ms > 0 && c->now_ms < copy->kept_ms + 10 * (uint64_t)c->config.resend_ms;
-    return copy_is_good(s, copy) && copy->order_kind == ORDER_NONE && !is_loaded && !was_kept &&
-           !is_read_from(s, copy->member);
+    bool was_kept = copy->kept_ms > 0 &&
+                    c->now_ms < copy->kept_ms + WORD_RESENDS * (uint64_t)c->config.resend_ms;
+    return copy_is_good(s, copy) && copy->order_kind == ORDER_NONE && !is_loaded(c, s, copy) &&
+           !was_kept && !is_read_from(s, copy->member);
 }
 
 /* Of more good copies than were asked for, the one that is missed least; NULL: there are none too
- * many, or all are in use. What is left is in as many domains as was asked for, or as there are. */
+ * many, or all are in use. What is left is in as many domains as was asked for, or as there are;
+ * and so is what is to stay of it. */
 struct copy *shard_surplus(const struct coordinator *c, struct shard *s)
 {
     uint32_t copies = c->checkpoints[s->checkpoint].copies;
     copies -= PLANTED_BUG(TRIM_TOO_FAR) && copies > 1;
     uint32_t domains = good_domains(c, s, NULL, NONE);
+    bool some_leave = shard_leaving(c, s) != NULL;
+    uint32_t apart = some_leave ? shard_domains_apart(c, s, NULL) : 0;
+    apart = apart < copies ? apart : copies;
     struct copy *least = NULL;
     if (good_copies(s) <= copies) {
         return NULL;
@@ -107,6 +144,7 @@ struct copy *shard_surplus(const struct coordinator *c, struct shard *s)
         struct copy *copy = &s->copies[i];
         if (is_idle(c, s, copy) &&
             good_domains(c, s, copy, NONE) >= (domains < copies ? domains : copies) &&
+            (!some_leave || copy_leaves(c, s, copy) || shard_domains_apart(c, s, copy) >= apart) &&
             (least == NULL || worth(c, s, copy) < worth(c, s, least))) {
             least = copy;
         }
@@ -114,17 +152,11 @@ struct copy *shard_surplus(const struct coordinator *c, struct shard *s)
     return least;
 }
 
-/* As many domains as were asked for are left without it. */
-bool shard_can_spare(const struct coordinator *c, const struct shard *s, const struct copy *copy)
-{
-    return good_domains(c, s, copy, NONE) >= c->checkpoints[s->checkpoint].copies;
-}
-
 /* A good copy that is to be let go when its shard has another for it; NULL: none is. */
-struct copy *shard_leaving(struct shard *s)
+struct copy *shard_leaving(const struct coordinator *c, struct shard *s)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (s->copies[i].leaves && copy_is_good(s, &s->copies[i])) {
+        if (copy_is_good(s, &s->copies[i]) && copy_leaves(c, s, &s->copies[i])) {
             return &s->copies[i];
         }
     }
@@ -137,7 +169,7 @@ bool copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *c
 {
     uint32_t member;
     if (copy->owner || !is_idle(c, s, copy) || shard_is_pulled(s) || !shard_has_copies(c, s) ||
-        shard_leaving(s) != NULL) {
+        shard_leaving(c, s) != NULL) {
         return false;
     }
     copy->leaves = true;
@@ -177,12 +209,12 @@ struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t me
     }
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         struct copy *other = &s->copies[i];
-        bool is_loaded = s->load_state != LOAD_NONE && s->load_member == other->member;
+        bool is_asked_for = s->load_state != LOAD_NONE && s->load_member == other->member;
         bool is_twin = copy_is_good(s, other) && other->order_kind == ORDER_NONE &&
                        !is_read_from(s, other->member) &&
                        good_domains(c, s, other, NONE) == domains;
         bool is_repair = other->order_kind == ORDER_PULL && other->purpose == PULL_REPLICATE;
-        if (!is_loaded && (is_repair || (is_twin && extra == NULL))) {
+        if (!is_asked_for && (is_repair || (is_twin && extra == NULL))) {
             extra = other;
         }
     }
@@ -206,7 +238,8 @@ struct holders shard_holders(const struct coordinator *c, const struct shard *s)
         bool counts_soon =
             !copy->bad && !copy->cached && (copy->state == COPY_HELD || (open && copy->owner));
         bool waits = copy->state == COPY_VERIFIED && !s->has_digest && !copy->cached;
-        if (!copy->leaves && (copy_is_good(s, copy) || pulling || counts_soon || waits)) {
+        if (!copy_leaves(c, s, copy) &&
+            (copy_is_good(s, copy) || pulling || counts_soon || waits)) {
             h.taken[h.taken_count++] = copy->member;
         } else {
             h.avoid[h.avoid_count++] = copy->member;
@@ -227,14 +260,20 @@ static uint32_t origin_of(const struct shard *s, const struct holders *h)
     return origin;
 }
 
+static struct placement_map map_of(const struct coordinator *c, const struct shard *s)
+{
+    return (struct placement_map){.member_count = c->member_count,
+                                  .members = c->places,
+                                  .domain_count = c->domain_count,
+                                  .domains = c->domains,
+                                  .takes_last = c->drains > 0 && !drain_applies(c, s)};
+}
+
 /* Where the copy would go if all had room. */
 enum ckpt_status place_choose_full(const struct coordinator *c, const struct shard *s,
                                    const struct holders *h, uint32_t *member_out)
 {
-    struct placement_map map = {.member_count = c->member_count,
-                                .members = c->places,
-                                .domain_count = c->domain_count,
-                                .domains = c->domains};
+    struct placement_map map = map_of(c, s);
     return placement_choose(&map, origin_of(s, h), h->taken, h->taken_count, h->avoid,
                             h->avoid_count, 0, member_out);
 }
@@ -244,10 +283,7 @@ enum ckpt_status place_choose_full(const struct coordinator *c, const struct sha
 enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s,
                               const struct holders *h, uint32_t *member_out)
 {
-    struct placement_map map = {.member_count = c->member_count,
-                                .members = c->places,
-                                .domain_count = c->domain_count,
-                                .domains = c->domains};
+    struct placement_map map = map_of(c, s);
     uint32_t origin = origin_of(s, h);
     uint32_t segments = shard_segments(c, s, origin);
     enum ckpt_status status = placement_choose(&map, origin, h->taken, h->taken_count, h->avoid,

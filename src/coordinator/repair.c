@@ -7,6 +7,7 @@
  * does not have it, or its bytes differ) is repaired at once. A repair that is under way when the
  * copy is back is called off.
  * Too many: the one missed least is let go, unless its agent says that it is in use. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <stdio.h>
@@ -81,20 +82,10 @@ static bool homes_are_right(const struct coordinator *c, const struct shard *s,
     return good == homes;
 }
 
-/* On record before anything is freed: where the copies are now. False: there is no room for the
- * record in this turn. What an earlier version committed has no homes on record, and gets none. */
-bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                        const struct copy *without)
+/* On record: where its copies belong now. */
+void shard_write_homes(struct coordinator *c, struct coordinator_update *u, const struct shard *s)
 {
-    if (!shard_has_homes(s) || homes_are_right(c, s, without)) {
-        return true;
-    }
-    if (u->record_count >= COORDINATOR_RECORDS_MAX / 2) {
-        u->again = true;
-        return false;
-    }
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
-    shard_set_homes_as_held(c, s, without);
     struct coordinator_record *record = update_record(c, u, RECORD_HOLDERS);
     record->run = c->runs[k->run].key;
     record->attempt = k->attempt;
@@ -107,6 +98,22 @@ bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, str
                      used > 0 ? " " : "", c->homes[s->homes[i]].node);
         }
     }
+}
+
+/* On record before anything is freed: where the copies are now. False: there is no room for the
+ * record in this turn. What an earlier version committed has no homes on record, and gets none. */
+bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                        const struct copy *without)
+{
+    if (!shard_has_homes(s) || homes_are_right(c, s, without)) {
+        return true;
+    }
+    if (u->record_count >= COORDINATOR_RECORDS_MAX / 2) {
+        u->again = true;
+        return false;
+    }
+    shard_set_homes_as_held(c, s, without);
+    shard_write_homes(c, u, s);
     return true;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Durable records back into the tables, before anything else happens. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <string.h>
@@ -50,6 +51,9 @@ static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
     case RECORD_CLUSTER:
     case RECORD_ATTEMPT:
         return CKPT_OK;
+    case RECORD_DRAINED:
+    case RECORD_UNDRAINED:
+        break;
     case RECORD_CONSISTENT:
         return replay_consistent(c, run, record);
     case RECORD_WITHDRAWN:
@@ -97,7 +101,8 @@ static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
     return CKPT_ERR_CORRUPT;
 }
 
-enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record)
+enum ckpt_status on_replay(struct coordinator *c, struct coordinator_update *u,
+                           const struct coordinator_record *record)
 {
     if (record->type == RECORD_CLUSTER && record->epoch <= c->epoch) {
         c->cluster = nonce_is_zero(&c->cluster) ? coordinator_record_named(record) : c->cluster;
@@ -108,6 +113,9 @@ enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_recor
     }
     if (record->type == RECORD_EPOCH) {
         return record->epoch <= c->epoch ? CKPT_OK : CKPT_ERR_CORRUPT;
+    }
+    if (record->type == RECORD_DRAINED) {
+        return replay_drain(c, u, record);
     }
     if (!name_is_valid(record->run.name, CKPT_RUN_NAME_MAX)) {
         return CKPT_ERR_CORRUPT;

@@ -7,6 +7,7 @@
  * differs (the copy is refused, another is made; an owner that changed its mind means that the
  * bytes changed under the seal: abort).
  * A repeated report finds the state it asks for and is only acked again. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -276,7 +277,7 @@ static void on_mismatch(struct coordinator *c, struct coordinator_update *u, str
         checkpoint_abort(c, u, k, CKPT_ERR_DIGEST,
                          "rank %u: the bytes changed after they were sealed (node %s)", s->rank,
                          m->node);
-    } else if (s->failures >= c->config.pull_attempts_max) {
+    } else if (s->failures >= c->config.pull_attempts_max && !drain_makes_do(c, k)) {
         checkpoint_abort(c, u, k, CKPT_ERR_DIGEST,
                          "rank %u: no copy has the owner's digest after %u tries", s->rank,
                          s->failures);
@@ -560,7 +561,8 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
         park(c, s);
         return;
     }
-    if (checkpoint_is_open(k) && ++s->failures >= c->config.pull_attempts_max) {
+    if (checkpoint_is_open(k) && ++s->failures >= c->config.pull_attempts_max &&
+        !drain_makes_do(c, k)) {
         checkpoint_abort(c, u, k, status, "rank %u: %u pulls failed, the last on node %s: %.160s",
                          s->rank, s->failures, c->members[member].node, f->reason);
         return;

@@ -9,8 +9,9 @@
  * One gift a round: what it frees is heard of with the next heartbeats.
  *
  * When nobody has anything to give for repair_after, copies that have come together here go to
- * nodes that have room. And where saves of one run wait for each other's memory, the first of them
- * gets it. */
+ * nodes that have room; where there are none, to nodes that are to be drained (drain.c). And where
+ * saves of one run wait for each other's memory, the first of them gets it. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <string.h>
@@ -167,7 +168,11 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
     }
     struct gift gift = find_gift(c, member, run);
     if (gift.giver == GIVER_NONE) {
-        bool moves = is_short_for_long(c, m) && move_away(c, member, segments) > 0;
+        bool is_long = is_short_for_long(c, m);
+        bool moves = is_long && move_away(c, member, segments) > 0;
+        if (is_long && !moves) {
+            drains_give_way(c);
+        }
         m->relieved_ms = moves ? c->now_ms : m->relieved_ms;
         return moves;
     }

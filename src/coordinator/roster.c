@@ -5,6 +5,7 @@
  * forgotten when it has been away for forget_ms, or at once for a node that has no place in the
  * table; where its copies belong is known without it (home.c). A full table of nodes that are gone
  * never refuses one that lives. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -94,6 +95,37 @@ bool roster_is_in(const struct coordinator *c, const struct member *m, const cha
     return strcmp(c->domain_names[c->places[m - c->members].domain], domain) == 0;
 }
 
+/* A member may be chosen, or not any more, or comes after the others: the domains that have one of
+ * those that stay are counted. */
+static void place_set(struct coordinator *c, uint32_t member, bool usable, bool last)
+{
+    struct placement_member *place = &c->places[member];
+    uint32_t *open = &c->domain_open[place->domain];
+    bool was_open = place->usable && !place->last;
+    bool is_open = usable && !last;
+    bool drained = c->drains > 0;
+    c->domains_open -= was_open && --*open == 0;
+    c->domains_open += is_open && (*open)++ == 0;
+    c->drains -= place->usable && place->last;
+    c->drains += usable && last;
+    place->usable = usable;
+    place->last = last;
+    c->drains_stir = c->drains_stir || drained || c->drains > 0;
+}
+
+void roster_set_usable(struct coordinator *c, uint32_t member, bool usable)
+{
+    place_set(c, member, usable, c->members[member].draining);
+}
+
+void roster_set_draining(struct coordinator *c, uint32_t member, bool draining)
+{
+    struct member *m = &c->members[member];
+    m->draining = draining;
+    m->drained = false;
+    place_set(c, member, c->places[member].usable, draining);
+}
+
 /* A node that comes back in another rack: its copies went with its loss. */
 void roster_move(struct coordinator *c, const struct member *m, const char *domain)
 {
@@ -103,11 +135,21 @@ void roster_move(struct coordinator *c, const struct member *m, const char *doma
     place_in_domain(c, index, domain_intern(c, domain));
 }
 
-static void forget(struct coordinator *c, struct coordinator_update *u, struct member *m,
+static void say_undrained(struct coordinator *c, struct coordinator_update *u, const char *node)
+{
+    struct coordinator_record *record = update_record(c, u, RECORD_UNDRAINED);
+    strcpy(record->run.name, node);
+}
+
+/* With it goes that it was to be drained. */
+void roster_forget(struct coordinator *c, struct coordinator_update *u, struct member *m,
                    const char *why)
 {
     uint32_t index = (uint32_t)(m - c->members);
     assert(m->state == MEMBER_LOST && !m->connected && m->first_copy == NONE);
+    if (m->draining) {
+        say_undrained(c, u, m->node);
+    }
     struct machine_note *note = update_note(u, EVENT_agent_forgotten);
     strcpy(note->node, m->node);
     say(note->text, "away for %llu s; %s", (unsigned long long)((c->now_ms - m->heard_ms) / 1000),
@@ -126,19 +168,25 @@ static void forget(struct coordinator *c, struct coordinator_update *u, struct m
     c->places[index] = (struct placement_member){.next = PLACEMENT_NONE};
 }
 
-/* The one that has been away for longest; one to which copies belong only where there is no other.
- */
+/* The lower, the less is lost with its name. */
+static uint32_t worth(const struct coordinator *c, const struct member *m)
+{
+    return (m->draining ? 2u : 0u) + (node_is_home(c, m->node) ? 1u : 0u);
+}
+
+/* The one that has been away for longest; one to which copies belong, or that is to be drained,
+ * only where there is no other. */
 static struct member *find_forgettable(struct coordinator *c)
 {
     struct member *best = NULL;
-    bool best_is_home = false;
+    uint32_t best_worth = 0;
     for (uint32_t i = 0; (i = index_set_from(&c->members_lost, i)) != NONE; i++) {
         struct member *m = &c->members[i];
-        bool is_home = node_is_home(c, m->node);
-        if (best == NULL || (best_is_home && !is_home) ||
-            (best_is_home == is_home && m->heard_ms < best->heard_ms)) {
+        uint32_t its_worth = worth(c, m);
+        if (best == NULL || its_worth < best_worth ||
+            (its_worth == best_worth && m->heard_ms < best->heard_ms)) {
             best = m;
-            best_is_home = is_home;
+            best_worth = its_worth;
         }
     }
     return best;
@@ -154,7 +202,7 @@ struct member *roster_add(struct coordinator *c, struct coordinator_update *u, c
         if (old == NULL) {
             return NULL;
         }
-        forget(c, u, old, "its place is needed");
+        roster_forget(c, u, old, "its place is needed");
         index = place_take(&c->members_free, &c->member_count, c->config.agents_max);
     }
     struct member *m = &c->members[index];
@@ -166,13 +214,27 @@ struct member *roster_add(struct coordinator *c, struct coordinator_update *u, c
     return m;
 }
 
-/* One to which copies belong is on the list of nodes for as long as they do. */
+/* A node that is known by its name alone. NULL: every place is a joined member's. */
+struct member *roster_add_lost(struct coordinator *c, struct coordinator_update *u,
+                               const char *node, const char *domain)
+{
+    struct member *m = roster_add(c, u, node, domain);
+    if (m != NULL) {
+        m->state = MEMBER_LOST;
+        m->heard_ms = c->now_ms;
+        index_set_add(&c->members_lost, (uint32_t)(m - c->members));
+    }
+    return m;
+}
+
+/* One to which copies belong is on the list of nodes for as long as they do; one that is to be
+ * drained, until somebody says otherwise. */
 void roster_forget_old(struct coordinator *c, struct coordinator_update *u)
 {
     for (uint32_t i = 0; (i = index_set_from(&c->members_lost, i)) != NONE; i++) {
         struct member *m = &c->members[i];
-        if (c->now_ms >= m->heard_ms + c->config.forget_ms && !node_is_home(c, m->node)) {
-            forget(c, u, m, "it is off the list until it comes back");
+        if (c->now_ms >= m->heard_ms + c->config.forget_ms && worth(c, m) == 0) {
+            roster_forget(c, u, m, "it is off the list until it comes back");
         }
     }
 }

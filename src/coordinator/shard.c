@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies: who holds which shard, and whether that is enough. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -116,13 +117,15 @@ bool copy_is_good(const struct shard *s, const struct copy *copy)
            memcmp(&copy->digest, &s->digest, sizeof s->digest) == 0;
 }
 
-/* Its copies, as the commit rule counts them: good ones in distinct domains. */
+/* Its copies, as the commit rule counts them: good ones in distinct domains; of what is not
+ * consistent yet, apart from nodes that are to go. */
 uint32_t shard_copies(const struct coordinator *c, const struct shard *s)
 {
     uint32_t holders[COORDINATOR_COPIES_MAX];
     uint32_t count = 0;
+    bool drain = checkpoint_is_open(&c->checkpoints[s->checkpoint]) && drain_applies(c, s);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (copy_is_good(s, &s->copies[i])) {
+        if (copy_is_good(s, &s->copies[i]) && !(drain && c->places[s->copies[i].member].last)) {
             holders[count++] = s->copies[i].member;
         }
     }

@@ -113,6 +113,7 @@ struct checkpoint {
     uint32_t reserved; /* places in the shard table for ranks that have not reported yet */
     uint32_t restore_failures;
     bool in_shares;   /* a rank said what others hold alike: see replica.c */
+    bool makes_do;    /* open: copies on nodes that drain count after all; see drain.c */
     uint8_t mark;     /* enum checkpoint_mark */
     bool passed_over; /* quarantined, and the run has gone on without it: never the newest again */
     bool is_timed;    /* its ranks sealed it in this life of the coordinator */
@@ -252,6 +253,9 @@ enum member_state { MEMBER_FREE = 0, MEMBER_JOINED, MEMBER_LOST };
 struct member {
     uint8_t state;
     bool connected;
+    bool stopped;  /* it said goodbye */
+    bool draining; /* see drain.c */
+    bool drained;  /* as was last seen; in a joined one */
     char node[CKPT_NODE_NAME_MAX + 1];
     char address[CKPT_ADDRESS_MAX + 1];
     struct incarnation incarnation;
@@ -337,6 +341,12 @@ struct coordinator {
     struct index_set domains_free; /* below domain_count */
     uint32_t domain_count;
     uint32_t *domain_last;    /* each domain's member that came last */
+    uint32_t *domain_open;    /* its members that may be chosen and do not drain */
+    uint32_t domains_open;    /* domains with such a member */
+    uint32_t drains;          /* joined members that drain */
+    bool drains_stir;         /* which copies count may have changed in this turn */
+    bool drains_short;        /* the others have no room for what drains take from a node */
+    uint64_t drains_short_ms; /* since when */
     uint32_t *domain_next;    /* of the names' buckets */
     uint32_t *domain_buckets; /* by name; these two have as many buckets as the links */
     uint32_t *node_buckets;
@@ -539,8 +549,6 @@ struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_m
 bool shard_is_pulled(const struct shard *s);
 struct copy *shard_surplus(const struct coordinator *c, struct shard *s);
 bool copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *copy);
-struct copy *shard_leaving(struct shard *s);
-bool shard_can_spare(const struct coordinator *c, const struct shard *s, const struct copy *copy);
 struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, uint32_t source,
                        enum pull_purpose purpose);
 struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member);
@@ -684,7 +692,8 @@ enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint *k,
                                 const struct coordinator_record *record);
 
 /* ---- replay.c, admin.c, invariant.c ---- */
-enum ckpt_status on_replay(struct coordinator *c, const struct coordinator_record *record);
+enum ckpt_status on_replay(struct coordinator *c, struct coordinator_update *u,
+                           const struct coordinator_record *record);
 void on_admin(struct coordinator *c, struct coordinator_update *u,
               const struct message_admin_ask *ask);
 void invariant_check(struct coordinator *c);

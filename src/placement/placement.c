@@ -36,12 +36,11 @@ static uint32_t member_at(const struct placement_map *map, uint32_t domain, uint
     return member;
 }
 
-enum ckpt_status placement_choose(const struct placement_map *map, uint32_t origin,
-                                  const uint32_t *taken, uint32_t taken_count,
-                                  const uint32_t *avoid, uint32_t avoid_count,
-                                  uint32_t segments_needed, uint32_t *member_out)
+/* Among those that are `last`, or among the others. */
+static enum ckpt_status choose(const struct placement_map *map, bool last, uint32_t origin,
+                               const uint32_t *taken, uint32_t taken_count, const uint32_t *avoid,
+                               uint32_t avoid_count, uint32_t segments_needed, uint32_t *member_out)
 {
-    assert(origin < map->member_count);
     const struct placement_member *from = &map->members[origin];
     bool seen_usable = false;
 
@@ -54,7 +53,7 @@ enum ckpt_status placement_choose(const struct placement_map *map, uint32_t orig
         uint32_t member = member_at(map, domain, from->place % size);
         for (uint32_t i = 0; i < size; i++) {
             const struct placement_member *candidate = &map->members[member];
-            if (candidate->usable) {
+            if (candidate->usable && candidate->last == last) {
                 seen_usable = true;
                 if (candidate->segments_free >= segments_needed &&
                     !contains(avoid, avoid_count, member)) {
@@ -67,6 +66,22 @@ enum ckpt_status placement_choose(const struct placement_map *map, uint32_t orig
         }
     }
     return seen_usable ? CKPT_ERR_FULL : CKPT_ERR_NO_DOMAIN;
+}
+
+enum ckpt_status placement_choose(const struct placement_map *map, uint32_t origin,
+                                  const uint32_t *taken, uint32_t taken_count,
+                                  const uint32_t *avoid, uint32_t avoid_count,
+                                  uint32_t segments_needed, uint32_t *member_out)
+{
+    assert(origin < map->member_count);
+    enum ckpt_status status = choose(map, false, origin, taken, taken_count, avoid, avoid_count,
+                                     segments_needed, member_out);
+    if (status == CKPT_OK || !map->takes_last) {
+        return status;
+    }
+    enum ckpt_status last = choose(map, true, origin, taken, taken_count, avoid, avoid_count,
+                                   segments_needed, member_out);
+    return last == CKPT_ERR_NO_DOMAIN ? status : last;
 }
 
 uint32_t placement_domains(const struct placement_map *map, const uint32_t *members, uint32_t count)

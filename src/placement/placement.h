@@ -22,6 +22,7 @@
 
 struct placement_member {
     bool usable;            /* joined */
+    bool last;              /* it is to go: chosen only where nobody else will do, or not at all */
     uint32_t domain;        /* 0..domain_count-1 */
     uint32_t place;         /* its number inside its domain, from 0; for life */
     uint32_t next;          /* the member at the next place of its domain, or PLACEMENT_NONE */
@@ -39,13 +40,15 @@ struct placement_map {
     const struct placement_member *members;
     uint32_t domain_count;
     const struct placement_domain *domains;
+    bool takes_last; /* members that are `last` may be chosen */
 };
 
 /* Chooses the member for one more copy. origin: the member whose place counts (the owner, or when
  * that is lost, any member that holds a copy). taken: members whose domains hold a copy already
  * (lost ones count too). avoid: members not to be chosen, such as one whose last copy was bad.
  * Returns CKPT_OK and the member; CKPT_ERR_NO_DOMAIN when no usable member is in another domain;
- * CKPT_ERR_FULL when there are some, but none has segments_needed free or all are to be avoided. */
+ * CKPT_ERR_FULL when there are some, but none has segments_needed free or all are to be avoided.
+ * Members that are `last` come after all others, or, without takes_last, do not come at all. */
 enum ckpt_status placement_choose(const struct placement_map *map, uint32_t origin,
                                   const uint32_t *taken, uint32_t taken_count,
                                   const uint32_t *avoid, uint32_t avoid_count,

@@ -89,11 +89,14 @@ const struct store_rule store_rules[STORE_RULES] = {
     {RECORD_MARK, RECORD_MARK, true},
     {RECORD_OFFERED, RECORD_QUARANTINED, true},
     {RECORD_CLUSTER, RECORD_CLUSTER, false},
+    {RECORD_DRAINED, RECORD_DRAINED, false},
+    {RECORD_UNDRAINED, RECORD_DRAINED, false},
 };
 
 bool store_is_kept(const struct coordinator_record *record)
 {
-    return record->type != RECORD_RETIRED && record->type != RECORD_OFFERED;
+    return record->type != RECORD_RETIRED && record->type != RECORD_OFFERED &&
+           record->type != RECORD_UNDRAINED;
 }
 
 bool store_is_void(const struct coordinator_record *earlier, const struct coordinator_record *later)

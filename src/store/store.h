@@ -13,6 +13,8 @@
  *   ATTEMPT, WITHDRAWN, VERDICT   the one of its type and run before it
  *   CLUSTER                       the CLUSTER before it
  *   MARK                          the MARK of its checkpoint before it
+ *   DRAINED                       the DRAINED of its node before it
+ *   UNDRAINED                     DRAINED of its node, and it is not kept
  *   OFFERED                       QUARANTINED of its checkpoint, and it is not kept
  *   RETIRED                       CONSISTENT, QUARANTINED, HOLDERS and MARK of its checkpoint, and
  *                                 it is not kept
@@ -60,7 +62,7 @@ struct store_rule {
     enum coordinator_record_type earlier;
     bool of_checkpoint;
 };
-#define STORE_RULES 11
+#define STORE_RULES 13
 extern const struct store_rule store_rules[STORE_RULES];
 
 /* How far a long open or replay has come, for whoever wants to look from another thread. */

@@ -82,6 +82,11 @@ bool wire_admin_verb_is_known(uint32_t value)
     case ADMIN_RETIRE:
     case ADMIN_PLACEMENT:
     case ADMIN_MARK:
+    case ADMIN_NODE_DRAIN:
+    case ADMIN_NODE_UNDRAIN:
+    case ADMIN_NODE_FORGET:
+    case ADMIN_NODE_SHOW:
+    case ADMIN_RUN_FORGET:
         return true;
     }
     return false;

@@ -11,6 +11,9 @@ static const struct wire_field admin_ask_fields[] = {
     FIELD_U32(message_admin_ask, AdminAsk, from, UINT32_MAX),
     FIELD_ENUM(message_admin_ask, AdminAsk, mark, checkpoint_mark, CheckpointMark,
                wire_checkpoint_mark_is_known),
+    FIELD_NAME_OR_EMPTY(message_admin_ask, AdminAsk, node, CKPT_NODE_NAME_MAX),
+    FIELD_BOOL(message_admin_ask, AdminAsk, force),
+    FIELD_BOOL(message_admin_ask, AdminAsk, may_page),
 };
 WIRE_LAYOUT(admin_ask, message_admin_ask, admin_ask);
 

@@ -202,3 +202,4 @@ static const struct wire_field checkpoint_state_fields[] = {
 WIRE_LAYOUT(checkpoint_state, message_checkpoint_state, checkpoint_state_news);
 
 WIRE_LAYOUT_EMPTY(stale_epoch, stale_epoch);
+WIRE_LAYOUT_EMPTY(goodbye, goodbye);

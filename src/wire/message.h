@@ -30,7 +30,8 @@
 #define WIRE_FEATURE_ROOM                                                                          \
     1U /* LET_GO, NEED, LOAD_WAITS, and a heartbeat that says inventory_told */
 #define WIRE_FEATURE_STARTS 2U /* SEAT_ASK, SEAT_TOLD, and a load's start */
-#define WIRE_FEATURES (WIRE_FEATURE_ROOM | WIRE_FEATURE_STARTS)
+#define WIRE_FEATURE_GOODBYE 4U /* GOODBYE */
+#define WIRE_FEATURES (WIRE_FEATURE_ROOM | WIRE_FEATURE_STARTS | WIRE_FEATURE_GOODBYE)
 #define CKPT_UID_ANY UINT32_MAX     /* whoever's run it is; (uid_t)-1 is nobody's */
 #define CKPT_STEP_LATEST UINT64_MAX /* asks for the newest consistent step; never a real step */
 
@@ -123,6 +124,8 @@ enum message_type {
     /* These two only to and from who has said WIRE_FEATURE_STARTS. */
     MESSAGE_SEAT_ASK = 36,  /* agent -> coordinator: a rank's place in a start of its run */
     MESSAGE_SEAT_TOLD = 37, /* the answer; also by itself, once the start is complete */
+    /* Only to who has said WIRE_FEATURE_GOODBYE. */
+    MESSAGE_GOODBYE = 38, /* agent -> coordinator: it ends, in order; its memory stays */
 
     /* agent <-> agent */
     MESSAGE_OFFER_ASK = 40,
@@ -577,6 +580,11 @@ enum admin_verb {
     ADMIN_RETIRE,
     ADMIN_PLACEMENT,
     ADMIN_MARK,
+    ADMIN_NODE_DRAIN,
+    ADMIN_NODE_UNDRAIN,
+    ADMIN_NODE_FORGET,
+    ADMIN_NODE_SHOW, /* how far a drain is */
+    ADMIN_RUN_FORGET,
 };
 
 struct message_admin_ask {
@@ -587,6 +595,9 @@ struct message_admin_ask {
     bool newer; /* ADMIN_RETIRE: everything newer than step, so that `latest` moves back to it */
     enum checkpoint_mark mark; /* ADMIN_MARK */
     uint32_t from; /* of a long table: the first entry wanted, as "next" of the last answer said */
+    char node[CKPT_NODE_NAME_MAX + 1]; /* of the verbs for nodes */
+    bool force;    /* ADMIN_NODE_FORGET: also the last that is known to hold something */
+    bool may_page; /* what is too much for one turn is done in part, and answered with "more" */
 };
 
 /* One JSON document: the coordinator's tables are for people and scripts, not for machines of ours,
@@ -628,7 +639,7 @@ struct message {
         struct message_join join;
         struct message_welcome welcome;
         struct message_heartbeat heartbeat;
-        struct message_lease lease; /* MESSAGE_STALE_EPOCH has no body */
+        struct message_lease lease; /* MESSAGE_STALE_EPOCH and MESSAGE_GOODBYE have no body */
         struct message_seat_ask seat_ask;
         struct message_seat_told seat_told;
         struct message_shard_report shard_report;

@@ -56,6 +56,7 @@
     X(MESSAGE_LOAD_WAITS, load_waits, load_waits)                                                  \
     X(MESSAGE_SEAT_ASK, seat_ask, seat_ask)                                                        \
     X(MESSAGE_SEAT_TOLD, seat_told, seat_told)                                                     \
+    EMPTY(MESSAGE_GOODBYE, goodbye)                                                                \
     X(MESSAGE_OFFER_ASK, offer_ask, offer_ask)                                                     \
     X(MESSAGE_OFFER, offer, offer)                                                                 \
     X(MESSAGE_OFFER_DONE, offer_done, offer_done)                                                  \

@@ -45,6 +45,7 @@ void trace_message(struct sim *sim, const char *who, uint32_t index, const char 
 /* node.c: the agent's process. */
 void node_init(struct sim *sim, uint32_t node);
 void node_start(struct sim *sim, uint32_t node);
+void node_stop(struct sim *sim, uint32_t node); /* as SIGTERM does */
 void node_wipe(struct sim *sim, uint32_t node);
 void node_take(struct sim *sim, uint32_t node, struct parcel *parcel);
 void node_look_for_coordinator(struct sim *sim, uint32_t node);
@@ -127,5 +128,11 @@ void nemesis_init(struct sim *sim);
 void nemesis_strike(struct sim *sim, enum fault_kind kind, uint32_t who);
 void nemesis_heal(struct sim *sim, uint32_t heal);
 void nemesis_stop(struct sim *sim);
+/* A node's process ends; with its memory, or not. It starts anew after down_ms, 0: drawn. */
+void nemesis_fell(struct sim *sim, uint32_t node, bool wipe, uint32_t down_ms);
+
+/* operator.c */
+void operator_strike(struct sim *sim, enum fault_kind kind);
+void operator_answered(struct sim *sim, const struct message_admin_ask *ask); /* well */
 
 #endif

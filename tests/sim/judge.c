@@ -168,6 +168,17 @@ bool judge_is_of(struct sim *sim, const struct sim_slot *slot, const struct comm
     return job && job->run == commit->run;
 }
 
+bool judge_node_holds(struct sim *sim, const struct commit *commit, uint32_t rank, uint32_t node)
+{
+    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        const struct sim_slot *slot = &sim->nodes[node].slots[i];
+        if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32_t rank,
                             uint32_t except_node, uint32_t except_slot, bool unseen)
 {

@@ -108,6 +108,8 @@ bool judge_slot_is_intact(struct sim *sim, uint32_t node, uint32_t slot,
  * the agent may still report while the end of the newer is on its way. */
 bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generation,
                     const struct digest *digest);
+/* Some slot of the node says that it holds a whole copy. */
+bool judge_node_holds(struct sim *sim, const struct commit *commit, uint32_t rank, uint32_t node);
 /* Every shard of the commit has an intact copy in some memory. */
 bool judge_is_whole(struct sim *sim, const struct commit *commit);
 /* The slot's record says that it holds a whole copy, of whatever standing. */
@@ -157,6 +159,12 @@ void judge_fell_back(struct sim *sim, const struct sim_job *job, enum ckpt_statu
 void judge_order(struct sim *sim, uint32_t ruler, uint32_t node,
                  const struct message_pull_order *order);
 void judge_member_lost(struct sim *sim, uint32_t ruler);
+
+/* judge_drain.c: 1, 9, 22. */
+bool judge_says_safe(struct sim *sim, uint32_t node); /* the coordinator, of a draining one */
+void judge_drained(struct sim *sim);
+bool judge_is_lent(struct sim *sim, uint32_t node, uint32_t slot); /* on a draining one */
+bool judge_is_clear(struct sim *sim, const struct commit *commit, uint32_t rank);
 
 /* judge_copies.c: 21, 22. */
 bool judge_has_converged(struct sim *sim, bool must);

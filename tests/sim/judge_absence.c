@@ -5,7 +5,8 @@
  *  - Nothing is quarantined of which every shard has a good copy in some memory, whether its node
  *    is up or down. Not counted: on a node that has been away for longer than a repair waits, of a
  *    shard of which a copy elsewhere was spoilt. Others had been made for it, nobody waits for it
- *    any more, and then those were proven different: that is evidence, and no absence.
+ *    any more, and then those were proven different: that is evidence, and no absence. Nor on one
+ *    that a person has forgotten.
  *  - No load ends with less than what was consistent when it began, while that is so.
  *  - Where processes only stop and start: a committed shard is not copied again before enough of
  *    its copies have been away for some time, or a node that has one is full, from which it may
@@ -44,7 +45,7 @@ static bool may_be_had(struct sim *sim, const struct commit *commit, uint32_t ra
 {
     bool spoilt = was_spoilt(sim, commit, rank);
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        if (spoilt && is_given_up(sim, &sim->nodes[node].host)) {
+        if (sim->nodes[node].forgotten || (spoilt && is_given_up(sim, &sim->nodes[node].host))) {
             continue;
         }
         for (uint32_t i = 0; i < sim->mix.segments; i++) {
@@ -201,6 +202,17 @@ static bool is_on_full_node(struct sim *sim, const struct commit *commit, uint32
     return false;
 }
 
+/* From there its copies move away, as soon as the coordinator hears of it; or so it was. */
+static bool is_on_drained_node(struct sim *sim, const struct commit *commit, uint32_t rank)
+{
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        if (sim->nodes[node].drains && has_it_already(sim, commit, rank, node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void judge_order(struct sim *sim, uint32_t ruler, uint32_t node,
                  const struct message_pull_order *order)
 {
@@ -215,7 +227,8 @@ void judge_order(struct sim *sim, uint32_t ruler, uint32_t node,
         return;
     }
     uint32_t rank = order->shard.rank;
-    if (!has_it_already(sim, commit, rank, node) && !is_on_full_node(sim, commit, rank) &&
+    if (!has_it_already(sim, commit, rank, node) && !is_on_drained_node(sim, commit, rank) &&
+        !is_on_full_node(sim, commit, rank) &&
         domains_there(sim, ruler, commit, rank, SIM_CONFIG_REPAIR_AFTER_MS) >= commit->copies) {
         sim_violation(sim,
                       "run %u step %" PRIu64 " rank %u is copied again, and who has its copies was "

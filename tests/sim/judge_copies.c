@@ -26,7 +26,8 @@ static struct count count_copies(struct sim *sim, const struct commit *commit, u
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
         for (uint32_t i = 0; i < sim->mix.segments; i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
-            if (!judge_holds_copy(slot) || !judge_is_of(sim, slot, commit, rank)) {
+            if (!judge_holds_copy(slot) || !judge_is_of(sim, slot, commit, rank) ||
+                judge_is_lent(sim, node, i)) {
                 continue;
             }
             bool good = judge_is_spoilt_unseen(slot) ||
@@ -45,15 +46,16 @@ static bool are_copies_right(struct sim *sim, const struct commit *commit, bool 
     for (uint32_t rank = 0; rank < commit->world; rank++) {
         struct count count = count_copies(sim, commit, rank);
         bool lost = count.domains == 0;
-        if (lost || (count.copies == commit->copies && count.domains == commit->copies)) {
+        bool clear = judge_is_clear(sim, commit, rank);
+        if (lost || (count.copies == commit->copies && count.domains == commit->copies && clear)) {
             continue;
         }
         if (must) {
             sim_violation(sim,
                           "run %u step %" PRIu64 " rank %u ends with %u copies, %u of them spoilt, "
-                          "in %u domains, and should have %u",
+                          "in %u domains, and should have %u%s",
                           commit->run, commit->step, rank, count.copies, count.spoilt,
-                          count.domains, commit->copies);
+                          count.domains, commit->copies, clear ? "" : ", none on drained nodes");
         }
         return false;
     }

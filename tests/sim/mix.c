@@ -43,6 +43,11 @@ const char *fault_kind_name(enum fault_kind kind)
         [FAULT_LATE_RANK] = "rank that opens late",
         [FAULT_GREEDY] = "user that takes what it can",
         [FAULT_ADMIN] = "admin verb",
+        [FAULT_STOP] = "agent stopped in order",
+        [FAULT_DRAIN] = "node drained, or no more",
+        [FAULT_DRAINED_WIPED] = "drained node wiped",
+        [FAULT_NODE_FORGOTTEN] = "node forgotten by hand",
+        [FAULT_RUN_FORGOTTEN] = "run forgotten by hand",
     };
     return names[kind];
 }
@@ -134,6 +139,18 @@ static void draw_gaps(struct prng *prng, struct sim_mix *mix)
     if (prng_chance(prng, PPM / 5)) {
         mix->gap_ms[FAULT_ADMIN] = between(prng, 1500, 6000);
     }
+    if (prng_chance(prng, PPM / 3)) {
+        mix->gap_ms[FAULT_STOP] = between(prng, 1200, 9000);
+    }
+    if (prng_chance(prng, PPM / 4)) {
+        mix->gap_ms[FAULT_DRAIN] = between(prng, 800, 4000);
+    }
+    if (prng_chance(prng, PPM / 8)) {
+        mix->gap_ms[FAULT_NODE_FORGOTTEN] = between(prng, 1500, 6000);
+    }
+    if (prng_chance(prng, PPM / 16)) {
+        mix->gap_ms[FAULT_RUN_FORGOTTEN] = between(prng, 1000, 4000);
+    }
     if (prng_chance(prng, PPM / 16)) {
         mix->gap_ms[FAULT_LONG_STALL] = between(prng, 4000, 12000);
         mix->faults_ms += between(prng, 10000, 50000);
@@ -143,8 +160,8 @@ static void draw_gaps(struct prng *prng, struct sim_mix *mix)
 /* Takes away whatever changes or loses a byte of a memory, or a person's word. */
 static void spare_memory(struct sim_mix *mix)
 {
-    static const enum fault_kind kinds[] = {FAULT_WIPE, FAULT_FLIP_SOURCE, FAULT_FLIP_HOLDER,
-                                            FAULT_ADMIN};
+    static const enum fault_kind kinds[] = {FAULT_WIPE,  FAULT_FLIP_SOURCE,    FAULT_FLIP_HOLDER,
+                                            FAULT_ADMIN, FAULT_NODE_FORGOTTEN, FAULT_RUN_FORGOTTEN};
     for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         mix->gap_ms[kinds[i]] = 0;
     }

@@ -48,6 +48,12 @@ enum fault_kind {
     FAULT_LATE_RANK,   /* a rank of a start opens long after the others */
     FAULT_GREEDY,      /* a user takes runs and seats that nobody needs */
     FAULT_ADMIN,       /* not a fault: retire and verify by hand */
+    /* Nor are these: operator.c */
+    FAULT_STOP,
+    FAULT_DRAIN,
+    FAULT_DRAINED_WIPED, /* a node that may go does */
+    FAULT_NODE_FORGOTTEN,
+    FAULT_RUN_FORGOTTEN,
     FAULT_KINDS
 };
 

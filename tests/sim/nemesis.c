@@ -161,8 +161,7 @@ static void corrupt_record(struct sim *sim, uint32_t node)
     }
 }
 
-/* A node's process ends; with its memory, or not. It starts anew after down_ms, 0: drawn. */
-static void fell_agent(struct sim *sim, uint32_t node, bool wipe, uint32_t down_ms)
+void nemesis_fell(struct sim *sim, uint32_t node, bool wipe, uint32_t down_ms)
 {
     if (!sim->nodes[node].host.alive) {
         return;
@@ -184,7 +183,7 @@ static void crash_agent(struct sim *sim, bool wipe)
         return;
     }
     sim_fault(sim, wipe ? FAULT_WIPE : FAULT_AGENT_CRASH);
-    fell_agent(sim, node, wipe, 0);
+    nemesis_fell(sim, node, wipe, 0);
     if (!wipe) {
         corrupt_record(sim, node);
     }
@@ -203,7 +202,7 @@ static void return_late(struct sim *sim)
     sim_fault(sim, FAULT_LATE_RETURN);
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
         if (sim_chance(sim, PPM / 2)) {
-            fell_agent(sim, node, wipes, sim_between(sim, 200, patience_ms));
+            nemesis_fell(sim, node, wipes, sim_between(sim, 200, patience_ms));
             wipes = false;
         }
     }
@@ -222,7 +221,7 @@ static void roll(struct sim *sim, uint32_t node)
     if (node == 0) {
         sim_fault(sim, FAULT_ROLLING);
     }
-    fell_agent(sim, node, false, down_ms);
+    nemesis_fell(sim, node, false, down_ms);
     sim_later(sim, down_ms + sim_between(sim, 100, 1500), TURN_NEMESIS, node + 1, 0,
               (uint32_t)FAULT_ROLLING, NULL);
 }
@@ -358,6 +357,8 @@ void nemesis_strike(struct sim *sim, enum fault_kind kind, uint32_t who)
         sim->next_fill_dies = true;
     } else if (kind == FAULT_ADMIN) {
         type_admin_verb(sim);
+    } else if (kind >= FAULT_STOP) {
+        operator_strike(sim, kind);
     } else {
         strike_host(sim, kind);
     }

@@ -77,6 +77,13 @@ static void adopt_all(struct sim *sim, uint32_t index)
     }
 }
 
+void node_stop(struct sim *sim, uint32_t index)
+{
+    struct agent_event event = {.type = AGENT_STOP};
+    advance(sim, index, &event);
+    host_crash(sim, index);
+}
+
 void node_start(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];

@@ -244,6 +244,9 @@ void ruler_take(struct sim *sim, uint32_t index, struct parcel *parcel)
         return;
     }
     advance(sim, index, &event);
+    if (parcel->type == PARCEL_ADMIN && ruler->update.admin_status == CKPT_OK) {
+        operator_answered(sim, &parcel->admin);
+    }
 }
 
 static void send_one(struct sim *sim, uint32_t index, uint32_t link_index,
@@ -252,6 +255,7 @@ static void send_one(struct sim *sim, uint32_t index, uint32_t link_index,
     struct sim_link *link = &sim->links[link_index];
     if (message->type == MESSAGE_WELCOME && message->welcome.status == CKPT_OK) {
         link->welcomed = true;
+        sim->nodes[link->ends[0].index].forgotten = false;
     }
     trace_message(sim, "ruler", index, "sends", link->ends[1].link, message);
     judge_ruler_message(sim, index, link->ends[0].index, message);
@@ -342,6 +346,7 @@ static bool commit(struct sim *sim, uint32_t index)
             judge_member_lost(sim, index);
         }
     }
+    judge_drained(sim);
     return true;
 }
 

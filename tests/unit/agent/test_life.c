@@ -55,6 +55,26 @@ static void configs_are_checked(void **state)
     assert_in_range(agent_memory_bytes(&d.config, reason), 1, 64u << 20);
 }
 
+/* A coordinator of before there were goodbyes hears none. */
+static void who_ends_in_order_says_goodbye(void **state)
+{
+    (void)state;
+    struct driver d;
+    for (uint32_t features = 0; features <= WIRE_FEATURES; features += WIRE_FEATURES) {
+        driver_start(&d);
+        driver_join(&d);
+        driver_coordinator(
+            &d, (struct message){
+                    .type = MESSAGE_WELCOME,
+                    .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000, .features = features}});
+        driver_event(&d, (struct agent_event){.type = AGENT_STOP});
+        assert_int_equal(driver_said_count(&d, MESSAGE_GOODBYE), features != 0);
+        driver_tick(&d, 60000);
+        assert_true(driver_silent(&d));
+        driver_stop(&d);
+    }
+}
+
 /* An agent that was stopped has heard nobody: that is not the coordinator's fault. */
 static void a_stopped_agent_suspects_itself_first(void **state)
 {
@@ -567,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configs_are_checked),
+        cmocka_unit_test(who_ends_in_order_says_goodbye),
         cmocka_unit_test(a_stopped_agent_suspects_itself_first),
         cmocka_unit_test(the_connection_may_say_the_address),
         cmocka_unit_test(a_join_is_repeated_until_welcome),

@@ -107,6 +107,29 @@ static void full_and_avoided_members_are_passed_over(void **state)
                      CKPT_ERR_FULL);
 }
 
+/* Nobody is sent to a member that is to go while another will do; or, where it may not be taken,
+ * ever. */
+static void who_is_to_go_is_the_last_choice(void **state)
+{
+    (void)state;
+    struct fixture f;
+    uint32_t owner = 0;
+    uint32_t chosen;
+    build(&f, 3, 1);
+    f.members[1].last = true;
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &chosen), CKPT_OK);
+    assert_int_equal(chosen, 2);
+    f.members[2].segments_free = 0;
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &chosen),
+                     CKPT_ERR_FULL);
+    f.map.takes_last = true;
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &chosen), CKPT_OK);
+    assert_int_equal(chosen, 1);
+    f.members[1].usable = false;
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &chosen),
+                     CKPT_ERR_FULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +137,7 @@ int main(void)
         cmocka_unit_test(a_loss_moves_only_what_the_lost_member_held),
         cmocka_unit_test(one_domain_is_too_few),
         cmocka_unit_test(full_and_avoided_members_are_passed_over),
+        cmocka_unit_test(who_is_to_go_is_the_last_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

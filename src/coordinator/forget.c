@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a person gives up: a node that will not come back, a run that nobody wants any more.
+ *
+ * A node that is forgotten leaves the tables, and nobody waits for its copies where there are
+ * others, or where other nodes that are away may have some: they are repaired at once. Absence is
+ * no evidence, so where it is the last that is known to hold a shard its name stays on record with
+ * that, and a load goes on naming it: only a mark gives such a checkpoint up. */
+#include "coordinator/drain.h"
+#include "coordinator/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Nobody else has a copy of it, or may have one. */
+static bool is_last(const struct coordinator *c, const struct shard *s, uint32_t home)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (copy_is_good(s, &s->copies[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+        if (s->homes[i] != NONE && s->homes[i] != home &&
+            !home_is_heard(c, &c->homes[s->homes[i]])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_of(const struct shard *s, uint32_t home)
+{
+    for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
+        if (home != NONE && s->homes[i] == home) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Shards of consistent checkpoints that only this node is known to hold; text (CKPT_REASON_MAX + 1
+ * bytes) names one. */
+static uint32_t count_last(const struct coordinator *c, uint32_t home, char *text)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < c->checkpoints_high; i++) {
+        const struct checkpoint *k = &c->checkpoints[i];
+        uint32_t at = k->used && k->state == CHECKPOINT_CONSISTENT ? k->first_shard : NONE;
+        for (; at != NONE; at = c->shards[at].next_in_checkpoint) {
+            const struct shard *s = &c->shards[at];
+            if (!is_of(s, home) || !is_last(c, s, home)) {
+                continue;
+            }
+            if (count++ == 0) {
+                say(text, "run %.100s step %llu rank %u", c->runs[k->run].key.name,
+                    (unsigned long long)k->step, s->rank);
+            }
+        }
+    }
+    return count;
+}
+
+/* False: there is no room for more records in this turn. */
+static bool drop_homes(struct coordinator *c, struct coordinator_update *u, uint32_t home)
+{
+    for (uint32_t i = 0; i < c->checkpoints_high; i++) {
+        const struct checkpoint *k = &c->checkpoints[i];
+        uint32_t at = k->used && checkpoint_is_committed(k) ? k->first_shard : NONE;
+        for (; at != NONE; at = c->shards[at].next_in_checkpoint) {
+            struct shard *s = &c->shards[at];
+            if (!is_of(s, home) || is_last(c, s, home)) {
+                continue;
+            }
+            if (u->record_count + 2 > COORDINATOR_RECORDS_MAX) {
+                return false;
+            }
+            shard_drop_home(c, s, home);
+            if (!shard_has_homes(s)) {
+                shard_set_homes_as_held(c, s, NULL);
+            }
+            shard_write_homes(c, u, s);
+            queue_push(c, s);
+        }
+    }
+    return true;
+}
+
+void node_forget(struct coordinator *c, struct coordinator_update *u, const char *node, bool force)
+{
+    struct member *m = roster_find(c, node);
+    uint32_t home = home_find(c, node);
+    char first[CKPT_REASON_MAX + 1] = "";
+    if (m == NULL && home == NONE) {
+        u->admin_status = CKPT_ERR_NOT_FOUND;
+        say(u->admin_reason, "no node %s is known", node);
+        return;
+    }
+    if (m != NULL && m->state == MEMBER_JOINED) {
+        u->admin_status = CKPT_ERR_BUSY;
+        say(u->admin_reason, "node %s is joined: end its agent first", node);
+        return;
+    }
+    uint32_t last = count_last(c, home, first);
+    if (last > 0 && !force) {
+        u->admin_status = CKPT_ERR_LOST;
+        say(u->admin_reason,
+            "node %s is the last that is known to hold %.120s (%u shards in all): bring it back",
+            node, first, last);
+        return;
+    }
+    if (!drop_homes(c, u, home)) {
+        u->admin_more = true;
+        return;
+    }
+    if (m != NULL) {
+        roster_forget(c, u, m, "by command");
+    }
+    if (last > 0) {
+        say(u->admin_reason,
+            "%u shards, as %.120s, belong there alone: their loads go on waiting for it", last,
+            first);
+    }
+}
+
+static uint32_t count_live(const struct coordinator *c, const struct run *run)
+{
+    uint32_t live = 0;
+    for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
+        live += c->starts[i].live;
+    }
+    return live;
+}
+
+/* Whose ranks are connected is in use, whatever a person thinks of it. */
+void run_forget(struct coordinator *c, struct coordinator_update *u, struct run *run)
+{
+    const char *why = "by command: the run is forgotten";
+    if (run_has_live_seat(c, run)) {
+        u->admin_status = CKPT_ERR_BUSY;
+        say(u->admin_reason, "%u ranks of it are connected: end them first", count_live(c, run));
+    } else if (session_waits(&run->session)) {
+        u->admin_status = CKPT_ERR_BUSY;
+        say(u->admin_reason, "a restore of it is under way");
+    } else if (run_release(c, u, run, true, why)) {
+        struct machine_note *note = update_note(u, EVENT_run_forgotten);
+        note->run = run->key;
+        note->attempt = run->attempt;
+        say(note->text, "by command: nothing of it is kept any more");
+        run_set_ended(c, run, false);
+    } else if (u->again) {
+        u->admin_more = true;
+    } else {
+        u->admin_status = CKPT_ERR_BUSY;
+        say(u->admin_reason, "a restore of it is under way");
+    }
+}
