@@ -93,6 +93,21 @@ static void print_problem(const struct ctl *ctl, uint64_t count, const char *wha
     }
 }
 
+static void print_nodes(const json_t *nodes)
+{
+    uint64_t stopped = field_number(nodes, "stopped");
+    uint64_t draining = field_number(nodes, "draining");
+    printf("nodes        %" PRIu64 " joined, %" PRIu64 " lost", field_number(nodes, "joined"),
+           field_number(nodes, "lost"));
+    if (stopped > 0) {
+        printf(", %" PRIu64 " stopped", stopped);
+    }
+    if (draining > 0) {
+        printf("; %" PRIu64 " to be drained", draining);
+    }
+    putchar('\n');
+}
+
 static void print_status(const struct ctl *ctl, const json_t *status)
 {
     const json_t *nodes = json_object_get(status, "nodes");
@@ -105,8 +120,7 @@ static void print_status(const struct ctl *ctl, const json_t *status)
     printf("listens      %s, %s\n", field_text(status, "address"), field_text(status, "socket"));
     printf("records      %s in %s\n", field_text(status, "store"),
            field_text(status, "state_directory"));
-    printf("nodes        %" PRIu64 " joined, %" PRIu64 " lost\n", field_number(nodes, "joined"),
-           field_number(nodes, "lost"));
+    print_nodes(nodes);
     printf("memory       %s of %s used\n", SIZE_TEXT(used), SIZE_TEXT(bytes));
     printf("runs         %" PRIu64 "\n", field_number(status, "runs"));
     printf("checkpoints  %" PRIu64 " consistent, %" PRIu64 " verifying, %" PRIu64 " open\n",

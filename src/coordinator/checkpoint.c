@@ -193,8 +193,8 @@ void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
 }
 
 /* The update's own commit of k: its shards are read from the tables after this turn. */
-static bool is_committed_now(const struct coordinator *c, const struct coordinator_update *u,
-                             const struct checkpoint *k)
+bool checkpoint_is_committed_now(const struct coordinator *c, const struct coordinator_update *u,
+                                 const struct checkpoint *k)
 {
     const struct run_key *run = &c->runs[k->run].key;
     for (uint32_t i = 0; i < u->record_count; i++) {
@@ -226,7 +226,7 @@ static void retention(struct coordinator *c, struct coordinator_update *u, struc
         if (k->state == CHECKPOINT_CONSISTENT) {
             kept++;
             bool surplus = kept > c->config.keep || PLANTED_BUG(RETIRE_NEWEST);
-            if (surplus && is_committed_now(c, u, k)) {
+            if (surplus && checkpoint_is_committed_now(c, u, k)) {
                 u->again = true;
                 index_set_add(&c->runs_keeping, run_index(c, run));
             } else if (surplus && session_uses(c, k)) {

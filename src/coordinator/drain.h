@@ -24,6 +24,7 @@ void roster_forget(struct coordinator *c, struct coordinator_update *u, struct m
                    const char *why);
 void roster_set_usable(struct coordinator *c, uint32_t member, bool usable);
 uint32_t home_find(const struct coordinator *c, const char *node);
+bool node_is_home(const struct coordinator *c, const char *node);
 void shard_drop_home(struct coordinator *c, struct shard *s, uint32_t home);
 void shard_write_homes(struct coordinator *c, struct coordinator_update *u, const struct shard *s);
 struct copy *shard_leaving(const struct coordinator *c, struct shard *s);
@@ -32,6 +33,10 @@ uint32_t shard_domains_apart(const struct coordinator *c, const struct shard *s,
 void roster_set_draining(struct coordinator *c, uint32_t member, bool draining);
 struct member *roster_add_lost(struct coordinator *c, struct coordinator_update *u,
                                const char *node, const char *domain);
+
+/* checkpoint.c: what this update commits is not to be retired in it. */
+bool checkpoint_is_committed_now(const struct coordinator *c, const struct coordinator_update *u,
+                                 const struct checkpoint *k);
 
 /* forget.c: by command. */
 void node_forget(struct coordinator *c, struct coordinator_update *u, const char *node, bool force);

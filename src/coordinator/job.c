@@ -13,6 +13,7 @@
  * connected ranks does not linger: an epilog on one node does not mean that no rank lives on
  * another. Nothing here is durable but the release: agents tell it all again to the next life of
  * the coordinator, and a run that nobody speaks of is kept. */
+#include "coordinator/drain.h"
 #include "coordinator/state.h"
 
 #include <assert.h>
@@ -236,6 +237,9 @@ bool run_release(struct coordinator *c, struct coordinator_update *u, struct run
             kept = true;
         } else if (session_uses(c, k)) {
             return false; /* ranks may still ask for their verdict of it */
+        } else if (checkpoint_is_committed_now(c, u, k)) {
+            u->again = true;
+            return false;
         } else if (checkpoint_is_committed(k)) {
             checkpoint_withdraw(c, u, k);
             checkpoint_retire(c, u, k, why);

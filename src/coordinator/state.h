@@ -475,7 +475,6 @@ void roster_forget_old(struct coordinator *c, struct coordinator_update *u);
 void homes_init(struct coordinator *c);
 void homes_member_joined(struct coordinator *c, uint32_t member);
 void homes_member_lost(struct coordinator *c, uint32_t member);
-bool node_is_home(const struct coordinator *c, const char *node);
 void shard_set_homes(struct coordinator *c, struct shard *s,
                      const char nodes[][CKPT_NODE_NAME_MAX + 1], uint32_t count);
 void shard_set_homes_as_held(struct coordinator *c, struct shard *s, const struct copy *without);
