@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,7 +68,7 @@ enum ckpt_status life_derive(struct config *config, char *reason)
                : status;
 }
 
-static volatile sig_atomic_t stop_signal;
+static atomic_int stop_signal; /* of a handler, and read by any thread */
 
 static void on_stop(int number)
 {
