@@ -32,7 +32,7 @@ struct place {
 
 static FILE *open_at(const char *root, const char *path)
 {
-    char full[2 * PATH_BYTES];
+    char full[3 * PATH_BYTES];
 
     snprintf(full, sizeof(full), "%s%s", root, path);
     return fopen(full, "re");
