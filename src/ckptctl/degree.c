@@ -109,9 +109,10 @@ static void append_missing(char *text, size_t size, const json_t *shortage)
     {
         if (!field_true(home, "has")) {
             append(text, size, "%s%s (%s)", comma, field_text(home, "node"),
-                   field_true(home, "joined") ? "joined, without it"
-                   : field_true(home, "seen") ? "lost"
-                                              : "not joined since the coordinator started");
+                   field_true(home, "joined")    ? "joined, without it"
+                   : field_true(home, "stopped") ? "stopped"
+                   : field_true(home, "seen")    ? "lost"
+                                                 : "not joined since the coordinator started");
             comma = ", ";
         }
     }

@@ -76,7 +76,7 @@ static void add_row(struct table *table, const json_t *node)
 static void keep_lost(json_t *nodes)
 {
     for (size_t i = json_array_size(nodes); i > 0; i--) {
-        if (field_true(json_array_get(nodes, i - 1), "joined")) {
+        if (strcmp(field_text(json_array_get(nodes, i - 1), "state"), "lost") != 0) {
             json_array_remove(nodes, i - 1);
         }
     }

@@ -101,8 +101,8 @@ static const char *wait_name(enum coordinator_wait wait)
 
 static json_t *home_entry(const struct coordinator_home_view *home)
 {
-    return json_pack("{s:s,s:b,s:b,s:b}", "node", home->node, "joined", (int)home->joined, "seen",
-                     (int)home->seen, "has", (int)home->has);
+    return json_pack("{s:s,s:b,s:b,s:b,s:b}", "node", home->node, "joined", (int)home->joined,
+                     "seen", (int)home->seen, "stopped", (int)home->stopped, "has", (int)home->has);
 }
 
 static json_t *homes(const struct coordinator_shard_view *shard)

@@ -321,8 +321,9 @@ struct coordinator_wait_view {
 struct coordinator_home_view {
     const char *node;
     bool joined;
-    bool seen; /* it has joined in this life of the coordinator */
-    bool has;  /* a copy that counts */
+    bool seen;    /* it has joined in this life of the coordinator */
+    bool stopped; /* not joined, as it said goodbye */
+    bool has;     /* a copy that counts */
 };
 struct coordinator_copy_view {
     const char *node;

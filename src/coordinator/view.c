@@ -174,10 +174,14 @@ static struct coordinator_copy_view copy_view(const struct coordinator *c, const
     };
 }
 
-static struct coordinator_home_view home_view(const struct shard *s, const struct home *home)
+static struct coordinator_home_view home_view(const struct coordinator *c, const struct shard *s,
+                                              const struct home *home)
 {
     struct coordinator_home_view view = {
         .node = home->node, .joined = home->member != NONE, .seen = home->seen};
+    const struct member *m =
+        view.joined ? NULL : roster_find((struct coordinator *)c, home->node); /* changes nothing */
+    view.stopped = m != NULL && m->stopped;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && view.joined; i++) {
         view.has =
             view.has || (s->copies[i].member == home->member && copy_is_good(s, &s->copies[i]));
@@ -204,7 +208,7 @@ bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_ind
     };
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE) {
-            view_out->homes[view_out->home_count++] = home_view(s, &c->homes[s->homes[i]]);
+            view_out->homes[view_out->home_count++] = home_view(c, s, &c->homes[s->homes[i]]);
         }
     }
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {

@@ -129,6 +129,13 @@ class Losses(Degree):
         self.expect(0, "wait", "run", "--strict", "--timeout=20s", has=("is consistent",))
         self.expect(0, "status", "--strict")
 
+    def test_a_node_that_was_stopped_is_not_called_lost(self):
+        self.made(3)
+        self.site.agents[2].terminate()
+        wait_until("it is away", lambda: "n2" not in self.site.joined())
+        self.expect(4, "status", has=("1 of 2 copies, not on n2 (stopped)",))
+        self.expect(0, "nodes", "--lost", has=("no node is lost",))
+
     def test_three_copies_are_degraded_first(self):
         self.site = self.cluster(4, coordinator=NEVER)
         job = self.job(self.site, copies=3, on=self.site.agents[:1])
