@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-# What `cmake --install` puts where. Two components: `library` is what a trainer is built with,
-# `programs` the rest: the daemons in sbin/, what people type in bin/.
+# What `cmake --install` puts where. Components: `library` is what a trainer runs with, `dev` what it
+# is built with, `programs` the rest: the daemons in sbin/, what people type in bin/.
 include(CMakePackageConfigHelpers)
 set(CKPT_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/ckpt)
 
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/ckpt DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-        COMPONENT library FILES_MATCHING PATTERN "*.h")
+        COMPONENT dev FILES_MATCHING PATTERN "*.h")
 install(TARGETS ckpt EXPORT ckptTargets
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT dev
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT ckptTargets NAMESPACE ckpt:: DESTINATION ${CKPT_PACKAGE_DIR} COMPONENT library)
+install(EXPORT ckptTargets NAMESPACE ckpt:: DESTINATION ${CKPT_PACKAGE_DIR} COMPONENT dev)
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/ckpt-config.cmake.in
   ${CMAKE_BINARY_DIR}/ckpt-config.cmake INSTALL_DESTINATION ${CKPT_PACKAGE_DIR})
 # Before 1.0 a minor version may change what is there.
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/ckpt-config-version.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/ckpt-config.cmake ${CMAKE_BINARY_DIR}/ckpt-config-version.cmake
-        DESTINATION ${CKPT_PACKAGE_DIR} COMPONENT library)
+        DESTINATION ${CKPT_PACKAGE_DIR} COMPONENT dev)
 
 # Paths in ckpt.pc are below the prefix, so that pkg-config can move it, unless the caller gave an
 # absolute one.
@@ -29,20 +29,20 @@ foreach(kind LIB INCLUDE)
 endforeach()
 configure_file(${CMAKE_SOURCE_DIR}/cmake/ckpt.pc.in ${CMAKE_BINARY_DIR}/ckpt.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/ckpt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
-        COMPONENT library)
+        COMPONENT dev)
 
 foreach(program ckptd ckptd-orbax-replicator ckptctld ckptctl ckptbench)
   if(NOT TARGET ${program})
     continue()
   endif()
   set(folder ${CMAKE_INSTALL_BINDIR})
-  if(program MATCHES "d$")
+  if(program MATCHES "d$|^ckptd-") # what ckptd becomes lies beside it
     set(folder ${CMAKE_INSTALL_SBINDIR})
   endif()
   # In a prefix that the loader does not know, libckpt.so is found all the same. Programs are linked
   # with it: CMake would keep room for it by empty elements, for which the loader takes the folder
   # that somebody is in. Only ckptbench, which links libckpt.so, needs the build's beside it.
-  if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" AND NOT CKPT_PACKAGING)
     set(rpath "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
     if(NOT CMAKE_INSTALL_LIBDIR STREQUAL lib)
       list(APPEND rpath "$ORIGIN/../lib")
@@ -111,7 +111,7 @@ if(SCDOC)
     string(REGEX MATCH "[0-9]$" section ${page})
     set(component programs)
     if(section EQUAL 3)
-      set(component library)
+      set(component dev)
     endif()
     file(STRINGS ${source} lines REGEX "^%")
     set(programs)
@@ -135,6 +135,10 @@ if(SCDOC)
       DEPENDS ${source} ${CMAKE_SOURCE_DIR}/cmake/page.sh ${CMAKE_SOURCE_DIR}/cmake/help.awk
               ${programs}
       VERBATIM)
+    if(CKPT_PACKAGING)
+      add_custom_command(OUTPUT ${made}.gz COMMAND gzip -9nkf ${made} DEPENDS ${made} VERBATIM)
+      set(made ${made}.gz)
+    endif()
     list(APPEND CKPT_PAGES_MADE ${made})
     install(FILES ${made} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
             COMPONENT ${component} OPTIONAL)

@@ -129,15 +129,23 @@ def _from_pkg_config() -> str | None:
     return path if found and os.path.exists(path) else None
 
 
+def _from_wheel() -> str | None:
+    """The one that a wheel brings along."""
+    path = os.path.join(os.path.dirname(__file__), "_lib", SONAME)
+    return path if os.path.exists(path) else None
+
+
 @lru_cache(maxsize=None)
 def library() -> Any:
-    """libckpt, loaded once: $CKPT_LIBRARY, else where the loader looks, else where pkg-config says.
+    """libckpt, loaded once: $CKPT_LIBRARY, else the wheel's own, else where the loader looks, else
+    where pkg-config says.
 
     Raises Error when it is nowhere, with what was tried.
     """
     named = os.environ.get("CKPT_LIBRARY")
     tried = []
-    for candidate in (lambda: named,) if named else (lambda: SONAME, _from_pkg_config):
+    for candidate in (
+            (lambda: named,) if named else (_from_wheel, lambda: SONAME, _from_pkg_config)):
         path = candidate()
         if path is None:
             continue

@@ -10,10 +10,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
 
-"$cmake" --install "$build" --component library --prefix "$prefix" >"$work/log" || {
-    cat "$work/log" >&2
-    exit 1
-}
+for component in library dev; do
+    "$cmake" --install "$build" --component "$component" --prefix "$prefix" >"$work/log" || {
+        cat "$work/log" >&2
+        exit 1
+    }
+done
 pc=$(find "$prefix" -name ckpt.pc)
 libraries=$(dirname "$(dirname "$pc")")
 test -h "$libraries/libckpt.so"
