@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo demo-train check soak bench install clean
+.PHONY: help deps build demo demo-train check soak bench install packages clean
 
 help: ## this page
 	@echo 'ckptd: checkpoints in the memory of two nodes, proven equal by digest'
@@ -43,6 +43,9 @@ bench: ## measure stall, replicate, restore and digest beside the raw tools
 install: ## into PREFIX (DESTDIR is honoured)
 	@scripts/build.sh release $(JOBS) -DCMAKE_INSTALL_PREFIX=$(PREFIX)
 	@cmake --install build/release --prefix $(PREFIX)
+
+packages: ## Debian packages, a Python wheel, and what they are made of: into build/packages
+	@JOBS=$(JOBS) scripts/packages.sh
 
 clean: ## remove build/
 	rm -rf build

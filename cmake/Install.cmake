@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What `cmake --install` puts where. Components: `library` is what a trainer runs with, `dev` what it
-# is built with, `programs` the rest: the daemons in sbin/, what people type in bin/.
+# What `cmake --install` puts where. Components: `library` is what a trainer runs with, `dev` what
+# it is built with, `programs` the rest: the daemons in sbin/, what people type in bin/.
 include(CMakePackageConfigHelpers)
 set(CKPT_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/ckpt)
 

@@ -53,7 +53,8 @@ sbom() {
 
 mkdir -p "$out"
 build >"$out/build.log" 2>&1 || { tail -n 20 "$out/build.log" >&2; exit 1; }
-for what in ${*:-deb wheel sbom}; do
+[ $# -gt 0 ] || set -- deb wheel sbom
+for what in "$@"; do
     "$what"
 done
 ls -l "$out"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs the packages of a folder on the Debian that this is, starts a coordinator and two agents
-# by what was installed, saves and restores from C's and Python's side, removes everything, and looks
-# at what is left. For a root of its own: scripts/root_run.sh ROOT scripts/packages_check.sh FOLDER
+# by what was installed, saves and restores from C's and Python's side, removes everything, and
+# looks at what is left. In a root of its own: root_run.sh ROOT scripts/packages_check.sh FOLDER
 set -eu
 folder=$(cd "$1" && pwd)
 work=$(mktemp -d)

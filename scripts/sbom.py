@@ -72,7 +72,8 @@ def main():
                             text=True).stdout.strip() or "unknown"
     json.dump({
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
-        "name": f"ckptd-{version}", "documentNamespace": f"https://ckptd.invalid/{version}/{commit}",
+        "name": f"ckptd-{version}",
+        "documentNamespace": f"https://ckptd.invalid/{version}/{commit}",
         "creationInfo": {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                          "creators": ["Tool: ckptd-scripts/sbom.py"]},
         "packages": [packages[name] for name in sorted(packages)],

@@ -106,6 +106,37 @@ ucx_version() {
     ucx_tests "$1"
 }
 
+# A clone of what is committed, to be built in another Debian: prints its folder.
+clone_for() {
+    local folder=build/clones/$1
+    rm -rf "$folder"
+    git clone --quiet . "$folder"
+    echo "$folder"
+}
+
+# What a person does on a fresh Debian 13: the demo, then the tests that need no other Debian.
+debian13() {
+    local root clone
+    root=$(scripts/debian_root.sh trixie build/roots/trixie-whole build optional demo test) ||
+        { status=$?; echo "$root"; return "$status"; }
+    clone=$(clone_for debian13)
+    "$clone/scripts/root_run.sh" "$root" make demo
+    "$clone/scripts/root_run.sh" "$root" scripts/check.sh style dev minimal tidy cppcheck
+}
+
+# Packages of both Debians, each installed, used and removed in a root that has nothing else.
+packages() {
+    local suite root clone
+    for suite in bookworm trixie; do
+        root=$(scripts/debian_root.sh "$suite" "build/roots/$suite-build" \
+            build optional packages) || { status=$?; echo "$root"; return "$status"; }
+        clone=$(clone_for "packages-$suite")
+        "$clone/scripts/root_run.sh" "$root" scripts/packages.sh
+        root=$(scripts/debian_root.sh "$suite" "build/roots/$suite-bare")
+        "$clone/scripts/root_run.sh" "$root" scripts/packages_check.sh build/packages
+    done
+}
+
 # Training states at random: what comes back is what was saved.
 states() {
     scripts/build.sh release "$JOBS"
@@ -124,7 +155,8 @@ demos() {
     echo "$ROUNDS demos"
 }
 
-wanted=${*:-deps simulator planted fuzz valgrind faults chaos slurm machines ucx states demos}
+wanted=${*:-deps simulator planted fuzz valgrind faults chaos slurm machines ucx states\
+    debian13 packages demos}
 for name in $wanted; do
     case $name in
     deps) stage deps scripts/deps.sh ;;
@@ -132,7 +164,8 @@ for name in $wanted; do
     ucx) for version in $(scripts/ucx_env.sh --list); do
              stage "ucx-$version" ucx_version "$version"
          done ;;
-    simulator | planted | fuzz | faults | chaos | slurm | machines | states | demos)
+    simulator | planted | fuzz | faults | chaos | slurm | machines | states | debian13 | packages |\
+        demos)
         stage "$name" "$name" ;;
     *) echo "soak: there is no stage '$name'" >&2; exit 2 ;;
     esac
