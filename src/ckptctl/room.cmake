@@ -7,7 +7,7 @@ ckpt_program(ckptctl SOURCES main.c options.c verbs.c ctl.c hook_settings.c link
                              verb_wait.c verb_verify.c verb_retire.c verb_mark.c verb_export.c
                              verb_forget.c verb_node.c change.c verb_import.c verb_topology.c
                              verb_plan.c verb_job.c verb_slurm.c verb_help.c degree.c hook.c
-                             start_agent.c watch.c
+                             start_agent.c watch.c without.c
              LINKS ckpt_base ckpt_config ckpt_digest ckpt_shard ckpt_wire ckpt_session ckpt_client
                    ckpt_slurm ckpt_topology
                    PkgConfig::JANSSON Threads::Threads)

@@ -7,10 +7,18 @@
 #include "link.h"
 #include "options.h"
 #include "table.h"
+#include "without.h"
 
-enum key { KEY_WATCH };
+enum key { KEY_WATCH, KEY_WITHOUT };
 
-static const struct config_key keys[] = {[KEY_WATCH] = OPTION_WATCH};
+static const struct config_key keys[] = {
+    [KEY_WATCH] = OPTION_WATCH,
+    [KEY_WITHOUT] = {.name = "without",
+                     .flag = "without",
+                     .type = CONFIG_STRING,
+                     .placeholder = "NODE",
+                     .help = "what each run would have left if that node were gone now"},
+};
 
 static const struct column rank_columns[] = {
     {.name = "RANK", .right = true},
@@ -200,8 +208,12 @@ static enum exit_code place_all(struct ctl *ctl)
 static enum exit_code run(struct ctl *ctl)
 {
     struct message_admin_ask ask = {.verb = ADMIN_PLACEMENT, .step = CKPT_STEP_LATEST};
+    const char *without = option_text(ctl, KEY_WITHOUT);
+    if (without && ctl->operand_count > 0) {
+        return complain(EXIT_USAGE, "--without is about every run: name none");
+    }
     if (ctl->operand_count == 0) {
-        return place_all(ctl);
+        return without ? without_node(ctl, without) : place_all(ctl);
     }
     if (!name_run(ctl, ctl->operands[0], &ask) ||
         (ctl->operand_count > 1 && !parse_step(ctl->operands[1], &ask.step))) {
@@ -217,7 +229,9 @@ const struct verb verb_placement = {
     .help =
         "With RUN: for each rank the node that wrote its shard and those that hold copies, as\n"
         "node@domain. Without: for each node how many shards it owns and holds, over the newest\n"
-        "consistent checkpoint of every run.",
+        "consistent checkpoint of every run. With --without: the step that each run would go\n"
+        "back to if the node were gone now, and the work that it would lose; exits 4 when a shard\n"
+        "lies there alone.",
     .operands_max = 2,
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
