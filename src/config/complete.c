@@ -44,7 +44,10 @@ bool complete_next_operand(const char **operands, struct complete_operand *opera
              (int)(repeats ? bytes - 3 : bytes), text);
     if (islower((unsigned char)text[0])) {
         operand_out->kind = COMPLETE_WORDS;
-    } else if (strcmp(operand_out->text, "VERB") == 0 || strcmp(operand_out->text, "CASE") == 0) {
+        return true;
+    }
+    operand_out->text[strcspn(operand_out->text, "|")] = '\0'; /* the first of "FILE|--all" */
+    if (strcmp(operand_out->text, "VERB") == 0 || strcmp(operand_out->text, "CASE") == 0) {
         operand_out->kind = COMPLETE_COMMAND;
     } else if (strcmp(operand_out->text, "FILE") == 0 || strchr(operand_out->text, '.') ||
                strcmp(operand_out->text, "DIR") == 0) {

@@ -109,6 +109,7 @@ def check(shell):
     completes(shell, "ckptctl --color=never topo", "ckptctl --color=never topology")
     completes(shell, "ckptctl mark run 7 poi", "ckptctl mark run 7 poisoned")
     completes(shell, "ckptctl import run 7 a-f", "ckptctl import run 7 a-file.safetensors")
+    completes(shell, "ckptctl export run 7 0 a-f", "ckptctl export run 7 0 a-file.safetensors")
     completes(shell, "ckptd --arena-lock=req", "ckptd --arena-lock=require")
     completes(shell, "ckptctld --log-level=deb", "ckptctld --log-level=debug")
     completes(shell, "ckptbench dig", "ckptbench digest")
