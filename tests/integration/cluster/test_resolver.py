@@ -101,7 +101,7 @@ class Addresses(IntegrationTest):
                         timeout=20,
                     )
                     self.assertEqual(done.returncode, 2, done)
-                    self.assertIn(f"[agent] {key}", done.stderr)
+                    self.assertIn(f"ckptd: --{key}: ", done.stderr)
         done = subprocess.run(
             [program("ckptctld"), "--config=/dev/null", "--listen=::1:7471", "--check-config"],
             capture_output=True,
