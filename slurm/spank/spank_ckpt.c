@@ -89,7 +89,7 @@ int slurm_spank_init_post_opt(spank_t spank, int argument_count, char **argument
     if (!wanted || (context != S_CTX_LOCAL && context != S_CTX_ALLOCATOR)) {
         return ESPANK_SUCCESS;
     }
-    char number[8];
+    char number[12];
     (void)snprintf(number, sizeof(number), "%d", copies);
     if (spank_job_control_setenv(spank, "CKPT", number, 1) != ESPANK_SUCCESS ||
         (run_name[0] != '\0' &&

@@ -126,12 +126,13 @@ static enum exit_code run(struct ctl *ctl)
         print_plan(&plan, &answer);
         return EXIT_DONE;
     }
+    uint64_t bytes = (uint64_t)answer.segments * answer.kind.segment_bytes;
     json_t *document = json_pack(
         "{sI sI sI sI sI sI sI sI sI}", "ranks", (json_int_t)plan.ranks, "shard_bytes",
         (json_int_t)plan.bytes, "keep", (json_int_t)plan.keep, "copies", (json_int_t)plan.copies,
         "nodes", (json_int_t)plan.nodes, "shards", (json_int_t)answer.shards, "segments",
         (json_int_t)answer.segments, "segment_bytes", (json_int_t)answer.kind.segment_bytes,
-        "bytes", (json_int_t)(answer.segments * answer.kind.segment_bytes));
+        "bytes", (json_int_t)bytes);
     print_json(document);
     json_decref(document);
     return EXIT_DONE;
