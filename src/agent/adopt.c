@@ -10,6 +10,9 @@
 
 static bool segments_are_free(const struct agent *a, const struct slot_record *record)
 {
+    if (record->part.bytes > 0) {
+        return agent_part_may_be_adopted(a, record);
+    }
     if (record->segment_count > a->config.segments ||
         record->segment_count > CKPT_SEGMENTS_PER_SHARD_MAX ||
         record->segment_count != agent_slot_segments_needed(a, record->bytes)) {
@@ -17,7 +20,8 @@ static bool segments_are_free(const struct agent *a, const struct slot_record *r
     }
     for (uint32_t i = 0; i < record->segment_count; i++) {
         uint16_t id = record->segments[i];
-        if (id >= a->config.segments || a->segments[id].slot != AGENT_NONE) {
+        if (id >= a->config.segments || a->segments[id].slot != AGENT_NONE ||
+            a->segments[id].parts_used > 0) {
             return false;
         }
         for (uint32_t j = 0; j < i; j++) {
@@ -39,6 +43,10 @@ static bool record_is_valid(const struct agent *a, const struct slot_record *rec
 static void take_segments(struct agent *a, uint32_t slot, const struct slot_record *record)
 {
     struct slot *s = &a->slots[slot];
+    if (record->part.bytes > 0) {
+        agent_part_adopt(a, slot, record);
+        return;
+    }
     uint64_t tag = agent_rank_tag(&s->shard.run, s->shard.rank);
     for (uint32_t i = 0; i < record->segment_count; i++) {
         struct segment *segment = &a->segments[record->segments[i]];
@@ -141,6 +149,7 @@ void agent_adopt(struct agent *a, const struct slot_record *record, bool corrupt
 {
     struct slot *s = &a->slots[record->slot];
     assert(a->adopting && s->state == SLOT_FREE && s->segment_count == 0);
+    a->slots_high = record->slot >= a->slots_high ? record->slot + 1 : a->slots_high;
     a->found_records = true;
     if (record->generation > a->generation_last) {
         a->generation_last = record->generation;

@@ -40,8 +40,12 @@ static const char *number_out_of_range(const struct agent_config *c)
     if (c->segments == 0 || c->segments > CKPT_ARENA_SEGMENTS_MAX) {
         return "segments must be 1 to 4096";
     }
-    if (c->slots == 0 || c->slots > c->segments) {
-        return "slots must be 1 to segments";
+    if (c->parts > CKPT_ARENA_PARTS_MAX || (c->parts > 0 && c->page_bytes == 0) ||
+        (c->page_bytes & (c->page_bytes - 1)) != 0) {
+        return "parts must be 0 to 4096, and page_bytes a power of two";
+    }
+    if (c->slots == 0 || c->slots > CKPT_ARENA_SEGMENTS_MAX) {
+        return "slots must be 1 to 4096";
     }
     if (c->ranks_max == 0 || c->ranks_max > RANKS_MAX) {
         return "ranks_max must be 1 to 4096";
@@ -99,14 +103,16 @@ static size_t lay_out(struct agent *a, const struct agent_config *c, uint8_t *me
         c->segments < CKPT_SEGMENTS_PER_SHARD_MAX ? c->segments : CKPT_SEGMENTS_PER_SHARD_MAX;
     carve(memory, &offset, 1, sizeof(struct agent));
     a->session_count = agent_seats(c);
-    a->run_count = a->session_count + c->slots + RUNS_SPARE;
+    uint32_t slots = c->slots < AGENT_TABLE_SLOTS ? c->slots : AGENT_TABLE_SLOTS;
+    a->run_count = a->session_count + slots + RUNS_SPARE;
     a->load_count = a->session_count * AGENT_LOADS_PER_RANK;
     a->seat_count = a->session_count + c->slots + SEATS_SPARE;
-    a->pull_count = c->pulls_max + c->slots;
+    a->pull_count = c->pulls_max + slots;
     a->failure_count = a->pull_count;
     a->peer_count = c->pulls_max + AGENT_IDLE_PEERS;
-    a->offer_count = c->slots * CKPT_COPIES_MAX;
+    a->offer_count = slots * CKPT_COPIES_MAX;
     a->segments = carve(memory, &offset, c->segments, sizeof(*a->segments));
+    a->parts = carve(memory, &offset, c->parts, sizeof(*a->parts));
     a->scratch = carve(memory, &offset, c->segments, sizeof(*a->scratch));
     a->slots = carve(memory, &offset, c->slots, sizeof(*a->slots));
     a->slot_segments =
@@ -162,6 +168,10 @@ enum ckpt_status agent_init(void *memory, size_t bytes, const struct agent_confi
     a->coordinator.heartbeat_ms = config->heartbeat_ms;
     for (uint32_t i = 0; i < config->segments; i++) {
         a->segments[i].slot = AGENT_NONE;
+        a->segments[i].first_part = AGENT_NONE;
+    }
+    for (uint32_t i = 0; i < config->parts; i++) {
+        a->parts[i].is.slot = AGENT_NONE;
     }
     for (uint32_t i = 0; i < a->session_count; i++) {
         a->sessions[i].filling = AGENT_NONE;
@@ -293,6 +303,7 @@ static void pump(struct agent *a)
     agent_jobs_pump(a);
     agent_reports_pump(a);
     agent_room_pump(a);
+    agent_slots_lower(a);
 }
 
 enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,
@@ -346,6 +357,7 @@ bool agent_slot_view(const struct agent *a, uint32_t slot, struct agent_slot_vie
         .pins = s->offers + s->loans,
         .segment_count = s->segment_count,
         .segments = s->segments,
+        .part = agent_slot_part(a, s),
     };
     return true;
 }
@@ -367,7 +379,7 @@ bool agent_is_needed(const struct agent *a)
             return true;
         }
     }
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         if (a->slots[i].state != SLOT_FREE) {
             return true;
         }

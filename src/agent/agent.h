@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/room.h"
 #include "wire/message.h"
 #include "wire/note.h"
 
@@ -37,7 +38,9 @@ struct agent_config {
     uint64_t segment_bytes;
     uint32_t locked;         /* enum arena_locked */
     uint32_t segments;       /* <= CKPT_ARENA_SEGMENTS_MAX */
-    uint32_t slots;          /* <= segments */
+    uint64_t page_bytes;     /* the least that a shard takes, where there are parts */
+    uint32_t parts;          /* of segments, for small shards: base/room.h; 0: segments alone */
+    uint32_t slots;          /* <= CKPT_ARENA_SEGMENTS_MAX */
     uint32_t ranks_max;      /* processes of one user; a third as many are there for others, and a
                               * few for root and the agent's own user */
     uint32_t pulls_max;      /* under way at once; further orders wait */
@@ -103,6 +106,7 @@ struct slot_record {
     struct digest digest;
     uint32_t segment_count;
     uint16_t segments[CKPT_SEGMENTS_PER_SHARD_MAX];
+    struct room_part part; /* that its only id is of; of 0 bytes: its ids are of segments */
 };
 
 enum agent_event_type {
@@ -159,8 +163,9 @@ enum agent_work_type {
                         * of this event, which names the ranges */
     AGENT_WORK_CANCEL, /* of the read or gather `cancels`: it ends soon with some status; never
                         * waited for */
-    AGENT_WORK_RENEW,  /* give the slot's segments new, zeroed files; ends when they are registered
-                        */
+    AGENT_WORK_RENEW,  /* give the slot's segments new, zeroed files, or its part: made where it
+                        * is not there yet, in place of whatever parts lie there, as a segment is
+                        * made whole; ends when they are registered */
     AGENT_WORK_PEER_CONNECT, /* make connection `link` to `address`; messages to it may follow at
                                 once */
     AGENT_WORK_PEER_CLOSE,
@@ -235,6 +240,7 @@ struct agent_slot_view {
     uint32_t pins; /* offers to peers and loans to ranks */
     uint32_t segment_count;
     const uint16_t *segments;
+    struct room_part part; /* as in its record */
 };
 bool agent_slot_view(const struct agent *a, uint32_t slot, struct agent_slot_view *view_out);
 uint32_t agent_segments_free(const struct agent *a);

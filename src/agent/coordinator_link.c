@@ -87,6 +87,7 @@ static void say_join(struct agent *a)
     join->segment_bytes = a->config.segment_bytes;
     join->segments = a->config.segments;
     join->segments_free = a->segments_free;
+    join->page_bytes = a->config.parts > 0 ? a->config.page_bytes : 0;
     join->features = WIRE_FEATURES;
     join->cluster = a->cluster;
     join->locked = a->config.locked;
@@ -95,7 +96,7 @@ static void say_join(struct agent *a)
 /* All that is asked of the coordinator or told to it is so again: it may be another one. */
 static void tell_everything(struct agent *a)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         if (agent_copy_state(&a->slots[i]) != COPY_NONE) {
             agent_report_wanted(a, i);
             a->slots[i].untold = true;
@@ -290,7 +291,7 @@ void agent_coordinator_message(struct agent *a, const struct message *message)
 static uint32_t count_unverified(const struct agent *a)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         count += a->slots[i].state == SLOT_ADOPTED;
     }
     return count;
@@ -299,7 +300,7 @@ static uint32_t count_unverified(const struct agent *a)
 /* Whether the coordinator has heard of every copy that is here. */
 static bool has_told_inventory(const struct agent *a)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         if (a->slots[i].untold && agent_copy_state(&a->slots[i]) != COPY_NONE) {
             return false;
         }
@@ -309,7 +310,7 @@ static bool has_told_inventory(const struct agent *a)
 
 static bool is_quiet(const struct agent *a)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         if (!a->slots[i].acked && agent_copy_state(&a->slots[i]) != COPY_NONE) {
             return false;
         }
@@ -340,9 +341,9 @@ static void tell_some_again(struct agent *a)
 {
     struct coordinator_link *c = &a->coordinator;
     uint32_t told = c->unsettled < UNSETTLED_LONG ? AGENT_INVENTORY_PER_HEARTBEAT : 0;
-    for (uint32_t i = 0; i < a->config.slots && told < AGENT_INVENTORY_PER_HEARTBEAT; i++) {
-        uint32_t slot = c->inventory_next;
-        c->inventory_next = (slot + 1) % a->config.slots;
+    for (uint32_t i = 0; i < a->slots_high && told < AGENT_INVENTORY_PER_HEARTBEAT; i++) {
+        uint32_t slot = c->inventory_next < a->slots_high ? c->inventory_next : 0;
+        c->inventory_next = slot + 1 < a->slots_high ? slot + 1 : 0;
         if (agent_copy_state(&a->slots[slot]) != COPY_NONE) {
             if (a->slots[slot].acked) {
                 agent_report_wanted(a, slot);
@@ -352,13 +353,15 @@ static void tell_some_again(struct agent *a)
     }
 }
 
-static uint64_t count_bytes_held(const struct agent *a)
+static void say_bytes(const struct agent *a, struct message_heartbeat *heartbeat)
 {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < a->config.slots; i++) {
-        bytes += a->slots[i].segment_count > 0 ? a->slots[i].bytes : 0;
+    heartbeat->has_bytes = true;
+    for (uint32_t i = 0; i < a->slots_high; i++) {
+        const struct slot *s = &a->slots[i];
+        heartbeat->bytes_taken += agent_slot_room(a, s);
+        heartbeat->bytes_held += s->segment_count > 0 ? s->bytes : 0;
     }
-    return bytes;
+    agent_parts_room(a, &heartbeat->part_bytes_free, &heartbeat->part_bytes_largest);
 }
 
 static void say_heartbeat(struct agent *a)
@@ -373,10 +376,7 @@ static void say_heartbeat(struct agent *a)
     out->message.heartbeat.has_inventory = true;
     out->message.heartbeat.inventory = agent_inventory(a);
     out->message.heartbeat.inventory_told = has_told_inventory(a);
-    out->message.heartbeat.has_bytes = true;
-    out->message.heartbeat.bytes_taken =
-        (a->config.segments - a->segments_free) * a->config.segment_bytes;
-    out->message.heartbeat.bytes_held = count_bytes_held(a);
+    say_bytes(a, &out->message.heartbeat);
     agent_refusals_tell(a, &out->message.heartbeat);
 }
 

@@ -81,7 +81,7 @@ static uint32_t find_next(const struct agent *a)
 {
     uint32_t under_way = 0, adopted = 0, best = AGENT_NONE;
     unsigned best_rank = 0;
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (s->work != 0 && s->work_type == AGENT_WORK_DIGEST) {
             under_way++;
@@ -115,7 +115,7 @@ static bool cancel_read(struct agent *a, uint32_t slot)
 
 void agent_works_pump(struct agent *a)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
         if (s->cancel_wanted && !cancel_read(a, i)) {
             return;
@@ -212,8 +212,7 @@ static void renew_done(struct agent *a, uint32_t slot, enum ckpt_status status)
     }
     if (status != CKPT_OK) {
         agent_note(a, EVENT_renew_failed, &s->shard,
-                   "the memory of slot %u could not be renewed for another user (status %d)", slot,
-                   (int)status);
+                   "the memory of slot %u could not be made ready (status %d)", slot, (int)status);
     }
     if (s->owner) {
         agent_save_renewed(a, slot, status);

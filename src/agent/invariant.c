@@ -10,16 +10,48 @@ static void check_segments(const struct agent *a)
     for (uint32_t i = 0; i < a->config.segments; i++) {
         const struct segment *segment = &a->segments[i];
         if (segment->slot == AGENT_NONE) {
-            free++;
+            free += segment->parts_used == 0;
             continue;
         }
-        assert(segment->slot < a->config.slots);
+        assert(segment->slot < a->config.slots && segment->parts_used == 0);
+        assert(segment->first_part == AGENT_NONE);
         const struct slot *s = &a->slots[segment->slot];
         assert(segment->place < s->segment_count && s->segments[segment->place] == i);
         assert(segment->uid == s->shard.run.uid);
         assert(!segment->unknown || s->state == SLOT_DIRTY);
     }
     assert(free == a->segments_free);
+}
+
+/* Parts lie in the order of their offsets and do not overlap; a segment knows how many are in use.
+ */
+static void check_parts(const struct agent *a)
+{
+    uint32_t listed = 0, there = 0;
+    for (uint32_t i = 0; i < a->config.segments; i++) {
+        uint64_t end = 0;
+        uint32_t used = 0;
+        for (uint32_t j = a->segments[i].first_part; j != AGENT_NONE; j = a->parts[j].next) {
+            const struct part *part = &a->parts[j];
+            assert(part->at.segment == i && part->at.offset >= end);
+            end = part->at.offset + part->at.bytes;
+            used += part->is.slot != AGENT_NONE;
+            listed++;
+        }
+        assert(used == a->segments[i].parts_used);
+        assert(end <= a->config.segment_bytes);
+    }
+    for (uint32_t i = 0; i < a->parts_high; i++) {
+        const struct part *part = &a->parts[i];
+        there += part->at.bytes > 0;
+        if (part->is.slot != AGENT_NONE) {
+            const struct slot *s = &a->slots[part->is.slot];
+            assert(s->segment_count == 1 && s->segments[0] == CKPT_PART_ID_FIRST + i);
+            assert(s->bytes <= part->at.bytes && part->is.uid == s->shard.run.uid);
+            assert(!part->is.unknown || s->state == SLOT_DIRTY);
+        }
+    }
+    assert(listed == there);
 }
 
 static void check_work(const struct slot *s)
@@ -58,7 +90,7 @@ static void check_generation(const struct agent *a, struct slot *s)
         !agent_slot_waits(s)) {
         uint32_t live = agent_slot_live(a, &s->shard);
         assert(&a->slots[live] == s);
-        for (uint32_t i = live + 1; i < a->config.slots; i++) {
+        for (uint32_t i = live + 1; i < a->slots_high; i++) {
             const struct slot *other = &a->slots[i];
             assert(other->state == SLOT_FREE || other->doomed ||
                    !agent_shard_equal(&other->shard, &s->shard));
@@ -89,7 +121,7 @@ static void check_slot(struct slot *s)
 static void check_pins(const struct agent *a)
 {
     uint32_t offers = 0, loans = 0;
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         offers += a->slots[i].offers;
         loans += a->slots[i].loans;
     }
@@ -154,7 +186,7 @@ static void check_pulls(const struct agent *a)
 static void check_sessions(const struct agent *a)
 {
     uint32_t filling = 0;
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         filling += s->state == SLOT_FILLING || (s->state == SLOT_DIRTY && s->owner && !s->doomed);
     }
@@ -174,7 +206,9 @@ static void check_sessions(const struct agent *a)
 void agent_invariants(struct agent *a)
 {
     check_segments(a);
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    check_parts(a);
+    assert(a->slots_high <= a->config.slots);
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         check_generation(a, &a->slots[i]);
         check_slot(&a->slots[i]);
     }

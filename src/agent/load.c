@@ -37,6 +37,7 @@ static void hand_out(struct agent *a, const struct load *load)
     loaded->bytes = s->bytes;
     loaded->digest = s->digest;
     loaded->segment_count = s->segment_count;
+    loaded->part_bytes = agent_slot_part(a, s).bytes;
 }
 
 /* Walks the loads in use; *cursor starts at 0. NULL: no more. Most processes have none, and are

@@ -261,7 +261,7 @@ uint32_t agent_pulls_under_way(const struct agent *a)
 /* An earlier read into memory for the same shard has been cancelled and has not ended. */
 static bool waits_for_earlier(const struct agent *a, const struct pull *pull)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (s->doomed && s->work != 0 && agent_shard_equal(&s->shard, &pull->order.shard)) {
             return true;

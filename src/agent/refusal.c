@@ -41,7 +41,7 @@ void agent_refusals_tell(struct agent *a, struct message_heartbeat *heartbeat)
 void agent_save_waits(struct agent *a, const struct message_checkpoint_state *state)
 {
     struct shard_key shard = {.run = state->run, .attempt = state->attempt, .step = state->step};
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (s->owner && agent_copy_state(s) != COPY_NONE &&
             agent_shard_is_of(&s->shard, &shard.run, shard.attempt, shard.step)) {

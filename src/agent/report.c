@@ -92,7 +92,7 @@ static void say(struct agent *a, struct slot *s)
 
 static uint32_t find_acked(const struct agent *a, const struct message_shard_ack *ack)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (s->generation == ack->generation && s->generation != 0 &&
             agent_shard_equal(&s->shard, &ack->shard)) {
@@ -157,7 +157,7 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
 uint64_t agent_inventory(const struct agent *a)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         enum copy_state state = agent_copy_state(s);
         if (state == COPY_NONE) {
@@ -178,7 +178,7 @@ static bool is_wanted(const struct slot *s)
 
 void agent_reports_pump(struct agent *a)
 {
-    for (uint32_t i = 0; a->coordinator.joined && i < a->config.slots; i++) {
+    for (uint32_t i = 0; a->coordinator.joined && i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
         if (!is_wanted(s) || s->record_pending) {
             continue;

@@ -67,7 +67,7 @@ void agent_checkpoint_consistent(struct agent *a, const struct shard_key *shard,
         run->has_latest = true;
         run->latest = shard->step;
     }
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
         if (is_of_checkpoint(s, shard, world)) {
             s->checkpoint = CHECKPOINT_CONSISTENT;
@@ -84,7 +84,7 @@ static void checkpoint_ends(struct agent *a, const struct message_checkpoint_sta
     if (run != NULL && run->has_latest && run->latest == state->step) {
         run->has_latest = false;
     }
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (is_of_checkpoint(s, any, state->world) && !(s->state == SLOT_DIRTY && !s->doomed)) {
             agent_slot_doom(a, i);
@@ -118,7 +118,7 @@ void agent_checkpoint_state(struct agent *a, const struct message_checkpoint_sta
         if (run != NULL && run->has_latest && run->latest == state->step) {
             run->has_latest = false;
         }
-        for (uint32_t i = 0; i < a->config.slots; i++) {
+        for (uint32_t i = 0; i < a->slots_high; i++) {
             if (is_of_checkpoint(&a->slots[i], &any, state->world)) {
                 a->slots[i].checkpoint = CHECKPOINT_QUARANTINED;
             }

@@ -36,6 +36,7 @@ static void grant(struct agent *a, const struct rank_session *session)
     granted->bytes = s->bytes;
     granted->segment_count = s->segment_count;
     granted->segments = s->segments;
+    granted->part_bytes = agent_slot_part(a, s).bytes;
 }
 
 static void tell_outcome(struct agent *a, const struct rank_session *session, uint64_t step,
@@ -123,6 +124,7 @@ static struct slot_claim claim_of(const struct agent *a, const struct rank_sessi
         .copies = session->copies,
         .bytes = bytes,
         .owner = true,
+        .whole = !session->asked.takes_parts,
     };
 }
 
@@ -221,9 +223,13 @@ static bool say_need(struct agent *a, const struct rank_session *session)
         return false;
     }
     uint64_t needed = agent_slot_segments_needed(a, session->room.bytes);
+    needed =
+        needed > a->segments_free ? needed - a->segments_free : 1; /* a slot is what it wants */
+    uint64_t part = session->asked.takes_parts ? agent_part_bytes(a, session->room.bytes) : 0;
     out->message.need.shard =
         (struct shard_key){session->run, session->attempt, session->room.step, session->rank};
-    out->message.need.segments = (uint32_t)(needed - a->segments_free);
+    out->message.need.segments = (uint32_t)needed;
+    out->message.need.bytes = part > 0 ? part : needed * a->config.segment_bytes;
     return true;
 }
 
@@ -234,7 +240,7 @@ static void wait_on(struct agent *a, uint32_t index)
     struct room_wait *room = &session->room;
     char reason[CKPT_REASON_MAX + 1] = "";
     enum ckpt_status status = CKPT_ERR_FULL;
-    bool has_room = agent_slot_segments_needed(a, room->bytes) <= a->segments_free;
+    bool has_room = agent_slot_has_room(a, room->bytes, !session->asked.takes_parts);
     bool ends = room->ends_ms <= a->now_ms || !a->coordinator.joined;
     if (has_room || ends) {
         struct slot_claim claim = claim_of(a, session, room->step, room->bytes);
@@ -282,7 +288,7 @@ void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status)
             grant(a, session);
         } else {
             refuse(a, session, s->shard.step, CKPT_ERR_SYSTEM,
-                   "the agent could not renew memory that another user had; see its log");
+                   "the agent could not make its memory ready; see its log");
             session->filling = AGENT_NONE;
             agent_slot_writer_gone(a, slot);
         }
@@ -395,7 +401,7 @@ void agent_save_find_earlier(struct agent *a, uint32_t index)
 {
     struct rank_session *session = &a->sessions[index];
     assert(session->open && !session->reader);
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (!s->owner || s->doomed || agent_copy_state(s) == COPY_NONE ||
             !nonce_equal(&s->seat, &a->seats[session->seat].seat) ||

@@ -28,7 +28,7 @@ static bool is_staged_of(const struct slot *slot, const struct seat *seat)
 
 static bool has_staged(const struct agent *a, const struct seat *seat)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         if (is_staged_of(&a->slots[i], seat)) {
             return true;
         }
@@ -39,7 +39,7 @@ static bool has_staged(const struct agent *a, const struct seat *seat)
 /* A staged save of the seat by step. */
 uint32_t agent_seat_staged(const struct agent *a, uint32_t seat, uint64_t step)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         if (a->slots[i].shard.step == step && is_staged_of(&a->slots[i], &a->seats[seat])) {
             return i;
         }
@@ -187,7 +187,7 @@ static void settle(struct agent *a, struct seat *seat, const struct message_seat
     seat->settled = true;
     seat->attempt = told->attempt;
     seat->start = told->start;
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         if (is_staged_of(&a->slots[i], seat)) {
             name_slot(a, i, seat);
         }
@@ -204,7 +204,7 @@ static void settle(struct agent *a, struct seat *seat, const struct message_seat
 static void give_up(struct agent *a, struct seat *seat, enum ckpt_status status, const char *reason)
 {
     struct rank_session *session = session_of(a, seat);
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (!is_staged_of(s, seat) || agent_copy_state(s) == COPY_NONE) {
             continue;

@@ -59,7 +59,8 @@ static uint32_t collect(struct agent *a, enum fitness fitness, uint32_t uid, uin
     uint32_t count = 0;
     for (uint32_t i = 0; i < a->config.segments; i++) {
         const struct segment *segment = &a->segments[i];
-        if (segment->slot == AGENT_NONE && fitness_of(segment, uid, tag) == fitness) {
+        if (segment->slot == AGENT_NONE && segment->parts_used == 0 &&
+            fitness_of(segment, uid, tag) == fitness) {
             ids_out[count++] = (uint16_t)i;
         }
     }
@@ -78,6 +79,7 @@ static void claim(struct agent *a, uint32_t slot, uint16_t id)
     segment->place = (uint16_t)s->segment_count;
     s->segments[s->segment_count++] = id;
     a->segments_free--;
+    agent_parts_forget(a, id);
 }
 
 /* Gives the slot count segments. False, and nothing changed: too few are free. *renew_out: the
@@ -118,11 +120,15 @@ void agent_segments_free_of(struct agent *a, uint32_t slot)
 {
     struct slot *s = &a->slots[slot];
     for (uint32_t i = 0; i < s->segment_count; i++) {
-        struct segment *segment = &a->segments[s->segments[i]];
+        struct segment *segment = agent_memory(a, s->segments[i]);
         assert(segment->slot == slot);
         segment->slot = AGENT_NONE;
         segment->unknown = segment->unknown || (s->in_doubt && !PLANTED_BUG(TRUST_THE_GONE));
-        a->segments_free++;
+        if (s->segments[i] >= CKPT_PART_ID_FIRST) {
+            agent_part_freed(a, s->segments[i]);
+        } else {
+            a->segments_free++;
+        }
         a->coordinator.room_came_back = true;
     }
     s->segment_count = 0;
@@ -133,7 +139,7 @@ void agent_segments_renewed(struct agent *a, uint32_t slot, bool done)
 {
     const struct slot *s = &a->slots[slot];
     for (uint32_t i = 0; i < s->segment_count; i++) {
-        a->segments[s->segments[i]].unknown = !done;
+        agent_memory(a, s->segments[i])->unknown = !done;
     }
 }
 

@@ -41,7 +41,7 @@ void agent_slot_move(struct slot *slot, enum slot_state to)
  * one that waits for its number has no name yet. */
 uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *slot = &a->slots[i];
         if (slot->state != SLOT_FREE && !slot->doomed && !agent_slot_waits(slot) &&
             agent_shard_equal(&slot->shard, shard)) {
@@ -53,8 +53,8 @@ uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard)
 
 uint64_t agent_slot_segments_needed(const struct agent *a, uint64_t bytes)
 {
-    uint64_t segment_bytes = a->config.segment_bytes;
-    return bytes / segment_bytes + (bytes % segment_bytes != 0);
+    struct room_kind kind = {.segment_bytes = a->config.segment_bytes};
+    return room_whole_segments(&kind, bytes);
 }
 
 /* One whose COPY_NONE is still to be acknowledged is taken last: taking it ends the repeating. */
@@ -74,17 +74,17 @@ static uint32_t find_free(const struct agent *a)
     return second;
 }
 
-/* Segments that the user's processes are filling now: nothing can be done about those until they
+/* Bytes that the user's processes are filling now: nothing can be done about those until they
  * are sealed, or their process goes. */
 static uint64_t filling_of(const struct agent *a, uint32_t uid)
 {
-    uint64_t segments = 0;
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *slot = &a->slots[i];
         bool is_filled = slot->state == SLOT_FILLING || (slot->state == SLOT_DIRTY && slot->owner);
-        segments += is_filled && slot->shard.run.uid == uid ? slot->segment_count : 0;
+        bytes += is_filled && slot->shard.run.uid == uid ? agent_slot_room(a, slot) : 0;
     }
-    return segments;
+    return bytes;
 }
 
 static void claim_slot(struct agent *a, struct slot *slot, const struct slot_claim *claim)
@@ -111,16 +111,31 @@ static void claim_slot(struct agent *a, struct slot *slot, const struct slot_cla
     slot->report_due_ms = a->now_ms;
 }
 
-/* Takes a slot and its segments, and stores its record. The slot is in `state`, or in SLOT_DIRTY
- * for as long as its segments have to be renewed first. On an error nothing has changed, and reason
- * says what was short. */
-enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim,
-                                 enum slot_state state, uint32_t *slot_out,
-                                 char reason[CKPT_REASON_MAX + 1])
+/* Whether a shard would get a slot, and its memory. */
+bool agent_slot_has_room(const struct agent *a, uint64_t bytes, bool whole)
 {
-    assert(state == SLOT_FILLING || state == SLOT_PULLING);
-    assert(agent_slot_live(a, &claim->shard) == AGENT_NONE);
+    uint64_t part = whole ? 0 : agent_part_bytes(a, bytes);
+    if (find_free(a) == AGENT_NONE) {
+        return false;
+    }
+    return (part > 0 && agent_part_fits(a, part)) ||
+           agent_slot_segments_needed(a, bytes) <= a->segments_free;
+}
+
+/* A part where a part does, or segments: also where there are no more numbers of parts. */
+static bool take_memory(struct agent *a, uint32_t slot, bool whole, bool *renew_out)
+{
+    uint64_t bytes = a->slots[slot].bytes;
+    uint64_t part = whole ? 0 : agent_part_bytes(a, bytes);
+    return (part > 0 && agent_part_take(a, slot, part, renew_out)) ||
+           agent_segments_take(a, slot, (uint32_t)agent_slot_segments_needed(a, bytes), renew_out);
+}
+
+static enum ckpt_status check_room(const struct agent *a, const struct slot_claim *claim,
+                                   enum slot_state state, char *reason)
+{
     uint64_t needed = agent_slot_segments_needed(a, claim->bytes);
+    uint64_t segment_bytes = a->config.segment_bytes;
     if (needed == 0 || needed > a->config.segments || needed > CKPT_SEGMENTS_PER_SHARD_MAX) {
         agent_reason(reason,
                      "a shard of %llu bytes needs %llu segments, and node %s has %u: give "
@@ -129,18 +144,26 @@ enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim
                      a->config.segments);
         return CKPT_ERR_TOO_LARGE;
     }
+    uint64_t room = claim->whole ? needed * segment_bytes : agent_room_bytes(a, claim->bytes);
     uint64_t filling = state == SLOT_FILLING ? filling_of(a, claim->shard.run.uid) : 0;
     if (filling > 0 &&
-        (filling + needed) * 100 > (uint64_t)a->config.segments * AGENT_FILLING_SHARE) {
+        (filling + room) / AGENT_FILLING_SHARE > a->config.segments * segment_bytes / 100) {
         agent_reason(reason,
-                     "processes of user %u fill %llu of %u segments of node %s already: seal or "
+                     "processes of user %u fill %llu%% of the memory of node %s already: seal or "
                      "abandon some of them first",
-                     claim->shard.run.uid, (unsigned long long)filling, a->config.segments,
+                     claim->shard.run.uid,
+                     (unsigned long long)(filling / (a->config.segments * segment_bytes / 100)),
                      a->config.node);
         return CKPT_ERR_FULL;
     }
-    uint32_t slot = find_free(a);
-    if (slot == AGENT_NONE || needed > a->segments_free) {
+    if (find_free(a) == AGENT_NONE) {
+        agent_reason(reason,
+                     "node %s holds %u shards, and can hold no more: wait until an older "
+                     "checkpoint is retired, or give its ckptd more memory",
+                     a->config.node, a->config.slots);
+        return CKPT_ERR_FULL;
+    }
+    if (!agent_slot_has_room(a, claim->bytes, claim->whole)) {
         agent_reason(reason,
                      "node %s has %u of %u segments free and %llu are needed for %llu bytes: "
                      "wait until an older checkpoint is retired, or give its ckptd more",
@@ -148,10 +171,28 @@ enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim
                      (unsigned long long)needed, (unsigned long long)claim->bytes);
         return CKPT_ERR_FULL;
     }
+    return CKPT_OK;
+}
+
+/* Takes a slot and its memory, and stores its record. The slot is in `state`, or in SLOT_DIRTY
+ * for as long as its memory has to be renewed first. On an error nothing has changed, and reason
+ * says what was short. */
+enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim,
+                                 enum slot_state state, uint32_t *slot_out,
+                                 char reason[CKPT_REASON_MAX + 1])
+{
+    assert(state == SLOT_FILLING || state == SLOT_PULLING);
+    assert(agent_slot_live(a, &claim->shard) == AGENT_NONE);
+    enum ckpt_status status = check_room(a, claim, state, reason);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    uint32_t slot = find_free(a);
     struct slot *s = &a->slots[slot];
     claim_slot(a, s, claim);
+    a->slots_high = slot >= a->slots_high ? slot + 1 : a->slots_high;
     bool renew;
-    bool taken = agent_segments_take(a, slot, (uint32_t)needed, &renew);
+    bool taken = take_memory(a, slot, claim->whole, &renew);
     assert(taken);
     (void)taken;
     agent_slot_move(s, renew ? SLOT_DIRTY : state);
@@ -264,7 +305,7 @@ void agent_slot_unloan(struct agent *a, uint32_t slot)
 /* A cached copy whose reader went away before the verdict came has no last reader to free it. */
 void agent_slots_expire(struct agent *a)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
         if (s->state != SLOT_VERIFIED || !s->cached || s->loans > 0 || PLANTED_BUG(READER_GONE)) {
             continue;
@@ -281,7 +322,7 @@ void agent_slots_expire(struct agent *a)
 /* Segments are free only when the record that says so is stored with or before their next one. */
 void agent_slots_free_pump(struct agent *a)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
         if (!s->doomed || agent_slot_is_held(s)) {
             continue;
@@ -296,5 +337,17 @@ void agent_slots_free_pump(struct agent *a)
         s->doomed = false;
         s->cancel_wanted = false;
         agent_update_record(a, i);
+    }
+}
+
+/* Slots are taken from the low end, so that what goes over them all goes over few. */
+void agent_slots_lower(struct agent *a)
+{
+    while (a->slots_high > 0) {
+        const struct slot *s = &a->slots[a->slots_high - 1];
+        if (s->state != SLOT_FREE || s->none_pending || s->record_pending) {
+            return;
+        }
+        a->slots_high--;
     }
 }

@@ -23,6 +23,7 @@
 #define AGENT_ADOPTED_DIGESTS_MAX 4 /* of those, for what was found after a restart */
 #define AGENT_INVENTORY_PER_HEARTBEAT 8
 #define AGENT_REFUSALS_SAID 16 /* kinds of them that go on at once */
+#define AGENT_TABLE_SLOTS 512  /* tables of what is under way have no more entries for slots */
 #define AGENT_IDLE_PEERS 8     /* connections kept beyond those in use */
 
 /* Orders are numbered by one life of a coordinator; those of a later life are the newer ones. */
@@ -39,6 +40,16 @@ struct segment {
     uint32_t uid;        /* whose */
     uint64_t tag;        /* run and rank of the last use, hashed */
     uint64_t generation; /* of the last use */
+    /* Of a segment; with a part in use it is in no slot itself. */
+    uint32_t first_part; /* AGENT_NONE: it has none */
+    uint32_t parts_used;
+};
+
+/* A part of a segment, in use or kept for the next one: part.c. */
+struct part {
+    struct segment is;   /* as of a segment */
+    struct room_part at; /* of 0 bytes: there is none of this number */
+    uint32_t next;       /* of its segment's, by offset */
 };
 
 struct slot {
@@ -312,13 +323,16 @@ struct agent {
     uint64_t reader_last;
     uint32_t link_last;
     uint32_t failure_next;
-    uint32_t segments_free;
+    uint32_t segments_free; /* with no part in use */
+    uint32_t parts_high;    /* those behind it are none */
+    uint32_t slots_high;    /* those behind it are free, and have nothing to say */
     uint32_t run_count, session_count, seat_count, load_count, pull_count, failure_count,
         peer_count, offer_count;
     struct coordinator_link coordinator;
     struct refusals refusals;
     struct agent_update *update; /* of the call under way */
     struct segment *segments;
+    struct part *parts;
     struct slot *slots;
     uint16_t *slot_segments;
     uint16_t *scratch; /* as many as segments */
@@ -366,6 +380,20 @@ void agent_segments_free_of(struct agent *a, uint32_t slot);
 void agent_segments_renewed(struct agent *a, uint32_t slot, bool done);
 void agent_segments_forget_users(struct agent *a);
 
+/* part.c */
+struct segment *agent_memory(const struct agent *a, uint16_t id);
+uint64_t agent_part_bytes(const struct agent *a, uint64_t bytes);
+uint64_t agent_room_bytes(const struct agent *a, uint64_t bytes);
+struct room_part agent_slot_part(const struct agent *a, const struct slot *slot);
+uint64_t agent_slot_room(const struct agent *a, const struct slot *slot);
+bool agent_part_fits(const struct agent *a, uint64_t bytes);
+void agent_parts_room(const struct agent *a, uint64_t *free_out, uint64_t *largest_out);
+void agent_parts_forget(struct agent *a, uint32_t segment);
+bool agent_part_take(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew_out);
+void agent_part_freed(struct agent *a, uint16_t id);
+bool agent_part_may_be_adopted(const struct agent *a, const struct slot_record *record);
+void agent_part_adopt(struct agent *a, uint32_t slot, const struct slot_record *record);
+
 /* slot.c */
 struct slot_claim {
     struct shard_key shard;
@@ -375,11 +403,13 @@ struct slot_claim {
     uint64_t bytes;
     bool owner;
     bool cached;
+    bool whole; /* segments alone: its process takes no parts */
 };
 const char *agent_slot_state_text(enum slot_state state);
 void agent_slot_move(struct slot *slot, enum slot_state to);
 uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard);
 uint64_t agent_slot_segments_needed(const struct agent *a, uint64_t bytes);
+bool agent_slot_has_room(const struct agent *a, uint64_t bytes, bool whole);
 enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim,
                                  enum slot_state state, uint32_t *slot_out,
                                  char reason[CKPT_REASON_MAX + 1]);
@@ -393,6 +423,7 @@ bool agent_slot_is_held(const struct slot *slot);
 void agent_slot_unloan(struct agent *a, uint32_t slot);
 void agent_slots_expire(struct agent *a);
 void agent_slots_free_pump(struct agent *a);
+void agent_slots_lower(struct agent *a);
 
 /* digest.c: the works over slots. */
 bool agent_digest_counts(const struct slot *slot);

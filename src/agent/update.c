@@ -57,7 +57,8 @@ struct agent_work *agent_update_work(struct agent *a, enum agent_work_type type)
     return work;
 }
 
-static void fill_record(const struct slot *slot, uint32_t index, struct slot_record *record)
+static void fill_record(const struct agent *a, const struct slot *slot, uint32_t index,
+                        struct slot_record *record)
 {
     memset(record, 0, sizeof(*record));
     record->slot = index;
@@ -79,6 +80,7 @@ static void fill_record(const struct slot *slot, uint32_t index, struct slot_rec
     record->digest = slot->digest;
     record->segment_count = slot->segment_count;
     memcpy(record->segments, slot->segments, slot->segment_count * sizeof(uint16_t));
+    record->part = agent_slot_part(a, slot);
 }
 
 /* Stores the slot's record as it is now. Records are stored in their order, so that segments are
@@ -96,7 +98,7 @@ bool agent_update_record(struct agent *a, uint32_t slot)
         update->again = true;
         return false;
     }
-    fill_record(s, slot, &update->records[count]);
+    fill_record(a, s, slot, &update->records[count]);
     update->record_count = count + 1;
     s->record_pending = false;
     return true;
@@ -104,7 +106,7 @@ bool agent_update_record(struct agent *a, uint32_t slot)
 
 void agent_update_records_pump(struct agent *a)
 {
-    for (uint32_t i = 0; i < a->config.slots; i++) {
+    for (uint32_t i = 0; i < a->slots_high; i++) {
         if (a->slots[i].record_pending && !agent_update_record(a, i)) {
             return;
         }

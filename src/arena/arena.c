@@ -49,7 +49,9 @@ static enum ckpt_status check_options(const struct arena_options *options,
                       options->segment_count, CKPT_ARENA_SEGMENTS_MAX);
         return CKPT_ERR_CONFIG;
     }
-    if (options->slot_count > options->segment_count) {
+    if (options->part_count > CKPT_ARENA_PARTS_MAX ||
+        options->slot_count >
+            (options->part_count > 0 ? CKPT_ARENA_SEGMENTS_MAX : options->segment_count)) {
         arena_explain(reason, "%u slots but only %u segments: a slot needs at least one",
                       options->slot_count, options->segment_count);
         return CKPT_ERR_CONFIG;
@@ -84,16 +86,18 @@ static struct arena *allocate(const struct arena_options *options)
     arena->is_default_directory = options->directory == NULL;
     arena->is_stopped = options->is_stopped;
     arena->index_fd = -1;
-    arena->segments = calloc(arena->segment_count, sizeof *arena->segments);
+    arena->part_count = options->part_count;
+    arena->segments =
+        calloc(arena->segment_count + (size_t)arena->part_count, sizeof *arena->segments);
     if (arena->segments == NULL || pthread_mutex_init(&arena->header_mutex, NULL) != 0) {
         free(arena->segments);
         free(arena);
         return NULL;
     }
-    for (uint32_t i = 0; i < arena->segment_count; i++) {
+    for (uint32_t i = 0; i < arena->segment_count + arena->part_count; i++) {
         arena->segments[i].fd = -1;
         arena->segments[i].node = -1;
-        if (options->nodes != NULL) {
+        if (options->nodes != NULL && i < arena->segment_count) {
             uint64_t index = (uint64_t)i * options->node_count / arena->segment_count;
             arena->segments[i].node = options->nodes[index];
         }
@@ -194,12 +198,24 @@ bool arena_is_locked(const struct arena *arena)
     return arena->huge || (arena->lock != ARENA_LOCK_OFF && !atomic_load(&arena->unlocked));
 }
 
-int arena_segment_node(const struct arena *arena, uint32_t segment)
+int arena_segment_node(const struct arena *arena, uint32_t id)
 {
-    return segment < arena->segment_count ? arena->segments[segment].node : -1;
+    const struct segment *segment = arena_find(arena, id);
+    return segment != NULL ? segment->node : -1;
 }
 
-uint8_t *arena_segment_address(const struct arena *arena, uint32_t segment)
+uint64_t arena_memory_bytes(const struct arena *arena, uint32_t id)
 {
-    return segment < arena->segment_count ? arena->base + segment * arena->segment_bytes : NULL;
+    const struct segment *segment = arena_find(arena, id);
+    return segment != NULL ? arena_bytes_of(arena, segment) : 0;
+}
+
+uint8_t *arena_segment_address(const struct arena *arena, uint32_t id)
+{
+    const struct segment *segment = arena_find(arena, id);
+    if (segment == NULL) {
+        return NULL;
+    }
+    const struct room_part *at = &segment->at;
+    return arena->base + (at->bytes > 0 ? at->segment : id) * arena->segment_bytes + at->offset;
 }

@@ -65,7 +65,11 @@ struct arena_options {
     const char *hugetlbfs;  /* a hugetlbfs mount to use; NULL: looked up in /proc/mounts */
     uint64_t segment_bytes; /* 0: CKPT_SEGMENT_BYTES_DEFAULT */
     uint32_t segment_count; /* 1 to CKPT_ARENA_SEGMENTS_MAX */
-    uint32_t slot_count;    /* 1 to segment_count; 0: segment_count */
+    uint32_t part_count;    /* ids of parts, at most CKPT_ARENA_PARTS_MAX; as many as there may be
+                             * open files; 0: segments alone */
+    uint32_t slot_count;    /* 1 to segment_count, with parts to CKPT_ARENA_SEGMENTS_MAX; 0:
+                             * segment_count. An arena that is there and has fewer gets more, one
+                             * that has more keeps them */
     const int *nodes;       /* NUMA nodes to bind to, or NULL: bind nowhere */
     uint32_t node_count;    /* at most ARENA_NODES_MAX */
     enum arena_lock lock;
@@ -86,7 +90,8 @@ struct arena_options {
  *
  * All memory is allocated here: a shortage is an error of this call, never a SIGBUS later. Bytes of
  * adopted segments are not changed; a segment file that is missing, or is not of its full size, is
- * made new, and arena_inventory() refuses the records that claim it. The nodes share the segments
+ * made new, and arena_inventory() refuses the records that claim it. Parts that no record claims
+ * go back to their segments. The nodes share the segments
  * in blocks, the first node the lowest ids, and strictly: a node without memory is an error.
  *
  * Blocks for as long as the first touch of the memory takes. Sets RLIMIT_NOFILE's and
@@ -151,6 +156,33 @@ uint32_t arena_slot_count(const struct arena *arena);
 uint64_t arena_page_bytes(const struct arena *arena);                /* 4 KiB, or the huge page's */
 bool arena_is_locked(const struct arena *arena);                     /* huge pages are, always */
 int arena_segment_node(const struct arena *arena, uint32_t segment); /* -1: not bound */
+uint32_t arena_part_count(const struct arena *arena);
+
+/* Parts. A part is a file that has a part of a segment's memory, at the same address, for a shard
+ * that needs no more (base/room.h). It has an id as a segment has, from CKPT_PART_ID_FIRST on, and
+ * whatever takes a segment's id below takes a part's too, once it has been made. While a segment
+ * has parts it is cut: what is left of it is nobody's, and it is used by none of its own id.
+ *
+ * The calls of arena_part_make() and arena_part_drop() want one thread at a time, no view and no
+ * registration of what they change: of the part, and for the first part of the segment.
+ *
+ * arena_part_make -- cuts the part out of its segment: zeroed, faulted in, locked.
+ * ERRORS, nothing changed: CKPT_ERR_INVALID: no such place, the id is in use, or the place overlaps
+ * a part. CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM: as arena_segment_repair(); where the segment cannot be
+ * made whole again it is marked damaged.
+ *
+ * arena_part_drop -- gives its bytes back to the segment, zeroed; who still has its file open keeps
+ * that. ERRORS: CKPT_ERR_INVALID: there is none. CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM: the part is
+ * gone, and the segment marked damaged.
+ *
+ * arena_part_is_there -- whether the id is of a part now, of that very place unless it is NULL.
+ * arena_part_within -- some part that overlaps the range; false: there is none. */
+enum ckpt_status arena_part_make(struct arena *arena, uint32_t id, const struct room_part *at);
+enum ckpt_status arena_part_drop(struct arena *arena, uint32_t id);
+bool arena_part_is_there(const struct arena *arena, uint32_t id, const struct room_part *at);
+bool arena_part_within(const struct arena *arena, const struct room_part *range, uint16_t *id_out);
+bool arena_segment_is_cut(const struct arena *arena, uint32_t segment);
+uint64_t arena_memory_bytes(const struct arena *arena, uint32_t id); /* 0: there is none */
 
 /* arena_segment_address -- where the agent has the segment mapped: arena_segment_bytes() bytes,
  * writable. Constant until arena_close(), over arena_segment_repair() too. Segments of
@@ -306,8 +338,9 @@ void arena_cluster_set(struct arena *arena, const struct nonce *cluster);
 /* arena_inventory -- visits every slot, in order, with what is to be believed of it.
  *
  * status is that of arena_record_load(), or CKPT_ERR_CORRUPT when the record is whole but cannot be
- * true: it claims a segment that another record claims too (both are refused), that lost its bytes
- * (made new at arena_open(), cut, holed), or that this arena does not have. reason says so, with
+ * true: it claims a segment, or bytes of one, that another record claims too (both are refused),
+ * that lost its bytes (made new at arena_open(), cut, holed; a DIRTY record has none to lose), or
+ * that this arena does not have. reason says so, with
  * both slots' numbers; empty on CKPT_OK and CKPT_ERR_NOT_FOUND. record is NULL unless a whole
  * record was read (so also on such a CKPT_ERR_CORRUPT, for the log), valid during the visit.
  * Segments that no slot of status CKPT_OK claims may hold anyone's bytes when any slot is refused:

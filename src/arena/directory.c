@@ -19,9 +19,13 @@
 #define LOCK_TRIES 5
 #define LOCK_PAUSE_NS 10000000
 
-void arena_segment_name(uint32_t segment, char name_out[SEGMENT_NAME_BYTES])
+#define PART_PREFIX "part-"
+
+void arena_segment_name(uint32_t id, char name_out[SEGMENT_NAME_BYTES])
 {
-    (void)snprintf(name_out, SEGMENT_NAME_BYTES, "segment-%04u", segment);
+    bool is_part = id >= CKPT_PART_ID_FIRST;
+    (void)snprintf(name_out, SEGMENT_NAME_BYTES, is_part ? PART_PREFIX "%04u" : "segment-%04u",
+                   is_part ? id - CKPT_PART_ID_FIRST : id);
 }
 
 /* One line of /sys: how many huge pages of this size nobody has or has been promised. */
@@ -277,12 +281,17 @@ enum ckpt_status arena_file_open(struct arena *arena, const char *name, bool cre
 }
 
 /* Takes only files that an arena makes, so that a wrong path loses nothing else. */
-static bool is_arena_file(const char *name)
+static bool is_arena_file(const struct arena *arena, const char *name)
 {
-    return strcmp(name, "index") == 0 || strncmp(name, "segment-", 8) == 0;
+    (void)arena;
+    return strcmp(name, "index") == 0 || strcmp(name, "index-new") == 0 ||
+           strncmp(name, "segment-", 8) == 0 ||
+           strncmp(name, PART_PREFIX, strlen(PART_PREFIX)) == 0;
 }
 
-static enum ckpt_status remove_files(struct arena *arena, char reason[ARENA_REASON_BYTES])
+static enum ckpt_status remove_files(struct arena *arena,
+                                     bool (*is_to_go)(const struct arena *arena, const char *name),
+                                     char reason[ARENA_REASON_BYTES])
 {
     int fd = openat(arena->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = fd < 0 ? NULL : fdopendir(fd);
@@ -294,14 +303,10 @@ static enum ckpt_status remove_files(struct arena *arena, char reason[ARENA_REAS
         return status;
     }
     enum ckpt_status status = CKPT_OK;
-    /* The index goes first: without it what is left is no arena, whenever this is interrupted. */
-    if (unlinkat(arena->directory_fd, "index", 0) != 0 && errno != ENOENT) {
-        status = arena_explain_errno(reason, "unlink(%s/index)", arena->directory);
-    }
     struct dirent *entry;
     while (status == CKPT_OK && (entry = readdir(listing)) != NULL) {
-        if (is_arena_file(entry->d_name) && unlinkat(arena->directory_fd, entry->d_name, 0) != 0 &&
-            errno != ENOENT) {
+        if (is_to_go(arena, entry->d_name) &&
+            unlinkat(arena->directory_fd, entry->d_name, 0) != 0 && errno != ENOENT) {
             status = arena_explain_errno(reason, "unlink(%s/%s)", arena->directory, entry->d_name);
         }
     }
@@ -309,16 +314,46 @@ static enum ckpt_status remove_files(struct arena *arena, char reason[ARENA_REAS
     return status;
 }
 
+/* The index goes first: without it what is left is no arena, whenever this is interrupted. */
+static enum ckpt_status remove_all(struct arena *arena, char reason[ARENA_REASON_BYTES])
+{
+    if (unlinkat(arena->directory_fd, "index", 0) != 0 && errno != ENOENT) {
+        return arena_explain_errno(reason, "unlink(%s/index)", arena->directory);
+    }
+    return remove_files(arena, is_arena_file, reason);
+}
+
 void arena_directory_undo(struct arena *arena)
 {
     char reason[ARENA_REASON_BYTES];
     if (arena->is_made_here) {
-        (void)remove_files(arena, reason);
+        (void)remove_all(arena, reason);
     }
     /* One that was there before is not the arena's, and one that is not empty stays. */
     if (arena->directory_is_made_here || (arena->is_made_here && arena->is_default_directory)) {
         (void)rmdir(arena->directory);
     }
+}
+
+static bool is_stray(const struct arena *arena, const char *name)
+{
+    if (strncmp(name, PART_PREFIX, strlen(PART_PREFIX)) != 0) {
+        return false;
+    }
+    char *end;
+    unsigned long part = strtoul(name + strlen(PART_PREFIX), &end, 10);
+    char own[SEGMENT_NAME_BYTES] = "";
+    const struct segment *there =
+        part < arena->part_count ? arena_find(arena, CKPT_PART_ID_FIRST + (uint32_t)part) : NULL;
+    if (there != NULL && there->fd >= 0) {
+        arena_segment_name(CKPT_PART_ID_FIRST + (uint32_t)part, own);
+    }
+    return strcmp(name, own) != 0;
+}
+
+enum ckpt_status arena_directory_tidy(struct arena *arena, char reason[ARENA_REASON_BYTES])
+{
+    return remove_files(arena, is_stray, reason);
 }
 
 enum ckpt_status arena_destroy_files(const struct arena_options *options,
@@ -336,7 +371,7 @@ enum ckpt_status arena_destroy_files(const struct arena_options *options,
         return CKPT_OK;
     }
     if (status == CKPT_OK) {
-        status = remove_files(&arena, reason);
+        status = remove_all(&arena, reason);
     }
     if (status == CKPT_OK && rmdir(arena.directory) != 0) {
         status = arena_explain_errno(reason, "rmdir(%s)", arena.directory);

@@ -30,6 +30,35 @@ static struct range ranges[RANGES_MAX];
 static pthread_mutex_t ranges_mutex = PTHREAD_MUTEX_INITIALIZER; /* for adding and removing */
 static struct sigaction action_before;
 
+/* What lost a page, and where it is mapped: a part of the arena's own range has its own place. */
+static struct segment *find_lost(const struct range *range, uintptr_t address,
+                                 uintptr_t *begin_inout, uint64_t *bytes_out)
+{
+    struct arena *arena = range->arena;
+    size_t index = (size_t)((address - *begin_inout) / arena->segment_bytes);
+    struct segment *segment =
+        arena_find(arena, range->ids == NULL ? (uint32_t)index : range->ids[index]);
+    if (segment == NULL) {
+        return NULL; /* the spare place, of a file that nobody else has */
+    }
+    *begin_inout += index * arena->segment_bytes;
+    *bytes_out = arena_bytes_of(arena, segment);
+    if (range->ids != NULL || !atomic_load(&segment->cut)) {
+        return segment;
+    }
+    for (uint32_t i = 0; i < arena->part_count; i++) {
+        struct segment *part = &arena->segments[arena->segment_count + i];
+        uintptr_t begin = atomic_load(&part->begin);
+        uintptr_t end = atomic_load(&part->end);
+        if (begin != 0 && address >= begin && address < end) {
+            *begin_inout = begin;
+            *bytes_out = end - begin;
+            return part;
+        }
+    }
+    return NULL; /* what is left of a cut segment is nobody's, and nobody else has it */
+}
+
 /* True when the address was in a range and may be touched again. */
 static bool recover(uintptr_t address)
 {
@@ -39,12 +68,14 @@ static bool recover(uintptr_t address)
         if (begin == 0 || address < begin || address >= atomic_load(&range->end)) {
             continue;
         }
-        struct arena *arena = range->arena;
-        size_t index = (size_t)((address - begin) / arena->segment_bytes);
-        size_t id = range->ids == NULL ? index : range->ids[index];
-        atomic_store(&arena->segments[id].damaged, true);
-        void *start = (void *)(begin + index * arena->segment_bytes);
-        return mmap(start, (size_t)arena->segment_bytes, PROT_READ | PROT_WRITE,
+        uint64_t bytes;
+        struct segment *lost = find_lost(range, address, &begin, &bytes);
+        if (lost == NULL) {
+            return false;
+        }
+        atomic_store(&lost->damaged, true);
+        void *start = (void *)begin;
+        return mmap(start, (size_t)bytes, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == start;
     }
     return false;
@@ -111,7 +142,9 @@ enum ckpt_status arena_guard_add(struct arena *arena, uint8_t *address, uint32_t
     if (range != NULL) {
         range->arena = arena;
         range->ids = ids;
-        atomic_store(&range->end, (uintptr_t)address + count * arena->segment_bytes);
+        uint64_t bytes =
+            segments != NULL ? arena_memory_bytes(arena, segments[0]) : arena->segment_bytes;
+        atomic_store(&range->end, (uintptr_t)address + count * bytes);
         atomic_store(&range->begin, (uintptr_t)address);
     }
     (void)pthread_mutex_unlock(&ranges_mutex);

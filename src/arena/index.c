@@ -20,10 +20,11 @@
 #include "base/crc32c.h"
 
 #define HEADER_BYTES 4096
-#define HEADER_VERSION 1
+#define HEADER_VERSION 2 /* of 1: without parts */
 #define CELLS_OFFSET (2 * HEADER_BYTES)
 #define RECORD_CRC_OFFSET (ARENA_RECORD_BYTES - 4)
 #define INDEX_NAME "index"
+#define INDEX_NEW_NAME "index-new"
 
 static const char header_magic[8] = {'C', 'K', 'P', 'T', 'A', 'R', 'E', 'N'};
 
@@ -148,7 +149,7 @@ static enum ckpt_status read_header(struct arena *arena, struct header_image *im
 static enum ckpt_status check_geometry(const struct arena *arena, const struct header_image *image,
                                        char reason[ARENA_REASON_BYTES])
 {
-    if (le32toh(image->version) != HEADER_VERSION ||
+    if (le32toh(image->version) < 1 || le32toh(image->version) > HEADER_VERSION ||
         le32toh(image->record_bytes) != ARENA_RECORD_BYTES) {
         arena_explain(reason,
                       "the arena %s has format %u, this agent reads %u; start the agent that made "
@@ -159,17 +160,16 @@ static enum ckpt_status check_geometry(const struct arena *arena, const struct h
     uint64_t segment_bytes = le64toh(image->segment_bytes);
     uint32_t segments = le32toh(image->segment_count);
     uint32_t slots = le32toh(image->slot_count);
-    if (segment_bytes == arena->segment_bytes && segments == arena->segment_count &&
-        slots == arena->slot_count) {
+    if (segment_bytes == arena->segment_bytes && segments == arena->segment_count && slots > 0 &&
+        slots <= CKPT_ARENA_SEGMENTS_MAX) {
         return CKPT_OK;
     }
     arena_explain(reason,
-                  "the arena %s has %u segments of %llu bytes and %u slots, but %u of %llu and %u "
-                  "slots are asked for; start with the old values to keep its shards, or remove it "
-                  "(its shards are lost here): rm -r %s",
-                  arena->directory, segments, (unsigned long long)segment_bytes, slots,
-                  arena->segment_count, (unsigned long long)arena->segment_bytes, arena->slot_count,
-                  arena->directory);
+                  "the arena %s has %u segments of %llu bytes, but %u of %llu are asked for; start "
+                  "with the old values to keep its shards, or remove it (its shards are lost "
+                  "here): rm -r %s",
+                  arena->directory, segments, (unsigned long long)segment_bytes,
+                  arena->segment_count, (unsigned long long)arena->segment_bytes, arena->directory);
     return CKPT_ERR_CONFIG;
 }
 
@@ -188,6 +188,13 @@ static enum ckpt_status map_index(struct arena *arena, char reason[ARENA_REASON_
         return arena_explain_errno(reason, "fallocate(%s/" INDEX_NAME ")", arena->directory);
     }
     return CKPT_OK;
+}
+
+static size_t count_bytes(const struct arena *arena)
+{
+    return (size_t)round_up(records_offset(arena) +
+                                (uint64_t)arena->slot_count * 2 * ARENA_RECORD_BYTES,
+                            arena->page_bytes);
 }
 
 static enum ckpt_status make_index(struct arena *arena, char reason[ARENA_REASON_BYTES])
@@ -218,40 +225,96 @@ static void raise_floor_to_records(struct arena *arena)
     atomic_store(&arena->generation_floor, floor);
 }
 
-enum ckpt_status arena_index_open(struct arena *arena, char reason[ARENA_REASON_BYTES])
+static void take_header(struct arena *arena, const struct header_image *image)
 {
-    enum ckpt_status status = arena_file_open(arena, INDEX_NAME, true, &arena->index_fd, reason);
+    arena->header_sequence = le64toh(image->sequence);
+    atomic_store(&arena->generation_floor, le64toh(image->generation_floor));
+    atomic_store(&arena->epoch, le64toh(image->epoch));
+    memcpy(arena->cluster.bytes, image->cluster, sizeof image->cluster);
+}
+
+/* Opens what the header says is there, with as many slots. */
+static enum ckpt_status open_index(struct arena *arena, const struct header_image *image,
+                                   char reason[ARENA_REASON_BYTES])
+{
+    struct stat info;
+    enum ckpt_status status = check_geometry(arena, image, reason);
     if (status != CKPT_OK) {
         return status;
     }
-    arena->index_bytes = (size_t)round_up(records_offset(arena) +
-                                              (uint64_t)arena->slot_count * 2 * ARENA_RECORD_BYTES,
-                                          arena->page_bytes);
-    struct header_image image = {0};
-    status = read_header(arena, &image, reason);
-    if (status == CKPT_ERR_NOT_FOUND) {
-        return make_index(arena, reason);
-    }
-    if (status == CKPT_OK) {
-        status = check_geometry(arena, &image, reason);
-    }
-    struct stat info;
-    if (status == CKPT_OK &&
-        (fstat(arena->index_fd, &info) != 0 || (uint64_t)info.st_size != arena->index_bytes)) {
+    arena->slot_count = le32toh(image->slot_count);
+    arena->index_bytes = count_bytes(arena);
+    if (fstat(arena->index_fd, &info) != 0 || (uint64_t)info.st_size != arena->index_bytes) {
         arena_explain(reason, "%s/" INDEX_NAME " has not its size; remove the arena: rm -r %s",
                       arena->directory, arena->directory);
-        status = CKPT_ERR_CORRUPT;
+        return CKPT_ERR_CORRUPT;
+    }
+    status = map_index(arena, reason);
+    if (status == CKPT_OK) {
+        take_header(arena, image);
+    }
+    return status;
+}
+
+/* More slots than it has: the same records in a larger file, which takes the old one's name when it
+ * is whole. Killed in between, the old one is there. */
+static enum ckpt_status grow_index(struct arena *arena, uint32_t slot_count,
+                                   char reason[ARENA_REASON_BYTES])
+{
+    struct arena old = {.index_fd = arena->index_fd,
+                        .index = arena->index,
+                        .index_bytes = arena->index_bytes,
+                        .slot_count = arena->slot_count};
+    (void)unlinkat(arena->directory_fd, INDEX_NEW_NAME, 0);
+    arena->index = NULL;
+    arena->index_fd = -1;
+    arena->slot_count = slot_count;
+    arena->index_bytes = count_bytes(arena);
+    enum ckpt_status status =
+        arena_file_open(arena, INDEX_NEW_NAME, true, &arena->index_fd, reason);
+    if (status == CKPT_OK && ftruncate(arena->index_fd, (off_t)arena->index_bytes) != 0) {
+        status = arena_explain_errno(reason, "truncate(%s/" INDEX_NEW_NAME ")", arena->directory);
     }
     if (status == CKPT_OK) {
         status = map_index(arena, reason);
     }
+    if (status == CKPT_OK) {
+        memcpy(arena->index + CELLS_OFFSET, old.index + CELLS_OFFSET,
+               old.slot_count * sizeof(uint64_t));
+        memcpy(arena->index + records_offset(arena), old.index + records_offset(&old),
+               (size_t)old.slot_count * 2 * ARENA_RECORD_BYTES);
+        write_header(arena);
+        if (renameat(arena->directory_fd, INDEX_NEW_NAME, arena->directory_fd, INDEX_NAME) != 0) {
+            status = arena_explain_errno(reason, "rename(%s/" INDEX_NEW_NAME ")", arena->directory);
+        }
+    }
+    (void)munmap(old.index, old.index_bytes);
+    (void)close(old.index_fd);
+    return status;
+}
+
+enum ckpt_status arena_index_open(struct arena *arena, char reason[ARENA_REASON_BYTES])
+{
+    uint32_t wanted = arena->slot_count;
+    enum ckpt_status status = arena_file_open(arena, INDEX_NAME, true, &arena->index_fd, reason);
     if (status != CKPT_OK) {
         return status;
     }
-    arena->header_sequence = le64toh(image.sequence);
-    atomic_store(&arena->generation_floor, le64toh(image.generation_floor));
-    atomic_store(&arena->epoch, le64toh(image.epoch));
-    memcpy(arena->cluster.bytes, image.cluster, sizeof image.cluster);
+    struct header_image image = {0};
+    status = read_header(arena, &image, reason);
+    if (status == CKPT_ERR_NOT_FOUND) {
+        arena->index_bytes = count_bytes(arena);
+        return make_index(arena, reason);
+    }
+    if (status == CKPT_OK) {
+        status = open_index(arena, &image, reason);
+    }
+    if (status == CKPT_OK && arena->slot_count < wanted) {
+        status = grow_index(arena, wanted, reason);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
     raise_floor_to_records(arena);
     write_header(arena);
     return CKPT_OK;
@@ -386,6 +449,13 @@ static bool fits_arena(const struct arena *arena, uint32_t slot, const struct ar
         record->segment_count > CKPT_SEGMENTS_PER_SHARD_MAX) {
         return false;
     }
+    if (record->part.bytes > 0) {
+        struct room_kind kind = {.segment_bytes = arena->segment_bytes,
+                                 .page_bytes = arena->page_bytes};
+        return record->segments[0] - CKPT_PART_ID_FIRST < (int)arena->part_count &&
+               room_part_is_sound(&kind, arena->segment_count, &record->part) &&
+               record->bytes <= record->part.bytes;
+    }
     for (uint32_t i = 0; i < record->segment_count; i++) {
         if (record->segments[i] >= arena->segment_count) {
             return false;
@@ -429,7 +499,10 @@ enum ckpt_status arena_record_store(struct arena *arena, uint32_t slot,
     }
     raise_floor(arena, record->generation);
     for (uint32_t i = 0; i < record->segment_count; i++) {
-        atomic_store(&arena->segments[record->segments[i]].made_new, false);
+        struct segment *segment = arena_find(arena, record->segments[i]);
+        if (segment != NULL) { /* a part may be on record before it is made */
+            atomic_store(&segment->made_new, false);
+        }
     }
     atomic_thread_fence(memory_order_seq_cst);
     memcpy(record_copy(arena, slot, sequence), bytes, sizeof bytes);

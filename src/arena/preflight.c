@@ -40,12 +40,14 @@ void arena_limits_raise(void)
     (void)raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
 }
 
-static enum ckpt_status check_descriptors(const struct arena *arena,
-                                          char reason[ARENA_REASON_BYTES])
+/* One a segment, and one a part for as many parts as may be. */
+static enum ckpt_status check_descriptors(struct arena *arena, char reason[ARENA_REASON_BYTES])
 {
     uint64_t need = arena->segment_count + OTHER_DESCRIPTORS;
-    uint64_t allowed = raise_limit(RLIMIT_NOFILE, need);
+    uint64_t allowed = raise_limit(RLIMIT_NOFILE, need + arena->part_count);
     if (allowed >= need) {
+        uint64_t parts = allowed - need;
+        arena->part_count = parts < arena->part_count ? (uint32_t)parts : arena->part_count;
         return CKPT_OK;
     }
     arena_explain(reason,

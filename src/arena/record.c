@@ -34,7 +34,10 @@ struct record_image {
     uint8_t seat[NONCE_BYTES]; /* this and the next two: from version 2 on */
     uint8_t name[NONCE_BYTES];
     uint32_t insisted;
-    uint8_t zero_b[1776];
+    uint32_t part_segment; /* this and the next two: from version 3 on */
+    uint64_t part_offset;
+    uint64_t part_bytes;
+    uint8_t zero_b[1756];
     uint32_t crc; /* CRC-32C of all bytes before it */
 };
 
@@ -58,7 +61,10 @@ _Static_assert(offsetof(struct record_image, segments) == 232, "format");
 _Static_assert(offsetof(struct record_image, seat) == 2280, "format");
 _Static_assert(offsetof(struct record_image, name) == 2296, "format");
 _Static_assert(offsetof(struct record_image, insisted) == 2312, "format");
-_Static_assert(offsetof(struct record_image, zero_b) == 2316, "format");
+_Static_assert(offsetof(struct record_image, part_segment) == 2316, "format");
+_Static_assert(offsetof(struct record_image, part_offset) == 2320, "format");
+_Static_assert(offsetof(struct record_image, part_bytes) == 2328, "format");
+_Static_assert(offsetof(struct record_image, zero_b) == 2336, "format");
 _Static_assert(offsetof(struct record_image, crc) == 4092, "format");
 
 static bool is_zero(const void *bytes, size_t n)
@@ -110,6 +116,19 @@ static bool are_distinct_segments(const uint16_t *segments, uint32_t count)
     return true;
 }
 
+/* Of a part, or of none. How large a segment and a page are is the arena's to know. */
+static bool has_sound_part(const struct arena_record *record)
+{
+    const struct room_part *part = &record->part;
+    if (part->bytes == 0) {
+        return part->segment == 0 && part->offset == 0;
+    }
+    return record->segment_count == 1 && record->segments[0] >= CKPT_PART_ID_FIRST &&
+           record->segments[0] < CKPT_ARENA_IDS_MAX && part->segment < CKPT_ARENA_SEGMENTS_MAX &&
+           (part->bytes & (part->bytes - 1)) == 0 && part->offset % part->bytes == 0 &&
+           part->offset < CKPT_SEGMENT_BYTES_LARGEST && part->bytes < CKPT_SEGMENT_BYTES_LARGEST;
+}
+
 /* What holds for every record, whether about to be written or just read. */
 static bool is_sound(const struct arena_record *record)
 {
@@ -123,7 +142,9 @@ static bool is_sound(const struct arena_record *record)
     if (record->state == ARENA_SLOT_FREE && record->segment_count != 0) {
         return false;
     }
-    return are_distinct_segments(record->segments, record->segment_count);
+    return has_sound_part(record) &&
+           (record->part.bytes > 0 ||
+            are_distinct_segments(record->segments, record->segment_count));
 }
 
 enum ckpt_status arena_record_encode(const struct arena_record *record, uint64_t sequence,
@@ -146,6 +167,9 @@ enum ckpt_status arena_record_encode(const struct arena_record *record, uint64_t
     memcpy(image.seat, record->seat.bytes, sizeof image.seat);
     memcpy(image.name, record->name.bytes, sizeof image.name);
     image.insisted = htole32(record->insisted);
+    image.part_segment = htole32(record->part.segment);
+    image.part_offset = htole64(record->part.offset);
+    image.part_bytes = htole64(record->part.bytes);
     image.rank = htole32(record->rank);
     image.world = htole32(record->world);
     image.copies = htole32(record->copies);
@@ -179,6 +203,16 @@ static bool has_zero_padding(const struct record_image *image, const struct aren
            is_zero(image->segments + record->segment_count, tail);
 }
 
+/* What a version does not have is zero in it. */
+static bool has_fields_of_version(const uint8_t *bytes, uint32_t version)
+{
+    static const size_t ends[ARENA_RECORD_VERSION] = {offsetof(struct record_image, seat),
+                                                      offsetof(struct record_image, part_segment),
+                                                      offsetof(struct record_image, zero_b)};
+    size_t end = ends[version - 1];
+    return is_zero(bytes + end, offsetof(struct record_image, crc) - end);
+}
+
 enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
                                      struct arena_record *record_out, uint64_t *sequence_out)
 {
@@ -197,9 +231,7 @@ enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
     if (le32toh(image.version) < 1 || le32toh(image.version) > ARENA_RECORD_VERSION) {
         return CKPT_ERR_VERSION;
     }
-    const size_t added =
-        offsetof(struct record_image, zero_b) - offsetof(struct record_image, seat);
-    if (le32toh(image.version) == 1 && !is_zero(image.seat, added)) {
+    if (!has_fields_of_version(bytes, le32toh(image.version))) {
         return CKPT_ERR_CORRUPT;
     }
     struct arena_record record;
@@ -221,6 +253,9 @@ enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
     record.owner = (image.flags & FLAG_OWNER) != 0;
     record.has_digest = (image.flags & FLAG_HAS_DIGEST) != 0;
     memcpy(record.digest, image.digest, sizeof record.digest);
+    record.part = (struct room_part){.segment = le32toh(image.part_segment),
+                                     .offset = le64toh(image.part_offset),
+                                     .bytes = le64toh(image.part_bytes)};
     record.segment_count = le32toh(image.segment_count);
     if (record.segment_count > CKPT_SEGMENTS_PER_SHARD_MAX ||
         (image.flags & ~(FLAG_OWNER | FLAG_HAS_DIGEST)) != 0) {

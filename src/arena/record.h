@@ -12,10 +12,11 @@
 
 #include "base/ids.h"
 #include "base/limits.h"
+#include "base/room.h"
 #include <ckpt/status.h>
 
 #define ARENA_RECORD_BYTES 4096
-#define ARENA_RECORD_VERSION 2
+#define ARENA_RECORD_VERSION 3
 
 /* The numbers are part of the format and are never reused. */
 enum arena_slot_state {
@@ -47,6 +48,7 @@ struct arena_record {
     uint8_t digest[CKPT_DIGEST_BYTES]; /* zero when !has_digest */
     uint32_t segment_count;
     uint16_t segments[CKPT_SEGMENTS_PER_SHARD_MAX]; /* in the shard's order; zero after the count */
+    struct room_part part; /* that its only id is of; of 0 bytes: its ids are of segments */
 };
 
 /* arena_record_encode -- writes *record as the sequence-th form of its slot.
@@ -54,7 +56,8 @@ struct arena_record {
  * RETURN VALUE: CKPT_OK, and all of bytes_out is written.
  * ERRORS: CKPT_ERR_INVALID: an unknown state, a name without its NUL or of characters that names do
  * not have, more segments than CKPT_SEGMENTS_PER_SHARD_MAX, a segment id of CKPT_ARENA_SEGMENTS_MAX
- * or above, one segment twice, more copies than CKPT_COPIES_MAX, a FREE record with segments.
+ * or above, one segment twice, a part without its id or an id of a part without its place, more
+ * copies than CKPT_COPIES_MAX, a FREE record with segments.
  * Nothing is written then. */
 enum ckpt_status arena_record_encode(const struct arena_record *record, uint64_t sequence,
                                      uint8_t bytes_out[ARENA_RECORD_BYTES]);

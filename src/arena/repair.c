@@ -17,13 +17,14 @@
 
 bool arena_segment_damaged(const struct arena *arena, uint32_t segment)
 {
-    return segment < arena->segment_count && atomic_load(&arena->segments[segment].damaged);
+    const struct segment *found = arena_find(arena, segment);
+    return found != NULL && atomic_load(&found->damaged);
 }
 
 static bool are_ids(const struct arena *arena, const uint16_t *segments, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (segments[i] >= arena->segment_count) {
+        if (arena_find(arena, segments[i]) == NULL) {
             return false;
         }
     }
@@ -37,8 +38,8 @@ enum ckpt_status arena_segments_check(struct arena *arena, const uint16_t *segme
     }
     enum ckpt_status status = CKPT_OK;
     for (uint32_t i = 0; i < n; i++) {
-        struct segment *segment = &arena->segments[segments[i]];
-        if (!arena_file_is_whole(arena, segment->fd)) {
+        struct segment *segment = arena_find(arena, segments[i]);
+        if (!arena_file_is_whole(arena, segment->fd, arena_bytes_of(arena, segment))) {
             atomic_store(&segment->damaged, true);
         }
         if (atomic_load(&segment->damaged)) {
@@ -50,12 +51,13 @@ enum ckpt_status arena_segments_check(struct arena *arena, const uint16_t *segme
 
 bool arena_segment_shared(struct arena *arena, uint32_t segment)
 {
-    if (segment >= arena->segment_count) {
+    const struct segment *found = arena_find(arena, segment);
+    if (found == NULL) {
         return true;
     }
     /* Granted only while the lessee's own open file is the only one (fcntl(2), F_WRLCK); the
      * mappings of others hold their open files, so they count. */
-    int fd = arena->segments[segment].fd;
+    int fd = found->fd;
     if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0) {
         return true;
     }
@@ -86,7 +88,7 @@ enum ckpt_status arena_segments_zero(struct arena *arena, const uint16_t *segmen
         return CKPT_ERR_INVALID;
     }
     for (uint32_t i = 0; i < n; i++) {
-        zero(arena_segment_address(arena, segments[i]), arena->segment_bytes);
+        zero(arena_segment_address(arena, segments[i]), arena_memory_bytes(arena, segments[i]));
     }
     return arena_segments_check(arena, segments, n);
 }
@@ -113,11 +115,12 @@ enum ckpt_status arena_segments_pass(struct arena *arena, const uint16_t *segmen
  * shortage leaves the old one as it is; then it takes the name, and then the address. */
 enum ckpt_status arena_segment_repair(struct arena *arena, uint32_t segment)
 {
-    if (segment >= arena->segment_count) {
+    struct segment *found = arena_find(arena, segment);
+    if (found == NULL) {
         return CKPT_ERR_INVALID;
     }
-    size_t bytes = (size_t)arena->segment_bytes;
-    uint8_t *spare = arena->base + arena->segment_count * bytes;
+    size_t bytes = (size_t)arena_bytes_of(arena, found);
+    uint8_t *spare = arena->base + arena->segment_count * arena->segment_bytes;
     char reason[ARENA_REASON_BYTES];
     int fd = -1;
     enum ckpt_status status = arena_segment_make(arena, segment, REPAIR_NAME, spare, &fd, reason);
@@ -138,9 +141,11 @@ enum ckpt_status arena_segment_repair(struct arena *arena, uint32_t segment)
         (void)close(fd);
         return CKPT_ERR_SYSTEM;
     }
-    (void)close(arena->segments[segment].fd);
-    arena->segments[segment].fd = fd;
-    status = arena_segment_pin(arena, segment, fd, arena_segment_address(arena, segment), reason);
-    atomic_store(&arena->segments[segment].damaged, status != CKPT_OK);
+    (void)close(found->fd);
+    found->fd = fd;
+    struct pin pin = {
+        .id = segment, .fd = fd, .bytes = bytes, .address = arena_segment_address(arena, segment)};
+    status = arena_pin(arena, &pin, reason);
+    atomic_store(&found->damaged, status != CKPT_OK);
     return status;
 }

@@ -27,8 +27,13 @@ static enum ckpt_status prepare(struct arena *arena, uint32_t id, char reason[AR
 {
     struct segment *segment = &arena->segments[id];
     uint8_t *address = arena->base + id * arena->segment_bytes;
+    if (atomic_load(&segment->cut)) {
+        return arena_parts_pin(arena, id, reason);
+    }
     if (segment->fd >= 0) {
-        return arena_segment_pin(arena, id, segment->fd, address, reason);
+        struct pin pin = {
+            .id = id, .fd = segment->fd, .bytes = arena->segment_bytes, .address = address};
+        return arena_pin(arena, &pin, reason);
     }
     char name[SEGMENT_NAME_BYTES];
     arena_segment_name(id, name);
@@ -148,14 +153,15 @@ static enum ckpt_status adopt(struct arena *arena, uint64_t *missing_bytes_out,
         } else {
             status = arena_file_open(arena, name, false, &fd, reason);
         }
-        if (status == CKPT_OK && !arena_file_is_whole(arena, fd)) {
+        uint64_t bytes = arena->segment_bytes - arena_parts_bytes(arena, id);
+        if (status == CKPT_OK && !arena_file_is_whole(arena, fd, bytes)) {
             (void)close(fd);
             (void)unlinkat(arena->directory_fd, name, 0);
             status = CKPT_ERR_NOT_FOUND;
         }
         if (status == CKPT_ERR_NOT_FOUND) {
             atomic_store(&arena->segments[id].made_new, true);
-            missing += arena->segment_bytes;
+            missing += bytes;
         } else if (status != CKPT_OK) {
             return status;
         } else {
@@ -190,15 +196,19 @@ enum ckpt_status arena_segments_open(struct arena *arena, const struct arena_opt
 {
     enum ckpt_status status = reserve(arena, reason);
     uint64_t missing_bytes = 0;
+    uint64_t missing_of_parts = 0;
     if (status == CKPT_OK) {
         /* Before the descriptors are opened, because it raises their limit. */
         status = arena_preflight(arena, 0, reason);
     }
     if (status == CKPT_OK) {
+        status = arena_parts_open(arena, &missing_of_parts, reason);
+    }
+    if (status == CKPT_OK) {
         status = adopt(arena, &missing_bytes, reason);
     }
     if (status == CKPT_OK) {
-        status = arena_preflight(arena, missing_bytes, reason);
+        status = arena_preflight(arena, missing_bytes + missing_of_parts, reason);
     }
     if (status == CKPT_OK) {
         status = arena_guard_add(arena, arena->base, arena->segment_count, NULL);
@@ -219,7 +229,7 @@ void arena_segments_close(struct arena *arena)
         (void)munmap(arena->reservation, arena->reserved_bytes);
         arena->reservation = NULL;
     }
-    for (uint32_t id = 0; id < arena->segment_count; id++) {
+    for (uint32_t id = 0; id < arena->segment_count + arena->part_count; id++) {
         if (arena->segments[id].fd >= 0) {
             (void)close(arena->segments[id].fd);
             arena->segments[id].fd = -1;
@@ -230,7 +240,7 @@ void arena_segments_close(struct arena *arena)
 enum ckpt_status arena_segment_fd(struct arena *arena, uint32_t segment, bool read_only,
                                   int *fd_out)
 {
-    if (segment >= arena->segment_count) {
+    if (arena_find(arena, segment) == NULL) {
         return CKPT_ERR_INVALID;
     }
     /* By name, not dup(): a trainer that shared the agent's own open file would be invisible to

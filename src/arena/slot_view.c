@@ -10,13 +10,19 @@ enum ckpt_status arena_slot_map(struct arena *arena, const uint16_t *segments, u
     }
     int fds[CKPT_SEGMENTS_PER_SHARD_MAX];
     for (uint32_t i = 0; i < n; i++) {
-        if (segments[i] >= arena->segment_count) {
+        const struct segment *segment = arena_find(arena, segments[i]);
+        if (segment == NULL || (segment->at.bytes > 0 && n > 1)) {
             return CKPT_ERR_INVALID;
         }
-        fds[i] = arena->segments[segments[i]].fd;
+        fds[i] = segment->fd;
     }
     struct arena_view view;
-    enum ckpt_status status = arena_view_map(fds, n, arena->segment_bytes, bytes, writable, &view);
+    enum ckpt_status status = arena_view_map(
+        &(struct arena_view_files){.fds = fds,
+                                   .count = n,
+                                   .segment_bytes = arena->segment_bytes,
+                                   .part_bytes = arena_find(arena, segments[0])->at.bytes},
+        bytes, writable, &view);
     if (status != CKPT_OK) {
         return status;
     }

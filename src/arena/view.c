@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 
@@ -42,25 +43,50 @@ static enum ckpt_status status_of_mmap(int error)
     return error == ENOMEM || error == EAGAIN ? CKPT_ERR_MEMORY : CKPT_ERR_SYSTEM;
 }
 
-enum ckpt_status arena_view_map(const int *fds, uint32_t count, uint64_t segment_bytes,
-                                uint64_t bytes, bool writable, struct arena_view *view_out)
+static bool is_possible(const struct arena_view_files *files)
 {
-    if (count == 0 || count > CKPT_SEGMENTS_PER_SHARD_MAX || segment_bytes == 0 ||
-        segment_bytes % CKPT_SEGMENT_BYTES_MIN != 0 || segment_bytes > SIZE_MAX / 2 / count) {
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (files->count == 0 || files->count > CKPT_SEGMENTS_PER_SHARD_MAX ||
+        files->segment_bytes == 0 || files->segment_bytes % CKPT_SEGMENT_BYTES_MIN != 0 ||
+        files->segment_bytes > SIZE_MAX / 2 / files->count) {
+        return false;
+    }
+    return files->part_bytes == 0 || (files->count == 1 && files->part_bytes % page == 0 &&
+                                      files->part_bytes < files->segment_bytes);
+}
+
+static enum ckpt_status map_files(const struct arena_view_files *files, uint64_t each_bytes,
+                                  uint8_t *address, bool writable)
+{
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    for (uint32_t i = 0; i < files->count; i++) {
+        if (mmap(address + i * each_bytes, (size_t)each_bytes, protection, MAP_SHARED | MAP_FIXED,
+                 files->fds[i], 0) == MAP_FAILED) {
+            return status_of_mmap(errno);
+        }
+    }
+    return CKPT_OK;
+}
+
+enum ckpt_status arena_view_map(const struct arena_view_files *files, uint64_t bytes, bool writable,
+                                struct arena_view *view_out)
+{
+    if (!is_possible(files)) {
         return CKPT_ERR_INVALID;
     }
-    if (bytes <= (count - 1) * segment_bytes || bytes > count * segment_bytes) {
+    uint64_t each_bytes = files->part_bytes > 0 ? files->part_bytes : files->segment_bytes;
+    if (bytes <= (files->count - 1) * each_bytes || bytes > files->count * each_bytes) {
         return CKPT_ERR_SIZE;
     }
     uint64_t align = CKPT_SEGMENT_BYTES_MIN;
-    for (uint32_t i = 0; i < count; i++) {
-        enum ckpt_status status = check_file(fds[i], segment_bytes, writable, &align);
+    for (uint32_t i = 0; i < files->count; i++) {
+        enum ckpt_status status = check_file(files->fds[i], files->segment_bytes, writable, &align);
         if (status != CKPT_OK) {
             return status;
         }
     }
 
-    size_t mapped_bytes = (size_t)(count * segment_bytes);
+    size_t mapped_bytes = (size_t)(files->count * each_bytes);
     size_t reserved_bytes = mapped_bytes + (size_t)align;
     void *reservation =
         mmap(NULL, reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -69,14 +95,10 @@ enum ckpt_status arena_view_map(const int *fds, uint32_t count, uint64_t segment
     }
     uintptr_t start = ((uintptr_t)reservation + (align - 1)) & ~(uintptr_t)(align - 1);
     uint8_t *address = (uint8_t *)start;
-    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    for (uint32_t i = 0; i < count; i++) {
-        if (mmap(address + i * segment_bytes, (size_t)segment_bytes, protection,
-                 MAP_SHARED | MAP_FIXED, fds[i], 0) == MAP_FAILED) {
-            enum ckpt_status status = status_of_mmap(errno);
-            (void)munmap(reservation, reserved_bytes);
-            return status;
-        }
+    enum ckpt_status status = map_files(files, each_bytes, address, writable);
+    if (status != CKPT_OK) {
+        (void)munmap(reservation, reserved_bytes);
+        return status;
     }
     if (writable) {
         (void)madvise(address, mapped_bytes, MADV_DONTFORK);

@@ -15,8 +15,8 @@
 #define CKPT_DOMAIN_NAME_MAX 63
 #define CKPT_JOB_NAME_MAX 127
 #define CKPT_TENSOR_NAME_MAX 4095 /* bytes of UTF-8 */
-#define CKPT_ADDRESS_MAX 107 /* "host:port", or a UNIX path as sun_path holds it */
-#define CKPT_REASON_MAX 255  /* one line for a person, in a message or a log field */
+#define CKPT_ADDRESS_MAX 107      /* "host:port", or a UNIX path as sun_path holds it */
+#define CKPT_REASON_MAX 255       /* one line for a person, in a message or a log field */
 
 #define CKPT_WORLD_MAX 65536
 #define CKPT_AGENTS_MAX 8192
@@ -39,6 +39,10 @@
 #define CKPT_SEGMENT_BYTES_LARGEST (UINT64_C(1) << 40)
 #define CKPT_SEGMENTS_PER_SHARD_MAX 1024
 #define CKPT_ARENA_SEGMENTS_MAX 4096
+/* Parts of segments have ids too, behind those of segments. */
+#define CKPT_ARENA_PARTS_MAX 4096
+#define CKPT_PART_ID_FIRST CKPT_ARENA_SEGMENTS_MAX
+#define CKPT_ARENA_IDS_MAX (CKPT_ARENA_SEGMENTS_MAX + CKPT_ARENA_PARTS_MAX)
 
 /* 100 MB is where the safetensors format itself stops (huggingface/safetensors, MAX_HEADER_SIZE).
  */

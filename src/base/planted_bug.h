@@ -43,7 +43,9 @@
     X(LINGER_WITH_RANKS, "a run lingers on while its ranks are connected")                         \
     X(GOODBYE_IS_FOR_EVER, "the copies of who says goodbye are not waited for any more")           \
     X(SAFE_TOO_EARLY, "a draining node may go though a newest copy is there alone")                \
-    X(DRAIN_HOLDS_SAVES, "a save waits for copies apart from a draining node that cannot be")
+    X(DRAIN_HOLDS_SAVES, "a save waits for copies apart from a draining node that cannot be")      \
+    X(PARTS_OVERLAP, "a part of a segment is made where another lies")                             \
+    X(NEVER_WHOLE, "a segment that once had parts is never whole again")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

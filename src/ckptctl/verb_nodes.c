@@ -66,7 +66,7 @@ static void add_row(struct table *table, const json_t *node)
         bool known = json_is_integer(json_object_get(node, name));
         table_cell(table, STYLE_PLAIN, "%s", known ? SIZE_TEXT(field_number(node, name)) : "-");
     }
-    table_cell(table, STYLE_PLAIN, "%s", SIZE_TEXT(bytes * field_number(node, "segments_free")));
+    table_cell(table, STYLE_PLAIN, "%s", SIZE_TEXT(field_number(node, "bytes_free")));
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "copies"));
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "pulls"));
     table_cell(table, mismatches ? STYLE_BAD : STYLE_PLAIN, "%" PRIu64, mismatches);

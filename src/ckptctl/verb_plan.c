@@ -44,6 +44,9 @@ static const struct config_key keys[] = {
                    .help = "of the cluster (default: copies + 1, which needs the most)"},
 };
 
+/* Of huge pages, so that the answer holds for every kind of arena. */
+#define LARGEST_PAGE_BYTES (2 * CKPT_MIB)
+
 struct answer {
     struct room_kind kind;
     uint64_t shards;
@@ -53,12 +56,13 @@ struct answer {
 /* The default segments, or larger ones where an arena or a shard would have too many. */
 static bool find_answer(const struct room_plan *plan, struct answer *answer_out)
 {
-    struct answer answer = {.kind = {.segment_bytes = CKPT_SEGMENT_BYTES_DEFAULT},
-                            .shards = room_shards(plan)};
+    struct answer answer = {
+        .kind = {.segment_bytes = CKPT_SEGMENT_BYTES_DEFAULT, .page_bytes = LARGEST_PAGE_BYTES},
+        .shards = room_shards(plan)};
     for (;;) {
         answer.segments = room_segments(&answer.kind, answer.shards, plan->bytes);
         if (answer.segments <= CKPT_ARENA_SEGMENTS_MAX &&
-            room_segments(&answer.kind, 1, plan->bytes) <= CKPT_SEGMENTS_PER_SHARD_MAX) {
+            room_whole_segments(&answer.kind, plan->bytes) <= CKPT_SEGMENTS_PER_SHARD_MAX) {
             *answer_out = answer;
             return true;
         }
@@ -91,8 +95,9 @@ static void print_plan(const struct room_plan *plan, const struct answer *answer
         printf(", and %" PRIu64 " of a lost one of %" PRIu32 " nodes", answer->shards - own,
                plan->nodes);
     }
-    printf("\n  of %s: %" PRIu64 " segments of %s\n\n", SIZE_TEXT(plan->bytes), answer->segments,
-           SIZE_TEXT(answer->kind.segment_bytes));
+    printf("\n  of %s, which take %s each: %" PRIu64 " segment%s of %s\n\n", SIZE_TEXT(plan->bytes),
+           SIZE_TEXT(room_of_shard(&answer->kind, plan->bytes)), answer->segments,
+           answer->segments == 1 ? "" : "s", SIZE_TEXT(answer->kind.segment_bytes));
     printf("ckptd.conf:     [arena]\n                bytes = %s\n", setting_text(bytes).text);
     if (answer->kind.segment_bytes != CKPT_SEGMENT_BYTES_DEFAULT) {
         printf("                segment_bytes = %s\n",
@@ -128,9 +133,10 @@ static enum exit_code run(struct ctl *ctl)
     }
     uint64_t bytes = (uint64_t)answer.segments * answer.kind.segment_bytes;
     json_t *document = json_pack(
-        "{sI sI sI sI sI sI sI sI sI}", "ranks", (json_int_t)plan.ranks, "shard_bytes",
+        "{sI sI sI sI sI sI sI sI sI sI}", "ranks", (json_int_t)plan.ranks, "shard_bytes",
         (json_int_t)plan.bytes, "keep", (json_int_t)plan.keep, "copies", (json_int_t)plan.copies,
-        "nodes", (json_int_t)plan.nodes, "shards", (json_int_t)answer.shards, "segments",
+        "nodes", (json_int_t)plan.nodes, "shards", (json_int_t)answer.shards, "room_bytes",
+        (json_int_t)room_of_shard(&answer.kind, plan.bytes), "segments",
         (json_int_t)answer.segments, "segment_bytes", (json_int_t)answer.kind.segment_bytes,
         "bytes", (json_int_t)bytes);
     print_json(document);
@@ -142,13 +148,15 @@ const struct verb verb_plan = {
     .name = "plan",
     .operands = "",
     .summary = "how much memory a node must give",
-    .help = "Computes what the arena of a node must hold, and what to set for it. Asks nobody.\n"
-            "\n"
-            "  ckptctl plan --ranks=8 --bytes=20GiB --nodes=16\n"
-            "\n"
-            "Each rank's shard is held (keep + 1) x copies times, by nodes that stand for each\n"
-            "other, and times N / (N - 1) in a cluster of N nodes, so that when one is lost the\n"
-            "others have room for its copies.",
+    .help =
+        "Computes what the arena of a node must hold, and what to set for it. Asks nobody.\n"
+        "\n"
+        "  ckptctl plan --ranks=8 --bytes=20GiB --nodes=16\n"
+        "\n"
+        "Each rank's shard is held (keep + 1) x copies times, by nodes that stand for each\n"
+        "other, and times N / (N - 1) in a cluster of N nodes, so that when one is lost the\n"
+        "others have room for its copies. A shard takes whole segments, or a part of one: less\n"
+        "than twice its bytes, or a page.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,

@@ -27,7 +27,7 @@ static json_t *count_nodes(const struct daemon *daemon)
         }
         joined++;
         bytes += node.segment_bytes * node.segments;
-        bytes_free += node.segment_bytes * node.segments_free;
+        bytes_free += node.bytes_free;
     }
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "joined", number(joined), "lost", number(lost),
                      "stopped", number(stopped), "draining", number(draining), "bytes",
@@ -137,13 +137,14 @@ static json_t *node_entry(const struct coordinator_member_view *node, uint64_t n
     bool refused = node->refused_status != CKPT_OK;
     incarnation_hex(&node->incarnation, incarnation);
     return json_pack(
-        "{s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s?,s:o}",
+        "{s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s?,s:"
+        "o}",
         "node", node->node, "domain", node->domain, "address", node->address, "joined",
         (int)node->joined, "state", state_of(node), "draining", (int)node->draining, "drained",
         (int)node->drained, "incarnation", incarnation, "heard_ms_ago",
         number(now_ms - node->last_heard_ms), "segments", number(node->segments), "segments_free",
         number(node->segments_free), "segment_bytes", number(node->segment_bytes), "locked",
-        locked(node->locked), "bytes_taken",
+        locked(node->locked), "bytes_free", number(node->bytes_free), "bytes_taken",
         node->has_bytes ? number(node->bytes_taken) : json_null(), "bytes_held",
         node->has_bytes ? number(node->bytes_held) : json_null(), "copies", number(node->copies),
         "pulls", number(node->pulls), "mismatches", number(node->mismatches), "refusals",

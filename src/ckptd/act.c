@@ -56,9 +56,13 @@ static struct job *job_for(struct daemon *d, const struct agent_work *work, enum
     bool found = agent_slot_view(d->machine, work->slot, &slot);
     assert(found);
     (void)found;
-    return job_make(kind, work->work, work->slot, work->generation,
-                    kind == JOB_RENEW ? 0 : work->bytes, slot.segments, slot.segment_count,
-                    d->arena, d->completions, d->engine);
+    struct job *job = job_make(kind, work->work, work->slot, work->generation,
+                               kind == JOB_RENEW ? 0 : work->bytes, slot.segments,
+                               slot.segment_count, d->arena, d->completions, d->engine);
+    if (job != NULL) {
+        job->part = slot.part;
+    }
+    return job;
 }
 
 /* A job that can't be made has failed; the machine hears of it as of any other. */
@@ -118,7 +122,7 @@ static void act_on_work(struct daemon *d, const struct agent_work *work)
         FAULT_POINT(agent_before_zero);
         job = job_for(d, work, JOB_RENEW);
         if (job != NULL) {
-            digester_add(d->digester, job);
+            mover_shape(d->mover, job);
             return;
         }
         break;

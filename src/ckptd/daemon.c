@@ -27,8 +27,10 @@
 #define OUTPUT_TOTAL_MAX (32 * CKPT_MIB)
 #define SESSIONS_BESIDE_RANKS 128 /* of a coordinator, and to sources of pulls */
 #define LATE_SLACK_MS 50          /* less is no stall but the way of a busy machine */
-/* Shards held at once. A turn of the machine looks at every slot: 1.4 us at 64, 0.4 ms at 4096. */
-#define SLOTS_MAX 512
+/* Shards held at once, and parts of segments: one for every MiB of the arena, each of which takes
+ * 8 KiB of its index. */
+#define SLOTS_MAX 2048
+#define SLOT_EVERY_BYTES CKPT_MIB
 
 uint64_t daemon_now_ms(void)
 {
@@ -130,12 +132,15 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
     uint64_t bytes = (uint64_t)config_number(config, OPTION_ARENA_BYTES);
     uint64_t segment_bytes = (uint64_t)config_number(config, OPTION_ARENA_SEGMENT_BYTES);
     uint64_t segments = bytes / segment_bytes;
+    uint64_t slots = segments * segment_bytes / SLOT_EVERY_BYTES;
+    slots = slots < SLOTS_MAX ? slots : SLOTS_MAX;
     struct arena_options options = {
         .directory = config_text(config, OPTION_ARENA_DIRECTORY),
         .node_name = d->node,
         .segment_bytes = segment_bytes,
         .segment_count = (uint32_t)segments,
-        .slot_count = segments < SLOTS_MAX ? (uint32_t)segments : SLOTS_MAX,
+        .slot_count = (uint32_t)slots,
+        .part_count = (uint32_t)slots,
         .nodes = d->rails.arena_count > 0 ? d->rails.arena_nodes : NULL,
         .node_count = d->rails.arena_count,
         .lock = config_number(config, OPTION_ARENA_LOCK) == 0   ? ARENA_LOCK_REQUIRED
@@ -159,7 +164,8 @@ static enum ckpt_status open_arena(struct daemon *d, char *reason)
         return status;
     }
     char fits[FITS_TEXT_BYTES];
-    struct room_kind kind = {.segment_bytes = segment_bytes};
+    struct room_kind kind = {.segment_bytes = segment_bytes,
+                             .page_bytes = arena_page_bytes(d->arena)};
     fits_text(&kind, arena_segment_count(d->arena), (uint32_t)config_number(config, OPTION_COPIES),
               fits);
     log_event(EVENT_arena_open,
@@ -248,6 +254,8 @@ static enum ckpt_status make_machine(struct daemon *d, char *reason)
     config.segments = arena_segment_count(d->arena);
     config.locked = arena_is_locked(d->arena) ? ARENA_LOCKED_YES : ARENA_LOCKED_NO;
     config.slots = arena_slot_count(d->arena);
+    config.parts = arena_part_count(d->arena);
+    config.page_bytes = arena_page_bytes(d->arena);
     config.ranks_max = (uint32_t)config_number(d->config, OPTION_RANKS_MAX);
     config.pulls_max = (uint32_t)config_number(d->config, OPTION_PULLS_MAX);
     config.own_uid = (uint32_t)geteuid();

@@ -50,6 +50,7 @@ struct job {
     uint8_t *cvs;        /* DIGEST_CV_BYTES a chunk */
     uint32_t segment_count;
     uint16_t *segments;
+    struct room_part part; /* that the only id is of; of 0 bytes: they are segments */
     struct arena *arena;
     struct completions *completions;
     const struct digest_engine *engine;

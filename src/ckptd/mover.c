@@ -27,6 +27,9 @@ static void obey(struct mover *m, struct command *command)
     case COMMAND_CANCEL:
         mover_read_cancel(m, command->work);
         break;
+    case COMMAND_SHAPE:
+        mover_shape_memory(m, command->job);
+        break;
     case COMMAND_RENEW:
         mover_renew_segments(m, command->job);
         break;
@@ -100,7 +103,7 @@ static enum ckpt_status begin(struct mover *m)
     m->depth = m->options.depth != 0 ? m->options.depth : can->depth;
     m->depth = m->depth > can->in_flight_max ? can->in_flight_max : m->depth;
     m->slices = calloc(m->depth, sizeof *m->slices);
-    m->regions = calloc(arena_segment_count(m->arena), sizeof(struct transport_region *));
+    m->regions = calloc(CKPT_ARENA_IDS_MAX, sizeof(struct transport_region *));
     if (m->slices == NULL || m->regions == NULL) {
         snprintf(m->reason, sizeof m->reason, "out of memory");
         return CKPT_ERR_MEMORY;
@@ -330,6 +333,13 @@ void mover_cancel(struct mover *mover, uint64_t work)
 {
     struct command *command = command_make(COMMAND_CANCEL, 0);
     command->work = work;
+    give(mover, command);
+}
+
+void mover_shape(struct mover *mover, struct job *job)
+{
+    struct command *command = command_make(COMMAND_SHAPE, 0);
+    command->job = job;
     give(mover, command);
 }
 

@@ -57,6 +57,9 @@ void mover_read(struct mover *mover, struct job *job); /* takes the caller's hol
 /* A gather. As a read it is cancelled by its work; it is not held back by mover_hold(). */
 void mover_gather(struct mover *mover, struct job *job);
 void mover_cancel(struct mover *mover, uint64_t work);
+/* A renewal, from its begin: cuts its part out of its segment, makes segments whole that were cut,
+ * and gives what others may have had to the digester, to be zeroed. Takes the hold. */
+void mover_shape(struct mover *mover, struct job *job);
 void mover_renew(struct mover *mover, struct job *job); /* its wanting segments; takes the hold */
 void mover_link_down(struct mover *mover, uint32_t link);
 

@@ -115,7 +115,8 @@ static void settle(struct mover *m, struct job *job)
 
 static bool offer_fits(const struct mover *m, const struct job *job)
 {
-    uint64_t local = (uint64_t)job->segment_count * arena_segment_bytes(m->arena);
+    uint64_t local =
+        job->part.bytes > 0 ? job->part.bytes : job->segment_count * arena_segment_bytes(m->arena);
     return job->region_bytes > 0 && job->region_bytes % CKPT_CHUNK_BYTES == 0 &&
            job->region_count >=
                job->bytes / job->region_bytes + (job->bytes % job->region_bytes != 0) &&

@@ -5,45 +5,121 @@
 
 #include "mover_state.h"
 
-static enum ckpt_status register_segment(struct mover *m, uint32_t segment)
+static enum ckpt_status register_memory(struct mover *m, uint32_t id)
 {
     struct transport_memory memory = {
-        .address = arena_segment_address(m->arena, segment),
-        .bytes = arena_segment_bytes(m->arena),
+        .address = arena_segment_address(m->arena, id),
+        .bytes = arena_memory_bytes(m->arena, id),
         .generation = 1,
-        .near = rails_near(m->options.rails, arena_segment_node(m->arena, segment))};
-    return transport_register(m->transport, &memory, &m->regions[segment]);
+        .near = rails_near(m->options.rails, arena_segment_node(m->arena, id))};
+    return transport_register(m->transport, &memory, &m->regions[id]);
+}
+
+static enum ckpt_status deregister(struct mover *m, uint32_t id)
+{
+    if (m->regions[id] == NULL) {
+        return CKPT_OK;
+    }
+    enum ckpt_status status = transport_deregister(m->regions[id]);
+    if (status == CKPT_OK) {
+        m->regions[id] = NULL;
+    }
+    return status;
+}
+
+static bool is_registrable(const struct mover *m, uint32_t id)
+{
+    return id < CKPT_PART_ID_FIRST
+               ? id < arena_segment_count(m->arena) && !arena_segment_is_cut(m->arena, id)
+               : arena_part_is_there(m->arena, id, NULL);
 }
 
 enum ckpt_status mover_register_all(struct mover *m)
 {
-    uint32_t count = arena_segment_count(m->arena);
-    for (uint32_t i = 0; i < count; i++) {
-        enum ckpt_status status = register_segment(m, i);
+    for (uint32_t id = 0; id < CKPT_ARENA_IDS_MAX; id++) {
+        enum ckpt_status status = is_registrable(m, id) ? register_memory(m, id) : CKPT_OK;
         if (status != CKPT_OK) {
             snprintf(m->reason, sizeof m->reason,
                      "segment %u of %u can't be registered with %s: %s; check ulimit -l "
                      "(LimitMEMLOCK=infinity in the unit)",
-                     i, count, m->spec, ckpt_status_text(status));
+                     id, arena_segment_count(m->arena), m->spec, ckpt_status_text(status));
             return status;
         }
     }
     return CKPT_OK;
 }
 
-/* Segments whose earlier user may still have them open get new files. */
+static enum ckpt_status drop_part(struct mover *m, uint16_t id)
+{
+    enum ckpt_status status = deregister(m, id);
+    return status == CKPT_OK ? arena_part_drop(m->arena, id) : status;
+}
+
+/* Parts that lie in the range are nobody's any more. */
+static enum ckpt_status drop_parts(struct mover *m, const struct room_part *range)
+{
+    uint16_t id;
+    enum ckpt_status status = CKPT_OK;
+    while (status == CKPT_OK && arena_part_within(m->arena, range, &id)) {
+        status = drop_part(m, id);
+    }
+    return status;
+}
+
+static enum ckpt_status make_part(struct mover *m, uint16_t id, const struct room_part *at)
+{
+    enum ckpt_status status = arena_part_is_there(m->arena, id, NULL) ? drop_part(m, id) : CKPT_OK;
+    if (status == CKPT_OK) {
+        status = drop_parts(m, at);
+    }
+    if (status == CKPT_OK) {
+        status = deregister(m, at->segment);
+    }
+    if (status == CKPT_OK) {
+        status = arena_part_make(m->arena, id, at);
+    }
+    return status == CKPT_OK ? register_memory(m, id) : status;
+}
+
+static enum ckpt_status make_whole(struct mover *m, uint16_t id)
+{
+    struct room_part range = {.segment = id, .bytes = arena_segment_bytes(m->arena)};
+    enum ckpt_status status = drop_parts(m, &range);
+    return status == CKPT_OK && m->regions[id] == NULL ? register_memory(m, id) : status;
+}
+
+void mover_shape_memory(struct mover *m, struct job *job)
+{
+    enum ckpt_status status = CKPT_OK;
+    bool is_new = false;
+    if (job->part.bytes > 0) {
+        is_new = !arena_part_is_there(m->arena, job->segments[0], &job->part);
+        status = is_new ? make_part(m, job->segments[0], &job->part) : CKPT_OK;
+    }
+    for (uint32_t i = 0; job->part.bytes == 0 && i < job->segment_count && status == CKPT_OK; i++) {
+        status = make_whole(m, job->segments[i]);
+    }
+    if (status != CKPT_OK) {
+        job_fail(job, status);
+    }
+    if (is_new || status != CKPT_OK) {
+        job_release(job);
+    } else {
+        digester_add(m->digester, job);
+    }
+}
+
+/* Memory whose earlier user may still have it open gets new files. */
 void mover_renew_segments(struct mover *m, struct job *job)
 {
     for (uint32_t i = 0; i < job->wanting_count; i++) {
-        uint32_t segment = job->wanting[i];
-        enum ckpt_status status =
-            m->regions[segment] == NULL ? CKPT_OK : transport_deregister(m->regions[segment]);
+        uint32_t id = job->wanting[i];
+        enum ckpt_status status = deregister(m, id);
         if (status == CKPT_OK) {
-            m->regions[segment] = NULL;
-            status = arena_segment_repair(m->arena, segment);
+            status = arena_segment_repair(m->arena, id);
         }
         if (status == CKPT_OK) {
-            status = register_segment(m, segment);
+            status = register_memory(m, id);
         }
         if (status != CKPT_OK) {
             job_fail(job, status);

@@ -15,6 +15,7 @@ enum command_type {
     COMMAND_READ,
     COMMAND_GATHER,
     COMMAND_CANCEL,
+    COMMAND_SHAPE,
     COMMAND_RENEW,
     COMMAND_LINK_DOWN,
     COMMAND_OFFER,
@@ -66,7 +67,7 @@ struct mover {
     struct completions *completions;
     struct transport *transport;
     const char *spec;                  /* of that */
-    struct transport_region **regions; /* one a segment */
+    struct transport_region **regions; /* by id; NULL: none, as of a cut segment */
     uint8_t address[CKPT_WORKER_ADDRESS_MAX];
     size_t address_bytes;
     uint32_t depth;
@@ -111,6 +112,7 @@ void mover_gather_end(struct job *job);
 
 /* mover_regions.c */
 enum ckpt_status mover_register_all(struct mover *m);
+void mover_shape_memory(struct mover *m, struct job *job);
 void mover_renew_segments(struct mover *m, struct job *job);
 void mover_revoke_segments(struct mover *m, const uint16_t *segments, uint32_t n);
 void mover_fill_offer(struct mover *m, struct offer_reply *reply);

@@ -82,6 +82,7 @@ enum ckpt_status records_store(struct daemon *d, const struct slot_record *recor
         }
         stored.segment_count = record->segment_count;
         memcpy(stored.segments, record->segments, record->segment_count * sizeof(uint16_t));
+        stored.part = record->part;
     }
     return arena_record_store(d->arena, record->slot, &stored);
 }
@@ -118,6 +119,7 @@ static void adopt(void *context, uint32_t slot, enum ckpt_status status,
         memcpy(record.digest.bytes, stored->digest, sizeof record.digest.bytes);
         record.segment_count = stored->segment_count;
         memcpy(record.segments, stored->segments, stored->segment_count * sizeof(uint16_t));
+        record.part = stored->part;
     }
     daemon_event(d, &event);
     FAULT_POINT(agent_adopt_slot);

@@ -171,8 +171,9 @@ enum ckpt_status client_break(struct ckpt *ckpt, const char *what);
 void client_abandon(struct ckpt *ckpt, uint64_t step, uint32_t slot, uint64_t generation);
 void client_release(struct ckpt *ckpt, uint32_t slot, uint64_t generation);
 
-/* Whether so many segments of this agent hold a shard of so many bytes. */
-bool client_segments_fit(const struct ckpt *ckpt, uint64_t bytes, uint32_t segment_count);
+/* Whether so many segments of this agent, or a part of one, hold a shard of so many bytes. */
+bool client_segments_fit(const struct ckpt *ckpt, uint64_t bytes, uint32_t segment_count,
+                         uint64_t part_bytes);
 
 /* The reason that the agent gave, or the status' text; returns status. */
 enum ckpt_status client_refused(struct ckpt *ckpt, const char *what, enum ckpt_status status,

@@ -51,7 +51,7 @@ static bool names_what_was_asked(const struct ckpt *ckpt, const struct message_l
            loaded->step != CKPT_STEP_LATEST &&
            (asked->step == CKPT_STEP_LATEST || loaded->step == asked->step) &&
            (!asked->collective || loaded->world == ckpt->world) &&
-           client_segments_fit(ckpt, loaded->bytes, loaded->segment_count);
+           client_segments_fit(ckpt, loaded->bytes, loaded->segment_count, loaded->part_bytes);
 }
 
 static enum ckpt_status read_index(struct ckpt *ckpt, const struct arena_view *view,
@@ -76,9 +76,11 @@ static enum ckpt_status read_index(struct ckpt *ckpt, const struct arena_view *v
 static enum ckpt_status map(struct ckpt *ckpt, const struct message_loaded *answer,
                             struct loaded *loaded)
 {
-    enum ckpt_status status =
-        arena_view_map(ckpt->link.carried, answer->segment_count, ckpt->segment_bytes,
-                       answer->bytes, false, &loaded->view);
+    struct arena_view_files files = {.fds = ckpt->link.carried,
+                                     .count = answer->segment_count,
+                                     .segment_bytes = ckpt->segment_bytes,
+                                     .part_bytes = answer->part_bytes};
+    enum ckpt_status status = arena_view_map(&files, answer->bytes, false, &loaded->view);
     if (status == CKPT_ERR_MEMORY || status == CKPT_ERR_SYSTEM) {
         client_release(ckpt, answer->slot, answer->generation);
         return client_fail(ckpt, status, "a shard of %llu bytes cannot be mapped: %s",

@@ -11,15 +11,15 @@
 #endif
 
 /* The size is looked at each time, as a kept mapping of a file that was cut cannot be written. */
-static enum ckpt_status identify(const uint16_t *ids, const int *fds, uint32_t count,
-                                 uint64_t segment_bytes, struct mapped_segment *segments_out)
+static enum ckpt_status identify(const uint16_t *ids, const struct arena_view_files *files,
+                                 struct mapped_segment *segments_out)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < files->count; i++) {
         struct stat info;
-        if (fstat(fds[i], &info) != 0) {
+        if (fstat(files->fds[i], &info) != 0) {
             return CKPT_ERR_SYSTEM;
         }
-        if (info.st_size < 0 || (uint64_t)info.st_size != segment_bytes) {
+        if (info.st_size < 0 || (uint64_t)info.st_size != files->segment_bytes) {
             return CKPT_ERR_SIZE;
         }
         segments_out[i] = (struct mapped_segment){
@@ -38,12 +38,13 @@ static bool same(const struct mapped_segment *a, const struct mapped_segment *b)
 
 /* A mapping of more segments serves a shard of its first ones. */
 static bool begins_with(const struct mapping *mapping, const struct mapped_segment *segments,
-                        uint32_t count)
+                        const struct arena_view_files *files)
 {
-    if (mapping->view.address == NULL || count > mapping->count) {
+    if (mapping->view.address == NULL || mapping->segment_bytes != files->segment_bytes ||
+        mapping->part_bytes != files->part_bytes || files->count > mapping->count) {
         return false;
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < files->count; i++) {
         if (!same(&mapping->segments[i], &segments[i])) {
             return false;
         }
@@ -125,21 +126,22 @@ static struct mapping *choose(struct mappings *mappings)
     return oldest;
 }
 
-enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, const int *fds,
-                              uint32_t count, uint64_t segment_bytes, uint64_t bytes,
+enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids,
+                              const struct arena_view_files *files, uint64_t bytes,
                               uint8_t **address_out)
 {
     struct mapped_segment segments[CKPT_SEGMENTS_PER_SHARD_MAX];
+    const uint32_t count = files->count;
     if (count == 0 || count > CKPT_SEGMENTS_PER_SHARD_MAX) {
         return CKPT_ERR_INVALID;
     }
-    enum ckpt_status status = identify(ids, fds, count, segment_bytes, segments);
+    enum ckpt_status status = identify(ids, files, segments);
     if (status != CKPT_OK) {
         return status;
     }
     for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
         struct mapping *mapping = &mappings->kept[i];
-        if (mapping->segment_bytes == segment_bytes && begins_with(mapping, segments, count)) {
+        if (begins_with(mapping, segments, files)) {
             mapping->used = ++mappings->clock;
             *address_out = mapping->view.address;
             return CKPT_OK;
@@ -154,7 +156,7 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, co
         }
     }
     struct arena_view view;
-    status = arena_view_map(fds, count, segment_bytes, bytes, true, &view);
+    status = arena_view_map(files, bytes, true, &view);
     if (status != CKPT_OK) {
         return status;
     }
@@ -162,7 +164,8 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, co
     fault_in(&view);
     struct mapping *mapping = choose(mappings);
     mapping->view = view;
-    mapping->segment_bytes = segment_bytes;
+    mapping->segment_bytes = files->segment_bytes;
+    mapping->part_bytes = files->part_bytes;
     mapping->count = count;
     mapping->used = ++mappings->clock;
     mapping->generation = ++mappings->generation;

@@ -33,7 +33,8 @@ struct mapping {
     struct arena_view view; /* address NULL: none */
     uint64_t generation;
     uint64_t segment_bytes;
-    uint64_t used; /* rises: the lowest is the one to go */
+    uint64_t part_bytes; /* 0: of segments */
+    uint64_t used;       /* rises: the lowest is the one to go */
     uint32_t count;
     struct mapped_segment segments[CKPT_SEGMENTS_PER_SHARD_MAX];
 };
@@ -46,12 +47,12 @@ struct mappings {
     struct mapping kept[MAPPINGS_KEPT];
 };
 
-/* Maps `count` segments, of numbers ids and files fds, writable and faulted in, or finds them
- * mapped. *address_out is good until the next call. The descriptors stay the caller's.
+/* Maps segments, or a part, of numbers ids, writable and faulted in, or finds them mapped.
+ * *address_out is good until the next call. The descriptors stay the caller's.
  *
  * ERRORS: those of arena_view_map(); CKPT_ERR_INVALID when a segment is there twice. */
-enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids, const int *fds,
-                              uint32_t count, uint64_t segment_bytes, uint64_t bytes,
+enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids,
+                              const struct arena_view_files *files, uint64_t bytes,
                               uint8_t **address_out);
 
 void mappings_clear(struct mappings *mappings);

@@ -91,8 +91,12 @@ void client_release(struct ckpt *ckpt, uint32_t slot, uint64_t generation)
     tell(ckpt, &message);
 }
 
-bool client_segments_fit(const struct ckpt *ckpt, uint64_t bytes, uint32_t segment_count)
+bool client_segments_fit(const struct ckpt *ckpt, uint64_t bytes, uint32_t segment_count,
+                         uint64_t part_bytes)
 {
+    if (part_bytes > 0) {
+        return segment_count == 1 && bytes <= part_bytes && part_bytes < ckpt->segment_bytes;
+    }
     return segment_count > 0 && segment_count <= CKPT_SEGMENTS_PER_SHARD_MAX &&
            bytes <= segment_count * ckpt->segment_bytes &&
            bytes > (segment_count - 1) * ckpt->segment_bytes;
@@ -208,6 +212,7 @@ static enum ckpt_status begin_open(struct ckpt *ckpt, struct deadline deadline)
     message.rank_open.world = ckpt->world;
     message.rank_open.copies = ckpt->copies;
     message.rank_open.reader = ckpt->reader;
+    message.rank_open.takes_parts = true;
     status = client_send(ckpt, &message, deadline);
     if (status == CKPT_OK) {
         ckpt->state = RANK_OPENING;

@@ -50,7 +50,11 @@ static enum ckpt_status ask(struct ckpt *ckpt, const struct stage *stage, struct
 static enum ckpt_status map(struct ckpt *ckpt, const struct stage *stage,
                             const struct message_slot_granted *granted, uint8_t **address_out)
 {
-    if (!client_segments_fit(ckpt, stage->bytes, granted->segment_count)) {
+    struct arena_view_files files = {.fds = ckpt->link.carried,
+                                     .count = granted->segment_count,
+                                     .segment_bytes = ckpt->segment_bytes,
+                                     .part_bytes = granted->part_bytes};
+    if (!client_segments_fit(ckpt, stage->bytes, files.count, files.part_bytes)) {
         return client_break(ckpt, "a slot whose segments are not those of its bytes");
     }
     /* Generations of one arena only rise. */
@@ -58,8 +62,7 @@ static enum ckpt_status map(struct ckpt *ckpt, const struct stage *stage,
         return client_break(ckpt, "a slot of a generation that was sealed before");
     }
     enum ckpt_status status =
-        mappings_get(&ckpt->mappings, granted->segments, ckpt->link.carried, granted->segment_count,
-                     ckpt->segment_bytes, stage->bytes, address_out);
+        mappings_get(&ckpt->mappings, granted->segments, &files, stage->bytes, address_out);
     if (status == CKPT_ERR_MEMORY || status == CKPT_ERR_SYSTEM) {
         client_abandon(ckpt, granted->step, granted->slot, granted->generation);
         return client_fail(ckpt, status, "a slot of %u segments of %llu bytes cannot be mapped: %s",

@@ -17,9 +17,9 @@ static void ask_for_room(struct coordinator *c, struct coordinator_update *u, st
     uint32_t member;
     if (status == CKPT_ERR_FULL && (checkpoint_is_open(k) || k->step == run->latest) &&
         place_choose_full(c, s, h, &member) == CKPT_OK) {
-        uint32_t segments = shard_segments(c, s, member);
-        if (!make_room(c, u, member, run, segments)) {
-            make_room_for_first(c, u, member, k, segments * (k->world - k->ready));
+        uint64_t bytes = shard_room(c, s, member);
+        if (!make_room(c, u, member, run, bytes)) {
+            make_room_for_first(c, u, member, k, bytes * (k->world - k->ready));
         }
     }
 }

@@ -269,8 +269,10 @@ static void release_when_due(struct coordinator *c, struct coordinator_update *u
 static bool is_short(const struct coordinator *c, uint32_t member)
 {
     const struct member *m = &c->members[member];
-    return m->state == MEMBER_JOINED && (uint64_t)c->places[member].segments_free * 100 <
-                                            (uint64_t)m->segments * c->config.pressure_percent;
+    const struct placement_member *place = &c->places[member];
+    uint64_t free = place->segments_free * m->segment_bytes + place->part_bytes_free;
+    return m->state == MEMBER_JOINED &&
+           free * 100 < m->segments * m->segment_bytes * c->config.pressure_percent;
 }
 
 static uint32_t count_consistent(const struct coordinator *c, const struct run *run)

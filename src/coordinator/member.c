@@ -141,7 +141,8 @@ static bool join_is_valid(const struct message_join *join)
     return name_is_valid(join->node, CKPT_NODE_NAME_MAX) &&
            name_is_valid(join->domain, CKPT_DOMAIN_NAME_MAX) && join->address[0] != '\0' &&
            join->segments > 0 && join->segments <= CKPT_ARENA_SEGMENTS_MAX &&
-           join->segment_bytes > 0 && join->segments_free <= join->segments;
+           join->segment_bytes > 0 && join->segment_bytes <= CKPT_SEGMENT_BYTES_LARGEST &&
+           join->segments_free <= join->segments;
 }
 
 /* Its memory is of another cluster; reason says so. */
@@ -248,6 +249,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     index_set_remove(&c->members_lost, index);
     m->segments = join->segments;
     m->segment_bytes = join->segment_bytes;
+    m->page_bytes = join->page_bytes;
     m->features = join->features;
     m->locked = join->locked;
     m->inventory_told = false; /* it tells all of it again */
@@ -258,6 +260,7 @@ static void on_join(struct coordinator *c, struct coordinator_update *u, uint32_
     homes_member_joined(c, index);
     roster_set_usable(c, index, true);
     c->places[index].segments_free = join->segments_free;
+    c->places[index].part_bytes_free = 0; /* until it says more */
     link_set(c, m, link);
     m->refusals = 0;
     trouble_is_over(c, TROUBLE_JOIN, m->node, NULL);
@@ -296,13 +299,22 @@ static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, st
                          const struct message_heartbeat *heartbeat)
 {
     uint32_t index = (uint32_t)(m - c->members);
-    uint32_t *segments_free = &c->places[index].segments_free;
-    if (heartbeat->segments_free <= m->segments) {
-        if (heartbeat->segments_free > *segments_free) {
-            unpark(c, heartbeat->segments_free - *segments_free);
+    struct placement_member *place = &c->places[index];
+    uint64_t most = m->segments * m->segment_bytes;
+    if (heartbeat->segments_free <= m->segments && heartbeat->part_bytes_free <= most) {
+        uint32_t segments = heartbeat->segments_free > place->segments_free
+                                ? heartbeat->segments_free - place->segments_free
+                                : 0;
+        uint64_t parts = heartbeat->part_bytes_free > place->part_bytes_free && m->page_bytes > 0
+                             ? (heartbeat->part_bytes_free - place->part_bytes_free) / m->page_bytes
+                             : 0;
+        if (segments + parts > 0) {
+            unpark(c, parts > UINT32_MAX - segments ? UINT32_MAX : segments + (uint32_t)parts);
             m->short_ms = 0;
         }
-        *segments_free = heartbeat->segments_free;
+        place->segments_free = heartbeat->segments_free;
+        place->part_bytes_free = heartbeat->part_bytes_free;
+        place->part_bytes_largest = heartbeat->part_bytes_largest;
     }
     m->has_bytes = heartbeat->has_bytes;
     m->bytes_taken = heartbeat->bytes_taken;

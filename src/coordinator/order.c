@@ -86,9 +86,7 @@ bool order_pull(struct coordinator *c, struct coordinator_update *u, struct shar
     copy->order = c->next_order++;
     copy->source = source_member;
     copy->source_generation = source_generation;
-    uint32_t segments = shard_segments(c, s, member);
-    uint32_t *segments_free = &c->places[member].segments_free;
-    *segments_free -= segments < *segments_free ? segments : *segments_free;
+    shard_take_room(c, s, member);
     send_order(c, u, s, copy);
     return true;
 }

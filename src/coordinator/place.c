@@ -274,8 +274,9 @@ enum ckpt_status place_choose_full(const struct coordinator *c, const struct sha
                                    const struct holders *h, uint32_t *member_out)
 {
     struct placement_map map = map_of(c, s);
+    struct placement_room none = {.segments = 0};
     return placement_choose(&map, origin_of(s, h), h->taken, h->taken_count, h->avoid,
-                            h->avoid_count, 0, member_out);
+                            h->avoid_count, &none, member_out);
 }
 
 /* Frees a husk or a cached copy's place in the choice: a member that failed is tried again only
@@ -285,12 +286,12 @@ enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s
 {
     struct placement_map map = map_of(c, s);
     uint32_t origin = origin_of(s, h);
-    uint32_t segments = shard_segments(c, s, origin);
+    struct placement_room needs = shard_needs(c, s, origin);
     enum ckpt_status status = placement_choose(&map, origin, h->taken, h->taken_count, h->avoid,
-                                               h->avoid_count, segments, member_out);
+                                               h->avoid_count, &needs, member_out);
     if (status == CKPT_ERR_FULL && h->avoid_count > 0) {
         status =
-            placement_choose(&map, origin, h->taken, h->taken_count, NULL, 0, segments, member_out);
+            placement_choose(&map, origin, h->taken, h->taken_count, NULL, 0, &needs, member_out);
     }
     return status;
 }

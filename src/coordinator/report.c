@@ -548,6 +548,7 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
     }
     if (status == CKPT_ERR_FULL) {
         c->places[member].segments_free = 0; /* until its next heartbeat says more */
+        c->places[member].part_bytes_free = 0;
     }
     copy_set_order(c, copy, ORDER_NONE);
     copy->bad = f->status != CKPT_ERR_FULL;
@@ -556,7 +557,7 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
     bool room_comes =
         f->status == CKPT_ERR_FULL && copy->purpose != PULL_FETCH &&
         (!checkpoint_is_committed(k) || copy->purpose == PULL_RESTORE || k->step == run->latest) &&
-        make_room(c, u, member, run, shard_segments(c, s, member));
+        make_room(c, u, member, run, shard_room(c, s, member));
     if (room_comes) {
         park(c, s);
         return;

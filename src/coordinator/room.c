@@ -32,18 +32,18 @@ struct gift {
     struct checkpoint *checkpoint;
 };
 
-static uint32_t segments_of_user(const struct coordinator *c, uint32_t member, uint32_t uid)
+static uint64_t bytes_of_user(const struct coordinator *c, uint32_t member, uint32_t uid)
 {
-    uint32_t segments = 0;
+    uint64_t bytes = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
         const struct shard *s = copy_shard((struct coordinator *)c, i, &copy);
         i = copy->next;
         if (c->runs[c->checkpoints[s->checkpoint].run].key.uid == uid) {
-            segments += shard_segments(c, s, member);
+            bytes += shard_room(c, s, member);
         }
     }
-    return segments;
+    return bytes;
 }
 
 /* GIVER_OTHER_USER: if he holds more than who is in need. */
@@ -92,8 +92,8 @@ static struct gift find_gift(struct coordinator *c, uint32_t member, const struc
         }
         looked_at = s->checkpoint;
         enum giver giver = giver_of(c, k, &needs->key);
-        if (!is_of_other(giver) || segments_of_user(c, member, c->runs[k->run].key.uid) >
-                                       segments_of_user(c, member, needs->key.uid)) {
+        if (!is_of_other(giver) || bytes_of_user(c, member, c->runs[k->run].key.uid) >
+                                       bytes_of_user(c, member, needs->key.uid)) {
             prefer_gift(&gift, k, giver);
         }
     }
@@ -101,19 +101,19 @@ static struct gift find_gift(struct coordinator *c, uint32_t member, const struc
 }
 
 /* Lets go what is one too many, and is on that member. */
-static uint32_t trim(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                     uint32_t segments)
+static uint64_t trim(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                     uint64_t bytes)
 {
-    uint32_t freed = 0;
-    for (uint32_t i = c->members[member].first_copy; i != NONE && freed < segments;) {
+    uint64_t freed = 0;
+    for (uint32_t i = c->members[member].first_copy; i != NONE && freed < bytes;) {
         struct copy *copy;
         struct shard *s = copy_shard(c, i, &copy);
         i = copy->next;
         if (copy->order_kind == ORDER_LET_GO) {
-            freed += shard_segments(c, s, member);
+            freed += shard_room(c, s, member);
         } else if (checkpoint_is_committed(&c->checkpoints[s->checkpoint]) &&
                    shard_surplus(c, s) == copy && update_has_room(u, 2)) {
-            freed += shard_segments(c, s, member);
+            freed += shard_room(c, s, member);
             (void)shard_let_surplus_go(c, u, s);
         }
     }
@@ -121,11 +121,11 @@ static uint32_t trim(struct coordinator *c, struct coordinator_update *u, uint32
 }
 
 /* Copies of newest checkpoints may have come together on one node, while others were away: they
- * move to where there is room. Segments that come free so. */
-static uint32_t move_away(struct coordinator *c, uint32_t member, uint32_t segments)
+ * move to where there is room. Bytes that come free so. */
+static uint64_t move_away(struct coordinator *c, uint32_t member, uint64_t bytes)
 {
-    uint32_t freed = 0;
-    for (uint32_t i = c->members[member].first_copy; i != NONE && freed < segments;) {
+    uint64_t freed = 0;
+    for (uint32_t i = c->members[member].first_copy; i != NONE && freed < bytes;) {
         struct copy *copy;
         struct shard *s = copy_shard(c, i, &copy);
         i = copy->next;
@@ -136,7 +136,7 @@ static uint32_t move_away(struct coordinator *c, uint32_t member, uint32_t segme
             copy->leaves = true;
             queue_push(c, s);
         }
-        freed += copy->leaves ? shard_segments(c, s, member) : 0;
+        freed += copy->leaves ? shard_room(c, s, member) : 0;
     }
     return freed;
 }
@@ -151,9 +151,9 @@ static bool is_short_for_long(const struct coordinator *c, struct member *m)
     return c->now_ms >= m->short_since_ms + c->config.repair_after_ms;
 }
 
-/* True: room for as many segments is on its way; or some has just been made, and is waited for. */
+/* True: room for as many bytes is on its way; or some has just been made, and is waited for. */
 bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-               const struct run *run, uint32_t segments)
+               const struct run *run, uint64_t bytes)
 {
     struct member *m = &c->members[member];
     if (m->relieved_ms > 0 && c->now_ms < m->relieved_ms + c->config.resend_ms) {
@@ -162,14 +162,14 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
     if (PLANTED_BUG(FULL_IS_FINAL)) {
         return false;
     }
-    if (trim(c, u, member, segments) >= segments) {
+    if (trim(c, u, member, bytes) >= bytes) {
         m->relieved_ms = c->now_ms;
         return true;
     }
     struct gift gift = find_gift(c, member, run);
     if (gift.giver == GIVER_NONE) {
         bool is_long = is_short_for_long(c, m);
-        bool moves = is_long && move_away(c, member, segments) > 0;
+        bool moves = is_long && move_away(c, member, bytes) > 0;
         if (is_long && !moves) {
             drains_give_way(c);
         }
@@ -195,21 +195,20 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
     return true;
 }
 
-static uint32_t segments_of(const struct coordinator *c, const struct checkpoint *k,
-                            uint32_t member)
+static uint64_t bytes_of(const struct coordinator *c, const struct checkpoint *k, uint32_t member)
 {
-    uint32_t segments = 0;
+    uint64_t bytes = 0;
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         struct shard *s = &((struct coordinator *)c)->shards[i];
-        segments += copy_find(s, member) != NULL ? shard_segments(c, s, member) : 0;
+        bytes += copy_find(s, member) != NULL ? shard_room(c, s, member) : 0;
     }
-    return segments;
+    return bytes;
 }
 
 /* For the first of the run's saves that all ranks have sealed: those behind it give up what they
  * have there, the newest first, for each would wait for the other until save_timeout. */
 void make_room_for_first(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                         const struct checkpoint *k, uint32_t segments)
+                         const struct checkpoint *k, uint64_t bytes)
 {
     struct member *m = &c->members[member];
     bool is_first = checkpoint_is_open(k) && k->sealed == k->world;
@@ -222,13 +221,13 @@ void make_room_for_first(struct coordinator *c, struct coordinator_update *u, ui
     if (!is_first || (m->relieved_ms > 0 && c->now_ms < m->relieved_ms + c->config.resend_ms)) {
         return;
     }
-    uint32_t freed = 0;
-    for (uint32_t i = run->first_checkpoint; i != NONE && freed < segments;
+    uint64_t freed = 0;
+    for (uint32_t i = run->first_checkpoint; i != NONE && freed < bytes;
          i = c->checkpoints[i].next_in_run) {
         struct checkpoint *later = &c->checkpoints[i];
-        uint32_t gives = checkpoint_is_open(later) && later->attempt == k->attempt &&
+        uint64_t gives = checkpoint_is_open(later) && later->attempt == k->attempt &&
                                  later->step > k->step && update_has_room(u, 4)
-                             ? segments_of(c, later, member)
+                             ? bytes_of(c, later, member)
                              : 0;
         if (gives > 0) {
             freed += gives;
@@ -250,7 +249,9 @@ void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t membe
     if (run != NULL) {
         run_gone_on(c, u, run, &need->shard, member);
     }
-    (void)make_room(c, u, member, run != NULL ? run : &unknown, need->segments);
+    uint64_t bytes =
+        need->bytes > 0 ? need->bytes : need->segments * c->members[member].segment_bytes;
+    (void)make_room(c, u, member, run != NULL ? run : &unknown, bytes);
 }
 
 /* A place in the tables for another checkpoint of the run, from whoever has more than he needs.

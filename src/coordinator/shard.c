@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/planted_bug.h"
+#include "base/room.h"
 #include "wire/inventory.h"
 
 static uint32_t copy_number(const struct coordinator *c, const struct shard *s,
@@ -192,9 +193,46 @@ void shard_refresh(struct coordinator *c, struct shard *s)
     }
 }
 
-uint32_t shard_segments(const struct coordinator *c, const struct shard *s, uint32_t member)
+static struct room_kind kind_of(const struct coordinator *c, uint32_t member)
 {
-    uint64_t segment_bytes = c->members[member].segment_bytes;
-    uint64_t segments = s->bytes / segment_bytes + (s->bytes % segment_bytes != 0);
-    return segments > UINT32_MAX ? UINT32_MAX : (uint32_t)segments;
+    return (struct room_kind){.segment_bytes = c->members[member].segment_bytes,
+                              .page_bytes = c->members[member].page_bytes};
+}
+
+/* The bytes that a copy takes on the member. */
+uint64_t shard_room(const struct coordinator *c, const struct shard *s, uint32_t member)
+{
+    struct room_kind kind = kind_of(c, member);
+    return room_of_shard(&kind, s->bytes);
+}
+
+struct placement_room shard_needs(const struct coordinator *c, const struct shard *s,
+                                  uint32_t member)
+{
+    struct room_kind kind = kind_of(c, member);
+    uint64_t segments = room_whole_segments(&kind, s->bytes);
+    return (struct placement_room){.segments =
+                                       segments > UINT32_MAX ? UINT32_MAX : (uint32_t)segments,
+                                   .part_bytes = room_part_bytes(&kind, s->bytes)};
+}
+
+/* A copy is to be made there: what is known of the member's room until it says more itself. */
+void shard_take_room(struct coordinator *c, const struct shard *s, uint32_t member)
+{
+    struct placement_member *place = &c->places[member];
+    struct placement_room needs = shard_needs(c, s, member);
+    struct placement_room part = {.segments = UINT32_MAX, .part_bytes = needs.part_bytes};
+    if (placement_has_room(place, &part)) {
+        place->part_bytes_free -= needs.part_bytes;
+        return;
+    }
+    bool cuts = needs.part_bytes > 0 && place->segments_free > 0;
+    place->segments_free -=
+        needs.segments < place->segments_free ? needs.segments : place->segments_free;
+    if (cuts) {
+        uint64_t rest = c->members[member].segment_bytes - needs.part_bytes;
+        place->part_bytes_free += rest;
+        place->part_bytes_largest =
+            rest > place->part_bytes_largest ? rest : place->part_bytes_largest;
+    }
 }

@@ -121,11 +121,11 @@ bool share_is_larger(const struct coordinator *c, uint32_t uid, uint32_t than)
     return his.checkpoints > other.checkpoints || his.shards > other.shards;
 }
 
-/* Of the member's segments those that the user's runs hold and that are given up for nobody: of
+/* Of the member's bytes those that the user's runs hold and that are given up for nobody: of
  * newest consistent checkpoints, and of what may become one. A run whose job has ended gives. */
-static uint64_t firm_segments(struct coordinator *c, uint32_t member, uint32_t uid)
+static uint64_t firm_bytes(struct coordinator *c, uint32_t member, uint32_t uid)
 {
-    uint64_t segments = 0;
+    uint64_t bytes = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
         const struct shard *s = copy_shard(c, i, &copy);
@@ -134,10 +134,10 @@ static uint64_t firm_segments(struct coordinator *c, uint32_t member, uint32_t u
         const struct run *run = &c->runs[k->run];
         bool is_firm = checkpoint_is_open(k) || (run->has_latest && k->step >= run->latest);
         if (run->key.uid == uid && is_firm && !run->job.ended) {
-            segments += shard_segments(c, s, member);
+            bytes += shard_room(c, s, member);
         }
     }
-    return segments;
+    return bytes;
 }
 
 /* A run that has nothing yet may have all that is left of a node, unless the user's other runs hold
@@ -145,13 +145,14 @@ static uint64_t firm_segments(struct coordinator *c, uint32_t member, uint32_t u
 bool share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid, char *reason)
 {
     const struct member *m = &c->members[member];
-    uint64_t firm = uid == 0 ? 0 : firm_segments(c, member, uid);
-    if (uid == 0 || firm * 100 < (uint64_t)m->segments * c->config.user_share_percent) {
+    uint64_t firm = uid == 0 ? 0 : firm_bytes(c, member, uid);
+    uint64_t bytes = m->segments * m->segment_bytes;
+    if (uid == 0 || firm * 100 < bytes * c->config.user_share_percent) {
         return true;
     }
     say(reason,
-        "the newest checkpoints of other runs of user %u take %llu of %u segments of node %s: that "
+        "the newest checkpoints of other runs of user %u take %llu of %llu bytes of node %s: that "
         "is his share; end those that are over (ckptctl job), or raise user_share",
-        uid, (unsigned long long)firm, m->segments, m->node);
+        uid, (unsigned long long)firm, (unsigned long long)bytes, m->node);
     return false;
 }

@@ -269,7 +269,7 @@ struct member {
     uint64_t joined_ms;
     uint64_t heard_ms;
     uint64_t lease_until_ms;
-    uint64_t segment_bytes;
+    uint64_t segment_bytes, page_bytes; /* as struct room_kind has them */
     uint32_t segments;
     uint32_t first_copy;
     uint32_t copies_verified;
@@ -277,15 +277,13 @@ struct member {
     uint64_t short_since_ms; /* nobody has had room to give it, from then to short_ms */
     uint64_t short_ms;
     uint32_t orders; /* to it, of any kind, without an answer */
-    uint32_t pulls;
-    uint32_t mismatches;
+    uint32_t pulls, mismatches;
     uint32_t fetches;   /* that wait */
     uint64_t leased_ms; /* when it was last answered */
     bool settled;       /* as it was last told */
     uint64_t inventory; /* the sum of its copies' weights: wire/inventory.h */
-    bool has_bytes;     /* it says the next two */
-    uint64_t bytes_taken;
-    uint64_t bytes_held;
+    bool has_bytes;     /* it says what its shards take and have */
+    uint64_t bytes_taken, bytes_held;
     uint64_t refusals; /* as it last said; the next two: of the last */
     enum ckpt_status refused_status;
     uint64_t refused_ms;
@@ -520,7 +518,9 @@ void shard_refresh(struct coordinator *c, struct shard *s);
 uint64_t copy_weight(const struct coordinator *c, const struct shard *s, const struct copy *copy);
 void copy_weigh(struct coordinator *c, const struct shard *s, struct copy *copy);
 void checkpoint_weigh(struct coordinator *c, const struct checkpoint *k);
-uint32_t shard_segments(const struct coordinator *c, const struct shard *s, uint32_t member);
+uint64_t shard_room(const struct coordinator *c, const struct shard *s, uint32_t member);
+struct placement_room shard_needs(const struct coordinator *c, const struct shard *s, uint32_t at);
+void shard_take_room(struct coordinator *c, const struct shard *s, uint32_t member);
 
 /* ---- member.c ---- */
 struct member *member_by_link(struct coordinator *c, uint32_t link);
@@ -585,9 +585,9 @@ bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, str
 
 /* ---- room.c: who gives when a node is full ---- */
 bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-               const struct run *run, uint32_t segments);
+               const struct run *run, uint64_t bytes);
 void make_room_for_first(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                         const struct checkpoint *k, uint32_t segments);
+                         const struct checkpoint *k, uint64_t bytes);
 bool make_place(struct coordinator *c, struct coordinator_update *u, const struct run_key *needs);
 void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t member,
              const struct message_need *need);

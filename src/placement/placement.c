@@ -36,10 +36,18 @@ static uint32_t member_at(const struct placement_map *map, uint32_t domain, uint
     return member;
 }
 
+bool placement_has_room(const struct placement_member *member, const struct placement_room *needed)
+{
+    bool has_part = needed->part_bytes > 0 && needed->part_bytes <= member->part_bytes_free &&
+                    needed->part_bytes <= member->part_bytes_largest;
+    return has_part || member->segments_free >= needed->segments;
+}
+
 /* Among those that are `last`, or among the others. */
 static enum ckpt_status choose(const struct placement_map *map, bool last, uint32_t origin,
                                const uint32_t *taken, uint32_t taken_count, const uint32_t *avoid,
-                               uint32_t avoid_count, uint32_t segments_needed, uint32_t *member_out)
+                               uint32_t avoid_count, const struct placement_room *needed,
+                               uint32_t *member_out)
 {
     const struct placement_member *from = &map->members[origin];
     bool seen_usable = false;
@@ -55,7 +63,7 @@ static enum ckpt_status choose(const struct placement_map *map, bool last, uint3
             const struct placement_member *candidate = &map->members[member];
             if (candidate->usable && candidate->last == last) {
                 seen_usable = true;
-                if (candidate->segments_free >= segments_needed &&
+                if (placement_has_room(candidate, needed) &&
                     !contains(avoid, avoid_count, member)) {
                     *member_out = member;
                     return CKPT_OK;
@@ -71,16 +79,16 @@ static enum ckpt_status choose(const struct placement_map *map, bool last, uint3
 enum ckpt_status placement_choose(const struct placement_map *map, uint32_t origin,
                                   const uint32_t *taken, uint32_t taken_count,
                                   const uint32_t *avoid, uint32_t avoid_count,
-                                  uint32_t segments_needed, uint32_t *member_out)
+                                  const struct placement_room *needed, uint32_t *member_out)
 {
     assert(origin < map->member_count);
-    enum ckpt_status status = choose(map, false, origin, taken, taken_count, avoid, avoid_count,
-                                     segments_needed, member_out);
+    enum ckpt_status status =
+        choose(map, false, origin, taken, taken_count, avoid, avoid_count, needed, member_out);
     if (status == CKPT_OK || !map->takes_last) {
         return status;
     }
-    enum ckpt_status last = choose(map, true, origin, taken, taken_count, avoid, avoid_count,
-                                   segments_needed, member_out);
+    enum ckpt_status last =
+        choose(map, true, origin, taken, taken_count, avoid, avoid_count, needed, member_out);
     return last == CKPT_ERR_NO_DOMAIN ? status : last;
 }
 

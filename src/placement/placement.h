@@ -26,7 +26,15 @@ struct placement_member {
     uint32_t domain;        /* 0..domain_count-1 */
     uint32_t place;         /* its number inside its domain, from 0; for life */
     uint32_t next;          /* the member at the next place of its domain, or PLACEMENT_NONE */
-    uint32_t segments_free; /* after what is already ordered */
+    uint32_t segments_free; /* after what is already ordered; as the next */
+    uint64_t part_bytes_free;    /* of segments that parts of are in use */
+    uint64_t part_bytes_largest; /* the largest part that these have room for */
+};
+
+/* What a shard takes: segments, or where there is room for it a part of one. */
+struct placement_room {
+    uint32_t segments;
+    uint64_t part_bytes; /* 0: no part will do */
 };
 
 struct placement_domain {
@@ -47,12 +55,14 @@ struct placement_map {
  * that is lost, any member that holds a copy). taken: members whose domains hold a copy already
  * (lost ones count too). avoid: members not to be chosen, such as one whose last copy was bad.
  * Returns CKPT_OK and the member; CKPT_ERR_NO_DOMAIN when no usable member is in another domain;
- * CKPT_ERR_FULL when there are some, but none has segments_needed free or all are to be avoided.
+ * CKPT_ERR_FULL when there are some, but none has the room or all are to be avoided.
  * Members that are `last` come after all others, or, without takes_last, do not come at all. */
 enum ckpt_status placement_choose(const struct placement_map *map, uint32_t origin,
                                   const uint32_t *taken, uint32_t taken_count,
                                   const uint32_t *avoid, uint32_t avoid_count,
-                                  uint32_t segments_needed, uint32_t *member_out);
+                                  const struct placement_room *needed, uint32_t *member_out);
+
+bool placement_has_room(const struct placement_member *member, const struct placement_room *needed);
 
 /* How many distinct domains the members are in. */
 uint32_t placement_domains(const struct placement_map *map, const uint32_t *members,

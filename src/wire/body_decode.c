@@ -154,7 +154,7 @@ static enum ckpt_status decode_ids(const struct decode *d)
     const uint32_t *wide = proto;
     uint16_t *ids = list;
     for (size_t i = 0; i < count; i++) {
-        if (wide[i] >= CKPT_ARENA_SEGMENTS_MAX) {
+        if (wide[i] >= CKPT_ARENA_IDS_MAX) {
             return protocol_unless(
                 wire_refuse(d->layout, d->field, d->scratch, "names a segment beyond any arena"));
         }

@@ -125,7 +125,7 @@ static enum ckpt_status encode_ids(const struct encode *e)
     }
     uint32_t *proto = list;
     for (uint32_t i = 0; i < count; i++) {
-        if (ids[i] >= CKPT_ARENA_SEGMENTS_MAX) {
+        if (ids[i] >= CKPT_ARENA_IDS_MAX) {
             (void)wire_refuse(e->layout, e->field, e->scratch, "names a segment beyond any arena");
             return CKPT_ERR_INVALID;
         }

@@ -43,6 +43,7 @@ static const struct wire_field join_fields[] = {
     FIELD_U32(message_join, Join, features, UINT32_MAX),
     FIELD_NONCE(message_join, Join, cluster),
     FIELD_U32(message_join, Join, locked, UINT32_MAX),
+    FIELD_U64(message_join, Join, page_bytes),
 };
 WIRE_LAYOUT(join, message_join, join);
 
@@ -97,6 +98,8 @@ static const struct wire_field heartbeat_fields[] = {
     FIELD_U64(message_heartbeat, Heartbeat, refused_ms_ago),
     FIELD_RUN_OR_EMPTY(message_heartbeat, Heartbeat, refused_run),
     FIELD_REASON(message_heartbeat, Heartbeat, refused_reason),
+    FIELD_U64(message_heartbeat, Heartbeat, part_bytes_free),
+    FIELD_U64(message_heartbeat, Heartbeat, part_bytes_largest),
 };
 WIRE_LAYOUT(heartbeat, message_heartbeat, heartbeat);
 
@@ -175,6 +178,7 @@ WIRE_LAYOUT(let_go, message_let_go, let_go);
 static const struct wire_field need_fields[] = {
     FIELD_SHARD(message_need, Need, shard),
     FIELD_U32(message_need, Need, segments, CKPT_ARENA_SEGMENTS_MAX),
+    FIELD_U64(message_need, Need, bytes),
 };
 WIRE_LAYOUT(need, message_need, need);
 

@@ -13,6 +13,7 @@ static const struct wire_field rank_open_fields[] = {
     FIELD_NONCE(message_rank_open, RankOpen, start),
     FIELD_NONCE(message_rank_open, RankOpen, seat),
     FIELD_NONCE(message_rank_open, RankOpen, name),
+    FIELD_BOOL(message_rank_open, RankOpen, takes_parts),
 };
 WIRE_LAYOUT(rank_open, message_rank_open, rank_open);
 
@@ -49,6 +50,7 @@ static const struct wire_field slot_granted_fields[] = {
     FIELD_U64(message_slot_granted, SlotGranted, bytes),
     FIELD_IDS(message_slot_granted, SlotGranted, segments, segment_count,
               CKPT_SEGMENTS_PER_SHARD_MAX),
+    FIELD_U64(message_slot_granted, SlotGranted, part_bytes),
 };
 WIRE_LAYOUT(slot_granted, message_slot_granted, slot_granted);
 
@@ -139,6 +141,7 @@ static const struct wire_field loaded_fields[] = {
     FIELD_U64(message_loaded, Loaded, bytes),
     FIELD_DIGEST(message_loaded, Loaded, digest),
     FIELD_U32(message_loaded, Loaded, segment_count, CKPT_SEGMENTS_PER_SHARD_MAX),
+    FIELD_U64(message_loaded, Loaded, part_bytes),
 };
 WIRE_LAYOUT(loaded, message_loaded, loaded);
 

@@ -148,8 +148,9 @@ struct message_rank_open {
     struct nonce name;  /* by which the launcher's environment names the start; zero: it does not */
     uint32_t rank;
     uint32_t world;
-    uint32_t copies; /* 0: the agent's default */
-    bool reader;     /* only loads and fetches: takes no rank number */
+    uint32_t copies;  /* 0: the agent's default */
+    bool reader;      /* only loads and fetches: takes no rank number */
+    bool takes_parts; /* it maps parts of segments; false: one of before there were any */
 };
 
 struct message_rank_opened {
@@ -185,6 +186,7 @@ struct message_slot_granted {
     uint32_t segment_count;
     const uint16_t *segments; /* ids, so that a kept mapping can be used again; in the decoder's
                                * buffer, or the sender's state */
+    uint64_t part_bytes; /* that the only file has, of a segment's size; 0: they are segments */
 };
 
 struct message_seal {
@@ -280,6 +282,7 @@ struct message_loaded {
     uint64_t bytes;
     struct digest digest;
     uint32_t segment_count;
+    uint64_t part_bytes; /* as of a grant */
 };
 
 struct message_release {
@@ -373,6 +376,7 @@ struct message_join {
     uint32_t features; /* WIRE_FEATURE_*; bits that are not known are nothing to the other side */
     struct nonce cluster; /* that its arena is of; zero: of none yet */
     uint32_t locked;      /* enum arena_locked; what is not known counts as not told */
+    uint64_t page_bytes;  /* the least that a shard takes of it: base/room.h; 0: a segment */
 };
 
 /* A rank's place in a start of its run, and what its agent knows of it. Repeated until it is told,
@@ -429,6 +433,8 @@ struct message_heartbeat {
     uint64_t refused_ms_ago;
     struct run_key refused_run; /* name empty: of none */
     char refused_reason[CKPT_REASON_MAX + 1];
+    uint64_t part_bytes_free;    /* of segments that have parts in use */
+    uint64_t part_bytes_largest; /* the largest part that these have room for */
 };
 
 struct message_lease {
@@ -506,6 +512,7 @@ struct message_let_go {
 struct message_need {
     struct shard_key shard; /* that is to be saved */
     uint32_t segments;      /* that must become free here */
+    uint64_t bytes;         /* the same; less than a segment for a part of one; 0: not said */
 };
 
 /* The load goes on; should it end by the asker's time, this is why. */

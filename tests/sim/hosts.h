@@ -62,8 +62,15 @@ void memory_write(struct sim *sim, const struct sim_mapping *mapping, uint32_t o
 bool memory_is_mapped(struct sim *sim, const struct sim_mapping *mapping);
 /* The slot whose stored record has this segment, or UINT32_MAX. */
 uint32_t memory_slot_of_segment(struct sim *sim, uint32_t node, uint32_t segment);
+/* The file of a segment or part; NULL: there can be none of this id. */
+struct sim_segment *memory_file(struct sim *sim, uint32_t node, uint32_t id);
+/* The slot but one whose stored record has bytes in the range, or UINT32_MAX. */
+uint32_t memory_slot_within(struct sim *sim, uint32_t node, const struct room_part *range,
+                            uint32_t except);
+bool memory_is_free(struct sim *sim, uint32_t node, const struct room_part *range);
+void memory_tidy(struct sim *sim, uint32_t node);
 void memory_store_record(struct sim *sim, uint32_t node, const struct slot_record *record);
-void memory_renew(struct sim *sim, uint32_t node, uint32_t segment);
+void memory_renew(struct sim *sim, uint32_t node, uint32_t id, const struct room_part *part);
 void memory_touch(struct sim *sim, uint32_t node, uint32_t slot, const char *why);
 bool memory_flip(struct sim *sim, bool owner);
 /* Digest of the bytes that the slot's record says it has, as they are now. */

@@ -39,6 +39,9 @@ void job_init(struct sim *sim, uint32_t run)
         if (sim->mix.arena == ARENA_TIGHT) {
             job->shard_bytes[rank] = sim_between(sim, 1, 2 * sim->mix.segment_bytes);
         }
+        if (sim->mix.small_shards && sim_chance(sim, PPM * 2 / 3)) {
+            job->shard_bytes[rank] = sim_between(sim, 1, sim->mix.segment_bytes / 2);
+        }
         if (sim->mix.equal_shards) {
             job->shard_bytes[rank] = job->shard_bytes[0];
         }

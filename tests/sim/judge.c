@@ -170,7 +170,7 @@ bool judge_is_of(struct sim *sim, const struct sim_slot *slot, const struct comm
 
 bool judge_node_holds(struct sim *sim, const struct commit *commit, uint32_t rank, uint32_t node)
 {
-    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+    for (uint32_t i = 0; i < sim->mix.slots; i++) {
         const struct sim_slot *slot = &sim->nodes[node].slots[i];
         if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank)) {
             return true;
@@ -184,7 +184,7 @@ uint32_t judge_good_domains(struct sim *sim, const struct commit *commit, uint32
 {
     uint32_t domains = 0;
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        for (uint32_t i = 0; i < sim->mix.slots; i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
             if ((node == except_node && i == except_slot) || !judge_holds_copy(slot) ||
                 !judge_is_of(sim, slot, commit, rank)) {

@@ -140,6 +140,12 @@ void judge_landing(struct sim *sim, const struct sim_work *work);
 void judge_rank_write(struct sim *sim, const struct sim_job *job, const struct sim_rank *rank);
 void judge_memory(struct sim *sim);
 
+/* judge_room.c: 8. */
+void judge_room_taken(struct sim *sim, uint32_t node, const struct slot_record *record,
+                      uint32_t id);
+void judge_room_message(struct sim *sim, uint32_t node, const struct sim_end *to,
+                        const struct message *message);
+
 /* judge_agent.c: 1, 10, 11. */
 void judge_agent_turn(struct sim *sim, uint32_t node, const struct agent_event *event,
                       const struct agent_update *update);

@@ -22,7 +22,7 @@
 static bool was_spoilt(struct sim *sim, const struct commit *commit, uint32_t rank)
 {
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        for (uint32_t i = 0; i < sim->mix.slots; i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
             const struct shard_key *key = &slot->generation_shard;
             const struct sim_job *job = sim_job_of(sim, &key->run);
@@ -48,7 +48,7 @@ static bool may_be_had(struct sim *sim, const struct commit *commit, uint32_t ra
         if (sim->nodes[node].forgotten || (spoilt && is_given_up(sim, &sim->nodes[node].host))) {
             continue;
         }
-        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        for (uint32_t i = 0; i < sim->mix.slots; i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
             if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank) &&
                 judge_slot_is_intact(sim, node, i, &commit->digests[rank])) {
@@ -135,7 +135,7 @@ static uint32_t domains_there(struct sim *sim, uint32_t ruler, const struct comm
 {
     uint32_t domains = 0;
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        for (uint32_t i = 0; i < sim->mix.segments && !has_gone(sim, ruler, node, for_ms); i++) {
+        for (uint32_t i = 0; i < sim->mix.slots && !has_gone(sim, ruler, node, for_ms); i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
             if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank) &&
                 !is_untold(&sim->nodes[node].host, slot)) {
@@ -160,7 +160,7 @@ static uint64_t first_sent_ms(struct sim *sim, uint32_t ruler, uint64_t number)
 static bool has_it_already(struct sim *sim, const struct commit *commit, uint32_t rank,
                            uint32_t node)
 {
-    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+    for (uint32_t i = 0; i < sim->mix.slots; i++) {
         const struct sim_slot *slot = &sim->nodes[node].slots[i];
         if (slot->stored && slot->record.state != SLOT_FREE &&
             judge_is_of(sim, slot, commit, rank)) {
@@ -173,12 +173,16 @@ static bool has_it_already(struct sim *sim, const struct commit *commit, uint32_
 static bool is_full(struct sim *sim, uint32_t node)
 {
     uint32_t largest = (SIM_SHARD_BYTES_MAX + sim->mix.segment_bytes - 1) / sim->mix.segment_bytes;
-    uint32_t taken = 0;
+    uint32_t free = 0, slots = 0;
     for (uint32_t i = 0; i < sim->mix.segments; i++) {
-        const struct sim_slot *slot = &sim->nodes[node].slots[i];
-        taken += slot->stored && slot->record.state != SLOT_FREE ? slot->record.segment_count : 0;
+        struct room_part whole = {.segment = i, .bytes = sim->mix.segment_bytes};
+        free += memory_is_free(sim, node, &whole);
     }
-    return taken + largest > sim->mix.segments;
+    for (uint32_t i = 0; i < sim->mix.slots; i++) {
+        const struct sim_slot *slot = &sim->nodes[node].slots[i];
+        slots += !slot->stored || slot->record.state == SLOT_FREE;
+    }
+    return free < largest || slots == 0;
 }
 
 void judge_slot_freed(struct sim *sim, uint32_t node)

@@ -62,7 +62,7 @@ static void judge_report(struct sim *sim, uint32_t index, const struct message_s
     if (report->state != COPY_VERIFIED) {
         return;
     }
-    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+    for (uint32_t i = 0; i < sim->mix.slots; i++) {
         const struct sim_slot *slot = &node->slots[i];
         const struct shard_key *key = &slot->record.shard;
         if (slot->stored && slot->record.generation == report->generation &&

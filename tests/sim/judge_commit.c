@@ -77,7 +77,7 @@ static const char *check_copy(struct sim *sim, const struct sim_ruler *ruler,
     if (!node->host.alive || !incarnation_equal(&member.incarnation, &node->host.incarnation)) {
         return NULL;
     }
-    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+    for (uint32_t i = 0; i < sim->mix.slots; i++) {
         const struct sim_slot *slot = &node->slots[i];
         if (slot->generation_shard.rank != rank ||
             slot->generation_shard.step != record->record.step ||

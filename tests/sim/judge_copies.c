@@ -24,7 +24,7 @@ static struct count count_copies(struct sim *sim, const struct commit *commit, u
     struct count count = {0};
     uint32_t domains = 0;
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        for (uint32_t i = 0; i < sim->mix.slots; i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
             if (!judge_holds_copy(slot) || !judge_is_of(sim, slot, commit, rank) ||
                 judge_is_lent(sim, node, i)) {
@@ -74,7 +74,7 @@ static bool is_wanted(struct sim *sim, const struct shard_key *key)
 static bool is_tidy(struct sim *sim, bool must)
 {
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        for (uint32_t i = 0; i < sim->mix.slots; i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
             const struct slot_record *record = &slot->record;
             if (!slot->stored || slot->corrupt || record->state == SLOT_FREE ||

@@ -52,7 +52,7 @@ static uint32_t domains_apart(struct sim *sim, const struct commit *commit, uint
 {
     uint32_t domains = 0;
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        for (uint32_t i = 0; i < sim->mix.segments && !without[node]; i++) {
+        for (uint32_t i = 0; i < sim->mix.slots && !without[node]; i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
             if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank) &&
                 (slot->touched || judge_slot_is_intact(sim, node, i, &commit->digests[rank]))) {
@@ -67,7 +67,7 @@ static uint32_t domains_apart(struct sim *sim, const struct commit *commit, uint
 static bool holds_for_long(struct sim *sim, const struct commit *commit, uint32_t rank,
                            uint32_t node)
 {
-    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+    for (uint32_t i = 0; i < sim->mix.slots; i++) {
         const struct sim_slot *slot = &sim->nodes[node].slots[i];
         if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank) &&
             sim->now_ms > slot->digest_ended_ms + SIM_HEARD_MS) {
@@ -137,7 +137,7 @@ bool judge_is_lent(struct sim *sim, uint32_t node, uint32_t slot)
 
 static bool is_left(struct sim *sim, const struct commit *commit, uint32_t rank, uint32_t node)
 {
-    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+    for (uint32_t i = 0; i < sim->mix.slots; i++) {
         const struct sim_slot *slot = &sim->nodes[node].slots[i];
         if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank) &&
             !judge_is_lent(sim, node, i)) {

@@ -223,7 +223,7 @@ void judge_rank_message(struct sim *sim, uint32_t node, const struct sim_end *to
         }
     }
     for (uint32_t i = 0; attached && i < attached->count; i++) {
-        uint32_t users = sim->nodes[node].segments[attached->segments[i]].users;
+        uint32_t users = memory_file(sim, node, attached->segments[i])->users;
         if (users & ~(1u << job->user)) {
             sim_violation(sim,
                           "node %u hands segment %u to user %u, which held another user's "

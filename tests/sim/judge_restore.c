@@ -46,7 +46,7 @@ static void judge_step(struct sim *sim, struct session *session, uint32_t shard_
 
 static struct sim_slot *find_slot(struct sim *sim, uint32_t node, const struct shard_key *key)
 {
-    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+    for (uint32_t i = 0; i < sim->mix.slots; i++) {
         struct sim_slot *slot = &sim->nodes[node].slots[i];
         const struct shard_key *held = &slot->record.shard;
         if (slot->stored && slot->record.state == SLOT_VERIFIED && held->rank == key->rank &&
@@ -65,7 +65,7 @@ static struct sim_slot *find_slot(struct sim *sim, uint32_t node, const struct s
  * ask goes on. */
 static bool is_excused(struct sim *sim, uint32_t node, const struct shard_key *key, bool collective)
 {
-    for (uint32_t i = 0; i < sim->mix.segments; i++) {
+    for (uint32_t i = 0; i < sim->mix.slots; i++) {
         const struct sim_slot *slot = &sim->nodes[node].slots[i];
         const struct shard_key *held = &slot->generation_shard;
         if (held->rank == key->rank && held->step == key->step && held->attempt == key->attempt &&
@@ -221,7 +221,7 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
                   const struct message_loaded *loaded, const struct sim_mapping *mapping)
 {
     const struct commit *commit = judge_commit_find(sim, job->run, loaded->attempt, loaded->step);
-    if (!commit || loaded->rank >= commit->world || loaded->slot >= sim->mix.segments) {
+    if (!commit || loaded->rank >= commit->world || loaded->slot >= sim->mix.slots) {
         sim_violation(sim, "a rank of run %u is handed step %" PRIu64 ", which is not consistent",
                       job->run, loaded->step);
         return;

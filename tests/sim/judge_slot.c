@@ -56,25 +56,25 @@ static void judge_generation(struct sim *sim, uint32_t node, const struct slot_r
 static void judge_segments(struct sim *sim, uint32_t node, const struct slot_record *record)
 {
     uint32_t user = sim_user_of_uid(record->shard.run.uid);
-    if (!is_in_use(record->state)) {
+    uint64_t room = record->part.bytes > 0
+                        ? record->part.bytes
+                        : (uint64_t)record->segment_count * sim->mix.segment_bytes;
+    if (record->state == SLOT_FREE) {
         return;
     }
-    if (record->bytes > (uint64_t)record->segment_count * sim->mix.segment_bytes) {
+    if (record->bytes > room) {
         sim_violation(sim, "node %u slot %u: %" PRIu64 " bytes in %u segments", node, record->slot,
                       record->bytes, record->segment_count);
     }
     for (uint32_t i = 0; i < record->segment_count; i++) {
         uint32_t segment = record->segments[i];
-        if (segment >= sim->mix.segments) {
+        const struct sim_segment *file = memory_file(sim, node, segment);
+        if (!file) {
             sim_violation(sim, "node %u slot %u names segment %u", node, record->slot, segment);
             return;
         }
-        uint32_t other = memory_slot_of_segment(sim, node, segment);
-        if (other != UINT32_MAX && other != record->slot) {
-            sim_violation(sim, "node %u: segment %u is in slots %u and %u", node, segment, other,
-                          record->slot);
-        }
-        if (sim->nodes[node].segments[segment].users & ~(1u << user)) {
+        judge_room_taken(sim, node, record, segment);
+        if (is_in_use(record->state) && (file->users & ~(1u << user))) {
             sim_violation(sim, "node %u: segment %u passes to user %u and was not renewed", node,
                           segment, user);
         }
@@ -102,7 +102,7 @@ static uint32_t domains_found_spoilt(struct sim *sim, const struct shard_key *ke
 {
     uint32_t domains = 0;
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        for (uint32_t i = 0; i < sim->mix.segments; i++) {
+        for (uint32_t i = 0; i < sim->mix.slots; i++) {
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
             if (slot->touched && slot->touched_generation == slot->generation_high &&
                 key_equal(&slot->generation_shard, key) &&

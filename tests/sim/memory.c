@@ -16,6 +16,15 @@ void digest_of(const uint8_t *bytes, uint32_t count, struct digest *digest_out)
     digest_bytes(engine, bytes, count, digest_out);
 }
 
+struct sim_segment *memory_file(struct sim *sim, uint32_t node, uint32_t id)
+{
+    struct sim_node *at = &sim->nodes[node];
+    if (id < CKPT_PART_ID_FIRST) {
+        return id < sim->mix.segments ? &at->segments[id] : NULL;
+    }
+    return id - CKPT_PART_ID_FIRST < SIM_SEGMENTS_MAX ? &at->parts[id - CKPT_PART_ID_FIRST] : NULL;
+}
+
 static void mark_dirty(struct sim *sim, uint32_t node, uint32_t slot)
 {
     struct sim_slot *held = &sim->nodes[node].slots[slot];
@@ -30,13 +39,14 @@ static void map_segments(struct sim *sim, uint32_t node, uint32_t count, const u
 {
     *mapping_out = (struct sim_mapping){.node = node, .wipes = sim->nodes[node].wipes};
     for (uint32_t i = 0; i < count && i < SIM_SHARD_SEGMENTS_MAX; i++) {
-        if (segments[i] >= sim->mix.segments) {
+        const struct sim_segment *file = memory_file(sim, node, segments[i]);
+        if (!file) {
             sim_violation(sim, "node %u names segment %u of %u", node, segments[i],
                           sim->mix.segments);
             return;
         }
         mapping_out->segments[i] = segments[i];
-        mapping_out->versions[i] = sim->nodes[node].segments[segments[i]].version;
+        mapping_out->versions[i] = file->version;
         mapping_out->count = i + 1;
     }
 }
@@ -60,8 +70,8 @@ static struct sim_segment *segment_at(struct sim *sim, const struct sim_mapping 
     if (i >= mapping->count || node->wipes != mapping->wipes) {
         return NULL;
     }
-    struct sim_segment *segment = &node->segments[mapping->segments[i]];
-    return segment->version == mapping->versions[i] ? segment : NULL;
+    struct sim_segment *segment = memory_file(sim, mapping->node, mapping->segments[i]);
+    return segment && segment->version == mapping->versions[i] ? segment : NULL;
 }
 
 void memory_read(struct sim *sim, const struct sim_mapping *mapping, uint32_t offset,
@@ -113,7 +123,7 @@ bool memory_is_mapped(struct sim *sim, const struct sim_mapping *mapping)
 
 uint32_t memory_slot_of_segment(struct sim *sim, uint32_t node, uint32_t segment)
 {
-    for (uint32_t slot = 0; slot < sim->mix.segments; slot++) {
+    for (uint32_t slot = 0; slot < sim->mix.slots; slot++) {
         const struct sim_slot *held = &sim->nodes[node].slots[slot];
         if (!held->stored || held->record.state == SLOT_FREE) {
             continue;
@@ -129,7 +139,7 @@ uint32_t memory_slot_of_segment(struct sim *sim, uint32_t node, uint32_t segment
 
 void memory_store_record(struct sim *sim, uint32_t node, const struct slot_record *record)
 {
-    if (record->slot >= sim->mix.segments || record->segment_count > CKPT_SEGMENTS_PER_SHARD_MAX) {
+    if (record->slot >= sim->mix.slots || record->segment_count > CKPT_SEGMENTS_PER_SHARD_MAX) {
         sim_violation(sim, "node %u stores a record of slot %u", node, record->slot);
         return;
     }
@@ -142,7 +152,10 @@ void memory_store_record(struct sim *sim, uint32_t node, const struct slot_recor
     uint32_t user = sim_user_of_uid(record->shard.run.uid);
     if (record->state != SLOT_FREE && record->state != SLOT_DIRTY) {
         for (uint32_t i = 0; i < record->segment_count; i++) {
-            sim->nodes[node].segments[record->segments[i]].users |= 1u << user;
+            struct sim_segment *file = memory_file(sim, node, record->segments[i]);
+            if (file) {
+                file->users |= 1u << user;
+            }
         }
     }
     sim_hash(sim, record->generation * 16 + (uint64_t)record->state);
@@ -151,12 +164,78 @@ void memory_store_record(struct sim *sim, uint32_t node, const struct slot_recor
               record->shard.rank);
 }
 
-void memory_renew(struct sim *sim, uint32_t node, uint32_t segment)
+static void drop(struct sim_segment *file)
 {
-    struct sim_segment *file = &sim->nodes[node].segments[segment];
     file->version++;
     file->users = 0;
+    file->at = (struct room_part){.bytes = 0};
     memset(file->bytes, 0, sizeof file->bytes);
+}
+
+/* A file at a place takes the place of every part that lies there. */
+void memory_renew(struct sim *sim, uint32_t node, uint32_t id, const struct room_part *part)
+{
+    struct room_part at = {.segment = id, .bytes = sim->mix.segment_bytes};
+    at = part->bytes > 0 ? *part : at;
+    for (uint32_t i = 0; i < SIM_SEGMENTS_MAX; i++) {
+        struct sim_segment *other = &sim->nodes[node].parts[i];
+        if (other->at.bytes > 0 && room_parts_overlap(&other->at, &at)) {
+            drop(other);
+        }
+    }
+    struct sim_segment *file = memory_file(sim, node, id);
+    drop(file);
+    file->at = *part;
+}
+
+static bool lies_in(const struct slot_record *record, const struct room_part *range)
+{
+    if (record->part.bytes > 0) {
+        return room_parts_overlap(&record->part, range);
+    }
+    for (uint32_t i = 0; i < record->segment_count; i++) {
+        if (record->segments[i] == range->segment) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whose memory lies in the range; UINT32_MAX: nobody's. */
+uint32_t memory_slot_within(struct sim *sim, uint32_t node, const struct room_part *range,
+                            uint32_t except)
+{
+    for (uint32_t slot = 0; slot < sim->mix.slots; slot++) {
+        const struct sim_slot *held = &sim->nodes[node].slots[slot];
+        if (held->stored && slot != except && held->record.state != SLOT_FREE &&
+            lies_in(&held->record, range)) {
+            return slot;
+        }
+    }
+    return UINT32_MAX;
+}
+
+bool memory_is_free(struct sim *sim, uint32_t node, const struct room_part *range)
+{
+    return memory_slot_within(sim, node, range, UINT32_MAX) == UINT32_MAX;
+}
+
+/* As the arena does when an agent opens it: parts that no record claims go back to their segments,
+ * and those that a record claims are there. */
+void memory_tidy(struct sim *sim, uint32_t node)
+{
+    for (uint32_t i = 0; i < SIM_SEGMENTS_MAX; i++) {
+        struct sim_segment *file = &sim->nodes[node].parts[i];
+        uint32_t slot = memory_slot_of_segment(sim, node, CKPT_PART_ID_FIRST + i);
+        const struct room_part none = {.bytes = 0};
+        const struct room_part *at =
+            slot != UINT32_MAX ? &sim->nodes[node].slots[slot].record.part : &none;
+        if (file->at.bytes != at->bytes || file->at.segment != at->segment ||
+            file->at.offset != at->offset) {
+            drop(file);
+            file->at = *at;
+        }
+    }
 }
 
 void memory_touch(struct sim *sim, uint32_t node, uint32_t slot, const char *why)
@@ -174,9 +253,8 @@ bool memory_flip(struct sim *sim, bool owner)
 {
     uint32_t candidates[SIM_NODES_MAX * SIM_SEGMENTS_MAX];
     uint32_t count = 0;
-    for (uint32_t i = 0; i < sim->mix.nodes * sim->mix.segments; i++) {
-        const struct sim_slot *held =
-            &sim->nodes[i / sim->mix.segments].slots[i % sim->mix.segments];
+    for (uint32_t i = 0; i < sim->mix.nodes * sim->mix.slots; i++) {
+        const struct sim_slot *held = &sim->nodes[i / sim->mix.slots].slots[i % sim->mix.slots];
         if (held->stored && held->record.state != SLOT_FREE && held->record.state != SLOT_DIRTY &&
             held->record.owner == owner && held->record.bytes > 0 &&
             held->record.segment_count > 0) {
@@ -187,15 +265,15 @@ bool memory_flip(struct sim *sim, bool owner)
         return false;
     }
     uint32_t chosen = candidates[prng_below(&sim->prng, count)];
-    uint32_t node = chosen / sim->mix.segments;
-    uint32_t slot = chosen % sim->mix.segments;
+    uint32_t node = chosen / sim->mix.slots;
+    uint32_t slot = chosen % sim->mix.slots;
     const struct slot_record *record = &sim->nodes[node].slots[slot].record;
     uint32_t at = (uint32_t)prng_below(&sim->prng, record->bytes);
     if (at / sim->mix.segment_bytes >= record->segment_count) {
         return false;
     }
     uint32_t index = record->segments[at / sim->mix.segment_bytes];
-    struct sim_segment *segment = &sim->nodes[node].segments[index];
+    struct sim_segment *segment = memory_file(sim, node, index);
     segment->bytes[at % sim->mix.segment_bytes] ^= (uint8_t)(1u << sim_between(sim, 0, 7));
     memory_touch(sim, node, slot, "flip");
     judge_taint_readers(sim, node, index);

@@ -80,7 +80,10 @@ struct sim_mix {
     uint32_t runs;
     uint32_t segment_bytes;
     enum arena_size arena;
-    uint32_t segments; /* of each node; 0: as docs/operating.md says, once the jobs are drawn */
+    uint32_t page_bytes; /* of the parts that small shards take; 0: all take segments */
+    bool small_shards;   /* some are */
+    uint32_t slots;      /* of each node */
+    uint32_t segments;   /* of each node; 0: as docs/operating.md says, once the jobs are drawn */
     uint32_t keep;
     uint32_t
         saves_after; /* that must be, after the faults: few leave old checkpoints to be judged */

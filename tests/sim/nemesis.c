@@ -148,10 +148,10 @@ static void pause_host(struct sim *sim, uint32_t index, enum fault_kind kind, ui
 
 static void corrupt_record(struct sim *sim, uint32_t node)
 {
-    uint32_t slot = sim_between(sim, 0, sim->mix.segments - 1);
+    uint32_t slot = sim_between(sim, 0, sim->mix.slots - 1);
     bool strikes = !sim->mix.keeps_memory && sim_chance(sim, PPM / 4);
-    for (uint32_t tries = 0; strikes && tries < sim->mix.segments; tries++) {
-        slot = (slot + 1) % sim->mix.segments;
+    for (uint32_t tries = 0; strikes && tries < sim->mix.slots; tries++) {
+        slot = (slot + 1) % sim->mix.slots;
         if (sim->nodes[node].slots[slot].stored) {
             sim->nodes[node].slots[slot].corrupt = true;
             sim->nodes[node].lost_ms = sim->now_ms;

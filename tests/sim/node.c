@@ -23,7 +23,9 @@ void node_init(struct sim *sim, uint32_t index)
     snprintf(node->config.address, sizeof node->config.address, "n%u", index);
     node->config.segment_bytes = sim->mix.segment_bytes;
     node->config.segments = sim->mix.segments;
-    node->config.slots = sim->mix.segments;
+    node->config.slots = sim->mix.slots;
+    node->config.page_bytes = sim->mix.page_bytes;
+    node->config.parts = sim->mix.page_bytes > 0 ? SIM_SEGMENTS_MAX : 0;
     node->config.ranks_max = 16;
     node->config.pulls_max = sim_between(sim, 1, 6);
     node->config.copies_default = sim->mix.domains < 2 ? 1 : 2;
@@ -35,6 +37,7 @@ void node_init(struct sim *sim, uint32_t index)
     node->wipes = 0;
     for (uint32_t i = 0; i < SIM_SEGMENTS_MAX; i++) {
         node->segments[i].version = 1;
+        node->parts[i].version = 1;
     }
 }
 
@@ -58,7 +61,7 @@ static void advance(struct sim *sim, uint32_t index, struct agent_event *event)
 static void adopt_all(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];
-    for (uint32_t slot = 0; slot < sim->mix.segments && node->host.alive; slot++) {
+    for (uint32_t slot = 0; slot < sim->mix.slots && node->host.alive; slot++) {
         if (node->slots[slot].stored) {
             struct slot_record record = node->slots[slot].record;
             struct agent_event event = {
@@ -112,6 +115,7 @@ void node_start(struct sim *sim, uint32_t index)
     node->next_link = 1;
     node->epoch_seen = 0;
     node->heard = (struct incarnation){{0}};
+    memory_tidy(sim, index);
     adopt_all(sim, index);
     if (node->host.alive) {
         sim_later(sim, sim_between(sim, 1, 40), TURN_CONNECT, index, node->host.life, 0, NULL);
@@ -128,6 +132,7 @@ void node_wipe(struct sim *sim, uint32_t index)
     node->cluster_stored = (struct nonce){{0}};
     for (uint32_t i = 0; i < SIM_SEGMENTS_MAX; i++) {
         node->segments[i] = (struct sim_segment){.version = node->segments[i].version + 1};
+        node->parts[i] = (struct sim_segment){.version = node->parts[i].version + 1};
     }
 }
 
@@ -370,6 +375,7 @@ static void send(struct sim *sim, uint32_t index, const struct agent_outgoing *o
     trace_message(sim, "node", index, "sends", sim->links[link].ends[side].link, &message);
     if (message.type != MESSAGE_NONE) {
         judge_agent_message(sim, index, &message);
+        judge_room_message(sim, index, &sim->links[link].ends[1 - side], &message);
         if (outgoing->target == AGENT_TO_RANK) {
             judge_rank_message(sim, index, &sim->links[link].ends[1 - side], &message,
                                mapped ? &mapping : NULL);

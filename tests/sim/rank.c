@@ -144,6 +144,7 @@ static void connect(struct sim *sim, struct sim_job *job, uint32_t index)
     open->rank = index;
     open->world = job->world;
     open->copies = job->copies;
+    rank->takes_parts = open->takes_parts = (job->run + index + sim->seed) % 4 != 0;
     rank_send(sim, job, index, &message);
     rank->phase = RANK_OPENING;
     rank_later(sim, job, index, OPEN_TIMEOUT_MS);

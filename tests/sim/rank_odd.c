@@ -31,8 +31,8 @@ void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
     struct message message = {0};
     message.type = types[sim_between(sim, 0, sizeof types / sizeof types[0] - 1)];
     message.epoch = sim_between(sim, 0, 100);
-    uint32_t slot = sim_between(sim, 0, sim->mix.segments + 1);
-    uint64_t generation = slot < sim->mix.segments
+    uint32_t slot = sim_between(sim, 0, sim->mix.slots + 1);
+    uint64_t generation = slot < sim->mix.slots
                               ? sim->nodes[job->ranks[index].node].slots[slot].record.generation
                               : 7;
     if (message.type == MESSAGE_SEAL || message.type == MESSAGE_ABANDON) {

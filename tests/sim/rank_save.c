@@ -157,8 +157,10 @@ void rank_save_granted(struct sim *sim, struct sim_job *job, uint32_t index,
         rank->phase = RANK_TRAINING;
         return;
     }
-    if (parcel->attached.count * sim->mix.segment_bytes < rank->bytes ||
-        granted->bytes != rank->bytes) {
+    uint64_t room = granted->part_bytes > 0 ? granted->part_bytes
+                                            : parcel->attached.count * sim->mix.segment_bytes;
+    if (room < rank->bytes || granted->bytes != rank->bytes ||
+        (granted->part_bytes > 0 && !rank->takes_parts)) {
         sim_violation(sim, "rank %u of %s was granted less than it asked for", index,
                       job->key.name);
         return;

@@ -176,6 +176,7 @@ static void set_up(struct sim *sim, uint64_t seed, FILE *trace)
     if (sim->mix.segments == 0) {
         sim->mix.segments = documented_segments(sim);
     }
+    sim->mix.slots = sim->mix.page_bytes > 0 ? SIM_SEGMENTS_MAX : sim->mix.segments;
     uint32_t ruler;
     (void)ruler_start(sim, &ruler);
     for (uint32_t node = 0; node < sim->mix.nodes; node++) {

@@ -120,7 +120,8 @@ struct sim_host {
 
 struct sim_segment {
     uint32_t version;
-    uint32_t users; /* bit per uid index: whose bytes or mappings this file has seen */
+    struct room_part at; /* of a part; of 0 bytes: it is not there */
+    uint32_t users;      /* bit per uid index: whose bytes or mappings this file has seen */
     uint8_t bytes[SIM_SEGMENT_BYTES_MAX];
 };
 
@@ -155,14 +156,17 @@ struct sim_node {
     struct agent *machine;
     struct agent_config config;
     uint32_t wipes;
-    bool drains;           /* somebody asked for it, in this seed */
-    bool forgotten;        /* by hand, while it was lost; until it is welcomed again */
-    uint64_t lost_ms;      /* when it last lost a copy: wiped, or by a damaged record */
+    bool drains;                 /* somebody asked for it, in this seed */
+    bool forgotten;              /* by hand, while it was lost; until it is welcomed again */
+    uint64_t lost_ms;            /* when it last lost a copy: wiped, or by a damaged record */
+    uint64_t refused_orders[16]; /* pulls that it had no room for: a repeat is no new refusal */
+    uint32_t refused_next;
     uint64_t full_ms;      /* when it last had no room for another shard, and freed one */
     uint64_t epoch_stored; /* with the memory: what the arena's header keeps; as the next */
     struct nonce cluster_stored;
     struct incarnation heard; /* the coordinator that last said WELCOME to this life */
     struct sim_segment segments[SIM_SEGMENTS_MAX];
+    struct sim_segment parts[SIM_SEGMENTS_MAX];
     struct sim_slot slots[SIM_SEGMENTS_MAX];
     uint32_t coordinator_link; /* index into sim.links + 1; 0: none */
     bool coordinator_up;       /* the machine was told */
@@ -242,6 +246,7 @@ struct sim_rank {
     struct nonce start;
     bool opened;
     bool odd;
+    bool takes_parts; /* its libckpt does */
 
     uint64_t step; /* being saved */
     uint32_t slot;

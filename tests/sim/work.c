@@ -130,7 +130,7 @@ void work_start(struct sim *sim, uint32_t node, const struct agent_work *asked,
     if (!work) {
         return;
     }
-    if (asked->slot >= sim->mix.segments || !memory_map_slot(sim, node, asked->slot, &work->here) ||
+    if (asked->slot >= sim->mix.slots || !memory_map_slot(sim, node, asked->slot, &work->here) ||
         (asked->type != AGENT_WORK_RENEW &&
          asked->bytes > (uint64_t)work->here.count * sim->mix.segment_bytes)) {
         sim_violation(
@@ -215,8 +215,12 @@ static bool gather_piece(struct sim *sim, struct sim_work *work, uint32_t bytes)
 
 static void renew(struct sim *sim, struct sim_work *work)
 {
+    struct agent_slot_view view;
+    if (!agent_slot_view(sim->nodes[work->node].machine, work->slot, &view)) {
+        return;
+    }
     for (uint32_t i = 0; i < work->here.count; i++) {
-        memory_renew(sim, work->node, work->here.segments[i]);
+        memory_renew(sim, work->node, work->here.segments[i], &view.part);
     }
     finish(sim, work, CKPT_OK);
 }

@@ -418,6 +418,8 @@ static void a_plan_asks_nobody(void **state)
     assert_int_equal(json_integer_value(json_object_get(document, "shards")), 72);
     assert_int_equal(json_integer_value(json_object_get(document, "segment_bytes")), 8LL << 30);
     json_decref(document);
+    assert_int_equal(run(session, "plan", "--ranks=16", "--bytes=8000", NULL), 0);
+    expect_output(session, "which take 2.0 MiB each: 2 segments of 256 MiB\n");
     assert_int_equal(run(session, "plan", NULL), 2);
     expect_output(session, "how large is a rank's shard? --bytes=20GiB");
     assert_int_equal(run(session, "plan", "--bytes=1GiB", "--copies=3", "--nodes=2", NULL), 2);

@@ -190,6 +190,7 @@ void driver_rank(struct driver *d, uint32_t link, uint32_t uid, uint32_t rank)
                            .rank_open = {.run = "llama", .attempt = 1, .rank = rank, .world = 4}};
     open.rank_open.seat = (struct nonce){{1, (uint8_t)rank, (uint8_t)uid}};
     open.rank_open.start = (struct nonce){{2}};
+    open.rank_open.takes_parts = d->takes_parts;
     driver_rank_says(d, link, open);
     const struct agent_outgoing *out = driver_said(d, AGENT_TO_RANK, MESSAGE_RANK_OPENED);
     assert_non_null(out);

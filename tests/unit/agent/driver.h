@@ -30,6 +30,7 @@ struct driver {
     uint64_t now_ms;
     struct agent_update update;
     uint64_t orders;
+    bool takes_parts;    /* do the processes that open from now on */
     uint32_t seat_count; /* asked for, and not answered */
     struct message_seat_ask seats[DRIVER_SEATS_MAX];
 };

@@ -20,7 +20,7 @@ static void configs_are_checked(void **state)
         if (i < 10) {
             *zeroed[i] = 0;
         } else if (i == 10) {
-            c->slots = c->segments + 1;
+            c->slots = CKPT_ARENA_SEGMENTS_MAX + 1;
         } else if (i == 11) {
             c->segments = CKPT_ARENA_SEGMENTS_MAX + 1;
         } else if (i == 12) {

@@ -203,7 +203,7 @@ static void one_user_does_not_fill_a_node(void **state)
     assert_int_equal(driver_ask(&d, 2, 10, 3 * SEGMENT)->status, CKPT_OK);
     const struct message_slot_granted *granted = driver_ask(&d, 3, 10, SEGMENT);
     assert_int_equal(granted->status, CKPT_ERR_FULL);
-    assert_non_null(strstr(granted->reason, "fill 6 of 8 segments"));
+    assert_non_null(strstr(granted->reason, "fill 75% of the memory of node n1"));
     assert_int_equal(driver_ask(&d, 4, 10, 2 * SEGMENT)->status, CKPT_OK);
     driver_event(&d, (struct agent_event){.type = AGENT_RANK_DOWN, .link = 1});
     assert_null(driver_ask(&d, 3, 10, SEGMENT)); /* granted when the memory is renewed */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(noun save room gather pull source report load adopt life job seat refusal)
+foreach(noun save part room gather pull source report load adopt life job seat refusal)
   ckpt_test(test_agent_${noun} SOURCES unit/agent/test_${noun}.c unit/agent/driver.c
             LINKS ckpt_agent)
 endforeach()

@@ -14,8 +14,9 @@
 #include "base/crc32c.h"
 #include "unit/arena/fixture.h"
 
-#define GOLDEN "unit/arena/slot_record_2.golden"
-#define GOLDEN_1 "unit/arena/slot_record.golden" /* of before starts had names */
+#define GOLDEN "unit/arena/slot_record_3.golden"
+#define GOLDEN_2 "unit/arena/slot_record_2.golden" /* of before parts of segments */
+#define GOLDEN_1 "unit/arena/slot_record.golden"   /* of before starts had names */
 
 /* The index of the fixture's arena: two headers, one page of cells, two copies a slot. */
 #define CELLS 8192
@@ -30,6 +31,17 @@ static struct arena_record full_record(void)
     memset(record.seat.bytes, 0xa1, sizeof record.seat.bytes);
     memset(record.name.bytes, 0xb2, sizeof record.name.bytes);
     record.insisted = 77;
+    return record;
+}
+
+static struct arena_record record_of_part(void)
+{
+    struct arena_record record = full_record();
+    memset(record.segments, 0, sizeof record.segments);
+    record.segment_count = 1;
+    record.segments[0] = CKPT_PART_ID_FIRST + 0x123;
+    record.part = (struct room_part){.segment = 0x456, .offset = 0x7896000, .bytes = 0x2000};
+    record.bytes = 0x1fff;
     return record;
 }
 
@@ -84,7 +96,7 @@ static void test_fields_out_of_range_are_refused(void **state)
     (void)state;
     assert_int_equal(decode_with(41, 2), CKPT_OK);             /* another slot, to show that the */
     assert_int_equal(decode_with(0, 0), CKPT_ERR_CORRUPT);     /* checksum is right; the magic */
-    assert_int_equal(decode_with(4, 3), CKPT_ERR_VERSION);     /* version */
+    assert_int_equal(decode_with(4, 4), CKPT_ERR_VERSION);     /* version */
     assert_int_equal(decode_with(4, 0), CKPT_ERR_VERSION);     /* version */
     assert_int_equal(decode_with(4, 1), CKPT_ERR_CORRUPT);     /* a field that version 1 has not */
     assert_int_equal(decode_with(42, 1), CKPT_ERR_CORRUPT);    /* slot */
@@ -140,12 +152,56 @@ static void read_golden(const char *path, uint8_t golden_out[ARENA_RECORD_BYTES 
 static void test_the_golden_file(void **state)
 {
     (void)state;
-    struct arena_record record = full_record();
+    struct arena_record record = record_of_part();
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, UINT64_C(0x8877665544332211), bytes), CKPT_OK);
     uint8_t golden[ARENA_RECORD_BYTES + 1];
     read_golden(CKPT_SOURCE_TESTS "/" GOLDEN, golden);
     assert_memory_equal(golden, bytes, sizeof bytes);
+}
+
+static void test_a_record_of_version_2_is_read(void **state)
+{
+    (void)state;
+    struct arena_record wanted = full_record();
+    struct arena_record record;
+    uint8_t golden[ARENA_RECORD_BYTES + 1];
+    read_golden(CKPT_SOURCE_TESTS "/" GOLDEN_2, golden);
+    assert_int_equal(arena_record_decode(golden, ARENA_RECORD_BYTES, &record, NULL), CKPT_OK);
+    assert_memory_equal(&record, &wanted, sizeof record);
+}
+
+static void test_what_a_part_cannot_be_is_no_record(void **state)
+{
+    (void)state;
+    uint8_t bytes[ARENA_RECORD_BYTES];
+    struct arena_record record = record_of_part();
+    record.segments[0] = 7; /* an id of a segment */
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = record_of_part();
+    record.segments[0] = CKPT_ARENA_IDS_MAX;
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = record_of_part();
+    record.part.bytes += 4096; /* no power of two */
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = record_of_part();
+    record.part.offset += 4096; /* no multiple of its bytes */
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = record_of_part();
+    record.part.segment = CKPT_ARENA_SEGMENTS_MAX;
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = record_of_part();
+    record.part = (struct room_part){.segment = 1};
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = record_of_part();
+    record.part.bytes = 0; /* an id of a part, and no part */
+    record.part.offset = 0;
+    record.part.segment = 0;
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
+    record = record_of_part();
+    record.segment_count = 2;
+    record.segments[1] = 3;
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
 }
 
 static void test_a_record_of_version_1_is_read(void **state)
@@ -355,6 +411,8 @@ int main(void)
         cmocka_unit_test(test_fields_out_of_range_are_refused),
         cmocka_unit_test(test_unsound_records_are_not_encoded),
         cmocka_unit_test(test_the_golden_file),
+        cmocka_unit_test(test_a_record_of_version_2_is_read),
+        cmocka_unit_test(test_what_a_part_cannot_be_is_no_record),
         cmocka_unit_test(test_a_record_of_version_1_is_read),
         cmocka_unit_test(test_every_flipped_byte_in_the_arena),
         cmocka_unit_test(test_the_generation_never_goes_back),

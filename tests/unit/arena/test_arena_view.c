@@ -30,6 +30,13 @@ static void close_fds(const int *fds, int n)
     }
 }
 
+static enum ckpt_status map(const int *fds, uint32_t count, uint64_t segment_bytes, uint64_t bytes,
+                            bool writable, struct arena_view *view_out)
+{
+    struct arena_view_files files = {.fds = fds, .count = count, .segment_bytes = segment_bytes};
+    return arena_view_map(&files, bytes, writable, view_out);
+}
+
 static void test_segments_lie_side_by_side_in_order(void **state)
 {
     (void)state;
@@ -39,7 +46,7 @@ static void test_segments_lie_side_by_side_in_order(void **state)
     int fds[3];
     open_fds(arena, ids, 3, false, fds);
     struct arena_view view;
-    assert_int_equal(arena_view_map(fds, 3, SEGMENT, 2 * SEGMENT + 1, true, &view), CKPT_OK);
+    assert_int_equal(map(fds, 3, SEGMENT, 2 * SEGMENT + 1, true, &view), CKPT_OK);
     close_fds(fds, 3);
     assert_int_equal((uintptr_t)view.address % SEGMENT, 0);
     assert_int_equal(view.bytes, 2 * SEGMENT + 1);
@@ -74,23 +81,23 @@ static void test_what_does_not_fit_is_refused(void **state)
     struct arena_view pattern;
     memset(&pattern, 0x5a, sizeof pattern);
     struct arena_view view = pattern;
-    assert_int_equal(arena_view_map(fds, 0, SEGMENT, 0, true, &view), CKPT_ERR_INVALID);
-    assert_int_equal(arena_view_map(fds, CKPT_SEGMENTS_PER_SHARD_MAX + 1, SEGMENT, 1, true, &view),
+    assert_int_equal(map(fds, 0, SEGMENT, 0, true, &view), CKPT_ERR_INVALID);
+    assert_int_equal(map(fds, CKPT_SEGMENTS_PER_SHARD_MAX + 1, SEGMENT, 1, true, &view),
                      CKPT_ERR_INVALID);
-    assert_int_equal(arena_view_map(fds, 2, 4096, 8192, true, &view), CKPT_ERR_INVALID);
-    assert_int_equal(arena_view_map(fds, 2, UINT64_MAX / 2 + 1, 1, true, &view), CKPT_ERR_INVALID);
-    assert_int_equal(arena_view_map(fds, 2, SEGMENT, 2 * SEGMENT + 1, true, &view), CKPT_ERR_SIZE);
-    assert_int_equal(arena_view_map(fds, 2, SEGMENT, SEGMENT, true, &view), CKPT_ERR_SIZE);
-    assert_int_equal(arena_view_map(fds, 2, 2 * SEGMENT, 4 * SEGMENT, true, &view), CKPT_ERR_SIZE);
+    assert_int_equal(map(fds, 2, 4096, 8192, true, &view), CKPT_ERR_INVALID);
+    assert_int_equal(map(fds, 2, UINT64_MAX / 2 + 1, 1, true, &view), CKPT_ERR_INVALID);
+    assert_int_equal(map(fds, 2, SEGMENT, 2 * SEGMENT + 1, true, &view), CKPT_ERR_SIZE);
+    assert_int_equal(map(fds, 2, SEGMENT, SEGMENT, true, &view), CKPT_ERR_SIZE);
+    assert_int_equal(map(fds, 2, 2 * SEGMENT, 4 * SEGMENT, true, &view), CKPT_ERR_SIZE);
     int pipe_fds[2];
     assert_int_equal(pipe(pipe_fds), 0);
-    assert_int_equal(arena_view_map(pipe_fds, 1, SEGMENT, 1, true, &view), CKPT_ERR_SIZE);
+    assert_int_equal(map(pipe_fds, 1, SEGMENT, 1, true, &view), CKPT_ERR_SIZE);
     close_fds(pipe_fds, 2);
     const int bad[1] = {-1};
-    assert_int_equal(arena_view_map(bad, 1, SEGMENT, 1, true, &view), CKPT_ERR_SYSTEM);
+    assert_int_equal(map(bad, 1, SEGMENT, 1, true, &view), CKPT_ERR_SYSTEM);
     int read_only;
     assert_int_equal(arena_segment_fd(arena, 0, true, &read_only), CKPT_OK);
-    assert_int_equal(arena_view_map(&read_only, 1, SEGMENT, 1, true, &view), CKPT_ERR_INVALID);
+    assert_int_equal(map(&read_only, 1, SEGMENT, 1, true, &view), CKPT_ERR_INVALID);
     const uint16_t beyond[1] = {FIXTURE_SEGMENTS};
     assert_int_equal(arena_slot_map(arena, beyond, 1, 1, true, &view), CKPT_ERR_INVALID);
     assert_memory_equal(&view, &pattern, sizeof view);

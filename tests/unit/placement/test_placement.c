@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "placement/placement.h"
 
+static const struct placement_room room[3] = {{.segments = 0}, {.segments = 1}, {.segments = 2}};
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,8 +46,8 @@ static void places_each_copy_in_its_own_domain_evenly(void **state)
     for (uint32_t owner = 0; owner < f.map.member_count; owner++) {
         uint32_t taken[4] = {owner};
         for (uint32_t n = 1; n < 4; n++) {
-            assert_int_equal(placement_choose(&f.map, owner, taken, n, NULL, 0, 1, &taken[n]),
-                             CKPT_OK);
+            assert_int_equal(
+                placement_choose(&f.map, owner, taken, n, NULL, 0, &room[1], &taken[n]), CKPT_OK);
             held[taken[n]]++;
         }
         assert_int_equal(placement_domains(&f.map, taken, 4), 4);
@@ -62,13 +64,14 @@ static void a_loss_moves_only_what_the_lost_member_held(void **state)
     build(&f, 5, 2);
     uint32_t before[MEMBERS_MAX];
     for (uint32_t owner = 0; owner < f.map.member_count; owner++) {
-        placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &before[owner]);
+        placement_choose(&f.map, owner, &owner, 1, NULL, 0, &room[1], &before[owner]);
     }
     uint32_t lost = 4;
     f.members[lost].usable = false;
     for (uint32_t owner = 0; owner < f.map.member_count; owner++) {
         uint32_t after;
-        assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &after), CKPT_OK);
+        assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, &room[1], &after),
+                         CKPT_OK);
         if (before[owner] == lost) {
             assert_int_not_equal(after, lost);
         } else {
@@ -84,7 +87,7 @@ static void one_domain_is_too_few(void **state)
     build(&f, 1, 4);
     uint32_t owner = 0;
     uint32_t chosen = 99;
-    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &chosen),
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, &room[1], &chosen),
                      CKPT_ERR_NO_DOMAIN);
     assert_int_equal(chosen, 99);
 }
@@ -97,13 +100,15 @@ static void full_and_avoided_members_are_passed_over(void **state)
     uint32_t owner = 0;
     uint32_t chosen;
     f.members[3].segments_free = 1;
-    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 2, &chosen), CKPT_OK);
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, &room[2], &chosen),
+                     CKPT_OK);
     assert_int_equal(chosen, 4);
     uint32_t avoid[] = {4};
-    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, avoid, 1, 2, &chosen), CKPT_OK);
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, avoid, 1, &room[2], &chosen),
+                     CKPT_OK);
     assert_int_equal(chosen, 5);
     f.members[5].segments_free = 0;
-    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, avoid, 1, 2, &chosen),
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, avoid, 1, &room[2], &chosen),
                      CKPT_ERR_FULL);
 }
 
@@ -117,16 +122,18 @@ static void who_is_to_go_is_the_last_choice(void **state)
     uint32_t chosen;
     build(&f, 3, 1);
     f.members[1].last = true;
-    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &chosen), CKPT_OK);
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, &room[1], &chosen),
+                     CKPT_OK);
     assert_int_equal(chosen, 2);
     f.members[2].segments_free = 0;
-    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &chosen),
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, &room[1], &chosen),
                      CKPT_ERR_FULL);
     f.map.takes_last = true;
-    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &chosen), CKPT_OK);
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, &room[1], &chosen),
+                     CKPT_OK);
     assert_int_equal(chosen, 1);
     f.members[1].usable = false;
-    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, 1, &chosen),
+    assert_int_equal(placement_choose(&f.map, owner, &owner, 1, NULL, 0, &room[1], &chosen),
                      CKPT_ERR_FULL);
 }
 

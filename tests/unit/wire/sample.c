@@ -90,7 +90,7 @@ static void fill_lists(void)
         any_bytes[i] = (uint8_t)(1 + i % 251); /* JSON has no NUL */
     }
     for (size_t i = 0; i < CKPT_SEGMENTS_PER_SHARD_MAX; i++) {
-        ids[i] = (uint16_t)(CKPT_ARENA_SEGMENTS_MAX - 1 - i);
+        ids[i] = (uint16_t)(CKPT_ARENA_IDS_MAX - 1 - i);
     }
 }
 

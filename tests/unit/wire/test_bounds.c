@@ -119,7 +119,7 @@ static void break_list(struct target *t)
     memset(regions, 0, sizeof(regions));
     if (t->field->kind == WIRE_IDS) {
         put_list(t, ids, CKPT_SEGMENTS_PER_SHARD_MAX + 1);
-        ids[1] = CKPT_ARENA_SEGMENTS_MAX;
+        ids[1] = CKPT_ARENA_IDS_MAX;
         put_list(t, ids, 2);
         ids[1] = UINT16_MAX + 1; /* must not wrap to 0 */
         put_list(t, ids, 2);
@@ -296,7 +296,7 @@ static void test_struct_lists(void **state)
     message.slot_granted.segments = ids;
     message.slot_granted.segment_count = CKPT_SEGMENTS_PER_SHARD_MAX + 1;
     expect_not_encoded(&message, "slot_granted.segments has 1025 elements or bytes, above 1024");
-    ids[0] = CKPT_ARENA_SEGMENTS_MAX;
+    ids[0] = CKPT_ARENA_IDS_MAX;
     message.slot_granted.segment_count = 1;
     expect_not_encoded(&message, "slot_granted.segments names a segment beyond any arena");
 
