@@ -193,12 +193,12 @@ struct agent_job {
     struct run_key run;
     uint32_t attempt;
     uint64_t started_s; /* by the scheduler's word; 0: it did not say */
-    uint64_t said_ms;   /* when the hook spoke whose word this is; 0: it did not say */
+    uint64_t said_ms;   /* by the node's clock: the hook whose word this is; 0: it did not say */
     uint64_t linger_ms;
     bool requeueable;
     bool begin_known;     /* it was told here when it began */
     uint32_t run_attempt; /* of the run, when it ended; 0: not known */
-    uint64_t begun_ms;
+    uint64_t begun_ms;    /* by the node's clock, as ended_ms */
     uint64_t ended_ms;
     uint64_t due_ms; /* when it is told again */
 };

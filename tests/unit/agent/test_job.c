@@ -167,6 +167,31 @@ static void an_end_is_of_the_beginning_before_it(void **state)
     driver_stop(&d);
 }
 
+/* Its machine's clock is behind the node's from then on, by which hooks speak. */
+static void hooks_have_an_order_after_the_agent_stood_still(void **state)
+{
+    (void)state;
+    struct driver d = {0};
+    driver_start(&d);
+    driver_join(&d);
+    d.now_ms += 5000;
+    driver_event(&d, (struct agent_event){.type = AGENT_TICK, .late_ms = 5000});
+    uint64_t end_ms = d.now_ms;
+    d.now_ms += 1000;
+    assert_int_equal(hook(&d, JOB_BEGIN, 2, end_ms + 700), JOB_BEGIN);
+    assert_int_equal(hook(&d, JOB_END, 0, end_ms), JOB_BEGIN); /* of the start before, late */
+    d.now_ms += 2000;
+    assert_int_equal(hook(&d, JOB_END, 0, end_ms + 2600), JOB_END);
+    /* What it tells is how long ago that was, whether it stood still since or not. */
+    d.now_ms += 4000;
+    driver_event(&d, (struct agent_event){.type = AGENT_TICK, .late_ms = 3000});
+    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOB_REPORT);
+    assert_non_null(out);
+    assert_int_equal(out->message.job.ended_ms_ago, 400 + 4000);
+    assert_int_equal(out->message.job.begun_ms_ago, 300 + 2000 + 4000);
+    driver_stop(&d);
+}
+
 static enum job_verb timed_hook(struct driver *d, enum job_verb verb, uint32_t attempt,
                                 uint64_t started_s)
 {
@@ -286,6 +311,7 @@ int main(void)
         cmocka_unit_test(ends_keep_their_time_and_late_ones_change_nothing),
         cmocka_unit_test(an_end_without_a_beginning_is_taken),
         cmocka_unit_test(an_end_is_of_the_beginning_before_it),
+        cmocka_unit_test(hooks_have_an_order_after_the_agent_stood_still),
         cmocka_unit_test(the_schedulers_time_pairs_an_end_with_its_beginning),
         cmocka_unit_test(a_task_that_asks_is_of_a_start_that_has_begun),
         cmocka_unit_test(a_beginning_follows_an_end_without_a_number),
