@@ -84,7 +84,10 @@ static int compare_start(const struct coordinator *c, const struct run_job *job,
     if (told->started_s != 0 && job->started_s != 0) {
         return told->started_s == job->started_s ? 0 : told->started_s < job->started_s ? -1 : 1;
     }
-    return job->begin_known && ago(c, told->ended_ms_ago) < job->begun_ms ? -1 : 0;
+    /* Who was not told of its beginning may mean an earlier start: its word may have waited for as
+     * long as a silent connection lasts, while the beginning of this one overtook it. */
+    uint64_t waited_ms = told->begin_known ? 0 : c->config.lease_ms;
+    return job->begin_known && ago(c, told->ended_ms_ago) < job->begun_ms + waited_ms ? -1 : 0;
 }
 
 /* Of the same start: what others did not know of it. */

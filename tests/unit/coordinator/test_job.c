@@ -329,6 +329,28 @@ static void a_beginning_after_an_end_of_no_number_is_news(void **state)
     assert_false(lingers());
 }
 
+/* An agent that was restarted during a start says that it has ended, and its word waits, while the
+ * next one begins elsewhere: by when it comes, it would be the end of that. */
+static void an_end_that_has_waited_is_not_of_what_overtook_it(void **state)
+{
+    (void)state;
+    struct coordinator_config config;
+    cluster_config(&config, 2);
+    cluster.now_ms += 60000;
+    report(JOB_BEGIN, "c/7", 1, 50000, 0);
+    report(JOB_END, "c/7", 1, 50000, 40);
+    report(JOB_BEGIN, "c/7", 2, 3, 0);
+    report(JOB_END, "c/7", 0, 0, 3);
+    assert_false(lingers());
+    cluster.now_ms += config.lease_ms - 100;
+    report(JOB_END, "c/7", 0, 0, 3);
+    assert_false(lingers());
+    /* Whose word has waited for longer had no connection any more. */
+    cluster.now_ms += 200;
+    report(JOB_END, "c/7", 0, 0, 3);
+    assert_true(lingers());
+}
+
 static void report_timed(enum job_verb verb, const char *job, uint32_t start, uint64_t started_s)
 {
     struct message m = {.type = MESSAGE_JOB_REPORT};
@@ -381,6 +403,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_end_is_of_what_had_begun, start, stop),
         cmocka_unit_test_setup_teardown(a_beginning_after_an_end_of_no_number_is_news, start, stop),
+        cmocka_unit_test_setup_teardown(an_end_that_has_waited_is_not_of_what_overtook_it, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(the_schedulers_time_tells_starts_apart, start, stop),
         cmocka_unit_test_setup_teardown(jobs_of_one_run_follow_each_other, start, stop),
         cmocka_unit_test_setup_teardown(a_run_is_released_when_its_linger_is_over, start, stop),
