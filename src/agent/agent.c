@@ -324,6 +324,8 @@ enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,
     }
     a->started = true;
     a->now_ms = event->now_ms - a->stalled_ms;
+    a->rails = event->rails;
+    a->rails_up = event->rails_up;
     agent_update_begin(a, update_out);
     take_event(a, event);
     pump(a);

@@ -136,7 +136,9 @@ struct agent_event {
     enum agent_event_type type;
     uint64_t now_ms;
     uint64_t late_ms; /* as a coordinator_event's */
-    uint32_t link;    /* peer or rank connection; never reused in one life; the daemon's own numbers
+    uint32_t rails;   /* of the transport, and those that are up; both 0: it has none to tell of */
+    uint32_t rails_up;
+    uint32_t link; /* peer or rank connection; never reused in one life; the daemon's own numbers
                     * are below AGENT_LINK_MADE_HERE */
     uint32_t uid;
     const char *address; /* of at most CKPT_ADDRESS_MAX characters */

@@ -377,6 +377,8 @@ static void say_heartbeat(struct agent *a)
     out->message.heartbeat.inventory = agent_inventory(a);
     out->message.heartbeat.inventory_told = has_told_inventory(a);
     say_bytes(a, &out->message.heartbeat);
+    out->message.heartbeat.rails = a->rails;
+    out->message.heartbeat.rails_up = a->rails_up;
     agent_refusals_tell(a, &out->message.heartbeat);
 }
 

@@ -313,6 +313,8 @@ struct agent {
     struct nonce cluster; /* zero: of none yet */
     uint64_t now_ms;      /* of this machine's clock, which runs while its process does */
     uint64_t stalled_ms;  /* by how much it is behind the process's */
+    uint32_t rails; /* as the last event said; the next too */
+    uint32_t rails_up;
     bool started;
     uint64_t epoch;
     bool adopting;

@@ -26,6 +26,7 @@ static const struct column columns[] = {
     {.name = "FREE", .right = true},
     {.name = "COPIES", .right = true},
     {.name = "PULLS", .right = true},
+    {.name = "RAILS", .right = true},
     {.name = "MISMATCHES", .right = true},
     {.name = "REFUSALS", .right = true},
 };
@@ -69,6 +70,13 @@ static void add_row(struct table *table, const json_t *node)
     table_cell(table, STYLE_PLAIN, "%s", SIZE_TEXT(field_number(node, "bytes_free")));
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "copies"));
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "pulls"));
+    uint64_t rails = field_number(node, "rails");
+    uint64_t up = field_number(node, "rails_up");
+    if (rails == 0) {
+        table_cell(table, STYLE_PLAIN, "-");
+    } else {
+        table_cell(table, up < rails ? STYLE_WARN : STYLE_PLAIN, "%" PRIu64 "/%" PRIu64, up, rails);
+    }
     table_cell(table, mismatches ? STYLE_BAD : STYLE_PLAIN, "%" PRIu64, mismatches);
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(node, "refusals"));
 }
@@ -120,6 +128,7 @@ const struct verb verb_nodes = {
         "have, - that an agent of before does not say; LOCKED no means that its memory may be\n"
         "swapped out (LimitMEMLOCK=infinity); COPIES are verified ones in its memory; MISMATCHES\n"
         "counts digests that differed: a node where that grows has bad memory.\n"
+        "RAILS, with the transport verbs, are those by which peers can be reached, of all.\n"
         "REFUSALS counts saves and processes that its agent refused since it started: ckptctl\n"
         "status says why.",
     .keys = keys,

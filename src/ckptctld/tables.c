@@ -138,7 +138,7 @@ static json_t *node_entry(const struct coordinator_member_view *node, uint64_t n
     incarnation_hex(&node->incarnation, incarnation);
     return json_pack(
         "{s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s?,s:"
-        "o}",
+        "o,s:o,s:o}",
         "node", node->node, "domain", node->domain, "address", node->address, "joined",
         (int)node->joined, "state", state_of(node), "draining", (int)node->draining, "drained",
         (int)node->drained, "incarnation", incarnation, "heard_ms_ago",
@@ -149,7 +149,9 @@ static json_t *node_entry(const struct coordinator_member_view *node, uint64_t n
         node->has_bytes ? number(node->bytes_held) : json_null(), "copies", number(node->copies),
         "pulls", number(node->pulls), "mismatches", number(node->mismatches), "refusals",
         number(node->refusals), "refused", refused ? ckpt_status_name(node->refused_status) : NULL,
-        "refused_ms_ago", refused ? number(node->refused_ms_ago) : json_null());
+        "refused_ms_ago", refused ? number(node->refused_ms_ago) : json_null(), "rails",
+        node->rails != 0 ? number(node->rails) : json_null(), "rails_up",
+        node->rails != 0 ? number(node->rails_up) : json_null());
 }
 
 json_t *table_nodes(const struct daemon *daemon, uint32_t from)

@@ -60,6 +60,10 @@ void daemon_event(struct daemon *d, struct agent_event *event)
     do {
         event->now_ms = daemon_now_ms();
         event->late_ms = lateness_take(&d->lateness, event->now_ms, LATE_SLACK_MS);
+        struct transport_rails rails =
+            d->mover != NULL ? mover_rails(d->mover) : (struct transport_rails){0, 0};
+        event->rails = rails.total;
+        event->rails_up = rails.up;
         d->event_message = event->message;
         enum ckpt_status status = agent_advance(d->machine, event, d->update);
         assert(status == CKPT_OK);

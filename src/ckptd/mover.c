@@ -128,6 +128,20 @@ static void end(struct mover *m)
     free(m->regions);
 }
 
+static void note_rails(struct mover *m)
+{
+    struct transport_rails rails = transport_rails(m->transport);
+
+    atomic_store_explicit(&m->rails, (uint64_t)rails.total << 32 | rails.up, memory_order_relaxed);
+}
+
+struct transport_rails mover_rails(const struct mover *mover)
+{
+    uint64_t rails = atomic_load_explicit(&mover->rails, memory_order_relaxed);
+
+    return (struct transport_rails){.total = (uint32_t)(rails >> 32), .up = (uint32_t)rails};
+}
+
 static void work(struct mover *m)
 {
     struct transport_completion done[COMPLETIONS_A_TURN];
@@ -143,6 +157,7 @@ static void work(struct mover *m)
                 mover_read_done(m, &done[i]);
             }
         }
+        note_rails(m);
         if (count == 0 && transport_arm(m->transport)) {
             (void)poll(&waiter, 1, 1000);
         }

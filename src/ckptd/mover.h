@@ -45,6 +45,9 @@ enum ckpt_status mover_start(struct mover *mover, struct arena *arena, char *rea
 /* The spec of the transport that is open; lives as long as the options. */
 const char *mover_transport(const struct mover *mover);
 
+/* Of the transport, as its thread saw it last. Any thread. */
+struct transport_rails mover_rails(const struct mover *mover);
+
 /* Stops the thread and closes the transport: all reads finish first, as failed. What other threads
  * still give it is refused: jobs finish as CKPT_ERR_ABORTED. Offers are given by its caller alone,
  * and not any more. */

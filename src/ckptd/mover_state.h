@@ -78,6 +78,7 @@ struct mover {
     struct way *ways;
     bool gather_unsupported; /* and said so */
     struct rare refused[MOVER_REFUSED];
+    _Atomic(uint64_t) rails; /* of the transport: the total, and those up in the lower half */
 
     pthread_t thread;
     pthread_mutex_t lock;

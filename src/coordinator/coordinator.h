@@ -222,8 +222,10 @@ struct coordinator_member_view {
     uint64_t bytes_free;  /* in segments and parts of them, after what is already ordered */
     bool has_bytes;       /* its agent says the next two */
     uint64_t bytes_taken; /* of its memory, by shards */
-    uint64_t bytes_held;  /* that these shards have */
-    uint32_t copies;      /* verified, in its memory */
+    uint32_t rails;       /* of its transport; 0: none to tell of */
+    uint32_t rails_up;
+    uint64_t bytes_held; /* that these shards have */
+    uint32_t copies;     /* verified, in its memory */
     uint32_t pulls;
     uint32_t mismatches;             /* digests of its copies that differed */
     uint64_t refusals;               /* of saves and processes, since its agent started */

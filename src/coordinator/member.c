@@ -318,6 +318,8 @@ static void on_heartbeat(struct coordinator *c, struct coordinator_update *u, st
     }
     m->has_bytes = heartbeat->has_bytes;
     m->bytes_taken = heartbeat->bytes_taken;
+    m->rails = heartbeat->rails;
+    m->rails_up = heartbeat->rails_up;
     m->bytes_held = heartbeat->bytes_held;
     if (heartbeat->inventory_told && !m->inventory_told) {
         m->inventory_told = true;

@@ -261,11 +261,10 @@ struct member {
     struct incarnation incarnation;
     bool is_of_cluster; /* its memory is of this cluster, as its JOIN said */
     uint32_t link;
-    uint32_t next_in_bucket; /* of links */
-    uint32_t next_in_name_bucket;
-    bool inventory_told; /* all that it holds, since it joined */
-    uint32_t features;   /* WIRE_FEATURE_* */
-    uint32_t locked;     /* enum arena_locked, as its JOIN said */
+    uint32_t next_in_bucket, next_in_name_bucket; /* of links, and of names */
+    bool inventory_told;                          /* all that it holds, since it joined */
+    uint32_t features;                            /* WIRE_FEATURE_* */
+    uint32_t locked;                              /* enum arena_locked, as its JOIN said */
     uint64_t joined_ms;
     uint64_t heard_ms;
     uint64_t lease_until_ms;
@@ -284,7 +283,8 @@ struct member {
     uint64_t inventory; /* the sum of its copies' weights: wire/inventory.h */
     bool has_bytes;     /* it says what its shards take and have */
     uint64_t bytes_taken, bytes_held;
-    uint64_t refusals; /* as it last said; the next two: of the last */
+    uint32_t rails, rails_up; /* of its transport; 0: none to tell of */
+    uint64_t refusals;        /* as it last said; the next two: of the last */
     enum ckpt_status refused_status;
     uint64_t refused_ms;
 };

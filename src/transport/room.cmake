@@ -11,7 +11,7 @@ if(TARGET PkgConfig::VERBS)
   set(verbs_sources verbs/card.c verbs/client.c verbs/endpoint.c verbs/events.c verbs/farewell.c
                     verbs/fault_class.c verbs/gid.c verbs/lane.c verbs/open.c verbs/pair.c
                     verbs/preflight.c verbs/rail.c verbs/rails.c verbs/reader.c verbs/region.c
-                    verbs/removal.c)
+                    verbs/removal.c verbs/watch.c)
   list(TRANSFORM verbs_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
   target_sources(ckpt_transport PRIVATE ${verbs_sources})
   target_compile_definitions(ckpt_transport PRIVATE CKPT_VERBS=1)

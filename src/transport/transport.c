@@ -228,6 +228,13 @@ size_t transport_progress(struct transport *t, struct transport_completion *done
     return t->ops->progress(t, done, done_max);
 }
 
+struct transport_rails transport_rails(const struct transport *t)
+{
+    struct transport_rails none = {0, 0};
+
+    return t->ops->rails != NULL ? t->ops->rails(t) : none;
+}
+
 bool transport_arm(struct transport *t)
 {
     return t->ops->arm(t);

@@ -160,6 +160,11 @@ typedef void transport_sink(void *context, const struct transport_completion *co
 
 /* The table. A backend implements these ten; callers use the functions below, which check arguments
  * first. */
+/* How many rails a transport has, and by how many of them peers can be reached. */
+struct transport_rails {
+    uint32_t total, up;
+};
+
 struct transport_ops {
     void (*close)(struct transport *t, transport_sink *sink, void *context);
     enum ckpt_status (*register_memory)(struct transport *t, const struct transport_memory *memory,
@@ -176,6 +181,7 @@ struct transport_ops {
     enum ckpt_status (*read)(const struct transport_read_request *request);
     size_t (*progress)(struct transport *t, struct transport_completion *done, size_t done_max);
     bool (*arm)(struct transport *t);
+    struct transport_rails (*rails)(const struct transport *t); /* NULL: it has none to tell of */
 };
 
 /* Opens a transport. spec is one of
@@ -242,6 +248,9 @@ enum ckpt_status transport_revoke(struct transport_region *region, uint64_t gene
 /* Writes this transport's own address, which does not change while it is open. */
 enum ckpt_status transport_address(struct transport *t,
                                    uint8_t address_out[CKPT_WORKER_ADDRESS_MAX], size_t *bytes_out);
+
+/* Nothing of nothing where the backend has no rails of its own. */
+struct transport_rails transport_rails(const struct transport *t);
 
 /* Makes an endpoint to the transport of that address. It does not wait: reads may be issued at
  * once, and if the peer is not there they fail within timeout_ms. A failed endpoint never recovers;

@@ -100,6 +100,8 @@ static const struct wire_field heartbeat_fields[] = {
     FIELD_REASON(message_heartbeat, Heartbeat, refused_reason),
     FIELD_U64(message_heartbeat, Heartbeat, part_bytes_free),
     FIELD_U64(message_heartbeat, Heartbeat, part_bytes_largest),
+    FIELD_U32(message_heartbeat, Heartbeat, rails, UINT32_MAX),
+    FIELD_U32(message_heartbeat, Heartbeat, rails_up, UINT32_MAX),
 };
 WIRE_LAYOUT(heartbeat, message_heartbeat, heartbeat);
 

@@ -428,6 +428,8 @@ struct message_heartbeat {
     bool has_bytes;       /* the next two are told */
     uint64_t bytes_taken; /* of the arena, by shards */
     uint64_t bytes_held;  /* that these shards have */
+    uint32_t rails;       /* of the transport; 0: it has none to tell of */
+    uint32_t rails_up;    /* of these, by which peers can be reached */
     uint64_t refusals;    /* of saves and of processes, since the agent started */
     enum ckpt_status refused_status; /* this and what follows: of the last; CKPT_OK: said before */
     uint64_t refused_ms_ago;

@@ -348,11 +348,23 @@ class Engine(IntegrationTest):
         self.expect_consistent(cluster, job, 2)
         took = time.monotonic() - begin
         print(f"cut {'+'.join(rails)}: consistent {took:.1f} s later", flush=True)
+        if seconds is None:
+            self.wait_rails(cluster, len(RAILS) - len(rails))
         Far.do("links", rails, "up")
+        self.wait_rails(cluster, len(RAILS))
         self.assertTrue(self.holder.events("verbs_rail_down"), "the cut was not noticed")
         job.commit(3, timeout_ms=90000)
         self.assertEqual(job.restore(timeout_ms=90000), 3)
         return cluster
+
+    def wait_rails(self, cluster, up):
+        """What `ckptctl nodes` says of the holder's rails."""
+
+        def seen():
+            nodes = {n["node"]: n for n in cluster.coordinator.ask("nodes")["nodes"]}
+            return (nodes["n1"]["rails"], nodes["n1"]["rails_up"]) == (len(RAILS), up)
+
+        wait_until(f"the coordinator knows {up} rails of n1", seen, 30)
 
     def test_one_rail_is_cut_for_good(self):
         self.cut(["v1"], None)

@@ -323,6 +323,11 @@ static bool arm(struct transport *t)
     return true;
 }
 
+static struct transport_rails rails(const struct transport *t)
+{
+    return transport_rails(((const struct fault *)(const void *)t)->inner);
+}
+
 static const struct transport_ops fault_ops = {
     .close = close_fault,
     .register_memory = register_memory,
@@ -334,6 +339,7 @@ static const struct transport_ops fault_ops = {
     .read = read_fault,
     .progress = progress,
     .arm = arm,
+    .rails = rails,
 };
 
 enum ckpt_status fault_wrap(struct transport *inner, const struct fault_plan *plan,

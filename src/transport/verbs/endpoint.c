@@ -12,6 +12,9 @@ static void add_lane(struct verbs_endpoint *endpoint, struct verbs_rail *rail, b
     if (rail->removed) {
         return;
     }
+    if (first) {
+        verbs_rail_check(rail);
+    }
     if (card_choose(&endpoint->card, rail->card.gid, rail->index, &peer_rail)) {
         endpoint->lanes[endpoint->lanes_count++] =
             (struct verbs_lane){.party = {VERBS_LANE},

@@ -49,6 +49,7 @@ static size_t progress(struct transport *t, struct transport_completion *done, s
     if (slept || !moved || now - v->looked_ns > LOOK_NS) {
         v->looked_ns = now;
         verbs_look(v);
+        verbs_rails_watch(v, now);
     }
     tend(v, now);
     if (v->issue) {
@@ -171,6 +172,7 @@ static const struct transport_ops verbs_ops = {
     .read = verbs_start_read,
     .progress = progress,
     .arm = arm,
+    .rails = verbs_rails_state,
 };
 
 static enum ckpt_status open_events(struct verbs *v)

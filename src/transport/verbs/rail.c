@@ -93,6 +93,7 @@ bool verbs_rail_look(struct verbs_rail *rail)
     if (rail->up != up) {
         log_event(up ? EVENT_verbs_rail_up : EVENT_verbs_rail_down, "rail=%s", rail->name);
         rail->up = up;
+        rail->silent = false;
         rail->verbs->attention = true;
         rail->verbs->issue = true;
     }

@@ -81,6 +81,7 @@ struct verbs_rail {
     enum ibv_mtu mtu;
     uint8_t port;
     bool up;      /* the port is active, as far as events told */
+    bool silent;  /* said to be down, or to reach nobody, since it was well last */
     bool removed; /* the device is gone, or useless: for the rest of this transport's life */
     struct card_rail card; /* where it listens */
     unsigned interface;    /* its network interface, by index */
@@ -127,7 +128,8 @@ struct verbs_lane {
     uint64_t retry_ns; /* in IDLE: when to try again; while connecting: when to give up */
     uint64_t drain_ns; /* in DRAINING: when to wait no longer */
     uint64_t pause_ns;
-    bool refused; /* the peer said no */
+    uint64_t down_ns; /* since when it is not UP, its rail and its peer being well; 0: it is */
+    bool refused;     /* the peer said no */
 };
 
 struct verbs_endpoint {
@@ -195,6 +197,7 @@ struct verbs {
     uint64_t spin_ns;
     uint64_t completed_ns; /* when a work request last came back; while some are in flight */
     uint64_t looked_ns;    /* when events were last asked for */
+    uint64_t watched_ns;   /* when rails that are down were looked at last */
     uint64_t timer_ns;     /* when a lane wants attention next */
     bool attention;        /* lanes, clients or endpoints changed */
     bool issue;            /* something may be issued */
@@ -228,6 +231,11 @@ void verbs_rail_close(struct verbs_rail *rail);
 enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port);
 /* Asks the device; a rail that is found down is not used until an event says that it is up. */
 bool verbs_rail_look(struct verbs_rail *rail);
+
+/* watch.c */
+void verbs_rail_check(struct verbs_rail *rail);
+void verbs_rails_watch(struct verbs *v, uint64_t now_ns);
+struct transport_rails verbs_rails_state(const struct transport *t);
 /* Whether the network interface is up. When it is taken down its routes go first, and the port says
  * a moment later that it is down: requests fail in between. */
 bool verbs_rail_has_way_out(const struct verbs_rail *rail);
