@@ -96,11 +96,11 @@ static void only_what_is_in_use_is_set(void **state)
 {
     (void)state;
     apply(13, UCX_PART_SHM);
-    assert_string_equal(
-        fake.made, "ZCOPY_THRESH=4k KEEPALIVE_INTERVAL=1s MM_ERROR_HANDLING=y MM_SEG_SIZE=63k ");
+    assert_string_equal(fake.made, "ZCOPY_THRESH=4k KEEPALIVE_INTERVAL=1s MM_ERROR_HANDLING=y "
+                                   "MM_SEG_SIZE=63k MM_FIFO_SIZE=32 ");
     apply(22, UCX_PART_SHM);
-    assert_string_equal(
-        fake.made, "ZCOPY_THRESH=4k KEEPALIVE_INTERVAL=1s MM_ERROR_HANDLING=y MM_SEG_SIZE=63k ");
+    assert_string_equal(fake.made, "ZCOPY_THRESH=4k KEEPALIVE_INTERVAL=1s MM_ERROR_HANDLING=y "
+                                   "MM_SEG_SIZE=63k MM_FIFO_SIZE=32 ");
     apply(22, 0);
     assert_string_equal(fake.made, "ZCOPY_THRESH=4k KEEPALIVE_INTERVAL=1s ");
 }
