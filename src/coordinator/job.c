@@ -136,7 +136,10 @@ static void on_end(struct coordinator *c, struct coordinator_update *u, struct r
     int order = compare_start(c, &run->job, told);
     uint64_t ended_ms = ago(c, told->ended_ms_ago);
     bool is_past = told->run_attempt != 0 && told->run_attempt < run->attempt;
-    if (order < 0 || is_past || ended_ms < run->attempt_ms) {
+    /* It ended before this coordinator's life, of which start nobody says: one that began since may
+     * be forgotten, and in doubt a run is kept. */
+    bool is_unclear = told->run_attempt == 0 && ended_ms < c->started_ms;
+    if (order < 0 || is_past || is_unclear || ended_ms < run->attempt_ms) {
         return; /* a later start has begun */
     }
     if (run->first_checkpoint == NONE) {

@@ -176,7 +176,8 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
         m->relieved_ms = moves ? c->now_ms : m->relieved_ms;
         return moves;
     }
-    if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
+    if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2) ||
+        checkpoint_is_committed_now(c, u, gift.checkpoint)) {
         u->again = true;
         return false;
     }
@@ -271,6 +272,10 @@ bool make_place(struct coordinator *c, struct coordinator_update *u, const struc
         }
     }
     if (gift.giver == GIVER_NONE) {
+        return false;
+    }
+    if (checkpoint_is_committed_now(c, u, gift.checkpoint)) {
+        u->again = true;
         return false;
     }
     struct checkpoint *k = gift.checkpoint;

@@ -120,7 +120,9 @@ static bool has_gone(struct sim *sim, uint32_t index, uint32_t node, uint64_t fo
     bool is_unheard = sim->now_ms < host->away_until_ms + SIM_HEARD_MS ||
                       (sim->now_ms < ruler->away_until_ms + SIM_HEARD_MS &&
                        host->away_until_ms + SIM_HEARD_MS > ruler->away_from_ms);
-    return is_unheard && host->away_until_ms - since_ms >= for_ms;
+    uint64_t heard_ms = host->away_until_ms + SIM_JOIN_MS;
+    heard_ms = heard_ms < sim->now_ms ? heard_ms : sim->now_ms;
+    return is_unheard && heard_ms - since_ms >= for_ms;
 }
 
 /* Made just before its node went: perhaps nobody has been told of it. */

@@ -9,6 +9,7 @@ import os
 import struct
 
 PAGE = 4096
+PARTS_FROM = 4096  # an id from here on is a part's
 FREE, FILLING, SEALED, PULLING, HELD, DIRTY = range(6)
 
 
@@ -78,6 +79,9 @@ class Arena:
         return None
 
     def segment_path(self, segment):
+        """A segment's file, or that of a part of one, by its id."""
+        if segment >= PARTS_FROM:
+            return os.path.join(self.directory, f"part-{segment - PARTS_FROM:04d}")
         return os.path.join(self.directory, f"segment-{segment:04d}")
 
     def shard(self, record):
