@@ -201,10 +201,11 @@ class Runs(IntegrationTest):
 
 
     def test_many_runs_fill_no_node(self):
-        """Of 32 segments their newest checkpoints take 24, and the one that is being told of."""
+        """Of 32 segments their newest checkpoints take 24, and the one that is being told of. Each
+        takes a whole segment: it is too large for a part of one."""
         self.need_root()
         cluster = self.cluster(1)
-        self.file = cluster.file(b"x" * 1000)
+        self.file = cluster.file(b"x" * (3 * MIB // 2))
         ends = [self.begin(cluster, GREEDY, f"greedy{i}") for i in range(30)]
         self.assertTrue(all(end.ok for end in ends[:24]), ends)
         self.assertFalse(ends[29].ok, ends)

@@ -38,14 +38,20 @@ class Site:
         with open(self.names, "w", encoding="ascii") as file:
             file.write("127.0.0.1 localhost\n")
             file.writelines(f"{address} {name}\n" for name, address in ADDRESSES.items())
-        self.hosts, self.folders = {}, {}
-        self.switch = Host("switch", "10.0.0.254", self.names)
+        self.hosts, self.folders, self.made = {}, {}, 0
+        self.switch = self.make_host("switch", "10.0.0.254")
         self.network = Network(self.switch)
         for name in ADDRESSES:
             self.switch_on(name)
 
+    def make_host(self, name, address):
+        """What it writes beside the site's folder is gone when it is switched off."""
+        self.made += 1
+        scratch = os.path.join(self.work, "roots", str(self.made))
+        return Host(name, address, self.names, scratch, shared=(self.work, ROOT))
+
     def switch_on(self, name):
-        self.hosts[name] = host = Host(name, ADDRESSES[name], self.names)
+        self.hosts[name] = host = self.make_host(name, ADDRESSES[name])
         host.must("mount", "-t", "tmpfs", "tmpfs", "/var/lib")
         self.folders.setdefault(name, os.path.join(self.work, name))
         os.makedirs(self.folders[name], exist_ok=True)
