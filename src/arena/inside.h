@@ -3,6 +3,7 @@
 #ifndef CKPT_ARENA_INSIDE_H
 #define CKPT_ARENA_INSIDE_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -146,6 +147,7 @@ static inline struct segment *arena_find(const struct arena *arena, uint32_t id)
         return id < arena->segment_count ? &arena->segments[id] : NULL;
     }
     uint32_t part = id - CKPT_PART_ID_FIRST;
+    assert(arena->part_count == 0 || arena->segments != NULL);
     bool is_there =
         part < arena->part_count && arena->segments[arena->segment_count + part].at.bytes > 0;
     return is_there ? &arena->segments[arena->segment_count + part] : NULL;
