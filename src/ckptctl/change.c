@@ -41,7 +41,7 @@ enum ckpt_status change_ask(struct ctl *ctl, struct message_admin_ask *ask, json
     }
 }
 
-void change_print(const json_t *entries)
+static void print_entries(const json_t *entries)
 {
     size_t i;
     const json_t *entry;
@@ -55,4 +55,15 @@ void change_print(const json_t *entries)
     if (json_array_size(entries) == 0) {
         printf("nothing");
     }
+}
+
+void change_print_gone(const json_t *answer)
+{
+    const json_t *aborted = json_object_get(answer, "aborted");
+    print_entries(json_object_get(answer, "retired"));
+    if (json_array_size(aborted) > 0) {
+        printf("; saves that were under way: ");
+        print_entries(aborted);
+    }
+    putchar('\n');
 }

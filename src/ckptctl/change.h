@@ -11,7 +11,8 @@
 enum ckpt_status change_ask(struct ctl *ctl, struct message_admin_ask *ask, json_t **document_out,
                             char *reason_out);
 
-/* "step 40 (attempt 1, 2.0 GiB)", and so on, on one line; "nothing" for none. */
-void change_print(const json_t *entries);
+/* The end of a line: "step 40 (attempt 1, 2.0 GiB)" of each that was retired, "nothing" for none,
+ * and which saves that were under way went with them. */
+void change_print_gone(const json_t *answer);
 
 #endif

@@ -105,14 +105,8 @@ static enum exit_code run(struct ctl *ctl)
     if (ctl->json) {
         print_json(answer);
     } else {
-        const json_t *aborted = json_object_get(answer, "aborted");
         printf("run %s is forgotten: ", ctl->operands[0]);
-        change_print(json_object_get(answer, "retired"));
-        if (json_array_size(aborted) > 0) {
-            printf("; saves that were under way: ");
-            change_print(aborted);
-        }
-        putchar('\n');
+        change_print_gone(answer);
     }
     json_decref(answer);
     return EXIT_DONE;

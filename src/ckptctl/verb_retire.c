@@ -32,15 +32,9 @@ static enum exit_code run(struct ctl *ctl)
     if (ctl->json) {
         print_json(answer);
     } else {
-        const json_t *aborted = json_object_get(answer, "aborted");
         printf(ask.newer ? "everything newer than step %s is retired: " : "step %s is retired: ",
                ctl->operands[1]);
-        change_print(json_object_get(answer, "retired"));
-        if (json_array_size(aborted) > 0) {
-            printf("; saves that were under way: ");
-            change_print(aborted);
-        }
-        putchar('\n');
+        change_print_gone(answer);
     }
     json_decref(answer);
     return EXIT_DONE;
