@@ -31,6 +31,7 @@ void host_reset(struct sim *sim, struct sim_host *host)
     uint32_t life = host->life + 1;
     uint32_t tick = host->tick + 1;
     uint64_t away_from_ms = host->away_from_ms;
+    uint64_t stood_from_ms = host->stood_from_ms;
     session_filter_free(&host->seen);
     memset(host, 0, sizeof *host);
     host->life = life;
@@ -38,6 +39,7 @@ void host_reset(struct sim *sim, struct sim_host *host)
     host->alive = true;
     host->away_from_ms = away_from_ms;
     host->away_until_ms = sim->now_ms;
+    host->stood_from_ms = stood_from_ms;
     host->incarnation = sim_incarnation(sim);
     if (session_filter_make(SIM_SENDERS_MAX, &host->seen) != CKPT_OK) {
         abort();
@@ -60,6 +62,7 @@ void host_leave(struct sim *sim, struct sim_host *host)
     if (!host->is_away) {
         host->is_away = true;
         host->away_from_ms = was_hardly_back(sim, host) ? host->away_from_ms : sim->now_ms;
+        host->stood_from_ms = sim->now_ms;
     }
 }
 

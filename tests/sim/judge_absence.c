@@ -107,6 +107,16 @@ static uint64_t gone_since_ms(const struct sim_host *ruler, const struct sim_hos
                                                                      : host->away_from_ms;
 }
 
+/* From since_ms to until_ms by the coordinator's own clock, which stood still while it did: of the
+ * last time, but for what may pass before it notices. */
+static uint64_t counted_ms(const struct sim_host *ruler, uint64_t since_ms, uint64_t until_ms)
+{
+    uint64_t from_ms = ruler->stood_from_ms > since_ms ? ruler->stood_from_ms : since_ms;
+    uint64_t to_ms = ruler->away_until_ms < until_ms ? ruler->away_until_ms : until_ms;
+    uint64_t stood_ms = to_ms > from_ms + SIM_JOIN_MS ? to_ms - from_ms - SIM_JOIN_MS : 0;
+    return until_ms > since_ms ? until_ms - since_ms - stood_ms : 0;
+}
+
 /* Whether the node may count as gone: away for so long, or so lately that the coordinator, or the
  * one that stood still or was dead meanwhile, cannot have heard of its return. */
 static bool has_gone(struct sim *sim, uint32_t index, uint32_t node, uint64_t for_ms)
@@ -115,14 +125,14 @@ static bool has_gone(struct sim *sim, uint32_t index, uint32_t node, uint64_t fo
     const struct sim_host *ruler = &sim->rulers[index].host;
     uint64_t since_ms = gone_since_ms(ruler, host);
     if (host->is_away) {
-        return sim->now_ms - since_ms >= for_ms;
+        return counted_ms(ruler, since_ms, sim->now_ms) >= for_ms;
     }
     bool is_unheard = sim->now_ms < host->away_until_ms + SIM_HEARD_MS ||
                       (sim->now_ms < ruler->away_until_ms + SIM_HEARD_MS &&
                        host->away_until_ms + SIM_HEARD_MS > ruler->away_from_ms);
     uint64_t heard_ms = host->away_until_ms + SIM_JOIN_MS;
     heard_ms = heard_ms < sim->now_ms ? heard_ms : sim->now_ms;
-    return is_unheard && heard_ms - since_ms >= for_ms;
+    return is_unheard && counted_ms(ruler, since_ms, heard_ms) >= for_ms;
 }
 
 /* Made just before its node went: perhaps nobody has been told of it. */

@@ -112,10 +112,12 @@ struct sim_host {
     uint32_t crash_in;        /* dies at the n-th next thing it does to the world; 0: not armed */
     uint32_t again_run;       /* turns in a row that asked for another at once */
     uint32_t down_ms;         /* it starts anew so long after its next death; 0: drawn */
-    /* For the judges: when it was last not there, dead or standing still. */
+    /* For the judges: when it was last not there, dead or standing still; times between which it
+     * was hardly back are one. */
     bool is_away;
     uint64_t away_from_ms;
     uint64_t away_until_ms; /* of the last time that ended */
+    uint64_t stood_from_ms; /* the last of them alone */
 };
 
 struct sim_segment {
