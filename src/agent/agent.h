@@ -6,18 +6,18 @@
  * and pulls by number. docs/protocol.md tells each exchange; here are the rules the machine keeps:
  *
  *  - A slot passes FREE -> FILLING -> SEALED -> VERIFIED, or FREE -> PULLING -> VERIFIED, or (after
- * a restart) ADOPTED -> VERIFIED; from anywhere to DIRTY, and from DIRTY to FREE. Its generation
+ *    a restart) ADOPTED -> VERIFIED; from anywhere to DIRTY, and from DIRTY to FREE. Its generation
  *    rises each time it leaves FREE, drawn from one counter of the whole arena, so that of two
- * reports about one shard the higher generation is the later. The slot record is stored before
- * anything is said about it.
+ *    reports about one shard the higher generation is the later. The slot record is stored before
+ *    anything is said about it.
  *  - COPY_VERIFIED is reported only from a digest that this incarnation computed over this memory.
  *  - A slot is not freed while a peer reads it, while the transport writes it, while a digest runs
  *    over it or while a rank maps a restored shard from it: it is marked doomed and freed after.
  *  - Segments pass to another user only renewed: a new file, so that no descriptor or mapping that
  *    the earlier user kept reaches it.
  *  - The coordinator's messages are taken only from one that has said WELCOME for this agent's
- *    cluster, and only from the highest epoch seen. What is below the last
- *    sequence of its sender is dropped before it comes here; what comes twice changes nothing. */
+ *    cluster, and only from the highest epoch seen. What is below the last sequence of its sender
+ *    is dropped before it comes here; what comes twice changes nothing. */
 #ifndef CKPT_AGENT_H
 #define CKPT_AGENT_H
 
@@ -36,26 +36,26 @@ struct agent_config {
     char domain[CKPT_DOMAIN_NAME_MAX + 1];
     char address[CKPT_ADDRESS_MAX + 1]; /* of its control port, as told to the coordinator */
     uint64_t segment_bytes;
-    uint32_t locked;         /* enum arena_locked */
-    uint32_t segments;       /* <= CKPT_ARENA_SEGMENTS_MAX */
-    uint64_t page_bytes;     /* the least that a shard takes, where there are parts */
-    uint32_t parts;          /* of segments, for small shards: base/room.h; 0: segments alone */
-    uint32_t slots;          /* <= CKPT_ARENA_SEGMENTS_MAX */
-    uint32_t ranks_max;      /* processes of one user; a third as many are there for others, and a
-                              * few for root and the agent's own user */
-    uint32_t pulls_max;      /* under way at once; further orders wait */
-    uint32_t copies_default; /* for a run that asks for 0 */
-    uint32_t own_uid;        /* of the agent; it and root may speak of any user's jobs */
-    uint32_t heartbeat_ms;   /* until MESSAGE_WELCOME says otherwise */
-    uint32_t resend_ms;      /* a report or ask without an answer for so long goes out again */
-    uint32_t offer_pin_ms;   /* a peer's read may pin a slot for so long without a word */
-    uint32_t
-        pull_timeout_ms; /* an ask for an offer, or a close, without an answer for so long fails */
+    uint32_t locked;          /* enum arena_locked */
+    uint32_t segments;        /* <= CKPT_ARENA_SEGMENTS_MAX */
+    uint64_t page_bytes;      /* the least that a shard takes, where there are parts */
+    uint32_t parts;           /* of segments, for small shards: base/room.h; 0: segments alone */
+    uint32_t slots;           /* <= CKPT_ARENA_SEGMENTS_MAX */
+    uint32_t ranks_max;       /* processes of one user; a third as many are there for others, and a
+                               * few for root and the agent's own user */
+    uint32_t pulls_max;       /* under way at once; further orders wait */
+    uint32_t copies_default;  /* for a run that asks for 0 */
+    uint32_t own_uid;         /* of the agent; it and root may speak of any user's jobs */
+    uint32_t heartbeat_ms;    /* until MESSAGE_WELCOME says otherwise */
+    uint32_t resend_ms;       /* a report or ask without an answer for so long goes out again */
+    uint32_t offer_pin_ms;    /* a peer's read may pin a slot for so long without a word */
+    uint32_t pull_timeout_ms; /* a source that is silent for so long fails the pull */
     uint32_t load_timeout_ms; /* a load without a verdict for so long fails, or earlier where its
                                * process waits less */
     uint32_t room_wait_ms;    /* a save that finds no room waits so long for what others may give */
 };
 
+/* What a node starts with; its names are empty. */
 void agent_config_default(struct agent_config *config_out);
 /* How many processes may be connected at once, of all users. */
 uint32_t agent_seats(const struct agent_config *config);
@@ -66,8 +66,11 @@ size_t agent_memory_bytes(const struct agent_config *config, char *reason);
 
 /* Makes an agent in memory: aligned to 64, zeroed by the caller, kept by the caller, at least
  * agent_memory_bytes(). The seed only keeps the numbers of pulls and readers of two lives apart.
- * ERRORS: CKPT_ERR_CONFIG: as agent_memory_bytes(). CKPT_ERR_MEMORY: bytes are too few, or memory
- * is not aligned. CKPT_ERR_INVALID: the incarnation is zero. */
+ *
+ * ERRORS
+ *  - CKPT_ERR_CONFIG: as agent_memory_bytes().
+ *  - CKPT_ERR_MEMORY: bytes are too few, or memory is not aligned.
+ *  - CKPT_ERR_INVALID: the incarnation is zero. */
 enum ckpt_status agent_init(void *memory, size_t bytes, const struct agent_config *config,
                             struct incarnation incarnation, uint64_t seed,
                             struct agent **agent_out);
@@ -84,19 +87,17 @@ enum slot_state {
     SLOT_DIRTY, /* waits for readers to end, or for its segments to be renewed */
 };
 
-/* One slot's record: stored in the arena, and handed back at the next start.
- * A FREE record has no segments. What is stored as SLOT_ADOPTED or SLOT_VERIFIED is adopted alike.
- */
+/* One slot's record: stored in the arena, and handed back at the next start. A FREE record has no
+ * segments. What is stored as SLOT_ADOPTED or SLOT_VERIFIED is adopted alike. */
 struct slot_record {
     uint32_t slot;
     enum slot_state state;
     uint64_t generation;
-    struct shard_key
-        shard;         /* run.uid is the user whose bytes these are; attempt 0: an owner's, whose
+    struct shard_key shard; /* of the user whose bytes these are; attempt 0: an owner's, whose
                              * start has no number yet */
-    struct nonce seat; /* an owner's: of the process that wrote it */
-    struct nonce name; /* an owner's: of its start, by the launcher */
-    uint32_t insisted; /* an owner's: the attempt that the process insisted on, or 0 */
+    struct nonce seat;      /* an owner's: of the process that wrote it */
+    struct nonce name;      /* an owner's: of its start, by the launcher */
+    uint32_t insisted;      /* an owner's: the attempt that the process insisted on, or 0 */
     uint32_t world;
     uint32_t copies;
     uint64_t bytes;
@@ -169,7 +170,7 @@ enum agent_work_type {
                         * is not there yet, in place of whatever parts lie there, as a segment is
                         * made whole; ends when they are registered */
     AGENT_WORK_PEER_CONNECT, /* make connection `link` to `address`; messages to it may follow at
-                                once */
+                              * once */
     AGENT_WORK_PEER_CLOSE,
 };
 
@@ -220,11 +221,17 @@ struct agent_update {
 };
 
 /* Reads *event, changes *a, fills *update_out with what the daemon must now do, in this order:
- * (1) store update->records; (2) start update->works; (3) send update->messages; (4) log the notes;
- * (5) arm update->deadline_ms (UINT64_MAX: none). Same promises and errors as coordinator_advance;
- * CKPT_ERR_INVALID also for events out of the order that enum agent_event_type states, a record of
- * a slot that does not exist, and a NULL message or record. Of *update_out only the counts, the
- * entries below them, and the last three fields are written. */
+ *  1. store update->records,
+ *  2. start update->works,
+ *  3. send update->messages,
+ *  4. log the notes,
+ *  5. arm update->deadline_ms (UINT64_MAX: none).
+ * Same promises as coordinator_advance(). Of *update_out only the counts, the entries below them,
+ * and the last three fields are written.
+ *
+ * ERRORS: those of coordinator_advance();
+ *  - CKPT_ERR_INVALID: also for events out of the order that enum agent_event_type states, a record
+ *    of a slot that does not exist, and a NULL message or record. */
 enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,
                                struct agent_update *update_out);
 
@@ -244,16 +251,19 @@ struct agent_slot_view {
     const uint16_t *segments;
     struct room_part part; /* as in its record */
 };
+/* False: there is no such slot. */
 bool agent_slot_view(const struct agent *a, uint32_t slot, struct agent_slot_view *view_out);
+/* Segments that are nobody's whole, and have no part in use. */
 uint32_t agent_segments_free(const struct agent *a);
 /* Whether anybody would miss it: it holds something, serves a process, or knows a job that runs. */
 bool agent_is_needed(const struct agent *a);
+/* The highest that was obeyed. */
 uint64_t agent_epoch(const struct agent *a);
 /* CKPT_OK: joined. CKPT_ERR_NO_COORDINATOR: not yet, or no longer. Else: as the coordinator refused
  * this node. */
 enum ckpt_status agent_join_status(const struct agent *a);
-/* That the agent belongs to; zero before it has joined one. Kept with the memory, before anything
- * is done on that cluster's word. */
+/* The one that the agent belongs to; zero before it has joined one. Kept with the memory, before
+ * anything is done on that cluster's word. */
 struct nonce agent_cluster(const struct agent *a);
 
 #endif

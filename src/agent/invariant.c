@@ -23,8 +23,8 @@ static void check_segments(const struct agent *a)
     assert(free == a->segments_free);
 }
 
-/* Parts lie in the order of their offsets and do not overlap; a segment knows how many are in use.
- */
+/* Parts lie in the order of their offsets and do not overlap; a segment knows how many it has in
+ * use. */
 static void check_parts(const struct agent *a)
 {
     uint32_t listed = 0, there = 0;

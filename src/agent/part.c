@@ -232,8 +232,8 @@ static void claim(struct agent *a, uint32_t slot, uint32_t number)
     home->unknown = true; /* made whole again before it is used so */
 }
 
-/* The part of this size that the rank had two saves ago, else one of its user's; none: AGENT_NONE.
- */
+/* The part of this size that the rank had two saves ago, else one of its user's. AGENT_NONE: there
+ * is none. */
 static uint32_t find_own(const struct agent *a, const struct slot *s, uint64_t bytes)
 {
     uint64_t tag = agent_rank_tag(&s->shard.run, s->shard.rank);

@@ -70,8 +70,8 @@ static struct rank_session *session_of(struct agent *a, const struct seat *seat)
     return NULL;
 }
 
-/* There are as many as sessions and slots together, and some: one that neither needs is to be had.
- */
+/* There are as many as sessions and slots together, and some: one that neither needs is to be
+ * had. */
 static struct seat *make(struct agent *a)
 {
     struct seat *idle = NULL;

@@ -278,9 +278,9 @@ struct offer {
 struct coordinator_link {
     bool up;
     bool joined;
-    struct incarnation
-        incarnation; /* whose words are taken: it has said WELCOME for this cluster */
-    uint64_t life;   /* counts the incarnations heard */
+    struct incarnation incarnation; /* whose words are taken: it has said WELCOME for this
+                                     * cluster */
+    uint64_t life;                  /* counts the incarnations heard */
     uint64_t join_due_ms;
     uint64_t heartbeat_due_ms;
     uint64_t heard_ms;
@@ -313,7 +313,7 @@ struct agent {
     struct nonce cluster; /* zero: of none yet */
     uint64_t now_ms;      /* of this machine's clock, which runs while its process does */
     uint64_t stalled_ms;  /* by how much it is behind the process's */
-    uint32_t rails; /* as the last event said; the next too */
+    uint32_t rails;       /* as the last event said; the next too */
     uint32_t rails_up;
     bool started;
     uint64_t epoch;

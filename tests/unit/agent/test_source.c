@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slots offered to peers: what may be read, for how long it is kept, and what the reader is told.
- */
+/* Slots offered to peers: what may be read, for how long it is kept, and what the reader is
+ * told. */
 #include "unit/agent/driver.h"
 
 #include <string.h>
