@@ -13,7 +13,8 @@ static enum ckpt_status set_defaults(struct config *config, struct reason reason
     for (size_t i = 0; i < config->program->key_count; i++) {
         const struct config_key *key = &config->program->keys[i];
         if ((!key->section && !key->flag) || (key->type == CONFIG_ENUM && !key->choices)) {
-            return reason_set(reason, CKPT_ERR_INTERNAL, "key %zu of the table is incomplete", i);
+            return reason_refuse_in(reason, CKPT_ERR_INTERNAL, "key %zu of the table is incomplete",
+                                    i);
         }
         if (!key->fallback) {
             continue;
@@ -89,11 +90,12 @@ static enum ckpt_status check_required(const struct config *config, const char *
         key_flag_name(key, flag);
         key_variable_name(key, name);
         if (!key->section) {
-            return reason_set(reason, CKPT_ERR_CONFIG, "--%s is missing (%s)", flag, key->help);
+            return reason_refuse_in(reason, CKPT_ERR_CONFIG, "--%s is missing (%s)", flag,
+                                    key->help);
         }
-        return reason_set(reason, CKPT_ERR_CONFIG,
-                          "[%s] %s is missing (%s); set it in %s, by %s or by --%s", key->section,
-                          key->name, key->help, path, name, flag);
+        return reason_refuse_in(reason, CKPT_ERR_CONFIG,
+                                "[%s] %s is missing (%s); set it in %s, by %s or by --%s",
+                                key->section, key->name, key->help, path, name, flag);
     }
     return CKPT_OK;
 }
@@ -138,7 +140,7 @@ enum ckpt_status config_load(const struct config_program *program, int argc, cha
     if (flags.request == CONFIG_RUN || flags.request == CONFIG_CHECK) {
         config = calloc(1, sizeof(*config));
         if (!config) {
-            status = reason_set(reason, CKPT_ERR_MEMORY, "no memory");
+            status = reason_refuse_in(reason, CKPT_ERR_MEMORY, "no memory");
             goto free_values;
         }
         config->program = program;
@@ -146,7 +148,7 @@ enum ckpt_status config_load(const struct config_program *program, int argc, cha
         config->operand_count = flags.operand_count;
         config->settings = calloc(program->key_count + 1, sizeof(*config->settings));
         status = config->settings ? fill(config, environment, &flags, reason)
-                                  : reason_set(reason, CKPT_ERR_MEMORY, "no memory");
+                                  : reason_refuse_in(reason, CKPT_ERR_MEMORY, "no memory");
         if (status != CKPT_OK) {
             config_delete(&config);
             goto free_values;

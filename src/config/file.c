@@ -38,8 +38,9 @@ static char *next_line(char *buffer, int buffer_size, void *context)
     char *text = reading->line;
     size_t bytes = (size_t)got;
     if (memchr(text, '\0', bytes)) {
-        reading->status = reason_set(reading->reason, CKPT_ERR_CONFIG, "%s:%u: has a NUL character",
-                                     reading->path, reading->line_number);
+        reading->status =
+            reason_refuse_in(reading->reason, CKPT_ERR_CONFIG, "%s:%u: has a NUL character",
+                             reading->path, reading->line_number);
         return NULL;
     }
     size_t blank = strspn(text, " \t");
@@ -53,7 +54,7 @@ static char *next_line(char *buffer, int buffer_size, void *context)
         if (text[0] == '#' || text[0] == ';') {
             bytes = 1;
         } else {
-            reading->status = reason_set(
+            reading->status = reason_refuse_in(
                 reading->reason, CKPT_ERR_CONFIG, "%s:%u: the line has %zu characters, at most %d",
                 reading->path, reading->line_number, bytes, buffer_size - 3);
             return NULL;
@@ -116,9 +117,10 @@ static void explain_unknown(struct reading *reading, const char *section, const 
         nearest = nearest_of(program, NULL, section);
         hint_before = "; did you mean [";
         hint_after = "]?";
-        reason_set(reading->reason, CKPT_ERR_CONFIG, "%s:%u: unknown section [%s]%s%s%s",
-                   reading->path, reading->line_number, LOG_QUOTED(section),
-                   nearest ? hint_before : "", nearest ? nearest : "", nearest ? hint_after : "");
+        reason_refuse_in(reading->reason, CKPT_ERR_CONFIG, "%s:%u: unknown section [%s]%s%s%s",
+                         reading->path, reading->line_number, LOG_QUOTED(section),
+                         nearest ? hint_before : "", nearest ? nearest : "",
+                         nearest ? hint_after : "");
         return;
     }
     if (known_section) {
@@ -131,10 +133,10 @@ static void explain_unknown(struct reading *reading, const char *section, const 
         hint_before = "; it belongs to [";
         hint_after = "]";
     }
-    reason_set(reading->reason, CKPT_ERR_CONFIG, "%s:%u: unknown key %s %s%s%s%s%s%s",
-               reading->path, reading->line_number, LOG_QUOTED(name),
-               known_section ? "in [" : "before any [section", section, "]",
-               nearest ? hint_before : "", nearest ? nearest : "", nearest ? hint_after : "");
+    reason_refuse_in(reading->reason, CKPT_ERR_CONFIG, "%s:%u: unknown key %s %s%s%s%s%s%s",
+                     reading->path, reading->line_number, LOG_QUOTED(name),
+                     known_section ? "in [" : "before any [section", section, "]",
+                     nearest ? hint_before : "", nearest ? nearest : "", nearest ? hint_after : "");
 }
 
 /* Takes one name = value; always tells inih to go on, for the first error is kept in reading. */
@@ -154,9 +156,9 @@ static int take(void *context, const char *section, const char *name, const char
         const struct setting *setting = &config->settings[i];
         if (setting->text && setting->source == CONFIG_FROM_FILE) {
             reading->status =
-                reason_set(reading->reason, CKPT_ERR_CONFIG,
-                           "%s:%u: [%s] %s is set again; it is set in line %u", reading->path,
-                           reading->line_number, section, name, setting->line);
+                reason_refuse_in(reading->reason, CKPT_ERR_CONFIG,
+                                 "%s:%u: [%s] %s is set again; it is set in line %u", reading->path,
+                                 reading->line_number, section, name, setting->line);
             return 1;
         }
         reading->status = config_set(config, i, value ? value : "", CONFIG_FROM_FILE,
@@ -176,24 +178,24 @@ enum ckpt_status file_read(struct config *config, const char *path, bool must_ex
         if (errno == ENOENT && !must_exist) {
             return CKPT_OK;
         }
-        return reason_set(reason, CKPT_ERR_CONFIG, "%s: cannot be opened: %m", path);
+        return reason_refuse_in(reason, CKPT_ERR_CONFIG, "%s: cannot be opened: %m", path);
     }
     struct reading reading = {.config = config, .stream = stream, .path = path, .reason = reason};
     config->file = strdup(path);
     if (!config->file) {
-        reading.status = reason_set(reason, CKPT_ERR_MEMORY, "%s: no memory", path);
+        reading.status = reason_refuse_in(reason, CKPT_ERR_MEMORY, "%s: no memory", path);
         goto close_stream;
     }
     errno = 0;
     int bad_line = ini_parse_stream(next_line, &reading, take, &reading);
     if (bad_line > 0 && (reading.status == CKPT_OK || (unsigned)bad_line < reading.line_number)) {
-        reading.status = reason_set(reason, CKPT_ERR_CONFIG,
-                                    "%s:%d: want [section], key = value, or a comment after '#'",
-                                    path, bad_line);
+        reading.status = reason_refuse_in(
+            reason, CKPT_ERR_CONFIG, "%s:%d: want [section], key = value, or a comment after '#'",
+            path, bad_line);
     } else if (reading.status == CKPT_OK && bad_line < 0) {
-        reading.status = reason_set(reason, CKPT_ERR_MEMORY, "%s: no memory", path);
+        reading.status = reason_refuse_in(reason, CKPT_ERR_MEMORY, "%s: no memory", path);
     } else if (reading.status == CKPT_OK && ferror(stream)) {
-        reading.status = reason_set(reason, CKPT_ERR_CONFIG, "%s: cannot be read: %m", path);
+        reading.status = reason_refuse_in(reason, CKPT_ERR_CONFIG, "%s: cannot be read: %m", path);
     }
 
 close_stream:

@@ -65,7 +65,7 @@ static enum ckpt_status make_tables(const struct config_program *program, struct
     tables->names = calloc(count, sizeof(*tables->names));
     tables->storage = calloc(program->key_count + 1, sizeof(*tables->storage));
     if (!tables->options || !tables->names || !tables->storage) {
-        return reason_set(reason, CKPT_ERR_MEMORY, "no memory");
+        return reason_refuse_in(reason, CKPT_ERR_MEMORY, "no memory");
     }
     memcpy(tables->options, common_flags, sizeof(common_flags));
     for (size_t i = 0; i < program->key_count; i++) {
@@ -78,15 +78,16 @@ static enum ckpt_status make_tables(const struct config_program *program, struct
             .val = FLAG_FIRST_KEY + (int)i,
         };
         if (key->letter && !add_letter(tables, key->letter, takes_value)) {
-            return reason_set(reason, CKPT_ERR_INTERNAL, "two flags are named -%c", key->letter);
+            return reason_refuse_in(reason, CKPT_ERR_INTERNAL, "two flags are named -%c",
+                                    key->letter);
         }
     }
     for (size_t i = 0; i < count; i++) {
         tables->names[i] = tables->options[i].name;
         for (size_t j = 0; j < i; j++) {
             if (strcmp(tables->names[i], tables->names[j]) == 0) {
-                return reason_set(reason, CKPT_ERR_INTERNAL, "two flags are named --%s",
-                                  tables->names[i]);
+                return reason_refuse_in(reason, CKPT_ERR_INTERNAL, "two flags are named --%s",
+                                        tables->names[i]);
             }
         }
     }
@@ -115,10 +116,10 @@ static enum ckpt_status explain_unknown(const struct tables *tables, const char 
         alike += strncmp(tables->names[i], flag + 2, length) == 0;
     }
     const char *nearest = nearest_name(flag + 2, tables->names, tables->count);
-    return reason_set(reason, CKPT_ERR_CONFIG, "%s flag %s%s%s%s",
-                      alike > 1 ? "ambiguous" : "unknown", LOG_QUOTED(flag),
-                      nearest ? "; did you mean --" : "", nearest ? nearest : "",
-                      nearest ? "?" : "");
+    return reason_refuse_in(reason, CKPT_ERR_CONFIG, "%s flag %s%s%s%s",
+                            alike > 1 ? "ambiguous" : "unknown", LOG_QUOTED(flag),
+                            nearest ? "; did you mean --" : "", nearest ? nearest : "",
+                            nearest ? "?" : "");
 }
 
 /* Says what getopt_long did not like. It leaves in optopt: 0 for an unknown long flag, the value of
@@ -132,14 +133,15 @@ static enum ckpt_status explain(const struct tables *tables, int answer, char **
         return explain_unknown(tables, argv[optind - 1], reason);
     }
     if (is_long) {
-        return reason_set(reason, CKPT_ERR_CONFIG,
-                          answer == ':' ? "flag --%s needs a value" : "flag --%s takes no value",
-                          name_of(tables, optopt));
+        return reason_refuse_in(reason, CKPT_ERR_CONFIG,
+                                answer == ':' ? "flag --%s needs a value"
+                                              : "flag --%s takes no value",
+                                name_of(tables, optopt));
     }
     char flag[] = {'-', (char)optopt, '\0'};
-    return reason_set(reason, CKPT_ERR_CONFIG,
-                      answer == ':' ? "flag %s needs a value" : "unknown flag %s",
-                      LOG_QUOTED(flag));
+    return reason_refuse_in(reason, CKPT_ERR_CONFIG,
+                            answer == ':' ? "flag %s needs a value" : "unknown flag %s",
+                            LOG_QUOTED(flag));
 }
 
 static size_t key_of_letter(const struct config_program *program, int letter)
@@ -154,8 +156,8 @@ static size_t key_of_letter(const struct config_program *program, int letter)
 static enum ckpt_status choose_shell(const char *shell, struct flags *flags, struct reason reason)
 {
     if (strcmp(shell, "bash") != 0 && strcmp(shell, "zsh") != 0) {
-        return reason_set(reason, CKPT_ERR_CONFIG, "--completions = %s: want bash or zsh",
-                          LOG_QUOTED(shell));
+        return reason_refuse_in(reason, CKPT_ERR_CONFIG, "--completions = %s: want bash or zsh",
+                                LOG_QUOTED(shell));
     }
     flags->request = strcmp(shell, "zsh") == 0 ? CONFIG_ZSH : CONFIG_BASH;
     return CKPT_OK;
@@ -216,13 +218,13 @@ enum ckpt_status flags_read(const struct config_program *program, int argc, char
     }
     flags.values = calloc(program->key_count + 1, sizeof(*flags.values));
     if (!flags.values) {
-        status = reason_set(reason, CKPT_ERR_MEMORY, "no memory");
+        status = reason_refuse_in(reason, CKPT_ERR_MEMORY, "no memory");
         goto free_tables;
     }
     status = walk(program, &tables, argc, argv, &flags, reason);
     if (status == CKPT_OK && flags.operand_count > 0 && !program->operands) {
-        status = reason_set(reason, CKPT_ERR_CONFIG, "unexpected argument %s",
-                            LOG_QUOTED(flags.operands[0]));
+        status = reason_refuse_in(reason, CKPT_ERR_CONFIG, "unexpected argument %s",
+                                  LOG_QUOTED(flags.operands[0]));
     }
     if (status == CKPT_OK) {
         *flags_out = flags;

@@ -2,22 +2,12 @@
 #include "config/settings.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "config/value.h"
-
-enum ckpt_status reason_set(struct reason reason, enum ckpt_status status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason.out, reason.size, format, arguments);
-    va_end(arguments);
-    return status;
-}
 
 void key_flag_name(const struct config_key *key, char name_out[SETTING_NAME_SIZE])
 {
@@ -106,11 +96,13 @@ enum ckpt_status config_set(struct config *config, size_t key, const char *text,
     key_describe(config, key, source, line, where, sizeof(where));
     if (described->type == CONFIG_PATH && source == CONFIG_FROM_FILE && text[0] != '/' &&
         text[0] != '\0') {
-        return reason_set(reason, CKPT_ERR_CONFIG, "%s = %s: want a path that starts with '/'",
-                          where, LOG_QUOTED(text));
+        return reason_refuse_in(reason, CKPT_ERR_CONFIG,
+                                "%s = %s: want a path that starts with '/'", where,
+                                LOG_QUOTED(text));
     }
     if (!value_parse(described, text, &number, problem, sizeof(problem))) {
-        return reason_set(reason, CKPT_ERR_CONFIG, "%s = %s: %s", where, LOG_QUOTED(text), problem);
+        return reason_refuse_in(reason, CKPT_ERR_CONFIG, "%s = %s: %s", where, LOG_QUOTED(text),
+                                problem);
     }
     setting_clear(setting);
     setting->text = strdup(text);
@@ -118,7 +110,7 @@ enum ckpt_status config_set(struct config *config, size_t key, const char *text,
     setting->source = source;
     setting->line = line;
     if (!setting->text || (described->type == CONFIG_LIST && !keep_list(setting))) {
-        return reason_set(reason, CKPT_ERR_MEMORY, "%s: no memory", where);
+        return reason_refuse_in(reason, CKPT_ERR_MEMORY, "%s: no memory", where);
     }
     return CKPT_OK;
 }

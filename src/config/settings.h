@@ -3,6 +3,7 @@
 #ifndef CKPT_CONFIG_SETTINGS_H
 #define CKPT_CONFIG_SETTINGS_H
 
+#include "base/reason.h"
 #include "config/config.h"
 
 /* Names of keys as flags, environment variables and in messages, with room to spare. */
@@ -25,16 +26,6 @@ struct config {
     char **operands;
     size_t operand_count;
 };
-
-/* Where a message goes. */
-struct reason {
-    char *out;
-    size_t size;
-};
-
-/* Writes the one line of an error and returns status. */
-enum ckpt_status reason_set(struct reason reason, enum ckpt_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 /* "arena-bytes", or what the key gives. */
 void key_flag_name(const struct config_key *key, char name_out[SETTING_NAME_SIZE]);

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <ckpt/status.h>
 
@@ -36,7 +37,6 @@ extern "C" {
 #define DIGEST_SPINE_DEPTH 54     /* levels of the tree over 2^64 bytes of 1 KiB leaves */
 #define DIGEST_STREAM_BYTES 16384 /* the widest engine's leaves */
 
-/* Equal structs are equal bytes: there is no padding, memcmp() compares. */
 struct digest {
     uint8_t bytes[DIGEST_CV_BYTES];
 };
@@ -45,7 +45,10 @@ struct digest {
 void digest_hex(const struct digest *digest, char hex_out[DIGEST_HEX_BYTES]);
 
 /* True when both are the same 32 bytes. */
-bool digest_equal(const struct digest *a, const struct digest *b);
+static inline bool digest_equal(const struct digest *a, const struct digest *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
 
 /*
  * An engine is one implementation of the inner loops. All give the same bytes. The table behind the

@@ -22,6 +22,7 @@
 #include "base/ids.h"
 #include "base/limits.h"
 #include "digest/digest.h"
+#include "wire/key.h"
 #include <ckpt/status.h>
 
 #define WIRE_PROTOCOL_VERSION 1
@@ -29,25 +30,9 @@
  * an earlier release ends a connection on which a message of an unknown type comes. */
 #define WIRE_FEATURE_ROOM                                                                          \
     1U /* LET_GO, NEED, LOAD_WAITS, and a heartbeat that says inventory_told */
-#define WIRE_FEATURE_STARTS 2U /* SEAT_ASK, SEAT_TOLD, and a load's start */
+#define WIRE_FEATURE_STARTS 2U  /* SEAT_ASK, SEAT_TOLD, and a load's start */
 #define WIRE_FEATURE_GOODBYE 4U /* GOODBYE */
 #define WIRE_FEATURES (WIRE_FEATURE_ROOM | WIRE_FEATURE_STARTS | WIRE_FEATURE_GOODBYE)
-#define CKPT_UID_ANY UINT32_MAX     /* whoever's run it is; (uid_t)-1 is nobody's */
-#define CKPT_STEP_LATEST UINT64_MAX /* asks for the newest consistent step; never a real step */
-
-/* A run is its owner's: two users may use one name and see nothing of each other. */
-struct run_key {
-    uint32_t uid;
-    char name[CKPT_RUN_NAME_MAX + 1];
-};
-
-/* Names one shard of one checkpoint. */
-struct shard_key {
-    struct run_key run;
-    uint32_t attempt;
-    uint64_t step;
-    uint32_t rank;
-};
 
 enum checkpoint_state {
     CHECKPOINT_NONE = 0,    /* the coordinator knows nothing of it */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 ckpt_test(test_wire_frame SOURCES unit/wire/test_frame.c LINKS ckpt_wire)
+ckpt_test(test_wire_key SOURCES unit/wire/test_key.c LINKS ckpt_wire)
 ckpt_test(test_wire_inventory SOURCES unit/wire/test_inventory.c LINKS ckpt_wire)
 ckpt_test(test_wire_stream SOURCES unit/wire/test_stream.c LINKS ckpt_wire)
 foreach(noun layout codec bounds golden)
