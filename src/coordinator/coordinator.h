@@ -6,9 +6,9 @@
  * virtual time. docs/protocol.md tells each exchange; here are the rules the machine keeps:
  *
  *  - Commit rule: a checkpoint is CONSISTENT when every rank 0..world-1 has at least `copies`
- * copies, each reported COPY_VERIFIED by its own agent in that agent's current incarnation with one
- * and the same digest and size, in pairwise distinct failure domains. The reference digest of an
- *    uncommitted shard is the owner's first report; a copy never reports two digests for one
+ *    copies, each reported COPY_VERIFIED by its own agent in that agent's current incarnation with
+ *    one and the same digest and size, in pairwise distinct failure domains. The reference digest
+ *    of an uncommitted shard is the owner's first report; a copy never reports two digests for one
  *    generation: one that does is bad.
  *  - A commit, and what it retires, is one update: the daemon persists it before it sends anything.
  *  - `latest` is the newest consistent, unquarantined step of a run and never moves back, but for
@@ -76,13 +76,12 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
 
 enum coordinator_event_type {
     COORDINATOR_TICK = 1,  /* the deadline passed, or update.again was set */
-    COORDINATOR_CONNECTED, /* a connection was accepted: nothing is known of it before MESSAGE_JOIN
-                            */
+    COORDINATOR_CONNECTED, /* a connection was accepted: nothing is known of it before its JOIN */
     COORDINATOR_MESSAGE,   /* from connection `link` */
     COORDINATOR_DISCONNECTED, /* connection `link` closed */
     COORDINATOR_REPLAY,       /* one durable record, at start, before any other event */
-    COORDINATOR_REPLAY_END,
-    COORDINATOR_ADMIN, /* a mutating admin verb, already authorised by the daemon */
+    COORDINATOR_REPLAY_END,   /* no more of them: agents may be heard */
+    COORDINATOR_ADMIN,        /* a mutating admin verb, already authorised by the daemon */
 };
 
 /* What a record of the store says. Only facts that agents cannot report are durable. */
@@ -123,11 +122,10 @@ struct coordinator_record {
     uint64_t step;
     uint32_t world;
     uint32_t copies;
-    uint64_t bytes; /* of all shards; of a verdict: the number of its load; of holders: the rank; of
-                     * a mark: enum checkpoint_mark */
-    uint64_t
-        wall_ms; /* of a commit: the calendar's time of it; 0: not known (a record of an earlier
-                       * version) */
+    uint64_t bytes;   /* of all shards; of a verdict: the number of its load; of holders: the rank;
+                       * of a mark: enum checkpoint_mark */
+    uint64_t wall_ms; /* of a commit: the calendar's time of it; 0: not known (a record of an
+                       * earlier version) */
     const struct coordinator_record_shard *shards;
     char reason[CKPT_REASON_MAX + 1]; /* of holders: the nodes' names, a space between two */
 };
@@ -187,13 +185,17 @@ struct coordinator_update {
 };
 
 /* Reads *event, changes *c, fills *update_out with what the daemon must now do, in this order:
- * (1) persist update->records in one transaction; where the store answers CKPT_ERR_STALE or fails,
+ *  1. persist update->records in one transaction; where the store answers CKPT_ERR_STALE or fails,
  *     the daemon ends without sending anything: another coordinator rules, or nothing can be
- * promised; (2) send update->messages; (3) log the notes; (4) arm update->deadline_ms. Never
- * blocks, allocates, reads a clock or does I/O. One turn's work is bounded: what does not fit stays
- * queued in the state and `again` is set. Messages that are malformed, stale or unexpected change
- * nothing. Returns CKPT_OK, or CKPT_ERR_INVALID (now_ms went back; late_ms is more than has passed;
- * an event type unknown) with *c and the outputs unchanged. */
+ *     promised;
+ *  2. send update->messages;
+ *  3. log the notes;
+ *  4. arm update->deadline_ms.
+ *
+ * Never blocks, allocates, reads a clock or does I/O. One turn's work is bounded: what does not fit
+ * stays queued in the state and `again` is set. Messages that are malformed, stale or unexpected
+ * change nothing. Returns CKPT_OK, or CKPT_ERR_INVALID (now_ms went back; late_ms is more than has
+ * passed; an event type unknown) with *c and the outputs unchanged. */
 enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordinator_event *event,
                                      struct coordinator_update *update_out);
 
@@ -232,6 +234,7 @@ struct coordinator_member_view {
     enum ckpt_status refused_status; /* of the last */
     uint64_t refused_ms_ago;
 };
+
 /* Why saves do not become consistent: docs/operating.md has them all. */
 enum coordinator_trouble {
     TROUBLE_NONE = 0,
@@ -242,6 +245,7 @@ enum coordinator_trouble {
     TROUBLE_SAVE,   /* a save does not come nearer to being consistent */
     TROUBLE_PULL,   /* an agent cannot read copies */
 };
+
 struct coordinator_trouble_view {
     enum coordinator_trouble kind;
     const char *node;          /* "": none */
@@ -253,6 +257,7 @@ struct coordinator_trouble_view {
     uint64_t since_ms_ago; /* for how long it goes on */
     uint64_t last_ms_ago;
 };
+
 struct coordinator_run_view {
     struct run_key key;
     uint32_t attempt;
@@ -264,6 +269,7 @@ struct coordinator_run_view {
     uint64_t linger_left_ms; /* until it is released */
     bool requeueable;
 };
+
 struct coordinator_checkpoint_view {
     struct run_key run;
     uint32_t attempt;
@@ -279,8 +285,7 @@ struct coordinator_checkpoint_view {
     enum checkpoint_mark mark;
     const char *reason;
     uint64_t wall_ms;     /* when it was committed; 0: not yet, or not known */
-    uint32_t interval_ms; /* since the commit of the step before it; this and what follows: 0 for
-                           * what is not known */
+    uint32_t interval_ms; /* since the commit of the step before it; here and below 0: not known */
     uint32_t took_ms;     /* from the first rank's seal to the commit */
     uint32_t copying_ms;  /* of that, from the last rank's seal on */
     uint64_t open_ms;     /* since the first rank's seal, of one that is not committed */
@@ -295,6 +300,7 @@ enum coordinator_degree {
     DEGREE_AT_RISK,    /* more were asked for, and some shard has one */
     DEGREE_LOST,       /* of some shard none is known now */
 };
+
 struct coordinator_degree_view {
     enum coordinator_degree degree;
     uint32_t copies_fewest; /* of the shard that has fewest */
@@ -314,6 +320,7 @@ enum coordinator_wait {
     WAIT_SOURCE, /* every node on which a copy belongs has told what it holds, and none is good */
     WAIT_ORDER,  /* it is about to be ordered */
 };
+
 struct coordinator_wait_view {
     enum coordinator_wait wait;
     const char *node; /* "": none, or not known */
@@ -328,6 +335,7 @@ struct coordinator_home_view {
     bool stopped; /* not joined, as it said goodbye */
     bool has;     /* a copy that counts */
 };
+
 struct coordinator_copy_view {
     const char *node;
     const char *domain;
@@ -341,6 +349,7 @@ struct coordinator_copy_view {
     uint64_t generation;
     uint64_t verified_ms; /* when its last good digest was reported; 0: never */
 };
+
 struct coordinator_shard_view {
     uint32_t rank;
     uint64_t bytes;
@@ -362,7 +371,9 @@ struct coordinator_drain_item {
     bool stuck; /* nothing is under way for it, nor can be as things are */
     const char *why;
 };
+
 #define COORDINATOR_DRAIN_ITEMS 16
+
 struct coordinator_drain_view {
     const char *domain;
     bool joined;
@@ -380,25 +391,31 @@ struct coordinator_drain_view {
 };
 
 uint64_t coordinator_epoch(const struct coordinator *c);
+
 /* Zero when no RECORD_CLUSTER was replayed: the daemon makes one, commits it and replays it, before
  * COORDINATOR_REPLAY_END. */
 struct nonce coordinator_cluster(const struct coordinator *c);
+
 uint32_t coordinator_member_count(const struct coordinator *c);
 bool coordinator_member_view(const struct coordinator *c, uint32_t index,
                              struct coordinator_member_view *view_out);
 uint32_t coordinator_trouble_count(const struct coordinator *c);
 bool coordinator_trouble_view(const struct coordinator *c, uint32_t index,
                               struct coordinator_trouble_view *view_out);
+
 /* False: no such node is known, as a member or as one to which copies belong. */
 bool coordinator_drain_view(const struct coordinator *c, const char *node,
                             struct coordinator_drain_view *view_out);
+
 uint32_t coordinator_run_count(const struct coordinator *c);
 bool coordinator_run_view(const struct coordinator *c, uint32_t index,
                           struct coordinator_run_view *view_out);
+
 /* The checkpoints of a run, newest first: the first one's index, and the one's behind another;
  * UINT32_MAX ends them. */
 uint32_t coordinator_run_newest(const struct coordinator *c, uint32_t index);
 uint32_t coordinator_checkpoint_older(const struct coordinator *c, uint32_t checkpoint_index);
+
 uint32_t coordinator_checkpoint_count(const struct coordinator *c);
 bool coordinator_checkpoint_view(const struct coordinator *c, uint32_t index,
                                  struct coordinator_checkpoint_view *view_out);

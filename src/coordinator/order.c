@@ -34,8 +34,8 @@ static void say_let_go(struct coordinator *c, struct coordinator_update *u, cons
     shard_key_of(c, s, &m->let_go.shard);
 }
 
-/* A member in its grace after a disconnect gets its orders with the heartbeat after it came back.
- */
+/* A member in its grace after a disconnect gets its orders with the first heartbeat when it is
+ * back. */
 static void send_order(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                        struct copy *copy)
 {

@@ -8,8 +8,8 @@
  * Nobody gets a byte before everybody can: the verdict goes out when the last rank's copy, in the
  * memory of that rank's own agent, has been digested after the ask and found equal to the committed
  * digest. Asks are repeated by the agents until answered, so an ask that comes while choosing is
- * not kept. A failed pull makes its rank ask-able again; the next repeat of the ask orders it anew.
- */
+ * not kept. A failed pull makes its rank ask-able again: the next repeat of the ask orders it
+ * anew. */
 #include "coordinator/state.h"
 
 #include <assert.h>

@@ -53,8 +53,8 @@ static struct start *start_add(struct coordinator *c, struct run *run)
 }
 
 /* The run's own start; NULL when it has none yet. After a replay, or when the run had to make room,
- * its seats are still to be told of. There are more starts in the table than runs and forming ones.
- */
+ * its seats are still to be told of. The table has more starts than there are runs and forming
+ * ones. */
 static struct start *start_of(struct coordinator *c, struct run *run)
 {
     if (run->attempt == 0) {

@@ -24,11 +24,11 @@ enum order_kind {
     ORDER_LET_GO, /* state is COPY_VERIFIED, and it does not count any more */
 };
 
-/* One member's copy of one shard. In use when member != NONE. */
+/* One member's copy of one shard. In use when member != NONE. Its number is
+ * shard * COORDINATOR_COPIES_MAX + its place among the shard's. */
 struct copy {
     uint32_t member;
-    uint32_t
-        next; /* in the member's list; a copy's number is shard * COORDINATOR_COPIES_MAX + place */
+    uint32_t next; /* in the member's list, a copy's number; as previous */
     uint32_t previous;
     uint8_t state; /* enum copy_state */
     uint8_t order_kind;
@@ -37,8 +37,8 @@ struct copy {
     bool owner : 1;
     bool cached : 1;
     bool called_back : 1; /* after it was to be let go: only the answer to that counts */
-    bool bad : 1; /* its digest differed or its pull failed: chosen again only when nothing else
-                           * is left */
+    bool bad : 1;         /* its digest differed or its pull failed: chosen again only when nothing
+                           * else is left */
     bool has_digest : 1;
     bool leaves : 1; /* its node is full of newest copies: it is let go when another node has it */
     uint32_t source; /* member that a pull reads from */
@@ -234,9 +234,10 @@ struct run {
     uint32_t world;
     bool has_latest;
     uint64_t latest;
-    uint32_t withdrawn_attempt; /* what came up to this attempt and step stays retired, though */
-    uint64_t withdrawn_step;    /* late reports speak of it */
-    uint32_t verdict_attempt;   /* the last verdict on record, 0: none */
+    uint32_t withdrawn_attempt; /* what came up to this attempt and step stays retired, though late
+                                 * reports speak of it */
+    uint64_t withdrawn_step;
+    uint32_t verdict_attempt; /* the last verdict on record, 0: none */
     uint32_t verdict_load;
     uint64_t verdict_step;
     uint32_t first_checkpoint; /* newest step first */
@@ -291,8 +292,7 @@ struct member {
 
 /* Fetches in the order of their last asks. */
 struct fetch_ages {
-    uint32_t oldest;
-    uint32_t newest;
+    uint32_t oldest, newest;
 };
 
 /* A reader's ask for a shard. */

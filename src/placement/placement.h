@@ -5,11 +5,10 @@
  * ring of domains that holds no copy yet, and inside it to the member at the owner's own place
  * (modulo the domain's size), or to the next usable one after that. So
  *  - the load is even where the domains are of one size: each member holds for exactly one owner
- * per copy;
+ *    per copy;
  *  - all shards of an owner go to the same holders, which keeps the number of node pairs whose
- * common loss loses data small (the argument of copysets: Cidon et al., USENIX ATC 2013);
- *  - a member that is lost keeps its place as a hole: only its own copies move, nothing else does.
- */
+ *    common loss loses data small (the argument of copysets: Cidon et al., USENIX ATC 2013);
+ *  - a member that is lost keeps its place as a hole: only its own copies move. */
 #ifndef CKPT_PLACEMENT_H
 #define CKPT_PLACEMENT_H
 
@@ -62,6 +61,7 @@ enum ckpt_status placement_choose(const struct placement_map *map, uint32_t orig
                                   const uint32_t *avoid, uint32_t avoid_count,
                                   const struct placement_room *needed, uint32_t *member_out);
 
+/* What the shard takes is free there, as whole segments or as a part of one. */
 bool placement_has_room(const struct placement_member *member, const struct placement_room *needed);
 
 /* How many distinct domains the members are in. */
