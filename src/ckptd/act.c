@@ -23,10 +23,10 @@ static void act_on_record(struct daemon *d, const struct slot_record *record)
     case SLOT_VERIFIED:
         FAULT_POINT(agent_before_pulled_record);
         break;
-    case SLOT_DIRTY:
     case SLOT_FREE:
         FAULT_POINT(agent_before_retire);
         break;
+    case SLOT_DIRTY: /* also of memory that is new to a slot */
     case SLOT_PULLING:
     case SLOT_ADOPTED:
         break;

@@ -27,7 +27,7 @@ AGENT_POINTS = {
     "agent_before_pulled_record": 7,
     "agent_after_pulled_record": 7,
     "agent_before_digest_report": 4,
-    "agent_before_retire": 3,
+    "agent_before_retire": 2,
     "agent_restore_before_read": 1,
     "agent_restore_before_answer": 2,
 }
