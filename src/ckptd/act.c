@@ -50,34 +50,48 @@ static void act_on_record(struct daemon *d, const struct slot_record *record)
     }
 }
 
-static struct job *job_for(struct daemon *d, const struct agent_work *work, enum job_kind kind)
+static struct work_plan plan_of(const struct daemon *d, const struct agent_work *asked,
+                                enum work_type type)
 {
-    struct agent_slot_view slot;
-    bool found = agent_slot_view(d->machine, work->slot, &slot);
-    assert(found);
-    (void)found;
-    struct job *job = job_make(kind, work->work, work->slot, work->generation,
-                               kind == JOB_RENEW ? 0 : work->bytes, slot.segments,
-                               slot.segment_count, d->arena, d->completions, d->engine);
-    if (job != NULL) {
-        job->part = slot.part;
-    }
-    return job;
+    return (struct work_plan){.type = type,
+                              .number = asked->work,
+                              .slot = asked->slot,
+                              .generation = asked->generation,
+                              .arena = d->arena,
+                              .engine = d->engine,
+                              .finished = completions_post_work,
+                              .context = d->completions};
 }
 
-/* A job that can't be made has failed; the machine hears of it as of any other. */
-static void fail_work(struct daemon *d, struct job *job, const struct agent_work *work)
+/* Over the slot's memory; NULL: no memory. */
+static struct work *work_over_slot(struct daemon *d, const struct agent_work *asked,
+                                   enum work_type type)
 {
-    job_free(job);
-    job = job_make(JOB_DIGEST, work->work, work->slot, work->generation, 0, NULL, 0, d->arena,
-                   d->completions, d->engine);
-    if (job == NULL) {
+    struct agent_slot_view slot;
+    bool found = agent_slot_view(d->machine, asked->slot, &slot);
+    assert(found);
+    (void)found;
+    struct work_plan plan = plan_of(d, asked, type);
+    plan.bytes = type == WORK_RENEW ? 0 : asked->bytes;
+    plan.segments = slot.segments;
+    plan.segment_count = slot.segment_count;
+    plan.part = slot.part;
+    return work_make(&plan);
+}
+
+/* A work that can't be made has failed; the machine hears of it as of any other. */
+static void fail_work(struct daemon *d, struct work *work, const struct agent_work *asked)
+{
+    struct work_plan plan = plan_of(d, asked, WORK_DIGEST);
+    work_free(work);
+    work = work_make(&plan);
+    if (work == NULL) {
         log_event(EVENT_out_of_memory, "where=work");
         d->is_broken = true;
         return;
     }
-    job_fail(job, CKPT_ERR_MEMORY);
-    job_release(job);
+    work_fail(work, CKPT_ERR_MEMORY);
+    work_release(work);
 }
 
 /* That came with the message of this event; -1: none. */
@@ -88,55 +102,55 @@ static int take_descriptor(struct daemon *d)
     return descriptor;
 }
 
-static void act_on_work(struct daemon *d, const struct agent_work *work)
+static void act_on_work(struct daemon *d, const struct agent_work *asked)
 {
-    struct job *job = NULL;
-    switch (work->type) {
+    struct work *work = NULL;
+    switch (asked->type) {
     case AGENT_WORK_DIGEST:
-        job = job_for(d, work, JOB_DIGEST);
-        if (job != NULL) {
+        work = work_over_slot(d, asked, WORK_DIGEST);
+        if (work != NULL) {
             quiet_work(d->quiet, daemon_now_ms());
-            digester_add(d->digester, job);
+            digester_add(d->digester, work);
             return;
         }
         break;
     case AGENT_WORK_READ:
         FAULT_POINT(agent_pull_before_read);
         assert(d->event_message != NULL && d->event_message->type == MESSAGE_OFFER);
-        job = job_for(d, work, JOB_READ);
-        if (job != NULL && job_take_offer(job, work->link, &d->event_message->offer)) {
+        work = work_over_slot(d, asked, WORK_READ);
+        if (work != NULL && work_take_offer(work, asked->link, &d->event_message->offer)) {
             quiet_work(d->quiet, daemon_now_ms());
-            mover_read(d->mover, job);
+            mover_read(d->mover, work);
             return;
         }
         break;
     case AGENT_WORK_GATHER:
         assert(d->event_message != NULL && d->event_message->type == MESSAGE_GATHER);
-        job = job_for(d, work, JOB_GATHER);
-        if (job != NULL && job_take_gather(job, &d->event_message->gather, take_descriptor(d))) {
-            mover_gather(d->mover, job);
+        work = work_over_slot(d, asked, WORK_GATHER);
+        if (work != NULL && work_take_gather(work, &d->event_message->gather, take_descriptor(d))) {
+            mover_read(d->mover, work);
             return;
         }
         break;
     case AGENT_WORK_RENEW:
         FAULT_POINT(agent_before_zero);
-        job = job_for(d, work, JOB_RENEW);
-        if (job != NULL) {
-            mover_shape(d->mover, job);
+        work = work_over_slot(d, asked, WORK_RENEW);
+        if (work != NULL) {
+            mover_shape(d->mover, work);
             return;
         }
         break;
     case AGENT_WORK_CANCEL:
-        mover_cancel(d->mover, work->cancels);
+        mover_cancel(d->mover, asked->cancels);
         return;
     case AGENT_WORK_PEER_CONNECT:
-        links_connect_peer(d, work->link, work->address);
+        links_connect_peer(d, asked->link, asked->address);
         return;
     case AGENT_WORK_PEER_CLOSE:
-        links_close_peer(d, work->link);
+        links_close_peer(d, asked->link);
         return;
     }
-    fail_work(d, job, work);
+    fail_work(d, work, asked);
 }
 
 /* Opens the descriptors that ride along. 0: there was an error, or nothing to open. */
@@ -264,28 +278,37 @@ static void send_filled_offer(struct daemon *d, struct offer_reply *reply)
     }
 }
 
+static void end_work(struct daemon *d, struct work *work)
+{
+    if (work->plan.type == WORK_DIGEST) {
+        FAULT_POINT(agent_before_digest_report);
+    }
+    struct agent_event event = {.type = AGENT_WORK_DONE,
+                                .work = work->plan.number,
+                                .status = (enum ckpt_status)atomic_load(&work->status),
+                                .digest = work->digest};
+    work_free(work);
+    daemon_event(d, &event);
+}
+
 void act_on_completions(struct daemon *d)
 {
-    struct job *job;
+    struct work *work;
     struct offer_reply *offer;
-    completions_take(d->completions, &job, &offer);
+    completions_take(d->completions, &work, &offer);
     while (offer != NULL) {
         struct offer_reply *next = offer->next;
         send_filled_offer(d, offer);
         offer_reply_free(offer);
         offer = next;
     }
-    while (job != NULL) {
-        struct job *next = job->next;
-        if (job->kind == JOB_DIGEST) {
-            FAULT_POINT(agent_before_digest_report);
+    while (work != NULL) {
+        struct work *next = work->next;
+        if (work->is_handed_back) {
+            mover_renew(d->mover, work);
+        } else {
+            end_work(d, work);
         }
-        struct agent_event event = {.type = AGENT_WORK_DONE,
-                                    .work = job->work,
-                                    .status = (enum ckpt_status)atomic_load(&job->status),
-                                    .digest = job->digest};
-        job_free(job);
-        daemon_event(d, &event);
-        job = next;
+        work = next;
     }
 }

@@ -231,7 +231,6 @@ static enum ckpt_status open_transport(struct daemon *d, char *reason)
     arena_limits_raise(); /* what a transport pins is counted, too */
     enum ckpt_status status = mover_open(&options, d->digester, d->completions, &d->mover, reason);
     if (status == CKPT_OK) {
-        digester_set_mover(d->digester, d->mover);
         log_event(EVENT_transport_open, "spec=%s digest=%s ucx=%s", mover_transport(d->mover),
                   digest_engine_name(d->engine), transport_ucx_version());
     }
@@ -439,10 +438,8 @@ void daemon_end(struct daemon *d)
     }
     links_free(d);
     quiet_free(&d->quiet);
-    /* Each gives work to the other: the mover refuses what comes until the digester has ended. */
-    mover_end(d->mover);
-    digester_stop(&d->digester);
     mover_stop(&d->mover);
+    digester_stop(&d->digester);
     completions_free(&d->completions);
     if (d->base != NULL) {
         if (d->completion_event != NULL) {

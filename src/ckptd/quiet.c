@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "digester.h"
-#include "mover.h"
+#include "mover/digester.h"
+#include "mover/mover.h"
 
 struct quiet {
     struct digester *digester;

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 ckpt_program(ckptd
-  SOURCES main.c compat.c options.c daemon.c act.c life.c links.c records.c job.c completions.c
-          digester.c mover.c mover_gather.c mover_reads.c mover_regions.c quiet.c rails.c
+  SOURCES main.c compat.c options.c daemon.c act.c life.c links.c records.c quiet.c rails.c
           shortage.c fits.c
-  LINKS ckpt_base ckpt_config ckpt_wire ckpt_agent ckpt_arena ckpt_transport ckpt_digest
-        ckpt_session ckpt_slurm ckpt_topology PkgConfig::EVENT Threads::Threads)
+  LINKS ckpt_base ckpt_config ckpt_wire ckpt_agent ckpt_arena ckpt_mover ckpt_transport
+        ckpt_digest ckpt_session ckpt_slurm ckpt_topology PkgConfig::EVENT Threads::Threads)

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include "digester.h"
-#include "mover.h"
+#include "mover/digester.h"
+#include "mover/mover.h"
 #include "quiet.h"
 
 #define SLOTS 8

@@ -8,31 +8,19 @@
  * On failure of a slice the read issues no more, waits until nothing of it is in flight (then
  * nobody writes its memory any more) and finishes with the failure; the peer's endpoint is given up
  * and made anew by the next read. */
-#ifndef CKPT_CKPTD_MOVER_H
-#define CKPT_CKPTD_MOVER_H
+#ifndef CKPT_MOVER_MOVER_H
+#define CKPT_MOVER_MOVER_H
 
-#include "completions.h"
-#include "digester.h"
-#include "job.h"
-#include "rails.h"
+#include "mover/completions.h"
+#include "mover/digester.h"
+#include "mover/options.h"
+#include "transport/transport.h"
 
 struct mover;
 
-struct mover_options {
-    const struct rails *rails; /* what to open, and which ports are near which memory */
-    const char *devices;       /* of transports that are not verbs; or NULL */
-    uint32_t timeout_ms;
-    uint32_t depth;       /* slices in flight; 0: what the transport likes */
-    uint64_t slice_bytes; /* 0: what the transport likes; rounded to whole chunks */
-    uint32_t spin_us;
-    uint8_t traffic_class, service_level;
-    uint64_t segment_bytes; /* of the arena that will come */
-    uint32_t segment_count;
-};
-
 /* Starts the thread and opens the transport, so that one that is refused is so before there is an
  * arena; blocks until that is done. reason (CKPT_REASON_MAX + 1 bytes) is set on failure. Errors as
- * transport_open(), and CKPT_ERR_SYSTEM. */
+ * transport_open(), and CKPT_ERR_SYSTEM. The digester and the completions outlive the mover. */
 enum ckpt_status mover_open(const struct mover_options *options, struct digester *digester,
                             struct completions *completions, struct mover **mover_out,
                             char *reason);
@@ -48,22 +36,22 @@ const char *mover_transport(const struct mover *mover);
 /* Of the transport, as its thread saw it last. Any thread. */
 struct transport_rails mover_rails(const struct mover *mover);
 
-/* Stops the thread and closes the transport: all reads finish first, as failed. What other threads
- * still give it is refused: jobs finish as CKPT_ERR_ABORTED. Offers are given by its caller alone,
- * and not any more. */
-void mover_end(struct mover *mover);
-
-/* mover_end(), and then frees: no thread may know the mover any more. Nulls *mover. */
+/* Stops the thread and closes the transport: what it has of works finishes first, as failed.
+ * Nobody may give it anything any more. Nulls *mover; NULL is let be. */
 void mover_stop(struct mover **mover);
 
-void mover_read(struct mover *mover, struct job *job); /* takes the caller's hold */
-/* A gather. As a read it is cancelled by its work; it is not held back by mover_hold(). */
-void mover_gather(struct mover *mover, struct job *job);
-void mover_cancel(struct mover *mover, uint64_t work);
+/* Reads a WORK_READ from its peer, or a WORK_GATHER from its rank; takes the caller's hold. A
+ * gather, which a rank waits for, is not held back by mover_hold(). */
+void mover_read(struct mover *mover, struct work *work);
+void mover_cancel(struct mover *mover, uint64_t number); /* the read of this work */
+
 /* A renewal, from its begin: cuts its part out of its segment, makes segments whole that were cut,
  * and gives what others may have had to the digester, to be zeroed. Takes the hold. */
-void mover_shape(struct mover *mover, struct job *job);
-void mover_renew(struct mover *mover, struct job *job); /* its wanting segments; takes the hold */
+void mover_shape(struct mover *mover, struct work *work);
+
+/* A renewal that the digester handed back: its wanting segments get new files. Takes the hold. */
+void mover_renew(struct mover *mover, struct work *work);
+
 void mover_link_down(struct mover *mover, uint32_t link);
 
 /* While held, no slice of a read is issued. What is in flight lands, and peers are served. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "digester.h"
+#include "mover/digester.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -9,8 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "mover.h"
-#include "rails.h"
+#include "mover/rails.h"
 
 /* Landed chunks that wait; more are digested by the thread that brought them: back-pressure. About
  * as many as a last-level cache holds. */
@@ -22,13 +21,13 @@
 #define OLDEST_EVERY 8
 
 struct landed {
-    struct job *job;
+    struct work *work;
     uint64_t chunk;
 };
 
 struct digester {
     pthread_mutex_t lock;
-    pthread_cond_t work;
+    pthread_cond_t added;
     bool stopping;
     bool held;
     int nice;
@@ -37,42 +36,42 @@ struct digester {
     uint32_t landed_first;
     uint32_t landed_count;
     uint32_t landed_taken;
-    struct job *first_job;
-    struct job **last_job;
-    struct mover *mover;
+    struct work *first_work;
+    struct work **last_work;
     uint32_t thread_count;
     pthread_t threads[64];
 };
 
-static void digest_one(struct job *job, uint64_t chunk)
+static void digest_one(struct work *work, uint64_t chunk)
 {
-    if (!job_has_failed(job)) {
-        enum ckpt_status status =
-            digest_chunk(job->engine, job_chunk_address(job, chunk), job_chunk_bytes(job, chunk),
-                         chunk, job->bytes, job->cvs + chunk * DIGEST_CV_BYTES);
+    if (!work_has_failed(work)) {
+        enum ckpt_status status = digest_chunk(
+            work->plan.engine, work_chunk_address(work, chunk), work_chunk_bytes(work, chunk),
+            chunk, work->plan.bytes, work->cvs + chunk * DIGEST_CV_BYTES);
         if (status != CKPT_OK) {
-            job_fail(job, status);
+            work_fail(work, status);
         }
     }
-    job_release(job);
+    work_release(work);
 }
 
-/* Zeroes what nobody else has open; the rest gets new files, by the mover, which has it registered.
- */
-static void renew(struct digester *d, struct job *job)
+/* Zeroes what nobody else has open; the rest wants new files, which are the mover's to make, as it
+ * has the old ones registered. */
+static void renew(struct work *work)
 {
-    job->wanting = calloc(job->segment_count + 1, sizeof *job->wanting);
+    work->wanting = calloc(work->plan.segment_count + 1, sizeof *work->wanting);
     enum ckpt_status status =
-        job->wanting == NULL ? CKPT_ERR_MEMORY
-                             : arena_segments_pass(job->arena, job->segments, job->segment_count,
-                                                   job->wanting, &job->wanting_count);
+        work->wanting == NULL
+            ? CKPT_ERR_MEMORY
+            : arena_segments_pass(work->plan.arena, work->segments, work->plan.segment_count,
+                                  work->wanting, &work->wanting_count);
     if (status != CKPT_OK) {
-        job_fail(job, status);
-    } else if (job->wanting_count > 0) {
-        mover_renew(d->mover, job);
+        work_fail(work, status);
+    } else if (work->wanting_count > 0) {
+        work_hand_back(work);
         return;
     }
-    job_release(job);
+    work_release(work);
 }
 
 static struct landed take_landed(struct digester *d)
@@ -87,11 +86,11 @@ static struct landed take_landed(struct digester *d)
     return d->landed[at];
 }
 
-/* What points to the oldest job that may be worked at. */
-static struct job **find_job(struct digester *d)
+/* What points to the oldest work that may be worked at. */
+static struct work **find_work(struct digester *d)
 {
-    struct job **at = &d->first_job;
-    while (*at != NULL && d->held && (*at)->kind == JOB_DIGEST) {
+    struct work **at = &d->first_work;
+    while (*at != NULL && d->held && (*at)->plan.type == WORK_DIGEST) {
         at = &(*at)->next;
     }
     return at;
@@ -106,20 +105,20 @@ static bool next(struct digester *d, struct landed *piece_out, bool *whole_out)
             *whole_out = false;
             return true;
         }
-        struct job **at = find_job(d);
-        struct job *job = *at;
-        if (job != NULL) {
-            *piece_out = (struct landed){.job = job, .chunk = job->chunk_next++};
-            *whole_out = job->kind == JOB_RENEW;
-            if (job->chunk_next == job->chunk_count) {
-                *at = job->next;
+        struct work **at = find_work(d);
+        struct work *work = *at;
+        if (work != NULL) {
+            *piece_out = (struct landed){.work = work, .chunk = work->chunk_next++};
+            *whole_out = work->plan.type == WORK_RENEW;
+            if (work->chunk_next == work->chunk_count) {
+                *at = work->next;
                 if (*at == NULL) {
-                    d->last_job = at;
+                    d->last_work = at;
                 }
             }
             return true;
         }
-        pthread_cond_wait(&d->work, &d->lock);
+        pthread_cond_wait(&d->added, &d->lock);
     }
     return false;
 }
@@ -136,9 +135,9 @@ static void *run(void *context)
     while (next(d, &piece, &whole)) {
         pthread_mutex_unlock(&d->lock);
         if (whole) {
-            renew(d, piece.job);
+            renew(piece.work);
         } else {
-            digest_one(piece.job, piece.chunk);
+            digest_one(piece.work, piece.chunk);
         }
         pthread_mutex_lock(&d->lock);
     }
@@ -155,8 +154,8 @@ enum ckpt_status digester_start(uint32_t threads, int nice, const cpu_set_t *cpu
         return CKPT_ERR_MEMORY;
     }
     pthread_mutex_init(&d->lock, NULL);
-    pthread_cond_init(&d->work, NULL);
-    d->last_job = &d->first_job;
+    pthread_cond_init(&d->added, NULL);
+    d->last_work = &d->first_work;
     d->nice = nice;
     d->cpus = *cpus;
     for (; d->thread_count < threads; d->thread_count++) {
@@ -170,11 +169,6 @@ enum ckpt_status digester_start(uint32_t threads, int nice, const cpu_set_t *cpu
     return CKPT_OK;
 }
 
-void digester_set_mover(struct digester *digester, struct mover *mover)
-{
-    digester->mover = mover;
-}
-
 void digester_stop(struct digester **digester)
 {
     struct digester *d = *digester;
@@ -183,39 +177,39 @@ void digester_stop(struct digester **digester)
     }
     pthread_mutex_lock(&d->lock);
     d->stopping = true;
-    pthread_cond_broadcast(&d->work);
+    pthread_cond_broadcast(&d->added);
     pthread_mutex_unlock(&d->lock);
     for (uint32_t i = 0; i < d->thread_count; i++) {
         pthread_join(d->threads[i], NULL);
     }
     while (d->landed_count > 0) {
-        struct job *job = take_landed(d).job;
-        job_fail(job, CKPT_ERR_ABORTED);
-        job_release(job);
+        struct work *work = take_landed(d).work;
+        work_fail(work, CKPT_ERR_ABORTED);
+        work_release(work);
     }
-    while (d->first_job != NULL) {
-        struct job *job = d->first_job;
-        d->first_job = job->next;
-        job_fail(job, CKPT_ERR_ABORTED);
-        for (uint64_t i = job->chunk_next; i < job->chunk_count; i++) {
-            job_release(job);
+    while (d->first_work != NULL) {
+        struct work *work = d->first_work;
+        d->first_work = work->next;
+        work_fail(work, CKPT_ERR_ABORTED);
+        for (uint64_t i = work->chunk_next; i < work->chunk_count; i++) {
+            work_release(work);
         }
     }
-    pthread_cond_destroy(&d->work);
+    pthread_cond_destroy(&d->added);
     pthread_mutex_destroy(&d->lock);
     free(d);
     *digester = NULL;
 }
 
-void digester_add(struct digester *digester, struct job *job)
+void digester_add(struct digester *digester, struct work *work)
 {
     /* One hold a chunk: the caller's is the first. */
-    atomic_fetch_add(&job->holders, job->chunk_count - 1);
-    job->next = NULL;
+    atomic_fetch_add(&work->holders, work->chunk_count - 1);
+    work->next = NULL;
     pthread_mutex_lock(&digester->lock);
-    *digester->last_job = job;
-    digester->last_job = &job->next;
-    pthread_cond_broadcast(&digester->work);
+    *digester->last_work = work;
+    digester->last_work = &work->next;
+    pthread_cond_broadcast(&digester->added);
     pthread_mutex_unlock(&digester->lock);
 }
 
@@ -223,25 +217,25 @@ void digester_hold(struct digester *digester, bool held)
 {
     pthread_mutex_lock(&digester->lock);
     digester->held = held;
-    if (!held && digester->first_job != NULL) {
-        pthread_cond_broadcast(&digester->work);
+    if (!held && digester->first_work != NULL) {
+        pthread_cond_broadcast(&digester->added);
     }
     pthread_mutex_unlock(&digester->lock);
 }
 
-void digester_add_chunk(struct digester *digester, struct job *job, uint64_t chunk)
+void digester_add_chunk(struct digester *digester, struct work *work, uint64_t chunk)
 {
     bool queued = false;
     pthread_mutex_lock(&digester->lock);
     if (digester->landed_count < LANDED_MAX && !digester->stopping) {
         uint32_t at = (digester->landed_first + digester->landed_count) % LANDED_MAX;
-        digester->landed[at] = (struct landed){.job = job, .chunk = chunk};
+        digester->landed[at] = (struct landed){.work = work, .chunk = chunk};
         digester->landed_count++;
         queued = true;
-        pthread_cond_signal(&digester->work);
+        pthread_cond_signal(&digester->added);
     }
     pthread_mutex_unlock(&digester->lock);
     if (!queued) {
-        digest_one(job, chunk);
+        digest_one(work, chunk);
     }
 }

@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A rank's device memory, read into the slot that it fills: by the transport, from this node's own
- * NIC, over a way that leads back to this transport.
- *
- * The dma-buf is registered for the one gather, under the slot's generation, and its descriptor
- * goes to nobody: no peer can read memory that its rank may free. It is deregistered before the
- * rank hears that the gather has ended. */
-#include <stdlib.h>
+#include "mover/feed_device.h"
 
 #include "base/log.h"
-#include "mover_state.h"
+#include "mover/ways.h"
+#include "transport/transport.h"
 
 /* What holds every range. A registration covers whole pages, and a device's may be of 64 KiB. */
 #define DEVICE_PAGE_BYTES (64 * CKPT_KIB)
 
-static struct transport_memory memory_of(const struct job *job)
+static struct transport_memory memory_of(const struct work *work)
 {
-    const struct gather *gather = job->gather;
+    const struct work_gather *gather = work->gather;
     uint64_t first = UINT64_MAX, end = 0;
     for (uint32_t i = 0; i < gather->range_count; i++) {
         const struct message_range *range = &gather->ranges[i];
@@ -27,15 +22,15 @@ static struct transport_memory memory_of(const struct job *job)
                                      .dmabuf = true,
                                      .dmabuf_fd = gather->descriptor,
                                      .dmabuf_offset = first,
-                                     .generation = job->generation,
+                                     .generation = work->plan.generation,
                                      .read_only = true};
 }
 
-/* Makes the job a read of this transport's own memory. */
-static enum ckpt_status prepare(struct mover *m, struct job *job)
+/* Makes the work a read of this transport's own memory. */
+static enum ckpt_status prepare(struct mover *m, struct work *work)
 {
-    struct gather *gather = job->gather;
-    struct transport_memory memory = memory_of(job);
+    struct work_gather *gather = work->gather;
+    struct transport_memory memory = memory_of(work);
     size_t bytes = 0;
     if (gather->descriptor < 0) {
         return CKPT_ERR_SYSTEM; /* none came along, or this process may open no more files */
@@ -45,43 +40,39 @@ static enum ckpt_status prepare(struct mover *m, struct job *job)
         return status;
     }
     gather->region_offset = memory.dmabuf_offset;
-    status = transport_export(gather->region, job->regions[0].descriptor, &bytes);
-    job->regions[0].bytes = (uint32_t)bytes;
+    status = transport_export(gather->region, work->regions[0].descriptor, &bytes);
+    work->regions[0].bytes = (uint32_t)bytes;
     return status;
 }
 
 /* That a transport takes none is said once, not with every save of every rank. */
-static void report_refusal(struct mover *m, const struct job *job, enum ckpt_status status)
+static void report_refusal(struct mover *m, const struct work *work, enum ckpt_status status)
 {
     if (status == CKPT_ERR_UNSUPPORTED && m->gather_unsupported) {
         return;
     }
     m->gather_unsupported = status == CKPT_ERR_UNSUPPORTED;
-    log_event(EVENT_gather_refused, "transport=%s slot=%u status=%s hint=%s", m->spec, job->slot,
-              ckpt_status_name(status),
+    log_event(EVENT_gather_refused, "transport=%s slot=%u status=%s hint=%s", m->spec,
+              work->plan.slot, ckpt_status_name(status),
               LOG_QUOTED(m->gather_unsupported ? "no dma-buf can be registered with it: ranks copy "
                                                  "device memory through the host"
                                                : "none"));
 }
 
-void mover_gather_begin(struct mover *m, struct job *job)
+static enum ckpt_status begin(struct mover *m, struct work *work)
 {
-    enum ckpt_status status = prepare(m, job);
+    enum ckpt_status status = prepare(m, work);
     if (status != CKPT_OK) {
-        report_refusal(m, job, status);
-        job_fail(job, status);
-        mover_gather_end(job);
-        job_release(job);
-        return;
+        report_refusal(m, work, status);
     }
-    job->link = MOVER_OWN_LINK;
-    mover_job_add(m, job);
+    work->link = MOVER_OWN_LINK;
+    return status;
 }
 
 /* The next bytes of a range that lie in one segment, one slice at most. */
-void mover_gather_next(const struct mover *m, const struct job *job, struct piece *piece_out)
+static void next(const struct mover *m, const struct work *work, struct piece *piece_out)
 {
-    const struct gather *gather = job->gather;
+    const struct work_gather *gather = work->gather;
     const struct message_range *range = &gather->ranges[gather->range_next];
     uint64_t segment_bytes = arena_segment_bytes(m->arena);
     uint64_t to = range->to + gather->range_done;
@@ -92,30 +83,44 @@ void mover_gather_next(const struct mover *m, const struct job *job, struct piec
     *piece_out =
         (struct piece){.offset = to,
                        .bytes = bytes,
-                       .remote = &job->regions[0],
+                       .remote = &work->regions[0],
                        .remote_offset = range->from + gather->range_done - gather->region_offset};
 }
 
-void mover_gather_issued(struct job *job, uint64_t bytes)
+static void issued(struct work *work, const struct piece *piece)
 {
-    struct gather *gather = job->gather;
-    gather->range_done += bytes;
+    struct work_gather *gather = work->gather;
+    gather->range_done += piece->bytes;
     if (gather->range_done == gather->ranges[gather->range_next].bytes) {
         gather->range_done = 0;
         gather->range_next++;
     }
 }
 
-void mover_gather_end(struct job *job)
+static bool is_issued(const struct work *work)
 {
-    struct gather *gather = job->gather;
+    return work->gather->range_next == work->gather->range_count;
+}
+
+static void end(struct work *work)
+{
+    struct work_gather *gather = work->gather;
     if (gather->region != NULL) {
         enum ckpt_status status = transport_deregister(gather->region);
         if (status != CKPT_OK) {
-            log_event(EVENT_gather_not_deregistered, "slot=%u status=%s", job->slot,
+            log_event(EVENT_gather_not_deregistered, "slot=%u status=%s", work->plan.slot,
                       ckpt_status_name(status));
-            job_fail(job, status);
+            work_fail(work, status);
         }
         gather->region = NULL;
     }
 }
+
+const struct feed feed_device = {
+    .is_waited_for = true,
+    .begin = begin,
+    .next = next,
+    .issued = issued,
+    .is_issued = is_issued,
+    .end = end,
+};

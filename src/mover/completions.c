@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "completions.h"
+#include "mover/completions.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,8 +10,8 @@
 struct completions {
     pthread_mutex_t lock;
     int fd;
-    struct job *first_job;
-    struct job **last_job;
+    struct work *first_work;
+    struct work **last_work;
     struct offer_reply *first_offer;
     struct offer_reply **last_offer;
 };
@@ -28,7 +28,7 @@ enum ckpt_status completions_make(struct completions **completions_out)
         return CKPT_ERR_SYSTEM;
     }
     pthread_mutex_init(&c->lock, NULL);
-    c->last_job = &c->first_job;
+    c->last_work = &c->first_work;
     c->last_offer = &c->first_offer;
     *completions_out = c;
     return CKPT_OK;
@@ -40,13 +40,13 @@ void completions_free(struct completions **completions)
     if (c == NULL) {
         return;
     }
-    struct job *job;
+    struct work *work;
     struct offer_reply *offer;
-    completions_take(c, &job, &offer);
-    while (job != NULL) {
-        struct job *next = job->next;
-        job_free(job);
-        job = next;
+    completions_take(c, &work, &offer);
+    while (work != NULL) {
+        struct work *next = work->next;
+        work_free(work);
+        work = next;
     }
     while (offer != NULL) {
         struct offer_reply *next = offer->next;
@@ -72,12 +72,13 @@ static void ring(struct completions *c)
     }
 }
 
-void completions_post_job(struct completions *completions, struct job *job)
+void completions_post_work(void *context, struct work *work)
 {
-    job->next = NULL;
+    struct completions *completions = context;
+    work->next = NULL;
     pthread_mutex_lock(&completions->lock);
-    *completions->last_job = job;
-    completions->last_job = &job->next;
+    *completions->last_work = work;
+    completions->last_work = &work->next;
     pthread_mutex_unlock(&completions->lock);
     ring(completions);
 }
@@ -92,44 +93,18 @@ void completions_post_offer(struct completions *completions, struct offer_reply 
     ring(completions);
 }
 
-void completions_take(struct completions *completions, struct job **jobs_out,
+void completions_take(struct completions *completions, struct work **works_out,
                       struct offer_reply **offers_out)
 {
     uint64_t count;
     while (read(completions->fd, &count, sizeof count) < 0 && errno == EINTR) {
     }
     pthread_mutex_lock(&completions->lock);
-    *jobs_out = completions->first_job;
+    *works_out = completions->first_work;
     *offers_out = completions->first_offer;
-    completions->first_job = NULL;
-    completions->last_job = &completions->first_job;
+    completions->first_work = NULL;
+    completions->last_work = &completions->first_work;
     completions->first_offer = NULL;
     completions->last_offer = &completions->first_offer;
     pthread_mutex_unlock(&completions->lock);
-}
-
-struct offer_reply *offer_reply_make(uint32_t segment_count)
-{
-    struct offer_reply *offer = calloc(1, sizeof *offer);
-    if (offer == NULL) {
-        return NULL;
-    }
-    offer->segment_count = segment_count;
-    offer->regions = calloc(segment_count + 1, sizeof *offer->regions);
-    offer->descriptors = calloc(segment_count + 1, sizeof *offer->descriptors);
-    if (offer->regions == NULL || offer->descriptors == NULL) {
-        offer_reply_free(offer);
-        return NULL;
-    }
-    return offer;
-}
-
-void offer_reply_free(struct offer_reply *offer)
-{
-    if (offer == NULL) {
-        return;
-    }
-    free(offer->regions);
-    free(offer->descriptors);
-    free(offer);
 }

@@ -12,9 +12,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "completions.h"
-#include "digester.h"
-#include "mover.h"
+#include "mover/completions.h"
+#include "mover/digester.h"
+#include "mover/mover.h"
+#include "mover/rails.h"
 #include "transport/transport.h"
 
 #define SEGMENT_BYTES (2 * CKPT_MIB)
@@ -81,7 +82,7 @@ static int start(void **state)
 {
     char reason[ARENA_REASON_BYTES];
     (void)state;
-    snprintf(directory, sizeof directory, "/dev/shm/ckptd-test-workers-%d", getpid());
+    snprintf(directory, sizeof directory, "/dev/shm/ckptd-test-mover-%d", getpid());
     arena_options = (struct arena_options){.directory = directory,
                                            .segment_bytes = SEGMENT_BYTES,
                                            .segment_count = SEGMENTS,
@@ -121,18 +122,18 @@ static int stop(void **state)
     return arena_destroy_files(&arena_options, reason) == CKPT_OK ? 0 : -1;
 }
 
-static struct job *wait_job(void)
+static struct work *wait_work(void)
 {
     struct pollfd waiter = {.fd = completions_fd(completions), .events = POLLIN};
-    struct job *job = NULL;
+    struct work *work = NULL;
     struct offer_reply *offer = NULL;
-    while (job == NULL) {
+    while (work == NULL) {
         assert_int_equal(poll(&waiter, 1, 20000), 1);
-        completions_take(completions, &job, &offer);
+        completions_take(completions, &work, &offer);
         assert_null(offer);
     }
-    assert_null(job->next);
-    return job;
+    assert_null(work->next);
+    return work;
 }
 
 static void fill(const uint16_t *segments, uint64_t bytes, const uint8_t *from)
@@ -143,12 +144,22 @@ static void fill(const uint16_t *segments, uint64_t bytes, const uint8_t *from)
     }
 }
 
-static struct job *make(enum job_kind kind, const uint16_t *segments, uint32_t n)
+static struct work *make(enum work_type type, const uint16_t *segments, uint32_t n)
 {
-    struct job *job = job_make(kind, 77, 1, 5, kind == JOB_RENEW ? 0 : SHARD_BYTES, segments, n,
-                               arena, completions, engine);
-    assert_non_null(job);
-    return job;
+    struct work_plan plan = {.type = type,
+                             .number = 77,
+                             .slot = 1,
+                             .generation = 5,
+                             .bytes = type == WORK_RENEW ? 0 : SHARD_BYTES,
+                             .segments = segments,
+                             .segment_count = n,
+                             .arena = arena,
+                             .engine = engine,
+                             .finished = completions_post_work,
+                             .context = completions};
+    struct work *work = work_make(&plan);
+    assert_non_null(work);
+    return work;
 }
 
 static void digests_a_slot_over_several_segments(void **state)
@@ -158,12 +169,12 @@ static void digests_a_slot_over_several_segments(void **state)
     struct digest expected;
     fill(segments, SHARD_BYTES, source.memory);
     digest_bytes(engine, source.memory, SHARD_BYTES, &expected);
-    digester_add(digester, make(JOB_DIGEST, segments, 2));
-    struct job *job = wait_job();
-    assert_int_equal(job->work, 77);
-    assert_int_equal(atomic_load(&job->status), CKPT_OK);
-    assert_true(digest_equal(&job->digest, &expected));
-    job_free(job);
+    digester_add(digester, make(WORK_DIGEST, segments, 2));
+    struct work *work = wait_work();
+    assert_int_equal(work->plan.number, 77);
+    assert_int_equal(atomic_load(&work->status), CKPT_OK);
+    assert_true(digest_equal(&work->digest, &expected));
+    work_free(work);
 }
 
 /* A rank waits for a renewal, nobody for the digest before it. */
@@ -173,20 +184,20 @@ static void a_held_digest_lets_a_renewal_pass(void **state)
     const uint16_t digested[] = {4, 1};
     const uint16_t renewed[] = {2};
     digester_hold(digester, true);
-    digester_add(digester, make(JOB_DIGEST, digested, 2));
-    digester_add(digester, make(JOB_RENEW, renewed, 1));
-    struct job *job = wait_job();
-    assert_int_equal(job->kind, JOB_RENEW);
-    job_free(job);
-    digester_add(digester, make(JOB_RENEW, renewed, 1));
-    job = wait_job();
-    assert_int_equal(job->kind, JOB_RENEW);
-    job_free(job);
+    digester_add(digester, make(WORK_DIGEST, digested, 2));
+    digester_add(digester, make(WORK_RENEW, renewed, 1));
+    struct work *work = wait_work();
+    assert_int_equal(work->plan.type, WORK_RENEW);
+    work_free(work);
+    digester_add(digester, make(WORK_RENEW, renewed, 1));
+    work = wait_work();
+    assert_int_equal(work->plan.type, WORK_RENEW);
+    work_free(work);
     digester_hold(digester, false);
-    job = wait_job();
-    assert_int_equal(job->kind, JOB_DIGEST);
-    assert_int_equal(atomic_load(&job->status), CKPT_OK);
-    job_free(job);
+    work = wait_work();
+    assert_int_equal(work->plan.type, WORK_DIGEST);
+    assert_int_equal(atomic_load(&work->status), CKPT_OK);
+    work_free(work);
 }
 
 static void renewal_zeroes_what_nobody_has_open_and_replaces_the_rest(void **state)
@@ -198,13 +209,18 @@ static void renewal_zeroes_what_nobody_has_open_and_replaces_the_rest(void **sta
     struct rails rails = {.spec = "loop"};
     struct mover_options options = {.rails = &rails};
     assert_int_equal(start_mover(&options, &mover), CKPT_OK);
-    digester_set_mover(digester, mover);
     fill(segments, 2 * SEGMENT_BYTES, source.memory);
     assert_int_equal(arena_segment_fd(arena, 3, false, &kept), CKPT_OK);
-    digester_add(digester, make(JOB_RENEW, segments, 2));
-    struct job *job = wait_job();
-    assert_int_equal(atomic_load(&job->status), CKPT_OK);
-    job_free(job);
+    digester_add(digester, make(WORK_RENEW, segments, 2));
+    struct work *work = wait_work();
+    assert_true(work->is_handed_back);
+    assert_int_equal(work->wanting_count, 1);
+    assert_int_equal(work->wanting[0], 3);
+    mover_renew(mover, work);
+    work = wait_work();
+    assert_false(work->is_handed_back);
+    assert_int_equal(atomic_load(&work->status), CKPT_OK);
+    work_free(work);
     for (uint32_t i = 0; i < 2; i++) {
         const uint8_t *address = arena_segment_address(arena, segments[i]);
         for (size_t at = 0; at < SEGMENT_BYTES; at += 511) {
@@ -219,9 +235,9 @@ static void renewal_zeroes_what_nobody_has_open_and_replaces_the_rest(void **sta
     mover_stop(&mover);
 }
 
-static struct job *make_read(const uint16_t *segments, uint32_t n)
+static struct work *make_read(const uint16_t *segments, uint32_t n)
 {
-    struct job *job = make(JOB_READ, segments, n);
+    struct work *work = make(WORK_READ, segments, n);
     struct message_region regions[2];
     for (int i = 0; i < 2; i++) {
         regions[i] = (struct message_region){.bytes = (uint32_t)source.descriptor_bytes[i],
@@ -233,8 +249,8 @@ static struct job *make_read(const uint16_t *segments, uint32_t n)
                                   .worker_address_bytes = (uint32_t)source.address_bytes,
                                   .region_count = 2,
                                   .regions = regions};
-    assert_true(job_take_offer(job, 9, &offer));
-    return job;
+    assert_true(work_take_offer(work, 9, &offer));
+    return work;
 }
 
 static void read_with(const char *transport, bool cancel)
@@ -251,21 +267,21 @@ static void read_with(const char *transport, bool cancel)
     if (cancel) {
         mover_cancel(mover, 77);
     }
-    struct job *job = wait_job();
-    enum ckpt_status status = (enum ckpt_status)atomic_load(&job->status);
+    struct work *work = wait_work();
+    enum ckpt_status status = (enum ckpt_status)atomic_load(&work->status);
     if (cancel) {
         assert_true(status == CKPT_ERR_ABORTED || status == CKPT_OK);
     } else if (strstr(transport, "error") != NULL) {
         assert_int_not_equal(status, CKPT_OK);
     } else if (strstr(transport, "corrupt") != NULL) {
         assert_int_equal(status, CKPT_OK);
-        assert_false(digest_equal(&job->digest, &expected));
+        assert_false(digest_equal(&work->digest, &expected));
     } else {
         assert_int_equal(status, CKPT_OK);
-        assert_true(digest_equal(&job->digest, &expected));
+        assert_true(digest_equal(&work->digest, &expected));
         assert_memory_equal(arena_segment_address(arena, 5), source.memory, SEGMENT_BYTES);
     }
-    job_free(job);
+    work_free(work);
     mover_stop(&mover);
 }
 
@@ -288,15 +304,15 @@ static void a_held_read_begins_when_it_may(void **state)
     mover_read(mover, make_read(segments, 2));
     assert_int_equal(poll(&waiter, 1, 100), 0);
     mover_hold(mover, false);
-    struct job *job = wait_job();
-    assert_int_equal(atomic_load(&job->status), CKPT_OK);
-    job_free(job);
+    struct work *work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_OK);
+    work_free(work);
     mover_hold(mover, true);
     mover_read(mover, make_read(segments, 2));
     mover_cancel(mover, 77);
-    job = wait_job();
-    assert_int_equal(atomic_load(&job->status), CKPT_ERR_ABORTED);
-    job_free(job);
+    work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_ERR_ABORTED);
+    work_free(work);
     mover_stop(&mover);
 }
 
@@ -326,12 +342,44 @@ static void an_offer_that_does_not_add_up_is_refused(void **state)
     struct rails rails = {.spec = "loop"};
     struct mover_options options = {.rails = &rails};
     assert_int_equal(start_mover(&options, &mover), CKPT_OK);
-    struct job *job = make_read(segments, 2);
-    job->region_count = 1;
-    mover_read(mover, job);
-    job = wait_job();
-    assert_int_equal(atomic_load(&job->status), CKPT_ERR_PROTOCOL);
-    job_free(job);
+    struct work *work = make_read(segments, 2);
+    work->region_count = 1;
+    mover_read(mover, work);
+    work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_ERR_PROTOCOL);
+    work_free(work);
+    mover_stop(&mover);
+}
+
+/* The rank's device memory: this transport takes none, and without its descriptor none does. */
+static void a_gather_that_cannot_begin_ends_with_its_descriptor_closed(void **state)
+{
+    (void)state;
+    struct mover *mover;
+    const uint16_t segments[] = {5, 0};
+    struct rails rails = {.spec = "loop"};
+    struct mover_options options = {.rails = &rails};
+    struct message_range range = {.bytes = 4096};
+    struct message_gather ask = {.range_count = 1, .ranges = &range};
+    int ends[2];
+    char byte;
+    assert_int_equal(start_mover(&options, &mover), CKPT_OK);
+    struct work *work = make(WORK_GATHER, segments, 2);
+    assert_true(work_take_gather(work, &ask, -1));
+    mover_read(mover, work);
+    work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_ERR_SYSTEM);
+    work_free(work);
+
+    assert_int_equal(pipe(ends), 0);
+    work = make(WORK_GATHER, segments, 2);
+    assert_true(work_take_gather(work, &ask, ends[1]));
+    mover_read(mover, work);
+    work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_ERR_UNSUPPORTED);
+    work_free(work);
+    assert_int_equal(read(ends[0], &byte, 1), 0); /* the other end is closed */
+    close(ends[0]);
     mover_stop(&mover);
 }
 
@@ -347,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_failed_read_reports_its_failure),
         cmocka_unit_test(corruption_on_the_way_shows_in_the_digest),
         cmocka_unit_test(an_offer_that_does_not_add_up_is_refused),
+        cmocka_unit_test(a_gather_that_cannot_begin_ends_with_its_descriptor_closed),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arena's registration with the transport: once at start, anew where segments are renewed. */
+#include "mover/regions.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "mover_state.h"
+#include "mover/completions.h"
+#include "mover/digester.h"
+#include "mover/rails.h"
+#include "transport/transport.h"
 
 static enum ckpt_status register_memory(struct mover *m, uint32_t id)
 {
@@ -34,8 +39,13 @@ static bool is_registrable(const struct mover *m, uint32_t id)
                : arena_part_is_there(m->arena, id, NULL);
 }
 
-enum ckpt_status mover_register_all(struct mover *m)
+enum ckpt_status mover_regions_make(struct mover *m)
 {
+    m->regions = calloc(CKPT_ARENA_IDS_MAX, sizeof(struct transport_region *));
+    if (m->regions == NULL) {
+        snprintf(m->reason, sizeof m->reason, "out of memory");
+        return CKPT_ERR_MEMORY;
+    }
     for (uint32_t id = 0; id < CKPT_ARENA_IDS_MAX; id++) {
         enum ckpt_status status = is_registrable(m, id) ? register_memory(m, id) : CKPT_OK;
         if (status != CKPT_OK) {
@@ -88,32 +98,32 @@ static enum ckpt_status make_whole(struct mover *m, uint16_t id)
     return status == CKPT_OK && m->regions[id] == NULL ? register_memory(m, id) : status;
 }
 
-void mover_shape_memory(struct mover *m, struct job *job)
+void mover_regions_shape(struct mover *m, struct work *work)
 {
     enum ckpt_status status = CKPT_OK;
     bool is_new = false;
-    if (job->part.bytes > 0) {
-        is_new = !arena_part_is_there(m->arena, job->segments[0], &job->part);
-        status = is_new ? make_part(m, job->segments[0], &job->part) : CKPT_OK;
+    if (work->plan.part.bytes > 0) {
+        is_new = !arena_part_is_there(m->arena, work->segments[0], &work->plan.part);
+        status = is_new ? make_part(m, work->segments[0], &work->plan.part) : CKPT_OK;
     }
-    for (uint32_t i = 0; job->part.bytes == 0 && i < job->segment_count && status == CKPT_OK; i++) {
-        status = make_whole(m, job->segments[i]);
+    for (uint32_t i = 0;
+         work->plan.part.bytes == 0 && i < work->plan.segment_count && status == CKPT_OK; i++) {
+        status = make_whole(m, work->segments[i]);
     }
     if (status != CKPT_OK) {
-        job_fail(job, status);
+        work_fail(work, status);
     }
     if (is_new || status != CKPT_OK) {
-        job_release(job);
+        work_release(work);
     } else {
-        digester_add(m->digester, job);
+        digester_add(m->digester, work);
     }
 }
 
-/* Memory whose earlier user may still have it open gets new files. */
-void mover_renew_segments(struct mover *m, struct job *job)
+void mover_regions_renew(struct mover *m, struct work *work)
 {
-    for (uint32_t i = 0; i < job->wanting_count; i++) {
-        uint32_t id = job->wanting[i];
+    for (uint32_t i = 0; i < work->wanting_count; i++) {
+        uint32_t id = work->wanting[i];
         enum ckpt_status status = deregister(m, id);
         if (status == CKPT_OK) {
             status = arena_segment_repair(m->arena, id);
@@ -122,13 +132,13 @@ void mover_renew_segments(struct mover *m, struct job *job)
             status = register_memory(m, id);
         }
         if (status != CKPT_OK) {
-            job_fail(job, status);
+            work_fail(work, status);
         }
     }
-    job_release(job);
+    work_release(work);
 }
 
-void mover_revoke_segments(struct mover *m, const uint16_t *segments, uint32_t n)
+void mover_regions_revoke(struct mover *m, const uint16_t *segments, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         struct transport_region *region = m->regions[segments[i]];
@@ -138,7 +148,7 @@ void mover_revoke_segments(struct mover *m, const uint16_t *segments, uint32_t n
     }
 }
 
-void mover_fill_offer(struct mover *m, struct offer_reply *reply)
+void mover_regions_offer(struct mover *m, struct offer_reply *reply)
 {
     struct message_offer *offer = &reply->message.offer;
     for (uint32_t i = 0; i < reply->segment_count && offer->status == CKPT_OK; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mover.h"
+#include "mover/mover.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -9,38 +10,60 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "mover_state.h"
+#include "mover/rails.h"
+#include "mover/reads.h"
+#include "mover/regions.h"
+#include "mover/state.h"
+#include "mover/ways.h"
 
 #define COMPLETIONS_A_TURN 64
 
 /* ---- commands ---- */
 
+enum command_type {
+    COMMAND_READ,
+    COMMAND_CANCEL,
+    COMMAND_SHAPE,
+    COMMAND_RENEW,
+    COMMAND_LINK_DOWN,
+    COMMAND_OFFER,
+    COMMAND_REVOKE
+};
+
+struct command {
+    struct command *next;
+    enum command_type type;
+    struct work *work;
+    uint64_t number;
+    uint32_t link;
+    struct offer_reply *offer;
+    uint32_t n;
+    uint16_t segments[];
+};
+
 static void obey(struct mover *m, struct command *command)
 {
     switch (command->type) {
     case COMMAND_READ:
-        mover_read_begin(m, command->job);
-        break;
-    case COMMAND_GATHER:
-        mover_gather_begin(m, command->job);
+        mover_reads_begin(m, command->work);
         break;
     case COMMAND_CANCEL:
-        mover_read_cancel(m, command->work);
+        mover_reads_cancel(m, command->number);
         break;
     case COMMAND_SHAPE:
-        mover_shape_memory(m, command->job);
+        mover_regions_shape(m, command->work);
         break;
     case COMMAND_RENEW:
-        mover_renew_segments(m, command->job);
+        mover_regions_renew(m, command->work);
         break;
     case COMMAND_LINK_DOWN:
-        mover_read_link_down(m, command->link);
+        mover_reads_link_down(m, command->link);
         break;
     case COMMAND_OFFER:
-        mover_fill_offer(m, command->offer);
+        mover_regions_offer(m, command->offer);
         break;
     case COMMAND_REVOKE:
-        mover_revoke_segments(m, command->segments, command->n);
+        mover_regions_revoke(m, command->segments, command->n);
         break;
     }
     free(command);
@@ -102,16 +125,11 @@ static enum ckpt_status begin(struct mover *m)
     m->slice_chunks = slice < CKPT_CHUNK_BYTES ? 1 : (uint32_t)(slice / CKPT_CHUNK_BYTES);
     m->depth = m->options.depth != 0 ? m->options.depth : can->depth;
     m->depth = m->depth > can->in_flight_max ? can->in_flight_max : m->depth;
-    m->slices = calloc(m->depth, sizeof *m->slices);
-    m->regions = calloc(CKPT_ARENA_IDS_MAX, sizeof(struct transport_region *));
-    if (m->slices == NULL || m->regions == NULL) {
+    if (mover_reads_make(m) != CKPT_OK) {
         snprintf(m->reason, sizeof m->reason, "out of memory");
         return CKPT_ERR_MEMORY;
     }
-    for (uint32_t i = 0; i < m->depth; i++) {
-        m->slices[i].next_free = i + 1 < m->depth ? i + 1 : UINT32_MAX;
-    }
-    enum ckpt_status status = mover_register_all(m);
+    enum ckpt_status status = mover_regions_make(m);
     if (status == CKPT_OK) {
         status = transport_address(m->transport, m->address, &m->address_bytes);
     }
@@ -124,7 +142,6 @@ static void end(struct mover *m)
     m->stopping = m->closed = true; /* nothing wakes the transport from here on */
     pthread_mutex_unlock(&m->lock);
     mover_reads_end(m);
-    free(m->slices);
     free(m->regions);
 }
 
@@ -142,7 +159,7 @@ struct transport_rails mover_rails(const struct mover *mover)
     return (struct transport_rails){.total = (uint32_t)(rails >> 32), .up = (uint32_t)rails};
 }
 
-static void work(struct mover *m)
+static void serve(struct mover *m)
 {
     struct transport_completion done[COMPLETIONS_A_TURN];
     struct pollfd waiter = {.fd = transport_event_fd(m->transport), .events = POLLIN};
@@ -152,9 +169,9 @@ static void work(struct mover *m)
         size_t count = transport_progress(m->transport, done, COMPLETIONS_A_TURN);
         for (size_t i = 0; i < count; i++) {
             if (done[i].kind == TRANSPORT_DISCONNECTED) {
-                mover_way_gone(m, done[i].cookie);
+                mover_ways_gone(m, done[i].cookie);
             } else {
-                mover_read_done(m, &done[i]);
+                mover_reads_landed(m, &done[i]);
             }
         }
         note_rails(m);
@@ -210,7 +227,7 @@ static void *run(void *context)
         status = begin(m);
         step_done(m, status);
         if (status == CKPT_OK) {
-            work(m);
+            serve(m);
         }
     }
     end(m);
@@ -268,30 +285,21 @@ const char *mover_transport(const struct mover *mover)
     return mover->spec;
 }
 
-void mover_end(struct mover *mover)
-{
-    if (mover == NULL || mover->ended) {
-        return;
-    }
-    /* Woken under the lock: the thread closes the transport once it has seen `stopping`. */
-    pthread_mutex_lock(&mover->lock);
-    mover->stopping = true;
-    pthread_cond_broadcast(&mover->started_cond);
-    if (!mover->closed) {
-        transport_wake(mover->transport);
-    }
-    pthread_mutex_unlock(&mover->lock);
-    pthread_join(mover->thread, NULL);
-    mover->ended = true;
-}
-
 void mover_stop(struct mover **mover)
 {
     struct mover *m = *mover;
     if (m == NULL) {
         return;
     }
-    mover_end(m);
+    /* Woken under the lock: the thread closes the transport once it has seen `stopping`. */
+    pthread_mutex_lock(&m->lock);
+    m->stopping = true;
+    pthread_cond_broadcast(&m->started_cond);
+    if (!m->closed) {
+        transport_wake(m->transport);
+    }
+    pthread_mutex_unlock(&m->lock);
+    pthread_join(m->thread, NULL);
     mover_free(m);
     *mover = NULL;
 }
@@ -314,54 +322,39 @@ static struct command *command_make(enum command_type type, uint32_t n)
 static void give(struct mover *m, struct command *command)
 {
     pthread_mutex_lock(&m->lock);
-    bool stopping = m->stopping;
-    if (!stopping) {
-        *m->last = command;
-        m->last = &command->next;
-        transport_wake(m->transport);
-    }
+    assert(!m->stopping);
+    *m->last = command;
+    m->last = &command->next;
+    transport_wake(m->transport);
     pthread_mutex_unlock(&m->lock);
-    if (stopping) {
-        if (command->job != NULL) {
-            job_fail(command->job, CKPT_ERR_ABORTED);
-            job_release(command->job);
-        }
-        free(command);
-    }
 }
 
-void mover_read(struct mover *mover, struct job *job)
+static void give_work(struct mover *m, enum command_type type, struct work *work)
 {
-    struct command *command = command_make(COMMAND_READ, 0);
-    command->job = job;
-    give(mover, command);
+    struct command *command = command_make(type, 0);
+    command->work = work;
+    give(m, command);
 }
 
-void mover_gather(struct mover *mover, struct job *job)
+void mover_read(struct mover *mover, struct work *work)
 {
-    struct command *command = command_make(COMMAND_GATHER, 0);
-    command->job = job;
-    give(mover, command);
+    give_work(mover, COMMAND_READ, work);
 }
 
-void mover_cancel(struct mover *mover, uint64_t work)
+void mover_shape(struct mover *mover, struct work *work)
+{
+    give_work(mover, COMMAND_SHAPE, work);
+}
+
+void mover_renew(struct mover *mover, struct work *work)
+{
+    give_work(mover, COMMAND_RENEW, work);
+}
+
+void mover_cancel(struct mover *mover, uint64_t number)
 {
     struct command *command = command_make(COMMAND_CANCEL, 0);
-    command->work = work;
-    give(mover, command);
-}
-
-void mover_shape(struct mover *mover, struct job *job)
-{
-    struct command *command = command_make(COMMAND_SHAPE, 0);
-    command->job = job;
-    give(mover, command);
-}
-
-void mover_renew(struct mover *mover, struct job *job)
-{
-    struct command *command = command_make(COMMAND_RENEW, 0);
-    command->job = job;
+    command->number = number;
     give(mover, command);
 }
 

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mover/work.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What becomes of a work whose memory nobody touches any more. */
+static const struct {
+    bool is_digested; /* its chunks were */
+    bool is_checked;  /* what was done over memory that a trainer may have cut counts only when the
+                       * files are whole */
+} ends[WORK_TYPES] = {[WORK_DIGEST] = {.is_digested = true, .is_checked = true},
+                      [WORK_READ] = {.is_digested = true, .is_checked = true},
+                      [WORK_GATHER] = {.is_checked = true}};
+
+struct work *work_make(const struct work_plan *plan)
+{
+    size_t bytes = plan->segment_count * sizeof(plan->segments[0]);
+    struct work *work = calloc(1, sizeof *work + bytes);
+    if (work == NULL) {
+        return NULL;
+    }
+    work->plan = *plan;
+    work->plan.segments = work->segments;
+    memcpy(work->segments, plan->segments, bytes);
+    work->chunk_count = ends[plan->type].is_digested ? digest_chunk_count(plan->bytes) : 1;
+    atomic_init(&work->holders, 1);
+    atomic_init(&work->status, CKPT_OK);
+    atomic_init(&work->cancelled, false);
+    work->cvs = calloc(work->chunk_count, DIGEST_CV_BYTES);
+    if (work->cvs == NULL) {
+        work_free(work);
+        return NULL;
+    }
+    return work;
+}
+
+bool work_take_offer(struct work *work, uint32_t link, const struct message_offer *offer)
+{
+    work->link = link;
+    work->offer.region_bytes = offer->segment_bytes;
+    work->offer.address_bytes = offer->worker_address_bytes;
+    work->offer.address = malloc(offer->worker_address_bytes + 1);
+    work->region_count = offer->region_count;
+    work->regions = calloc(offer->region_count + 1, sizeof *work->regions);
+    if (work->offer.address == NULL || work->regions == NULL) {
+        return false;
+    }
+    memcpy(work->offer.address, offer->worker_address, offer->worker_address_bytes);
+    for (uint32_t i = 0; i < offer->region_count; i++) {
+        assert(offer->regions[i].bytes <= CKPT_DESCRIPTOR_MAX);
+        work->regions[i].bytes = offer->regions[i].bytes;
+        memcpy(work->regions[i].descriptor, offer->regions[i].descriptor, offer->regions[i].bytes);
+    }
+    return true;
+}
+
+bool work_take_gather(struct work *work, const struct message_gather *ask, int descriptor)
+{
+    size_t bytes = ask->range_count * sizeof(ask->ranges[0]);
+    work->gather = calloc(1, sizeof(*work->gather) + bytes);
+    work->regions = calloc(1, sizeof(*work->regions));
+    if (work->gather == NULL || work->regions == NULL) {
+        if (work->gather != NULL) {
+            work->gather->descriptor = -1;
+        }
+        if (descriptor >= 0) {
+            close(descriptor);
+        }
+        return false;
+    }
+    work->region_count = 1;
+    work->gather->descriptor = descriptor;
+    work->gather->range_count = ask->range_count;
+    memcpy(work->gather->ranges, ask->ranges, bytes);
+    return true;
+}
+
+void work_hold(struct work *work)
+{
+    atomic_fetch_add(&work->holders, 1);
+}
+
+void work_fail(struct work *work, enum ckpt_status status)
+{
+    int ok = CKPT_OK;
+    assert(status != CKPT_OK);
+    atomic_compare_exchange_strong(&work->status, &ok, (int)status);
+}
+
+bool work_has_failed(const struct work *work)
+{
+    return atomic_load(&work->cancelled) || atomic_load(&work->status) != CKPT_OK;
+}
+
+static void finish(struct work *work)
+{
+    const struct work_plan *plan = &work->plan;
+    if (atomic_load(&work->cancelled)) {
+        work_fail(work, CKPT_ERR_ABORTED);
+    }
+    if (ends[plan->type].is_checked && atomic_load(&work->status) == CKPT_OK) {
+        enum ckpt_status status =
+            arena_segments_check(plan->arena, plan->segments, plan->segment_count);
+        if (status == CKPT_OK && ends[plan->type].is_digested) {
+            status = digest_fold(work->cvs, work->chunk_count, plan->bytes, &work->digest);
+        }
+        if (status != CKPT_OK) {
+            work_fail(work, status);
+        }
+    }
+    work->is_handed_back = false;
+    plan->finished(plan->context, work);
+}
+
+void work_release(struct work *work)
+{
+    if (atomic_fetch_sub(&work->holders, 1) == 1) {
+        finish(work);
+    }
+}
+
+void work_hand_back(struct work *work)
+{
+    work->is_handed_back = true;
+    work->plan.finished(work->plan.context, work);
+}
+
+void work_free(struct work *work)
+{
+    if (work == NULL) {
+        return;
+    }
+    if (work->gather != NULL && work->gather->descriptor >= 0) {
+        close(work->gather->descriptor);
+    }
+    free(work->gather);
+    free(work->cvs);
+    free(work->offer.address);
+    free(work->regions);
+    free(work->wanting);
+    free(work);
+}
+
+uint8_t *work_chunk_address(const struct work *work, uint64_t chunk)
+{
+    uint64_t segment_bytes = arena_segment_bytes(work->plan.arena);
+    uint64_t offset = chunk * CKPT_CHUNK_BYTES;
+    uint64_t index = offset / segment_bytes;
+    assert(index < work->plan.segment_count);
+    return arena_segment_address(work->plan.arena, work->segments[index]) + offset % segment_bytes;
+}
+
+uint64_t work_chunk_bytes(const struct work *work, uint64_t chunk)
+{
+    return digest_chunk_bytes(chunk, work->plan.bytes);
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+ckpt_test(test_mover SOURCES unit/mover/test_mover.c LINKS ckpt_mover LABELS threads)
