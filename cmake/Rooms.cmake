@@ -34,11 +34,18 @@ function(ckpt_room_headers name)
   target_include_directories(ckpt_${name}_headers INTERFACE ${farm})
 endfunction()
 
-# ckpt_program(<name> [DIR <folder>] SOURCES <file>... [LINKS ...]): an executable in bin/.
+# ckpt_program(<name> [DIR <folder>] SOURCES main.c <file>... [LINKS ...]): an executable in bin/.
+# One of src/ is a room and main.c alone, so that a unit test links ckpt_<name> as any other room.
 function(ckpt_program name)
   cmake_parse_arguments(PROGRAM "" "DIR" "SOURCES;LINKS" ${ARGN})
   if(NOT PROGRAM_DIR)
     set(PROGRAM_DIR src/${name})
+  endif()
+  if(PROGRAM_DIR MATCHES "^src/(.*)")
+    list(REMOVE_ITEM PROGRAM_SOURCES main.c)
+    ckpt_room(${name} DIR ${CMAKE_MATCH_1} SOURCES ${PROGRAM_SOURCES} LINKS ${PROGRAM_LINKS})
+    set(PROGRAM_SOURCES main.c)
+    set(PROGRAM_LINKS ckpt_${name})
   endif()
   list(TRANSFORM PROGRAM_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/${PROGRAM_DIR}/)
   add_executable(${name} ${PROGRAM_SOURCES})

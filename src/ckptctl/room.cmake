@@ -13,5 +13,5 @@ ckpt_program(ckptctl SOURCES main.c options.c verbs.c ctl.c hook_settings.c link
                    PkgConfig::JANSSON Threads::Threads)
 # Where the hooks and the agent are installed; cmake/Install.cmake puts them there.
 set(CKPT_HOOKDIR ${CMAKE_INSTALL_FULL_LIBEXECDIR}/ckptd/slurm)
-target_compile_definitions(ckptctl PRIVATE CKPT_SBINDIR="${CMAKE_INSTALL_FULL_SBINDIR}"
-                                           CKPT_HOOKDIR="${CKPT_HOOKDIR}")
+target_compile_definitions(ckpt_ckptctl PRIVATE CKPT_SBINDIR="${CMAKE_INSTALL_FULL_SBINDIR}"
+                                                CKPT_HOOKDIR="${CKPT_HOOKDIR}")

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "tables.h"
+#include "ckptctld/tables.h"
 #include "wire/message_codec.h"
 
 /* One ask on its way to an answer. */

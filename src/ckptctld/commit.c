@@ -13,7 +13,7 @@
 
 #include "base/fault_point.h"
 #include "base/log.h"
-#include "daemon.h"
+#include "ckptctld/daemon.h"
 
 #define EPOCH_READ_MS 2000 /* how often a coordinator looks in the store whether it still rules */
 #define STORE_AGAIN_MS 250 /* between two tries of what may pass */

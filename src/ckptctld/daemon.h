@@ -23,8 +23,8 @@
 #include "base/lateness.h"
 #include "base/rare.h"
 #include "coordinator/coordinator.h"
-#include "keeper.h"
-#include "options.h"
+#include "ckptctld/keeper.h"
+#include "ckptctld/options.h"
 #include "session/session.h"
 #include "store/store.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "keeper.h"
+#include "ckptctld/keeper.h"
 
 #include <event2/event.h>
 #include <pthread.h>

@@ -10,7 +10,7 @@
 
 #include "base/fault_point.h"
 #include "base/log.h"
-#include "daemon.h"
+#include "ckptctld/daemon.h"
 #include "wire/message_codec.h"
 
 /* Turns of the machine in a row when it has more to say, before sockets get their turn again. */

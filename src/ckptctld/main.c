@@ -14,7 +14,7 @@
 
 #include "base/fault_point.h"
 #include "base/log.h"
-#include "daemon.h"
+#include "ckptctld/daemon.h"
 #include "session/notify.h"
 #include "session/signals.h"
 #include "session/watchdog.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "daemon.h"
+#include "ckptctld/daemon.h"
 
 static void log_note(const struct machine_note *note)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "options.h"
+#include "ckptctld/options.h"
 
 #include <stdio.h>
 

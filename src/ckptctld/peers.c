@@ -6,7 +6,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
-#include "daemon.h"
+#include "ckptctld/daemon.h"
 #include "wire/message_codec.h"
 
 #define LOCAL_SESSIONS_MAX 256

@@ -16,7 +16,7 @@
 
 #include "base/fault_point.h"
 #include "base/log.h"
-#include "daemon.h"
+#include "ckptctld/daemon.h"
 #include "session/notify.h"
 
 #define TELL_S 5                                      /* how often a start says that it goes on */

@@ -2,7 +2,7 @@
 /* What a change did, from the records and messages of its update; and how far a drain is. */
 #include <string.h>
 
-#include "tables.h"
+#include "ckptctld/tables.h"
 
 static json_t *entry(uint64_t step, uint32_t attempt, uint64_t bytes)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tables.h"
+#include "ckptctld/tables.h"
 
 #include <string.h>
 #include <unistd.h>

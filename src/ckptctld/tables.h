@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "daemon.h"
+#include "ckptctld/daemon.h"
 #include "wire/message_codec.h"
 
 /* Entries a page: of those below 4 KiB of JSON, as a shard with COORDINATOR_COPIES_MAX copies; and

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tables.h"
+#include "ckptctld/tables.h"
 
 #define NAMED_MAX 8 /* shards that an entry names; the others are in the checkpoint's own table */
 

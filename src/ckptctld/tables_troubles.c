@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Why saves do not become consistent, as a document. */
-#include "tables.h"
+#include "ckptctld/tables.h"
 
 static const char *kind_name(enum coordinator_trouble kind)
 {

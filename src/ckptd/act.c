@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does what an update of the machine says: records, work, messages, notes, in that order. */
-#include "daemon.h"
+#include "ckptd/daemon.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "compat.h"
+#include "ckptd/compat.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making everything in order, one turn of the machine, ending everything in reverse. */
-#include "daemon.h"
+#include "ckptd/daemon.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "fits.h"
-#include "options.h"
-#include "shortage.h"
+#include "ckptd/fits.h"
+#include "ckptd/options.h"
+#include "ckptd/shortage.h"
 #include "session/notify.h"
 #include "session/signals.h"
 #include "session/watchdog.h"

@@ -15,8 +15,8 @@
 #include "mover/completions.h"
 #include "mover/digester.h"
 #include "mover/mover.h"
-#include "quiet.h"
-#include "rails.h"
+#include "ckptd/quiet.h"
+#include "ckptd/rails.h"
 #include "session/session.h"
 
 struct event;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fits.h"
+#include "ckptd/fits.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the agent stands to who starts it: a service manager, or a scheduler's hook for as long as
  * somebody needs it. */
-#include "daemon.h"
+#include "ckptd/daemon.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
-#include "options.h"
+#include "ckptd/options.h"
 #include "slurm/topology.h"
 
 #define LOOK_MS 250

@@ -4,7 +4,7 @@
  * Peers' and ranks' links are the sessions' own numbers; a connection that the machine asked for
  * has the machine's number, kept in made_links. The coordinator is connected to for ever, with
  * growing pauses. */
-#include "daemon.h"
+#include "ckptd/daemon.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 
 #include "base/fault_point.h"
 #include "base/log.h"
-#include "options.h"
+#include "ckptd/options.h"
 #include "session/address.h"
 
 #define CONNECT_TIMEOUT_MS 3000

@@ -6,9 +6,9 @@
 
 #include "base/fault_point.h"
 #include "base/log.h"
-#include "compat.h"
-#include "daemon.h"
-#include "options.h"
+#include "ckptd/compat.h"
+#include "ckptd/daemon.h"
+#include "ckptd/options.h"
 
 extern char **environ;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "options.h"
+#include "ckptd/options.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "quiet.h"
+#include "ckptd/quiet.h"
 
 #include <assert.h>
 #include <event2/event.h>

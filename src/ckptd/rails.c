@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rails.h"
+#include "ckptd/rails.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,7 +9,7 @@
  *   ADOPTED      as it was found
  *   PULLING      PULLING; so is a reader's cached copy, which nobody needs after a restart
  *   DIRTY        DIRTY */
-#include "daemon.h"
+#include "ckptd/daemon.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shortage.h"
+#include "ckptd/shortage.h"
 
 #include <stdio.h>
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "options.h"
+#include "ckptctld/options.h"
 #include "store/store.h"
 
 static enum ckpt_status read_flags(char **argv, int argc, struct options *options_out,

@@ -9,7 +9,7 @@
 
 #include "mover/digester.h"
 #include "mover/mover.h"
-#include "quiet.h"
+#include "ckptd/quiet.h"
 
 #define SLOTS 8
 

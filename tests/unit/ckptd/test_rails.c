@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "rails.h"
+#include "ckptd/rails.h"
 #include "topology/node_topology.h"
 
 static struct rails rails;
