@@ -20,6 +20,7 @@
 
 #include "base/limits.h"
 #include "base/nearest.h"
+#include "base/reason.h"
 #include "belongings.h"
 #include "config/value.h"
 #include "self.h"
@@ -72,8 +73,7 @@ static bool read_message(const char *name, const char *text, struct beside *besi
     char problem[CKPT_REASON_MAX + 1];
     int64_t value;
     if (!value_parse(&size, text, &value, problem, sizeof(problem))) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "--beside=%.60s: \"%.40s\": %.100s", name, text,
-                 problem);
+        reason_set(reason, "--beside=%.60s: \"%.40s\": %.100s", name, text, problem);
         return false;
     }
     beside->message_bytes = (uint64_t)value;
@@ -84,8 +84,7 @@ static bool read_message(const char *name, const char *text, struct beside *besi
 static bool check_words(const struct beside_test *test, const char *transport, char *reason)
 {
     if (strncmp(transport, test->kind, strlen(test->kind)) != 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s is beside %s, not beside %.60s", test->name,
-                 test->kind, transport);
+        reason_set(reason, "%s is beside %s, not beside %.60s", test->name, test->kind, transport);
         return false;
     }
     return true;
@@ -95,8 +94,8 @@ static bool check_tool(const struct beside_test *test, char *reason)
 {
     char path[PATH_MAX];
     if (!self_find(test->tool, path, sizeof(path))) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s is not installed (package %s)", test->tool,
-                 strcmp(test->kind, "ucx") == 0 ? "ucx-utils" : "perftest");
+        reason_set(reason, "%s is not installed (package %s)", test->tool,
+                   strcmp(test->kind, "ucx") == 0 ? "ucx-utils" : "perftest");
         return false;
     }
     return true;
@@ -118,9 +117,9 @@ bool beside_find(const char *name, const char *transport, struct beside *beside_
     }
     if (beside.test == NULL) {
         const char *nearest = nearest_name(bare, names, TESTS);
-        snprintf(reason, CKPT_REASON_MAX + 1, "unknown test \"%.40s\"%s%s%s known: %s", bare,
-                 nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
-                 nearest != NULL ? "?" : ";", beside_names());
+        reason_set(reason, "unknown test \"%.40s\"%s%s%s known: %s", bare,
+                   nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
+                   nearest != NULL ? "?" : ";", beside_names());
         return false;
     }
     if (!check_words(beside.test, transport, reason) ||
@@ -347,8 +346,7 @@ enum ckpt_status beside_measure(const struct beside *beside, const struct beside
     bool good = false;
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (null < 0 || !free_port(&port)) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s: %s", test->tool, strerror(errno));
-        return CKPT_ERR_SYSTEM;
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "%s: %s", test->tool, strerror(errno));
     }
     compose(&command, beside, run, NULL, port);
     pid_t server = belongings_start("/usr/bin/env", command.argv, -1, null, null);
@@ -365,9 +363,9 @@ enum ckpt_status beside_measure(const struct beside *beside, const struct beside
     }
     close(null);
     if (!good || !parse(test, output, gbps_out)) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s of %s failed, or printed no bandwidth: %.120s",
-                 test->name, test->tool, last_line(output));
-        return CKPT_ERR_SYSTEM;
+        return reason_refuse(reason, CKPT_ERR_SYSTEM,
+                             "%s of %s failed, or printed no bandwidth: %.120s", test->name,
+                             test->tool, last_line(output));
     }
     return CKPT_OK;
 }

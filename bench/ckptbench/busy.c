@@ -129,7 +129,7 @@ static uint64_t read_ours(void)
 
 static struct look take_look(void)
 {
-    struct look look = {.at_ns = now_ns()};
+    struct look look = {.at_ns = clock_now_ns()};
     look.known = read_all(&look.all);
     look.ours = read_ours();
     return look;

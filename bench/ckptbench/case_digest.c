@@ -99,7 +99,7 @@ static bool run_b3sum(struct contest *contest, char hex_out[DIGEST_HEX_BYTES], d
     if (pipe2(out, O_CLOEXEC) != 0) {
         return false;
     }
-    uint64_t start = now_ns();
+    uint64_t start = clock_now_ns();
     pid_t pid = belongings_start(contest->b3sum, argv, -1, out[1], -1);
     close(out[1]);
     ssize_t count = pid > 0 ? read(out[0], hex_out, DIGEST_HEX_BYTES - 1) : -1;
@@ -142,7 +142,7 @@ static bool b3sum_turn(struct contest *contest, bool counts)
 static bool engine_turn(struct contest *contest, size_t i, bool counts)
 {
     struct digest digest;
-    uint64_t start = now_ns();
+    uint64_t start = clock_now_ns();
     digest_bytes(contest->engines[i], contest->data, contest->bytes, &digest);
     double seconds = seconds_since(start);
     if (i == 0 && !counts) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/reason.h"
 #include "case.h"
 #include "plot.h"
 #include "svg.h"
@@ -93,13 +94,13 @@ static enum ckpt_status load(const struct config *config, struct picture *pictur
     char *const *paths = config_operands(config, &count);
     size_t labels = config_list_count(config, KEY_LABELS);
     if (count == 0 || count > PLOT_RESULTS_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "want 1 to %d results, each a file that --json wrote",
-                 PLOT_RESULTS_MAX);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG,
+                             "want 1 to %d results, each a file that --json wrote",
+                             PLOT_RESULTS_MAX);
     }
     if (labels > 0 && labels != count) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "--labels: %zu names for %zu results", labels, count);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG, "--labels: %zu names for %zu results", labels,
+                             count);
     }
     for (size_t i = 0; i < count; i++) {
         struct result *result = &picture->results[i];
@@ -110,10 +111,10 @@ static enum ckpt_status load(const struct config *config, struct picture *pictur
         }
         picture->result_count++;
         if (!is_known(result->kind)) {
-            snprintf(reason, CKPT_REASON_MAX + 1,
-                     "%.100s is a result of a case \"%.40s\", which this ckptbench does not draw",
-                     paths[i], result->kind);
-            return CKPT_ERR_CONFIG;
+            return reason_refuse(
+                reason, CKPT_ERR_CONFIG,
+                "%.100s is a result of a case \"%.40s\", which this ckptbench does not draw",
+                paths[i], result->kind);
         }
     }
     return CKPT_OK;

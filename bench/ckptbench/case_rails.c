@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "busy.h"
+#include "base/reason.h"
 #include "case.h"
 #include "clock.h"
 #include "options.h"
@@ -179,7 +180,7 @@ static enum ckpt_status visit(const struct rails *rails, struct leg *leg, char *
         status = raw_read(raw, &as_liked, &seconds, &cpu_s, reason);
     }
     if (status == CKPT_OK && raw_verify(raw) != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "other bytes were read than the source has");
+        reason_set(reason, "other bytes were read than the source has");
         status = CKPT_ERR_CORRUPT;
     }
     raw_close(&raw);
@@ -204,7 +205,7 @@ static enum ckpt_status measure(struct rails *rails, char *reason)
                           rails->legs[i].label);
             status = visit(rails, &rails->legs[i], why);
             if (status != CKPT_OK) {
-                snprintf(reason, CKPT_REASON_MAX + 1, "%.60s: %.180s", rails->legs[i].label, why);
+                reason_set(reason, "%.60s: %.180s", rails->legs[i].label, why);
             }
         }
     }

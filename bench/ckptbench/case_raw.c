@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ckptbench raw: what the machine and the transport can do without us: memcpy, and reads by the
  * transport alone, in turn, at one point or many. */
-#include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "busy.h"
+#include "base/reason.h"
 #include "case.h"
 #include "numbers.h"
 #include "options.h"
@@ -191,10 +191,10 @@ static bool read_points(const struct config *config, struct sweep *sweep, char *
                     (sweep->depth_count > 0 ? sweep->depth_count : 1) *
                     (sweep->rail_count > 0 ? sweep->rail_count : 1);
     if (points > SWEEP_POINTS_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "%zu points are more than %d: fewer slice sizes, "
-                 "depths or rails",
-                 points, SWEEP_POINTS_MAX);
+        reason_set(reason,
+                   "%zu points are more than %d: fewer slice sizes, "
+                   "depths or rails",
+                   points, SWEEP_POINTS_MAX);
         return false;
     }
     return true;
@@ -209,7 +209,7 @@ static bool read_cpus(const struct config *config, struct sweep *sweep, char *re
         return false;
     }
     if (count == 1) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "--cpus: want two, for the reader and the source");
+        reason_set(reason, "--cpus: want two, for the reader and the source");
         return false;
     }
     if (count == 2) {
@@ -224,17 +224,16 @@ static bool read_beside(const struct config *config, struct sweep *sweep, char *
 {
     size_t count = config_list_count(config, KEY_BESIDE);
     if (count > BESIDE_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "--beside: at most %d tests", BESIDE_MAX);
+        reason_set(reason, "--beside: at most %d tests", BESIDE_MAX);
         return false;
     }
     if (count > 0 && sweep->raw.connect != NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "--beside measures between processes of this machine: not with --connect");
+        reason_set(reason,
+                   "--beside measures between processes of this machine: not with --connect");
         return false;
     }
     if (count > 0 && sweep->raw.is_gpu) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "--beside: those tools read the host's memory; with --memory=host");
+        reason_set(reason, "--beside: those tools read the host's memory; with --memory=host");
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -268,16 +267,15 @@ static enum ckpt_status read_options(const struct config *config, struct sweep *
     };
     enum ckpt_status status = spec_check(sweep->raw.transport, sweep->raw.devices, reason);
     if (status == CKPT_OK && sweep->raw.is_gpu && !spec_takes_gpu(sweep->raw.transport)) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "the transport %.60s takes no GPU memory, only verbs does, on devices that "
-                 "register dma-bufs: --transport=verbs, or --memory=host",
-                 sweep->raw.transport);
+        reason_set(reason,
+                   "the transport %.60s takes no GPU memory, only verbs does, on devices that "
+                   "register dma-bufs: --transport=verbs, or --memory=host",
+                   sweep->raw.transport);
         status = CKPT_ERR_CONFIG;
     }
     if (status == CKPT_OK && spec_is_local(sweep->raw.transport) && sweep->raw.connect != NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "the transport %.60s does not leave its process: not with --connect",
-                 sweep->raw.transport);
+        reason_set(reason, "the transport %.60s does not leave its process: not with --connect",
+                   sweep->raw.transport);
         status = CKPT_ERR_CONFIG;
     }
     if (status == CKPT_OK &&

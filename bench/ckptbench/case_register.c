@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "base/reason.h"
 #include "busy.h"
 #include "case.h"
 #include "clock.h"
@@ -88,7 +89,7 @@ static enum ckpt_status open_registrar(const struct registration *r, struct regi
     enum ckpt_status status = CKPT_ERR_MEMORY;
     if (registrar->regions != NULL) {
         status = transport_open(choice->transport, &options, &registrar->transport);
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s", transport_open_error());
+        reason_set(reason, "%s", transport_open_error());
     }
     return status;
 }
@@ -170,7 +171,7 @@ static void note(struct registration *r, enum way way, uint64_t start_ns, bool c
 
 static enum ckpt_status fault_turn(struct registration *r, bool counts)
 {
-    uint64_t start = now_ns();
+    uint64_t start = clock_now_ns();
     uint8_t *fresh = buffer_make_shared(r->bytes);
     if (fresh == NULL) {
         return CKPT_ERR_MEMORY;
@@ -186,21 +187,21 @@ static enum ckpt_status turn(struct registration *r, bool counts)
     if (status != CKPT_OK) {
         return status;
     }
-    uint64_t start = now_ns();
+    uint64_t start = clock_now_ns();
     register_all(&r->all);
     note(r, WAY_ONE, start, counts);
-    start = now_ns();
+    start = clock_now_ns();
     deregister_all(&r->all);
     note(r, WAY_RELEASE, start, counts);
     status = r->all.status;
     if (r->list.count > 1 && status == CKPT_OK) {
-        start = now_ns();
+        start = clock_now_ns();
         status = serial(r);
         note(r, WAY_SERIAL, start, counts);
         deregister_each(r);
     }
     if (r->list.count > 1 && status == CKPT_OK) {
-        start = now_ns();
+        start = clock_now_ns();
         status = parallel(r);
         note(r, WAY_PARALLEL, start, counts);
         deregister_each(r);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ckptbench scale: what the coordinator's decisions cost, and whether that grows with the cluster
  * alone. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

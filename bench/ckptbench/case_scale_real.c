@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/reason.h"
 #include "belongings.h"
 #include "clock.h"
 #include "options.h"
@@ -178,7 +179,7 @@ static struct moment moment_of(const struct real_coordinator *coordinator,
                                const struct real_fleet *fleet)
 {
     struct real_fleet_counters counters = real_fleet_counters(fleet);
-    return (struct moment){.ns = now_ns(),
+    return (struct moment){.ns = clock_now_ns(),
                            .cpu_ns = process_cpu_ns(coordinator->pid),
                            .fleet_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
                            .frames = counters.frames_sent + counters.frames_received};
@@ -240,7 +241,7 @@ static enum ckpt_status measure_fleet(const struct scale_real *scale,
 {
     struct real_fleet *fleet = NULL;
     struct real_fleet_options options = scale->fleet;
-    uint64_t start_ns = now_ns();
+    uint64_t start_ns = clock_now_ns();
     options.coordinator = coordinator->address;
     progress("scale: %s: %" PRIu32 " agents join", cost->path, options.agents);
     enum ckpt_status status = real_fleet_open(&options, &fleet, reason);
@@ -274,7 +275,7 @@ static enum ckpt_status measure(struct scale_real *scale, struct cost *cost, cha
         status = measure_fleet(scale, &coordinator, cost, reason);
     }
     if (status != CKPT_OK && coordinator.pid > 0 && !belongings_alive(coordinator.pid)) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%.200s ended in mid-run", cost->path);
+        reason_set(reason, "%.200s ended in mid-run", cost->path);
     }
     real_coordinator_end(&coordinator);
     return status;
@@ -392,8 +393,7 @@ static enum ckpt_status choose_programs(struct scale_real *scale, char *reason)
     static char beside[PATH_MAX];
     size_t count = config_list_count(scale->config, KEY_PROGRAMS);
     if (count > PROGRAMS_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "at most %d programs at once", PROGRAMS_MAX);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG, "at most %d programs at once", PROGRAMS_MAX);
     }
     for (size_t i = 0; i < count; i++) {
         scale->costs[i].path = config_list_at(scale->config, KEY_PROGRAMS, i);
@@ -405,9 +405,8 @@ static enum ckpt_status choose_programs(struct scale_real *scale, char *reason)
     scale->count = (uint32_t)count;
     for (size_t i = 0; i < count; i++) {
         if (access(scale->costs[i].path, X_OK) != 0) {
-            snprintf(reason, CKPT_REASON_MAX + 1, "%.200s: there is no such program",
-                     scale->costs[i].path);
-            return CKPT_ERR_CONFIG;
+            return reason_refuse(reason, CKPT_ERR_CONFIG, "%.200s: there is no such program",
+                                 scale->costs[i].path);
         }
     }
     return CKPT_OK;
@@ -423,26 +422,23 @@ static enum ckpt_status prepare(struct scale_real *scale, char *reason)
     const struct real_fleet_options *fleet = &scale->fleet;
     uint32_t domains = (fleet->agents + fleet->agents_per_domain - 1) / fleet->agents_per_domain;
     if ((uint64_t)fleet->agents * fleet->ranks > CKPT_WORLD_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "%" PRIu32 " agents with %" PRIu32 " ranks are more than a world has",
-                 fleet->agents, fleet->ranks);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG,
+                             "%" PRIu32 " agents with %" PRIu32 " ranks are more than a world has",
+                             fleet->agents, fleet->ranks);
     }
     if (domains < fleet->copies) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "%" PRIu32 " agents of %" PRIu32 " a domain are too few domains for %" PRIu32
-                 " copies",
-                 fleet->agents, fleet->agents_per_domain, fleet->copies);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG,
+                             "%" PRIu32 " agents of %" PRIu32
+                             " a domain are too few domains for %" PRIu32 " copies",
+                             fleet->agents, fleet->agents_per_domain, fleet->copies);
     }
     enum ckpt_status status = choose_programs(scale, reason);
     if (status == CKPT_OK) {
         scale->directory =
             belongings_make_directory(config_text(scale->config, KEY_DIRECTORY), "ckptbench");
         if (scale->directory == NULL) {
-            snprintf(reason, CKPT_REASON_MAX + 1, "no directory can be made in %.200s",
-                     config_text(scale->config, KEY_DIRECTORY));
-            return CKPT_ERR_CONFIG;
+            return reason_refuse(reason, CKPT_ERR_CONFIG, "no directory can be made in %.200s",
+                                 config_text(scale->config, KEY_DIRECTORY));
         }
     }
     return status;

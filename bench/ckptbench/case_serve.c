@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "belongings.h"
+#include "base/reason.h"
 #include "case.h"
 #include "clock.h"
 #include "control.h"
@@ -110,7 +111,7 @@ static void start_session(struct server *server, int fd)
         case_complain("serve: cannot start a session: %s", strerror(errno));
         server->session = 0;
     }
-    server->started_ns = now_ns();
+    server->started_ns = clock_now_ns();
     printf("client %s\n", server->client);
     fflush(stdout);
 }
@@ -199,9 +200,8 @@ static enum ckpt_status check(const struct config *config, char *reason)
 {
     const char *transport = config_text(config, KEY_TRANSPORT);
     if (transport != NULL && spec_is_local(transport)) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "the transport %.60s does not leave its process",
-                 transport);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG,
+                             "the transport %.60s does not leave its process", transport);
     }
     enum ckpt_status status = transport != NULL ? spec_check(transport, NULL, reason) : CKPT_OK;
     for (size_t i = 0; i < config_list_count(config, KEY_DEVICES) && status == CKPT_OK; i++) {

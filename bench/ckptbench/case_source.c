@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "case.h"
+#include "base/reason.h"
 #include "clock.h"
 #include "control.h"
 #include "environment.h"
@@ -59,11 +60,11 @@ static enum ckpt_status judge_version(const json_t *hello, char *reason)
 {
     json_int_t theirs = json_integer_value(json_object_get(hello, "ckptbench"));
     if (theirs != CONTROL_VERSION) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "the client's control protocol has version %" JSON_INTEGER_FORMAT
-                 ", the server's %d: run the same ckptbench on both (the server's is %s)",
-                 theirs, CONTROL_VERSION, CKPT_VERSION);
-        return CKPT_ERR_VERSION;
+        return reason_refuse(
+            reason, CKPT_ERR_VERSION,
+            "the client's control protocol has version %" JSON_INTEGER_FORMAT
+            ", the server's %d: run the same ckptbench on both (the server's is %s)",
+            theirs, CONTROL_VERSION, CKPT_VERSION);
     }
     return CKPT_OK;
 }
@@ -77,15 +78,14 @@ static enum ckpt_status judge_transport(const json_t *hello, const struct config
     const char *devices = json_string_value(json_object_get(hello, "devices"));
     const char *ours = config_text(config, KEY_TRANSPORT);
     if (theirs == NULL || strlen(theirs) > CONFIG_TEXT_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no transport was asked for");
-        return CKPT_ERR_PROTOCOL;
+        return reason_refuse(reason, CKPT_ERR_PROTOCOL, "no transport was asked for");
     }
     if (ours != NULL && !spec_same_kind(ours, theirs)) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "the client asks for transport %.60s, this server serves %.60s: give both the "
-                 "same --transport",
-                 theirs, ours);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(
+            reason, CKPT_ERR_CONFIG,
+            "the client asks for transport %.60s, this server serves %.60s: give both the "
+            "same --transport",
+            theirs, ours);
     }
     if (config_text(config, KEY_DEVICES) != NULL) {
         devices = config_text(config, KEY_DEVICES);
@@ -104,16 +104,15 @@ static enum ckpt_status judge_size(const json_t *hello, const struct config *con
     json_int_t segment = json_integer_value(json_object_get(hello, "segment_bytes"));
     int64_t most = config_number(config, KEY_LIMIT);
     if (bytes < 1 || segment < 1 || segment > INT64_C(1) << 40) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "sizes are missing or out of range");
-        return CKPT_ERR_PROTOCOL;
+        return reason_refuse(reason, CKPT_ERR_PROTOCOL, "sizes are missing or out of range");
     }
     if (bytes > most || segment > most || (bytes + segment - 1) / segment * segment > most ||
         bytes / segment > CKPT_ARENA_SEGMENTS_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "%" JSON_INTEGER_FORMAT " bytes in segments of %" JSON_INTEGER_FORMAT
-                 " are more than this server gives: %" PRId64 " (--bytes-max), %d segments",
-                 bytes, segment, most, CKPT_ARENA_SEGMENTS_MAX);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG,
+                             "%" JSON_INTEGER_FORMAT " bytes in segments of %" JSON_INTEGER_FORMAT
+                             " are more than this server gives: %" PRId64
+                             " (--bytes-max), %d segments",
+                             bytes, segment, most, CKPT_ARENA_SEGMENTS_MAX);
     }
     wish->options.bytes = (uint64_t)bytes;
     wish->options.segment_bytes = (uint64_t)segment;
@@ -129,8 +128,7 @@ static enum ckpt_status judge_gpu(const json_t *hello, struct wish *wish, char *
     }
     json_int_t index = json_integer_value(gpu);
     if (!json_is_integer(gpu) || index < 0 || index > OPTION_GPU_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "the index of a GPU is not one");
-        return CKPT_ERR_PROTOCOL;
+        return reason_refuse(reason, CKPT_ERR_PROTOCOL, "the index of a GPU is not one");
     }
     wish->options.is_gpu = true;
     wish->options.gpu = (uint32_t)index;
@@ -193,7 +191,7 @@ static enum ckpt_status answer(struct control *control, bool *reading_out, char 
         *reading_out = json_is_true(json_object_get(message, "reading"));
         status = control_send(control, json_pack("{s:I}", "cpu_ns", (json_int_t)used));
     } else {
-        snprintf(reason, CKPT_REASON_MAX + 1, "an unknown question");
+        reason_set(reason, "an unknown question");
         status = CKPT_ERR_PROTOCOL;
     }
     json_decref(message);

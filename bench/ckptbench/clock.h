@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time as it is measured here: monotonic, nanoseconds. Any thread. */
+/* What is measured with base/clock.h. Any thread. */
 #ifndef CKPTBENCH_CLOCK_H
 #define CKPTBENCH_CLOCK_H
 
 #include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
-static inline uint64_t clock_ns(clockid_t which)
-{
-    struct timespec now;
-    clock_gettime(which, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
-static inline uint64_t now_ns(void)
-{
-    return clock_ns(CLOCK_MONOTONIC);
-}
+#include "base/clock.h"
 
 static inline double seconds_since(uint64_t start_ns)
 {
-    return (double)(now_ns() - start_ns) / 1e9;
+    return (double)(clock_now_ns() - start_ns) / 1e9;
 }
 
 /* The CPU time that a process of ours has used, nanoseconds; 0 when that cannot be read. */

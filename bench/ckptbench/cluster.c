@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/reason.h"
 #include "belongings.h"
 #include "clock.h"
 #include "self.h"
@@ -50,8 +50,7 @@ static enum ckpt_status complain(const char *what, const char *log, enum ckpt_st
 {
     char line[LINE_MAX_BYTES] = "its log is empty";
     (void)find_line(log, "", line);
-    snprintf(reason, CKPT_REASON_MAX + 1, "%s: %.200s", what, line);
-    return status;
+    return reason_refuse(reason, status, "%s: %.200s", what, line);
 }
 
 /* Waits for a line of the log, as long as the process lives. */
@@ -78,8 +77,8 @@ static enum ckpt_status start(const char *program, char *const argv[], const cha
 {
     char path[PATH_MAX];
     if (!self_sibling(program, path, sizeof(path))) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%.200s is not there: build it first", path);
-        return CKPT_ERR_NOT_FOUND;
+        return reason_refuse(reason, CKPT_ERR_NOT_FOUND, "%.200s is not there: build it first",
+                             path);
     }
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     pid_t pid = fd >= 0 ? belongings_start(path, argv, -1, fd, fd) : -1;
@@ -87,8 +86,7 @@ static enum ckpt_status start(const char *program, char *const argv[], const cha
         close(fd);
     }
     if (pid < 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "starting %s: %s", program, strerror(errno));
-        return CKPT_ERR_SYSTEM;
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "starting %s: %s", program, strerror(errno));
     }
     *pid_out = pid;
     return CKPT_OK;
@@ -147,8 +145,8 @@ static enum ckpt_status start_agent(const struct cluster_options *options, struc
     size_t count = 11;
     if ((size_t)snprintf(agent->socket, sizeof(agent->socket), "%s/%s.sock", directory, names[i]) >=
         sizeof(agent->socket)) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%.150s is too long for a socket's path", directory);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG, "%.150s is too long for a socket's path",
+                             directory);
     }
     snprintf(agent->arena, sizeof(agent->arena), "%s/%s", directory, names[i]);
     snprintf(agent->log, sizeof(agent->log), "%s/%s.log", directory, names[i]);

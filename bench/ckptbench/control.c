@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/reason.h"
 #include "clock.h"
 
 #define TICK_MS 1000
@@ -65,7 +65,7 @@ struct control *control_open(int fd)
         goto close_fd;
     }
     control->fd = fd;
-    control->heard_ns = now_ns();
+    control->heard_ns = clock_now_ns();
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     control->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (control->stop_fd < 0) {
@@ -127,8 +127,7 @@ void control_refuse(struct control *control, enum ckpt_status status, const char
 
 static enum ckpt_status say(char *reason, enum ckpt_status status, const char *text)
 {
-    snprintf(reason, CKPT_REASON_MAX + 1, "%s", text);
-    return status;
+    return reason_refuse(reason, status, "%s", text);
 }
 
 /* What the other side says went wrong; a number that is none of ours is a protocol's breach. */
@@ -139,7 +138,7 @@ static enum ckpt_status take_error(const json_t *message, char *reason)
     if (status <= 0 || status > INT32_MAX) {
         status = CKPT_ERR_PROTOCOL;
     }
-    snprintf(reason, CKPT_REASON_MAX + 1, "%s", text != NULL ? text : "unknown error");
+    reason_set(reason, "%s", text != NULL ? text : "unknown error");
     return (enum ckpt_status)status;
 }
 
@@ -184,12 +183,12 @@ static enum ckpt_status fill(struct control *control, char *reason)
                          CONTROL_LINE_MAX - control->filled, MSG_DONTWAIT);
     if (count > 0) {
         control->filled += (size_t)count;
-        control->heard_ns = now_ns();
+        control->heard_ns = clock_now_ns();
     } else if (count == 0) {
         return say(reason, CKPT_ERR_LINK, "the other side has ended");
     } else if (errno != EAGAIN && errno != EINTR) {
         int error = errno;
-        snprintf(reason, CKPT_REASON_MAX + 1, "the other side is gone: %s", strerror(error));
+        reason_set(reason, "the other side is gone: %s", strerror(error));
         /* A reset is how a process ends that had not read everything; all else is the network. */
         return error == ECONNRESET ? CKPT_ERR_LINK : CKPT_ERR_TIMEOUT;
     }
@@ -218,7 +217,7 @@ enum ckpt_status control_poll(struct control *control, json_t **message_out, cha
         status = take_message(control, message_out, reason);
     }
     if (status == CKPT_OK && *message_out == NULL &&
-        now_ns() - control->heard_ns > CONTROL_SILENCE_MS * UINT64_C(1000000)) {
+        clock_now_ns() - control->heard_ns > CONTROL_SILENCE_MS * UINT64_C(1000000)) {
         status = say(reason, CKPT_ERR_TIMEOUT, "the other side is silent");
     }
     return status;

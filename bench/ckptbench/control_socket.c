@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/reason.h"
 #include "session/address.h"
 
 #define CONNECT_MS 5000
@@ -36,11 +37,11 @@ static bool resolve(const char *where, bool listening, struct address *address_o
 {
     char text[CKPT_ADDRESS_MAX + 1];
     if (!complete(where, text, sizeof(text))) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "the address %.60s... is too long", where);
+        reason_set(reason, "the address %.60s... is too long", where);
         return false;
     }
     if (address_is_path(text)) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s is a path, want HOST or HOST:PORT", text);
+        reason_set(reason, "%s is a path, want HOST or HOST:PORT", text);
         return false;
     }
     return address_resolve(text, listening, address_out, reason) == CKPT_OK;
@@ -89,8 +90,8 @@ int control_connect(const char *where, char *reason)
     int fd = socket(address.socket.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int error = fd < 0 ? errno : await_connection(fd, &address);
     if (error != 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "cannot connect to %s: %s%s", text, strerror(error),
-                 error == ECONNREFUSED ? " (is \"ckptbench serve\" running there?)" : "");
+        reason_set(reason, "cannot connect to %s: %s%s", text, strerror(error),
+                   error == ECONNREFUSED ? " (is \"ckptbench serve\" running there?)" : "");
         if (fd >= 0) {
             close(fd);
         }
@@ -116,7 +117,7 @@ int control_listen(const char *where, char *text_out, char *reason)
     }
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address.socket, address.bytes) != 0 ||
         listen(fd, 16) != 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "cannot listen at %s: %s", text_out, strerror(errno));
+        reason_set(reason, "cannot listen at %s: %s", text_out, strerror(errno));
         if (fd >= 0) {
             close(fd);
         }

@@ -36,7 +36,7 @@ enum ckpt_status copy_measure(uint8_t *to, const uint8_t *from, size_t bytes, ui
         size_t end = i + 1 == threads ? bytes : bytes / threads * (i + 1);
         parts[i] = (struct part){.to = to + first, .from = from + first, .bytes = end - first};
     }
-    uint64_t start = now_ns();
+    uint64_t start = clock_now_ns();
     for (; started < threads && status == CKPT_OK; started++) {
         if (pthread_create(&ids[started], NULL, copy_part, &parts[started]) != 0) {
             status = CKPT_ERR_SYSTEM;

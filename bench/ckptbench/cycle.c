@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/reason.h"
 #include "belongings.h"
 #include "buffer.h"
 #include "clock.h"
@@ -50,9 +50,8 @@ enum ckpt_status cycle_open(const struct cycle_options *options, struct cycle *c
     cycle->options = *options;
     cycle->directory = belongings_make_directory(options->directory, "ckptbench");
     if (cycle->directory == NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "cannot make a directory in %.100s: %s",
-                 options->directory, strerror(errno));
-        return CKPT_ERR_SYSTEM;
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "cannot make a directory in %.100s: %s",
+                             options->directory, strerror(errno));
     }
     struct raw_options raw = {.transport = options->transport,
                               .bytes = options->bytes,
@@ -68,9 +67,8 @@ enum ckpt_status cycle_open(const struct cycle_options *options, struct cycle *c
     cycle->data = buffer_make(options->bytes);
     cycle->copy = buffer_make(options->bytes);
     if (cycle->data == NULL || cycle->copy == NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory for two buffers of %" PRIu64 " bytes",
-                 options->bytes);
-        return CKPT_ERR_MEMORY;
+        return reason_refuse(reason, CKPT_ERR_MEMORY,
+                             "no memory for two buffers of %" PRIu64 " bytes", options->bytes);
     }
     buffer_fill(cycle->data, options->bytes, 1);
     cycle->ranks = (struct ranks){.run = "ckptbench",
@@ -126,10 +124,10 @@ static void explain(const struct cycle *cycle, const char *what, enum ckpt_statu
 {
     char reason[CKPT_REASON_MAX + 1];
     if (cluster_check(&cycle->cluster, reason) != CKPT_OK) {
-        snprintf(missing_out, CKPT_REASON_MAX + 1, "%.40s: %.200s", what, reason);
+        reason_set(missing_out, "%.40s: %.200s", what, reason);
     } else {
-        snprintf(missing_out, CKPT_REASON_MAX + 1, "%.40s: %.200s", what,
-                 why[0] != '\0' ? why : ckpt_status_text(status));
+        reason_set(missing_out, "%.40s: %.200s", what,
+                   why[0] != '\0' ? why : ckpt_status_text(status));
     }
 }
 
@@ -142,7 +140,7 @@ static double per_gb(const struct cycle *cycle, double seconds)
 static double measure_digest(const struct cycle *cycle)
 {
     struct digest digest;
-    uint64_t start = now_ns();
+    uint64_t start = clock_now_ns();
     digest_bytes(cycle->engine, cycle->data, cycle->options.bytes, &digest);
     return seconds_since(start);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/reason.h"
 #include "clock.h"
 #include "coordinator/coordinator.h"
 
@@ -257,10 +258,9 @@ static enum ckpt_status judge(const struct fleet *f, char *reason)
     if (f->commits == 2 && f->refused == 0 && f->ordered == 2 * f->world) {
         return CKPT_OK;
     }
-    snprintf(reason, CKPT_REASON_MAX + 1,
-             "%u agents: %u commits of 2, %u pull orders of %u, %u reports refused",
-             f->options.agents, f->commits, f->ordered, 2 * f->world, f->refused);
-    return CKPT_ERR_INTERNAL;
+    return reason_refuse(reason, CKPT_ERR_INTERNAL,
+                         "%u agents: %u commits of 2, %u pull orders of %u, %u reports refused",
+                         f->options.agents, f->commits, f->ordered, 2 * f->world, f->refused);
 }
 
 enum ckpt_status fleet_run(const struct fleet_options *options, struct fleet_cost *cost_out,

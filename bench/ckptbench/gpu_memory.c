@@ -5,14 +5,13 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cuda.h>
 
 #include "base/limits.h"
+#include "base/reason.h"
 
 #define LIBRARY "libcuda.so.1"
 /* A GPU's large page. cuMemAlloc aligns to 256 bytes, and a dma-buf wants whole pages of the CPU,
@@ -73,7 +72,7 @@ static enum ckpt_status say(const struct driver *driver, CUresult result, const 
     if (driver->error_text(result, &text) != CUDA_SUCCESS || text == NULL) {
         text = "an unknown error";
     }
-    snprintf(reason, CKPT_REASON_MAX + 1, "GPU memory: %s: %.100s (%d)", what, text, (int)result);
+    reason_set(reason, "GPU memory: %s: %.100s (%d)", what, text, (int)result);
     return result == CUDA_ERROR_OUT_OF_MEMORY ? CKPT_ERR_MEMORY : CKPT_ERR_SYSTEM;
 }
 
@@ -81,20 +80,20 @@ static enum ckpt_status load(struct driver *driver, char *reason)
 {
     driver->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     if (driver->library == NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "GPU memory: no NVIDIA driver on this machine (%.120s): install it, or "
-                 "--memory=host",
-                 dlerror());
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(
+            reason, CKPT_ERR_CONFIG,
+            "GPU memory: no NVIDIA driver on this machine (%.120s): install it, or "
+            "--memory=host",
+            dlerror());
     }
     for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
         void *found = dlsym(driver->library, symbols[i].name);
         if (found == NULL) {
-            snprintf(reason, CKPT_REASON_MAX + 1,
-                     "GPU memory: the driver's " LIBRARY " has no %s: it is older than CUDA 11.7 "
-                     "(release 515), update it",
-                     symbols[i].name);
-            return CKPT_ERR_CONFIG;
+            return reason_refuse(reason, CKPT_ERR_CONFIG,
+                                 "GPU memory: the driver's " LIBRARY
+                                 " has no %s: it is older than CUDA 11.7 "
+                                 "(release 515), update it",
+                                 symbols[i].name);
         }
         memcpy((uint8_t *)driver + symbols[i].offset, &found, sizeof(found));
     }
@@ -114,12 +113,12 @@ static enum ckpt_status find(struct gpu_memory *memory, uint32_t gpu, char *reas
         return say(driver, result, "starting the driver", reason);
     }
     if (gpu >= (uint32_t)count) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 count == 0 ? "GPU memory: the driver finds no GPU on this machine (nvidia-smi, "
-                              "CUDA_VISIBLE_DEVICES)"
-                            : "GPU memory: there is no GPU %u, the last is %d (--gpu=N)",
-                 gpu, count - 1);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(
+            reason, CKPT_ERR_CONFIG,
+            count == 0 ? "GPU memory: the driver finds no GPU on this machine (nvidia-smi, "
+                         "CUDA_VISIBLE_DEVICES)"
+                       : "GPU memory: there is no GPU %u, the last is %d (--gpu=N)",
+            gpu, count - 1);
     }
     result = driver->device(&memory->device, (int)gpu);
     if (result == CUDA_SUCCESS) {
@@ -132,11 +131,11 @@ static enum ckpt_status find(struct gpu_memory *memory, uint32_t gpu, char *reas
         return say(driver, result, "looking at the GPU", reason);
     }
     if (able == 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "GPU memory: GPU %u (%.60s) exports no dma-bufs: that takes the open kernel "
-                 "modules (nvidia-open) and Linux 5.12",
-                 gpu, memory->model);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(
+            reason, CKPT_ERR_CONFIG,
+            "GPU memory: GPU %u (%.60s) exports no dma-bufs: that takes the open kernel "
+            "modules (nvidia-open) and Linux 5.12",
+            gpu, memory->model);
     }
     return CKPT_OK;
 }
@@ -171,7 +170,7 @@ enum ckpt_status gpu_memory_open(uint32_t gpu, uint64_t segment_bytes, uint32_t 
         memory->copy = malloc(COPY_BYTES);
     }
     if (memory == NULL || memory->copy == NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "GPU memory: no memory");
+        reason_set(reason, "GPU memory: no memory");
         goto close_memory;
     }
     memory->segment_bytes = segment_bytes;
@@ -224,9 +223,8 @@ enum ckpt_status gpu_memory_fill(struct gpu_memory *memory, uint32_t segment, co
         uint64_t count = left < COPY_BYTES ? left : COPY_BYTES;
         result = driver->from_gpu(memory->copy, begin + at, count);
         if (result == CUDA_SUCCESS && memcmp(memory->copy, bytes + at, count) != 0) {
-            snprintf(reason, CKPT_REASON_MAX + 1,
-                     "GPU memory: the GPU has other bytes than were copied to it");
-            return CKPT_ERR_CORRUPT;
+            return reason_refuse(reason, CKPT_ERR_CORRUPT,
+                                 "GPU memory: the GPU has other bytes than were copied to it");
         }
     }
     return result == CUDA_SUCCESS ? CKPT_OK : say(driver, result, "filling it", reason);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* In place of gpu_memory.c where the build found no cuda.h. */
 #include <assert.h>
-#include <stdio.h>
 
 #include "base/limits.h"
+#include "base/reason.h"
 #include "gpu_memory.h"
 
 enum ckpt_status gpu_memory_open(uint32_t gpu, uint64_t segment_bytes, uint32_t segments,
                                  struct gpu_memory **memory_out, char *reason)
 {
     (void)gpu, (void)segment_bytes, (void)segments, (void)memory_out;
-    snprintf(reason, CKPT_REASON_MAX + 1,
-             "GPU memory is not built in: no cuda.h of CUDA 11.7 or later was there; install it "
-             "(NVIDIA's toolkit, or nvidia-cuda-dev) and build again, or --memory=host");
-    return CKPT_ERR_CONFIG;
+    return reason_refuse(
+        reason, CKPT_ERR_CONFIG,
+        "GPU memory is not built in: no cuda.h of CUDA 11.7 or later was there; install it "
+        "(NVIDIA's toolkit, or nvidia-cuda-dev) and build again, or --memory=host");
 }
 
 void gpu_memory_close(struct gpu_memory **memory)

@@ -2,6 +2,7 @@
 #include "numbers.h"
 
 #include "base/limits.h"
+#include "base/reason.h"
 #include "config/value.h"
 
 bool numbers_read(const struct config *config, size_t key, enum config_type type, int64_t least,
@@ -12,7 +13,7 @@ bool numbers_read(const struct config *config, size_t key, enum config_type type
     size_t count = config_list_count(config, key);
     if (count > size) {
         config_describe(config, key, where, sizeof(where));
-        snprintf(reason, CKPT_REASON_MAX + 1, "%.100s: at most %zu numbers", where, size);
+        reason_set(reason, "%.100s: at most %zu numbers", where, size);
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -21,7 +22,7 @@ bool numbers_read(const struct config *config, size_t key, enum config_type type
         const char *text = config_list_at(config, key, i);
         if (!value_parse(&number, text, &value, problem, sizeof(problem))) {
             config_describe(config, key, where, sizeof(where));
-            snprintf(reason, CKPT_REASON_MAX + 1, "%.60s: \"%.40s\": %.120s", where, text, problem);
+            reason_set(reason, "%.60s: \"%.40s\": %.120s", where, text, problem);
             return false;
         }
         numbers_out[i] = (uint64_t)value;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The smaller cases. */
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 

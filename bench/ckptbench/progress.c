@@ -44,7 +44,7 @@ void progress_part(uint64_t done, uint64_t all, const char *format, ...)
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     if (done == 0 || began_ns == 0) {
-        began_ns = now_ns();
+        began_ns = clock_now_ns();
     } else {
         double passed = seconds_since(began_ns);
         snprintf(time, sizeof(time), "; %.0f s, about %.0f s left", passed,

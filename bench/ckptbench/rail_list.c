@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/nearest.h"
+#include "base/reason.h"
 #include "spec.h"
 
 #define NAMES_MAX 512
@@ -21,8 +22,8 @@ static bool is_verbs(const char *spec)
 static enum ckpt_status add(struct rail_list *list, const char *name, size_t length, char *reason)
 {
     if (list->count == RAIL_LIST_MAX || length >= RAIL_NAME_MAX) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "at most %d rails, of short names", RAIL_LIST_MAX);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG, "at most %d rails, of short names",
+                             RAIL_LIST_MAX);
     }
     snprintf(list->names[list->count++], RAIL_NAME_MAX, "%.*s", (int)length, name);
     return CKPT_OK;
@@ -64,13 +65,11 @@ static enum ckpt_status check_port(const struct topology *topology, const char *
         names[count] = topology->ports[count].name;
     }
     const char *nearest = nearest_name(name, names, count);
-    snprintf(reason, CKPT_REASON_MAX + 1,
-             "unknown rail \"%.60s\"%s%s%s this machine has %u RDMA port%s%s", name,
-             nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
-             nearest != NULL ? "?" : ";", topology->port_count,
-             topology->port_count == 1 ? "" : "s",
-             topology->port_count > 0 ? " (ckptctl topology)" : "");
-    return CKPT_ERR_CONFIG;
+    return reason_refuse(
+        reason, CKPT_ERR_CONFIG, "unknown rail \"%.60s\"%s%s%s this machine has %u RDMA port%s%s",
+        name, nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
+        nearest != NULL ? "?" : ";", topology->port_count, topology->port_count == 1 ? "" : "s",
+        topology->port_count > 0 ? " (ckptctl topology)" : "");
 }
 
 /* Those of "verbs:a+b". */

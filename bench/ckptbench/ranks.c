@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "clock.h"
 
 typedef enum ckpt_status step_of_rank(struct ranks *ranks, uint32_t rank);
@@ -25,9 +26,9 @@ static void *walk(void *context)
     if (walker->barrier != NULL) {
         pthread_barrier_wait(walker->barrier);
     }
-    walker->begin_ns = now_ns();
+    walker->begin_ns = clock_now_ns();
     walker->status = walker->step(walker->ranks, walker->rank);
-    walker->end_ns = now_ns();
+    walker->end_ns = clock_now_ns();
     return NULL;
 }
 
@@ -61,8 +62,8 @@ static enum ckpt_status walk_all(struct ranks *ranks, step_of_rank *step, double
         made++;
     }
     if (made < ranks->count) {
-        snprintf(ranks->reason, sizeof(ranks->reason), "no thread for rank %u", made);
-        return CKPT_ERR_SYSTEM; /* those made wait until the program ends, which is now */
+        return reason_refuse(ranks->reason, CKPT_ERR_SYSTEM, "no thread for rank %u",
+                             made); /* those made wait until the program ends, which is now */
     }
     walk(&walkers[0]);
     enum ckpt_status status = walkers[0].status;
@@ -143,9 +144,9 @@ enum ckpt_status ranks_load(struct ranks *ranks, double *seconds_out)
 {
     enum ckpt_status status = walk_all(ranks, load_one, seconds_out);
     if (status == CKPT_OK && ranks->shards[0].step != ranks->step) {
-        snprintf(ranks->reason, sizeof(ranks->reason), "step %llu was loaded, not %llu",
-                 (unsigned long long)ranks->shards[0].step, (unsigned long long)ranks->step);
-        return CKPT_ERR_STEP;
+        return reason_refuse(ranks->reason, CKPT_ERR_STEP, "step %llu was loaded, not %llu",
+                             (unsigned long long)ranks->shards[0].step,
+                             (unsigned long long)ranks->step);
     }
     return status;
 }
@@ -157,9 +158,8 @@ enum ckpt_status ranks_compare(struct ranks *ranks)
         enum ckpt_status status = ckpt_find(&ranks->shards[i], "bytes", &tensor);
         if (status != CKPT_OK || tensor.bytes != ranks->bytes ||
             memcmp(tensor.data, ranks->data + i * ranks->bytes, ranks->bytes) != 0) {
-            snprintf(ranks->reason, sizeof(ranks->reason),
-                     "rank %u: other bytes were loaded than were saved", i);
-            return CKPT_ERR_CORRUPT;
+            return reason_refuse(ranks->reason, CKPT_ERR_CORRUPT,
+                                 "rank %u: other bytes were loaded than were saved", i);
         }
     }
     return CKPT_OK;

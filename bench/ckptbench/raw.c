@@ -4,10 +4,10 @@
 
 #include <poll.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "buffer.h"
 #include "clock.h"
 #include "raw_peer.h"
@@ -37,8 +37,7 @@ struct raw {
 
 static enum ckpt_status say(char *reason, enum ckpt_status status, const char *what)
 {
-    snprintf(reason, CKPT_REASON_MAX + 1, "raw read: %s: %s", what, ckpt_status_text(status));
-    return status;
+    return reason_refuse(reason, status, "raw read: %s: %s", what, ckpt_status_text(status));
 }
 
 static void choose_defaults(struct raw *raw)
@@ -56,10 +55,9 @@ static enum ckpt_status open_transport(struct raw *raw, char *reason)
     struct transport_options options = {.devices = raw->options.devices};
     enum ckpt_status status = transport_open(raw->options.transport, &options, &raw->transport);
     if (status != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s",
-                 transport_open_error()[0] != '\0' ? transport_open_error()
-                                                   : ckpt_status_text(status));
-        return status;
+        return reason_refuse(reason, status, "%s",
+                             transport_open_error()[0] != '\0' ? transport_open_error()
+                                                               : ckpt_status_text(status));
     }
     choose_defaults(raw);
     uint32_t most = raw->transport->capabilities.in_flight_max;
@@ -111,8 +109,7 @@ static enum ckpt_status pin(const struct raw_options *options, uint32_t cpu, cha
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
     if (options->is_pinned && sched_setaffinity(0, sizeof(set), &set) != 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "CPU %u is not there, or not for us", cpu);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG, "CPU %u is not there, or not for us", cpu);
     }
     return CKPT_OK;
 }
@@ -202,7 +199,7 @@ static enum ckpt_status issue(struct raw *raw)
         .bytes = bytes,
         .cookie = cookie,
     };
-    raw->issue_ns[cookie] = raw->plan.latency != NULL ? now_ns() : 0;
+    raw->issue_ns[cookie] = raw->plan.latency != NULL ? clock_now_ns() : 0;
     enum ckpt_status status = transport_read(&request);
     if (status == CKPT_OK) {
         raw->issued += bytes;
@@ -230,7 +227,7 @@ static enum ckpt_status turn(struct raw *raw)
         status = issue(raw);
     }
     size_t count = transport_progress(raw->transport, done, COMPLETIONS_A_TURN);
-    uint64_t now = raw->plan.latency != NULL && count > 0 ? now_ns() : 0;
+    uint64_t now = raw->plan.latency != NULL && count > 0 ? clock_now_ns() : 0;
     for (size_t i = 0; i < count; i++) {
         complete(raw, &done[i], now);
         if (status == CKPT_OK) {
@@ -266,7 +263,7 @@ enum ckpt_status raw_read(struct raw *raw, const struct raw_plan *plan, double *
         return status;
     }
     uint64_t ours = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    uint64_t start = now_ns();
+    uint64_t start = clock_now_ns();
     while (status == CKPT_OK && (raw->issued < raw->plan.bytes || raw->in_flight > 0)) {
         status = turn(raw);
     }

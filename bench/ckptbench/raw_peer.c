@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/reason.h"
 #include "belongings.h"
 #include "control.h"
 #include "self.h"
@@ -32,8 +32,7 @@ struct raw_peer {
 
 static enum ckpt_status say(char *reason, enum ckpt_status status, const char *what)
 {
-    snprintf(reason, CKPT_REASON_MAX + 1, "the other end: %s: %s", what, ckpt_status_text(status));
-    return status;
+    return reason_refuse(reason, status, "the other end: %s: %s", what, ckpt_status_text(status));
 }
 
 /* Returns our end of its control connection, or -1. */
@@ -129,11 +128,10 @@ static enum ckpt_status judge_offer(struct raw_peer *peer, const json_t *offer, 
 {
     json_int_t version = json_integer_value(json_object_get(offer, "ckptbench"));
     if (version != CONTROL_VERSION) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "the server's control protocol has version %" JSON_INTEGER_FORMAT
-                 ", ours %d: run the same ckptbench on both (ours is %s)",
-                 version, CONTROL_VERSION, CKPT_VERSION);
-        return CKPT_ERR_VERSION;
+        return reason_refuse(reason, CKPT_ERR_VERSION,
+                             "the server's control protocol has version %" JSON_INTEGER_FORMAT
+                             ", ours %d: run the same ckptbench on both (ours is %s)",
+                             version, CONTROL_VERSION, CKPT_VERSION);
     }
     peer->address_bytes =
         control_unhex(json_object_get(offer, "address"), peer->address, sizeof(peer->address));

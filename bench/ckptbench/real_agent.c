@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/reason.h"
 
 #define UID 1000
 #define RUN "pretraining/70b"
@@ -368,8 +369,7 @@ static enum ckpt_status make_machine(struct real_agent *agent, char *reason)
     if (agent->memory == NULL || agent->ranks == NULL ||
         getrandom(&agent->incarnation, sizeof(agent->incarnation), 0) !=
             sizeof(agent->incarnation)) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory for agent %" PRIu32, agent->index);
-        return CKPT_ERR_MEMORY;
+        return reason_refuse(reason, CKPT_ERR_MEMORY, "no memory for agent %" PRIu32, agent->index);
     }
     memset(agent->memory, 0, whole);
     return agent_init(agent->memory, whole, &config, agent->incarnation, agent->index,
@@ -399,8 +399,7 @@ enum ckpt_status real_agent_open(struct real_fleet *fleet, uint32_t index, char 
     status = agent->deadline == NULL ? CKPT_ERR_MEMORY
                                      : session_hub_open(fleet->base, &config, &agent->hub);
     if (status != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory for the session of agent %" PRIu32, index);
-        return status;
+        return reason_refuse(reason, status, "no memory for the session of agent %" PRIu32, index);
     }
     struct agent_event event = {.type = AGENT_ADOPT_END};
     real_agent_advance(agent, &event);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/reason.h"
 #include "belongings.h"
 
 #define START_TRIES 1500 /* of 20 ms */
@@ -42,8 +43,7 @@ static enum ckpt_status complain(const struct real_coordinator *coordinator, con
 {
     char line[LINE_BYTES] = "its log is empty";
     (void)find_line(coordinator->log, "", line);
-    snprintf(reason, CKPT_REASON_MAX + 1, "%s: %.200s", what, line);
-    return CKPT_ERR_SYSTEM;
+    return reason_refuse(reason, CKPT_ERR_SYSTEM, "%s: %.200s", what, line);
 }
 
 static enum ckpt_status await_ready(struct real_coordinator *coordinator, char *reason)
@@ -90,8 +90,8 @@ enum ckpt_status real_coordinator_start(const struct real_coordinator_options *o
     *coordinator_out = (struct real_coordinator){.pid = -1};
     snprintf(coordinator_out->log, sizeof(coordinator_out->log), "%s/log", options->directory);
     if (mkdir(options->directory, 0700) != 0 && errno != EEXIST) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%.200s: %s", options->directory, strerror(errno));
-        return CKPT_ERR_SYSTEM;
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "%.200s: %s", options->directory,
+                             strerror(errno));
     }
     int fd = open(coordinator_out->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd >= 0) {
@@ -99,9 +99,8 @@ enum ckpt_status real_coordinator_start(const struct real_coordinator_options *o
         close(fd);
     }
     if (coordinator_out->pid < 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "starting %.200s: %s", options->path,
-                 strerror(errno));
-        return CKPT_ERR_SYSTEM;
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "starting %.200s: %s", options->path,
+                             strerror(errno));
     }
     return await_ready(coordinator_out, reason);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "real_fleet.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/reason.h"
 #include "clock.h"
 #include "real_agent.h"
 
@@ -17,7 +17,7 @@
 
 uint64_t real_fleet_now_ms(void)
 {
-    return now_ns() / 1000000;
+    return clock_now_ns() / 1000000;
 }
 
 void real_fleet_fail(struct real_fleet *fleet, enum ckpt_status status, const char *format, ...)
@@ -114,7 +114,7 @@ static void turn_or_wait(struct real_fleet *fleet)
 
 enum ckpt_status real_fleet_live(struct real_fleet *fleet, double seconds, char *reason)
 {
-    uint64_t start_ns = now_ns();
+    uint64_t start_ns = clock_now_ns();
     while (fleet->status == CKPT_OK && seconds_since(start_ns) < seconds) {
         turn_or_wait(fleet);
     }
@@ -123,7 +123,7 @@ enum ckpt_status real_fleet_live(struct real_fleet *fleet, double seconds, char 
 
 enum ckpt_status real_fleet_join(struct real_fleet *fleet, double timeout_s, char *reason)
 {
-    uint64_t start_ns = now_ns();
+    uint64_t start_ns = clock_now_ns();
     uint32_t world = fleet->options.agents * fleet->options.ranks;
     while (fleet->status == CKPT_OK &&
            (fleet->counters.joined < fleet->options.agents || fleet->open_ranks < world)) {
@@ -139,7 +139,7 @@ enum ckpt_status real_fleet_join(struct real_fleet *fleet, double timeout_s, cha
 
 enum ckpt_status real_fleet_save(struct real_fleet *fleet, double timeout_s, char *reason)
 {
-    uint64_t start_ns = now_ns();
+    uint64_t start_ns = clock_now_ns();
     uint32_t world = fleet->options.agents * fleet->options.ranks;
     struct message ask = {.type = MESSAGE_SLOT_ASK};
     ask.slot_ask.step = ++fleet->step;
@@ -178,11 +178,11 @@ static enum ckpt_status raise_descriptors(uint32_t agents, char *reason)
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "%" PRIu32 " agents need %ju descriptors, and %ju are allowed: raise the hard "
-                 "limit (ulimit -Hn)",
-                 agents, (uintmax_t)wanted, (uintmax_t)limit.rlim_cur);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG,
+                             "%" PRIu32
+                             " agents need %ju descriptors, and %ju are allowed: raise the hard "
+                             "limit (ulimit -Hn)",
+                             agents, (uintmax_t)wanted, (uintmax_t)limit.rlim_cur);
     }
     return CKPT_OK;
 }
@@ -204,7 +204,7 @@ enum ckpt_status real_fleet_open(const struct real_fleet_options *options,
     }
     if (fleet == NULL || fleet->pulse == NULL || fleet->agents == NULL ||
         event_add(fleet->pulse, &(struct timeval){.tv_usec = 20000}) != 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory for the fleet");
+        reason_set(reason, "no memory for the fleet");
         real_fleet_close(&fleet);
         return CKPT_ERR_MEMORY;
     }

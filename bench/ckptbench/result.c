@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/nearest.h"
+#include "base/reason.h"
 
 #define NEIGHBOURS_MAX 512
 
@@ -69,21 +70,19 @@ enum ckpt_status result_load(const char *path, const char *label, struct result 
     if (file == NULL) {
         int saved = errno;
         find_neighbour(path, neighbour, sizeof(neighbour));
-        snprintf(reason, CKPT_REASON_MAX + 1, "cannot read %.100s: %s%.80s", path, strerror(saved),
-                 neighbour);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG, "cannot read %.100s: %s%.80s", path,
+                             strerror(saved), neighbour);
     }
     result.json = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
     fclose(file);
     if (result.json == NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%.100s, line %d, is not JSON: %.100s", path,
-                 error.line, error.text);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(reason, CKPT_ERR_CONFIG, "%.100s, line %d, is not JSON: %.100s", path,
+                             error.line, error.text);
     }
     result.kind = result_text(result.json, "case");
     if (result.kind[0] == '\0' || !json_is_object(json_object_get(result.json, "environment"))) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "%.150s is not a result of ckptbench (write one with --json=FILE)", path);
+        reason_set(reason, "%.150s is not a result of ckptbench (write one with --json=FILE)",
+                   path);
         result_free(&result);
         return CKPT_ERR_CONFIG;
     }

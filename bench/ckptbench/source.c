@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/reason.h"
 #include "buffer.h"
 
 static enum ckpt_status say(char *reason, enum ckpt_status status, const char *what)
 {
-    snprintf(reason, CKPT_REASON_MAX + 1, "%s: %s", what, ckpt_status_text(status));
-    return status;
+    return reason_refuse(reason, status, "%s: %s", what, ckpt_status_text(status));
 }
 
 static enum ckpt_status export_memory(struct source *source, uint32_t segment,
@@ -56,11 +55,11 @@ static enum ckpt_status export_gpu_segment(struct source *source, uint32_t segme
     status = export_memory(source, segment, &memory);
     close(memory.dmabuf_fd);
     if (status == CKPT_ERR_UNSUPPORTED) {
-        snprintf(reason, CKPT_REASON_MAX + 1,
-                 "a device of this transport registers no dma-bufs, and so no GPU memory "
-                 "(Soft-RoCE does not; a NIC's driver must): choose others by --devices, or "
-                 "--memory=host");
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(
+            reason, CKPT_ERR_CONFIG,
+            "a device of this transport registers no dma-bufs, and so no GPU memory "
+            "(Soft-RoCE does not; a NIC's driver must): choose others by --devices, or "
+            "--memory=host");
     }
     return status == CKPT_OK ? CKPT_OK : say(reason, status, "registering the GPU's memory");
 }
@@ -86,9 +85,9 @@ static enum ckpt_status open_transport(struct source *source, const struct sourc
     struct transport_options settings = {.devices = options->devices};
     enum ckpt_status status = transport_open(options->transport, &settings, &source->transport);
     if (status != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s",
-                 transport_open_error()[0] != '\0' ? transport_open_error()
-                                                   : ckpt_status_text(status));
+        reason_set(reason, "%s",
+                   transport_open_error()[0] != '\0' ? transport_open_error()
+                                                     : ckpt_status_text(status));
     }
     return status;
 }

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "base/reason.h"
 
 #define INTERFACES_MAX 256
 
@@ -41,10 +42,9 @@ static enum ckpt_status refuse(const char *what, const char *word, const char *c
             snprintf(known + used, sizeof(known) - used, "%s%s", i > 0 ? ", " : "", names[i]);
         used += (size_t)length;
     }
-    snprintf(reason, CKPT_REASON_MAX + 1, "unknown %s \"%.50s\"%s%s%s known: %s", what, word,
-             nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
-             nearest != NULL ? "?" : ";", known);
-    return CKPT_ERR_CONFIG;
+    return reason_refuse(reason, CKPT_ERR_CONFIG, "unknown %s \"%.50s\"%s%s%s known: %s", what,
+                         word, nearest != NULL ? ", did you mean " : "",
+                         nearest != NULL ? nearest : "", nearest != NULL ? "?" : ";", known);
 }
 
 static bool is_interface(const char *name, const char *const *names, size_t count)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "buffer.h"
 #include "clock.h"
 #include "copy.h"
@@ -38,10 +39,10 @@ static enum ckpt_status open_leg(struct leg *leg, char *reason)
     if (leg->rails > 0) {
         if (!spec_first_rails(options.transport, all, leg->rails, leg->transport, leg->devices,
                               SPEC_MAX)) {
-            snprintf(reason, CKPT_REASON_MAX + 1,
-                     "%u rails are more than the %u that were named (--devices=NAME,...)",
-                     leg->rails, spec_rail_count(options.transport, all));
-            return CKPT_ERR_CONFIG;
+            return reason_refuse(
+                reason, CKPT_ERR_CONFIG,
+                "%u rails are more than the %u that were named (--devices=NAME,...)", leg->rails,
+                spec_rail_count(options.transport, all));
         }
         /* Verbs finds the peer's rail that belongs to each of ours; UCX needs the same on both. */
         if (leg->devices[0] == '\0') {
@@ -69,10 +70,10 @@ static enum ckpt_status lay_points(struct leg *leg, char *reason)
         point->depth = sweep->depth_count > 0 ? sweep->depths[i / slices] : own_depth;
         if (point->slice_bytes > raw_slice_bytes_max(leg->raw) ||
             point->depth > raw_depth_max(leg->raw)) {
-            snprintf(reason, CKPT_REASON_MAX + 1,
-                     "%.60s takes reads of at most %" PRIu64 " bytes, %u at once",
-                     sweep->raw.transport, raw_slice_bytes_max(leg->raw), raw_depth_max(leg->raw));
-            return CKPT_ERR_CONFIG;
+            return reason_refuse(reason, CKPT_ERR_CONFIG,
+                                 "%.60s takes reads of at most %" PRIu64 " bytes, %u at once",
+                                 sweep->raw.transport, raw_slice_bytes_max(leg->raw),
+                                 raw_depth_max(leg->raw));
         }
         leg->count++;
     }
@@ -148,7 +149,7 @@ static enum ckpt_status copy_turn(struct sweep *sweep, struct buffers *buffers, 
     enum ckpt_status status =
         copy_measure(buffers->to, buffers->from, sweep->bytes, sweep->copy_threads, &seconds);
     if (status != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "memcpy: %s", ckpt_status_text(status));
+        reason_set(reason, "memcpy: %s", ckpt_status_text(status));
     } else if (counts) {
         samples_add(&sweep->copy_gbps, gbps(sweep->bytes, seconds));
     }
@@ -169,7 +170,7 @@ static enum ckpt_status take_turns(struct leg *leg, struct buffers *buffers, cha
         }
     }
     if (status == CKPT_OK && raw_verify(leg->raw) != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "other bytes were read than the source has");
+        reason_set(reason, "other bytes were read than the source has");
         status = CKPT_ERR_CORRUPT;
     }
     return status;
@@ -182,9 +183,8 @@ static enum ckpt_status make_buffers(const struct sweep *sweep, struct buffers *
     buffers->from = buffer_make(sweep->bytes);
     buffers->to = buffer_make(sweep->bytes);
     if (buffers->from == NULL || buffers->to == NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory for two buffers of %" PRIu64 " bytes",
-                 sweep->bytes);
-        return CKPT_ERR_MEMORY;
+        return reason_refuse(reason, CKPT_ERR_MEMORY,
+                             "no memory for two buffers of %" PRIu64 " bytes", sweep->bytes);
     }
     return CKPT_OK;
 }
@@ -221,7 +221,7 @@ enum ckpt_status sweep_run(struct sweep *sweep, char *reason)
     enum ckpt_status status = CKPT_OK;
     sweep->points = calloc(SWEEP_POINTS_MAX, sizeof(*sweep->points));
     if (sweep->points == NULL) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory");
+        reason_set(reason, "no memory");
         status = CKPT_ERR_MEMORY;
     }
     for (size_t i = 0; status == CKPT_OK && (i == 0 || i < sweep->rail_count); i++) {

@@ -8,7 +8,6 @@
  *
  * The file is memory: what a killed process has stored is there, in program order. */
 #include <endian.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

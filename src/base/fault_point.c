@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/nearest.h"
+#include "base/reason.h"
 
 static const char *const point_names[] = {
 #define FAULT_POINT_ENTRY(name, program, place) #name,
@@ -160,26 +161,26 @@ static bool parse_action(char *text, struct arming *arming_out)
     return true;
 }
 
-static void explain_unknown_name(const char *name, char *reason_out, size_t reason_size)
+static void explain_unknown_name(const char *name, struct reason reason)
 {
     const char *nearest = nearest_name(name, point_names, FAULT_POINT_COUNT);
     int wanted = snprintf(
-        reason_out, reason_size, "CKPT_FAULT: unknown fault point '%s'%s%s%s; known:", name,
+        reason.out, reason.size, "CKPT_FAULT: unknown fault point '%s'%s%s%s; known:", name,
         nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     size_t used = wanted < 0 ? 0 : (size_t)wanted;
-    for (int i = 0; i < FAULT_POINT_COUNT && used < reason_size; i++) {
-        wanted = snprintf(reason_out + used, reason_size - used, " %s", point_names[i]);
+    for (int i = 0; i < FAULT_POINT_COUNT && used < reason.size; i++) {
+        wanted = snprintf(reason.out + used, reason.size - used, " %s", point_names[i]);
         used += (size_t)wanted;
     }
 }
 
 /* Arms one "name=action" of the list; entry is cut up in place. */
-static enum ckpt_status arm_entry(char *entry, char *reason_out, size_t reason_size)
+static enum ckpt_status arm_entry(char *entry, struct reason reason)
 {
     char *equals = strchr(entry, '=');
     if (!equals) {
-        snprintf(reason_out, reason_size, "CKPT_FAULT: '%s' is not name=action", entry);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse_in(reason, CKPT_ERR_CONFIG, "CKPT_FAULT: '%s' is not name=action",
+                                entry);
     }
     *equals = '\0';
     int point = 0;
@@ -187,19 +188,18 @@ static enum ckpt_status arm_entry(char *entry, char *reason_out, size_t reason_s
         point++;
     }
     if (point == FAULT_POINT_COUNT) {
-        explain_unknown_name(entry, reason_out, reason_size);
+        explain_unknown_name(entry, reason);
         return CKPT_ERR_CONFIG;
     }
     if (armings[point].action != ACTION_NONE) {
-        snprintf(reason_out, reason_size, "CKPT_FAULT: '%s' is named twice", entry);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse_in(reason, CKPT_ERR_CONFIG, "CKPT_FAULT: '%s' is named twice", entry);
     }
     if (!parse_action(equals + 1, &armings[point])) {
-        snprintf(reason_out, reason_size,
-                 "CKPT_FAULT: bad action of '%s': want crash, stop, error or sleep:MILLISECONDS, "
-                 "each with @PASS or not",
-                 entry);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse_in(
+            reason, CKPT_ERR_CONFIG,
+            "CKPT_FAULT: bad action of '%s': want crash, stop, error or sleep:MILLISECONDS, "
+            "each with @PASS or not",
+            entry);
     }
     return CKPT_OK;
 }
@@ -215,18 +215,19 @@ static void disarm_all(void)
 
 enum ckpt_status fault_points_arm(const char *spec, char *reason_out, size_t reason_size)
 {
+    struct reason reason = {reason_out, reason_size};
     char copy[4096];
     disarm_all();
     if (*spec == '\0') {
         return CKPT_OK;
     }
     if ((size_t)snprintf(copy, sizeof(copy), "%s", spec) >= sizeof(copy)) {
-        snprintf(reason_out, reason_size, "CKPT_FAULT: longer than %zu bytes", sizeof(copy) - 1);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse_in(reason, CKPT_ERR_CONFIG, "CKPT_FAULT: longer than %zu bytes",
+                                sizeof(copy) - 1);
     }
     char *rest = copy;
     for (char *entry = strsep(&rest, ","); entry; entry = strsep(&rest, ",")) {
-        enum ckpt_status status = arm_entry(entry, reason_out, reason_size);
+        enum ckpt_status status = arm_entry(entry, reason);
         if (status != CKPT_OK) {
             disarm_all();
             return status;
@@ -240,11 +241,12 @@ enum ckpt_status fault_points_arm(const char *spec, char *reason_out, size_t rea
 
 enum ckpt_status fault_points_arm(const char *spec, char *reason_out, size_t reason_size)
 {
+    struct reason reason = {reason_out, reason_size};
     if (*spec == '\0') {
         return CKPT_OK;
     }
-    snprintf(reason_out, reason_size, "CKPT_FAULT is set, but this build has no fault points");
-    return CKPT_ERR_CONFIG;
+    return reason_refuse_in(reason, CKPT_ERR_CONFIG,
+                            "CKPT_FAULT is set, but this build has no fault points");
 }
 
 #endif

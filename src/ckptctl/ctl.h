@@ -67,8 +67,7 @@ bool parse_number(const char *what, const char *text, uint32_t max, uint32_t *nu
  * */
 bool name_run(const struct ctl *ctl, const char *text, struct message_admin_ask *ask);
 
-/* Monotonic milliseconds, and a pause. */
-uint64_t now_ms(void);
+/* Sleeps. */
 void pause_ms(uint32_t ms);
 
 #endif

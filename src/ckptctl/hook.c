@@ -8,6 +8,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/reason.h"
 #include "client/agent_link.h"
 
 #define SOCKET_DEFAULT "/run/ckptd/ckptd.sock"
@@ -73,10 +75,10 @@ static enum ckpt_status exchange(struct agent_link *link, const struct ctl *ctl,
         return message.rank_opened.status;
     }
     if (message.type != MESSAGE_JOB_TOLD) {
-        (void)snprintf(reason_out, CKPT_REASON_MAX + 1,
-                       "what answers at %.100s is another version of ckptd: install the same one",
-                       hook_socket(ctl));
-        return CKPT_ERR_PROTOCOL;
+        return reason_refuse(
+            reason_out, CKPT_ERR_PROTOCOL,
+            "what answers at %.100s is another version of ckptd: install the same one",
+            hook_socket(ctl));
     }
     if (message.job_told.status != CKPT_OK) {
         memcpy(reason_out, message.job_told.reason, CKPT_REASON_MAX + 1);
@@ -126,5 +128,5 @@ void hook_fill(const struct slurm_job *job, enum job_verb verb, struct message_j
     told_out->linger_ms = job->linger_ms;
     told_out->requeueable = job->requeueable;
     told_out->started_s = job->started_s;
-    told_out->said_ms = now_ms();
+    told_out->said_ms = clock_now_ms();
 }

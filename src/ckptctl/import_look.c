@@ -2,7 +2,6 @@
 /* What one file is, found out from its header before anything is staged. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

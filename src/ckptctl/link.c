@@ -5,14 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/reason.h"
 #include "session/address.h"
-#include "session/refuse.h"
 #include "wire/message_codec.h"
 #include "wire/stream.h"
 
@@ -34,7 +34,7 @@ static bool await(int fd, short events, uint64_t end_ms)
 {
     struct pollfd waiting = {.fd = fd, .events = events};
     for (;;) {
-        uint64_t now = now_ms();
+        uint64_t now = clock_now_ms();
         int ready = now < end_ms ? poll(&waiting, 1, (int)(end_ms - now)) : 0;
         if (ready > 0) {
             return true;
@@ -53,7 +53,7 @@ static bool connect_within(int fd, const struct address *address, uint64_t end_m
     socklen_t bytes = sizeof(error);
     const struct sockaddr *socket = (const struct sockaddr *)&address->socket;
     int failed = connect(fd, socket, address->bytes);
-    while (failed != 0 && errno == EAGAIN && now_ms() < end_ms) {
+    while (failed != 0 && errno == EAGAIN && clock_now_ms() < end_ms) {
         (void)poll(NULL, 0, CONNECT_PAUSE_MS);
         failed = connect(fd, socket, address->bytes);
     }
@@ -75,8 +75,8 @@ static enum ckpt_status refuse_unreachable(const char *address, char *reason_out
                            ? "is ckptctld running on this node? Start it, or name another with "
                              "--coordinator or CKPT_COORDINATOR"
                            : "is ckptctld running there, and is that the address it listens at?";
-    return session_refuse(reason_out, CKPT_ERR_NO_COORDINATOR,
-                          "no coordinator answers at %s: %s; %s", address, strerror(errno), hint);
+    return reason_refuse(reason_out, CKPT_ERR_NO_COORDINATOR,
+                         "no coordinator answers at %s: %s; %s", address, strerror(errno), hint);
 }
 
 static enum ckpt_status open_link(struct ctl *ctl, uint64_t end_ms, char *reason_out)
@@ -88,7 +88,7 @@ static enum ckpt_status open_link(struct ctl *ctl, uint64_t end_ms, char *reason
     }
     struct link *link = malloc(sizeof(*link));
     if (!link) {
-        return session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory");
+        return reason_refuse(reason_out, CKPT_ERR_MEMORY, "no memory");
     }
     link->sequence = 0;
     wire_stream_init(&link->stream, link->buffer, sizeof(link->buffer));
@@ -109,8 +109,8 @@ static enum ckpt_status open_link(struct ctl *ctl, uint64_t end_ms, char *reason
 
 static enum ckpt_status refuse_silent(const struct ctl *ctl, const char *why, char *reason_out)
 {
-    return session_refuse(reason_out, CKPT_ERR_NO_COORDINATOR, "the coordinator at %s %s",
-                          ctl->coordinator, why);
+    return reason_refuse(reason_out, CKPT_ERR_NO_COORDINATOR, "the coordinator at %s %s",
+                         ctl->coordinator, why);
 }
 
 static enum ckpt_status send_ask(struct ctl *ctl, const struct message_admin_ask *ask,
@@ -126,8 +126,8 @@ static enum ckpt_status send_ask(struct ctl *ctl, const struct message_admin_ask
     message.admin_ask.cookie = link->sequence;
     enum ckpt_status status = message_encode(&message, frame, sizeof(frame), &bytes);
     if (status != CKPT_OK) {
-        return session_refuse(reason_out, status, "the question cannot be sent: %s",
-                              ckpt_status_text(status));
+        return reason_refuse(reason_out, status, "the question cannot be sent: %s",
+                             ckpt_status_text(status));
     }
     for (size_t sent = 0; sent < bytes;) {
         ssize_t some = send(link->fd, frame + sent, bytes - sent, MSG_NOSIGNAL);
@@ -177,11 +177,11 @@ static enum ckpt_status take_answer(const struct message_admin_answer *answer,
                                     json_t **document_out, char *reason_out)
 {
     if (answer->status != CKPT_OK) {
-        return session_refuse(reason_out, answer->status, "%s", answer->reason);
+        return reason_refuse(reason_out, answer->status, "%s", answer->reason);
     }
     json_t *document = json_loadb(answer->json, answer->json_bytes, 0, NULL);
     if (!document) {
-        return session_refuse(reason_out, CKPT_ERR_PROTOCOL, "the answer is no JSON");
+        return reason_refuse(reason_out, CKPT_ERR_PROTOCOL, "the answer is no JSON");
     }
     *document_out = document;
     return CKPT_OK;
@@ -190,7 +190,7 @@ static enum ckpt_status take_answer(const struct message_admin_answer *answer,
 enum ckpt_status link_ask(struct ctl *ctl, const struct message_admin_ask *ask,
                           json_t **document_out, char *reason_out)
 {
-    uint64_t end_ms = now_ms() + ANSWER_MS;
+    uint64_t end_ms = clock_now_ms() + ANSWER_MS;
     enum ckpt_status status = CKPT_OK;
     if (!ctl->link) {
         status = open_link(ctl, end_ms, reason_out);
@@ -207,8 +207,8 @@ enum ckpt_status link_ask(struct ctl *ctl, const struct message_admin_ask *ask,
                    message->admin_answer.cookie == ctl->link->sequence) {
             return take_answer(&message->admin_answer, document_out, reason_out);
         } else if (message->type == MESSAGE_WELCOME) {
-            status = session_refuse(reason_out, message->welcome.status, "refused: %s",
-                                    message->welcome.reason);
+            status = reason_refuse(reason_out, message->welcome.status, "refused: %s",
+                                   message->welcome.reason);
         }
     }
     /* The next ask begins anew. */

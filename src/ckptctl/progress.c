@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "table.h"
 
 #define REDRAW_MS 100 /* not more often, whatever is shown */
@@ -65,7 +66,7 @@ static void *tick(void *context)
         pause_ms(TICK_MS);
         pthread_mutex_lock(&line.lock);
         if (line.is_wanted) {
-            draw(now_ms());
+            draw(clock_now_ms());
         }
         pthread_mutex_unlock(&line.lock);
     }
@@ -88,7 +89,7 @@ void progress_show(const struct ctl *ctl, const char *format, ...)
     if (ctl->json || !isatty(STDERR_FILENO)) {
         return;
     }
-    uint64_t now = now_ms();
+    uint64_t now = clock_now_ms();
     pthread_mutex_lock(&line.lock);
     va_start(arguments, format);
     vsnprintf(line.text, sizeof(line.text), format, arguments);

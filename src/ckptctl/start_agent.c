@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "client/agent_link.h"
+#include "base/reason.h"
 #include "hook.h"
 
 #define READY_FD 3
@@ -165,11 +166,11 @@ static enum ckpt_status await_ready(const struct ctl *ctl, int fd, struct deadli
         int ready = poll(&entry, 1, deadline_left_ms(deadline));
         ssize_t got = ready > 0 ? read(fd, line + bytes, sizeof(line) - 1 - bytes) : -1;
         if (ready == 0) {
-            (void)snprintf(reason_out, CKPT_REASON_MAX + 1,
-                           "ckptd is not ready within %u ms and goes on starting: a large arena "
-                           "takes longer, run it as a service; its log is %.80s",
-                           ctl->hook.start_timeout_ms, ctl->hook.agent_log);
-            return CKPT_ERR_TIMEOUT;
+            return reason_refuse(
+                reason_out, CKPT_ERR_TIMEOUT,
+                "ckptd is not ready within %u ms and goes on starting: a large arena "
+                "takes longer, run it as a service; its log is %.80s",
+                ctl->hook.start_timeout_ms, ctl->hook.agent_log);
         }
         if (got == 0) {
             break;
@@ -181,9 +182,9 @@ static enum ckpt_status await_ready(const struct ctl *ctl, int fd, struct deadli
     if (strcmp(line, "ready") == 0) {
         return CKPT_OK;
     }
-    (void)snprintf(reason_out, CKPT_REASON_MAX + 1, "ckptd did not start: %.140s; its log is %.80s",
-                   line[0] != '\0' ? line : "it ended without a word", ctl->hook.agent_log);
-    return CKPT_ERR_NO_AGENT;
+    return reason_refuse(reason_out, CKPT_ERR_NO_AGENT,
+                         "ckptd did not start: %.140s; its log is %.80s",
+                         line[0] != '\0' ? line : "it ended without a word", ctl->hook.agent_log);
 }
 
 static enum ckpt_status start(const struct ctl *ctl, struct deadline deadline, char *reason_out)
@@ -193,16 +194,14 @@ static enum ckpt_status start(const struct ctl *ctl, struct deadline deadline, c
     if (ctl->hook.agent_user != NULL) {
         user = getpwnam(ctl->hook.agent_user);
         if (user == NULL) {
-            (void)snprintf(reason_out, CKPT_REASON_MAX + 1,
-                           "[slurm] agent_user: there is no user '%.60s' on this node",
-                           ctl->hook.agent_user);
-            return CKPT_ERR_CONFIG;
+            return reason_refuse(reason_out, CKPT_ERR_CONFIG,
+                                 "[slurm] agent_user: there is no user '%.60s' on this node",
+                                 ctl->hook.agent_user);
         }
     }
     if (!own_directory(ctl, user) || pipe2(ends, O_CLOEXEC) != 0) {
-        (void)snprintf(reason_out, CKPT_REASON_MAX + 1, "ckptd cannot be started: %s",
-                       strerror(errno));
-        return CKPT_ERR_SYSTEM;
+        return reason_refuse(reason_out, CKPT_ERR_SYSTEM, "ckptd cannot be started: %s",
+                             strerror(errno));
     }
     pid_t child = fork();
     if (child == 0) {
@@ -214,7 +213,7 @@ static enum ckpt_status start(const struct ctl *ctl, struct deadline deadline, c
     (void)close(ends[1]);
     enum ckpt_status status = CKPT_ERR_SYSTEM;
     if (child < 0) {
-        (void)snprintf(reason_out, CKPT_REASON_MAX + 1, "fork: %s", strerror(errno));
+        reason_set(reason_out, "fork: %s", strerror(errno));
     } else {
         (void)waitpid(child, NULL, 0);
         status = await_ready(ctl, ends[0], deadline, reason_out);
@@ -230,17 +229,17 @@ enum ckpt_status hook_start_agent(const struct ctl *ctl, char *reason_out)
         return CKPT_OK;
     }
     if (is_in_job()) {
-        (void)snprintf(reason_out, CKPT_REASON_MAX + 1,
-                       "a Prolog inside the job (PrologFlags=RunInJob) cannot start ckptd, as it "
-                       "would die with the job: run ckptd.service and set [slurm] mode = service");
-        return CKPT_ERR_CONFIG;
+        return reason_refuse(
+            reason_out, CKPT_ERR_CONFIG,
+            "a Prolog inside the job (PrologFlags=RunInJob) cannot start ckptd, as it "
+            "would die with the job: run ckptd.service and set [slurm] mode = service");
     }
     int lock = lock_start(ctl, deadline);
     if (lock < 0) {
-        (void)snprintf(reason_out, CKPT_REASON_MAX + 1,
-                       "the directory of %.100s cannot be locked (%s): does another Prolog hang",
-                       hook_socket(ctl), strerror(errno));
-        return CKPT_ERR_TIMEOUT;
+        return reason_refuse(
+            reason_out, CKPT_ERR_TIMEOUT,
+            "the directory of %.100s cannot be locked (%s): does another Prolog hang",
+            hook_socket(ctl), strerror(errno));
     }
     enum ckpt_status status =
         agent_answers(ctl, deadline) ? CKPT_OK : start(ctl, deadline, reason_out);

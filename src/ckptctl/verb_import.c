@@ -7,6 +7,7 @@
 #include <ckpt/ckpt.h>
 
 #include "agent.h"
+#include "base/clock.h"
 #include "client/look.h"
 #include "import_list.h"
 #include "options.h"
@@ -78,10 +79,10 @@ static enum exit_code complain_taken(const struct import *import)
  * later. */
 static enum ckpt_status look_until_idle(struct ckpt *reader, struct client_run *run_out)
 {
-    uint64_t end_ms = now_ms() + IDLE_MS;
+    uint64_t end_ms = clock_now_ms() + IDLE_MS;
     for (;;) {
         enum ckpt_status status = client_run_look(reader, run_out);
-        if (status != CKPT_OK || run_out->live == 0 || now_ms() >= end_ms) {
+        if (status != CKPT_OK || run_out->live == 0 || clock_now_ms() >= end_ms) {
             return status;
         }
         pause_ms(IDLE_MS / 20);
@@ -167,10 +168,10 @@ static enum exit_code save_file(struct import *import, uint32_t rank)
 
 static enum exit_code await_consistent(struct import *import)
 {
-    uint64_t end_ms = now_ms() + option_number(import->ctl, KEY_TIMEOUT);
+    uint64_t end_ms = clock_now_ms() + option_number(import->ctl, KEY_TIMEOUT);
     progress_show(import->ctl, "all staged; copies are made and digested");
     for (uint32_t rank = 0; rank < import->world; rank++) {
-        uint64_t now = now_ms();
+        uint64_t now = clock_now_ms();
         uint32_t left_ms = now < end_ms ? (uint32_t)(end_ms - now) : 0;
         enum ckpt_status status = ckpt_wait(import->ranks[rank], import->step, left_ms);
         if (status == CKPT_ERR_STEP) { /* an import before this one was not broken off after all */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "change.h"
+#include "base/clock.h"
 #include "link.h"
 #include "options.h"
 #include "progress.h"
@@ -91,15 +92,15 @@ static bool is_hopeless(const json_t *shown, struct patience *patience)
 {
     uint64_t left = field_number(shown, "left");
     if (left != patience->left || field_number(shown, "stuck") < left) {
-        *patience = (struct patience){.left = left, .since_ms = now_ms()};
+        *patience = (struct patience){.left = left, .since_ms = clock_now_ms()};
     }
-    return left > 0 && now_ms() >= patience->since_ms + STUCK_MS;
+    return left > 0 && clock_now_ms() >= patience->since_ms + STUCK_MS;
 }
 
 static enum exit_code await_drain(struct ctl *ctl, const struct message_admin_ask *ask)
 {
-    uint64_t end_ms = now_ms() + option_number(ctl, KEY_TIMEOUT);
-    struct patience patience = {.left = 0, .since_ms = now_ms()};
+    uint64_t end_ms = clock_now_ms() + option_number(ctl, KEY_TIMEOUT);
+    struct patience patience = {.left = 0, .since_ms = clock_now_ms()};
     uint64_t at_first = 0;
     for (;;) {
         json_t *shown;
@@ -110,7 +111,7 @@ static enum exit_code await_drain(struct ctl *ctl, const struct message_admin_as
         uint64_t left = field_number(shown, "left");
         bool is_safe = field_true(shown, "safe");
         bool hopeless = is_hopeless(shown, &patience);
-        bool over = now_ms() >= end_ms || option_flag(ctl, KEY_NO_WAIT);
+        bool over = clock_now_ms() >= end_ms || option_flag(ctl, KEY_NO_WAIT);
         at_first = left > at_first ? left : at_first;
         if (is_safe || hopeless || over || !field_true(shown, "draining")) {
             progress_clear();

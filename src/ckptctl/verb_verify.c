@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "degree.h"
+#include "base/clock.h"
 #include "link.h"
 #include "options.h"
 #include "progress.h"
@@ -237,7 +238,7 @@ static enum exit_code begin(struct ctl *ctl, struct verification *v)
 
 static enum exit_code await_results(struct ctl *ctl, struct verification *v)
 {
-    uint64_t end_ms = now_ms() + option_number(ctl, KEY_TIMEOUT);
+    uint64_t end_ms = clock_now_ms() + option_number(ctl, KEY_TIMEOUT);
     for (;;) {
         json_t *nodes;
         json_t *shown;
@@ -255,7 +256,7 @@ static enum exit_code await_results(struct ctl *ctl, struct verification *v)
         size_t waiting = judge(v->copies, shown, v->asked_ms, v->nodes_before, nodes);
         json_decref(nodes);
         json_decref(shown);
-        if (waiting == 0 || now_ms() >= end_ms) {
+        if (waiting == 0 || clock_now_ms() >= end_ms) {
             progress_clear();
             return EXIT_DONE;
         }

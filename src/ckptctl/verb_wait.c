@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "degree.h"
+#include "base/clock.h"
 #include "link.h"
 #include "options.h"
 #include "table.h"
@@ -101,7 +102,7 @@ static enum exit_code run(struct ctl *ctl)
         (ctl->operand_count > 1 && !parse_step(ctl->operands[1], &step))) {
         return EXIT_USAGE;
     }
-    uint64_t end_ms = now_ms() + limit_ms;
+    uint64_t end_ms = clock_now_ms() + limit_ms;
     for (;;) {
         char reason[CKPT_REASON_MAX + 1];
         const json_t *best = NULL;
@@ -117,7 +118,7 @@ static enum exit_code run(struct ctl *ctl)
             sort_by(json_object_get(document, "checkpoints"), "step", true);
             progress = judge(document, step, &best);
         }
-        bool is_late = now_ms() >= end_ms;
+        bool is_late = clock_now_ms() >= end_ms;
         if (progress == PROGRESS_DONE && !is_late && !may_report(ctl, document, best)) {
             progress = PROGRESS_WAITING;
         }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/agent_link.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -30,16 +29,6 @@ static const enum message_type types_received[] = {
     MESSAGE_CHECKPOINT_INFO, MESSAGE_JOB_TOLD,     MESSAGE_GATHERED,
 };
 
-__attribute__((format(printf, 3, 4))) static enum ckpt_status
-fail(char *reason_out, enum ckpt_status status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(reason_out, CKPT_REASON_MAX + 1, format, arguments);
-    va_end(arguments);
-    return status;
-}
-
 static size_t longest(const enum message_type *types, size_t count)
 {
     size_t bytes = 0;
@@ -58,11 +47,13 @@ enum ckpt_status agent_link_init(struct agent_link *link, char *reason_out)
     link->output_bytes = longest(types_sent, sizeof(types_sent) / sizeof(*types_sent));
     ssize_t drawn = getrandom(&link->incarnation, sizeof(link->incarnation), 0);
     if (drawn != (ssize_t)sizeof(link->incarnation) || incarnation_is_zero(&link->incarnation)) {
-        return fail(reason_out, CKPT_ERR_SYSTEM, "the kernel gave no random numbers (getrandom)");
+        return reason_refuse(reason_out, CKPT_ERR_SYSTEM,
+                             "the kernel gave no random numbers (getrandom)");
     }
     link->memory = malloc(input_bytes + link->output_bytes + scratch_bytes);
     if (link->memory == NULL) {
-        return fail(reason_out, CKPT_ERR_MEMORY, "no memory for the buffers of a connection");
+        return reason_refuse(reason_out, CKPT_ERR_MEMORY,
+                             "no memory for the buffers of a connection");
     }
     wire_stream_init(&link->stream, link->memory, input_bytes);
     link->output = link->memory + input_bytes;
@@ -147,21 +138,23 @@ enum ckpt_status agent_link_connect(struct agent_link *link, const char *path,
     size_t length = strlen(path);
     agent_link_close(link);
     if (length == 0 || length >= sizeof(address.sun_path)) {
-        return fail(reason_out, CKPT_ERR_NAME,
-                    "the path of the agent's socket has %zu bytes: 1 to %zu are possible", length,
-                    sizeof(address.sun_path) - 1);
+        return reason_refuse(reason_out, CKPT_ERR_NAME,
+                             "the path of the agent's socket has %zu bytes: 1 to %zu are possible",
+                             length, sizeof(address.sun_path) - 1);
     }
     memcpy(address.sun_path, path, length);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        return fail(reason_out, CKPT_ERR_SYSTEM, "no socket to be had: %s", strerror(errno));
+        return reason_refuse(reason_out, CKPT_ERR_SYSTEM, "no socket to be had: %s",
+                             strerror(errno));
     }
     int error = connect_within(fd, &address, deadline);
     if (error != 0) {
         (void)close(fd);
-        return fail(reason_out, CKPT_ERR_NO_AGENT,
-                    "no agent answers at %s (%s): start ckptd on this node, or set CKPT_SOCKET",
-                    path, strerror(error));
+        return reason_refuse(
+            reason_out, CKPT_ERR_NO_AGENT,
+            "no agent answers at %s (%s): start ckptd on this node, or set CKPT_SOCKET", path,
+            strerror(error));
     }
     link->fd = fd;
     link->number++;
@@ -170,15 +163,10 @@ enum ckpt_status agent_link_connect(struct agent_link *link, const char *path,
 }
 
 /* Closes the connection for cause. */
-__attribute__((format(printf, 4, 5))) static enum ckpt_status
-lose(struct agent_link *link, char *reason_out, enum ckpt_status status, const char *format, ...)
+static enum ckpt_status lose(struct agent_link *link, enum ckpt_status cause)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(reason_out, CKPT_REASON_MAX + 1, format, arguments);
-    va_end(arguments);
     agent_link_close(link);
-    return status;
+    return cause;
 }
 
 /* One sendmsg; with the first byte the descriptor goes along, unless it is -1. */
@@ -210,15 +198,16 @@ enum ckpt_status agent_link_send_with(struct agent_link *link, struct message *m
                                       int descriptor, struct deadline deadline, char *reason_out)
 {
     if (link->fd < 0) {
-        return fail(reason_out, CKPT_ERR_LINK, "not connected to the agent");
+        return reason_refuse(reason_out, CKPT_ERR_LINK, "not connected to the agent");
     }
     size_t bytes;
     message->incarnation = link->incarnation;
     message->sequence = link->sequence + 1;
     message->epoch = 0;
     if (message_encode(message, link->output, link->output_bytes, &bytes) != CKPT_OK) {
-        return fail(reason_out, CKPT_ERR_INTERNAL, "libckpt made a %s message out of bounds",
-                    message_type_name(message->type));
+        return reason_refuse(reason_out, CKPT_ERR_INTERNAL,
+                             "libckpt made a %s message out of bounds",
+                             message_type_name(message->type));
     }
     link->sequence++;
     for (size_t sent = 0; sent < bytes;) {
@@ -231,14 +220,14 @@ enum ckpt_status agent_link_send_with(struct agent_link *link, struct message *m
             continue;
         }
         if (errno != EAGAIN) {
-            return lose(link, reason_out, CKPT_ERR_LINK, "the agent has gone (%s)",
-                        strerror(errno));
+            return lose(link, reason_refuse(reason_out, CKPT_ERR_LINK, "the agent has gone (%s)",
+                                            strerror(errno)));
         }
         if (await(link->fd, POLLOUT, deadline) != CKPT_OK) {
             if (sent > 0) {
                 agent_link_close(link);
             }
-            return fail(reason_out, CKPT_ERR_TIMEOUT, "the agent takes no more messages");
+            return reason_refuse(reason_out, CKPT_ERR_TIMEOUT, "the agent takes no more messages");
         }
     }
     return CKPT_OK;
@@ -293,18 +282,21 @@ static enum ckpt_status read_some(struct agent_link *link, char *reason_out)
         return CKPT_ERR_TIMEOUT;
     }
     if (got < 0) {
-        return lose(link, reason_out, CKPT_ERR_LINK, "the agent has gone (%s)", strerror(errno));
+        return lose(link, reason_refuse(reason_out, CKPT_ERR_LINK, "the agent has gone (%s)",
+                                        strerror(errno)));
     }
     if (!queue_descriptors(link, &header)) {
-        return lose(link, reason_out, CKPT_ERR_PROTOCOL,
-                    "the agent passed more descriptors than a shard may have");
+        return lose(link, reason_refuse(reason_out, CKPT_ERR_PROTOCOL,
+                                        "the agent passed more descriptors than a shard may have"));
     }
     if (header.msg_flags & MSG_CTRUNC) {
-        return lose(link, reason_out, CKPT_ERR_SYSTEM,
-                    "this process may open no more files: raise its limit (ulimit -n)");
+        return lose(link, reason_refuse(
+                              reason_out, CKPT_ERR_SYSTEM,
+                              "this process may open no more files: raise its limit (ulimit -n)"));
     }
     if (got == 0) {
-        return lose(link, reason_out, CKPT_ERR_LINK, "the agent closed the connection");
+        return lose(link,
+                    reason_refuse(reason_out, CKPT_ERR_LINK, "the agent closed the connection"));
     }
     wire_stream_filled(&link->stream, (size_t)got);
     return CKPT_OK;
@@ -363,21 +355,25 @@ static enum ckpt_status take_frame(struct agent_link *link, struct message *mess
             why = link->scratch.reason;
         }
         if (status == CKPT_ERR_VERSION) {
-            return lose(link, reason_out, status,
-                        "the agent and this libckpt are of different versions (%.120s): install "
-                        "the same release of both",
-                        why);
+            return lose(
+                link, reason_refuse(
+                          reason_out, status,
+                          "the agent and this libckpt are of different versions (%.120s): install "
+                          "the same release of both",
+                          why));
         }
         if (status != CKPT_OK) {
-            return lose(link, reason_out, CKPT_ERR_PROTOCOL,
-                        "what came from the agent's socket is not its protocol: %.160s", why);
+            return lose(
+                link, reason_refuse(reason_out, CKPT_ERR_PROTOCOL,
+                                    "what came from the agent's socket is not its protocol: %.160s",
+                                    why));
         }
         close_all(link->carried, &link->carried_count);
         if (!carry(link, descriptors_of(&message))) {
-            return lose(link, reason_out, CKPT_ERR_PROTOCOL,
-                        "a %s message of %u segments came with %u descriptors",
-                        message_type_name(message.type), descriptors_of(&message),
-                        link->arrived_count);
+            return lose(link, reason_refuse(reason_out, CKPT_ERR_PROTOCOL,
+                                            "a %s message of %u segments came with %u descriptors",
+                                            message_type_name(message.type),
+                                            descriptors_of(&message), link->arrived_count));
         }
         if (!is_old(link, &message)) {
             *message_out = message;
@@ -390,7 +386,7 @@ enum ckpt_status agent_link_receive(struct agent_link *link, struct deadline dea
                                     struct message *message_out, char *reason_out)
 {
     if (link->fd < 0) {
-        return fail(reason_out, CKPT_ERR_LINK, "not connected to the agent");
+        return reason_refuse(reason_out, CKPT_ERR_LINK, "not connected to the agent");
     }
     for (uint32_t reads = 0;; reads++) {
         enum ckpt_status status = take_frame(link, message_out, reason_out);
@@ -410,7 +406,7 @@ enum ckpt_status agent_link_receive(struct agent_link *link, struct deadline dea
         }
         status = reads < READS_WHEN_LATE ? await(link->fd, POLLIN, deadline) : CKPT_ERR_TIMEOUT;
         if (status != CKPT_OK) {
-            return fail(reason_out, status, "no answer from the agent in time");
+            return reason_refuse(reason_out, status, "no answer from the agent in time");
         }
     }
 }

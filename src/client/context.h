@@ -116,10 +116,6 @@ struct ckpt {
     char reason[CKPT_REASON_MAX + 1];
 };
 
-/* Sets the reason and returns status. */
-__attribute__((format(printf, 3, 4))) enum ckpt_status
-client_fail(struct ckpt *ckpt, enum ckpt_status status, const char *format, ...);
-
 /* A broken invariant: the context is of no use from here on. Returns CKPT_ERR_INTERNAL. */
 enum ckpt_status client_poison(struct ckpt *ckpt, const char *what);
 

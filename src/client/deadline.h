@@ -4,7 +4,8 @@
 #define CKPT_CLIENT_DEADLINE_H
 
 #include <stdint.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 struct deadline {
     int64_t at_ns; /* of CLOCK_MONOTONIC */
@@ -12,9 +13,7 @@ struct deadline {
 
 static inline int64_t deadline_now_ns(void)
 {
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return (int64_t)clock_now_ns();
 }
 
 static inline struct deadline deadline_after_ms(uint32_t ms)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "client/context.h"
+#include "base/reason.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -46,7 +47,7 @@ enum ckpt_status client_fork_watch(struct ckpt *ckpt)
 {
     (void)pthread_once(&once, set_up);
     if (!registered) {
-        return client_fail(ckpt, CKPT_ERR_MEMORY, "no memory for a handler of fork()");
+        return reason_refuse(ckpt->reason, CKPT_ERR_MEMORY, "no memory for a handler of fork()");
     }
     (void)pthread_mutex_lock(&lock);
     ckpt->next_context = first;

@@ -2,6 +2,7 @@
 /* Tensors of a begun save in device memory: the agent reads them, by the descriptor of their
  * dma-buf. */
 #include "client/context.h"
+#include "base/reason.h"
 
 /* Of one ask, so that each is answered within the time-out: a slow device reads 1 GB/s. */
 #define GATHER_BYTES_MAX CKPT_GIB
@@ -52,18 +53,19 @@ static enum ckpt_status check(struct ckpt *ckpt, int dmabuf_fd,
                               const struct ckpt_device_tensor *tensors, size_t count)
 {
     if (dmabuf_fd < 0 || (tensors == NULL && count > 0)) {
-        return client_fail(ckpt, CKPT_ERR_INVALID, "there is no dma-buf %d, or no tensors at NULL",
-                           dmabuf_fd);
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "there is no dma-buf %d, or no tensors at NULL", dmabuf_fd);
     }
     for (size_t i = 0; i < count; i++) {
         size_t tensor = tensors[i].tensor;
         if (tensor >= ckpt->begun_tensors) {
-            return client_fail(ckpt, CKPT_ERR_SIZE, "tensor %zu of %zu that were begun", tensor,
-                               ckpt->begun_tensors);
+            return reason_refuse(ckpt->reason, CKPT_ERR_SIZE, "tensor %zu of %zu that were begun",
+                                 tensor, ckpt->begun_tensors);
         }
         if (tensors[i].offset > INT64_MAX - ckpt->tensors[tensor].bytes) {
-            return client_fail(ckpt, CKPT_ERR_SIZE, "tensor %zu lies at %llu of a dma-buf", tensor,
-                               (unsigned long long)tensors[i].offset);
+            return reason_refuse(ckpt->reason, CKPT_ERR_SIZE,
+                                 "tensor %zu lies at %llu of a dma-buf", tensor,
+                                 (unsigned long long)tensors[i].offset);
         }
     }
     return CKPT_OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/context.h"
+#include "base/reason.h"
 #include "client/look.h"
 
 static bool is_answer(const struct message *message, const void *question)
@@ -98,8 +99,8 @@ enum ckpt_status ckpt_info(struct ckpt *ckpt, uint64_t step, struct ckpt_info *i
         return status;
     }
     if (info_out == NULL) {
-        return client_fail(ckpt, CKPT_ERR_INVALID,
-                           "ckpt_info has nowhere to write: info_out is NULL");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "ckpt_info has nowhere to write: info_out is NULL");
     }
     status = ask(ckpt, step, &info);
     if (status != CKPT_OK) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arena/view.h"
+#include "base/reason.h"
 #include "client/context.h"
 #include "client/loaded.h"
 
@@ -69,8 +70,8 @@ static enum ckpt_status read_index(struct ckpt *ckpt, const struct arena_view *v
     if (status == CKPT_OK) {
         return CKPT_OK;
     }
-    return client_fail(ckpt, status == CKPT_ERR_MEMORY ? status : CKPT_ERR_CORRUPT,
-                       "the shard is no safetensors file: %.200s", reason);
+    return reason_refuse(ckpt->reason, status == CKPT_ERR_MEMORY ? status : CKPT_ERR_CORRUPT,
+                         "the shard is no safetensors file: %.200s", reason);
 }
 
 static enum ckpt_status map(struct ckpt *ckpt, const struct message_loaded *answer,
@@ -83,11 +84,11 @@ static enum ckpt_status map(struct ckpt *ckpt, const struct message_loaded *answ
     enum ckpt_status status = arena_view_map(&files, answer->bytes, false, &loaded->view);
     if (status == CKPT_ERR_MEMORY || status == CKPT_ERR_SYSTEM) {
         client_release(ckpt, answer->slot, answer->generation);
-        return client_fail(ckpt, status, "a shard of %llu bytes cannot be mapped: %s",
-                           (unsigned long long)answer->bytes,
-                           status == CKPT_ERR_MEMORY
-                               ? "raise the limit of address space (ulimit -v)"
-                               : "mmap failed");
+        return reason_refuse(ckpt->reason, status, "a shard of %llu bytes cannot be mapped: %s",
+                             (unsigned long long)answer->bytes,
+                             status == CKPT_ERR_MEMORY
+                                 ? "raise the limit of address space (ulimit -v)"
+                                 : "mmap failed");
     }
     if (status != CKPT_OK) {
         return client_break(ckpt, "segments that are not files of the size it said");
@@ -106,7 +107,8 @@ static enum ckpt_status take(struct ckpt *ckpt, const struct message_loaded *ans
     struct loaded *loaded = calloc(1, sizeof(*loaded));
     if (loaded == NULL) {
         client_release(ckpt, answer->slot, answer->generation);
-        return client_fail(ckpt, CKPT_ERR_MEMORY, "no memory for the record of a loaded shard");
+        return reason_refuse(ckpt->reason, CKPT_ERR_MEMORY,
+                             "no memory for the record of a loaded shard");
     }
     enum ckpt_status status = map(ckpt, answer, loaded);
     if (status != CKPT_OK) {
@@ -158,9 +160,10 @@ enum ckpt_status ckpt_load(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms
         return status;
     }
     if (shard_out == NULL || ckpt->reader) {
-        return client_fail(ckpt, CKPT_ERR_INVALID,
-                           shard_out == NULL ? "ckpt_load has nowhere to write: shard_out is NULL"
-                                             : "a reader's context holds no rank: use ckpt_fetch");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             shard_out == NULL
+                                 ? "ckpt_load has nowhere to write: shard_out is NULL"
+                                 : "a reader's context holds no rank: use ckpt_fetch");
     }
     struct message_load_ask asked = {
         .step = step,
@@ -182,12 +185,12 @@ enum ckpt_status ckpt_fetch(struct ckpt *ckpt, uint64_t step, uint32_t rank, uin
         return status;
     }
     if (shard_out == NULL) {
-        return client_fail(ckpt, CKPT_ERR_INVALID,
-                           "ckpt_fetch has nowhere to write: shard_out is NULL");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "ckpt_fetch has nowhere to write: shard_out is NULL");
     }
     if (rank >= CKPT_WORLD_MAX) {
-        return client_fail(ckpt, CKPT_ERR_RANK, "rank %u is outside any world: at most %d", rank,
-                           CKPT_WORLD_MAX);
+        return reason_refuse(ckpt->reason, CKPT_ERR_RANK,
+                             "rank %u is outside any world: at most %d", rank, CKPT_WORLD_MAX);
     }
     struct message_load_ask asked = {
         .step = step,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A context's life. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/ids.h"
+#include "base/reason.h"
 #include "client/context.h"
 
 #define SOCKET_DEFAULT "/run/ckptd/ckptd.sock"
@@ -14,22 +14,13 @@
 /* How many tensors the scratch of a save has room for at first. */
 #define TENSORS_AT_FIRST 1024
 
-enum ckpt_status client_fail(struct ckpt *ckpt, enum ckpt_status status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(ckpt->reason, sizeof(ckpt->reason), format, arguments);
-    va_end(arguments);
-    return status;
-}
-
 enum ckpt_status client_poison(struct ckpt *ckpt, const char *what)
 {
     ckpt->poisoned = true;
-    return client_fail(ckpt, CKPT_ERR_INTERNAL,
-                       "a defect in libckpt: %s; close the context and open another, and please "
-                       "report it",
-                       what);
+    return reason_refuse(ckpt->reason, CKPT_ERR_INTERNAL,
+                         "a defect in libckpt: %s; close the context and open another, and please "
+                         "report it",
+                         what);
 }
 
 bool client_is_own_process(const struct ckpt *ckpt)
@@ -43,8 +34,8 @@ enum ckpt_status client_enter(struct ckpt *ckpt)
         return CKPT_ERR_INVALID;
     }
     if (!client_is_own_process(ckpt)) {
-        return client_fail(ckpt, CKPT_ERR_INVALID,
-                           "this context is of the process that forked this one: open another");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "this context is of the process that forked this one: open another");
     }
     if (ckpt->poisoned) {
         return CKPT_ERR_INTERNAL; /* the reason stays */
@@ -56,19 +47,21 @@ enum ckpt_status client_enter(struct ckpt *ckpt)
 static enum ckpt_status check_numbers(struct ckpt *ckpt, const struct ckpt_options *options)
 {
     if (options->copies > CKPT_COPIES_MAX) {
-        return client_fail(ckpt, CKPT_ERR_INVALID, "%u copies are asked for: at most %d are kept",
-                           options->copies, CKPT_COPIES_MAX);
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "%u copies are asked for: at most %d are kept", options->copies,
+                             CKPT_COPIES_MAX);
     }
     if (options->reader) {
         return CKPT_OK;
     }
     if (options->world == 0 || options->world > CKPT_WORLD_MAX) {
-        return client_fail(ckpt, CKPT_ERR_INVALID, "world is %u: it must be 1 to %d",
-                           options->world, CKPT_WORLD_MAX);
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID, "world is %u: it must be 1 to %d",
+                             options->world, CKPT_WORLD_MAX);
     }
     if (options->rank >= options->world) {
-        return client_fail(ckpt, CKPT_ERR_RANK, "rank %u is outside the world of %u: count from 0",
-                           options->rank, options->world);
+        return reason_refuse(ckpt->reason, CKPT_ERR_RANK,
+                             "rank %u is outside the world of %u: count from 0", options->rank,
+                             options->world);
     }
     return CKPT_OK;
 }
@@ -77,10 +70,11 @@ static enum ckpt_status check_texts(struct ckpt *ckpt, const struct ckpt_options
                                     const char **socket_out)
 {
     if (options->run == NULL || !name_is_valid(options->run, CKPT_RUN_NAME_MAX)) {
-        return client_fail(ckpt, CKPT_ERR_NAME,
-                           "the run's name must be 1 to %d of A-Z a-z 0-9 . _ / -, with no empty, "
-                           ". or .. part",
-                           CKPT_RUN_NAME_MAX);
+        return reason_refuse(
+            ckpt->reason, CKPT_ERR_NAME,
+            "the run's name must be 1 to %d of A-Z a-z 0-9 . _ / -, with no empty, "
+            ". or .. part",
+            CKPT_RUN_NAME_MAX);
     }
     const char *socket = options->socket;
     if (socket == NULL) {
@@ -90,9 +84,10 @@ static enum ckpt_status check_texts(struct ckpt *ckpt, const struct ckpt_options
         socket = SOCKET_DEFAULT;
     }
     if (strlen(socket) > CKPT_ADDRESS_MAX) {
-        return client_fail(ckpt, CKPT_ERR_INVALID,
-                           "the path of the agent's socket has %zu bytes: at most %d are possible",
-                           strlen(socket), CKPT_ADDRESS_MAX);
+        return reason_refuse(
+            ckpt->reason, CKPT_ERR_INVALID,
+            "the path of the agent's socket has %zu bytes: at most %d are possible", strlen(socket),
+            CKPT_ADDRESS_MAX);
     }
     *socket_out = socket;
     return CKPT_OK;
@@ -102,8 +97,9 @@ static enum ckpt_status take_options(struct ckpt *ckpt, const struct ckpt_option
 {
     const char *socket = NULL;
     if (options == NULL || options->size != sizeof(*options)) {
-        return client_fail(ckpt, CKPT_ERR_INVALID,
-                           "options are NULL, or options.size is not sizeof(struct ckpt_options)");
+        return reason_refuse(
+            ckpt->reason, CKPT_ERR_INVALID,
+            "options are NULL, or options.size is not sizeof(struct ckpt_options)");
     }
     enum ckpt_status status = check_numbers(ckpt, options);
     if (status == CKPT_OK) {
@@ -117,7 +113,8 @@ static enum ckpt_status take_options(struct ckpt *ckpt, const struct ckpt_option
     ckpt->insisted = options->attempt;
     ckpt->name = client_start_name();
     if (!client_seat_new(&ckpt->seat)) {
-        return client_fail(ckpt, CKPT_ERR_SYSTEM, "getrandom failed: the kernel gives no number");
+        return reason_refuse(ckpt->reason, CKPT_ERR_SYSTEM,
+                             "getrandom failed: the kernel gives no number");
     }
     ckpt->rank = options->reader ? 0 : options->rank;
     ckpt->world = options->reader ? 0 : options->world;
@@ -137,7 +134,7 @@ static enum ckpt_status make_scratch(struct ckpt *ckpt)
     ckpt->metadata = malloc(SHARD_METADATA_MAX * sizeof(*ckpt->metadata));
     if (ckpt->tensors == NULL || ckpt->pieces == NULL || ckpt->names == NULL ||
         ckpt->metadata == NULL) {
-        return client_fail(ckpt, CKPT_ERR_MEMORY, "no memory for a context");
+        return reason_refuse(ckpt->reason, CKPT_ERR_MEMORY, "no memory for a context");
     }
     return CKPT_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/context.h"
+#include "base/reason.h"
 
 /* How long a rank waits that the agent notices the end of its own earlier connection: ever longer,
  * for it may be another process that has its place. */
@@ -61,9 +62,9 @@ static void hang_up(struct ckpt *ckpt)
 enum ckpt_status client_break(struct ckpt *ckpt, const char *what)
 {
     hang_up(ckpt);
-    return client_fail(ckpt, CKPT_ERR_PROTOCOL,
-                       "the agent at %s broke the protocol: %s; is ckptd of the same release?",
-                       ckpt->socket, what);
+    return reason_refuse(ckpt->reason, CKPT_ERR_PROTOCOL,
+                         "the agent at %s broke the protocol: %s; is ckptd of the same release?",
+                         ckpt->socket, what);
 }
 
 /* Sends what must be heard; the reason of the call stays. */
@@ -151,7 +152,7 @@ enum ckpt_status client_await(struct ckpt *ckpt, client_is_answer *is_answer, co
             return status;
         }
     }
-    return client_fail(ckpt, CKPT_ERR_TIMEOUT, "no answer from the agent in time");
+    return reason_refuse(ckpt->reason, CKPT_ERR_TIMEOUT, "no answer from the agent in time");
 }
 
 static bool is_told_here(const struct message *message, const void *question)
@@ -183,16 +184,17 @@ enum ckpt_status client_timed_out(struct ckpt *ckpt, const char *format, ...)
     (void)vsnprintf(reason, sizeof(reason), format, arguments);
     va_end(arguments);
     if (has_no_coordinator(ckpt, &message)) {
-        return client_fail(ckpt, CKPT_ERR_NO_COORDINATOR, "%s", message.checkpoint_info.reason);
+        return reason_refuse(ckpt->reason, CKPT_ERR_NO_COORDINATOR, "%s",
+                             message.checkpoint_info.reason);
     }
-    return client_fail(ckpt, CKPT_ERR_TIMEOUT, "%s", reason);
+    return reason_refuse(ckpt->reason, CKPT_ERR_TIMEOUT, "%s", reason);
 }
 
 enum ckpt_status client_refused(struct ckpt *ckpt, const char *what, enum ckpt_status status,
                                 const char *reason)
 {
-    return client_fail(ckpt, status, "%s: %s", what,
-                       reason[0] != '\0' ? reason : ckpt_status_text(status));
+    return reason_refuse(ckpt->reason, status, "%s: %s", what,
+                         reason[0] != '\0' ? reason : ckpt_status_text(status));
 }
 
 static enum ckpt_status begin_open(struct ckpt *ckpt, struct deadline deadline)
@@ -227,10 +229,10 @@ static enum ckpt_status end_open(struct ckpt *ckpt, struct deadline deadline)
     struct message message;
     enum ckpt_status status = client_await(ckpt, is_opened, NULL, deadline, &message);
     if (status == CKPT_ERR_TIMEOUT) {
-        return client_fail(ckpt, CKPT_ERR_NO_AGENT,
-                           "the agent at %s took the connection and does not answer: is it "
-                           "stopped or overloaded?",
-                           ckpt->socket);
+        return reason_refuse(ckpt->reason, CKPT_ERR_NO_AGENT,
+                             "the agent at %s took the connection and does not answer: is it "
+                             "stopped or overloaded?",
+                             ckpt->socket);
     }
     if (status != CKPT_OK) {
         return status;

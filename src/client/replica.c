@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "client/context.h"
+#include "base/reason.h"
 
 uint64_t ckpt_replica_value(const struct ckpt_piece *pieces, size_t count, uint64_t seed)
 {
@@ -26,17 +27,18 @@ enum ckpt_status ckpt_save_replica(struct ckpt *ckpt, uint64_t step,
         return status;
     }
     if (ckpt->reader) {
-        return client_fail(ckpt, CKPT_ERR_INVALID, "a reader holds no rank and cannot save");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "a reader holds no rank and cannot save");
     }
     if (replica == NULL || step == CKPT_STEP_LATEST) {
-        return client_fail(ckpt, CKPT_ERR_INVALID, "%s",
-                           replica == NULL ? "replica is NULL: nothing is said"
-                                           : "CKPT_STEP_LATEST is no step that is saved");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID, "%s",
+                             replica == NULL ? "replica is NULL: nothing is said"
+                                             : "CKPT_STEP_LATEST is no step that is saved");
     }
     if (replica->leader > ckpt->rank) {
-        return client_fail(ckpt, CKPT_ERR_RANK,
-                           "rank %u is said to be the lowest that holds what rank %u holds",
-                           replica->leader, ckpt->rank);
+        return reason_refuse(ckpt->reason, CKPT_ERR_RANK,
+                             "rank %u is said to be the lowest that holds what rank %u holds",
+                             replica->leader, ckpt->rank);
     }
     ckpt->has_replica = true;
     ckpt->replica_step = step;

@@ -4,26 +4,28 @@
 #include <string.h>
 
 #include "base/fault_point.h"
+#include "base/reason.h"
 #include "client/stage.h"
 #include "shard/tensor.h"
 
 static enum ckpt_status check_step(struct ckpt *ckpt, uint64_t step)
 {
     if (ckpt->reader) {
-        return client_fail(ckpt, CKPT_ERR_INVALID, "a reader's context holds no rank to save");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "a reader's context holds no rank to save");
     }
     if (step == CKPT_STEP_LATEST) {
-        return client_fail(ckpt, CKPT_ERR_STEP,
-                           "CKPT_STEP_LATEST is no step: save a smaller number");
+        return reason_refuse(ckpt->reason, CKPT_ERR_STEP,
+                             "CKPT_STEP_LATEST is no step: save a smaller number");
     }
     if (ckpt->has_begun) {
-        return client_fail(ckpt, CKPT_ERR_BUSY,
-                           "step %llu was begun: ckpt_save_end or ckpt_save_cancel it first",
-                           (unsigned long long)ckpt->begun_step);
+        return reason_refuse(ckpt->reason, CKPT_ERR_BUSY,
+                             "step %llu was begun: ckpt_save_end or ckpt_save_cancel it first",
+                             (unsigned long long)ckpt->begun_step);
     }
     if (ckpt->has_step && step <= ckpt->last_step) {
-        return client_fail(
-            ckpt, CKPT_ERR_STEP, "step %llu is not above %llu, the last that rank %u saved",
+        return reason_refuse(
+            ckpt->reason, CKPT_ERR_STEP, "step %llu is not above %llu, the last that rank %u saved",
             (unsigned long long)step, (unsigned long long)ckpt->last_step, ckpt->rank);
     }
     return CKPT_OK;
@@ -34,14 +36,15 @@ static enum ckpt_status check_counts(struct ckpt *ckpt, const struct ckpt_tensor
                                      size_t metadata_count)
 {
     if ((tensors == NULL && count > 0) || (metadata == NULL && metadata_count > 0)) {
-        return client_fail(ckpt, CKPT_ERR_INVALID,
-                           "%zu tensors and %zu pairs of metadata are said to be at NULL",
-                           tensors == NULL ? count : 0, metadata == NULL ? metadata_count : 0);
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "%zu tensors and %zu pairs of metadata are said to be at NULL",
+                             tensors == NULL ? count : 0, metadata == NULL ? metadata_count : 0);
     }
     if (count > CKPT_TENSORS_MAX || metadata_count > SHARD_METADATA_MAX) {
-        return client_fail(ckpt, CKPT_ERR_TOO_LARGE,
-                           "%zu tensors and %zu pairs of metadata: at most %d and %d fit one shard",
-                           count, metadata_count, CKPT_TENSORS_MAX, SHARD_METADATA_MAX);
+        return reason_refuse(
+            ckpt->reason, CKPT_ERR_TOO_LARGE,
+            "%zu tensors and %zu pairs of metadata: at most %d and %d fit one shard", count,
+            metadata_count, CKPT_TENSORS_MAX, SHARD_METADATA_MAX);
     }
     return CKPT_OK;
 }
@@ -64,7 +67,8 @@ static enum ckpt_status make_room(struct ckpt *ckpt, size_t count)
         free(tensors);
         free(pieces);
         free(names);
-        return client_fail(ckpt, CKPT_ERR_MEMORY, "no memory for a table of %zu tensors", room);
+        return reason_refuse(ckpt->reason, CKPT_ERR_MEMORY, "no memory for a table of %zu tensors",
+                             room);
     }
     free(ckpt->tensors);
     free(ckpt->pieces);
@@ -83,12 +87,12 @@ static enum ckpt_status take_tensors(struct ckpt *ckpt, const struct ckpt_tensor
     for (size_t i = 0; i < count; i++) {
         const struct ckpt_tensor *from = &tensors[i];
         if (from->name == NULL) {
-            return client_fail(ckpt, CKPT_ERR_NAME, "tensor %zu has no name", i);
+            return reason_refuse(ckpt->reason, CKPT_ERR_NAME, "tensor %zu has no name", i);
         }
         if (from->data == NULL && from->bytes > 0 && !may_lack) {
-            return client_fail(ckpt, CKPT_ERR_INVALID,
-                               "tensor %zu (%s) says %llu bytes and has no data", i,
-                               TENSOR_LABEL(from->name), (unsigned long long)from->bytes);
+            return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                                 "tensor %zu (%s) says %llu bytes and has no data", i,
+                                 TENSOR_LABEL(from->name), (unsigned long long)from->bytes);
         }
         struct shard_tensor *to = &ckpt->tensors[i];
         to->name = from->name;
@@ -104,7 +108,8 @@ static enum ckpt_status take_metadata(struct ckpt *ckpt, const struct ckpt_metad
 {
     for (size_t i = 0; i < count; i++) {
         if (metadata[i].key == NULL || metadata[i].value == NULL) {
-            return client_fail(ckpt, CKPT_ERR_INVALID, "pair %zu of the metadata has a NULL", i);
+            return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                                 "pair %zu of the metadata has a NULL", i);
         }
         ckpt->metadata[i] = (struct shard_metadata){metadata[i].key, metadata[i].value};
     }
@@ -119,10 +124,11 @@ static enum ckpt_status take_pieces(struct ckpt *ckpt, const struct ckpt_tensor 
     size_t pieces = 0;
     for (size_t i = 0; i < count; i++) {
         if (ckpt->tensors[i].bytes != tensors[i].bytes) {
-            return client_fail(ckpt, CKPT_ERR_SIZE,
-                               "tensor %zu (%s) says %llu bytes, its shape and type give %llu", i,
-                               TENSOR_LABEL(tensors[i].name), (unsigned long long)tensors[i].bytes,
-                               (unsigned long long)ckpt->tensors[i].bytes);
+            return reason_refuse(ckpt->reason, CKPT_ERR_SIZE,
+                                 "tensor %zu (%s) says %llu bytes, its shape and type give %llu", i,
+                                 TENSOR_LABEL(tensors[i].name),
+                                 (unsigned long long)tensors[i].bytes,
+                                 (unsigned long long)ckpt->tensors[i].bytes);
         }
         if (tensors[i].data == NULL) {
             continue;
@@ -222,8 +228,8 @@ enum ckpt_status ckpt_save_begin(struct ckpt *ckpt, uint64_t step,
         return status;
     }
     if (addresses_out == NULL) {
-        return client_fail(ckpt, CKPT_ERR_INVALID,
-                           "ckpt_save_begin has nowhere to write: addresses_out is NULL");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "ckpt_save_begin has nowhere to write: addresses_out is NULL");
     }
     struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
     status = prepare(ckpt, &state, &layout, &stage);
@@ -251,8 +257,9 @@ enum ckpt_status client_begun_enter(struct ckpt *ckpt, uint64_t step)
         return status;
     }
     if (!ckpt->has_begun || ckpt->begun_step != step) {
-        return client_fail(ckpt, CKPT_ERR_INVALID, "step %llu was not begun by ckpt_save_begin",
-                           (unsigned long long)step);
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "step %llu was not begun by ckpt_save_begin",
+                             (unsigned long long)step);
     }
     return CKPT_OK;
 }
@@ -266,9 +273,9 @@ static bool is_granted(const struct ckpt *ckpt)
 enum ckpt_status client_begun_check(struct ckpt *ckpt)
 {
     if (!is_granted(ckpt)) {
-        return client_fail(ckpt, CKPT_ERR_NO_AGENT,
-                           "the agent at %s went away while step %llu was copied", ckpt->socket,
-                           (unsigned long long)ckpt->begun_step);
+        return reason_refuse(ckpt->reason, CKPT_ERR_NO_AGENT,
+                             "the agent at %s went away while step %llu was copied", ckpt->socket,
+                             (unsigned long long)ckpt->begun_step);
     }
     return CKPT_OK;
 }
@@ -309,7 +316,8 @@ enum ckpt_status ckpt_watch_mappings(struct ckpt *ckpt, ckpt_watch *watch, void 
 {
     enum ckpt_status status = client_enter(ckpt);
     if (status == CKPT_OK && ckpt->reader) {
-        return client_fail(ckpt, CKPT_ERR_INVALID, "a reader's context maps no slots to watch");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
+                             "a reader's context maps no slots to watch");
     }
     if (status == CKPT_OK) {
         mappings_watch(&ckpt->mappings, watch, context);
@@ -340,15 +348,15 @@ static enum ckpt_status check_shard(struct ckpt *ckpt, const void *data, uint64_
     uint64_t header_bytes;
     struct shard_index *index = NULL;
     if (data == NULL) {
-        return client_fail(ckpt, CKPT_ERR_INVALID, "the shard is said to be at NULL");
+        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID, "the shard is said to be at NULL");
     }
     enum ckpt_status status =
         bytes < 8 ? CKPT_ERR_CORRUPT : shard_header_size(data, bytes, &header_bytes);
     if (status != CKPT_OK) {
         /* Also a length above any header's: eight bytes of something else look like that. */
-        return client_fail(ckpt, CKPT_ERR_CORRUPT,
-                           "%llu bytes are no safetensors file: they end before its header does",
-                           (unsigned long long)bytes);
+        return reason_refuse(ckpt->reason, CKPT_ERR_CORRUPT,
+                             "%llu bytes are no safetensors file: they end before its header does",
+                             (unsigned long long)bytes);
     }
     status = shard_index_new(data, header_bytes, bytes, &index, ckpt->reason, sizeof(ckpt->reason));
     shard_index_delete(&index);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The last steps that were sealed, so that ckpt_wait tells "not yet" from "never saved". */
-#include <stdio.h>
 #include <string.h>
 
 #include "client/context.h"
+#include "base/reason.h"
 
 void client_saves_add(struct ckpt *ckpt, uint64_t step)
 {
@@ -29,6 +29,6 @@ void client_saves_end(struct ckpt *ckpt, uint64_t step, enum ckpt_status status,
     if (save != NULL && !save->ended) {
         save->ended = true;
         save->status = status;
-        (void)snprintf(save->reason, sizeof(save->reason), "%s", reason);
+        reason_set(save->reason, "%s", reason);
     }
 }

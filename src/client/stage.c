@@ -2,6 +2,7 @@
 #include "client/stage.h"
 
 #include "base/fault_point.h"
+#include "base/reason.h"
 
 struct asked {
     uint64_t step;
@@ -32,10 +33,10 @@ static enum ckpt_status ask(struct ckpt *ckpt, const struct stage *stage, struct
             status = client_await(ckpt, is_grant, &asked, deadline, answer_out);
         }
         if (status == CKPT_ERR_TIMEOUT) {
-            return client_fail(ckpt, CKPT_ERR_NO_AGENT,
-                               "the agent at %s gave no slot for step %llu in %u ms: is it "
-                               "stopped or overloaded?",
-                               ckpt->socket, (unsigned long long)stage->step, ckpt->timeout_ms);
+            return reason_refuse(ckpt->reason, CKPT_ERR_NO_AGENT,
+                                 "the agent at %s gave no slot for step %llu in %u ms: is it "
+                                 "stopped or overloaded?",
+                                 ckpt->socket, (unsigned long long)stage->step, ckpt->timeout_ms);
         }
         if (status != CKPT_OK) {
             return status;
@@ -65,11 +66,11 @@ static enum ckpt_status map(struct ckpt *ckpt, const struct stage *stage,
         mappings_get(&ckpt->mappings, granted->segments, &files, stage->bytes, address_out);
     if (status == CKPT_ERR_MEMORY || status == CKPT_ERR_SYSTEM) {
         client_abandon(ckpt, granted->step, granted->slot, granted->generation);
-        return client_fail(ckpt, status, "a slot of %u segments of %llu bytes cannot be mapped: %s",
-                           granted->segment_count, (unsigned long long)ckpt->segment_bytes,
-                           status == CKPT_ERR_MEMORY
-                               ? "raise the limit of address space (ulimit -v)"
-                               : "mmap failed");
+        return reason_refuse(
+            ckpt->reason, status, "a slot of %u segments of %llu bytes cannot be mapped: %s",
+            granted->segment_count, (unsigned long long)ckpt->segment_bytes,
+            status == CKPT_ERR_MEMORY ? "raise the limit of address space (ulimit -v)"
+                                      : "mmap failed");
     }
     if (status != CKPT_OK) {
         return client_break(
@@ -113,9 +114,9 @@ enum ckpt_status stage_seal(struct ckpt *ckpt, uint64_t step, const struct clien
     if (status == CKPT_ERR_TIMEOUT) {
         /* The end of the connection gives the slot back, which nothing else would. */
         (void)client_break(ckpt, "it takes no messages");
-        return client_fail(ckpt, CKPT_ERR_NO_AGENT,
-                           "the agent at %s takes no messages: is it stopped or overloaded?",
-                           ckpt->socket);
+        return reason_refuse(ckpt->reason, CKPT_ERR_NO_AGENT,
+                             "the agent at %s takes no messages: is it stopped or overloaded?",
+                             ckpt->socket);
     }
     if (status != CKPT_OK) {
         return status;

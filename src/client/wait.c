@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "client/context.h"
+#include "base/reason.h"
 
 /* How often the coordinator is asked, and a lost agent looked for. */
 #define ASK_EVERY_MS 250
@@ -93,9 +94,9 @@ static enum ckpt_status outcome(struct ckpt *ckpt, const struct save *save)
         ckpt->reason[0] = '\0';
         return CKPT_OK;
     }
-    return client_fail(ckpt, save->status, "step %llu will never be consistent: %s",
-                       (unsigned long long)save->step,
-                       save->reason[0] != '\0' ? save->reason : ckpt_status_text(save->status));
+    return reason_refuse(ckpt->reason, save->status, "step %llu will never be consistent: %s",
+                         (unsigned long long)save->step,
+                         save->reason[0] != '\0' ? save->reason : ckpt_status_text(save->status));
 }
 
 enum ckpt_status ckpt_wait(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms)
@@ -107,9 +108,9 @@ enum ckpt_status ckpt_wait(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms
     struct deadline deadline = deadline_after_ms(timeout_ms);
     struct save *save = client_saves_find(ckpt, step);
     if (save == NULL) {
-        return client_fail(ckpt, CKPT_ERR_NOT_FOUND,
-                           "step %llu is none of the last %d that this context saved",
-                           (unsigned long long)step, CLIENT_SAVES_KEPT);
+        return reason_refuse(ckpt->reason, CKPT_ERR_NOT_FOUND,
+                             "step %llu is none of the last %d that this context saved",
+                             (unsigned long long)step, CLIENT_SAVES_KEPT);
     }
     for (;;) {
         status = save->ended ? CKPT_OK : hear(ckpt, save, deadline);
@@ -131,8 +132,9 @@ enum ckpt_status ckpt_wait(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms
         return status;
     }
     if (timeout_ms == 0) { /* a look, which takes no time */
-        return client_fail(ckpt, CKPT_ERR_TIMEOUT, "step %llu is not consistent yet: ask again",
-                           (unsigned long long)step);
+        return reason_refuse(ckpt->reason, CKPT_ERR_TIMEOUT,
+                             "step %llu is not consistent yet: ask again",
+                             (unsigned long long)step);
     }
     return client_timed_out(ckpt, "step %llu is not consistent yet: ask again",
                             (unsigned long long)step);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/reason.h"
 
 /* The files of a step, as they were when it was looked at. */
 struct list {
@@ -24,8 +25,7 @@ struct list {
 
 static enum ckpt_status failed(char *reason, const char *path, const char *what)
 {
-    snprintf(reason, CKPT_REASON_MAX + 1, "%.150s: %s", path, what);
-    return CKPT_ERR_SYSTEM;
+    return reason_refuse(reason, CKPT_ERR_SYSTEM, "%.150s: %s", path, what);
 }
 
 static enum ckpt_status add(struct list *list, const char *path, uint64_t bytes)
@@ -140,7 +140,7 @@ static enum ckpt_status stage(struct ckpt *ckpt, int root, const struct list *li
     enum ckpt_status status =
         ckpt_save_begin(ckpt, step, list->tensors, list->count, NULL, 0, places);
     if (status != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s", ckpt_reason(ckpt));
+        reason_set(reason, "%s", ckpt_reason(ckpt));
         free(places);
         return status;
     }
@@ -156,7 +156,7 @@ static enum ckpt_status stage(struct ckpt *ckpt, int root, const struct list *li
     }
     status = ckpt_save_end(ckpt, step);
     if (status != CKPT_OK) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s", ckpt_reason(ckpt));
+        reason_set(reason, "%s", ckpt_reason(ckpt));
     }
     return status;
 }
@@ -173,7 +173,7 @@ enum ckpt_status files_save(struct ckpt *ckpt, int folder, const char *name, uin
         status = stage(ckpt, root, &list, step, reason);
     }
     if (status == CKPT_ERR_MEMORY) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory for the list of step %.40s's files", name);
+        reason_set(reason, "no memory for the list of step %.40s's files", name);
     }
     if (root >= 0) {
         close(root);
@@ -269,8 +269,7 @@ enum ckpt_status files_restore(const struct ckpt_shard *shard, int folder, const
         struct ckpt_tensor file;
         status = ckpt_tensor_at(shard, i, &file);
         if (status == CKPT_OK && (file.dtype != CKPT_DTYPE_U8 || file.dimensions != 1)) {
-            snprintf(reason, CKPT_REASON_MAX + 1, "%.150s is no file: something else saved it",
-                     file.name);
+            reason_set(reason, "%.150s is no file: something else saved it", file.name);
             status = CKPT_ERR_CORRUPT;
         }
         if (status == CKPT_OK) {

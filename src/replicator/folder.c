@@ -14,6 +14,7 @@
 #include <ckpt/ckpt.h>
 
 #include "base/limits.h"
+#include "base/reason.h"
 
 char *folder_read_order(int folder, size_t *bytes_out)
 {
@@ -138,8 +139,7 @@ enum ckpt_status folder_offer(int folder, const struct order *order, uint64_t st
         result = renameat(folder, FOLDER_PART, folder, marker);
     }
     if (result < 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%.150s: %s", marker, strerror(errno));
-        return CKPT_ERR_SYSTEM;
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "%.150s: %s", marker, strerror(errno));
     }
     return CKPT_OK;
 }

@@ -10,6 +10,7 @@
 #include <yaml.h>
 
 #include "base/ids.h"
+#include "base/reason.h"
 
 #define NODES_MAX 65536
 
@@ -145,8 +146,7 @@ enum ckpt_status order_parse(const char *text, size_t bytes, struct order *order
     yaml_parser_t parser;
     yaml_document_t document;
     if (yaml_parser_initialize(&parser) == 0) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "no memory to read %s", ORDER_FILE);
-        return CKPT_ERR_MEMORY;
+        return reason_refuse(reason, CKPT_ERR_MEMORY, "no memory to read %s", ORDER_FILE);
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
     enum ckpt_status status = CKPT_OK;

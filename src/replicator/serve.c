@@ -13,6 +13,7 @@
 #include <ckpt/ckpt.h>
 
 #include "base/log.h"
+#include "base/reason.h"
 #include "files.h"
 #include "folder.h"
 #include "order.h"
@@ -69,8 +70,7 @@ static enum ckpt_status restore(struct served *s, char *reason)
     enum ckpt_status status = ckpt_load(s->ckpt, CKPT_STEP_LATEST, LOAD_TIMEOUT_MS, &shard);
     bool is_first = status == CKPT_ERR_NO_CHECKPOINT;
     if (status != CKPT_OK && !is_first) {
-        snprintf(reason, CKPT_REASON_MAX + 1, "%s", ckpt_reason(s->ckpt));
-        return status;
+        return reason_refuse(reason, status, "%s", ckpt_reason(s->ckpt));
     }
     uint64_t step = is_first ? 0 : shard.step;
     status = is_first ? CKPT_OK : files_restore(&shard, s->folder, FOLDER_PART, reason);

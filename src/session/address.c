@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/address.h"
+#include "base/reason.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -10,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
-
-#include "session/refuse.h"
 
 bool address_is_path(const char *text)
 {
@@ -24,9 +23,9 @@ static enum ckpt_status resolve_path(const char *text, struct address *address_o
     struct sockaddr_un path = {.sun_family = AF_UNIX};
     size_t bytes = strlen(text);
     if (bytes >= sizeof(path.sun_path)) {
-        return session_refuse(reason_out, CKPT_ERR_INVALID,
-                              "the socket path %.60s... is longer than %zu characters", text,
-                              sizeof(path.sun_path) - 1);
+        return reason_refuse(reason_out, CKPT_ERR_INVALID,
+                             "the socket path %.60s... is longer than %zu characters", text,
+                             sizeof(path.sun_path) - 1);
     }
     memcpy(path.sun_path, text, bytes + 1);
     memset(address_out, 0, sizeof(*address_out));
@@ -168,25 +167,24 @@ enum ckpt_status address_check(const char *text, enum address_use use, char *rea
         return resolve_path(text, &address, reason_out);
     }
     if (strlen(text) > CKPT_ADDRESS_MAX) {
-        return session_refuse(reason_out, CKPT_ERR_INVALID,
-                              "the address %.60s... is longer than %d characters", text,
-                              CKPT_ADDRESS_MAX);
+        return reason_refuse(reason_out, CKPT_ERR_INVALID,
+                             "the address %.60s... is longer than %d characters", text,
+                             CKPT_ADDRESS_MAX);
     }
     if (!split(text, host, port) ||
         (strcmp(host, "*") != 0 && host[0] != '\0' && !host_is_good(text, host))) {
-        return session_refuse(reason_out, CKPT_ERR_INVALID,
-                              "'%.100s' is no address: write host:port, [ipv6]:port or /path",
-                              text);
+        return reason_refuse(reason_out, CKPT_ERR_INVALID,
+                             "'%.100s' is no address: write host:port, [ipv6]:port or /path", text);
     }
     if (use == ADDRESS_CONNECT && is_any_host(host)) {
-        return session_refuse(reason_out, CKPT_ERR_INVALID,
-                              "'%.100s' is no address: it stands for every address of a machine, "
-                              "and one is needed that others reach",
-                              text);
+        return reason_refuse(reason_out, CKPT_ERR_INVALID,
+                             "'%.100s' is no address: it stands for every address of a machine, "
+                             "and one is needed that others reach",
+                             text);
     }
     if (use == ADDRESS_CONNECT && atol(port) == 0) {
-        return session_refuse(reason_out, CKPT_ERR_INVALID, "'%.100s' has no port that is reached",
-                              text);
+        return reason_refuse(reason_out, CKPT_ERR_INVALID, "'%.100s' has no port that is reached",
+                             text);
     }
     return CKPT_OK;
 }
@@ -214,8 +212,8 @@ enum ckpt_status address_resolve(const char *text, bool listening, struct addres
     struct addrinfo *found;
     int error = getaddrinfo(any ? NULL : host, port, &hints, &found);
     if (error != 0) {
-        return session_refuse(reason_out, CKPT_ERR_NOT_FOUND, "no host '%.100s': %s", host,
-                              gai_strerror(error));
+        return reason_refuse(reason_out, CKPT_ERR_NOT_FOUND, "no host '%.100s': %s", host,
+                             gai_strerror(error));
     }
     memset(address_out, 0, sizeof(*address_out));
     memcpy(&address_out->socket, found->ai_addr, found->ai_addrlen);

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "session/address.h"
+#include "base/reason.h"
 #include "session/hub.h"
-#include "session/refuse.h"
 
 #define LOCK_SUFFIX ".lock"
 #define LOCK_TRIES 8 /* each time another program has just given the lock up */
@@ -53,9 +53,9 @@ static enum ckpt_status make_parent(const char *path, char *reason_out)
         /* Whatever the umask: other users must get through. */
         (void)chmod(parent, 0755);
     } else if (access(parent, F_OK) != 0) {
-        return session_refuse(reason_out, CKPT_ERR_SYSTEM,
-                              "the directory of %s is not there and cannot be made: %s", path,
-                              strerror(errno));
+        return reason_refuse(reason_out, CKPT_ERR_SYSTEM,
+                             "the directory of %s is not there and cannot be made: %s", path,
+                             strerror(errno));
     }
     return CKPT_OK;
 }
@@ -72,13 +72,13 @@ static enum ckpt_status take_lock(struct listener *listener, const char *path, c
         struct stat named;
         int fd = open(lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0) {
-            return session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot lock %s by %s%s: %s", path,
-                                  path, LOCK_SUFFIX, strerror(errno));
+            return reason_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot lock %s by %s%s: %s", path,
+                                 path, LOCK_SUFFIX, strerror(errno));
         }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
             close(fd);
-            return session_refuse(reason_out, CKPT_ERR_BUSY,
-                                  "another process listens at %s, or is about to", path);
+            return reason_refuse(reason_out, CKPT_ERR_BUSY,
+                                 "another process listens at %s, or is about to", path);
         }
         if (fstat(fd, &locked) == 0 && lstat(lock, &named) == 0 && locked.st_ino == named.st_ino &&
             locked.st_dev == named.st_dev) {
@@ -88,7 +88,7 @@ static enum ckpt_status take_lock(struct listener *listener, const char *path, c
         }
         close(fd);
     }
-    return session_refuse(reason_out, CKPT_ERR_BUSY, "other processes take %s in turn", path);
+    return reason_refuse(reason_out, CKPT_ERR_BUSY, "other processes take %s in turn", path);
 }
 
 /* A UNIX socket outlives its program: it is in the way only when nobody answers at it. */
@@ -100,7 +100,7 @@ static enum ckpt_status clear_path(const char *path, const struct address *addre
         return CKPT_OK;
     }
     if (!S_ISSOCK(status.st_mode)) {
-        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "%s is there and is no socket", path);
+        return reason_refuse(reason_out, CKPT_ERR_SYSTEM, "%s is there and is no socket", path);
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool answers =
@@ -110,11 +110,11 @@ static enum ckpt_status clear_path(const char *path, const struct address *addre
         close(fd);
     }
     if (answers) {
-        return session_refuse(reason_out, CKPT_ERR_BUSY, "another process listens at %s", path);
+        return reason_refuse(reason_out, CKPT_ERR_BUSY, "another process listens at %s", path);
     }
     if (unlink(path) != 0) {
-        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot replace %s: %s", path,
-                              strerror(errno));
+        return reason_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot replace %s: %s", path,
+                             strerror(errno));
     }
     return CKPT_OK;
 }
@@ -132,8 +132,8 @@ static enum ckpt_status take_path(struct listener *listener, const char *path,
 static enum ckpt_status refuse_socket(const struct listener *listener, char *reason_out)
 {
     enum ckpt_status status = errno == EADDRINUSE ? CKPT_ERR_BUSY : CKPT_ERR_SYSTEM;
-    return session_refuse(reason_out, status, "cannot listen at %s: %s", listener->name,
-                          strerror(errno));
+    return reason_refuse(reason_out, status, "cannot listen at %s: %s", listener->name,
+                         strerror(errno));
 }
 
 static enum ckpt_status bind_socket(struct listener *listener, const struct address *address,
@@ -169,7 +169,7 @@ enum ckpt_status session_bind(struct session_hub *hub, const char *address, mode
     }
     struct listener *listener = calloc(1, sizeof(*listener));
     if (!listener) {
-        return session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to listen at %s", address);
+        return reason_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to listen at %s", address);
     }
     *listener = (struct listener){
         .hub = hub, .door = *door, .events = events, .context = context, .fd = -1, .lock_fd = -1};
@@ -211,8 +211,8 @@ enum ckpt_status session_hub_serve(struct session_hub *hub, char *reason_out)
     for (struct listener *listener = hub->listeners; listener && status == CKPT_OK;
          listener = listener->next) {
         if (!listener->accept_event && !listener_serve(listener)) {
-            status = session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to listen at %s",
-                                    listener->name);
+            status = reason_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to listen at %s",
+                                   listener->name);
         }
     }
     return status;

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "session/address.h"
+#include "base/reason.h"
 #include "session/hub.h"
-#include "session/refuse.h"
 
 #define ACCEPTS_A_TURN 64   /* so that a flood of connects leaves time for messages */
 #define TCP_DEAD_MS 10000   /* unacknowledged bytes for so long: the peer's machine is gone */
@@ -132,13 +132,13 @@ static enum ckpt_status connect_now(struct session *session, const struct addres
                             .tv_usec = (suseconds_t)(session->connect_ms % 1000) * 1000};
     int fd = socket(resolved->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        return session_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot connect to %s: %s",
-                              session->peer, strerror(errno));
+        return reason_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot connect to %s: %s", session->peer,
+                             strerror(errno));
     }
     if (!session_take_socket(session, fd)) {
         close(fd);
-        return session_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to connect to %s",
-                              session->peer);
+        return reason_refuse(reason_out, CKPT_ERR_MEMORY, "no memory to connect to %s",
+                             session->peer);
     }
     session->is_local = resolved->socket.ss_family == AF_UNIX;
     if (!session->is_local) {
@@ -189,8 +189,8 @@ enum ckpt_status session_connect(struct session_hub *hub, const char *address, u
         status = session_make(hub, -1, events, context, &session);
     }
     if (status != CKPT_OK) {
-        return session_refuse(reason_out, status, "cannot connect to %s: %s", address,
-                              ckpt_status_text(status));
+        return reason_refuse(reason_out, status, "cannot connect to %s: %s", address,
+                             ckpt_status_text(status));
     }
     session->state = SESSION_CONNECTING;
     session->connect_ms = timeout_ms;
@@ -202,8 +202,8 @@ enum ckpt_status session_connect(struct session_hub *hub, const char *address, u
     } else if (status == CKPT_ERR_BUSY) {
         status = CKPT_OK;
     } else {
-        session_refuse(reason_out, status, "cannot look up %s: %s", address,
-                       ckpt_status_text(status));
+        reason_refuse(reason_out, status, "cannot look up %s: %s", address,
+                      ckpt_status_text(status));
     }
     if (status != CKPT_OK) {
         session_drop(session);

@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault_point.h"
-#include "session/refuse.h"
 
 /* What a look-up's thread has: it may outlive the resolver. */
 struct lookup {
@@ -50,13 +50,6 @@ struct resolver {
     struct resolver_name *names;
     uint32_t threads;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Gives up one use; the last one frees it. */
 static void leave(struct mailbox *mailbox)
@@ -156,7 +149,7 @@ static void answer(struct resolver_name *name, enum ckpt_status status,
 /* Threads for those who had to wait for one; names that nobody needs any more are dropped. */
 static void tidy(struct resolver *resolver)
 {
-    uint64_t now = now_ms();
+    uint64_t now = clock_now_ms();
     for (struct resolver_name **at = &resolver->names; *at;) {
         struct resolver_name *name = *at;
         if (name->is_known && now >= name->known_ms + RESOLVER_KNOWN_MS) {
@@ -186,7 +179,7 @@ static void take(struct resolver *resolver, const struct lookup *lookup)
     }
     name->is_looked_up = false;
     name->is_known = lookup->status == CKPT_OK;
-    name->known_ms = now_ms();
+    name->known_ms = clock_now_ms();
     name->address = lookup->address;
     answer(name, lookup->status, &lookup->address, lookup->reason);
 }

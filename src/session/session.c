@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/reason.h"
 #include "session/hub.h"
 
 static void free_event(struct event **event)
@@ -173,7 +174,7 @@ void session_end(struct session *session, enum ckpt_status status, const char *r
         session->state = SESSION_FAILED;
         if (reason != session->end_reason) {
             session->end_status = status;
-            snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
+            reason_set(session->end_reason, "%s", reason);
         }
         if (session->write_event) {
             event_del(session->write_event);
@@ -200,7 +201,7 @@ void session_fail(struct session *session, enum ckpt_status status, const char *
 {
     session->state = SESSION_FAILED;
     session->end_status = status;
-    snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
+    reason_set(session->end_reason, "%s", reason);
     session_schedule(session);
 }
 
@@ -216,7 +217,7 @@ static void begin_close(struct session *session, enum ckpt_status status, const 
 {
     session->state = SESSION_CLOSING;
     session->end_status = status;
-    snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
+    reason_set(session->end_reason, "%s", reason);
     struct timeval linger = interval(session->hub->config.linger_ms);
     session->linger_event = evtimer_new(session->hub->base, on_linger, session);
     if (!session->linger_event || evtimer_add(session->linger_event, &linger) != 0) {

@@ -2,14 +2,13 @@
 /* Reads the header of a safetensors file that may be damaged or hostile. */
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/reason.h"
 #include "shard/index.h"
 #include "shard/scan.h"
 #include "shard/shard.h"
@@ -19,19 +18,8 @@
 struct decoding {
     struct shard_index *index;
     size_t strings_used;
-    char *reason_out;
-    size_t reason_size;
+    struct reason reason;
 };
-
-__attribute__((format(printf, 3, 4))) static enum ckpt_status
-refuse(const struct decoding *decoding, enum ckpt_status status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(decoding->reason_out, decoding->reason_size, format, arguments);
-    va_end(arguments);
-    return status;
-}
 
 enum ckpt_status shard_header_size(const uint8_t first_bytes[8], uint64_t file_bytes,
                                    uint64_t *header_bytes_out)
@@ -74,20 +62,21 @@ static enum ckpt_status decode_shape(struct decoding *decoding, const json_t *sh
                                      struct shard_tensor *tensor)
 {
     if (!json_is_array(shape)) {
-        return refuse(decoding, CKPT_ERR_CORRUPT, "tensor %s has no shape",
-                      TENSOR_LABEL(tensor->name));
+        return reason_refuse_in(decoding->reason, CKPT_ERR_CORRUPT, "tensor %s has no shape",
+                                TENSOR_LABEL(tensor->name));
     }
     size_t dimensions = json_array_size(shape);
     if (dimensions > CKPT_DIMENSIONS_MAX) {
-        return refuse(decoding, CKPT_ERR_SIZE, "tensor %s has %zu dimensions, at most %d",
-                      TENSOR_LABEL(tensor->name), dimensions, CKPT_DIMENSIONS_MAX);
+        return reason_refuse_in(decoding->reason, CKPT_ERR_SIZE,
+                                "tensor %s has %zu dimensions, at most %d",
+                                TENSOR_LABEL(tensor->name), dimensions, CKPT_DIMENSIONS_MAX);
     }
     tensor->dimensions = (uint32_t)dimensions;
     for (size_t i = 0; i < dimensions; i++) {
         if (!unsigned_value(json_array_get(shape, i), &tensor->shape[i])) {
-            return refuse(decoding, CKPT_ERR_CORRUPT,
-                          "tensor %s: dimension %zu of its shape is not a count",
-                          TENSOR_LABEL(tensor->name), i);
+            return reason_refuse_in(decoding->reason, CKPT_ERR_CORRUPT,
+                                    "tensor %s: dimension %zu of its shape is not a count",
+                                    TENSOR_LABEL(tensor->name), i);
         }
     }
     return CKPT_OK;
@@ -102,13 +91,14 @@ static enum ckpt_status decode_offsets(struct decoding *decoding, const json_t *
     if (!json_is_array(offsets) || json_array_size(offsets) != 2 ||
         !unsigned_value(json_array_get(offsets, 0), &begin) ||
         !unsigned_value(json_array_get(offsets, 1), &end)) {
-        return refuse(decoding, CKPT_ERR_CORRUPT, "tensor %s: data_offsets is not [begin, end]",
-                      TENSOR_LABEL(tensor->name));
+        return reason_refuse_in(decoding->reason, CKPT_ERR_CORRUPT,
+                                "tensor %s: data_offsets is not [begin, end]",
+                                TENSOR_LABEL(tensor->name));
     }
     if (end < begin) {
-        return refuse(decoding, CKPT_ERR_SIZE,
-                      "tensor %s ends at %" PRIu64 ", before it begins at %" PRIu64,
-                      TENSOR_LABEL(tensor->name), end, begin);
+        return reason_refuse_in(decoding->reason, CKPT_ERR_SIZE,
+                                "tensor %s ends at %" PRIu64 ", before it begins at %" PRIu64,
+                                TENSOR_LABEL(tensor->name), end, begin);
     }
     tensor->offset = begin;
     tensor->bytes = end - begin;
@@ -120,20 +110,23 @@ static enum ckpt_status decode_tensor(struct decoding *decoding, const char *nam
 {
     const char *problem = tensor_name_problem(name);
     if (problem) {
-        return refuse(decoding, CKPT_ERR_NAME, "tensor name %s %s", TENSOR_LABEL(name), problem);
+        return reason_refuse_in(decoding->reason, CKPT_ERR_NAME, "tensor name %s %s",
+                                TENSOR_LABEL(name), problem);
     }
     tensor->name = keep_string(decoding, name);
     if (!json_is_object(fields)) {
-        return refuse(decoding, CKPT_ERR_CORRUPT, "tensor %s is not a JSON object",
-                      TENSOR_LABEL(name));
+        return reason_refuse_in(decoding->reason, CKPT_ERR_CORRUPT,
+                                "tensor %s is not a JSON object", TENSOR_LABEL(name));
     }
     const json_t *dtype = json_object_get(fields, "dtype");
     if (!json_is_string(dtype)) {
-        return refuse(decoding, CKPT_ERR_CORRUPT, "tensor %s has no dtype", TENSOR_LABEL(name));
+        return reason_refuse_in(decoding->reason, CKPT_ERR_CORRUPT, "tensor %s has no dtype",
+                                TENSOR_LABEL(name));
     }
     if (ckpt_dtype_from_name(json_string_value(dtype), &tensor->dtype) != CKPT_OK) {
-        return refuse(decoding, CKPT_ERR_DTYPE, "tensor %s has the unknown data type %s",
-                      TENSOR_LABEL(name), TENSOR_LABEL(json_string_value(dtype)));
+        return reason_refuse_in(decoding->reason, CKPT_ERR_DTYPE,
+                                "tensor %s has the unknown data type %s", TENSOR_LABEL(name),
+                                TENSOR_LABEL(json_string_value(dtype)));
     }
     enum ckpt_status status = decode_shape(decoding, json_object_get(fields, "shape"), tensor);
     if (status == CKPT_OK) {
@@ -143,13 +136,14 @@ static enum ckpt_status decode_tensor(struct decoding *decoding, const char *nam
     if (status == CKPT_OK) {
         status = tensor_measure(tensor, &bytes, &problem);
         if (status != CKPT_OK) {
-            return refuse(decoding, status, "tensor %s %s", TENSOR_LABEL(name), problem);
+            return reason_refuse_in(decoding->reason, status, "tensor %s %s", TENSOR_LABEL(name),
+                                    problem);
         }
         if (bytes != tensor->bytes) {
-            return refuse(decoding, CKPT_ERR_SIZE,
-                          "tensor %s has %" PRIu64 " bytes by its shape, %" PRIu64
-                          " by its data_offsets",
-                          TENSOR_LABEL(name), bytes, tensor->bytes);
+            return reason_refuse_in(decoding->reason, CKPT_ERR_SIZE,
+                                    "tensor %s has %" PRIu64 " bytes by its shape, %" PRIu64
+                                    " by its data_offsets",
+                                    TENSOR_LABEL(name), bytes, tensor->bytes);
         }
     }
     return status;
@@ -163,8 +157,8 @@ static enum ckpt_status decode_metadata(struct decoding *decoding, json_t *pairs
     json_object_foreach(pairs, key, value)
     {
         if (!json_is_string(value)) {
-            return refuse(decoding, CKPT_ERR_CORRUPT, "metadata %s is not a string",
-                          TENSOR_LABEL(key));
+            return reason_refuse_in(decoding->reason, CKPT_ERR_CORRUPT,
+                                    "metadata %s is not a string", TENSOR_LABEL(key));
         }
         struct shard_metadata *metadata = &index->metadata[index->metadata_count++];
         metadata->key = keep_string(decoding, key);
@@ -210,18 +204,21 @@ static enum ckpt_status decode_root(struct decoding *decoding, json_t *root)
     if (json_is_null(pairs)) {
         pairs = NULL; /* the official reader takes null for none */
     } else if (pairs && !json_is_object(pairs)) {
-        return refuse(decoding, CKPT_ERR_CORRUPT, "__metadata__ is not a JSON object");
+        return reason_refuse_in(decoding->reason, CKPT_ERR_CORRUPT,
+                                "__metadata__ is not a JSON object");
     }
     if (tensors > CKPT_TENSORS_MAX) {
-        return refuse(decoding, CKPT_ERR_TOO_LARGE, "%zu tensors, at most %d", tensors,
-                      CKPT_TENSORS_MAX);
+        return reason_refuse_in(decoding->reason, CKPT_ERR_TOO_LARGE, "%zu tensors, at most %d",
+                                tensors, CKPT_TENSORS_MAX);
     }
     if (json_object_size(pairs) > SHARD_METADATA_MAX) {
-        return refuse(decoding, CKPT_ERR_TOO_LARGE, "%zu metadata pairs, at most %d",
-                      json_object_size(pairs), SHARD_METADATA_MAX);
+        return reason_refuse_in(decoding->reason, CKPT_ERR_TOO_LARGE,
+                                "%zu metadata pairs, at most %d", json_object_size(pairs),
+                                SHARD_METADATA_MAX);
     }
     if (!allocate_tables(index, root, pairs)) {
-        return refuse(decoding, CKPT_ERR_MEMORY, "no memory for %zu tensors", tensors);
+        return reason_refuse_in(decoding->reason, CKPT_ERR_MEMORY, "no memory for %zu tensors",
+                                tensors);
     }
     enum ckpt_status status = decode_metadata(decoding, pairs);
     const char *name;
@@ -235,7 +232,7 @@ static enum ckpt_status decode_root(struct decoding *decoding, json_t *root)
     if (status != CKPT_OK) {
         return status;
     }
-    return index_order(index, decoding->reason_out, decoding->reason_size);
+    return index_order(index, decoding->reason);
 }
 
 /* Parses JSON text that no one else can write to; the caller owns *root_out. */
@@ -247,15 +244,17 @@ static enum ckpt_status parse(struct decoding *decoding, const char *text, uint6
     json_error_t error;
     enum ckpt_status status = scan_json(text, bytes, &problem, &at);
     if (status != CKPT_OK) {
-        return refuse(decoding, status, "byte %" PRIu64 ": %s", 8 + at, problem);
+        return reason_refuse_in(decoding->reason, status, "byte %" PRIu64 ": %s", 8 + at, problem);
     }
     json_t *root = json_loadb(text, (size_t)bytes, JSON_REJECT_DUPLICATES, &error);
     if (!root && json_error_code(&error) == json_error_out_of_memory) {
-        return refuse(decoding, CKPT_ERR_MEMORY, "no memory for the header's JSON");
+        return reason_refuse_in(decoding->reason, CKPT_ERR_MEMORY,
+                                "no memory for the header's JSON");
     }
     if (!root) {
-        return refuse(decoding, CKPT_ERR_CORRUPT, "byte %d: the header is not JSON: %s",
-                      8 + error.position, LOG_QUOTED(error.text));
+        return reason_refuse_in(decoding->reason, CKPT_ERR_CORRUPT,
+                                "byte %d: the header is not JSON: %s", 8 + error.position,
+                                LOG_QUOTED(error.text));
     }
     *root_out = root;
     return CKPT_OK;
@@ -268,8 +267,8 @@ static enum ckpt_status copy_and_parse(struct decoding *decoding, const char *te
 {
     char *copy = malloc((size_t)bytes + 1);
     if (!copy) {
-        return refuse(decoding, CKPT_ERR_MEMORY, "no memory for a header of %" PRIu64 " bytes",
-                      bytes);
+        return reason_refuse_in(decoding->reason, CKPT_ERR_MEMORY,
+                                "no memory for a header of %" PRIu64 " bytes", bytes);
     }
     memcpy(copy, text, (size_t)bytes);
     enum ckpt_status status = parse(decoding, copy, bytes, root_out);
@@ -281,7 +280,7 @@ enum ckpt_status shard_index_new(const void *prefix, uint64_t prefix_bytes, uint
                                  struct shard_index **index_out, char *reason_out,
                                  size_t reason_size)
 {
-    struct decoding decoding = {.reason_out = reason_out, .reason_size = reason_size};
+    struct decoding decoding = {.reason = {reason_out, reason_size}};
     uint8_t first_bytes[8];
     uint64_t header_bytes;
     json_t *root;
@@ -289,14 +288,16 @@ enum ckpt_status shard_index_new(const void *prefix, uint64_t prefix_bytes, uint
         prefix_bytes = file_bytes;
     }
     if (prefix_bytes < sizeof(first_bytes)) {
-        return refuse(&decoding, CKPT_ERR_CORRUPT, "the file ends within its first 8 bytes");
+        return reason_refuse_in(decoding.reason, CKPT_ERR_CORRUPT,
+                                "the file ends within its first 8 bytes");
     }
     memcpy(first_bytes, prefix, sizeof(first_bytes));
     enum ckpt_status status = shard_header_size(first_bytes, file_bytes, &header_bytes);
     if (status != CKPT_OK || header_bytes > prefix_bytes) {
-        return refuse(&decoding, status == CKPT_OK ? CKPT_ERR_CORRUPT : status,
-                      "the header claims %" PRIu64 " bytes, more than %s", load_le64(first_bytes),
-                      status == CKPT_ERR_TOO_LARGE ? "the format allows" : "there are");
+        return reason_refuse_in(decoding.reason, status == CKPT_OK ? CKPT_ERR_CORRUPT : status,
+                                "the header claims %" PRIu64 " bytes, more than %s",
+                                load_le64(first_bytes),
+                                status == CKPT_ERR_TOO_LARGE ? "the format allows" : "there are");
     }
     status = copy_and_parse(&decoding, (const char *)prefix + 8, header_bytes - 8, &root);
     if (status != CKPT_OK) {
@@ -304,7 +305,7 @@ enum ckpt_status shard_index_new(const void *prefix, uint64_t prefix_bytes, uint
     }
     decoding.index = calloc(1, sizeof(*decoding.index));
     if (!decoding.index) {
-        status = refuse(&decoding, CKPT_ERR_MEMORY, "no memory for an index");
+        status = reason_refuse_in(decoding.reason, CKPT_ERR_MEMORY, "no memory for an index");
         goto free_root;
     }
     decoding.index->layout = (struct shard_layout){header_bytes, file_bytes};

@@ -2,22 +2,10 @@
 #include "shard/index.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shard/tensor.h"
-
-__attribute__((format(printf, 3, 4))) static enum ckpt_status
-refuse(char *reason_out, size_t reason_size, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason_out, reason_size, format, arguments);
-    va_end(arguments);
-    return CKPT_ERR_SIZE;
-}
 
 static int compare_places(const void *a, const void *b)
 {
@@ -39,7 +27,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp((*left)->name, (*right)->name);
 }
 
-enum ckpt_status index_order(struct shard_index *index, char *reason_out, size_t reason_size)
+enum ckpt_status index_order(struct shard_index *index, struct reason reason)
 {
     uint64_t data_bytes = index->layout.bytes - index->layout.data_offset;
     uint64_t at = 0;
@@ -47,24 +35,26 @@ enum ckpt_status index_order(struct shard_index *index, char *reason_out, size_t
     for (size_t i = 0; i < index->count; i++) {
         struct shard_tensor *tensor = &index->tensors[i];
         if (tensor->offset != at) {
-            return refuse(reason_out, reason_size,
-                          "tensor %s begins at %" PRIu64 " of the data, the one before it ends at "
-                          "%" PRIu64,
-                          TENSOR_LABEL(tensor->name), tensor->offset, at);
+            return reason_refuse_in(reason, CKPT_ERR_SIZE,
+                                    "tensor %s begins at %" PRIu64
+                                    " of the data, the one before it ends at "
+                                    "%" PRIu64,
+                                    TENSOR_LABEL(tensor->name), tensor->offset, at);
         }
         if (tensor->bytes > data_bytes - at) {
-            return refuse(reason_out, reason_size,
-                          "tensor %s ends at %" PRIu64 " of the data, which ends at %" PRIu64,
-                          TENSOR_LABEL(tensor->name), at + tensor->bytes, data_bytes);
+            return reason_refuse_in(reason, CKPT_ERR_SIZE,
+                                    "tensor %s ends at %" PRIu64
+                                    " of the data, which ends at %" PRIu64,
+                                    TENSOR_LABEL(tensor->name), at + tensor->bytes, data_bytes);
         }
         at += tensor->bytes;
         tensor->offset += index->layout.data_offset;
         index->by_name[i] = tensor;
     }
     if (at != data_bytes) {
-        return refuse(reason_out, reason_size,
-                      "the tensors end at %" PRIu64 " of the data, the file at %" PRIu64, at,
-                      data_bytes);
+        return reason_refuse_in(reason, CKPT_ERR_SIZE,
+                                "the tensors end at %" PRIu64 " of the data, the file at %" PRIu64,
+                                at, data_bytes);
     }
     qsort(index->by_name, index->count, sizeof(*index->by_name), compare_names);
     return CKPT_OK;

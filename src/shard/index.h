@@ -4,6 +4,7 @@
 #define CKPT_SHARD_INDEX_H
 
 #include "shard/shard.h"
+#include "base/reason.h"
 
 struct shard_index {
     struct shard_layout layout;
@@ -19,7 +20,7 @@ struct shard_index {
  * the data without hole, overlap or rest, and makes the offsets those of the file.
  *
  * RETURN VALUE
- * CKPT_OK, or CKPT_ERR_SIZE and one line in reason_out. */
-enum ckpt_status index_order(struct shard_index *index, char *reason_out, size_t reason_size);
+ * CKPT_OK, or CKPT_ERR_SIZE and one line in reason. */
+enum ckpt_status index_order(struct shard_index *index, struct reason reason);
 
 #endif

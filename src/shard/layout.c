@@ -2,18 +2,13 @@
 /* Checks and lays out a new shard. This is on the save path: no allocation. */
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "shard/json_text.h"
+#include "base/reason.h"
 #include "shard/shard.h"
 #include "shard/tensor.h"
 #include "shard/utf8.h"
-
-struct reason {
-    char *out;
-    size_t size;
-};
 
 size_t shard_scratch_count(size_t tensor_count)
 {
@@ -49,17 +44,16 @@ static enum ckpt_status check_names(const struct shard_tensor *tensors, size_t c
         const char *name = tensors[i].name;
         const char *problem = name ? tensor_name_problem(name) : "has no name";
         if (problem) {
-            snprintf(reason.out, reason.size, "tensor %zu: the name %s %s", i, TENSOR_LABEL(name),
-                     problem);
-            return CKPT_ERR_NAME;
+            return reason_refuse_in(reason, CKPT_ERR_NAME, "tensor %zu: the name %s %s", i,
+                                    TENSOR_LABEL(name), problem);
         }
         /* An entry is the number of a tensor plus 1; 0 is free. */
         size_t at = hash_name(name) & (entries - 1);
         for (; scratch[at] != 0; at = (at + 1) & (entries - 1)) {
             if (strcmp(tensors[scratch[at] - 1].name, name) == 0) {
-                snprintf(reason.out, reason.size, "tensors %" PRIu32 " and %zu are both named %s",
-                         scratch[at] - 1, i, TENSOR_LABEL(name));
-                return CKPT_ERR_NAME;
+                return reason_refuse_in(reason, CKPT_ERR_NAME,
+                                        "tensors %" PRIu32 " and %zu are both named %s",
+                                        scratch[at] - 1, i, TENSOR_LABEL(name));
             }
         }
         scratch[at] = (uint32_t)i + 1;
@@ -72,19 +66,18 @@ static enum ckpt_status check_metadata(const struct shard_metadata *metadata, si
 {
     for (size_t i = 0; i < count; i++) {
         if (!metadata[i].key || !utf8_is_valid(metadata[i].key)) {
-            snprintf(reason.out, reason.size, "metadata %zu: the key is not UTF-8 text", i);
-            return CKPT_ERR_INVALID;
+            return reason_refuse_in(reason, CKPT_ERR_INVALID,
+                                    "metadata %zu: the key is not UTF-8 text", i);
         }
         if (!metadata[i].value || !utf8_is_valid(metadata[i].value)) {
-            snprintf(reason.out, reason.size, "metadata %s: the value is not UTF-8 text",
-                     TENSOR_LABEL(metadata[i].key));
-            return CKPT_ERR_INVALID;
+            return reason_refuse_in(reason, CKPT_ERR_INVALID,
+                                    "metadata %s: the value is not UTF-8 text",
+                                    TENSOR_LABEL(metadata[i].key));
         }
         for (size_t j = 0; j < i; j++) {
             if (strcmp(metadata[i].key, metadata[j].key) == 0) {
-                snprintf(reason.out, reason.size, "metadata %s is given twice",
-                         TENSOR_LABEL(metadata[i].key));
-                return CKPT_ERR_INVALID;
+                return reason_refuse_in(reason, CKPT_ERR_INVALID, "metadata %s is given twice",
+                                        TENSOR_LABEL(metadata[i].key));
             }
         }
     }
@@ -98,19 +91,18 @@ static enum ckpt_status measure_tensors(struct shard_tensor *tensors, size_t cou
         struct shard_tensor *tensor = &tensors[i];
         const char *problem = NULL;
         if (!ckpt_dtype_name(tensor->dtype)) {
-            snprintf(reason.out, reason.size, "tensor %s: %d is no data type",
-                     TENSOR_LABEL(tensor->name), (int)tensor->dtype);
-            return CKPT_ERR_DTYPE;
+            return reason_refuse_in(reason, CKPT_ERR_DTYPE, "tensor %s: %d is no data type",
+                                    TENSOR_LABEL(tensor->name), (int)tensor->dtype);
         }
         if (tensor->dimensions > CKPT_DIMENSIONS_MAX) {
-            snprintf(reason.out, reason.size, "tensor %s has %" PRIu32 " dimensions, at most %d",
-                     TENSOR_LABEL(tensor->name), tensor->dimensions, CKPT_DIMENSIONS_MAX);
-            return CKPT_ERR_SIZE;
+            return reason_refuse_in(
+                reason, CKPT_ERR_SIZE, "tensor %s has %" PRIu32 " dimensions, at most %d",
+                TENSOR_LABEL(tensor->name), tensor->dimensions, CKPT_DIMENSIONS_MAX);
         }
         enum ckpt_status status = tensor_measure(tensor, &tensor->bytes, &problem);
         if (status != CKPT_OK) {
-            snprintf(reason.out, reason.size, "tensor %s %s", TENSOR_LABEL(tensor->name), problem);
-            return status;
+            return reason_refuse_in(reason, status, "tensor %s %s", TENSOR_LABEL(tensor->name),
+                                    problem);
         }
     }
     return CKPT_OK;
@@ -142,14 +134,12 @@ static enum ckpt_status check_counts(size_t tensor_count, size_t metadata_count,
                                      struct reason reason)
 {
     if (tensor_count > CKPT_TENSORS_MAX) {
-        snprintf(reason.out, reason.size, "%zu tensors, at most %d", tensor_count,
-                 CKPT_TENSORS_MAX);
-        return CKPT_ERR_TOO_LARGE;
+        return reason_refuse_in(reason, CKPT_ERR_TOO_LARGE, "%zu tensors, at most %d", tensor_count,
+                                CKPT_TENSORS_MAX);
     }
     if (metadata_count > SHARD_METADATA_MAX) {
-        snprintf(reason.out, reason.size, "%zu metadata pairs, at most %d", metadata_count,
-                 SHARD_METADATA_MAX);
-        return CKPT_ERR_TOO_LARGE;
+        return reason_refuse_in(reason, CKPT_ERR_TOO_LARGE, "%zu metadata pairs, at most %d",
+                                metadata_count, SHARD_METADATA_MAX);
     }
     return CKPT_OK;
 }
@@ -175,17 +165,17 @@ enum ckpt_status shard_layout_make(struct shard_tensor *tensors, size_t tensor_c
         return status;
     }
     if (!place_tensors(tensors, tensor_count, &data_bytes)) {
-        snprintf(reason.out, reason.size, "the tensors are larger than any shard can be");
-        return CKPT_ERR_TOO_LARGE;
+        return reason_refuse_in(reason, CKPT_ERR_TOO_LARGE,
+                                "the tensors are larger than any shard can be");
     }
     uint64_t header =
         8 + json_text_put(tensors, tensor_count, metadata, metadata_count, 0, NULL, 0);
     uint64_t data_offset = (header + CKPT_DATA_ALIGN - 1) / CKPT_DATA_ALIGN * CKPT_DATA_ALIGN;
     if (data_offset - 8 > CKPT_SHARD_HEADER_MAX) {
-        snprintf(reason.out, reason.size,
-                 "names, shapes and metadata take %" PRIu64 " bytes, at most %" PRIu64, header,
-                 CKPT_SHARD_HEADER_MAX);
-        return CKPT_ERR_TOO_LARGE;
+        return reason_refuse_in(reason, CKPT_ERR_TOO_LARGE,
+                                "names, shapes and metadata take %" PRIu64
+                                " bytes, at most %" PRIu64,
+                                header, CKPT_SHARD_HEADER_MAX);
     }
     for (size_t i = 0; i < tensor_count; i++) {
         tensors[i].offset += data_offset;

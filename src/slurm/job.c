@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "slurm/job.h"
+#include "base/reason.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,16 +14,6 @@ struct reading {
     uint64_t after; /* 0: none */
     char run[CKPT_RUN_NAME_MAX + 1];
 };
-
-__attribute__((format(printf, 3, 4))) static enum ckpt_status
-fail(struct reading *r, enum ckpt_status status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(r->reason, CKPT_REASON_MAX + 1, format, arguments);
-    va_end(arguments);
-    return status;
-}
 
 /* The first of two names that is set: they differ between Prolog, task, and Slurm's versions. */
 static const char *either(const struct reading *r, const char *first, const char *second)
@@ -57,10 +47,11 @@ static enum ckpt_status take_run(struct reading *r, const char *name, size_t byt
         r->run[bytes] = '\0';
     }
     if (bytes > CKPT_RUN_NAME_MAX || !name_is_valid(r->run, CKPT_RUN_NAME_MAX)) {
-        return fail(r, CKPT_ERR_NAME,
-                    "run name '%.*s': must be 1 to %d of A-Z a-z 0-9 . _ / -, with no empty, . or "
-                    ".. part",
-                    (int)(bytes < 80 ? bytes : 80), name, CKPT_RUN_NAME_MAX);
+        return reason_refuse(
+            r->reason, CKPT_ERR_NAME,
+            "run name '%.*s': must be 1 to %d of A-Z a-z 0-9 . _ / -, with no empty, . or "
+            ".. part",
+            (int)(bytes < 80 ? bytes : 80), name, CKPT_RUN_NAME_MAX);
     }
     return CKPT_OK;
 }
@@ -87,10 +78,11 @@ static enum ckpt_status take_mark(struct reading *r, struct slurm_job *job, cons
         job->requeueable = false;
         return CKPT_OK;
     }
-    return fail(r, CKPT_ERR_INVALID,
-                "'%.*s' in the job's comment: run=NAME, after=JOBID, linger=SECONDS or no-requeue "
-                "may follow ckpt:",
-                (int)(bytes < 80 ? bytes : 80), mark);
+    return reason_refuse(
+        r->reason, CKPT_ERR_INVALID,
+        "'%.*s' in the job's comment: run=NAME, after=JOBID, linger=SECONDS or no-requeue "
+        "may follow ckpt:",
+        (int)(bytes < 80 ? bytes : 80), mark);
 }
 
 static enum ckpt_status take_comment(struct reading *r, struct slurm_job *job, const char *comment)
@@ -133,19 +125,19 @@ static enum ckpt_status name_job(struct reading *r, struct slurm_job *job)
     const char *id = either(r, "SLURM_JOB_ID", "SLURM_JOBID");
     const char *cluster = r->get("SLURM_CLUSTER_NAME", r->context);
     if (id == NULL) {
-        return fail(r, CKPT_ERR_NOT_FOUND,
-                    "SLURM_JOB_ID is not set: this is for Slurm's hooks and jobs");
+        return reason_refuse(r->reason, CKPT_ERR_NOT_FOUND,
+                             "SLURM_JOB_ID is not set: this is for Slurm's hooks and jobs");
     }
     id = leader != NULL && leader[0] != '\0' ? leader : id;
     uint64_t number;
     if (!read_number(id, strlen(id), JOB_NUMBER_MAX, &number)) {
-        return fail(r, CKPT_ERR_INVALID, "%s is '%.40s': must be a number",
-                    id == leader ? "SLURM_HET_JOB_ID" : "SLURM_JOB_ID", id);
+        return reason_refuse(r->reason, CKPT_ERR_INVALID, "%s is '%.40s': must be a number",
+                             id == leader ? "SLURM_HET_JOB_ID" : "SLURM_JOB_ID", id);
     }
     if (cluster == NULL || !name_is_valid(cluster, 63) || strchr(cluster, '/') != NULL) {
-        return fail(r, CKPT_ERR_NAME,
-                    "SLURM_CLUSTER_NAME is '%.60s': must be 1 to 63 of A-Z a-z 0-9 . _ -",
-                    cluster == NULL ? "" : cluster);
+        return reason_refuse(r->reason, CKPT_ERR_NAME,
+                             "SLURM_CLUSTER_NAME is '%.60s': must be 1 to 63 of A-Z a-z 0-9 . _ -",
+                             cluster == NULL ? "" : cluster);
     }
     (void)snprintf(job->name, sizeof(job->name), "%s/%s", cluster, id);
     return CKPT_OK;
@@ -156,7 +148,8 @@ static enum ckpt_status number_start(struct reading *r, struct slurm_job *job)
     const char *text = either(r, "SLURM_JOB_RESTART_COUNT", "SLURM_RESTART_COUNT");
     uint64_t restarts = 0;
     if (text != NULL && !read_number(text, strlen(text), INT32_MAX, &restarts)) {
-        return fail(r, CKPT_ERR_INVALID, "SLURM_RESTART_COUNT is '%.40s': must be a number", text);
+        return reason_refuse(r->reason, CKPT_ERR_INVALID,
+                             "SLURM_RESTART_COUNT is '%.40s': must be a number", text);
     }
     job->start = (uint32_t)restarts + 1;
     /* A hint: where it is none, hooks are told apart by their order on each node. */
@@ -172,8 +165,9 @@ static enum ckpt_status name_run(struct reading *r, struct slurm_job *job)
     uint64_t uid = 0;
     const char *user = either(r, "SLURM_JOB_UID", "SLURM_UID");
     if (user == NULL || !read_number(user, strlen(user), UINT32_MAX - 1, &uid)) {
-        return fail(r, CKPT_ERR_INVALID, "SLURM_JOB_UID is '%.40s': must be a number",
-                    user == NULL ? "" : user);
+        return reason_refuse(r->reason, CKPT_ERR_INVALID,
+                             "SLURM_JOB_UID is '%.40s': must be a number",
+                             user == NULL ? "" : user);
     }
     job->run.uid = (uint32_t)uid;
     if (r->run[0] != '\0') {

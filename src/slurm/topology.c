@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "base/ids.h"
+#include "base/reason.h"
 #include "slurm/hostlist.h"
 
 struct piece {
@@ -156,24 +157,23 @@ enum ckpt_status slurm_topology_domain(const char *text, size_t bytes, const cha
         line = trim(line);
         r.line++;
         if (!(conf ? take_conf_line(&r, line) : take_yaml_line(&r, line))) {
-            snprintf(reason_out, CKPT_REASON_MAX + 1, "line %u: its nodes are no host list",
-                     r.line);
-            return CKPT_ERR_INVALID;
+            return reason_refuse(reason_out, CKPT_ERR_INVALID,
+                                 "line %u: its nodes are no host list", r.line);
         }
         at = end + 1;
     }
     if (r.found.bytes == 0) {
-        snprintf(reason_out, CKPT_REASON_MAX + 1, "no switch or block has node %.63s", node);
-        return CKPT_ERR_NOT_FOUND;
+        return reason_refuse(reason_out, CKPT_ERR_NOT_FOUND, "no switch or block has node %.63s",
+                             node);
     }
     char name[CKPT_DOMAIN_NAME_MAX + 1] = "";
     if (r.found.bytes <= CKPT_DOMAIN_NAME_MAX) {
         memcpy(name, r.found.at, r.found.bytes);
     }
     if (!name_is_valid(name, CKPT_DOMAIN_NAME_MAX)) {
-        snprintf(reason_out, CKPT_REASON_MAX + 1,
-                 "the switch of node %.63s has a name that is no failure domain's", node);
-        return CKPT_ERR_NAME;
+        return reason_refuse(reason_out, CKPT_ERR_NAME,
+                             "the switch of node %.63s has a name that is no failure domain's",
+                             node);
     }
     memcpy(domain_out, name, sizeof(name));
     return CKPT_OK;
@@ -185,8 +185,7 @@ enum ckpt_status slurm_topology_file_domain(const char *path, const char *node,
 {
     FILE *file = fopen(path, "rbe");
     if (file == NULL) {
-        snprintf(reason_out, CKPT_REASON_MAX + 1, "%.160s: %s", path, strerror(errno));
-        return CKPT_ERR_SYSTEM;
+        return reason_refuse(reason_out, CKPT_ERR_SYSTEM, "%.160s: %s", path, strerror(errno));
     }
     enum ckpt_status status = CKPT_ERR_MEMORY;
     char why[CKPT_REASON_MAX + 1] = "no memory to read it";
@@ -206,7 +205,7 @@ enum ckpt_status slurm_topology_file_domain(const char *path, const char *node,
     }
     (void)fclose(file);
     if (status != CKPT_OK) {
-        snprintf(reason_out, CKPT_REASON_MAX + 1, "%.120s: %.120s", path, why);
+        reason_set(reason_out, "%.120s: %.120s", path, why);
     }
     return status;
 }

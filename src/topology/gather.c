@@ -16,14 +16,12 @@ struct gathering {
     struct topology *topology;
     uint32_t port_room;
     uint64_t cpu_nodes; /* the NUMA nodes that have CPUs */
-    char *reason;
-    size_t reason_size;
+    struct reason reason;
 };
 
 static enum ckpt_status refuse(const struct gathering *g, enum ckpt_status status, const char *what)
 {
-    snprintf(g->reason, g->reason_size, "%s", what);
-    return status;
+    return reason_refuse_in(g->reason, status, "%s", what);
 }
 
 static uint32_t place_of(hwloc_obj_t object)
@@ -319,9 +317,9 @@ static enum ckpt_status gather_io(struct gathering *g)
 }
 
 enum ckpt_status topology_gather(hwloc_topology_t hwloc, struct topology **topology_out,
-                                 char *reason_out, size_t reason_size)
+                                 struct reason reason)
 {
-    struct gathering g = {.hwloc = hwloc, .reason = reason_out, .reason_size = reason_size};
+    struct gathering g = {.hwloc = hwloc, .reason = reason};
     g.topology = calloc(1, sizeof(*g.topology));
     if (!g.topology) {
         return refuse(&g, CKPT_ERR_MEMORY, "out of memory");

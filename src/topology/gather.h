@@ -5,10 +5,11 @@
 
 #include <hwloc.h>
 
+#include "base/reason.h"
 #include "topology/node_topology.h"
 
 /* hwloc is loaded; its objects' userdata are written. Errors as topology_read_machine. */
 enum ckpt_status topology_gather(hwloc_topology_t hwloc, struct topology **topology_out,
-                                 char *reason_out, size_t reason_size);
+                                 struct reason reason);
 
 #endif

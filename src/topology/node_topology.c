@@ -33,24 +33,23 @@ static enum ckpt_status open_hwloc(hwloc_topology_t *hwloc_out)
 }
 
 static enum ckpt_status load(hwloc_topology_t hwloc, enum ckpt_status failure,
-                             struct topology **topology_out, char *reason_out, size_t reason_size)
+                             struct topology **topology_out, struct reason reason)
 {
     if (hwloc_topology_load(hwloc) != 0) {
-        snprintf(reason_out, reason_size, "hwloc: %s", strerror(errno));
-        return failure;
+        return reason_refuse_in(reason, failure, "hwloc: %s", strerror(errno));
     }
-    return topology_gather(hwloc, topology_out, reason_out, reason_size);
+    return topology_gather(hwloc, topology_out, reason);
 }
 
 enum ckpt_status topology_read_machine(struct topology **topology_out, char *reason_out,
                                        size_t reason_size)
 {
+    struct reason reason = {reason_out, reason_size};
     static const char *const unwanted[] = {"cuda", "nvml", "opencl", "rsmi", "levelzero", "gl"};
     hwloc_topology_t hwloc;
     enum ckpt_status status = open_hwloc(&hwloc);
     if (status != CKPT_OK) {
-        snprintf(reason_out, reason_size, "hwloc: %s", ckpt_status_text(status));
-        return status;
+        return reason_refuse_in(reason, status, "hwloc: %s", ckpt_status_text(status));
     }
     for (size_t i = 0; i < sizeof(unwanted) / sizeof(unwanted[0]); i++) {
         /* Fails for a plugin that is not installed, which is as good. */
@@ -59,7 +58,7 @@ enum ckpt_status topology_read_machine(struct topology **topology_out, char *rea
     }
     bool was_set = getenv(VIRTUAL_DEVICES) != NULL;
     setenv(VIRTUAL_DEVICES, "1", 0);
-    status = load(hwloc, CKPT_ERR_SYSTEM, topology_out, reason_out, reason_size);
+    status = load(hwloc, CKPT_ERR_SYSTEM, topology_out, reason);
     if (!was_set) {
         unsetenv(VIRTUAL_DEVICES);
     }
@@ -68,38 +67,37 @@ enum ckpt_status topology_read_machine(struct topology **topology_out, char *rea
 }
 
 /* hwloc says no more than EINVAL; the one cause that people will meet gets its own words. */
-static enum ckpt_status refuse_text(const char *text, char *reason_out, size_t reason_size)
+static enum ckpt_status refuse_text(const char *text, struct reason reason)
 {
     const char *root = strstr(text, "<topology");
     if (root && strncmp(root, "<topology version=\"", 19) == 0 && root[19] >= '3' &&
         root[19] <= '9') {
-        snprintf(reason_out, reason_size,
-                 "a recording of hwloc %c, of which hwloc %u, which runs here, knows nothing; "
-                 "record it with lstopo --export-xml-flags v2",
-                 root[19], hwloc_get_api_version() >> 16);
-        return CKPT_ERR_VERSION;
+        return reason_refuse_in(
+            reason, CKPT_ERR_VERSION,
+            "a recording of hwloc %c, of which hwloc %u, which runs here, knows nothing; "
+            "record it with lstopo --export-xml-flags v2",
+            root[19], hwloc_get_api_version() >> 16);
     }
-    snprintf(reason_out, reason_size, "no recording of a topology, or a damaged one (%s)",
-             "lstopo FILE.xml makes one");
-    return CKPT_ERR_CORRUPT;
+    return reason_refuse_in(reason, CKPT_ERR_CORRUPT,
+                            "no recording of a topology, or a damaged one (%s)",
+                            "lstopo FILE.xml makes one");
 }
 
 /* text has size bytes and a NUL behind them. */
 static enum ckpt_status read_text(const char *text, size_t size, struct topology **topology_out,
-                                  char *reason_out, size_t reason_size)
+                                  struct reason reason)
 {
     hwloc_topology_t hwloc;
     enum ckpt_status status = open_hwloc(&hwloc);
     if (status != CKPT_OK) {
-        snprintf(reason_out, reason_size, "hwloc: %s", ckpt_status_text(status));
-        return status;
+        return reason_refuse_in(reason, status, "hwloc: %s", ckpt_status_text(status));
     }
     if (hwloc_topology_set_xmlbuffer(hwloc, text, (int)size + 1) != 0) {
-        status = refuse_text(text, reason_out, reason_size);
+        status = refuse_text(text, reason);
     } else {
-        status = load(hwloc, CKPT_ERR_CORRUPT, topology_out, reason_out, reason_size);
+        status = load(hwloc, CKPT_ERR_CORRUPT, topology_out, reason);
         if (status == CKPT_ERR_CORRUPT) {
-            status = refuse_text(text, reason_out, reason_size);
+            status = refuse_text(text, reason);
         }
     }
     hwloc_topology_destroy(hwloc);
@@ -109,19 +107,19 @@ static enum ckpt_status read_text(const char *text, size_t size, struct topology
 enum ckpt_status topology_read_buffer(const char *text, size_t size, struct topology **topology_out,
                                       char *reason_out, size_t reason_size)
 {
+    struct reason reason = {reason_out, reason_size};
     if (size > CKPT_TOPOLOGY_FILE_MAX) {
-        snprintf(reason_out, reason_size, "more than %d MiB are no recording of a node",
-                 (int)(CKPT_TOPOLOGY_FILE_MAX / CKPT_MIB));
-        return CKPT_ERR_TOO_LARGE;
+        return reason_refuse_in(reason, CKPT_ERR_TOO_LARGE,
+                                "more than %d MiB are no recording of a node",
+                                (int)(CKPT_TOPOLOGY_FILE_MAX / CKPT_MIB));
     }
     char *copy = malloc(size + 1);
     if (!copy) {
-        snprintf(reason_out, reason_size, "out of memory");
-        return CKPT_ERR_MEMORY;
+        return reason_refuse_in(reason, CKPT_ERR_MEMORY, "out of memory");
     }
     memcpy(copy, text, size);
     copy[size] = '\0';
-    enum ckpt_status status = read_text(copy, size, topology_out, reason_out, reason_size);
+    enum ckpt_status status = read_text(copy, size, topology_out, reason);
     free(copy);
     return status;
 }
@@ -129,29 +127,28 @@ enum ckpt_status topology_read_buffer(const char *text, size_t size, struct topo
 enum ckpt_status topology_read_file(const char *path, struct topology **topology_out,
                                     char *reason_out, size_t reason_size)
 {
-    enum ckpt_status status = CKPT_ERR_NOT_FOUND;
+    struct reason reason = {reason_out, reason_size};
+    enum ckpt_status status;
     FILE *file = fopen(path, "re");
     if (!file) {
-        snprintf(reason_out, reason_size, "%s: %s", path, strerror(errno));
-        return status;
+        return reason_refuse_in(reason, CKPT_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
     }
     /* One byte more than may be, so that a file that is too long shows. */
     char *text = malloc(CKPT_TOPOLOGY_FILE_MAX + 1);
     if (!text) {
-        status = CKPT_ERR_MEMORY;
-        snprintf(reason_out, reason_size, "out of memory");
+        status = reason_refuse_in(reason, CKPT_ERR_MEMORY, "out of memory");
         goto close_file;
     }
     errno = 0;
     size_t size = fread(text, 1, CKPT_TOPOLOGY_FILE_MAX + 1, file);
     if (ferror(file)) {
-        snprintf(reason_out, reason_size, "%s: %s", path, strerror(errno));
+        status = reason_refuse_in(reason, CKPT_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
         goto free_text;
     }
     char why[CKPT_REASON_MAX + 1];
     status = topology_read_buffer(text, size, topology_out, why, sizeof(why));
     if (status != CKPT_OK) {
-        snprintf(reason_out, reason_size, "%s: %s", path, why);
+        status = reason_refuse_in(reason, status, "%s: %s", path, why);
     }
 free_text:
     free(text);
@@ -163,17 +160,17 @@ close_file:
 enum ckpt_status topology_read_synthetic(const char *description, struct topology **topology_out,
                                          char *reason_out, size_t reason_size)
 {
+    struct reason reason = {reason_out, reason_size};
     hwloc_topology_t hwloc;
     enum ckpt_status status = open_hwloc(&hwloc);
     if (status != CKPT_OK) {
-        snprintf(reason_out, reason_size, "hwloc: %s", ckpt_status_text(status));
-        return status;
+        return reason_refuse_in(reason, status, "hwloc: %s", ckpt_status_text(status));
     }
     if (hwloc_topology_set_synthetic(hwloc, description) != 0) {
-        status = CKPT_ERR_INVALID;
-        snprintf(reason_out, reason_size, "'%s' describes no synthetic topology", description);
+        status = reason_refuse_in(reason, CKPT_ERR_INVALID, "'%s' describes no synthetic topology",
+                                  description);
     } else {
-        status = load(hwloc, CKPT_ERR_INVALID, topology_out, reason_out, reason_size);
+        status = load(hwloc, CKPT_ERR_INVALID, topology_out, reason);
     }
     hwloc_topology_destroy(hwloc);
     return status;

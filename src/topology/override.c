@@ -11,8 +11,7 @@ struct parse {
     const struct topology *topology;
     struct topology_rail_map *map;
     const char *at;
-    char *reason;
-    size_t reason_size;
+    struct reason reason;
 };
 
 static bool is_blank(char c)
@@ -55,11 +54,11 @@ static bool take_character(struct parse *p, char c)
 
 static enum ckpt_status refuse_form(const struct parse *p)
 {
-    snprintf(p->reason, p->reason_size,
-             "rails: at '%.40s': expected MEMORY=PORT+PORT, ..., as in \"gpu0=mlx5_0+mlx5_1, "
-             "numa1=mlx5_2\"",
-             p->at);
-    return CKPT_ERR_CONFIG;
+    return reason_refuse_in(
+        p->reason, CKPT_ERR_CONFIG,
+        "rails: at '%.40s': expected MEMORY=PORT+PORT, ..., as in \"gpu0=mlx5_0+mlx5_1, "
+        "numa1=mlx5_2\"",
+        p->at);
 }
 
 /* Appends a name to the list of known ones, as long as it and an ellipsis fit. */
@@ -83,9 +82,8 @@ static enum ckpt_status refuse_memory(const struct parse *p, const char *word)
     for (uint32_t i = 0; i < p->topology->numa_count; i++) {
         add_name(known, sizeof(known), p->topology->numas[i].name);
     }
-    snprintf(p->reason, p->reason_size, "rails: no memory '%.40s' here; this node has %s", word,
-             known);
-    return CKPT_ERR_CONFIG;
+    return reason_refuse_in(p->reason, CKPT_ERR_CONFIG,
+                            "rails: no memory '%.40s' here; this node has %s", word, known);
 }
 
 static enum ckpt_status refuse_port(const struct parse *p, const char *word)
@@ -94,9 +92,9 @@ static enum ckpt_status refuse_port(const struct parse *p, const char *word)
     for (uint32_t i = 0; i < p->topology->port_count; i++) {
         add_name(known, sizeof(known), p->topology->ports[i].name);
     }
-    snprintf(p->reason, p->reason_size, "rails: no port '%.40s' here; this node has %s", word,
-             known[0] ? known : "none at all");
-    return CKPT_ERR_CONFIG;
+    return reason_refuse_in(p->reason, CKPT_ERR_CONFIG,
+                            "rails: no port '%.40s' here; this node has %s", word,
+                            known[0] ? known : "none at all");
 }
 
 static struct topology_rails *find_memory(const struct parse *p, const char *name)
@@ -146,9 +144,9 @@ static enum ckpt_status take_port(struct parse *p, struct topology_rails *rails)
         }
         found = true;
         if (has_port(rails, i)) {
-            snprintf(p->reason, p->reason_size, "rails: port '%.40s' is named twice for %s", word,
-                     topology_end_name(p->topology, rails->memory));
-            return CKPT_ERR_CONFIG;
+            return reason_refuse_in(p->reason, CKPT_ERR_CONFIG,
+                                    "rails: port '%.40s' is named twice for %s", word,
+                                    topology_end_name(p->topology, rails->memory));
         }
         rails->ports[rails->port_count++] = i;
         rails->own_count = rails->port_count;
@@ -170,8 +168,7 @@ static enum ckpt_status take_rails(struct parse *p)
         return refuse_memory(p, word);
     }
     if (rails->is_overridden) {
-        snprintf(p->reason, p->reason_size, "rails: %s is given twice", word);
-        return CKPT_ERR_CONFIG;
+        return reason_refuse_in(p->reason, CKPT_ERR_CONFIG, "rails: %s is given twice", word);
     }
     rails->is_overridden = true;
     do {
@@ -184,14 +181,9 @@ static enum ckpt_status take_rails(struct parse *p)
 }
 
 enum ckpt_status topology_override_apply(const struct topology *topology, const char *text,
-                                         struct topology_rail_map *map, char *reason_out,
-                                         size_t reason_size)
+                                         struct topology_rail_map *map, struct reason reason)
 {
-    struct parse p = {.topology = topology,
-                      .map = map,
-                      .at = text,
-                      .reason = reason_out,
-                      .reason_size = reason_size};
+    struct parse p = {.topology = topology, .map = map, .at = text, .reason = reason};
     skip_blanks(&p);
     if (*p.at == '\0') {
         return CKPT_OK;

@@ -280,15 +280,15 @@ enum ckpt_status topology_rails_choose(const struct topology *topology, const ch
                                        struct topology_rail_map **map_out, char *reason_out,
                                        size_t reason_size)
 {
-    enum ckpt_status status = CKPT_ERR_MEMORY;
+    struct reason reason = {reason_out, reason_size};
+    enum ckpt_status status;
     struct topology_rail_map *map = make_map(topology);
     uint32_t *owners = calloc((size_t)topology->port_count + 1, sizeof(*owners));
     if (!map || !owners) {
-        snprintf(reason_out, reason_size, "out of memory");
+        status = reason_refuse_in(reason, CKPT_ERR_MEMORY, "out of memory");
         goto delete_map;
     }
-    status = override ? topology_override_apply(topology, override, map, reason_out, reason_size)
-                      : CKPT_OK;
+    status = override ? topology_override_apply(topology, override, map, reason) : CKPT_OK;
     if (status != CKPT_OK) {
         goto delete_map;
     }

@@ -33,12 +33,8 @@ enum ckpt_status transport_base_watch(struct transport *t, int fd);
  */
 void transport_base_disarm(struct transport *t);
 
-/* To be called last in a successful arm; deadline_ns of transport_now_ns(), or UINT64_MAX for none.
- */
+/* To be called last in a successful arm; deadline_ns of clock_now_ns(), or UINT64_MAX: none. */
 void transport_base_set_armed(struct transport *t, uint64_t deadline_ns);
-
-/* CLOCK_MONOTONIC. */
-uint64_t transport_now_ns(void);
 
 /* 64 bits from the kernel, never 0: the identity of a transport object. */
 uint64_t transport_random_id(void);

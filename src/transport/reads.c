@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/backend.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 
@@ -76,7 +77,7 @@ struct read_slot *reads_begin(struct read_table *reads,
     slot->cookie = request->cookie;
     slot->status = CKPT_OK;
     if (slot->endpoint->reads_in_flight++ == 0) {
-        slot->endpoint->heard_ns = transport_now_ns();
+        slot->endpoint->heard_ns = clock_now_ns();
     }
     slot->local->reads_in_flight++;
     append(&reads->in_flight, slot);

@@ -13,14 +13,6 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-uint64_t transport_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 uint64_t transport_random_id(void)
 {
     uint64_t id = 0;

@@ -2,28 +2,15 @@
 #include "wire/frame.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/reason.h"
 #include "wire/message.h"
 
 static const uint8_t magic[4] = {'C', 'K', 'P', 'T'};
 static const uint8_t no_crc[4];
-
-__attribute__((format(printf, 3, 4))) static enum ckpt_status
-refuse(enum ckpt_status status, char *reason_out, const char *format, ...)
-{
-    if (reason_out != NULL) {
-        va_list arguments;
-        va_start(arguments, format);
-        (void)vsnprintf(reason_out, CKPT_REASON_MAX + 1, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
 
 static uint32_t frame_crc(const uint8_t *header, const void *body, size_t body_bytes)
 {
@@ -59,20 +46,23 @@ uint16_t frame_version(const uint8_t bytes[FRAME_VERSION_BYTES])
 enum ckpt_status frame_check_version(const uint8_t *bytes, size_t available, char *reason_out)
 {
     if (available < FRAME_VERSION_BYTES) {
-        return refuse(CKPT_ERR_PROTOCOL, reason_out, "a frame ends after %zu bytes", available);
+        return reason_refuse(reason_out, CKPT_ERR_PROTOCOL, "a frame ends after %zu bytes",
+                             available);
     }
     if (memcmp(bytes, magic, sizeof(magic)) != 0) {
-        return refuse(CKPT_ERR_PROTOCOL, reason_out,
-                      "a frame begins with %02x %02x %02x %02x instead of \"CKPT\": the other side "
-                      "is not of ckptd, or bytes were lost",
-                      bytes[0], bytes[1], bytes[2], bytes[3]);
+        return reason_refuse(
+            reason_out, CKPT_ERR_PROTOCOL,
+            "a frame begins with %02x %02x %02x %02x instead of \"CKPT\": the other side "
+            "is not of ckptd, or bytes were lost",
+            bytes[0], bytes[1], bytes[2], bytes[3]);
     }
     uint16_t version = frame_version(bytes);
     if (version != WIRE_PROTOCOL_VERSION) {
-        return refuse(CKPT_ERR_VERSION, reason_out,
-                      "the other side speaks protocol version %u, this side version %u: install "
-                      "one version of ckptd everywhere",
-                      version, WIRE_PROTOCOL_VERSION);
+        return reason_refuse(
+            reason_out, CKPT_ERR_VERSION,
+            "the other side speaks protocol version %u, this side version %u: install "
+            "one version of ckptd everywhere",
+            version, WIRE_PROTOCOL_VERSION);
     }
     return CKPT_OK;
 }
@@ -85,15 +75,16 @@ enum ckpt_status frame_decode_header(const uint8_t *bytes, size_t available,
         return status;
     }
     if (available < FRAME_HEADER_BYTES) {
-        return refuse(CKPT_ERR_PROTOCOL, reason_out, "a frame ends after %zu bytes", available);
+        return reason_refuse(reason_out, CKPT_ERR_PROTOCOL, "a frame ends after %zu bytes",
+                             available);
     }
     struct frame_bytes raw;
     memcpy(&raw, bytes, sizeof(raw));
     uint32_t body_bytes = load_le32(raw.body_bytes);
     if (body_bytes > CKPT_FRAME_BODY_MAX) {
-        return refuse(CKPT_ERR_TOO_LARGE, reason_out,
-                      "a frame of type %u has a body of %" PRIu32 " bytes, above %" PRIu64,
-                      load_le16(raw.type), body_bytes, CKPT_FRAME_BODY_MAX);
+        return reason_refuse(reason_out, CKPT_ERR_TOO_LARGE,
+                             "a frame of type %u has a body of %" PRIu32 " bytes, above %" PRIu64,
+                             load_le16(raw.type), body_bytes, CKPT_FRAME_BODY_MAX);
     }
     struct frame_header header = {
         .version = frame_version(bytes),
@@ -117,15 +108,16 @@ enum ckpt_status frame_check(const uint8_t *frame, size_t bytes, struct frame_he
         return status;
     }
     if (bytes - FRAME_HEADER_BYTES != header.body_bytes) {
-        return refuse(CKPT_ERR_PROTOCOL, reason_out,
-                      "a frame of type %u has a body of %zu bytes, its header says %" PRIu32,
-                      header.type, bytes - FRAME_HEADER_BYTES, header.body_bytes);
+        return reason_refuse(reason_out, CKPT_ERR_PROTOCOL,
+                             "a frame of type %u has a body of %zu bytes, its header says %" PRIu32,
+                             header.type, bytes - FRAME_HEADER_BYTES, header.body_bytes);
     }
     uint32_t crc = frame_crc(frame, frame + FRAME_HEADER_BYTES, header.body_bytes);
     if (crc != header.crc) {
-        return refuse(CKPT_ERR_CORRUPT, reason_out,
-                      "a frame of type %u has the CRC %08" PRIx32 ", its bytes have %08" PRIx32,
-                      header.type, header.crc, crc);
+        return reason_refuse(reason_out, CKPT_ERR_CORRUPT,
+                             "a frame of type %u has the CRC %08" PRIx32
+                             ", its bytes have %08" PRIx32,
+                             header.type, header.crc, crc);
     }
     *header_out = header;
     return CKPT_OK;

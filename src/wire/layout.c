@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/layout.h"
+#include "base/reason.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 const struct wire_layout *wire_layout_of(enum message_type type)
@@ -118,8 +118,7 @@ bool wire_job_verb_is_known(uint32_t value)
 bool wire_refuse(const struct wire_layout *layout, const struct wire_field *field,
                  struct message_scratch *scratch, const char *what)
 {
-    (void)snprintf(scratch->reason, sizeof(scratch->reason), "%s.%s %s", layout->name, field->name,
-                   what);
+    reason_set(scratch->reason, "%s.%s %s", layout->name, field->name, what);
     return false;
 }
 
@@ -127,15 +126,13 @@ bool wire_number_is_valid(const struct wire_layout *layout, const struct wire_fi
                           uint64_t value, struct message_scratch *scratch)
 {
     if (value > field->max) {
-        (void)snprintf(scratch->reason, sizeof(scratch->reason),
-                       "%s.%s is %" PRIu64 ", above %" PRIu64, layout->name, field->name, value,
-                       field->max);
+        reason_set(scratch->reason, "%s.%s is %" PRIu64 ", above %" PRIu64, layout->name,
+                   field->name, value, field->max);
         return false;
     }
     if (field->is_known != NULL && !field->is_known((uint32_t)value)) {
-        (void)snprintf(scratch->reason, sizeof(scratch->reason),
-                       "%s.%s is %" PRIu64 ", which is no known value", layout->name, field->name,
-                       value);
+        reason_set(scratch->reason, "%s.%s is %" PRIu64 ", which is no known value", layout->name,
+                   field->name, value);
         return false;
     }
     return true;
@@ -145,9 +142,8 @@ bool wire_count_is_valid(const struct wire_layout *layout, const struct wire_fie
                          uint64_t count, uint64_t max, struct message_scratch *scratch)
 {
     if (count > max) {
-        (void)snprintf(scratch->reason, sizeof(scratch->reason),
-                       "%s.%s has %" PRIu64 " elements or bytes, above %" PRIu64, layout->name,
-                       field->name, count, max);
+        reason_set(scratch->reason, "%s.%s has %" PRIu64 " elements or bytes, above %" PRIu64,
+                   layout->name, field->name, count, max);
         return false;
     }
     return true;

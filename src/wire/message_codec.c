@@ -6,9 +6,9 @@
  * freed. */
 #include "wire/message_codec.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "wire/layout.h"
 
 /* The largest list, and the protobuf-c structs of a message and its nested ones. */
@@ -82,9 +82,8 @@ static enum ckpt_status to_proto(const struct message *message, struct message_s
 {
     const struct wire_layout *layout = wire_layout_of(message->type);
     if (layout == NULL) {
-        (void)snprintf(scratch->reason, sizeof(scratch->reason), "there is no message type %u",
-                       (unsigned)message->type);
-        return CKPT_ERR_INVALID;
+        return reason_refuse(scratch->reason, CKPT_ERR_INVALID, "there is no message type %u",
+                             (unsigned)message->type);
     }
     return wire_body_encode(layout, (const uint8_t *)message + BODY_OFFSET, scratch, proto_out);
 }
@@ -149,9 +148,9 @@ static void scratch_free(void *scratch, void *memory)
 static enum ckpt_status too_large(const struct wire_layout *layout, size_t bytes,
                                   struct message_scratch *scratch)
 {
-    (void)snprintf(scratch->reason, sizeof(scratch->reason),
-                   "a %s of %zu bytes needs more memory than is kept for it", layout->name, bytes);
-    return CKPT_ERR_TOO_LARGE;
+    return reason_refuse(scratch->reason, CKPT_ERR_TOO_LARGE,
+                         "a %s of %zu bytes needs more memory than is kept for it", layout->name,
+                         bytes);
 }
 
 static enum ckpt_status unpack(const struct wire_layout *layout, const uint8_t *body, size_t bytes,
@@ -172,9 +171,8 @@ static enum ckpt_status unpack(const struct wire_layout *layout, const uint8_t *
     if (scratch->exhausted) {
         return too_large(layout, bytes, scratch);
     }
-    (void)snprintf(scratch->reason, sizeof(scratch->reason),
-                   "the %zu bytes of a body are not of a %s", bytes, layout->name);
-    return CKPT_ERR_PROTOCOL;
+    return reason_refuse(scratch->reason, CKPT_ERR_PROTOCOL,
+                         "the %zu bytes of a body are not of a %s", bytes, layout->name);
 }
 
 enum ckpt_status message_decode(const uint8_t *frame, size_t bytes, struct message_scratch *scratch,
@@ -187,9 +185,8 @@ enum ckpt_status message_decode(const uint8_t *frame, size_t bytes, struct messa
     }
     const struct wire_layout *layout = wire_layout_of((enum message_type)header.type);
     if (layout == NULL) {
-        (void)snprintf(scratch->reason, sizeof(scratch->reason), "there is no message type %u",
-                       header.type);
-        return CKPT_ERR_PROTOCOL;
+        return reason_refuse(scratch->reason, CKPT_ERR_PROTOCOL, "there is no message type %u",
+                             header.type);
     }
     ProtobufCMessage *proto;
     status = unpack(layout, frame + FRAME_HEADER_BYTES, header.body_bytes, scratch, &proto);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/stream.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "wire/frame.h"
 
 void wire_stream_init(struct wire_stream *stream, uint8_t *buffer, size_t capacity)
@@ -27,8 +27,8 @@ void wire_stream_filled(struct wire_stream *stream, size_t bytes)
 {
     if (bytes > stream->capacity - stream->end) {
         stream->status = CKPT_ERR_INTERNAL;
-        (void)snprintf(stream->reason, sizeof(stream->reason), "%zu bytes were put where %zu fit",
-                       bytes, stream->capacity - stream->end);
+        reason_set(stream->reason, "%zu bytes were put where %zu fit", bytes,
+                   stream->capacity - stream->end);
         return;
     }
     stream->end += bytes;
@@ -61,9 +61,9 @@ enum ckpt_status wire_stream_next(struct wire_stream *stream, const uint8_t **fr
     }
     if (needed > stream->capacity) {
         stream->status = CKPT_ERR_TOO_LARGE;
-        (void)snprintf(stream->reason, sizeof(stream->reason),
-                       "a frame of %zu bytes is larger than the %zu that this side takes", needed,
-                       stream->capacity);
+        reason_set(stream->reason,
+                   "a frame of %zu bytes is larger than the %zu that this side takes", needed,
+                   stream->capacity);
         return stream->status;
     }
     if (available < needed) {

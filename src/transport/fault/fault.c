@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/prng.h"
 #include "transport/backend.h"
 
@@ -302,7 +303,7 @@ static size_t progress(struct transport *t, struct transport_completion *done, s
     transport_base_disarm(t);
     count = done_max < INNER_MAX ? done_max : INNER_MAX;
     count = transport_progress(f->inner, inner, count);
-    now = transport_now_ns();
+    now = clock_now_ns();
     for (size_t i = 0; i < count; i++) {
         take_inner(f, &inner[i], now);
     }
@@ -313,7 +314,7 @@ static size_t progress(struct transport *t, struct transport_completion *done, s
 static bool arm(struct transport *t)
 {
     struct fault *f = as_fault(t);
-    uint64_t now = transport_now_ns();
+    uint64_t now = clock_now_ns();
     uint64_t due = release_delayed(f, now);
 
     if (reads_ready(&f->reads) || !transport_arm(f->inner)) {

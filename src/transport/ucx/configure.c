@@ -2,7 +2,6 @@
 /* How UCX is set up: by the program, so that nobody has to export variables. */
 #include "transport/ucx/ucx.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Segments of the tuning in settings.c, less the headers of UCX. */

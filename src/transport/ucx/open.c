@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, closing, and the turn of the wheel. */
 #include "transport/ucx/ucx.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ static size_t progress(struct transport *t, struct transport_completion *done, s
     }
     u->busy = moved;
     if (u->reads.in_flight.first != NULL) {
-        uint64_t now = transport_now_ns();
+        uint64_t now = clock_now_ns();
         struct transport_endpoint *silent = reads_silent_endpoint(&u->reads, now);
         if (silent != NULL) {
             silent->heard_ns = now;
@@ -64,7 +65,7 @@ static enum ckpt_status address(struct transport *t, uint8_t *address_out, size_
 /* Makes UCX let go of everything of ours; bounded. */
 static void quiesce(struct ucx *u)
 {
-    uint64_t end = transport_now_ns() + UCX_CLOSE_NS;
+    uint64_t end = clock_now_ns() + UCX_CLOSE_NS;
 
     for (struct transport_endpoint *e = u->reads.endpoints; e != NULL; e = e->next) {
         if (!e->disconnecting) {
@@ -80,8 +81,7 @@ static void quiesce(struct ucx *u)
         ucx_endpoints_tend(u);
         while (ucp_worker_progress(u->worker) != 0) {
         }
-    } while ((u->reads.in_flight.first != NULL || !ucx_source_quiet(u)) &&
-             transport_now_ns() < end);
+    } while ((u->reads.in_flight.first != NULL || !ucx_source_quiet(u)) && clock_now_ns() < end);
 }
 
 static void close_ucx(struct transport *t, transport_sink *sink, void *context)

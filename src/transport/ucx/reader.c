@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/stream_copy.h"
 
 static void on_error(void *argument, ucp_ep_h ep, ucs_status_t status)
@@ -193,7 +194,7 @@ static ucs_status_t on_data(void *argument, const void *header, size_t header_by
     }
     stream_copy(read->target + reply.offset, data, bytes);
     read->received += bytes;
-    read->slot.endpoint->heard_ns = transport_now_ns();
+    read->slot.endpoint->heard_ns = clock_now_ns();
     if (read->ended && read->received >= read->request.bytes) {
         ucx_read_settle(u, read, CKPT_OK);
     }
@@ -220,7 +221,7 @@ static ucs_status_t on_end(void *argument, const void *header, size_t header_byt
 
     (void)data, (void)bytes, (void)parameters;
     if (read != NULL) {
-        read->slot.endpoint->heard_ns = transport_now_ns();
+        read->slot.endpoint->heard_ns = clock_now_ns();
         read->ended = true;
         if (reply.status != (uint32_t)CKPT_OK || read->received >= read->request.bytes) {
             ucx_read_settle(u, read, end_status(reply.status));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/ucx/ucx.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 
@@ -62,12 +63,12 @@ enum ckpt_status ucx_deregister(struct transport_region *base)
     struct ucx *u = as_ucx(base->transport);
     struct ucx_region *region = (struct ucx_region *)(void *)base;
     uint32_t place = (uint32_t)(region->id & ((1 << PLACE_BITS) - 1));
-    uint64_t begin = transport_now_ns();
+    uint64_t begin = clock_now_ns();
 
     region->withdrawn = true;
     /* The kernel may still be about to read the fragments that UCX holds. */
     while (region->sends != 0) {
-        uint64_t now = transport_now_ns();
+        uint64_t now = clock_now_ns();
         if (now > begin + UCX_CLOSE_NS) {
             return CKPT_ERR_TIMEOUT;
         }

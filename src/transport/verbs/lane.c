@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define RESOLVE_MS 2000
@@ -48,7 +49,7 @@ static void let_go(struct verbs_lane *lane)
 
 void verbs_lane_fail(struct verbs_lane *lane, bool pause)
 {
-    uint64_t now = transport_now_ns();
+    uint64_t now = clock_now_ns();
 
     if (lane->state == VERBS_LANE_IDLE || lane->state == VERBS_LANE_DRAINING) {
         return;
@@ -154,7 +155,7 @@ static enum ckpt_status establish(struct verbs_lane *lane, const struct rdma_cm_
     if (status == CKPT_OK) {
         log_event(EVENT_verbs_lane_up, "rail=%s mtu=%u", lane->rail->name, 128U << welcome.mtu);
         lane->state = VERBS_LANE_UP;
-        lane->endpoint->base.heard_ns = transport_now_ns();
+        lane->endpoint->base.heard_ns = clock_now_ns();
         verbs_of(lane)->issue = true;
     }
     return status;

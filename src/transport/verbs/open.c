@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 /* While work completes, the kernel is asked for news so often at most. */
@@ -37,7 +38,7 @@ static void tend(struct verbs *v, uint64_t now)
 static size_t progress(struct transport *t, struct transport_completion *done, size_t done_max)
 {
     struct verbs *v = as_verbs(t);
-    uint64_t now = transport_now_ns();
+    uint64_t now = clock_now_ns();
     bool slept = t->armed;
     bool moved;
 
@@ -69,7 +70,7 @@ static size_t progress(struct transport *t, struct transport_completion *done, s
  * is burnt for a peer that does not answer. */
 static bool is_busy(const struct verbs *v)
 {
-    return v->works_in_flight != 0 && transport_now_ns() - v->completed_ns < v->spin_ns;
+    return v->works_in_flight != 0 && clock_now_ns() - v->completed_ns < v->spin_ns;
 }
 
 static bool arm(struct transport *t)
@@ -114,7 +115,7 @@ static enum ckpt_status address(struct transport *t, uint8_t *address_out, size_
 /* No new work, and what is in flight comes back; bounded. */
 static void quiesce(struct verbs *v)
 {
-    uint64_t end = transport_now_ns() + VERBS_CLOSE_NS;
+    uint64_t end = clock_now_ns() + VERBS_CLOSE_NS;
 
     for (uint32_t i = 0; i < v->rails_count; i++) {
         if (v->rails[i].listener != NULL) {
@@ -126,8 +127,8 @@ static void quiesce(struct verbs *v)
         e->disconnecting = true;
         verbs_endpoint_fail(as_verbs_endpoint(e), CKPT_ERR_LINK);
     }
-    verbs_endpoints_tend(v, transport_now_ns());
-    while (v->works_in_flight != 0 && transport_now_ns() < end) {
+    verbs_endpoints_tend(v, clock_now_ns());
+    while (v->works_in_flight != 0 && clock_now_ns() < end) {
         poll_all(v);
     }
 }

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "transport/verbs/gid.h"
 
@@ -202,10 +203,10 @@ enum ckpt_status verbs_rail_open(struct verbs *v, struct ibv_device *device, uin
 static bool bind_to(struct verbs_rail *rail, struct sockaddr *address)
 {
     const struct timespec pause = {.tv_nsec = 100000000};
-    uint64_t end = transport_now_ns() + ADDRESS_WAIT_NS;
+    uint64_t end = clock_now_ns() + ADDRESS_WAIT_NS;
 
     while (rdma_bind_addr(rail->listener, address) != 0) {
-        if (errno != EADDRNOTAVAIL || card_is_ipv4(rail->card.gid) || transport_now_ns() > end) {
+        if (errno != EADDRNOTAVAIL || card_is_ipv4(rail->card.gid) || clock_now_ns() > end) {
             return false;
         }
         nanosleep(&pause, NULL);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/nearest.h"
+#include "base/reason.h"
 
 #define NAMES_MAX 64
 
@@ -78,7 +79,7 @@ static enum ckpt_status open_list(struct verbs *v, struct ibv_device **devices, 
         log_event(EVENT_verbs_rail_left_out, "reason=%s", LOG_QUOTED(transport_open_error()));
         if (first == CKPT_OK) {
             first = status;
-            snprintf(reason, sizeof(reason), "%s", transport_open_error());
+            reason_set(reason, "%s", transport_open_error());
         }
         status = CKPT_OK;
     }
@@ -102,7 +103,7 @@ static enum ckpt_status open_all(struct verbs *v, struct ibv_device **devices, s
             status = verbs_rail_open(v, devices[i], (uint8_t)port);
             if (status != CKPT_OK && first == CKPT_OK) {
                 first = status;
-                snprintf(reason, sizeof(reason), "%s", transport_open_error());
+                reason_set(reason, "%s", transport_open_error());
             }
             const struct ibv_device_attr *attributes = &v->rails[before].device;
             if (port >= attributes->phys_port_cnt || port == UINT8_MAX) {

@@ -3,8 +3,8 @@
 #include "transport/verbs/verbs.h"
 
 #include <assert.h>
-#include <errno.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define POLL_MAX 32
@@ -271,7 +271,7 @@ static void succeed(struct verbs *v, const struct verbs_work *work)
     struct verbs_read *read = work->read;
     const struct verbs_slot *slot = &v->landing[read->slot.index];
 
-    read->slot.endpoint->heard_ns = transport_now_ns();
+    read->slot.endpoint->heard_ns = clock_now_ns();
     work->lane->pause_ns = VERBS_PAUSE_MIN_NS;
     if (work->slice == VERBS_CHECK && !read->settled) {
         bool current = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE) == read->region &&
@@ -292,7 +292,7 @@ static void fail(struct verbs *v, const struct verbs_work *work, enum fault_clas
     struct verbs_read *read = work->read;
 
     if (class == FAULT_LEASE) {
-        read->slot.endpoint->heard_ns = transport_now_ns(); /* a no is an answer */
+        read->slot.endpoint->heard_ns = clock_now_ns(); /* a no is an answer */
         settle(v, read, CKPT_ERR_STALE);
     } else if (class == FAULT_PROGRAM) {
         log_event(EVENT_verbs_request_failed, "rail=%s wc_status=%s vendor_error=%u bytes=%u",

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define SLOTS_BYTES (VERBS_REGIONS_MAX * sizeof(struct verbs_slot))
@@ -294,12 +295,12 @@ enum ckpt_status verbs_deregister(struct transport_region *base)
 {
     struct verbs *v = as_verbs(base->transport);
     struct verbs_region *region = (struct verbs_region *)(void *)base;
-    uint64_t begin = transport_now_ns();
+    uint64_t begin = clock_now_ns();
 
     /* From here on no reader's check succeeds, whatever the key still gives. */
     __atomic_store_n(&v->slots[region->place].id, 0, __ATOMIC_SEQ_CST);
     while (!deregister_all(region)) {
-        uint64_t now = transport_now_ns();
+        uint64_t now = clock_now_ns();
         if (now > begin + VERBS_CLOSE_NS) {
             return CKPT_ERR_TIMEOUT;
         }

@@ -10,6 +10,7 @@
  * alone. */
 #include "transport/verbs/verbs.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 void verbs_rail_mark_removed(struct verbs_rail *rail, const char *why)
@@ -77,7 +78,7 @@ static void give_back(struct verbs_rail *rail)
     verbs_rail_close(rail);
     make_librdmacm_look();
     for (struct transport_endpoint *e = v->reads.endpoints; e != NULL; e = e->next) {
-        e->heard_ns = transport_now_ns();
+        e->heard_ns = clock_now_ns();
     }
 }
 
