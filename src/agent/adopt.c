@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the agent before this one left in the arena. Nothing of it counts before its bytes are
  * digested again. */
-#include "agent/state.h"
+#include "agent/adopt.h"
 
 #include <assert.h>
-#include <string.h>
 
+#include "agent/identity.h"
+#include "agent/note.h"
+#include "agent/part.h"
+#include "agent/seat.h"
+#include "agent/segment.h"
+#include "agent/slot.h"
+#include "agent/slot_claim.h"
 #include "base/planted_bug.h"
 
 static bool segments_are_free(const struct agent *a, const struct slot_record *record)
@@ -138,7 +144,6 @@ static void refuse_record(struct agent *a, const struct slot_record *record)
         record->slot, (unsigned long long)record->generation);
 }
 
-/* Each slot is adopted once. */
 enum ckpt_status agent_adopt_check(const struct agent *a, const struct slot_record *record)
 {
     bool once = record->slot < a->config.slots && a->slots[record->slot].generation == 0;

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A rank's gathers: memory of its own, named by a dma-buf descriptor, is read into the slot that it
  * fills. One at a time; the slot is held until the read has ended, whatever becomes of the rank. */
-#include "agent/state.h"
+#include "agent/gather.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "agent/save.h"
+#include "agent/update.h"
+#include "agent/work.h"
+#include "base/reason.h"
 
 static void answer(struct agent *a, const struct rank_session *session,
                    const struct message_gather *ask, enum ckpt_status status, const char *reason)
@@ -51,9 +56,9 @@ void agent_gather_ask(struct agent *a, uint32_t index, const struct message_gath
     struct rank_session *session = &a->sessions[index];
     char reason[CKPT_REASON_MAX + 1];
     if (!agent_save_names_filling(a, session, ask->step, ask->slot, ask->generation)) {
-        agent_reason(
-            reason, "slot %u of generation %llu is not being filled with step %llu by this process",
-            ask->slot, (unsigned long long)ask->generation, (unsigned long long)ask->step);
+        reason_set(reason,
+                   "slot %u of generation %llu is not being filled with step %llu by this process",
+                   ask->slot, (unsigned long long)ask->generation, (unsigned long long)ask->step);
         answer(a, session, ask, CKPT_ERR_STALE, reason);
         return;
     }
@@ -62,15 +67,14 @@ void agent_gather_ask(struct agent *a, uint32_t index, const struct message_gath
     }
     const struct slot *s = &a->slots[session->filling];
     if (s->work != 0 || ask->number != session->gather_number + 1) {
-        agent_reason(reason, "gather %u of slot %u has not ended: one at a time, by rising numbers",
-                     session->gather_number, ask->slot);
+        reason_set(reason, "gather %u of slot %u has not ended: one at a time, by rising numbers",
+                   session->gather_number, ask->slot);
         answer(a, session, ask, CKPT_ERR_BUSY, reason);
         return;
     }
     if (!ranges_fit(ask, s->bytes)) {
-        agent_reason(reason,
-                     "gather %u names no bytes, or bytes outside of slot %u, which has %llu",
-                     ask->number, ask->slot, (unsigned long long)s->bytes);
+        reason_set(reason, "gather %u names no bytes, or bytes outside of slot %u, which has %llu",
+                   ask->number, ask->slot, (unsigned long long)s->bytes);
         answer(a, session, ask, CKPT_ERR_SIZE, reason);
         return;
     }

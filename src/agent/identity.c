@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/state.h"
+#include "agent/identity.h"
 
-#include <assert.h>
 #include <string.h>
-
-bool agent_run_equal(const struct run_key *a, const struct run_key *b)
-{
-    return a->uid == b->uid && strncmp(a->name, b->name, sizeof(a->name)) == 0;
-}
 
 bool agent_shard_is_of(const struct shard_key *shard, const struct run_key *run, uint32_t attempt,
                        uint64_t step)
 {
-    return shard->step == step && shard->attempt == attempt && agent_run_equal(&shard->run, run);
-}
-
-bool agent_shard_equal(const struct shard_key *a, const struct shard_key *b)
-{
-    return a->rank == b->rank && agent_shard_is_of(a, &b->run, b->attempt, b->step);
+    return shard->step == step && shard->attempt == attempt && run_key_equal(&shard->run, run);
 }
 
 bool agent_run_is_valid(const struct run_key *run)
@@ -31,7 +20,6 @@ bool agent_shard_is_valid(const struct shard_key *shard)
            shard->rank < CKPT_WORLD_MAX;
 }
 
-/* Whether text has its NUL within max + 1 bytes. */
 bool agent_text_ends(const char *text, size_t max)
 {
     return memchr(text, '\0', max + 1) != NULL;

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What must hold after every event, whatever came in. */
-#include "agent/state.h"
+#include "agent/invariant.h"
 
 #include <assert.h>
+
+#include "agent/load.h"
+#include "agent/pull.h"
+#include "agent/slot.h"
 
 static void check_segments(const struct agent *a)
 {
@@ -93,7 +97,7 @@ static void check_generation(const struct agent *a, struct slot *s)
         for (uint32_t i = live + 1; i < a->slots_high; i++) {
             const struct slot *other = &a->slots[i];
             assert(other->state == SLOT_FREE || other->doomed ||
-                   !agent_shard_equal(&other->shard, &s->shard));
+                   !shard_key_equal(&other->shard, &s->shard));
         }
     }
     s->generation_checked = s->generation;

@@ -7,12 +7,17 @@
  * without a number is of the BEGIN before it on this node. An entry is forgotten when the
  * coordinator knows of the end and the linger is over, or when its place is needed. An agent that
  * was restarted knows of no job: a hook always says all of it. */
-#include "agent/state.h"
+#include "agent/job.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "agent/identity.h"
+#include "agent/note.h"
+#include "agent/run.h"
+#include "agent/update.h"
 #include "base/planted_bug.h"
+#include "base/reason.h"
 
 /* The coordinator releases a run when its linger is over; a while later nothing is left to say. */
 #define FORGET_MS 60000
@@ -88,23 +93,22 @@ static enum ckpt_status make_job(struct agent *a, const struct rank_session *ses
                                  char *reason)
 {
     if (!agent_run_is_valid(&told->run)) {
-        agent_reason(reason, "no job %s is known on node %s", told->job, a->config.node);
-        return CKPT_ERR_NOT_FOUND;
+        return reason_refuse(reason, CKPT_ERR_NOT_FOUND, "no job %s is known on node %s", told->job,
+                             a->config.node);
     }
     if (!may_speak_of(a, session, told->run.uid)) {
-        agent_reason(reason, "job %s is another user's", told->job);
-        return CKPT_ERR_DENIED;
+        return reason_refuse(reason, CKPT_ERR_DENIED, "job %s is another user's", told->job);
     }
     if (!is_trusted(a, session) && count_jobs_of(a, session->uid) >= JOBS_OF_A_USER_MAX) {
-        agent_reason(reason, "%d of your jobs are known on node %s: only hooks may name more",
-                     JOBS_OF_A_USER_MAX, a->config.node);
-        return CKPT_ERR_FULL;
+        return reason_refuse(reason, CKPT_ERR_FULL,
+                             "%d of your jobs are known on node %s: only hooks may name more",
+                             JOBS_OF_A_USER_MAX, a->config.node);
     }
     struct agent_job *job = claim(a);
     if (job == NULL) {
-        agent_reason(reason, "node %s knows %d running jobs already: end those that are over",
-                     a->config.node, CKPT_JOBS_PER_NODE_MAX);
-        return CKPT_ERR_FULL;
+        return reason_refuse(reason, CKPT_ERR_FULL,
+                             "node %s knows %d running jobs already: end those that are over",
+                             a->config.node, CKPT_JOBS_PER_NODE_MAX);
     }
     memset(job, 0, sizeof(*job));
     job->used = true;
@@ -216,23 +220,22 @@ static enum ckpt_status take_told(struct agent *a, const struct rank_session *se
 {
     struct agent_job *job = find_job(a, told->job);
     if (told->verb == JOB_SHOW && (job == NULL || !may_speak_of(a, session, job->run.uid))) {
-        agent_reason(reason, "no job %s of yours is known on node %s", told->job, a->config.node);
-        return CKPT_ERR_NOT_FOUND;
+        return reason_refuse(reason, CKPT_ERR_NOT_FOUND, "no job %s of yours is known on node %s",
+                             told->job, a->config.node);
     }
     if (job != NULL && !may_speak_of(a, session, job->run.uid)) {
-        agent_reason(reason, "job %s is another user's", told->job);
-        return CKPT_ERR_DENIED;
+        return reason_refuse(reason, CKPT_ERR_DENIED, "job %s is another user's", told->job);
     }
     bool names_run = agent_run_is_valid(&told->run);
     if (job != NULL && names_run && told->verb == JOB_BEGIN && told->attempt <= job->attempt &&
-        !agent_run_equal(&job->run, &told->run)) {
-        agent_reason(reason, "job %s is of run %.127s since its attempt %u", told->job,
-                     job->run.name, job->attempt);
-        return CKPT_ERR_INVALID;
+        !run_key_equal(&job->run, &told->run)) {
+        return reason_refuse(reason, CKPT_ERR_INVALID,
+                             "job %s is of run %.127s since its attempt %u", told->job,
+                             job->run.name, job->attempt);
     }
     if (job != NULL && names_run && !may_speak_of(a, session, told->run.uid)) {
-        agent_reason(reason, "run %.127s is another user's", told->run.name);
-        return CKPT_ERR_DENIED;
+        return reason_refuse(reason, CKPT_ERR_DENIED, "run %.127s is another user's",
+                             told->run.name);
     }
     enum ckpt_status status = CKPT_OK;
     if (job == NULL) {
@@ -254,8 +257,8 @@ void agent_job_told(struct agent *a, uint32_t index, const struct message_job *t
     if (name_is_valid(told->job, CKPT_JOB_NAME_MAX)) {
         status = take_told(a, session, told, &job, reason);
     } else {
-        agent_reason(reason, "a job's name must be 1 to %d of A-Z a-z 0-9 . _ / -",
-                     CKPT_JOB_NAME_MAX);
+        reason_set(reason, "a job's name must be 1 to %d of A-Z a-z 0-9 . _ / -",
+                   CKPT_JOB_NAME_MAX);
     }
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_JOB_TOLD);
@@ -283,7 +286,6 @@ void agent_job_ack(struct agent *a, const struct message_job_ack *ack)
     }
 }
 
-/* Another coordinator may know of none. */
 void agent_jobs_tell(struct agent *a)
 {
     for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {

@@ -4,9 +4,13 @@
  * What is in use here is kept: lent to a rank, read by a peer, or being digested. The coordinator
  * does not count a copy that it wants to be let go, so a kept one is reported with the order's
  * number, and counts again. */
-#include "agent/state.h"
+#include "agent/let_go.h"
 
-#include <assert.h>
+#include "agent/identity.h"
+#include "agent/note.h"
+#include "agent/pull.h"
+#include "agent/report.h"
+#include "agent/slot.h"
 
 static void call_off(struct agent *a, const struct message_let_go *order)
 {
@@ -14,7 +18,7 @@ static void call_off(struct agent *a, const struct message_let_go *order)
         struct pull *pull = &a->pulls[i];
         if (pull->state != PULL_UNUSED && pull->life == a->coordinator.life &&
             pull->order.order == order->order &&
-            agent_shard_equal(&pull->order.shard, &order->shard)) {
+            shard_key_equal(&pull->order.shard, &order->shard)) {
             agent_note(a, EVENT_pull_called_off, &order->shard, "the copy that was away is back");
             agent_pull_drop(a, pull);
             return;

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A rank's loads: asked of the coordinator until it has a verdict, handed out, released. */
-#include "agent/state.h"
+#include "agent/load.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "agent/identity.h"
+#include "agent/note.h"
+#include "agent/part.h"
+#include "agent/silence.h"
+#include "agent/slot.h"
+#include "agent/update.h"
+#include "base/reason.h"
 
 static void answer(struct agent *a, const struct rank_session *session, uint32_t load,
                    enum ckpt_status status, const char *reason)
@@ -40,8 +48,7 @@ static void hand_out(struct agent *a, const struct load *load)
     loaded->part_bytes = agent_slot_part(a, s).bytes;
 }
 
-/* Walks the loads in use; *cursor starts at 0. NULL: no more. Most processes have none, and are
- * stepped over whole. */
+/* Most processes have none, and are stepped over whole. */
 struct load *agent_load_next(const struct agent *a, uint32_t *cursor)
 {
     while (*cursor < a->load_count) {
@@ -92,13 +99,13 @@ static enum ckpt_status check(const struct rank_session *session,
                               const struct message_load_ask *ask, char *reason)
 {
     if (ask->collective && session->reader) {
-        agent_reason(reason, "a reader is no rank and restores none: fetch a shard instead");
-        return CKPT_ERR_INVALID;
+        return reason_refuse(reason, CKPT_ERR_INVALID,
+                             "a reader is no rank and restores none: fetch a shard instead");
     }
     if (!ask->collective && ask->rank >= CKPT_WORLD_MAX) {
-        agent_reason(reason, "rank %u is outside any world: the largest has %d", ask->rank,
-                     CKPT_WORLD_MAX);
-        return CKPT_ERR_RANK;
+        return reason_refuse(reason, CKPT_ERR_RANK,
+                             "rank %u is outside any world: the largest has %d", ask->rank,
+                             CKPT_WORLD_MAX);
     }
     return CKPT_OK;
 }
@@ -142,8 +149,8 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
     }
     load = find_unused(a, index);
     if (load == NULL) {
-        agent_reason(reason, "this process holds or asks for %d shards already: release one first",
-                     AGENT_LOADS_PER_RANK);
+        reason_set(reason, "this process holds or asks for %d shards already: release one first",
+                   AGENT_LOADS_PER_RANK);
         answer(a, session, ask->load, CKPT_ERR_FULL, reason);
         return;
     }
@@ -169,7 +176,7 @@ static struct load *find_asked(struct agent *a, const struct message_load_verdic
             continue;
         }
         const struct rank_session *session = &a->sessions[load->session];
-        if (!agent_run_equal(&session->run, &verdict->run) || load->load != verdict->load) {
+        if (!run_key_equal(&session->run, &verdict->run) || load->load != verdict->load) {
             continue;
         }
         if (load->collective
@@ -208,7 +215,7 @@ void agent_load_waits(struct agent *a, const struct message_load_waits *waits)
 static bool names_what_was_asked(const struct rank_session *session, const struct load *load,
                                  const struct shard_key *shard)
 {
-    return agent_shard_is_valid(shard) && agent_run_equal(&shard->run, &session->run) &&
+    return agent_shard_is_valid(shard) && run_key_equal(&shard->run, &session->run) &&
            shard->rank == load->rank &&
            (load->step == CKPT_STEP_LATEST || load->step == shard->step);
 }
@@ -266,8 +273,7 @@ void agent_load_release(struct agent *a, uint32_t index, const struct message_re
     }
 }
 
-/* A rank that saves, or asks for its next load, no longer waits for an earlier one. To go on asking
- * would have the coordinator give up the checkpoints that are saved meanwhile. */
+/* To go on asking would have the coordinator give up the checkpoints that are saved meanwhile. */
 void agent_load_give_up(struct agent *a, uint32_t index, uint32_t but_load)
 {
     for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
@@ -312,12 +318,12 @@ static void time_out(struct agent *a, struct load *load)
         status = CKPT_ERR_NO_COORDINATOR;
     } else if (session->waits[0] != '\0') {
         status = CKPT_ERR_LOST;
-        agent_reason(reason, "%s", session->waits);
+        reason_set(reason, "%s", session->waits);
     } else {
-        agent_reason(reason, "no verdict in time for rank %u of run %.60s: %.140s", load->rank,
-                     session->run.name,
-                     has_start(a, load) ? "not every rank has asked, or a shard is still on its way"
-                                        : a->seats[session->seat].reason);
+        reason_set(reason, "no verdict in time for rank %u of run %.60s: %.140s", load->rank,
+                   session->run.name,
+                   has_start(a, load) ? "not every rank has asked, or a shard is still on its way"
+                                      : a->seats[session->seat].reason);
     }
     answer(a, session, load->load, status, reason);
     end(a, load);

@@ -6,11 +6,12 @@
  * next one is made in its place, or the segment is made whole, by the renewal of who takes it. So a
  * segment is free as soon as no part of it is in use. New parts go to the first place there is, of
  * the segments that have parts in use already, so that those behind come free. */
-#include "agent/state.h"
+#include "agent/part.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "agent/identity.h"
 #include "base/planted_bug.h"
 
 static struct room_kind kind_of(const struct agent *a)
@@ -19,7 +20,6 @@ static struct room_kind kind_of(const struct agent *a)
                               .page_bytes = a->config.parts > 0 ? a->config.page_bytes : 0};
 }
 
-/* Of the segment or part with that id. */
 struct segment *agent_memory(const struct agent *a, uint16_t id)
 {
     return id < CKPT_PART_ID_FIRST ? &a->segments[id] : &a->parts[id - CKPT_PART_ID_FIRST].is;
@@ -37,7 +37,6 @@ uint64_t agent_room_bytes(const struct agent *a, uint64_t bytes)
     return room_of_shard(&kind, bytes);
 }
 
-/* Of the slot's memory; of 0 bytes: it has segments, or none. */
 struct room_part agent_slot_part(const struct agent *a, const struct slot *slot)
 {
     bool has = slot->segment_count == 1 && slot->segments[0] >= CKPT_PART_ID_FIRST;
@@ -126,14 +125,12 @@ static uint32_t find_number(const struct agent *a)
     return a->parts_high < a->config.parts ? a->parts_high : oldest;
 }
 
-/* Whether a shard that needs such a part would get one. */
 bool agent_part_fits(const struct agent *a, uint64_t bytes)
 {
     struct room_part at;
     return find_number(a) != AGENT_NONE && find_place(a, bytes, &at);
 }
 
-/* Free bytes of segments with parts in use, and the largest part that they have room for. */
 void agent_parts_room(const struct agent *a, uint64_t *free_out, uint64_t *largest_out)
 {
     uint64_t used = 0, cut = 0;
@@ -205,7 +202,6 @@ static void forget(struct agent *a, uint32_t segment, const struct room_part *pl
     }
 }
 
-/* The segment is somebody's, whole. */
 void agent_parts_forget(struct agent *a, uint32_t segment)
 {
     forget(a, segment, NULL);
@@ -253,8 +249,6 @@ static uint32_t find_own(const struct agent *a, const struct slot *s, uint64_t b
     return found;
 }
 
-/* Gives the slot a part of so many bytes. False, and nothing changed: there is no room.
- * *renew_out: it has to be made before its user may see it. */
 bool agent_part_take(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew_out)
 {
     uint32_t number = find_own(a, &a->slots[slot], bytes);
@@ -276,7 +270,6 @@ bool agent_part_take(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew
     return true;
 }
 
-/* The part stays, for the next one. */
 void agent_part_freed(struct agent *a, uint16_t id)
 {
     const struct part *part = &a->parts[id - CKPT_PART_ID_FIRST];
@@ -286,7 +279,6 @@ void agent_part_freed(struct agent *a, uint16_t id)
     a->segments_free += home->parts_used == 0;
 }
 
-/* What a record claims; false: it cannot be. */
 bool agent_part_may_be_adopted(const struct agent *a, const struct slot_record *record)
 {
     struct room_kind kind = kind_of(a);

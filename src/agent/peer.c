@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections that this agent makes to sources; kept a while for the next pull. */
-#include "agent/state.h"
+#include "agent/peer.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "agent/update.h"
 
 #define IDLE_CLOSE_MS 30000
 #define LOOKUP_MS_MAX 60000 /* a resolver that takes longer has no answer */
@@ -37,8 +39,6 @@ static struct peer *find_entry(struct agent *a)
     return close_peer(a, idlest) ? idlest : NULL;
 }
 
-/* A connection to address, there already or begun now, for one pull more. AGENT_NONE: no room in
- * the update. */
 uint32_t agent_peer_take(struct agent *a, const char *address)
 {
     for (uint32_t i = 0; i < a->peer_count; i++) {

@@ -1,36 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The coordinator's orders to pull, and the memory of those that failed. */
-#include "agent/state.h"
+/* The coordinator's orders to pull. */
+#include "agent/pull_order.h"
 
 #include <assert.h>
 #include <string.h>
 
-void agent_pull_fail_order(struct agent *a, const struct message_pull_order *order, uint64_t life,
-                           enum ckpt_status status, const char *reason)
-{
-    assert(status != CKPT_OK);
-    struct failure *failure = &a->failures[a->failure_next];
-    a->failure_next = (a->failure_next + 1) % a->failure_count;
-    memset(failure, 0, sizeof(*failure));
-    failure->used = true;
-    failure->life = life;
-    failure->failed.order = order->order;
-    failure->failed.shard = order->shard;
-    failure->failed.status = status;
-    memcpy(failure->failed.reason, reason, strlen(reason) + 1);
-    agent_note(a, EVENT_pull_failed, &order->shard, "%s", reason);
-}
-
-static struct failure *find_failure(struct agent *a, uint64_t order, uint64_t life)
-{
-    for (uint32_t i = 0; i < a->failure_count; i++) {
-        struct failure *failure = &a->failures[i];
-        if (failure->used && failure->failed.order == order && failure->life == life) {
-            return failure;
-        }
-    }
-    return NULL;
-}
+#include "agent/identity.h"
+#include "agent/note.h"
+#include "agent/pull.h"
+#include "agent/pull_failure.h"
+#include "agent/slot.h"
+#include "agent/update.h"
+#include "agent/verify_order.h"
 
 static const char *what_is_wrong(const struct agent *a, const struct message_pull_order *order)
 {
@@ -92,43 +73,11 @@ static void order_for_held(struct agent *a, uint32_t slot, const struct message_
     assert(false && "a live slot that is pulled has its pull");
 }
 
-static struct pull *find_pull(struct agent *a, const struct shard_key *shard)
-{
-    for (uint32_t i = 0; i < a->pull_count; i++) {
-        if (a->pulls[i].state != PULL_UNUSED &&
-            agent_shard_equal(&a->pulls[i].order.shard, shard)) {
-            return &a->pulls[i];
-        }
-    }
-    return NULL;
-}
-
 static bool same_source(const struct message_pull_order *a, const struct message_pull_order *b)
 {
     return incarnation_equal(&a->source_incarnation, &b->source_incarnation) &&
            a->source_generation == b->source_generation && a->bytes == b->bytes &&
            strcmp(a->source_address, b->source_address) == 0;
-}
-
-static void enqueue(struct agent *a, const struct message_pull_order *order)
-{
-    for (uint32_t i = 0; i < a->pull_count; i++) {
-        struct pull *pull = &a->pulls[i];
-        if (pull->state != PULL_UNUSED) {
-            continue;
-        }
-        memset(pull, 0, sizeof(*pull));
-        agent_pull_move(pull, PULL_QUEUED);
-        pull->number = ++a->pull_last;
-        pull->life = a->coordinator.life;
-        pull->order = *order;
-        pull->slot = AGENT_NONE;
-        pull->peer = AGENT_NONE;
-        pull->since_ms = a->now_ms;
-        return;
-    }
-    agent_note(a, EVENT_pull_queue_full, &order->shard,
-               "%u pulls wait already: the order will come again", a->pull_count);
 }
 
 /* A newer order for a shard that is being pulled. From the same source only its number matters. */
@@ -141,7 +90,7 @@ static void order_again(struct agent *a, struct pull *pull, const struct message
     }
     if (pull->state != PULL_QUEUED && !same_source(&pull->order, order)) {
         agent_pull_drop(a, pull);
-        enqueue(a, order);
+        agent_pull_enqueue(a, order);
         return;
     }
     bool counts = order->purpose != PULL_FETCH || pull->order.purpose != PULL_FETCH;
@@ -158,23 +107,20 @@ static void order_again(struct agent *a, struct pull *pull, const struct message
 
 void agent_pull_order(struct agent *a, const struct message_pull_order *order)
 {
-    uint64_t life = a->coordinator.life;
     if (!agent_shard_is_valid(&order->shard)) {
         agent_note(a, EVENT_order_refused, NULL, "pull order %llu names no shard that can be",
                    (unsigned long long)order->order);
         return;
     }
-    struct failure *failure = find_failure(a, order->order, life);
-    if (failure != NULL) {
-        failure->told = false;
+    if (agent_pull_failed_before(a, order->order, a->coordinator.life)) {
         return;
     }
     const char *wrong = what_is_wrong(a, order);
     if (wrong != NULL) {
-        agent_pull_fail_order(a, order, life, CKPT_ERR_INVALID, wrong);
+        agent_pull_fail_order(a, order, a->coordinator.life, CKPT_ERR_INVALID, wrong);
         return;
     }
-    struct pull *pull = find_pull(a, &order->shard);
+    struct pull *pull = agent_pull_of_shard(a, &order->shard);
     if (pull != NULL) {
         order_again(a, pull, order);
         return;
@@ -183,27 +129,6 @@ void agent_pull_order(struct agent *a, const struct message_pull_order *order)
     if (slot != AGENT_NONE) {
         order_for_held(a, slot, order);
     } else {
-        enqueue(a, order);
-    }
-}
-
-void agent_failures_pump(struct agent *a)
-{
-    if (!a->coordinator.joined) {
-        return;
-    }
-    for (uint32_t i = 0; i < a->failure_count; i++) {
-        struct failure *failure = &a->failures[i];
-        if (!failure->used || failure->told) {
-            continue;
-        }
-        if (!agent_update_has_room(a)) {
-            return;
-        }
-        struct agent_outgoing *out =
-            agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_PULL_FAILED);
-        assert(out != NULL);
-        out->message.pull_failed = failure->failed;
-        failure->told = true;
+        agent_pull_enqueue(a, order);
     }
 }

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A rank's question about a checkpoint, passed on to the coordinator and back. */
-#include "agent/state.h"
+#include "agent/query.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "agent/identity.h"
+#include "agent/seat.h"
+#include "agent/silence.h"
+#include "agent/slot.h"
+#include "agent/update.h"
+#include "base/reason.h"
 
 static struct message_checkpoint_info *answer(struct agent *a, const struct rank_session *session,
                                               uint64_t reader)
@@ -20,9 +27,9 @@ static void say_gone(struct agent *a, struct message_checkpoint_info *info)
 {
     info->state = CHECKPOINT_ABORTED;
     info->outcome = CKPT_ERR_ABORTED;
-    agent_reason(info->reason,
-                 "node %s has no copy of it any more, and the coordinator knows of none",
-                 a->config.node);
+    reason_set(info->reason,
+               "node %s has no copy of it any more, and the coordinator knows of none",
+               a->config.node);
 }
 
 /* What this node knows by itself: whether there is anybody to ask. */
@@ -49,7 +56,7 @@ static bool answer_staged(struct agent *a, const struct rank_session *session,
     if (agent_seat_staged(a, session->seat, ask->step) == AGENT_NONE) {
         say_gone(a, info);
     } else {
-        agent_reason(info->reason, "staged, until the start is complete");
+        reason_set(info->reason, "staged, until the start is complete");
     }
     return true;
 }
@@ -98,7 +105,7 @@ void agent_query_info(struct agent *a, const struct message_checkpoint_info *inf
     for (uint32_t i = 0; i < a->session_count; i++) {
         struct rank_session *session = &a->sessions[i];
         if (!session->used || !session->query.used || session->query.reader != info->reader ||
-            !agent_run_equal(&session->run, &info->run)) {
+            !run_key_equal(&session->run, &info->run)) {
             continue;
         }
         uint64_t reader = session->query.rank_reader;
@@ -124,8 +131,8 @@ static void time_out(struct agent *a, struct rank_session *session)
     info->status = CKPT_ERR_NO_COORDINATOR;
     if (agent_coordinator_answers(a, info->reason)) {
         info->status = CKPT_ERR_TIMEOUT;
-        agent_reason(info->reason, "the coordinator has not answered node %s in %u ms",
-                     a->config.node, a->config.load_timeout_ms);
+        reason_set(info->reason, "the coordinator has not answered node %s in %u ms",
+                   a->config.node, a->config.load_timeout_ms);
     }
     session->query.used = false;
 }

@@ -1,15 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One process at the local socket: who it says it is, and that its words are in order. */
-#include "agent/state.h"
+#include "agent/rank_session.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "agent/gather.h"
+#include "agent/job.h"
+#include "agent/load.h"
+#include "agent/note.h"
+#include "agent/query.h"
+#include "agent/refusal.h"
+#include "agent/run.h"
+#include "agent/save.h"
+#include "agent/save_outcome.h"
+#include "agent/seat.h"
+#include "agent/slot.h"
+#include "agent/update.h"
 #include "base/bytes.h"
-
-#include "base/share.h"
-
 #include "base/planted_bug.h"
+#include "base/reason.h"
+#include "base/share.h"
 
 static uint32_t find_session(const struct agent *a, uint32_t link)
 {
@@ -73,10 +84,10 @@ void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid)
     uint32_t seat = find_seat(a, uid, &mine);
     if (seat == AGENT_NONE) {
         char reason[CKPT_REASON_MAX + 1];
-        agent_reason(reason,
-                     "node %s serves as many processes as it may, %u of them of user %u: close "
-                     "one, or raise ranks_max of its ckptd (%u)",
-                     a->config.node, mine, uid, a->config.ranks_max);
+        reason_set(reason,
+                   "node %s serves as many processes as it may, %u of them of user %u: close "
+                   "one, or raise ranks_max of its ckptd (%u)",
+                   a->config.node, mine, uid, a->config.ranks_max);
         refuse_open(a, link, &(struct run_key){.uid = uid}, CKPT_ERR_FULL, reason, true);
         return;
     }
@@ -112,28 +123,28 @@ void agent_rank_down(struct agent *a, uint32_t link)
 static enum ckpt_status check_words(const struct message_rank_open *ask, char *reason)
 {
     if (!name_is_valid(ask->run, CKPT_RUN_NAME_MAX)) {
-        agent_reason(reason,
-                     "the run's name must be 1 to %d of A-Z a-z 0-9 . _ / -, with no empty, "
-                     ". or .. part",
-                     CKPT_RUN_NAME_MAX);
-        return CKPT_ERR_NAME;
+        return reason_refuse(
+            reason, CKPT_ERR_NAME,
+            "the run's name must be 1 to %d of A-Z a-z 0-9 . _ / -, with no empty, "
+            ". or .. part",
+            CKPT_RUN_NAME_MAX);
     }
     if (ask->copies > CKPT_COPIES_MAX) {
-        agent_reason(reason, "%u copies are asked for: at most %d can be kept", ask->copies,
-                     CKPT_COPIES_MAX);
-        return CKPT_ERR_INVALID;
+        return reason_refuse(reason, CKPT_ERR_INVALID,
+                             "%u copies are asked for: at most %d can be kept", ask->copies,
+                             CKPT_COPIES_MAX);
     }
     if (ask->reader) {
         return CKPT_OK;
     }
     if (ask->world == 0 || ask->world > CKPT_WORLD_MAX) {
-        agent_reason(reason, "world is %u: it must be 1 to %d", ask->world, CKPT_WORLD_MAX);
-        return CKPT_ERR_INVALID;
+        return reason_refuse(reason, CKPT_ERR_INVALID, "world is %u: it must be 1 to %d",
+                             ask->world, CKPT_WORLD_MAX);
     }
     if (ask->rank >= ask->world) {
-        agent_reason(reason, "rank %u is outside the world of %u: ranks count from 0", ask->rank,
-                     ask->world);
-        return CKPT_ERR_RANK;
+        return reason_refuse(reason, CKPT_ERR_RANK,
+                             "rank %u is outside the world of %u: ranks count from 0", ask->rank,
+                             ask->world);
     }
     return CKPT_OK;
 }
@@ -154,15 +165,15 @@ static enum ckpt_status check_run(struct agent *a, const struct run_key *key,
 {
     const struct run *run = agent_run_find(a, key);
     if (run != NULL && ask->attempt != 0 && ask->attempt < run->attempt) {
-        agent_reason(reason,
-                     "attempt %u of run %s has begun, and this is attempt %u: open with attempt 0, "
-                     "or use a higher number at each start",
-                     run->attempt, key->name, ask->attempt);
-        return CKPT_ERR_ATTEMPT;
+        return reason_refuse(
+            reason, CKPT_ERR_ATTEMPT,
+            "attempt %u of run %s has begun, and this is attempt %u: open with attempt 0, "
+            "or use a higher number at each start",
+            run->attempt, key->name, ask->attempt);
     }
     for (uint32_t i = 0; i < a->session_count; i++) {
         const struct rank_session *other = &a->sessions[i];
-        if (!other->used || !other->open || other->reader || !agent_run_equal(&other->run, key)) {
+        if (!other->used || !other->open || other->reader || !run_key_equal(&other->run, key)) {
             continue;
         }
         bool same_process = nonce_equal(&a->seats[other->seat].seat, &ask->seat);
@@ -170,18 +181,17 @@ static enum ckpt_status check_run(struct agent *a, const struct run_key *key,
             continue;
         }
         if (!same_process && other->world != ask->world) {
-            agent_reason(reason,
-                         "rank %u of run %s said a world of %u in this start, this one says "
-                         "%u: all ranks must say the same",
-                         other->rank, key->name, other->world, ask->world);
-            return CKPT_ERR_WORLD;
+            return reason_refuse(
+                reason, CKPT_ERR_WORLD,
+                "rank %u of run %s said a world of %u in this start, this one says "
+                "%u: all ranks must say the same",
+                other->rank, key->name, other->world, ask->world);
         }
         if (same_process || other->rank == ask->rank) {
-            agent_reason(reason,
-                         "another process on node %s is rank %u of this start of run %s: "
-                         "give each its own rank, or wait until it has ended",
-                         a->config.node, ask->rank, key->name);
-            return CKPT_ERR_RANK;
+            return reason_refuse(reason, CKPT_ERR_RANK,
+                                 "another process on node %s is rank %u of this start of run %s: "
+                                 "give each its own rank, or wait until it has ended",
+                                 a->config.node, ask->rank, key->name);
         }
     }
     return CKPT_OK;

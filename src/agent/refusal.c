@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is refused on this node: counted, told to the coordinator, and said rarely, since a trainer
  * tries again with every step. */
-#include "agent/state.h"
+#include "agent/refusal.h"
 
 #include <string.h>
+
+#include "agent/note.h"
 
 void agent_refused(struct agent *a, enum event_id event, const struct shard_key *shard,
                    enum ckpt_status status, const char *reason)
@@ -35,19 +37,5 @@ void agent_refusals_tell(struct agent *a, struct message_heartbeat *heartbeat)
         heartbeat->refused_run = r->run;
         memcpy(heartbeat->refused_reason, r->reason, sizeof(r->reason));
         r->told = r->count;
-    }
-}
-
-void agent_save_waits(struct agent *a, const struct message_checkpoint_state *state)
-{
-    struct shard_key shard = {.run = state->run, .attempt = state->attempt, .step = state->step};
-    for (uint32_t i = 0; i < a->slots_high; i++) {
-        const struct slot *s = &a->slots[i];
-        if (s->owner && agent_copy_state(s) != COPY_NONE &&
-            agent_shard_is_of(&s->shard, &shard.run, shard.attempt, shard.step)) {
-            shard.rank = s->shard.rank;
-            agent_note(a, EVENT_save_waits, &shard, "%.200s", state->reason);
-            return;
-        }
     }
 }

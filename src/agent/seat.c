@@ -6,24 +6,26 @@
  * Opening needs no coordinator: until the start has its number, what the rank saves is staged under
  * its seat, as attempt 0, and told to nobody. A seat outlives its process for as long as such saves
  * wait, and until the coordinator knows that the process has gone. */
-#include "agent/state.h"
+#include "agent/seat.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "agent/identity.h"
+#include "agent/note.h"
+#include "agent/run.h"
+#include "agent/save_outcome.h"
+#include "agent/slot.h"
+#include "agent/update.h"
+#include "base/reason.h"
+
 /* A start that is not complete is asked about less often: the coordinator tells by itself. */
 #define PENDING_RESENDS 4
-
-/* Its bytes are here, and wait for the number of their start. */
-bool agent_slot_waits(const struct slot *slot)
-{
-    return slot->state != SLOT_FREE && slot->owner && slot->shard.attempt == 0;
-}
 
 static bool is_staged_of(const struct slot *slot, const struct seat *seat)
 {
     return agent_slot_waits(slot) && !slot->doomed && nonce_equal(&slot->seat, &seat->seat) &&
-           agent_run_equal(&slot->shard.run, &seat->run);
+           run_key_equal(&slot->shard.run, &seat->run);
 }
 
 static bool has_staged(const struct agent *a, const struct seat *seat)
@@ -36,7 +38,6 @@ static bool has_staged(const struct agent *a, const struct seat *seat)
     return false;
 }
 
-/* A staged save of the seat by step. */
 uint32_t agent_seat_staged(const struct agent *a, uint32_t seat, uint64_t step)
 {
     for (uint32_t i = 0; i < a->slots_high; i++) {
@@ -51,7 +52,7 @@ static struct seat *find(struct agent *a, const struct run_key *run, const struc
 {
     for (uint32_t i = 0; i < a->seat_count; i++) {
         struct seat *seat = &a->seats[i];
-        if (seat->used && nonce_equal(&seat->seat, nonce) && agent_run_equal(&seat->run, run)) {
+        if (seat->used && nonce_equal(&seat->seat, nonce) && run_key_equal(&seat->run, run)) {
             return seat;
         }
     }
@@ -94,7 +95,6 @@ static void tell_anew(struct agent *a, struct seat *seat)
     seat->due_ms = a->now_ms;
 }
 
-/* A process of before starts had names goes by the number that it says. */
 uint32_t agent_seat_take(struct agent *a, const struct run_key *run,
                          const struct message_rank_open *ask, bool by_number)
 {
@@ -120,7 +120,6 @@ uint32_t agent_seat_take(struct agent *a, const struct run_key *run,
     return (uint32_t)(seat - a->seats);
 }
 
-/* Found in the arena: its process may have gone with the agent before this one. */
 void agent_seat_adopt(struct agent *a, uint32_t slot)
 {
     const struct slot *s = &a->slots[slot];
@@ -298,8 +297,8 @@ static void go_by_number(struct agent *a, struct seat *seat)
     seat->told = seat->attempt != 0 || seat->ended;
     seat->due_ms = a->now_ms + a->config.resend_ms;
     if (seat->attempt == 0) {
-        agent_reason(seat->reason, "the coordinator is of a release that gives out no attempts: "
-                                   "upgrade it, or insist on one");
+        reason_set(seat->reason, "the coordinator is of a release that gives out no attempts: "
+                                 "upgrade it, or insist on one");
     } else if (!seat->settled) {
         struct message_seat_told told = {.attempt = seat->attempt};
         settle(a, seat, &told);

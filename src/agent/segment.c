@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which segments a slot gets, and whose bytes a free segment still holds. */
-#include "agent/state.h"
+#include "agent/segment.h"
 
 #include <assert.h>
-#include <string.h>
 
+#include "agent/identity.h"
+#include "agent/part.h"
 #include "base/planted_bug.h"
 
 /* In the order of preference. */
@@ -82,8 +83,6 @@ static void claim(struct agent *a, uint32_t slot, uint16_t id)
     agent_parts_forget(a, id);
 }
 
-/* Gives the slot count segments. False, and nothing changed: too few are free. *renew_out: the
- * slot's memory must be renewed before its user may see it. */
 bool agent_segments_take(struct agent *a, uint32_t slot, uint32_t count, bool *renew_out)
 {
     struct slot *s = &a->slots[slot];
@@ -134,7 +133,6 @@ void agent_segments_free_of(struct agent *a, uint32_t slot)
     s->segment_count = 0;
 }
 
-/* Not done: what is in the segments stays unknown. */
 void agent_segments_renewed(struct agent *a, uint32_t slot, bool done)
 {
     const struct slot *s = &a->slots[slot];
@@ -143,7 +141,6 @@ void agent_segments_renewed(struct agent *a, uint32_t slot, bool done)
     }
 }
 
-/* After a restart nobody knows whose bytes the free segments hold. */
 void agent_segments_forget_users(struct agent *a)
 {
     for (uint32_t i = 0; i < a->config.segments; i++) {

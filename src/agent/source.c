@@ -4,10 +4,15 @@
  * A repeated or late ask pins a slot again for offer_pin_ms at most; a late OFFER_DONE can only end
  * a pin early, and the puller learns from OFFER_CLOSED whether the slot lasted. So the sequence of
  * a peer's messages is not looked at. */
-#include "agent/state.h"
+#include "agent/source.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "agent/identity.h"
+#include "agent/slot.h"
+#include "agent/update.h"
+#include "base/reason.h"
 
 static struct offer *find(struct agent *a, uint32_t link, uint64_t pull)
 {
@@ -50,27 +55,26 @@ static enum ckpt_status check(const struct agent *a, const struct message_offer_
                               uint32_t *slot_out, char *reason)
 {
     if (!incarnation_equal(&ask->source_incarnation, &a->incarnation)) {
-        agent_reason(reason, "the agent of node %s has been started anew since", a->config.node);
-        return CKPT_ERR_STALE;
+        return reason_refuse(reason, CKPT_ERR_STALE,
+                             "the agent of node %s has been started anew since", a->config.node);
     }
     uint32_t slot =
         agent_shard_is_valid(&ask->shard) ? agent_slot_live(a, &ask->shard) : AGENT_NONE;
     if (slot == AGENT_NONE) {
-        agent_reason(reason, "node %s does not hold step %llu of rank %u", a->config.node,
-                     (unsigned long long)ask->shard.step, ask->shard.rank);
-        return CKPT_ERR_NOT_FOUND;
+        return reason_refuse(reason, CKPT_ERR_NOT_FOUND,
+                             "node %s does not hold step %llu of rank %u", a->config.node,
+                             (unsigned long long)ask->shard.step, ask->shard.rank);
     }
     const struct slot *s = &a->slots[slot];
     if (s->generation != ask->generation) {
-        agent_reason(reason, "slot %u of node %s has generation %llu, not %llu", slot,
-                     a->config.node, (unsigned long long)s->generation,
-                     (unsigned long long)ask->generation);
-        return CKPT_ERR_STALE;
+        return reason_refuse(
+            reason, CKPT_ERR_STALE, "slot %u of node %s has generation %llu, not %llu", slot,
+            a->config.node, (unsigned long long)s->generation, (unsigned long long)ask->generation);
     }
     if (!agent_slot_may_be_read_by_peer(s)) {
-        agent_reason(reason, "slot %u of node %s is %s%s and may not be read", slot, a->config.node,
-                     s->cached ? "cached, " : "", agent_slot_state_text(s->state));
-        return CKPT_ERR_NOT_FOUND;
+        return reason_refuse(reason, CKPT_ERR_NOT_FOUND,
+                             "slot %u of node %s is %s%s and may not be read", slot, a->config.node,
+                             s->cached ? "cached, " : "", agent_slot_state_text(s->state));
     }
     *slot_out = slot;
     return CKPT_OK;
@@ -96,8 +100,8 @@ static void take_ask(struct agent *a, uint32_t link, const struct message_offer_
         offer->heard_ms = a->now_ms;
     } else if (!pin(a, link, ask->pull, slot)) {
         answer->status = CKPT_ERR_BUSY;
-        agent_reason(answer->reason, "node %s serves %u reads already: ask again later",
-                     a->config.node, a->offer_count);
+        reason_set(answer->reason, "node %s serves %u reads already: ask again later",
+                   a->config.node, a->offer_count);
         return;
     }
     const struct slot *s = &a->slots[slot];

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bounded outputs of one turn. */
-#include "agent/state.h"
+#include "agent/update.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "agent/part.h"
 
 /* A pump stops here and leaves the rest of the entries to what the turn may still have to say. */
 #define MESSAGES_KEPT_FREE 4
@@ -83,8 +85,8 @@ static void fill_record(const struct agent *a, const struct slot *slot, uint32_t
     record->part = agent_slot_part(a, slot);
 }
 
-/* Stores the slot's record as it is now. Records are stored in their order, so that segments are
- * never in two records: an entry is only written over when it is the last. */
+/* Records are stored in their order, so that segments are never in two records: an entry is only
+ * written over when it is the last. */
 bool agent_update_record(struct agent *a, uint32_t slot)
 {
     struct agent_update *update = a->update;
@@ -113,7 +115,6 @@ void agent_update_records_pump(struct agent *a)
     }
 }
 
-/* Whether a pump may start something that needs one of everything. */
 bool agent_update_has_room(const struct agent *a)
 {
     struct agent_update *update = a->update;

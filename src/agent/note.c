@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one file of this room that formats text. */
-#include "agent/state.h"
+/* What is told to the log, in the words of one line. */
+#include "agent/note.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-void agent_reason(char reason_out[CKPT_REASON_MAX + 1], const char *format, ...)
-{
-    assert(reason_out != NULL && format != NULL);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason_out, CKPT_REASON_MAX + 1, format, arguments);
-    va_end(arguments);
-}
 
 void agent_note(struct agent *a, enum event_id event, const struct shard_key *shard,
                 const char *format, ...)

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The answers to a rank's ask for a slot. */
+#include "agent/grant.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "agent/part.h"
+#include "agent/refusal.h"
+#include "agent/run.h"
+#include "agent/seat.h"
+#include "agent/slot.h"
+#include "agent/slot_claim.h"
+#include "agent/update.h"
+#include "base/reason.h"
+
+void agent_grant_refuse(struct agent *a, const struct rank_session *session, uint64_t step,
+                        enum ckpt_status status, const char *reason)
+{
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_SLOT_GRANTED);
+    assert(out != NULL && status != CKPT_OK);
+    struct message_slot_granted *granted = &out->message.slot_granted;
+    granted->status = status;
+    granted->step = step;
+    memcpy(granted->reason, reason, strlen(reason) + 1);
+    struct shard_key shard = {session->run, session->attempt, step, session->rank};
+    agent_refused(a, EVENT_save_refused, &shard, status, reason);
+}
+
+void agent_grant(struct agent *a, const struct rank_session *session)
+{
+    const struct slot *s = &a->slots[session->filling];
+    assert(s->state == SLOT_FILLING && !s->record_pending);
+    struct agent_outgoing *out =
+        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_SLOT_GRANTED);
+    assert(out != NULL);
+    out->attach = ATTACH_WRITABLE;
+    out->attach_slot = session->filling;
+    struct message_slot_granted *granted = &out->message.slot_granted;
+    granted->status = CKPT_OK;
+    granted->step = s->shard.step;
+    granted->slot = session->filling;
+    granted->generation = s->generation;
+    granted->bytes = s->bytes;
+    granted->segment_count = s->segment_count;
+    granted->segments = s->segments;
+    granted->part_bytes = agent_slot_part(a, s).bytes;
+}
+
+enum ckpt_status agent_grant_check_step(struct agent *a, const struct rank_session *session,
+                                        uint64_t step, char *reason)
+{
+    const struct run *run = agent_run_find(a, &session->run);
+    if (step == CKPT_STEP_LATEST) {
+        return reason_refuse(reason, CKPT_ERR_STEP,
+                             "%llu names the newest step and cannot be saved",
+                             (unsigned long long)step);
+    }
+    if (run != NULL && session->attempt != 0 && session->attempt < run->attempt) {
+        return reason_refuse(
+            reason, CKPT_ERR_ATTEMPT,
+            "attempt %u of run %s has begun: this process is of attempt %u and can "
+            "save no more",
+            run->attempt, session->run.name, session->attempt);
+    }
+    const struct seat *seat = &a->seats[session->seat];
+    if (seat->refused) {
+        reason_set(reason, "%.200s", seat->reason);
+        return seat->status;
+    }
+    if (session->has_step && step <= session->last_step) {
+        return reason_refuse(reason, CKPT_ERR_STEP,
+                             "step %llu is not above %llu, the last that rank %u of run %s saved",
+                             (unsigned long long)step, (unsigned long long)session->last_step,
+                             session->rank, session->run.name);
+    }
+    if (run != NULL && run->has_latest && step <= run->latest) {
+        return reason_refuse(reason, CKPT_ERR_STEP,
+                             "step %llu is not above %llu, the newest consistent step of run %s",
+                             (unsigned long long)step, (unsigned long long)run->latest,
+                             session->run.name);
+    }
+    return CKPT_OK;
+}
+
+struct slot_claim agent_grant_claim(const struct agent *a, const struct rank_session *session,
+                                    uint64_t step, uint64_t bytes)
+{
+    return (struct slot_claim){
+        .shard = {session->run, session->attempt, step, session->rank},
+        .seat = &a->seats[session->seat],
+        .world = session->world,
+        .copies = session->copies,
+        .bytes = bytes,
+        .owner = true,
+        .whole = !session->asked.takes_parts,
+    };
+}
+
+uint32_t agent_grant_find_claimed(const struct agent *a, const struct rank_session *session,
+                                  const struct slot_claim *claim)
+{
+    return session->attempt != 0 ? agent_slot_live(a, &claim->shard)
+                                 : agent_seat_staged(a, session->seat, claim->shard.step);
+}
+
+bool agent_grant_take(struct agent *a, uint32_t index, const struct slot_claim *claim, char *reason,
+                      enum ckpt_status *status_out)
+{
+    struct rank_session *session = &a->sessions[index];
+    uint32_t slot;
+    *status_out = agent_slot_take(a, claim, SLOT_FILLING, &slot, reason);
+    if (*status_out != CKPT_OK) {
+        return false;
+    }
+    session->filling = slot;
+    session->gather_number = 0;
+    if (a->slots[slot].state == SLOT_FILLING) {
+        agent_grant(a, session);
+    }
+    return true;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/report_ack.h"
+
+#include "agent/checkpoint.h"
+#include "agent/identity.h"
+#include "agent/note.h"
+#include "agent/save_outcome.h"
+#include "agent/slot.h"
+
+static uint32_t find_acked(const struct agent *a, const struct message_shard_ack *ack)
+{
+    for (uint32_t i = 0; i < a->slots_high; i++) {
+        const struct slot *s = &a->slots[i];
+        if (s->generation == ack->generation && s->generation != 0 &&
+            shard_key_equal(&s->shard, &ack->shard)) {
+            return i;
+        }
+    }
+    return AGENT_NONE;
+}
+
+/* The coordinator will not have this copy: it goes, whatever it has become since the report. */
+static void refused(struct agent *a, uint32_t slot, const struct message_shard_ack *ack)
+{
+    const struct slot *s = &a->slots[slot];
+    agent_note(a, EVENT_copy_refused, &s->shard, "slot %u is freed (status %d): %.180s", slot,
+               (int)ack->status, ack->reason);
+    if (s->owner) {
+        enum ckpt_status status = ack->status != CKPT_OK ? ack->status : CKPT_ERR_ABORTED;
+        agent_save_end(a, &s->shard, AGENT_ONE_RANK, status, ack->reason);
+    }
+    agent_slot_doom(a, slot);
+}
+
+void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
+{
+    uint32_t slot = find_acked(a, ack);
+    if (slot == AGENT_NONE || !agent_text_ends(ack->reason, CKPT_REASON_MAX)) {
+        return;
+    }
+    struct slot *s = &a->slots[slot];
+    enum copy_state state = agent_copy_state(s);
+    if (state == COPY_NONE) {
+        if (ack->state == COPY_NONE) {
+            s->none_pending = false;
+        }
+        return;
+    }
+    if (!ack->keep) {
+        refused(a, slot, ack);
+        return;
+    }
+    if (s->state == SLOT_VERIFIED && agent_slot_is_bad(s)) {
+        /* The answer is to what was said before it changed. A copy that counts and that nobody may
+         * read would block every restore. */
+        agent_note(a, EVENT_copy_given_up, &s->shard,
+                   "slot %u has had two digests: the copy is given up", slot);
+        agent_slot_doom(a, slot);
+        return;
+    }
+    s->untold = false;
+    if (ack->state == state) {
+        s->acked = true;
+        s->report_order = 0;
+    }
+    if (ack->checkpoint == CHECKPOINT_CONSISTENT) {
+        agent_checkpoint_consistent(a, &s->shard, s->world);
+    } else if (ack->checkpoint == CHECKPOINT_QUARANTINED) {
+        s->checkpoint = CHECKPOINT_QUARANTINED;
+    }
+}
