@@ -12,7 +12,7 @@ LOGS=${LOGS:?}
 passed=0
 failed=0
 skipped=0
-declare -a failures=() skips=() times=()
+declare -a failures=() skips=() times=() failed_stages=()
 
 rm -rf "$LOGS"
 mkdir -p "$LOGS"
@@ -91,11 +91,20 @@ stage() {
         printf '%4d s   ok   %s\n' "$took" "$(tail -n 1 "$LOGS/$STAGE.log" | cut -c1-70)"
     fi
     if [ "$status" -ne 0 ]; then
+        failed_stages+=("$STAGE")
         echo "---- the end of $LOGS/$STAGE.log"
         grep -vE '^ +Start +[0-9]+:|\.\. +Passed +|^\[[0-9]+/[0-9]+\] (Build|Link|Generat)ing' \
             "$LOGS/$STAGE.log" | tail -n "${TAIL:-120}"
         echo "----"
     fi
+}
+
+# What a log says of why: pytest's "E", the exception that ended a test, what a compiler or a
+# sanitizer found. The ends of long logs are often cut off by whoever shows them; this comes last.
+why_failed() {
+    local what='^E  |^(\w+\.)*\w*(Error|Failure|Exception)\b|\berror: |runtime error|ERROR: '
+    grep -hE "$what|NOT CAUGHT|VIOLATION" \
+        "$LOGS/$1.log" | cut -c1-300 | awk '!seen[$0]++' | head -n 15
 }
 
 finish() {
@@ -109,6 +118,11 @@ finish() {
     if [ "${#failures[@]}" -gt 0 ]; then
         echo
         printf 'FAILED   %s\n' "${failures[@]}"
+        for name in "${failed_stages[@]}"; do
+            echo
+            echo "$name says:"
+            why_failed "$name"
+        done
     fi
     echo
     echo "$passed passed, $failed failed, $skipped skipped"

@@ -28,8 +28,12 @@ def _main(function, rank, world, devices, address, pipe, arguments):
 
 def run_job(function, world=1, devices=4, sockets=(), **arguments):
     """function(socket=, **arguments) in `world` processes; what each returned, in their order."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    # Held until the end: between a close and JAX's own bind, seconds later, any connection of this
+    # machine might be given the port. gRPC listens beside it, as it binds with SO_REUSEPORT.
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    address = f"127.0.0.1:{held.getsockname()[1]}"
     pipes, processes = [], []
     for rank in range(world):
         mine, theirs = _spawn.Pipe()
@@ -52,6 +56,7 @@ def run_job(function, world=1, devices=4, sockets=(), **arguments):
             process.join(_TIMEOUT_S)
         return results
     finally:
+        held.close()
         for process in processes:
             if process.is_alive():
                 process.kill()

@@ -125,6 +125,8 @@ class Replicators:
         for process in self.processes:
             process.kill()
             process.wait()
+        for log in self.logs:  # pytest shows it when the test has failed
+            print(f"---- {log}\n{log.read_text()}")
 
 
 @pytest.fixture
