@@ -36,6 +36,7 @@ bool agent_pull_failed_before(struct agent *a, uint64_t order, uint64_t life)
     return false;
 }
 
+/* To who ordered it: the numbers of another life of a coordinator are of other orders. */
 void agent_failures_pump(struct agent *a)
 {
     if (!a->coordinator.joined) {
@@ -43,7 +44,7 @@ void agent_failures_pump(struct agent *a)
     }
     for (uint32_t i = 0; i < a->failure_count; i++) {
         struct failure *failure = &a->failures[i];
-        if (!failure->used || failure->told) {
+        if (!failure->used || failure->told || failure->life != a->coordinator.life) {
             continue;
         }
         if (!agent_update_has_room(a)) {

@@ -24,6 +24,20 @@ void host_empty_inbox(struct sim_host *host)
     host->inbox_last = NULL;
 }
 
+uint64_t host_ran_ms(const struct sim *sim, const struct sim_host *host)
+{
+    return host->ran_ms + (host->is_away ? 0 : sim->now_ms - host->away_until_ms);
+}
+
+static void is_back(struct sim *sim, struct sim_host *host)
+{
+    host->is_away = false;
+    host->away_until_ms = sim->now_ms;
+    for (uint32_t i = 0; i < SIM_RULERS_MAX; i++) {
+        host->seen_by_ms[i] = host_ran_ms(sim, &sim->rulers[i].host);
+    }
+}
+
 /* The state of a process that has just started. */
 void host_reset(struct sim *sim, struct sim_host *host)
 {
@@ -32,14 +46,16 @@ void host_reset(struct sim *sim, struct sim_host *host)
     uint32_t tick = host->tick + 1;
     uint64_t away_from_ms = host->away_from_ms;
     uint64_t stood_from_ms = host->stood_from_ms;
+    uint64_t ran_ms = host->ran_ms;
     session_filter_free(&host->seen);
     memset(host, 0, sizeof *host);
     host->life = life;
     host->tick = tick;
     host->alive = true;
     host->away_from_ms = away_from_ms;
-    host->away_until_ms = sim->now_ms;
     host->stood_from_ms = stood_from_ms;
+    host->ran_ms = ran_ms;
+    is_back(sim, host);
     host->incarnation = sim_incarnation(sim);
     if (session_filter_make(SIM_SENDERS_MAX, &host->seen) != CKPT_OK) {
         abort();
@@ -60,6 +76,7 @@ static bool was_hardly_back(struct sim *sim, const struct sim_host *host)
 void host_leave(struct sim *sim, struct sim_host *host)
 {
     if (!host->is_away) {
+        host->ran_ms = host_ran_ms(sim, host);
         host->is_away = true;
         host->away_from_ms = was_hardly_back(sim, host) ? host->away_from_ms : sim->now_ms;
         host->stood_from_ms = sim->now_ms;
@@ -69,8 +86,7 @@ void host_leave(struct sim *sim, struct sim_host *host)
 void host_return(struct sim *sim, struct sim_host *host)
 {
     if (host->alive && host->is_away && !host->paused && !host->busy) {
-        host->is_away = false;
-        host->away_until_ms = sim->now_ms;
+        is_back(sim, host);
     }
 }
 

@@ -11,6 +11,8 @@ void host_reset(struct sim *sim, struct sim_host *host);
 void host_empty_inbox(struct sim_host *host);
 void host_leave(struct sim *sim, struct sim_host *host);
 void host_return(struct sim *sim, struct sim_host *host);
+/* How long it ran so far: what its machine's clock has counted, whose process was not there. */
+uint64_t host_ran_ms(const struct sim *sim, const struct sim_host *host);
 void host_take(struct sim *sim, uint32_t host, struct parcel *parcel);
 void host_inbox_turn(struct sim *sim, uint32_t host);
 void host_wake(struct sim *sim, uint32_t host);

@@ -164,7 +164,7 @@ void judge_fell_back(struct sim *sim, const struct sim_job *job, enum ckpt_statu
                      uint64_t step);
 void judge_order(struct sim *sim, uint32_t ruler, uint32_t node,
                  const struct message_pull_order *order);
-void judge_member_lost(struct sim *sim, uint32_t ruler);
+void judge_members_lost(struct sim *sim, uint32_t ruler);
 
 /* judge_drain.c: 1, 9, 22. */
 bool judge_says_safe(struct sim *sim, uint32_t node); /* the coordinator, of a draining one */

@@ -10,11 +10,12 @@
  *  - No load ends with less than what was consistent when it began, while that is so.
  *  - Where processes only stop and start: a committed shard is not copied again before enough of
  *    its copies have been away for some time, or a node that has one is full, from which it may
- *    move to another; and nobody is lost while all are there.
+ *    move to another; and nobody is lost who is there.
  *
  * Not verified: that a load which ends in an error waited as long as it could; the last two where
  * the network fails too, for what a coordinator can have heard is not drawn here. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "hosts.h"
 #include "judge.h"
@@ -253,13 +254,26 @@ void judge_order(struct sim *sim, uint32_t ruler, uint32_t node,
     }
 }
 
-void judge_member_lost(struct sim *sim, uint32_t ruler)
+/* Whether the coordinator may not have heard of the node since it was last away. By its own clock:
+ * while it stood still, nobody was silent. */
+static bool may_be_unheard(struct sim *sim, uint32_t ruler, uint32_t node)
 {
-    bool was_away = false;
-    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        was_away = was_away || has_gone(sim, ruler, node, 0);
-    }
-    if (sim->mix.only_restarts && !was_away) {
-        sim_violation(sim, "an agent is lost, and all of them are there");
+    const struct sim_host *host = &sim->nodes[node].host;
+    return host->is_away || host_ran_ms(sim, &sim->rulers[ruler].host) <
+                                host->seen_by_ms[ruler] + SIM_CONFIG_LEASE_MS + SIM_JOIN_MS;
+}
+
+/* A coordinator calls agents lost: it says which, and each of them must have been away. */
+void judge_members_lost(struct sim *sim, uint32_t ruler)
+{
+    const struct coordinator_update *update = &sim->rulers[ruler].update;
+    for (uint32_t i = 0; i < update->note_count && sim->mix.only_restarts; i++) {
+        const struct machine_note *note = &update->notes[i];
+        for (uint32_t node = 0; note->event == EVENT_agent_lost && node < sim->mix.nodes; node++) {
+            if (strcmp(note->node, sim->nodes[node].name) == 0 &&
+                !may_be_unheard(sim, ruler, node)) {
+                sim_violation(sim, "node %u is lost (%s), and is there", node, note->text);
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@
  * Not verified: that the slots suffice; what a user is refused while he fills other slots there,
  * for that has a bound of its own. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "hosts.h"
 #include "judge.h"
@@ -91,16 +92,20 @@ static void judge_refusal(struct sim *sim, uint32_t node, uint32_t uid, uint64_t
     }
 }
 
-/* An agent tells the same of a repeated order, whatever has come free since. */
-static bool is_new(struct sim_node *node, uint64_t order)
+/* Whether the agent has refused it in this turn. What waited for a connection, and what is told
+ * again of a repeated order, was so when it was refused, whatever has come free since. */
+static bool is_new(const struct agent_update *update, const struct shard_key *shard)
 {
-    for (uint32_t i = 0; i < 16; i++) {
-        if (node->refused_orders[i] == order) {
-            return false;
+    for (uint32_t i = 0; i < update->note_count; i++) {
+        const struct machine_note *note = &update->notes[i];
+        if (note->event == EVENT_pull_failed && note->has_shard &&
+            note->run.uid == shard->run.uid && strcmp(note->run.name, shard->run.name) == 0 &&
+            note->attempt == shard->attempt && note->step == shard->step &&
+            note->rank == shard->rank) {
+            return true;
         }
     }
-    node->refused_orders[node->refused_next++ % 16] = order;
-    return true;
+    return false;
 }
 
 void judge_room_message(struct sim *sim, uint32_t node, const struct sim_end *to,
@@ -118,8 +123,7 @@ void judge_room_message(struct sim *sim, uint32_t node, const struct sim_end *to
                message->pull_failed.status == CKPT_ERR_FULL) {
         const struct shard_key *key = &message->pull_failed.shard;
         const struct sim_job *job = sim_job_of(sim, &key->run);
-        if (job && key->rank < job->world &&
-            is_new(&sim->nodes[node], message->pull_failed.order)) {
+        if (job && key->rank < job->world && is_new(&sim->agent_update, key)) {
             judge_refusal(sim, node, key->run.uid, job->shard_bytes[key->rank], true);
         }
     }

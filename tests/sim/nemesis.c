@@ -143,6 +143,7 @@ static void pause_host(struct sim *sim, uint32_t index, enum fault_kind kind, ui
     host->paused = true;
     host_leave(sim, host);
     sim_fault(sim, kind);
+    sim_trace(sim, "host %u stands still for %u ms", index, for_ms);
     sim_later(sim, for_ms, TURN_RESUME, index, host->life, 0, NULL);
 }
 

@@ -343,7 +343,7 @@ static bool commit(struct sim *sim, uint32_t index)
     for (uint32_t i = 0; i < count; i++) {
         append(sim, index, &ruler->transaction[i]);
         if (ruler->transaction[i].record.type == RECORD_EPOCH) {
-            judge_member_lost(sim, index);
+            judge_members_lost(sim, index);
         }
     }
     judge_drained(sim);

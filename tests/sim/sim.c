@@ -267,6 +267,7 @@ static void host_turn(struct sim *sim, const struct turn *turn)
         host_inbox_turn(sim, turn->who);
     } else if (turn->type == TURN_RESUME) {
         host->paused = false;
+        sim_trace(sim, "host %u goes on", turn->who);
         host_return(sim, host);
         host_wake(sim, turn->who);
     } else if (turn->type == TURN_CONNECT) {

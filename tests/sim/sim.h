@@ -118,6 +118,8 @@ struct sim_host {
     uint64_t away_from_ms;
     uint64_t away_until_ms; /* of the last time that ended */
     uint64_t stood_from_ms; /* the last of them alone */
+    uint64_t ran_ms;        /* in all its lives, without times away; up to the last of them */
+    uint64_t seen_by_ms[SIM_RULERS_MAX]; /* what each coordinator had run when it came back */
 };
 
 struct sim_segment {
@@ -161,8 +163,6 @@ struct sim_node {
     bool drains;                 /* somebody asked for it, in this seed */
     bool forgotten;              /* by hand, while it was lost; until it is welcomed again */
     uint64_t lost_ms;            /* when it last lost a copy: wiped, or by a damaged record */
-    uint64_t refused_orders[16]; /* pulls that it had no room for: a repeat is no new refusal */
-    uint32_t refused_next;
     uint64_t full_ms;      /* when it last had no room for another shard, and freed one */
     uint64_t epoch_stored; /* with the memory: what the arena's header keeps; as the next */
     struct nonce cluster_stored;

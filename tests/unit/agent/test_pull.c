@@ -264,6 +264,30 @@ static void a_lost_connection_ends_its_pulls(void **state)
     driver_stop(&d);
 }
 
+/* Its coordinator hears of it, once it is there again; the next one, whose order with that number
+ * is another, does not. */
+static void a_failure_is_told_to_who_ordered(void **state)
+{
+    (void)state;
+    for (uint8_t welcomed_by = LIFE_OF_COORDINATOR; welcomed_by < LIFE_OF_COORDINATOR + 3;
+         welcomed_by += 2) {
+        struct driver d;
+        start(&d);
+        struct reading r = begin_reading(&d, 10);
+        driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+        driver_work(&d, r.work, CKPT_ERR_TIMEOUT, 0);
+        assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED), 0);
+        driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+        struct message welcome = {.type = MESSAGE_WELCOME,
+                                  .incarnation = life(welcomed_by),
+                                  .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000}};
+        driver_coordinator(&d, welcome);
+        assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED),
+                         welcomed_by == LIFE_OF_COORDINATOR);
+        driver_stop(&d);
+    }
+}
+
 static void silence_is_asked_again_and_given_up(void **state)
 {
     (void)state;
@@ -476,6 +500,7 @@ int main(void)
         cmocka_unit_test(offers_that_do_not_add_up_are_refused),
         cmocka_unit_test(a_read_that_fails_is_reported),
         cmocka_unit_test(a_lost_connection_ends_its_pulls),
+        cmocka_unit_test(a_failure_is_told_to_who_ordered),
         cmocka_unit_test(silence_is_asked_again_and_given_up),
         cmocka_unit_test(a_look_up_is_no_silence),
         cmocka_unit_test(pulls_beyond_the_maximum_wait),
