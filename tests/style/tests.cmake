@@ -26,6 +26,14 @@ if(CKPT_TESTS AND PYTHON3)
   set_tests_properties(style_tidy style_tidy_finds PROPERTIES LABELS style)
 endif()
 
+# Each room is a stair, and each of these rules can fail.
+if(CKPT_TESTS AND PYTHON3)
+  add_test(NAME style_stairs COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/stairs.py)
+  add_test(NAME style_stairs_finds
+           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/stairs.py --self-test)
+  set_tests_properties(style_stairs style_stairs_finds PROPERTIES LABELS style)
+endif()
+
 # What the service manager is told, and that each of these rules can fail.
 if(CKPT_TESTS AND PYTHON3)
   add_test(NAME style_units COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/units.py)
