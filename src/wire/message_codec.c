@@ -93,7 +93,7 @@ enum ckpt_status message_check(const struct message *message, char *reason_out)
     _Alignas(max_align_t) uint8_t memory[ENCODE_SCRATCH_BYTES];
     struct message_scratch scratch;
     message_scratch_init(&scratch, memory, sizeof(memory));
-    ProtobufCMessage *proto;
+    ProtobufCMessage *proto = NULL;
     enum ckpt_status status = to_proto(message, &scratch, &proto);
     if (status != CKPT_OK && reason_out != NULL) {
         memcpy(reason_out, scratch.reason, sizeof(scratch.reason));
@@ -107,7 +107,7 @@ enum ckpt_status message_encode(const struct message *message, uint8_t *buffer, 
     _Alignas(max_align_t) uint8_t memory[ENCODE_SCRATCH_BYTES];
     struct message_scratch scratch;
     message_scratch_init(&scratch, memory, sizeof(memory));
-    ProtobufCMessage *proto;
+    ProtobufCMessage *proto = NULL;
     enum ckpt_status status = to_proto(message, &scratch, &proto);
     if (status != CKPT_OK) {
         return status;
@@ -188,7 +188,7 @@ enum ckpt_status message_decode(const uint8_t *frame, size_t bytes, struct messa
         return reason_refuse(scratch->reason, CKPT_ERR_PROTOCOL, "there is no message type %u",
                              header.type);
     }
-    ProtobufCMessage *proto;
+    ProtobufCMessage *proto = NULL;
     status = unpack(layout, frame + FRAME_HEADER_BYTES, header.body_bytes, scratch, &proto);
     if (status != CKPT_OK) {
         return status;
