@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs of a person that change something. The daemon has authorised them. */
+#include "coordinator/admin.h"
+
+#include "coordinator/checkpoint.h"
+#include "coordinator/checkpoint_table.h"
 #include "coordinator/drain.h"
-#include "coordinator/state.h"
+#include "coordinator/forget.h"
+#include "coordinator/mark.h"
+#include "coordinator/queue.h"
+#include "coordinator/restore_state.h"
+#include "coordinator/run.h"
+#include "coordinator/update.h"
 
 static void verify(struct coordinator *c, struct checkpoint *k)
 {

@@ -4,8 +4,19 @@
  * A shard comes here whenever something about it changed. It is looked at as it is now, so it does
  * not matter what changed or how often. What can't be had now (no domain, no room, a holder that
  * just failed) parks it until the next round. */
-#include "coordinator/drain.h"
-#include "coordinator/state.h"
+#include "coordinator/attend.h"
+
+#include "coordinator/checkpoint.h"
+#include "coordinator/copy.h"
+#include "coordinator/drain_rule.h"
+#include "coordinator/fit.h"
+#include "coordinator/order.h"
+#include "coordinator/place.h"
+#include "coordinator/queue.h"
+#include "coordinator/redundancy.h"
+#include "coordinator/repair.h"
+#include "coordinator/room.h"
+#include "coordinator/update.h"
 
 /* Nobody has room: whoever would have been chosen is to get some, for what is being saved and for
  * the newest of what was. */

@@ -1,41 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What people ask of a checkpoint: when it became consistent, how whole it is now, and what it
- * waits for. The machine decides nothing by it. */
+/* What people ask of a checkpoint: how whole it is now, and what it waits for. The machine decides
+ * nothing by it. */
+#include "coordinator/copy.h"
+#include "coordinator/home.h"
+#include "coordinator/place.h"
+#include "coordinator/redundancy.h"
+#include "coordinator/repair.h"
+#include "coordinator/seat.h"
+#include "coordinator/shard.h"
 #include "coordinator/state.h"
-
-static uint32_t duration_ms(uint64_t from_ms, uint64_t to_ms)
-{
-    uint64_t ms = to_ms > from_ms ? to_ms - from_ms : 0;
-    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
-}
-
-/* Before a rank's seal is counted. What an agent tells of when it joins was sealed who knows when:
- * this coordinator may be a new one. */
-void checkpoint_time_seal(const struct coordinator *c, struct checkpoint *k, uint32_t member)
-{
-    if (k->sealed == 0) {
-        k->opened_ms = c->now_ms;
-        k->is_timed = true;
-    }
-    k->is_timed = k->is_timed && c->members[member].inventory_told;
-    k->sealed_ms = c->now_ms;
-}
-
-/* Before it is committed: the newest one of its run is still the one before it. */
-void checkpoint_time_commit(struct coordinator *c, const struct run *run, struct checkpoint *k,
-                            uint64_t wall_ms)
-{
-    const struct checkpoint *before =
-        run->has_latest ? checkpoint_find_step(c, run, run->latest) : NULL;
-    k->wall_ms = wall_ms;
-    if (wall_ms != 0 && before != NULL && before->wall_ms != 0) {
-        k->interval_ms = duration_ms(before->wall_ms, wall_ms);
-    }
-    if (k->is_timed) {
-        k->took_ms = duration_ms(k->opened_ms, c->now_ms);
-        k->copying_ms = duration_ms(k->sealed_ms, c->now_ms);
-    }
-}
 
 bool coordinator_degree_view(const struct coordinator *c, uint32_t checkpoint_index,
                              struct coordinator_degree_view *view_out)

@@ -1,45 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes that are to go, and what a person gives up: drain.c and forget.c, to the other files of
- * this room. */
+/* Nodes that are to go: they take no new copies, and what is kept there is made anew elsewhere. */
 #ifndef CKPT_COORDINATOR_DRAIN_H
 #define CKPT_COORDINATOR_DRAIN_H
 
 #include "coordinator/state.h"
 
-/* drain.c: nodes that are to go. */
-bool drain_applies(const struct coordinator *c, const struct shard *s);
-bool copy_leaves(const struct coordinator *c, const struct shard *s, const struct copy *copy);
-bool shard_has_copies_apart(const struct coordinator *c, const struct shard *s);
-bool drain_makes_do(struct coordinator *c, struct checkpoint *k);
-void drains_give_way(struct coordinator *c);
+/* After members came, went, or began to drain: what counts of those that drain may have changed. */
 void drains_refresh(struct coordinator *c);
-void drains_tick(struct coordinator *c, struct coordinator_update *u);
+/* An open checkpoint that would be given up for the sake of a drain is not. False: it would be
+ * given up without one as well. */
+bool drain_makes_do(struct coordinator *c, struct checkpoint *k);
+/* A node that stays is short of room, and nobody has any to give. */
+void drains_give_way(struct coordinator *c);
+/* A node that copies belong to and that has not joined yet is known by its name alone. */
 void node_drain(struct coordinator *c, struct coordinator_update *u, const char *node);
+/* The node takes copies again. */
 void node_undrain(struct coordinator *c, struct coordinator_update *u, const char *node);
+/* Where the tables have become too small for it, it is drained again by hand. */
 enum ckpt_status replay_drain(struct coordinator *c, struct coordinator_update *u,
                               const struct coordinator_record *record);
-
-/* What these two need of place.c, roster.c, home.c and repair.c. */
-void roster_forget(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                   const char *why);
-void roster_set_usable(struct coordinator *c, uint32_t member, bool usable);
-uint32_t home_find(const struct coordinator *c, const char *node);
-bool node_is_home(const struct coordinator *c, const char *node);
-void shard_drop_home(struct coordinator *c, struct shard *s, uint32_t home);
-void shard_write_homes(struct coordinator *c, struct coordinator_update *u, const struct shard *s);
-struct copy *shard_leaving(const struct coordinator *c, struct shard *s);
-uint32_t shard_domains_apart(const struct coordinator *c, const struct shard *s,
-                             const struct copy *without);
-void roster_set_draining(struct coordinator *c, uint32_t member, bool draining);
-struct member *roster_add_lost(struct coordinator *c, struct coordinator_update *u,
-                               const char *node, const char *domain);
-
-/* checkpoint.c: what this update commits is not to be retired in it. */
-bool checkpoint_is_committed_now(const struct coordinator *c, const struct coordinator_update *u,
-                                 const struct checkpoint *k);
-
-/* forget.c: by command. */
-void node_forget(struct coordinator *c, struct coordinator_update *u, const char *node, bool force);
-void run_forget(struct coordinator *c, struct coordinator_update *u, struct run *run);
+/* Who is safe, or is so no longer, is told to people. */
+void drains_tick(struct coordinator *c, struct coordinator_update *u);
 
 #endif

@@ -5,7 +5,12 @@
  *
  * The time is counted from the start of this life of the coordinator at the earliest: nothing here
  * asks what day it is, so a restart gives every run its whole time again. */
-#include "coordinator/state.h"
+#include "coordinator/expire.h"
+
+#include "coordinator/job.h"
+#include "coordinator/restore_state.h"
+#include "coordinator/seat.h"
+#include "coordinator/update.h"
 
 #define LOOKS 16 /* runs that one round looks at */
 

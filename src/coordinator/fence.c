@@ -5,10 +5,9 @@
  * On record it is for ever; here are those that were put out last. A run is known by its owner and
  * a hash of its name: two of one owner's that share one have the higher attempt of both, and the
  * next start of either takes the one after. */
-#include "coordinator/state.h"
+#include "coordinator/fence.h"
 
 #include <assert.h>
-#include <string.h>
 
 /* FNV-1a (Fowler, Noll, Vo). */
 static uint64_t hash_name(const char *name)

@@ -4,10 +4,21 @@
  * The asking agent gets a copy of its own (cached: it never counts) or digests the one it has; when
  * that digest has come in, the answer goes out. Asks are repeated, so a full table only costs time;
  * a repeat is answered by the digest that its first ask brought about, or waits for it. */
-#include "coordinator/state.h"
+#include "coordinator/fetch.h"
 
 #include <assert.h>
-#include <string.h>
+
+#include "coordinator/checkpoint_table.h"
+#include "coordinator/copy.h"
+#include "coordinator/fetch_table.h"
+#include "coordinator/order.h"
+#include "coordinator/place.h"
+#include "coordinator/restore_choose.h"
+#include "coordinator/run.h"
+#include "coordinator/seat.h"
+#include "coordinator/shard.h"
+#include "coordinator/update.h"
+#include "coordinator/verdict.h"
 
 static enum ckpt_status find(struct coordinator *c, const struct run *run,
                              const struct message_load_ask *ask, struct checkpoint **k_out,
@@ -88,7 +99,6 @@ void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t 
     }
 }
 
-/* What does not fit this turn is answered when it is asked again. */
 void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                          const struct copy *copy)
 {

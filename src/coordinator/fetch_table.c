@@ -4,10 +4,12 @@
  *
  * An entry outlives its answer for as long as its ask may be repeated: the answer is given again,
  * and nothing is digested twice for one reader. */
-#include "coordinator/state.h"
+#include "coordinator/fetch_table.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "coordinator/table.h"
 
 #define MEMBER_SHARE 16    /* one member's part of the table at most */
 #define MEMBER_FETCHES 64  /* which is not less than this */
@@ -66,7 +68,6 @@ static void link_newest(struct coordinator *c, struct fetch *f)
     ages->newest = fetch_index(c, f);
 }
 
-/* Who was told makes room for others: only who waits counts against its member's share. */
 void fetch_set_told(struct coordinator *c, struct fetch *f, bool told)
 {
     struct member *m = &c->members[f->member];
@@ -106,7 +107,6 @@ static uint32_t find_place(struct coordinator *c, uint32_t member)
     return place;
 }
 
-/* NULL: there is no place, and it is to ask again. */
 struct fetch *fetch_remember(struct coordinator *c, const struct shard *s, uint32_t member,
                              const struct message_load_ask *ask, bool *is_new_out)
 {
@@ -138,7 +138,6 @@ struct fetch *fetch_remember(struct coordinator *c, const struct shard *s, uint3
     return f;
 }
 
-/* Who no longer repeats its ask no longer waits. */
 void fetches_tick(struct coordinator *c)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -152,7 +151,6 @@ void fetches_tick(struct coordinator *c)
     }
 }
 
-/* Its place will be another's. */
 void fetches_forget_member(struct coordinator *c, uint32_t member)
 {
     for (size_t i = 0; i < 2; i++) {

@@ -5,11 +5,19 @@
  * others, or where other nodes that are away may have some: they are repaired at once. Absence is
  * no evidence, so where it is the last that is known to hold a shard its name stays on record with
  * that, and a load goes on naming it: only a mark gives such a checkpoint up. */
-#include "coordinator/drain.h"
-#include "coordinator/state.h"
+#include "coordinator/forget.h"
 
-#include <stdio.h>
-#include <string.h>
+#include "coordinator/copy.h"
+#include "coordinator/home.h"
+#include "coordinator/job.h"
+#include "coordinator/linger.h"
+#include "coordinator/queue.h"
+#include "coordinator/repair.h"
+#include "coordinator/restore_state.h"
+#include "coordinator/roster.h"
+#include "coordinator/seat.h"
+#include "coordinator/table.h"
+#include "coordinator/update.h"
 
 /* Nobody else has a copy of it, or may have one. */
 static bool is_last(const struct coordinator *c, const struct shard *s, uint32_t home)
@@ -87,7 +95,7 @@ static bool drop_homes(struct coordinator *c, struct coordinator_update *u, uint
 
 void node_forget(struct coordinator *c, struct coordinator_update *u, const char *node, bool force)
 {
-    struct member *m = roster_find(c, node);
+    struct member *m = member_by_name(c, node);
     uint32_t home = home_find(c, node);
     char first[CKPT_REASON_MAX + 1] = "";
     if (m == NULL && home == NONE) {
@@ -131,7 +139,6 @@ static uint32_t count_live(const struct coordinator *c, const struct run *run)
     return live;
 }
 
-/* Whose ranks are connected is in use, whatever a person thinks of it. */
 void run_forget(struct coordinator *c, struct coordinator_update *u, struct run *run)
 {
     const char *why = "by command: the run is forgotten";

@@ -4,15 +4,15 @@
  * coordinator that has just started, and when every holder is gone.
  *
  * A name is kept as long as a shard refers to it, whether its node is a member now or not. */
-#include "coordinator/drain.h"
-#include "coordinator/state.h"
+#include "coordinator/home.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "base/planted_bug.h"
+#include "coordinator/copy.h"
+#include "coordinator/table.h"
 
-/* NONE: no copy belongs there. */
 uint32_t home_find(const struct coordinator *c, const char *node)
 {
     uint32_t i = c->home_buckets[name_hash(0, node) & c->link_mask];
@@ -93,7 +93,6 @@ void homes_member_lost(struct coordinator *c, uint32_t member)
     }
 }
 
-/* Copies belong there, whether they are there or not. */
 bool node_is_home(const struct coordinator *c, const char *node)
 {
     return home_find(c, node) != NONE;
@@ -109,7 +108,6 @@ void shard_release_homes(struct coordinator *c, struct shard *s)
     }
 }
 
-/* Whatever is there of it is not waited for any more. */
 void shard_drop_home(struct coordinator *c, struct shard *s, uint32_t home)
 {
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
@@ -129,7 +127,6 @@ void shard_set_homes(struct coordinator *c, struct shard *s,
     }
 }
 
-/* Where its good copies are now; but for `without` (or NULL), which is about to be let go. */
 void shard_set_homes_as_held(struct coordinator *c, struct shard *s, const struct copy *without)
 {
     uint32_t count = 0;
@@ -162,12 +159,10 @@ bool shard_has_homes(const struct shard *s)
     return false;
 }
 
-/* Its node's agent is joined and has told all that it holds: what it did not tell of is not there.
- * Until then a copy there is away. */
 bool home_is_heard(const struct coordinator *c, const struct home *home)
 {
     if (PLANTED_BUG(GOODBYE_IS_FOR_EVER) && home->seen && home->member == NONE) {
-        const struct member *m = roster_find((struct coordinator *)c, home->node);
+        const struct member *m = member_by_name((struct coordinator *)c, home->node);
         return m == NULL || m->stopped;
     }
     return home->member != NONE && c->members[home->member].inventory_told;

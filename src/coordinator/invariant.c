@@ -3,9 +3,13 @@
  * touched is looked at, and one entry more, each in its turn, so that also what nobody
  * touches is seen within some thousand turns. With invariant_full all of it every turn; the
  * simulator's judges re-read everything besides. */
-#include "coordinator/state.h"
+#include "coordinator/invariant.h"
 
 #include <assert.h>
+
+#include "coordinator/copy.h"
+#include "coordinator/redundancy.h"
+#include "coordinator/restore_state.h"
 
 #define SAMPLE 1 /* checkpoints a turn */
 

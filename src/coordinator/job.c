@@ -13,13 +13,17 @@
  * connected ranks does not linger: an epilog on one node does not mean that no rank lives on
  * another. Nothing here is durable but the release: agents tell it all again to the next life of
  * the coordinator, and a run that nobody speaks of is kept. */
-#include "coordinator/drain.h"
-#include "coordinator/state.h"
+#include "coordinator/job.h"
 
-#include <assert.h>
 #include <string.h>
 
-#include "base/planted_bug.h"
+#include "coordinator/checkpoint.h"
+#include "coordinator/copy.h"
+#include "coordinator/linger.h"
+#include "coordinator/restore_state.h"
+#include "coordinator/run.h"
+#include "coordinator/seat.h"
+#include "coordinator/update.h"
 
 #define RELIEF_LOOKS 64 /* members that one round looks at for short memory */
 
@@ -31,12 +35,6 @@ static struct machine_note *note_run(struct coordinator_update *u, const struct 
     note->attempt = run->attempt;
     note->step = run->latest;
     return note;
-}
-
-void run_set_ended(struct coordinator *c, struct run *run, bool ended)
-{
-    run->job.ended = ended;
-    index_set_put(&c->runs_ended, run_index(c, run), ended);
 }
 
 static uint64_t ago(const struct coordinator *c, uint64_t ms)
@@ -187,23 +185,6 @@ void on_job_report(struct coordinator *c, struct coordinator_update *u, struct m
     }
 }
 
-uint64_t run_linger_until_ms(const struct run *run)
-{
-    const struct run_job *job = &run->job;
-    if (job->linger_ms == 0) {
-        return job->ended_ms;
-    }
-    uint64_t since_ms = job->ended_ms > run->active_ms ? job->ended_ms : run->active_ms;
-    return since_ms + job->linger_ms;
-}
-
-/* Its job has ended, and no rank of it is connected: whatever a scheduler said, who is there is not
- * over. */
-bool run_lingers(const struct coordinator *c, const struct run *run)
-{
-    return run->job.ended && (!run_has_live_seat(c, run) || PLANTED_BUG(LINGER_WITH_RANKS));
-}
-
 /* A run with ranks has not ended yet; one that was opened by a later attempt than ended has begun
  * again. */
 static void look_whether_it_lives(struct coordinator *c, struct coordinator_update *u,
@@ -225,9 +206,6 @@ static bool is_restoring(const struct run *run)
     return run->session.state == SESSION_CHOOSING || run->session.state == SESSION_PULLING;
 }
 
-/* Gives up consistent and open checkpoints; the newest consistent one only when all is true, and
- * then on record, so that late words of its copies do not bring it back. False: the rest waits for
- * the next round. */
 bool run_release(struct coordinator *c, struct coordinator_update *u, struct run *run, bool all,
                  const char *why)
 {

@@ -9,9 +9,14 @@
  * person clears. Once ranks have gone back to an older step, or a later attempt has saved, it is
  * never the newest again: `latest` would jump above what the run saves next, and refuse it. It
  * stays readable by its number. */
-#include "coordinator/state.h"
+#include "coordinator/mark.h"
 
-#include <string.h>
+#include "coordinator/announce.h"
+#include "coordinator/checkpoint.h"
+#include "coordinator/checkpoint_table.h"
+#include "coordinator/copy.h"
+#include "coordinator/restore_state.h"
+#include "coordinator/update.h"
 
 static struct coordinator_record *record_of(struct coordinator *c, struct coordinator_update *u,
                                             const struct checkpoint *k,
@@ -22,28 +27,6 @@ static struct coordinator_record *record_of(struct coordinator *c, struct coordi
     record->attempt = k->attempt;
     record->step = k->step;
     return record;
-}
-
-static struct machine_note *note_of(struct coordinator *c, struct coordinator_update *u,
-                                    const struct checkpoint *k, enum event_id event)
-{
-    struct machine_note *note = update_note(u, event);
-    note->run = c->runs[k->run].key;
-    note->attempt = k->attempt;
-    note->step = k->step;
-    return note;
-}
-
-/* Ranks went back to step, or that attempt has saved: what was quarantined above it, or of an
- * earlier attempt, is not the newest any more. */
-void run_pass_over(struct coordinator *c, const struct run *run, uint32_t attempt, uint64_t step)
-{
-    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
-        struct checkpoint *k = &c->checkpoints[i];
-        if (k->state == CHECKPOINT_QUARANTINED && (k->step > step || k->attempt < attempt)) {
-            k->passed_over = true;
-        }
-    }
 }
 
 static bool is_whole(const struct coordinator *c, const struct checkpoint *k)
@@ -72,7 +55,7 @@ void offer_again_if_whole(struct coordinator *c, struct coordinator_update *u, s
     checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
     k->reason[0] = '\0';
     run_refresh_latest(c, run);
-    say(note_of(c, u, k, EVENT_checkpoint_offered)->text,
+    say(checkpoint_note(c, u, k, EVENT_checkpoint_offered)->text,
         "every shard has a copy with the committed digest: it is offered again");
 }
 
@@ -93,7 +76,7 @@ void mark_checkpoint(struct coordinator *c, struct coordinator_update *u, struct
     if (k->mark != mark) {
         record_of(c, u, k, RECORD_MARK)->bytes = mark;
         k->mark = (uint8_t)mark;
-        say(note_of(c, u, k, EVENT_checkpoint_marked)->text, "by command: %s",
+        say(checkpoint_note(c, u, k, EVENT_checkpoint_marked)->text, "by command: %s",
             mark == MARK_POISONED  ? "poisoned, never offered as the newest"
             : mark == MARK_HEALTHY ? "healthy"
                                    : "cleared");
@@ -108,28 +91,4 @@ void mark_checkpoint(struct coordinator *c, struct coordinator_update *u, struct
             k->passed_over ? "stays readable by its number: the run has gone on without it"
                            : "is offered again when every shard has a good copy");
     }
-}
-
-/* "n1 n2": where the copies of one rank's shard have moved to. */
-enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint *k,
-                                const struct coordinator_record *record)
-{
-    char nodes[CKPT_COPIES_MAX][CKPT_NODE_NAME_MAX + 1] = {{0}};
-    uint32_t count = 0;
-    struct shard *s =
-        k == NULL || record->bytes >= k->world ? NULL : shard_find(c, k, (uint32_t)record->bytes);
-    if (s == NULL) {
-        return CKPT_ERR_CORRUPT;
-    }
-    for (const char *at = record->reason; *at != '\0' && count < CKPT_COPIES_MAX; count++) {
-        const char *space = strchr(at, ' ');
-        size_t length = space != NULL ? (size_t)(space - at) : strlen(at);
-        if (length == 0 || length > CKPT_NODE_NAME_MAX) {
-            return CKPT_ERR_CORRUPT;
-        }
-        memcpy(nodes[count], at, length);
-        at += length + (at[length] == ' ');
-    }
-    shard_set_homes(c, s, nodes, count);
-    return CKPT_OK;
 }

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Orders to agents: pull a copy, digest one, let one go. An order is repeated, from the copy that
  * it is about, until a report says that it was carried out. */
-#include "coordinator/state.h"
+#include "coordinator/order.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "base/planted_bug.h"
+#include "coordinator/copy.h"
+#include "coordinator/fit.h"
+#include "coordinator/place.h"
+#include "coordinator/queue.h"
+#include "coordinator/table.h"
+#include "coordinator/update.h"
 
 static void fill_order(struct coordinator *c, const struct shard *s, const struct copy *copy,
                        struct message_pull_order *order)
@@ -63,7 +69,6 @@ bool order_is_stale(const struct coordinator *c, const struct copy *copy)
     return !PLANTED_BUG(ORDER_ONCE) && c->now_ms >= copy->ordered_ms + c->config.resend_ms;
 }
 
-/* False: all places for copies of the shard are taken, and it is parked. */
 bool order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                 uint32_t member, struct copy *source, enum pull_purpose purpose)
 {
@@ -100,7 +105,6 @@ void order_verify(struct coordinator *c, struct coordinator_update *u, struct sh
     send_order(c, u, s, copy);
 }
 
-/* The same order under another number: an answer to the old one says nothing any more. */
 void order_renew(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                  struct copy *copy)
 {
@@ -109,8 +113,6 @@ void order_renew(struct coordinator *c, struct coordinator_update *u, struct sha
     send_order(c, u, s, copy);
 }
 
-/* A pull whose source is gone, or has the shard in another slot by now, is ordered anew from where
- * it is now. */
 void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                   struct copy *copy)
 {
@@ -136,8 +138,6 @@ static bool understands_room(const struct coordinator *c, const struct copy *cop
     return (c->members[copy->member].features & WIRE_FEATURE_ROOM) != 0;
 }
 
-/* It does not count from now on, whatever its agent answers: that may have freed it already. An
- * agent of an earlier release frees it as it frees a copy that is refused. */
 void order_let_go(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                   struct copy *copy)
 {
@@ -161,7 +161,6 @@ void order_let_go(struct coordinator *c, struct coordinator_update *u, struct sh
     copy_drop(c, s, copy);
 }
 
-/* A copy that was to go is wanted after all. Perhaps it is gone: its next digest tells. */
 void order_stay(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                 struct copy *copy)
 {
@@ -174,8 +173,6 @@ void order_stay(struct coordinator *c, struct coordinator_update *u, struct shar
     order_verify(c, u, s, copy);
 }
 
-/* A pull that is not needed any more: what it has made so far is freed. If this word is lost, it
- * ends as a copy too many. */
 void order_call_off(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                     struct copy *copy)
 {

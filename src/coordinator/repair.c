@@ -7,13 +7,17 @@
  * does not have it, or its bytes differ) is repaired at once. A repair that is under way when the
  * copy is back is called off.
  * Too many: the one missed least is let go, unless its agent says that it is in use. */
-#include "coordinator/drain.h"
-#include "coordinator/state.h"
+#include "coordinator/repair.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/planted_bug.h"
+#include "coordinator/copy.h"
+#include "coordinator/home.h"
+#include "coordinator/order.h"
+#include "coordinator/redundancy.h"
+#include "coordinator/update.h"
 
 /* An agent that is there and does not get to say all that it holds in so many times restore_settle
  * is not waited for. */
@@ -82,7 +86,6 @@ static bool homes_are_right(const struct coordinator *c, const struct shard *s,
     return good == homes;
 }
 
-/* On record: where its copies belong now. */
 void shard_write_homes(struct coordinator *c, struct coordinator_update *u, const struct shard *s)
 {
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
@@ -100,8 +103,6 @@ void shard_write_homes(struct coordinator *c, struct coordinator_update *u, cons
     }
 }
 
-/* On record before anything is freed: where the copies are now. False: there is no room for the
- * record in this turn. What an earlier version committed has no homes on record, and gets none. */
 bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, struct shard *s,
                         const struct copy *without)
 {
@@ -129,8 +130,6 @@ static void call_pulls_off(struct coordinator *c, struct coordinator_update *u, 
     }
 }
 
-/* For a shard that has its copies: ends repairs, and lets go what is too many. False: there is more
- * to do than fits in this turn, or an agent has to answer first. */
 bool shard_let_surplus_go(struct coordinator *c, struct coordinator_update *u, struct shard *s)
 {
     struct copy *copy;

@@ -1,9 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Durable records back into the tables, before anything else happens. */
-#include "coordinator/drain.h"
-#include "coordinator/state.h"
+#include "coordinator/replay.h"
 
 #include <string.h>
+
+#include "coordinator/checkpoint.h"
+#include "coordinator/checkpoint_table.h"
+#include "coordinator/drain.h"
+#include "coordinator/home.h"
+#include "coordinator/run.h"
+#include "coordinator/shard.h"
+#include "coordinator/update.h"
+
+/* "n1 n2": where the copies of one rank's shard have moved to. */
+static enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint *k,
+                                       const struct coordinator_record *record)
+{
+    char nodes[CKPT_COPIES_MAX][CKPT_NODE_NAME_MAX + 1] = {{0}};
+    uint32_t count = 0;
+    struct shard *s =
+        k == NULL || record->bytes >= k->world ? NULL : shard_find(c, k, (uint32_t)record->bytes);
+    if (s == NULL) {
+        return CKPT_ERR_CORRUPT;
+    }
+    for (const char *at = record->reason; *at != '\0' && count < CKPT_COPIES_MAX; count++) {
+        const char *space = strchr(at, ' ');
+        size_t length = space != NULL ? (size_t)(space - at) : strlen(at);
+        if (length == 0 || length > CKPT_NODE_NAME_MAX) {
+            return CKPT_ERR_CORRUPT;
+        }
+        memcpy(nodes[count], at, length);
+        at += length + (at[length] == ' ');
+    }
+    shard_set_homes(c, s, nodes, count);
+    return CKPT_OK;
+}
 
 static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run,
                                           const struct coordinator_record *record)

@@ -10,7 +10,10 @@
  *
  * What is not said (by an agent that restarted between seal and commit, or by a rank that saves all
  * that it holds) is unknown, and no difference. */
-#include "coordinator/state.h"
+#include "coordinator/replica.h"
+
+#include "coordinator/checkpoint.h"
+#include "coordinator/shard.h"
 
 void replica_note(struct checkpoint *k, struct shard *s, const struct message_shard_report *r)
 {
@@ -37,8 +40,6 @@ static const struct shard *differs_from(const struct coordinator *c, const struc
     return comparable && leader->replica_value != s->replica_value ? leader : NULL;
 }
 
-/* Before a commit of k: true, and k is aborted, when its ranks have diverged. O(world), as the
- * commit is. */
 bool replica_refuses(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
 {
     struct run *run = &c->runs[k->run];

@@ -6,12 +6,19 @@
  * for which node, and gives nothing up. Only when every node on which a shard's copies belong has
  * told what it holds, and none of it is good, the step is given up after restore_passes, and the
  * next older one is tried. */
-#include "coordinator/state.h"
+#include "coordinator/restore_choose.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/planted_bug.h"
+#include "coordinator/checkpoint.h"
+#include "coordinator/copy.h"
+#include "coordinator/home.h"
+#include "coordinator/restore_state.h"
+#include "coordinator/shard.h"
+#include "coordinator/update.h"
+#include "coordinator/verdict.h"
 
 /* Every shard has a copy that is good, or that may turn out to be. */
 static bool all_shards_alive(const struct coordinator *c, const struct checkpoint *k,
@@ -40,8 +47,6 @@ static void name_node(char *nodes_out, const char *node)
     snprintf(nodes_out + used, CKPT_REASON_MAX + 1 - used, "%s%s", used > 0 ? ", " : "", node);
 }
 
-/* Whether a good copy of the shard may be on a node that has not told all that it holds; nodes_out
- * (CKPT_REASON_MAX + 1 bytes) names those. */
 bool shard_is_away(const struct coordinator *c, const struct shard *s, char *nodes_out)
 {
     bool away = false;
@@ -86,16 +91,6 @@ static struct checkpoint *candidate(struct coordinator *c, struct run *run)
         bool decided_so = !e->decided || k->step == run->verdict_step;
         if (wanted && decided_so && (!e->tried || k->step < e->below)) {
             return k;
-        }
-    }
-    return NULL;
-}
-
-const struct checkpoint *run_newest_quarantined(const struct coordinator *c, const struct run *run)
-{
-    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
-        if (c->checkpoints[i].state == CHECKPOINT_QUARANTINED) {
-            return &c->checkpoints[i];
         }
     }
     return NULL;
@@ -147,10 +142,6 @@ static bool a_member_is_lost(const struct coordinator *c)
     return index_set_from(&c->members_lost, 0) != NONE;
 }
 
-/* A pass over the sources of a shard found none. What is away or being digested is waited for, for
- * as long as the load lasts. Else, after the last pass, the checkpoint is given up for an older
- * one. Where none is whole either, and any node is away, the load fails and nothing is given up: to
- * start over is for a person to decide. */
 void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
                          struct checkpoint *k, uint32_t rank)
 {

@@ -11,12 +11,23 @@
  * When nobody has anything to give for repair_after, copies that have come together here go to
  * nodes that have room; where there are none, to nodes that are to be drained (drain.c). And where
  * saves of one run wait for each other's memory, the first of them gets it. */
-#include "coordinator/drain.h"
-#include "coordinator/state.h"
+#include "coordinator/room.h"
 
 #include <string.h>
 
 #include "base/planted_bug.h"
+#include "coordinator/checkpoint.h"
+#include "coordinator/copy.h"
+#include "coordinator/drain.h"
+#include "coordinator/fit.h"
+#include "coordinator/place.h"
+#include "coordinator/queue.h"
+#include "coordinator/redundancy.h"
+#include "coordinator/repair.h"
+#include "coordinator/restore_state.h"
+#include "coordinator/run.h"
+#include "coordinator/share.h"
+#include "coordinator/update.h"
 
 /* Of whom something may be taken, in this order. */
 enum giver {
@@ -151,7 +162,6 @@ static bool is_short_for_long(const struct coordinator *c, struct member *m)
     return c->now_ms >= m->short_since_ms + c->config.repair_after_ms;
 }
 
-/* True: room for as many bytes is on its way; or some has just been made, and is waited for. */
 bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                const struct run *run, uint64_t bytes)
 {
@@ -206,8 +216,6 @@ static uint64_t bytes_of(const struct coordinator *c, const struct checkpoint *k
     return bytes;
 }
 
-/* For the first of the run's saves that all ranks have sealed: those behind it give up what they
- * have there, the newest first, for each would wait for the other until save_timeout. */
 void make_room_for_first(struct coordinator *c, struct coordinator_update *u, uint32_t member,
                          const struct checkpoint *k, uint64_t bytes)
 {
@@ -255,8 +263,6 @@ void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t membe
     (void)make_room(c, u, member, run != NULL ? run : &unknown, bytes);
 }
 
-/* A place in the tables for another checkpoint of the run, from whoever has more than he needs.
- * False: nobody has, or there is no room for the record in this turn. */
 bool make_place(struct coordinator *c, struct coordinator_update *u, const struct run_key *needs)
 {
     struct gift gift = {.giver = GIVER_NONE};

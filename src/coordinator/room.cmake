@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 ckpt_room(coordinator
-  SOURCES coordinator.c update.c member.c roster.c table.c shard.c home.c start.c seat.c fence.c
-          report.c order.c place.c repair.c attend.c room.c checkpoint.c mark.c replica.c restore.c
-          restore_choose.c fetch.c fetch_table.c replay.c admin.c job.c expire.c share.c trouble.c
-          view.c degree.c drain.c forget.c invariant.c
+  SOURCES update.c table.c queue.c fence.c copy.c fit.c restore_state.c seat.c linger.c
+          home.c shard.c share.c run.c checkpoint_table.c fetch_table.c roster.c
+          drain_rule.c redundancy.c place.c order.c repair.c announce.c trouble.c
+          checkpoint.c drain_view.c drain.c replica.c commit.c mark.c room.c attend.c
+          seat_confirm.c start_insist.c start_number.c start.c verdict.c restore_choose.c
+          restore.c fetch.c load_ask.c report_ack.c report_open.c report_digest.c report.c
+          pull_failed.c job.c member.c join.c heartbeat.c door.c expire.c forget.c admin.c
+          replay.c invariant.c degree.c view.c init.c advance.c
   LINKS ckpt_base ckpt_wire ckpt_placement)

@@ -5,11 +5,15 @@
  * forgotten when it has been away for forget_ms, or at once for a node that has no place in the
  * table; where its copies belong is known without it (home.c). A full table of nodes that are gone
  * never refuses one that lives. */
-#include "coordinator/drain.h"
-#include "coordinator/state.h"
+#include "coordinator/roster.h"
 
 #include <assert.h>
 #include <string.h>
+
+#include "coordinator/fetch_table.h"
+#include "coordinator/home.h"
+#include "coordinator/table.h"
+#include "coordinator/update.h"
 
 static uint32_t domain_intern(struct coordinator *c, const char *name)
 {
@@ -79,17 +83,6 @@ static void take_out_of_domain(struct coordinator *c, uint32_t member)
     }
 }
 
-struct member *roster_find(struct coordinator *c, const char *node)
-{
-    uint32_t i = c->node_buckets[name_hash(0, node) & c->link_mask];
-    for (; i != NONE; i = c->members[i].next_in_name_bucket) {
-        if (strcmp(c->members[i].node, node) == 0) {
-            return &c->members[i];
-        }
-    }
-    return NULL;
-}
-
 bool roster_is_in(const struct coordinator *c, const struct member *m, const char *domain)
 {
     return strcmp(c->domain_names[c->places[m - c->members].domain], domain) == 0;
@@ -126,7 +119,6 @@ void roster_set_draining(struct coordinator *c, uint32_t member, bool draining)
     place_set(c, member, c->places[member].usable, draining);
 }
 
-/* A node that comes back in another rack: its copies went with its loss. */
 void roster_move(struct coordinator *c, const struct member *m, const char *domain)
 {
     uint32_t index = (uint32_t)(m - c->members);
@@ -141,7 +133,6 @@ static void say_undrained(struct coordinator *c, struct coordinator_update *u, c
     strcpy(record->run.name, node);
 }
 
-/* With it goes that it was to be drained. */
 void roster_forget(struct coordinator *c, struct coordinator_update *u, struct member *m,
                    const char *why)
 {
@@ -192,7 +183,6 @@ static struct member *find_forgettable(struct coordinator *c)
     return best;
 }
 
-/* A place for a node that is new here. NULL: every place is a joined member's. */
 struct member *roster_add(struct coordinator *c, struct coordinator_update *u, const char *node,
                           const char *domain)
 {
@@ -214,7 +204,6 @@ struct member *roster_add(struct coordinator *c, struct coordinator_update *u, c
     return m;
 }
 
-/* A node that is known by its name alone. NULL: every place is a joined member's. */
 struct member *roster_add_lost(struct coordinator *c, struct coordinator_update *u,
                                const char *node, const char *domain)
 {
@@ -227,8 +216,6 @@ struct member *roster_add_lost(struct coordinator *c, struct coordinator_update 
     return m;
 }
 
-/* One to which copies belong is on the list of nodes for as long as they do; one that is to be
- * drained, until somebody says otherwise. */
 void roster_forget_old(struct coordinator *c, struct coordinator_update *u)
 {
     for (uint32_t i = 0; (i = index_set_from(&c->members_lost, i)) != NONE; i++) {

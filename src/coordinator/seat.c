@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The seats of starts: finding, adding, removing. */
-#include "coordinator/state.h"
+/* Starts and their seats: finding, adding, removing. */
+#include "coordinator/seat.h"
 
 #include <string.h>
-
-uint32_t start_index(const struct coordinator *c, const struct start *start)
-{
-    return (uint32_t)(start - c->starts);
-}
 
 static uint32_t *seat_bucket(const struct coordinator *c, uint32_t start, uint32_t rank)
 {
@@ -115,4 +110,102 @@ void seat_free(struct coordinator *c, struct seat *seat)
     start->live -= seat->member != NONE;
     *seat = (struct seat){.start = NONE, .member = NONE, .next_in_bucket = c->first_free_seat};
     c->first_free_seat = place;
+}
+
+struct start *start_add(struct coordinator *c, struct run *run)
+{
+    for (uint32_t i = 0; c->starts_free > 0 && i < c->starts_max; i++) {
+        struct start *start = &c->starts[i];
+        if (!start->used) {
+            *start = (struct start){.used = true,
+                                    .run = run_index(c, run),
+                                    .next_in_run = run->first_start,
+                                    .first_seat = NONE,
+                                    .telling = NONE,
+                                    .since_ms = c->now_ms};
+            run->first_start = i;
+            c->starts_free--;
+            return start;
+        }
+    }
+    return NULL;
+}
+
+void start_retire(struct coordinator *c, struct run *run)
+{
+    if (run->start != NONE) {
+        start_free(c, &c->starts[run->start]);
+    }
+}
+
+void starts_free_of(struct coordinator *c, struct run *run)
+{
+    while (run->first_start != NONE) {
+        start_free(c, &c->starts[run->first_start]);
+    }
+}
+
+struct start *start_of(struct coordinator *c, struct run *run)
+{
+    if (run->attempt == 0) {
+        return NULL;
+    }
+    if (run->start == NONE) {
+        struct start *start = start_add(c, run);
+        if (start == NULL) {
+            return NULL;
+        }
+        start->attempt = run->attempt;
+        start->nonce = run->start_nonce;
+        start->is_recalled = true;
+        run->start = start_index(c, start);
+    }
+    return &c->starts[run->start];
+}
+
+bool run_has_begun(const struct coordinator *c, const struct run *run)
+{
+    if (run->begun || run->verdict_attempt == run->attempt) {
+        return true;
+    }
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        if (c->checkpoints[i].attempt == run->attempt) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool run_was_complete(const struct coordinator *c, const struct run *run)
+{
+    if (run->verdict_attempt == run->attempt) {
+        return true;
+    }
+    for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
+        const struct checkpoint *k = &c->checkpoints[i];
+        if (k->attempt == run->attempt && checkpoint_is_committed(k)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool run_is_complete(struct coordinator *c, struct run *run)
+{
+    const struct start *start = start_of(c, run);
+    return start != NULL && start->world > 0 && start->seats == start->world;
+}
+
+uint32_t run_live_seats(const struct coordinator *c, const struct run *run)
+{
+    uint32_t live = 0;
+    for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
+        live += c->starts[i].live;
+    }
+    return live;
+}
+
+bool run_has_live_seat(const struct coordinator *c, const struct run *run)
+{
+    return run_live_seats(c, run) > 0;
 }

@@ -2,11 +2,15 @@
 /* What one user may have of the tables. Root is under no such bound: it is nobody's neighbour, and
  * a sixteenth of each table is for it alone, so that no number of users keeps it out. What each has
  * is counted as it comes and goes, so that asking costs the same however much there is. */
-#include "base/share.h"
-
-#include "coordinator/state.h"
+#include "coordinator/share.h"
 
 #include <assert.h>
+
+#include "base/share.h"
+#include "coordinator/copy.h"
+#include "coordinator/fit.h"
+#include "coordinator/table.h"
+#include "coordinator/update.h"
 
 static uint32_t *bucket_of(const struct coordinator *c, uint32_t uid)
 {
@@ -44,7 +48,6 @@ static void user_remove(struct coordinator *c, uint32_t user)
     index_set_add(&c->users_free, user);
 }
 
-/* A run comes into the table, or leaves it. */
 void share_run(struct coordinator *c, struct run *run, bool is_there)
 {
     if (is_there) {
@@ -58,7 +61,6 @@ void share_run(struct coordinator *c, struct run *run, bool is_there)
     }
 }
 
-/* Whether the checkpoint counts from now on. */
 void share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts)
 {
     struct holdings *user = &c->users[c->runs[k->run].user];
@@ -92,7 +94,6 @@ bool share_lets_begin(const struct coordinator *c, uint32_t uid)
     return uid == 0 || lets(c, c->config.runs_max, c->held.runs, mine.runs, 1);
 }
 
-/* What is said where run_add() finds no room. */
 const char *run_no_room(void)
 {
     return "no room for another run of this user in the coordinator's tables: end jobs that are "
@@ -140,8 +141,6 @@ static uint64_t firm_bytes(struct coordinator *c, uint32_t member, uint32_t uid)
     return bytes;
 }
 
-/* A run that has nothing yet may have all that is left of a node, unless the user's other runs hold
- * as much of it already as one user's may. */
 bool share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid, char *reason)
 {
     const struct member *m = &c->members[member];

@@ -11,8 +11,8 @@
 #define CKPT_COORDINATOR_STATE_H
 
 #include "base/index_set.h"
+#include "base/rare.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/trouble.h"
 #include "placement/placement.h"
 
 #define NONE UINT32_MAX
@@ -311,6 +311,19 @@ struct fetch {
     struct message_load_ask ask;
 };
 
+#define TROUBLES_MAX 128
+
+/* One reason for which saves do not become consistent; a node and a run may be empty. */
+struct trouble {
+    uint8_t kind; /* enum coordinator_trouble */
+    bool has_rank;
+    char node[CKPT_NODE_NAME_MAX + 1];
+    struct shard_key shard;
+    enum ckpt_status status;
+    struct rare said;
+    char text[CKPT_REASON_MAX + 1];
+};
+
 #define TOUCHED_MAX 16 /* a turn that changes more has the rest checked in turn */
 
 struct coordinator {
@@ -424,277 +437,36 @@ struct coordinator {
     uint32_t fetch_mask;
 };
 
-/* ---- update.c: the bounded outputs ---- */
-bool update_has_room(const struct coordinator_update *u, uint32_t messages);
-struct message *update_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                               enum message_type type);
-struct coordinator_record *update_record(struct coordinator *c, struct coordinator_update *u,
-                                         enum coordinator_record_type type);
-void update_close(struct coordinator_update *u, uint32_t link);
-struct machine_note *update_note(struct coordinator_update *u, enum event_id event);
-__attribute__((format(printf, 2, 3))) void say(char *text, const char *format, ...);
+static inline uint32_t run_index(const struct coordinator *c, const struct run *run)
+{
+    return (uint32_t)(run - c->runs);
+}
 
-/* ---- table.c: runs, checkpoints, the shard table, the queue ---- */
-uint32_t name_hash(uint32_t start, const char *name);
-uint32_t place_take(struct index_set *free_places, uint32_t *high, uint32_t max);
-struct run *run_find(struct coordinator *c, const struct run_key *key);
-struct run *run_add(struct coordinator *c, const struct run_key *key);
-uint32_t run_index(const struct coordinator *c, const struct run *run);
-struct checkpoint *checkpoint_find(struct coordinator *c, const struct run *run, uint32_t attempt,
-                                   uint64_t step);
-struct checkpoint *checkpoint_find_step(struct coordinator *c, const struct run *run,
-                                        uint64_t step);
-struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32_t attempt,
-                                  uint64_t step, uint32_t world);
-void checkpoint_remove(struct coordinator *c, struct checkpoint *k);
-void checkpoint_set_state(struct coordinator *c, struct checkpoint *k, enum checkpoint_state state);
-void checkpoint_touch(struct coordinator *c, const struct checkpoint *k);
-uint32_t checkpoint_index(const struct coordinator *c, const struct checkpoint *k);
-struct shard *shard_find(const struct coordinator *c, const struct checkpoint *k, uint32_t rank);
-struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t rank);
-void checkpoint_free_shards(struct coordinator *c, struct checkpoint *k);
-uint32_t shard_index(const struct coordinator *c, const struct shard *s);
-void queue_push(struct coordinator *c, struct shard *s);
-struct shard *queue_pop(struct coordinator *c);
-void park(struct coordinator *c, struct shard *s);
-void unpark(struct coordinator *c, uint32_t count);
-void unpark_all(struct coordinator *c);
-void shard_key_of(const struct coordinator *c, const struct shard *s, struct shard_key *key_out);
+static inline uint32_t checkpoint_index(const struct coordinator *c, const struct checkpoint *k)
+{
+    return (uint32_t)(k - c->checkpoints);
+}
 
-/* ---- roster.c: names, domains, places ---- */
-struct member *roster_find(struct coordinator *c, const char *node);
-struct member *roster_add(struct coordinator *c, struct coordinator_update *u, const char *node,
-                          const char *domain);
-bool roster_is_in(const struct coordinator *c, const struct member *m, const char *domain);
-void roster_move(struct coordinator *c, const struct member *m, const char *domain);
-void roster_forget_old(struct coordinator *c, struct coordinator_update *u);
+static inline uint32_t shard_index(const struct coordinator *c, const struct shard *s)
+{
+    return (uint32_t)(s - c->shards);
+}
 
-/* ---- home.c: where the copies of what was committed belong ---- */
-void homes_init(struct coordinator *c);
-void homes_member_joined(struct coordinator *c, uint32_t member);
-void homes_member_lost(struct coordinator *c, uint32_t member);
-void shard_set_homes(struct coordinator *c, struct shard *s,
-                     const char nodes[][CKPT_NODE_NAME_MAX + 1], uint32_t count);
-void shard_set_homes_as_held(struct coordinator *c, struct shard *s, const struct copy *without);
-void shard_release_homes(struct coordinator *c, struct shard *s);
-bool shard_is_home(const struct coordinator *c, const struct shard *s, uint32_t member);
-bool shard_has_homes(const struct shard *s);
-bool home_is_heard(const struct coordinator *c, const struct home *home);
+static inline uint32_t start_index(const struct coordinator *c, const struct start *start)
+{
+    return (uint32_t)(start - c->starts);
+}
 
-/* ---- start.c: who is of which start, and its number ---- */
-void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                 const struct message_seat_ask *ask);
-enum ckpt_status seat_confirm(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                              uint32_t member, const struct message_seat_ask *ask, char *reason);
-void seats_of_member_lost(struct coordinator *c, uint32_t member);
-void start_retire(struct coordinator *c, struct run *run);
-void starts_free_of(struct coordinator *c, struct run *run);
-bool run_is_complete(struct coordinator *c, struct run *run);
-bool run_has_live_seat(const struct coordinator *c, const struct run *run);
-uint32_t run_live_seats(const struct coordinator *c, const struct run *run);
-uint32_t start_index(const struct coordinator *c, const struct start *start);
-struct seat *seat_find(const struct coordinator *c, const struct start *start, uint32_t rank);
-struct seat *seat_add(struct coordinator *c, struct start *start, uint32_t rank);
-void seat_free(struct coordinator *c, struct seat *seat);
-void start_free(struct coordinator *c, struct start *start);
-bool run_has_begun(const struct coordinator *c, const struct run *run);
-void starts_tick(struct coordinator *c, struct coordinator_update *u);
+/* It may still become consistent. */
+static inline bool checkpoint_is_open(const struct checkpoint *k)
+{
+    return k->state == CHECKPOINT_OPEN || k->state == CHECKPOINT_VERIFYING;
+}
 
-/* ---- fence.c: what outlives a run in the table ---- */
-const struct fence *fence_find(const struct coordinator *c, const struct run_key *key);
-void fence_keep(struct coordinator *c, const struct run *run);
-void fence_recall(const struct coordinator *c, struct run *run);
-
-/* ---- shard.c: copies ---- */
-struct copy *copy_find(struct shard *s, uint32_t member);
-struct copy *copy_add(struct coordinator *c, struct shard *s, uint32_t member);
-void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy);
-struct shard *copy_shard(struct coordinator *c, uint32_t number, struct copy **copy_out);
-bool copy_is_good(const struct shard *s, const struct copy *copy);
-void copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind);
-uint32_t shard_copies(const struct coordinator *c, const struct shard *s);
-bool shard_has_copies(const struct coordinator *c, const struct shard *s);
-void shard_refresh(struct coordinator *c, struct shard *s);
-uint64_t copy_weight(const struct coordinator *c, const struct shard *s, const struct copy *copy);
-void copy_weigh(struct coordinator *c, const struct shard *s, struct copy *copy);
-void checkpoint_weigh(struct coordinator *c, const struct checkpoint *k);
-uint64_t shard_room(const struct coordinator *c, const struct shard *s, uint32_t member);
-struct placement_room shard_needs(const struct coordinator *c, const struct shard *s, uint32_t at);
-void shard_take_room(struct coordinator *c, const struct shard *s, uint32_t member);
-
-/* ---- member.c ---- */
-struct member *member_by_link(struct coordinator *c, uint32_t link);
-void member_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                    const struct message *m);
-void member_disconnected(struct coordinator *c, uint32_t link);
-void members_tick(struct coordinator *c, struct coordinator_update *u, bool unread);
-
-/* ---- report.c ---- */
-void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                     const struct message_shard_report *r);
-void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                    const struct message_pull_failed *f);
-
-/* ---- place.c: which copies count, and where the next one goes ---- */
-/* Members whose domains are taken by copies that count or soon will, and those to avoid. */
-struct holders {
-    uint32_t taken[COORDINATOR_COPIES_MAX];
-    uint32_t taken_count;
-    uint32_t avoid[COORDINATOR_COPIES_MAX];
-    uint32_t avoid_count;
-};
-
-struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
-bool shard_is_pulled(const struct shard *s);
-struct copy *shard_surplus(const struct coordinator *c, struct shard *s);
-bool copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *copy);
-struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, uint32_t source,
-                       enum pull_purpose purpose);
-struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member);
-struct holders shard_holders(const struct coordinator *c, const struct shard *s);
-enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s,
-                              const struct holders *h, uint32_t *member_out);
-enum ckpt_status place_choose_full(const struct coordinator *c, const struct shard *s,
-                                   const struct holders *h, uint32_t *member_out);
-
-/* ---- order.c: orders to agents ---- */
-bool order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                uint32_t member, struct copy *source, enum pull_purpose purpose);
-void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy);
-void order_renew(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                 struct copy *copy);
-void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy);
-void order_let_go(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy);
-void order_stay(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                struct copy *copy);
-void order_call_off(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                    struct copy *copy);
-bool order_is_stale(const struct coordinator *c, const struct copy *copy);
-
-/* ---- attend.c: what a shard needs next ---- */
-void attend_queue(struct coordinator *c, struct coordinator_update *u);
-
-/* ---- repair.c: copies of what was committed: too few, too many ---- */
-bool repair_is_due(const struct coordinator *c, const struct shard *s, const struct holders *h);
-bool shard_let_surplus_go(struct coordinator *c, struct coordinator_update *u, struct shard *s);
-bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                        const struct copy *without);
-
-/* ---- room.c: who gives when a node is full ---- */
-bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-               const struct run *run, uint64_t bytes);
-void make_room_for_first(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                         const struct checkpoint *k, uint64_t bytes);
-bool make_place(struct coordinator *c, struct coordinator_update *u, const struct run_key *needs);
-void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-             const struct message_need *need);
-
-/* ---- checkpoint.c: commit, abort, retire, quarantine ---- */
-bool checkpoint_is_open(const struct checkpoint *k);
-void checkpoint_verifying(struct coordinator *c, struct checkpoint *k);
-void checkpoint_time_seal(const struct coordinator *c, struct checkpoint *k, uint32_t member);
-void checkpoint_time_commit(struct coordinator *c, const struct run *run, struct checkpoint *k,
-                            uint64_t wall_ms);
-bool checkpoint_is_committed(const struct checkpoint *k);
-bool commit_is_due(const struct coordinator *c, const struct checkpoint *k);
-void checkpoint_tell_waiting(struct coordinator *c, struct coordinator_update *u,
-                             const struct checkpoint *k);
-void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);
-__attribute__((format(printf, 5, 6))) void
-checkpoint_abort(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
-                 enum ckpt_status status, const char *format, ...);
-void checkpoint_retire(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
-                       const char *reason);
-void checkpoint_withdraw(struct coordinator *c, struct coordinator_update *u,
-                         const struct checkpoint *k);
-void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
-                           struct checkpoint *k, const char *reason);
-void run_gone_on(struct coordinator *c, struct coordinator_update *u, const struct run *run,
-                 const struct shard_key *at, uint32_t member);
-void run_pass_over(struct coordinator *c, const struct run *run, uint32_t attempt, uint64_t step);
-void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                       uint32_t attempt, bool keep_verifying, const struct nonce *start);
-void run_refresh_latest(struct coordinator *c, struct run *run);
-void checkpoints_tick(struct coordinator *c, struct coordinator_update *u);
-
-/* ---- job.c: what lingers, and for how long ---- */
-void on_job_report(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                   const struct message_job *told);
-uint64_t run_linger_until_ms(const struct run *run);
-bool run_lingers(const struct coordinator *c, const struct run *run);
-void run_set_ended(struct coordinator *c, struct run *run, bool ended);
-bool run_release(struct coordinator *c, struct coordinator_update *u, struct run *run, bool all,
-                 const char *why);
-void jobs_tick(struct coordinator *c, struct coordinator_update *u);
-
-/* ---- expire.c, share.c: what nobody uses any more, and what one user may have ---- */
-void expire_tick(struct coordinator *c, struct coordinator_update *u);
-const char *run_no_room(void);
-void share_run(struct coordinator *c, struct run *run, bool is_there);
-void share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts);
-bool share_lets_begin(const struct coordinator *c, uint32_t uid);
-bool share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid, char *reason);
-bool share_is_larger(const struct coordinator *c, uint32_t uid, uint32_t than);
-bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, char *reason);
-
-/* ---- restore.c, fetch.c, fetch_table.c ---- */
-void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                 const struct message_load_ask *ask);
-void restore_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                           struct copy *copy, uint64_t order);
-void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member);
-const struct checkpoint *run_newest_quarantined(const struct coordinator *c, const struct run *run);
-void restore_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                 enum ckpt_status status, const char *reason);
-void sessions_tick(struct coordinator *c, struct coordinator_update *u);
-void session_stirs(struct coordinator *c, const struct run *run);
-bool session_waits(const struct session *e);
-bool session_uses(const struct coordinator *c, const struct checkpoint *k);
-bool session_may_use(const struct coordinator *c, const struct checkpoint *k);
-void send_waits(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                const struct message_load_ask *ask, const char *reason);
-void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                  const struct message_load_ask *ask, enum ckpt_status status, const char *reason,
-                  const struct shard *s);
-void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                  const struct message_load_ask *ask);
-void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                         const struct copy *copy);
-struct fetch *fetch_first(struct coordinator *c, const struct shard *s, uint32_t member);
-struct fetch *fetch_next(struct coordinator *c, const struct fetch *f, const struct shard *s);
-struct fetch *fetch_remember(struct coordinator *c, const struct shard *s, uint32_t member,
-                             const struct message_load_ask *ask, bool *is_new_out);
-void fetch_set_told(struct coordinator *c, struct fetch *f, bool told);
-void fetches_tick(struct coordinator *c);
-void fetches_forget_member(struct coordinator *c, uint32_t member);
-void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                       const struct message_checkpoint_ask *ask);
-
-/* ---- restore_choose.c ---- */
-bool shard_is_away(const struct coordinator *c, const struct shard *s, char *nodes_out);
-void restore_choose(struct coordinator *c, struct coordinator_update *u, struct run *run);
-void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                         struct checkpoint *k, uint32_t rank);
-
-/* ---- replica.c ---- */
-void replica_note(struct checkpoint *k, struct shard *s, const struct message_shard_report *r);
-bool replica_refuses(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);
-/* ---- mark.c: a person's word, and the way back out of quarantine ---- */
-void mark_checkpoint(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
-                     enum checkpoint_mark mark);
-void offer_again_if_whole(struct coordinator *c, struct coordinator_update *u,
-                          struct checkpoint *k);
-enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint *k,
-                                const struct coordinator_record *record);
-
-/* ---- replay.c, admin.c, invariant.c ---- */
-enum ckpt_status on_replay(struct coordinator *c, struct coordinator_update *u,
-                           const struct coordinator_record *record);
-void on_admin(struct coordinator *c, struct coordinator_update *u,
-              const struct message_admin_ask *ask);
-void invariant_check(struct coordinator *c);
+/* It became consistent, and is on record. */
+static inline bool checkpoint_is_committed(const struct checkpoint *k)
+{
+    return k->state == CHECKPOINT_CONSISTENT || k->state == CHECKPOINT_QUARANTINED;
+}
 
 #endif

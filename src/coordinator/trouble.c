@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What keeps saves from becoming consistent, as long as it goes on: a table for people, and a note
+ * once and then rarely. Nothing is decided by it. */
 #include "coordinator/trouble.h"
-
-#include "coordinator/state.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "coordinator/announce.h"
+#include "coordinator/update.h"
 
 /* A cause that may come again with the next save is shown for so long; one that is repeated by
  * itself while it lasts, for a little more than the time between two. */
@@ -136,8 +139,6 @@ bool coordinator_trouble_view(const struct coordinator *c, uint32_t index,
     };
     return true;
 }
-
-/* ---- what is noticed by the clock, or told by heartbeats ---- */
 
 #define SAVE_WAITS_MS 2000   /* once it is known for what */
 #define SAVE_STANDS_MS 30000 /* though nothing is known to be wrong */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bounded outputs of one turn. */
-#include "coordinator/state.h"
+#include "coordinator/update.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/bytes.h"
 
 void say(char *text, const char *format, ...)
 {
@@ -15,7 +17,6 @@ void say(char *text, const char *format, ...)
     va_end(arguments);
 }
 
-/* Leaves room for a commit in the same turn: its own broadcast and one answer. */
 bool update_has_room(const struct coordinator_update *u, uint32_t messages)
 {
     return u->message_count + messages + 2 <= COORDINATOR_MESSAGES_MAX;
@@ -64,4 +65,18 @@ struct machine_note *update_note(struct coordinator_update *u, enum event_id eve
     memset(note, 0, sizeof *note);
     note->event = event;
     return note;
+}
+
+void coordinator_record_name(struct coordinator_record *record, const struct nonce *name)
+{
+    record->step = load_le64(name->bytes);
+    record->bytes = load_le64(name->bytes + 8);
+}
+
+struct nonce coordinator_record_named(const struct coordinator_record *record)
+{
+    struct nonce name;
+    store_le64(name.bytes, record->step);
+    store_le64(name.bytes + 8, record->bytes);
+    return name;
 }

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Read-only views of the tables. */
-#include "coordinator/state.h"
-
 #include <string.h>
+
+#include "coordinator/checkpoint_table.h"
+#include "coordinator/copy.h"
+#include "coordinator/linger.h"
+#include "coordinator/redundancy.h"
+#include "coordinator/run.h"
+#include "coordinator/shard.h"
+#include "coordinator/state.h"
+#include "coordinator/table.h"
 
 struct coordinator_record_shard coordinator_record_shard(const struct coordinator *c,
                                                          const struct coordinator_record *record,
@@ -184,7 +191,8 @@ static struct coordinator_home_view home_view(const struct coordinator *c, const
     struct coordinator_home_view view = {
         .node = home->node, .joined = home->member != NONE, .seen = home->seen};
     const struct member *m =
-        view.joined ? NULL : roster_find((struct coordinator *)c, home->node); /* changes nothing */
+        view.joined ? NULL
+                    : member_by_name((struct coordinator *)c, home->node); /* changes nothing */
     view.stopped = m != NULL && m->stopped;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && view.joined; i++) {
         view.has =

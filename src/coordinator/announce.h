@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes out of a checkpoint: to every agent, on record, to people. */
+#ifndef CKPT_COORDINATOR_ANNOUNCE_H
+#define CKPT_COORDINATOR_ANNOUNCE_H
+
+#include "coordinator/state.h"
+
+/* Every agent hears of the checkpoint's state. */
+void checkpoint_broadcast(struct coordinator *c, struct coordinator_update *u,
+                          const struct checkpoint *k, enum checkpoint_state state);
+/* The agents of its ranks put it into their logs; nothing else comes of it. */
+void checkpoint_tell_waiting(struct coordinator *c, struct coordinator_update *u,
+                             const struct checkpoint *k);
+/* A record about the checkpoint. */
+struct coordinator_record *checkpoint_record(struct coordinator *c, struct coordinator_update *u,
+                                             const struct checkpoint *k,
+                                             enum coordinator_record_type type);
+/* A note about the checkpoint. */
+struct machine_note *checkpoint_note(struct coordinator *c, struct coordinator_update *u,
+                                     const struct checkpoint *k, enum event_id event);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a heartbeat brings: life, room, and orders that were never answered. */
+#ifndef CKPT_COORDINATOR_HEARTBEAT_H
+#define CKPT_COORDINATOR_HEARTBEAT_H
+
+#include "coordinator/state.h"
+
+/* An agent lives, and says how much room it has. */
+void on_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
+                  const struct message_heartbeat *heartbeat);
+
+#endif

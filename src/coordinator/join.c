@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may join, and what is known of an agent from its JOIN. */
+#include "coordinator/join.h"
+
+#include <string.h>
+
+#include "base/planted_bug.h"
+#include "coordinator/home.h"
+#include "coordinator/member.h"
+#include "coordinator/queue.h"
+#include "coordinator/roster.h"
+#include "coordinator/table.h"
+#include "coordinator/trouble.h"
+#include "coordinator/update.h"
+
+static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t link,
+                   const struct message_join *join, enum ckpt_status status, const char *reason)
+{
+    struct trouble what = {.kind = TROUBLE_JOIN, .status = status};
+    if (name_is_valid(join->node, CKPT_NODE_NAME_MAX)) {
+        strcpy(what.node, join->node);
+    }
+    (void)trouble_happens(c, u, EVENT_join_denied, &what, "%s", reason);
+    struct message *m = update_message(c, u, link, MESSAGE_WELCOME);
+    m->welcome.status = status;
+    m->welcome.cluster = c->cluster;
+    say(m->welcome.reason, "%s", reason);
+    u->messages[u->message_count - 1].close = true;
+}
+
+/* "Every address" as a machine listens at it: nobody else can connect to that. */
+static bool address_is_any(const char *address)
+{
+    static const char *const any[] = {"*:", ":", "0.0.0.0:", "[::]:"};
+    for (size_t i = 0; i < sizeof any / sizeof any[0]; i++) {
+        if (strncmp(address, any[i], strlen(any[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool join_is_valid(const struct message_join *join)
+{
+    return name_is_valid(join->node, CKPT_NODE_NAME_MAX) &&
+           name_is_valid(join->domain, CKPT_DOMAIN_NAME_MAX) && join->address[0] != '\0' &&
+           join->segments > 0 && join->segments <= CKPT_ARENA_SEGMENTS_MAX &&
+           join->segment_bytes > 0 && join->segment_bytes <= CKPT_SEGMENT_BYTES_LARGEST &&
+           join->segments_free <= join->segments;
+}
+
+/* Its memory is of another cluster; reason says so. */
+static bool is_strange(const struct coordinator *c, const struct message_join *join, char *reason)
+{
+    if (nonce_is_zero(&join->cluster) || nonce_equal(&join->cluster, &c->cluster)) {
+        return false;
+    }
+    char ours[NONCE_HEX_SIZE], theirs[NONCE_HEX_SIZE];
+    nonce_hex(&c->cluster, ours);
+    nonce_hex(&join->cluster, theirs);
+    say(reason,
+        "node %s is of cluster %s, this coordinator of %s: correct its coordinator's address, or "
+        "give its arena up",
+        join->node, theirs, ours);
+    return true;
+}
+
+/* The member for a join, or NULL when it was refused. */
+static struct member *member_for_join(struct coordinator *c, struct coordinator_update *u,
+                                      uint32_t link, const struct message *message)
+{
+    const struct message_join *join = &message->join;
+    char reason[CKPT_REASON_MAX + 1];
+    if (join->protocol != WIRE_PROTOCOL_VERSION) {
+        say(reason, "agent speaks protocol %u, this coordinator %u: upgrade the older one",
+            join->protocol, WIRE_PROTOCOL_VERSION);
+        refuse(c, u, link, join, CKPT_ERR_VERSION, reason);
+        return NULL;
+    }
+    if (!join_is_valid(join)) {
+        refuse(c, u, link, join, CKPT_ERR_INVALID,
+               "join with an invalid node, domain, address or size");
+        return NULL;
+    }
+    if (is_strange(c, join, reason)) {
+        refuse(c, u, link, join, CKPT_ERR_DENIED, reason);
+        return NULL;
+    }
+    if (address_is_any(join->address)) {
+        say(reason,
+            "node %s says that others reach it at %.107s, which stands for every address of a "
+            "machine: set advertise",
+            join->node, join->address);
+        refuse(c, u, link, join, CKPT_ERR_INVALID, reason);
+        return NULL;
+    }
+    struct member *m = member_by_name(c, join->node);
+    if (m == NULL) {
+        m = roster_add(c, u, join->node, PLANTED_BUG(ONE_DOMAIN) ? join->node : join->domain);
+        if (m == NULL) {
+            refuse(
+                c, u, link, join, CKPT_ERR_FULL,
+                "agents_max nodes are joined already: raise it in the coordinator's configuration");
+        }
+        return m;
+    }
+    bool same = incarnation_equal(&m->incarnation, &message->incarnation);
+    if (m->state == MEMBER_JOINED && !same) {
+        if (m->connected && m->link != link) {
+            say(reason, "node %s is already joined by another agent that lives at %s", join->node,
+                m->address);
+            refuse(c, u, link, join, CKPT_ERR_BUSY, reason);
+            return NULL;
+        }
+        if (!PLANTED_BUG(OLD_INCARNATION)) {
+            member_lost(c, u, m, "a new agent of this node joined");
+        }
+    }
+    if (PLANTED_BUG(ONE_DOMAIN) || roster_is_in(c, m, join->domain)) {
+        return m;
+    }
+    if (m->state == MEMBER_JOINED) {
+        say(reason, "node %s is joined in domain %s: end its agent before it moves", join->node,
+            c->domain_names[c->places[m - c->members].domain]);
+        refuse(c, u, link, join, CKPT_ERR_INVALID, reason);
+        return NULL;
+    }
+    roster_move(c, m, join->domain);
+    return m;
+}
+
+void on_join(struct coordinator *c, struct coordinator_update *u, uint32_t link,
+             const struct message *message)
+{
+    struct member *m = member_for_join(c, u, link, message);
+    if (m == NULL) {
+        return;
+    }
+    const struct message_join *join = &message->join;
+    uint32_t index = (uint32_t)(m - c->members);
+    bool rejoined = m->state == MEMBER_JOINED;
+    if (m->connected && m->link != link) {
+        update_close(u, m->link);
+    }
+    if (m->connected) {
+        member_unlink(c, m);
+    }
+    strcpy(m->address, join->address);
+    m->incarnation = message->incarnation;
+    m->is_of_cluster = nonce_equal(&join->cluster, &c->cluster);
+    m->state = MEMBER_JOINED;
+    m->stopped = false;
+    index_set_remove(&c->members_lost, index);
+    m->segments = join->segments;
+    m->segment_bytes = join->segment_bytes;
+    m->page_bytes = join->page_bytes;
+    m->features = join->features;
+    m->locked = join->locked;
+    m->inventory_told = false; /* it tells all of it again */
+    m->joined_ms = m->heard_ms = c->now_ms;
+    m->lease_until_ms = c->now_ms + c->config.lease_ms;
+    m->settled = false;
+    m->has_bytes = false;
+    homes_member_joined(c, index);
+    roster_set_usable(c, index, true);
+    c->places[index].segments_free = join->segments_free;
+    c->places[index].part_bytes_free = 0; /* until it says more */
+    member_link(c, m, link);
+    m->refusals = 0;
+    trouble_is_over(c, TROUBLE_JOIN, m->node, NULL);
+
+    struct message *welcome = update_message(c, u, link, MESSAGE_WELCOME);
+    welcome->welcome.heartbeat_ms = c->config.heartbeat_ms;
+    welcome->welcome.lease_ms = c->config.lease_ms;
+    welcome->welcome.features = WIRE_FEATURES;
+    welcome->welcome.cluster = c->cluster;
+    struct machine_note *note =
+        update_note(u, rejoined ? EVENT_agent_rejoined : EVENT_agent_joined);
+    strcpy(note->node, m->node);
+    say(note->text, "at %s, domain %s, %u segments", m->address,
+        c->domain_names[c->places[index].domain], m->segments);
+    unpark_all(c);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an agent hears of its report. */
+#ifndef CKPT_COORDINATOR_REPORT_ACK_H
+#define CKPT_COORDINATOR_REPORT_ACK_H
+
+#include "coordinator/state.h"
+
+/* The answer to a report; keep goes with CKPT_OK. */
+void report_ack(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                const struct message_shard_report *r, enum checkpoint_state checkpoint,
+                enum ckpt_status status, const char *reason);
+/* The report is refused, and people may see why. */
+void report_refuse(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                   const struct message_shard_report *r, enum checkpoint_state checkpoint,
+                   enum ckpt_status status, const char *reason);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A copy's digest is judged: by the shard's, and by what the copy said before. */
+#include "coordinator/report_digest.h"
+
+#include <string.h>
+
+#include "coordinator/checkpoint.h"
+#include "coordinator/commit.h"
+#include "coordinator/copy.h"
+#include "coordinator/drain.h"
+#include "coordinator/fetch.h"
+#include "coordinator/mark.h"
+#include "coordinator/order.h"
+#include "coordinator/queue.h"
+#include "coordinator/redundancy.h"
+#include "coordinator/report_ack.h"
+#include "coordinator/restore.h"
+#include "coordinator/table.h"
+#include "coordinator/update.h"
+
+/* What was read from it differs: either the reader is wrong or the source is, since its own digest.
+ * The source digests again; until it has, others are preferred. */
+static void suspect_source(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                           uint32_t source_member)
+{
+    struct copy *source = source_member == NONE ? NULL : copy_find(s, source_member);
+    if (source == NULL) {
+        return;
+    }
+    if (source->source_failures < UINT8_MAX) {
+        source->source_failures++;
+    }
+    if (source->state == COPY_VERIFIED && source->order_kind == ORDER_NONE) {
+        order_verify(c, u, s, source);
+    }
+}
+
+/* A digest that differs from the reference, or from what this copy said before. */
+static void on_mismatch(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                        struct copy *copy, const struct message_shard_report *r, const char *what)
+{
+    struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    struct member *m = &c->members[copy->member];
+    uint32_t member = copy->member;
+    bool owner = copy->owner;
+    uint32_t source = copy->order_kind == ORDER_PULL ? copy->source : NONE;
+    struct machine_note *note = update_note(u, EVENT_digest_mismatch);
+    strcpy(note->node, m->node);
+    note->run = r->shard.run;
+    note->has_shard = true;
+    note->attempt = k->attempt;
+    note->step = k->step;
+    note->rank = s->rank;
+    say(note->text, "%s", what);
+    m->mismatches++;
+
+    if (copy->state == COPY_VERIFIED) {
+        m->copies_verified--;
+    }
+    copy_set_order(c, copy, ORDER_NONE);
+    copy->state = COPY_NONE;
+    copy->bad = true;
+    copy->has_digest = false;
+    shard_refresh(c, s);
+    restore_copy_gone(c, s, member);
+    if (m->connected) { /* otherwise it hears of it when it reports again */
+        report_ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST, what);
+    }
+
+    if (!checkpoint_is_open(k)) {
+        suspect_source(c, u, s, source);
+        queue_push(c, s);
+        return;
+    }
+    s->failures++;
+    if (owner) {
+        checkpoint_abort(c, u, k, CKPT_ERR_DIGEST,
+                         "rank %u: the bytes changed after they were sealed (node %s)", s->rank,
+                         m->node);
+    } else if (s->failures >= c->config.pull_attempts_max && !drain_makes_do(c, k)) {
+        checkpoint_abort(c, u, k, CKPT_ERR_DIGEST,
+                         "rank %u: no copy has the owner's digest after %u tries", s->rank,
+                         s->failures);
+    } else {
+        for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+            struct copy *other = &s->copies[i];
+            if (other->member != NONE && other->owner && other->order_kind == ORDER_NONE &&
+                other->state == COPY_VERIFIED) {
+                order_verify(c, u, s, other);
+            }
+        }
+        queue_push(c, s);
+    }
+}
+
+/* The owner's first digest is the reference: holders that were faster are judged now. */
+static void set_reference(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                          const struct digest *digest)
+{
+    s->has_digest = true;
+    s->digest = *digest;
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        struct copy *copy = &s->copies[i];
+        if (copy->member == NONE || copy->owner || copy->state != COPY_VERIFIED ||
+            memcmp(&copy->digest, digest, sizeof *digest) == 0) {
+            continue;
+        }
+        struct message_shard_report r = {.world = c->checkpoints[s->checkpoint].world,
+                                         .bytes = s->bytes,
+                                         .generation = copy->generation,
+                                         .state = COPY_VERIFIED};
+        shard_key_of(c, s, &r.shard);
+        on_mismatch(c, u, s, copy, &r, "differs from the owner's digest");
+        if (c->checkpoints[s->checkpoint].state == CHECKPOINT_ABORTED) {
+            return;
+        }
+    }
+}
+
+/* A good digest. */
+static void on_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                        struct copy *copy, const struct message_shard_report *r)
+{
+    struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    struct member *m = &c->members[copy->member];
+    uint64_t order = copy->order;
+    bool answered = r->order != 0 && r->order == order;
+
+    if (copy->state != COPY_VERIFIED) {
+        copy->state = COPY_VERIFIED;
+        m->copies_verified++;
+        copy->bad = false;
+        k->progress_ms = c->now_ms;
+    }
+    copy->has_digest = true;
+    copy->digest = r->digest;
+    copy->verified_ms = c->now_ms;
+    if (copy->order_kind == ORDER_LET_GO) {
+        copy->kept_ms = c->now_ms; /* in use there */
+    }
+    copy->called_back = false;
+    if (copy->order_kind == ORDER_PULL || (copy->order_kind != ORDER_NONE && answered)) {
+        copy_set_order(c, copy, ORDER_NONE);
+    }
+    if (!s->has_digest && copy->owner) {
+        set_reference(c, u, s, &r->digest);
+        if (k->state == CHECKPOINT_ABORTED) {
+            return;
+        }
+    }
+    shard_refresh(c, s);
+    report_ack(c, u, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+    restore_copy_verified(c, u, s, copy, answered ? order : 0);
+    if (s->has_digest && answered) {
+        fetch_copy_verified(c, u, s, copy); /* digested after the ask, not some time ago */
+    }
+    queue_push(c, s);
+    commit_if_due(c, u, k);
+    offer_again_if_whole(c, u, k);
+}
+
+/* A holder's copy that this life of the coordinator never asked for, of a checkpoint that is not
+ * committed: perhaps found after a coordinator's start, perhaps a word that was on its way when the
+ * copy was refused and freed. Which of the two, only an answer to an order of now can tell. */
+static bool is_out_of_the_blue(const struct checkpoint *k, const struct copy *copy,
+                               const struct message_shard_report *r)
+{
+    bool answers = copy->order_kind != ORDER_NONE && r->order != 0 && r->order == copy->order;
+    return checkpoint_is_open(k) && !r->owner && copy->state != COPY_VERIFIED && !answers;
+}
+
+static void prove(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                  struct copy *copy, const struct message_shard_report *r)
+{
+    if (copy->order_kind == ORDER_NONE) {
+        copy->state = COPY_HELD;
+        copy_weigh(c, s, copy);
+        order_verify(c, u, s, copy);
+    }
+    report_ack(c, u, copy->member, r, (enum checkpoint_state)c->checkpoints[s->checkpoint].state,
+               CKPT_OK, "");
+}
+
+void report_digest(struct coordinator *c, struct coordinator_update *u, struct shard *s,
+                   struct copy *copy, const struct message_shard_report *r)
+{
+    const struct checkpoint *k = &c->checkpoints[s->checkpoint];
+    bool changed = r->changed ||
+                   (copy->has_digest && memcmp(&copy->digest, &r->digest, sizeof r->digest) != 0);
+    bool differs = s->has_digest && memcmp(&s->digest, &r->digest, sizeof r->digest) != 0;
+    if (changed || differs) {
+        on_mismatch(c, u, s, copy, r,
+                    changed ? "differs from what this copy said before"
+                            : "differs from the shard's digest");
+    } else if ((copy->order_kind == ORDER_LET_GO || copy->called_back) && r->order != copy->order) {
+        /* Said before the order came there, or of a copy that may be gone by now. */
+        report_ack(c, u, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+    } else if (is_out_of_the_blue(k, copy, r)) {
+        prove(c, u, s, copy, r);
+    } else {
+        on_verified(c, u, s, copy, r);
+    }
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is seated: what is told of a seat, who takes and leaves it, and whether a process that says
+ * it was seated may act for its start. */
+#include "coordinator/seat_confirm.h"
+
+#include "base/planted_bug.h"
+#include "coordinator/checkpoint.h"
+#include "coordinator/seat.h"
+#include "coordinator/update.h"
+
+void seat_tell(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+               const struct message_seat_ask *ask, enum ckpt_status status, const char *reason)
+{
+    struct message *m = update_message(c, u, c->members[member].link, MESSAGE_SEAT_TOLD);
+    struct message_seat_told *told = &m->seat_told;
+    told->run = ask->run;
+    told->rank = ask->rank;
+    told->seat = ask->seat;
+    told->ended = ask->ended;
+    told->status = status;
+    say(told->reason, "%s", reason);
+}
+
+void seat_tell_taken(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                     const struct message_seat_ask *ask, const struct start *start)
+{
+    seat_tell(c, u, member, ask, CKPT_OK, "");
+    struct message_seat_told *told = &u->messages[u->message_count - 1].message.seat_told;
+    told->attempt = start->attempt;
+    told->start = start->nonce;
+}
+
+void seat_tell_used(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                    const struct message_seat_ask *ask, const struct run *run)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    say(reason,
+        "attempt %u of the run was another start's, and the newest is %u: open with attempt 0, "
+        "which takes the next number, or insist on one above %u",
+        ask->attempt, run->attempt, run->attempt);
+    seat_tell(c, u, member, ask, CKPT_ERR_ATTEMPT, reason);
+}
+
+/* Up to now the run had this rank. */
+static void note_leaving(struct coordinator *c, const struct start *start, const struct seat *seat)
+{
+    if (seat->member != NONE) {
+        c->runs[start->run].active_ms = c->now_ms;
+    }
+}
+
+void seat_take(struct coordinator *c, struct start *start, struct seat *seat, uint32_t member,
+               const struct message_seat_ask *ask)
+{
+    bool is_new = !nonce_equal(&seat->nonce, &ask->seat);
+    note_leaving(c, start, seat);
+    start->live -= seat->member != NONE;
+    seat->nonce = nonce_is_zero(&ask->seat) ? seat->nonce : ask->seat;
+    seat->member = ask->ended ? NONE : member;
+    seat->staged = ask->staged;
+    start->live += seat->member != NONE;
+    if (is_new) {
+        start->since_ms = c->now_ms;
+    }
+}
+
+void seat_leave(struct coordinator *c, struct seat *seat)
+{
+    struct start *start = &c->starts[seat->start];
+    note_leaving(c, start, seat);
+    start->live -= seat->member != NONE;
+    seat->member = NONE;
+    seat->staged = false;
+    if (start->attempt != 0) {
+        return;
+    }
+    seat_free(c, seat);
+    if (start->seats == 0) {
+        start_free(c, start);
+    }
+}
+
+void seats_of_member_lost(struct coordinator *c, uint32_t member)
+{
+    for (uint32_t i = 0; i < c->seats_high; i++) {
+        if (c->seats[i].start != NONE && c->seats[i].member == member) {
+            seat_leave(c, &c->seats[i]);
+        }
+    }
+}
+
+struct seat *seat_of_process(struct coordinator *c, const struct run *run, uint32_t rank,
+                             const struct nonce *nonce)
+{
+    for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
+        struct seat *seat = seat_find(c, &c->starts[i], rank);
+        if (seat != NULL && nonce_equal(&seat->nonce, nonce)) {
+            return seat;
+        }
+    }
+    return NULL;
+}
+
+enum ckpt_status seat_confirm(struct coordinator *c, struct coordinator_update *u, struct run *run,
+                              uint32_t member, const struct message_seat_ask *ask, char *reason)
+{
+    if (ask->attempt < run->attempt) {
+        say(reason, "attempt %u of the run has begun: this process is of attempt %u", run->attempt,
+            ask->attempt);
+        return CKPT_ERR_ATTEMPT;
+    }
+    bool goes_by_number = nonce_is_zero(&ask->start); /* it is of before starts had names */
+    bool is_unnamed =
+        ask->attempt == run->attempt && nonce_is_zero(&run->start_nonce) && !goes_by_number;
+    if (ask->attempt > run->attempt || is_unnamed) {
+        run_raise_attempt(c, u, run, ask->attempt, true, &ask->start);
+    }
+    struct start *start = start_of(c, run);
+    if (start == NULL) {
+        say(reason, "no room for another start in the coordinator's tables: raise runs_max");
+        return CKPT_ERR_BUSY;
+    }
+    if (!goes_by_number && !nonce_equal(&start->nonce, &ask->start) &&
+        !PLANTED_BUG(VERDICT_BY_ATTEMPT)) {
+        say(reason, "attempt %u of the run is another start's", ask->attempt);
+        return CKPT_ERR_ATTEMPT;
+    }
+    if (start->world != 0 && start->world != ask->world) {
+        say(reason, "this rank says a world of %u, others of its start said %u", ask->world,
+            start->world);
+        return CKPT_ERR_WORLD;
+    }
+    struct seat *seat = seat_find(c, start, ask->rank);
+    if (seat != NULL && !nonce_is_zero(&ask->seat) && !nonce_is_zero(&seat->nonce) &&
+        !nonce_equal(&seat->nonce, &ask->seat)) {
+        say(reason, "another process has taken the place of rank %u in attempt %u", ask->rank,
+            ask->attempt);
+        return CKPT_ERR_ATTEMPT;
+    }
+    seat = seat != NULL ? seat : seat_add(c, start, ask->rank);
+    if (seat == NULL) {
+        say(reason, "no room for another rank in the coordinator's tables: raise shards_max");
+        return CKPT_ERR_BUSY;
+    }
+    start->world = ask->world;
+    start->name = nonce_is_zero(&start->name) ? ask->name : start->name;
+    seat_take(c, start, seat, member, ask);
+    return CKPT_OK;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts of a run: who is of one, and which number it has. */
+#ifndef CKPT_COORDINATOR_START_H
+#define CKPT_COORDINATOR_START_H
+
+#include "coordinator/state.h"
+
+/* A process asks for its rank's seat. */
+void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+                 const struct message_seat_ask *ask);
+/* What is still to be told of starts that are complete. */
+void starts_tick(struct coordinator *c, struct coordinator_update *u);
+
+#endif
