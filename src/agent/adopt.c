@@ -26,7 +26,7 @@ static bool segments_are_free(const struct agent *a, const struct slot_record *r
     }
     for (uint32_t i = 0; i < record->segment_count; i++) {
         uint16_t id = record->segments[i];
-        if (id >= a->config.segments || a->segments[id].slot != AGENT_NONE ||
+        if (id >= a->config.segments || a->segments[id].slot != NONE ||
             a->segments[id].parts_used > 0) {
             return false;
         }
@@ -46,7 +46,7 @@ static bool record_is_valid(const struct agent *a, const struct slot_record *rec
            record->copies <= CKPT_COPIES_MAX && record->bytes > 0 && segments_are_free(a, record);
 }
 
-static void take_segments(struct agent *a, uint32_t slot, const struct slot_record *record)
+static void adopt_segments(struct agent *a, uint32_t slot, const struct slot_record *record)
 {
     struct slot *s = &a->slots[slot];
     if (record->part.bytes > 0) {
@@ -87,8 +87,8 @@ static bool is_worth_keeping(struct agent *a, const struct slot_record *record)
     if (record->cached) {
         return false;
     }
-    uint32_t other = record->shard.attempt != 0 ? agent_slot_live(a, &record->shard) : AGENT_NONE;
-    if (other == AGENT_NONE) {
+    uint32_t other = record->shard.attempt != 0 ? agent_slot_live(a, &record->shard) : NONE;
+    if (other == NONE) {
         return record->shard.attempt != 0 || (record->owner && !nonce_is_zero(&record->seat));
     }
     if (a->slots[other].generation > record->generation) {
@@ -115,7 +115,7 @@ static void adopt_record(struct agent *a, const struct slot_record *record)
     s->has_digest = record->has_digest;
     s->digest = record->digest;
     s->in_doubt = true;
-    take_segments(a, record->slot, record);
+    adopt_segments(a, record->slot, record);
     if (keep && PLANTED_BUG(TRUST_RECORD) && record->has_digest) {
         agent_slot_move(s, SLOT_ADOPTED);
         agent_slot_verified(a, record->slot, &record->digest);

@@ -28,7 +28,7 @@
 #include "agent/work.h"
 #include "agent/work_done.h"
 
-static void take_peer_message(struct agent *a, uint32_t link, const struct message *message)
+static void on_peer_message(struct agent *a, uint32_t link, const struct message *message)
 {
     if (message->type == MESSAGE_OFFER || message->type == MESSAGE_OFFER_CLOSED) {
         agent_pull_message(a, link, message);
@@ -75,7 +75,7 @@ static enum ckpt_status check_event(const struct agent *a, const struct agent_ev
     return CKPT_ERR_INVALID;
 }
 
-static void take_event(struct agent *a, const struct agent_event *event)
+static void on_event(struct agent *a, const struct agent_event *event)
 {
     switch (event->type) {
     case AGENT_TICK:
@@ -96,7 +96,7 @@ static void take_event(struct agent *a, const struct agent_event *event)
         agent_coordinator_message(a, event->message);
         return;
     case AGENT_PEER_MESSAGE:
-        take_peer_message(a, event->link, event->message);
+        on_peer_message(a, event->link, event->message);
         return;
     case AGENT_PEER_LOOKUP:
         agent_peer_lookup(a, event->link);
@@ -174,7 +174,7 @@ enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,
     a->rails = event->rails;
     a->rails_up = event->rails_up;
     agent_update_begin(a, update_out);
-    take_event(a, event);
+    on_event(a, event);
     pump(a);
     if (update_out->again) {
         update_out->deadline_ms = a->now_ms;

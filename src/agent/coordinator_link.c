@@ -18,14 +18,27 @@
 
 #define INTERVAL_MS_MAX 3600000
 
+/*   DOWN --> JOINING <--> JOINED   the way back: another life of the coordinator speaks
+ *    ^---------'-----------'       what comes twice changes nothing */
+static const unsigned moves[] = {
+    [LINK_DOWN] = TO(LINK_DOWN) | TO(LINK_JOINING),
+    [LINK_JOINING] = TO(LINK_JOINING) | TO(LINK_JOINED) | TO(LINK_DOWN),
+    [LINK_JOINED] = TO(LINK_JOINING) | TO(LINK_DOWN),
+};
+
+static void move(struct coordinator_link *c, enum link_state to)
+{
+    assert(MAY_MOVE(moves, c->state, to));
+    c->state = to;
+}
+
 void agent_coordinator_up(struct agent *a, const char *address)
 {
     struct coordinator_link *c = &a->coordinator;
     if (address != NULL && strlen(address) < sizeof(a->config.address)) {
         strcpy(a->config.address, address);
     }
-    c->up = true;
-    c->joined = false;
+    move(c, LINK_JOINING);
     c->settled = false;
     c->lease_ms = 0;
     c->join_due_ms = a->now_ms;
@@ -33,18 +46,17 @@ void agent_coordinator_up(struct agent *a, const char *address)
 
 void agent_coordinator_down(struct agent *a)
 {
-    if (a->coordinator.joined) {
+    if (a->coordinator.state == LINK_JOINED) {
         a->coordinator.away_ms = a->coordinator.heard_ms;
     }
-    a->coordinator.up = false;
-    a->coordinator.joined = false;
+    move(&a->coordinator, LINK_DOWN);
 }
 
 /* Its memory stays, for the next agent of this node. */
 void agent_coordinator_stop(struct agent *a)
 {
     const struct coordinator_link *c = &a->coordinator;
-    if (c->up && c->joined && (c->features & WIRE_FEATURE_GOODBYE) != 0) {
+    if (c->state == LINK_JOINED && (c->features & WIRE_FEATURE_GOODBYE) != 0) {
         struct agent_outgoing *out =
             agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_GOODBYE);
         assert(out != NULL);
@@ -53,7 +65,7 @@ void agent_coordinator_stop(struct agent *a)
     agent_coordinator_down(a);
 }
 
-static void say_join(struct agent *a)
+static void send_join(struct agent *a)
 {
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_JOIN);
     assert(out != NULL);
@@ -72,7 +84,7 @@ static void say_join(struct agent *a)
 }
 
 /* All that is asked of the coordinator or told to it is so again: it may be another one. */
-static void tell_everything(struct agent *a)
+static void resend_everything(struct agent *a)
 {
     for (uint32_t i = 0; i < a->slots_high; i++) {
         if (agent_copy_state(&a->slots[i]) != COPY_NONE) {
@@ -80,8 +92,8 @@ static void tell_everything(struct agent *a)
             a->slots[i].untold = true;
         }
     }
-    agent_jobs_tell(a);
-    agent_seats_tell(a);
+    agent_jobs_resend(a);
+    agent_seats_resend(a);
     uint32_t cursor = 0;
     for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
         load->due_ms = a->now_ms;
@@ -102,7 +114,7 @@ static bool is_refused_by(struct agent *a, enum ckpt_status status)
     return rare_happens(&c->refused_said, a->now_ms);
 }
 
-static void say_refused(struct agent *a, const struct message_welcome *welcome)
+static void note_refused(struct agent *a, const struct message_welcome *welcome)
 {
     if (is_refused_by(a, welcome->status)) {
         const struct rare *said = &a->coordinator.refused_said;
@@ -118,8 +130,8 @@ void agent_coordinator_welcome(struct agent *a, const struct message_welcome *we
 {
     struct coordinator_link *c = &a->coordinator;
     if (welcome->status != CKPT_OK) {
-        if (!c->joined) {
-            say_refused(a, welcome);
+        if (c->state != LINK_JOINED) {
+            note_refused(a, welcome);
             c->join_due_ms = a->now_ms + c->heartbeat_ms;
         }
         return;
@@ -131,17 +143,17 @@ void agent_coordinator_welcome(struct agent *a, const struct message_welcome *we
         welcome->lease_ms > c->heartbeat_ms && welcome->lease_ms <= INTERVAL_MS_MAX;
     c->lease_ms = lease_is_sane ? welcome->lease_ms : 0;
     c->features = welcome->features;
-    if (c->joined) {
+    if (c->state == LINK_JOINED) {
         return;
     }
-    c->joined = true;
+    move(c, LINK_JOINED);
     c->settled = false;
     c->unsettled = 0;
     c->refused = CKPT_OK;
     rare_ends(&c->refused_said);
-    a->refusals.told = 0; /* it may be another one */
+    a->refusals.sent = 0; /* it may be another one */
     c->heartbeat_due_ms = a->now_ms + c->heartbeat_ms;
-    tell_everything(a);
+    resend_everything(a);
     agent_note(a, EVENT_joined, NULL, "joined in epoch %llu", (unsigned long long)a->epoch);
 }
 
@@ -185,26 +197,26 @@ static void hear(struct agent *a, const struct message *welcome)
     if (!incarnation_equal(&welcome->incarnation, &c->incarnation)) {
         c->incarnation = welcome->incarnation;
         c->life++;
-        c->joined = false;
+        move(c, LINK_JOINING);
     }
 }
 
 bool agent_coordinator_rules(struct agent *a, const struct message *message)
 {
     struct coordinator_link *c = &a->coordinator;
-    if (!c->up || incarnation_is_zero(&message->incarnation)) {
+    if (c->state == LINK_DOWN || incarnation_is_zero(&message->incarnation)) {
         return false;
     }
     bool is_heard = incarnation_equal(&message->incarnation, &c->incarnation);
     bool is_welcome = is_welcome_of_ours(a, message);
-    if (!c->up) {
+    if (c->state == LINK_DOWN) {
         return false;
     }
     if (!is_heard && !is_welcome && !PLANTED_BUG(OBEY_STALE_EPOCH)) {
         if (message->type == MESSAGE_WELCOME && message->welcome.status != CKPT_OK) {
             agent_coordinator_welcome(a, &message->welcome); /* why it will not have this node */
-        } else if (c->joined && message->epoch >= a->epoch) {
-            c->joined = false; /* another life of it: it says WELCOME before it is heard */
+        } else if (c->state == LINK_JOINED && message->epoch >= a->epoch) {
+            move(c, LINK_JOINING); /* another life of it: it says WELCOME before it is heard */
             c->join_due_ms = a->now_ms;
         }
         return false;
@@ -240,12 +252,12 @@ static void hang_up(struct agent *a)
 void agent_coordinator_pump(struct agent *a)
 {
     struct coordinator_link *c = &a->coordinator;
-    if (!c->up || !agent_update_has_room(a)) {
+    if (c->state == LINK_DOWN || !agent_update_has_room(a)) {
         return;
     }
-    if (!c->joined) {
+    if (c->state != LINK_JOINED) {
         if (c->join_due_ms <= a->now_ms) {
-            say_join(a);
+            send_join(a);
             c->join_due_ms = a->now_ms + a->config.resend_ms;
         }
         agent_update_deadline(a, c->join_due_ms);

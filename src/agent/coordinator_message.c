@@ -22,7 +22,7 @@ void agent_coordinator_message(struct agent *a, const struct message *message)
     enum message_type type = message->type;
     if (type == MESSAGE_WELCOME) {
         agent_coordinator_welcome(a, &message->welcome);
-    } else if (!a->coordinator.joined) {
+    } else if (a->coordinator.state != LINK_JOINED) {
         return;
     } else if (type == MESSAGE_LEASE) {
         a->coordinator.settled = message->lease.settled;

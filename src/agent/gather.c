@@ -11,8 +11,9 @@
 #include "agent/work.h"
 #include "base/reason.h"
 
-static void answer(struct agent *a, const struct rank_session *session,
-                   const struct message_gather *ask, enum ckpt_status status, const char *reason)
+static void send_gathered(struct agent *a, const struct rank_session *session,
+                          const struct message_gather *ask, enum ckpt_status status,
+                          const char *reason)
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_GATHERED);
@@ -46,7 +47,7 @@ static bool is_repeat(struct agent *a, const struct rank_session *session,
         return false;
     }
     if (a->slots[session->filling].work == 0) {
-        answer(a, session, ask, session->gather_status, "");
+        send_gathered(a, session, ask, session->gather_status, "");
     }
     return true;
 }
@@ -59,7 +60,7 @@ void agent_gather_ask(struct agent *a, uint32_t index, const struct message_gath
         reason_set(reason,
                    "slot %u of generation %llu is not being filled with step %llu by this process",
                    ask->slot, (unsigned long long)ask->generation, (unsigned long long)ask->step);
-        answer(a, session, ask, CKPT_ERR_STALE, reason);
+        send_gathered(a, session, ask, CKPT_ERR_STALE, reason);
         return;
     }
     if (is_repeat(a, session, ask)) {
@@ -69,13 +70,13 @@ void agent_gather_ask(struct agent *a, uint32_t index, const struct message_gath
     if (s->work != 0 || ask->number != session->gather_number + 1) {
         reason_set(reason, "gather %u of slot %u has not ended: one at a time, by rising numbers",
                    session->gather_number, ask->slot);
-        answer(a, session, ask, CKPT_ERR_BUSY, reason);
+        send_gathered(a, session, ask, CKPT_ERR_BUSY, reason);
         return;
     }
     if (!ranges_fit(ask, s->bytes)) {
         reason_set(reason, "gather %u names no bytes, or bytes outside of slot %u, which has %llu",
                    ask->number, ask->slot, (unsigned long long)s->bytes);
-        answer(a, session, ask, CKPT_ERR_SIZE, reason);
+        send_gathered(a, session, ask, CKPT_ERR_SIZE, reason);
         return;
     }
     bool started = agent_work_gather_start(a, session->filling, session->link);
@@ -100,7 +101,7 @@ void agent_gather_done(struct agent *a, uint32_t slot, enum ckpt_status status)
                                            .generation = s->generation,
                                            .number = session->gather_number};
         session->gather_status = status;
-        answer(a, session, &ask, status, "");
+        send_gathered(a, session, &ask, status, "");
         return;
     }
     assert(false && "a slot is filled by a rank that is here");

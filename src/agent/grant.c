@@ -84,8 +84,8 @@ enum ckpt_status agent_grant_check_step(struct agent *a, const struct rank_sessi
     return CKPT_OK;
 }
 
-struct slot_claim agent_grant_claim(const struct agent *a, const struct rank_session *session,
-                                    uint64_t step, uint64_t bytes)
+struct slot_claim agent_grant_claim_of(const struct agent *a, const struct rank_session *session,
+                                       uint64_t step, uint64_t bytes)
 {
     return (struct slot_claim){
         .shard = {session->run, session->attempt, step, session->rank},
@@ -105,12 +105,12 @@ uint32_t agent_grant_find_claimed(const struct agent *a, const struct rank_sessi
                                  : agent_seat_staged(a, session->seat, claim->shard.step);
 }
 
-bool agent_grant_take(struct agent *a, uint32_t index, const struct slot_claim *claim, char *reason,
+bool agent_grant_slot(struct agent *a, uint32_t index, const struct slot_claim *claim, char *reason,
                       enum ckpt_status *status_out)
 {
     struct rank_session *session = &a->sessions[index];
     uint32_t slot;
-    *status_out = agent_slot_take(a, claim, SLOT_FILLING, &slot, reason);
+    *status_out = agent_slot_claim(a, claim, SLOT_FILLING, &slot, reason);
     if (*status_out != CKPT_OK) {
         return false;
     }

@@ -13,13 +13,13 @@ void agent_grant(struct agent *a, const struct rank_session *session);
 /* Whether the rank may save that step; else reason says why not. */
 enum ckpt_status agent_grant_check_step(struct agent *a, const struct rank_session *session,
                                         uint64_t step, char *reason);
-struct slot_claim agent_grant_claim(const struct agent *a, const struct rank_session *session,
-                                    uint64_t step, uint64_t bytes);
+struct slot_claim agent_grant_claim_of(const struct agent *a, const struct rank_session *session,
+                                       uint64_t step, uint64_t bytes);
 /* A copy of what the claim names, or the process's own save of it that has no number yet. */
 uint32_t agent_grant_find_claimed(const struct agent *a, const struct rank_session *session,
                                   const struct slot_claim *claim);
 /* Takes the slot, and grants it unless its memory is renewed first. False: *status_out says why. */
-bool agent_grant_take(struct agent *a, uint32_t session, const struct slot_claim *claim,
+bool agent_grant_slot(struct agent *a, uint32_t session, const struct slot_claim *claim,
                       char *reason, enum ckpt_status *status_out);
 
 #endif

@@ -55,23 +55,23 @@ static uint32_t heartbeat_interval_ms(const struct agent *a)
 /* So that both tables meet even after a lost word. A coordinator whose table is as our memory was
  * at the last heartbeat has missed none; while one heartbeat alone says otherwise, words may be on
  * their way. */
-static void tell_some_again(struct agent *a)
+static void resend_some(struct agent *a)
 {
     struct coordinator_link *c = &a->coordinator;
-    uint32_t told = c->unsettled < UNSETTLED_LONG ? AGENT_INVENTORY_PER_HEARTBEAT : 0;
-    for (uint32_t i = 0; i < a->slots_high && told < AGENT_INVENTORY_PER_HEARTBEAT; i++) {
+    uint32_t sent = c->unsettled < UNSETTLED_LONG ? AGENT_INVENTORY_PER_HEARTBEAT : 0;
+    for (uint32_t i = 0; i < a->slots_high && sent < AGENT_INVENTORY_PER_HEARTBEAT; i++) {
         uint32_t slot = c->inventory_next < a->slots_high ? c->inventory_next : 0;
         c->inventory_next = slot + 1 < a->slots_high ? slot + 1 : 0;
         if (agent_copy_state(&a->slots[slot]) != COPY_NONE) {
             if (a->slots[slot].acked) {
                 agent_report_wanted(a, slot);
             }
-            told++;
+            sent++;
         }
     }
 }
 
-static void say_bytes(const struct agent *a, struct message_heartbeat *heartbeat)
+static void fill_bytes(const struct agent *a, struct message_heartbeat *heartbeat)
 {
     heartbeat->has_bytes = true;
     for (uint32_t i = 0; i < a->slots_high; i++) {
@@ -82,7 +82,7 @@ static void say_bytes(const struct agent *a, struct message_heartbeat *heartbeat
     agent_parts_room(a, &heartbeat->part_bytes_free, &heartbeat->part_bytes_largest);
 }
 
-static void say_heartbeat(struct agent *a)
+static void send_heartbeat(struct agent *a)
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_HEARTBEAT);
@@ -94,23 +94,23 @@ static void say_heartbeat(struct agent *a)
     out->message.heartbeat.has_inventory = true;
     out->message.heartbeat.inventory = agent_inventory(a);
     out->message.heartbeat.inventory_told = has_told_inventory(a);
-    say_bytes(a, &out->message.heartbeat);
+    fill_bytes(a, &out->message.heartbeat);
     out->message.heartbeat.rails = a->rails;
     out->message.heartbeat.rails_up = a->rails_up;
-    agent_refusals_tell(a, &out->message.heartbeat);
+    agent_refusals_fill(a, &out->message.heartbeat);
 }
 
 void agent_heartbeat(struct agent *a)
 {
-    say_heartbeat(a);
+    send_heartbeat(a);
     a->coordinator.heartbeat_due_ms = a->now_ms + heartbeat_interval_ms(a);
-    tell_some_again(a);
+    resend_some(a);
 }
 
 void agent_room_pump(struct agent *a)
 {
     struct coordinator_link *c = &a->coordinator;
-    if (c->room_came_back && c->up && c->joined && agent_update_has_room(a)) {
-        say_heartbeat(a);
+    if (c->room_came_back && c->state == LINK_JOINED && agent_update_has_room(a)) {
+        send_heartbeat(a);
     }
 }

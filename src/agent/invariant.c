@@ -13,12 +13,12 @@ static void check_segments(const struct agent *a)
     uint32_t free = 0;
     for (uint32_t i = 0; i < a->config.segments; i++) {
         const struct segment *segment = &a->segments[i];
-        if (segment->slot == AGENT_NONE) {
+        if (segment->slot == NONE) {
             free += segment->parts_used == 0;
             continue;
         }
         assert(segment->slot < a->config.slots && segment->parts_used == 0);
-        assert(segment->first_part == AGENT_NONE);
+        assert(segment->first_part == NONE);
         const struct slot *s = &a->slots[segment->slot];
         assert(segment->place < s->segment_count && s->segments[segment->place] == i);
         assert(segment->uid == s->shard.run.uid);
@@ -35,11 +35,11 @@ static void check_parts(const struct agent *a)
     for (uint32_t i = 0; i < a->config.segments; i++) {
         uint64_t end = 0;
         uint32_t used = 0;
-        for (uint32_t j = a->segments[i].first_part; j != AGENT_NONE; j = a->parts[j].next) {
+        for (uint32_t j = a->segments[i].first_part; j != NONE; j = a->parts[j].next) {
             const struct part *part = &a->parts[j];
             assert(part->at.segment == i && part->at.offset >= end);
             end = part->at.offset + part->at.bytes;
-            used += part->is.slot != AGENT_NONE;
+            used += part->is.slot != NONE;
             listed++;
         }
         assert(used == a->segments[i].parts_used);
@@ -48,7 +48,7 @@ static void check_parts(const struct agent *a)
     for (uint32_t i = 0; i < a->parts_high; i++) {
         const struct part *part = &a->parts[i];
         there += part->at.bytes > 0;
-        if (part->is.slot != AGENT_NONE) {
+        if (part->is.slot != NONE) {
             const struct slot *s = &a->slots[part->is.slot];
             assert(s->segment_count == 1 && s->segments[0] == CKPT_PART_ID_FIRST + i);
             assert(s->bytes <= part->at.bytes && part->is.uid == s->shard.run.uid);
@@ -131,7 +131,7 @@ static void check_pins(const struct agent *a)
     }
     for (uint32_t i = 0; i < a->offer_count; i++) {
         const struct offer *offer = &a->offers[i];
-        if (offer->used) {
+        if (offer->state == OFFER_PINNED) {
             assert(a->slots[offer->slot].offers > 0);
             assert(a->slots[offer->slot].generation == offer->generation);
             offers--;
@@ -171,14 +171,14 @@ static void check_pulls(const struct agent *a)
             continue;
         }
         if (pull->state == PULL_QUEUED) {
-            assert(pull->slot == AGENT_NONE && pull->peer == AGENT_NONE);
+            assert(pull->slot == NONE && pull->peer == NONE);
             continue;
         }
         const struct slot *s = &a->slots[pull->slot];
         assert(s->generation == pull->generation && !s->doomed);
         assert(s->state == (pull->state == PULL_RENEWING ? SLOT_DIRTY : SLOT_PULLING));
         assert((pull->state == PULL_READING) == (s->work != 0 && s->work_type == AGENT_WORK_READ));
-        connected += pull->peer != AGENT_NONE;
+        connected += pull->peer != NONE;
     }
     for (uint32_t i = 0; i < a->peer_count; i++) {
         connected -= a->peers[i].pulls;
@@ -196,7 +196,7 @@ static void check_sessions(const struct agent *a)
     }
     for (uint32_t i = 0; i < a->session_count; i++) {
         const struct rank_session *session = &a->sessions[i];
-        if (!session->used || session->filling == AGENT_NONE) {
+        if (!session->used || session->filling == NONE) {
             continue;
         }
         const struct slot *s = &a->slots[session->filling];
@@ -220,5 +220,4 @@ void agent_invariants(struct agent *a)
     check_loads(a);
     check_pulls(a);
     check_sessions(a);
-    assert(a->coordinator.up || !a->coordinator.joined);
 }

@@ -157,14 +157,14 @@ static uint64_t spoken_ms(const struct agent *a, const struct message_job *told)
     return is_late ? told->said_ms : now_ms;
 }
 
-static void take_end(struct agent *a, struct agent_job *job, const struct message_job *told)
+static void on_end(struct agent *a, struct agent_job *job, const struct message_job *told)
 {
     const struct run *run = agent_run_find(a, &job->run);
     job->ended_ms = spoken_ms(a, told);
     job->run_attempt = run != NULL ? run->attempt : 0;
 }
 
-static void take_news(struct agent *a, struct agent_job *job, const struct message_job *told)
+static void on_news(struct agent *a, struct agent_job *job, const struct message_job *told)
 {
     bool is_later = job->verb == 0 || compare_start(job, told) > 0;
     if (is_later) {
@@ -179,7 +179,7 @@ static void take_news(struct agent *a, struct agent_job *job, const struct messa
         job->begin_known = true;
         job->begun_ms = spoken_ms(a, told);
     } else if (is_later || !has_ended(job)) {
-        take_end(a, job, told);
+        on_end(a, job, told);
     }
     job->verb = told->verb;
     if (agent_run_is_valid(&told->run)) {
@@ -201,7 +201,7 @@ static void take_news(struct agent *a, struct agent_job *job, const struct messa
 /* What a hook says is taken as it is. A task that asks is of a start that has begun, whether a
  * Prolog told of that or not: slurmd leaves one out at times, when a job comes back soon. Which run
  * that is, the job's comment says, which tasks do not know. */
-static void take_word(struct agent *a, struct agent_job *job, const struct message_job *told)
+static void on_word(struct agent *a, struct agent_job *job, const struct message_job *told)
 {
     struct message_job word = *told;
     if (told->verb == JOB_SHOW) {
@@ -210,13 +210,13 @@ static void take_word(struct agent *a, struct agent_job *job, const struct messa
     }
     bool is_of_later = compare_start(job, &word) > 0;
     if (is_news(job, &word) && (told->verb != JOB_SHOW || is_of_later)) {
-        take_news(a, job, &word);
+        on_news(a, job, &word);
     }
 }
 
-static enum ckpt_status take_told(struct agent *a, const struct rank_session *session,
-                                  const struct message_job *told, struct agent_job **job_out,
-                                  char *reason)
+static enum ckpt_status on_told(struct agent *a, const struct rank_session *session,
+                                const struct message_job *told, struct agent_job **job_out,
+                                char *reason)
 {
     struct agent_job *job = find_job(a, told->job);
     if (told->verb == JOB_SHOW && (job == NULL || !may_speak_of(a, session, job->run.uid))) {
@@ -243,7 +243,7 @@ static enum ckpt_status take_told(struct agent *a, const struct rank_session *se
     }
     if (status == CKPT_OK) {
         *job_out = job;
-        take_word(a, job, told);
+        on_word(a, job, told);
     }
     return status;
 }
@@ -255,7 +255,7 @@ void agent_job_told(struct agent *a, uint32_t index, const struct message_job *t
     struct agent_job *job = NULL;
     enum ckpt_status status = CKPT_ERR_NAME;
     if (name_is_valid(told->job, CKPT_JOB_NAME_MAX)) {
-        status = take_told(a, session, told, &job, reason);
+        status = on_told(a, session, told, &job, reason);
     } else {
         reason_set(reason, "a job's name must be 1 to %d of A-Z a-z 0-9 . _ / -",
                    CKPT_JOB_NAME_MAX);
@@ -286,7 +286,7 @@ void agent_job_ack(struct agent *a, const struct message_job_ack *ack)
     }
 }
 
-void agent_jobs_tell(struct agent *a)
+void agent_jobs_resend(struct agent *a)
 {
     for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
         a->jobs[i].acked = false;
@@ -294,7 +294,7 @@ void agent_jobs_tell(struct agent *a)
     }
 }
 
-static void report(struct agent *a, struct agent_job *job)
+static void send_job_report(struct agent *a, struct agent_job *job)
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_JOB_REPORT);
@@ -326,14 +326,14 @@ void agent_jobs_pump(struct agent *a)
             job->used = false;
             continue;
         }
-        if (job->acked || !a->coordinator.joined) {
+        if (job->acked || a->coordinator.state != LINK_JOINED) {
             continue;
         }
         if (job->due_ms <= a->now_ms) {
             if (!agent_update_has_room(a)) {
                 return;
             }
-            report(a, job);
+            send_job_report(a, job);
         }
         agent_update_deadline(a, job->due_ms);
     }

@@ -8,7 +8,7 @@
 void agent_job_told(struct agent *a, uint32_t session, const struct message_job *told);
 void agent_job_ack(struct agent *a, const struct message_job_ack *ack);
 /* To a coordinator that may know of none. */
-void agent_jobs_tell(struct agent *a);
+void agent_jobs_resend(struct agent *a);
 void agent_jobs_pump(struct agent *a);
 
 #endif

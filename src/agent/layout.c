@@ -91,15 +91,15 @@ enum ckpt_status agent_init(void *memory, size_t bytes, const struct agent_confi
     a->reader_last = seed << PULL_NUMBER_BITS;
     a->coordinator.heartbeat_ms = config->heartbeat_ms;
     for (uint32_t i = 0; i < config->segments; i++) {
-        a->segments[i].slot = AGENT_NONE;
-        a->segments[i].first_part = AGENT_NONE;
+        a->segments[i].slot = NONE;
+        a->segments[i].first_part = NONE;
     }
     for (uint32_t i = 0; i < config->parts; i++) {
-        a->parts[i].is.slot = AGENT_NONE;
+        a->parts[i].is.slot = NONE;
     }
     for (uint32_t i = 0; i < a->session_count; i++) {
-        a->sessions[i].filling = AGENT_NONE;
-        a->sessions[i].seat = AGENT_NONE;
+        a->sessions[i].filling = NONE;
+        a->sessions[i].seat = NONE;
     }
     *agent_out = a;
     return CKPT_OK;

@@ -43,7 +43,7 @@ void agent_let_go(struct agent *a, const struct message_let_go *order)
         return;
     }
     uint32_t slot = agent_slot_live(a, &order->shard);
-    if (slot == AGENT_NONE || a->slots[slot].generation != order->generation ||
+    if (slot == NONE || a->slots[slot].generation != order->generation ||
         agent_copy_state(&a->slots[slot]) == COPY_NONE) {
         agent_report_absent(a, &order->shard, order->generation, order->order);
         return;

@@ -13,8 +13,23 @@
 #include "agent/update.h"
 #include "base/reason.h"
 
-static void answer(struct agent *a, const struct rank_session *session, uint32_t load,
-                   enum ckpt_status status, const char *reason)
+/*   UNUSED --> ASKING --> LOANED
+ *     ^          |          |
+ *     '----------'----------'   refused, given up or too late; released, or its process is gone */
+static const unsigned moves[] = {
+    [LOAD_UNUSED] = TO(LOAD_ASKING),
+    [LOAD_ASKING] = TO(LOAD_LOANED) | TO(LOAD_UNUSED),
+    [LOAD_LOANED] = TO(LOAD_UNUSED),
+};
+
+static void move(struct load *load, enum load_state to)
+{
+    assert(MAY_MOVE(moves, load->state, to));
+    load->state = to;
+}
+
+static void send_refusal(struct agent *a, const struct rank_session *session, uint32_t load,
+                         enum ckpt_status status, const char *reason)
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_LOADED);
@@ -24,7 +39,7 @@ static void answer(struct agent *a, const struct rank_session *session, uint32_t
     memcpy(out->message.loaded.reason, reason, strlen(reason) + 1);
 }
 
-static void hand_out(struct agent *a, const struct load *load)
+static void send_loaded(struct agent *a, const struct load *load)
 {
     const struct slot *s = &a->slots[load->slot];
     assert(load->state == LOAD_LOANED && s->loans > 0 && s->generation == load->generation);
@@ -67,8 +82,9 @@ struct load *agent_load_next(const struct agent *a, uint32_t *cursor)
 
 static void end(struct agent *a, struct load *load)
 {
-    assert(load->state != LOAD_UNUSED && a->sessions[load->session].loads > 0);
+    assert(a->sessions[load->session].loads > 0);
     a->sessions[load->session].loads--;
+    move(load, LOAD_UNUSED);
     memset(load, 0, sizeof(*load));
 }
 
@@ -128,7 +144,7 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
     char reason[CKPT_REASON_MAX + 1] = "";
     enum ckpt_status status = check(session, ask, reason);
     if (status != CKPT_OK) {
-        answer(a, session, ask->load, status, reason);
+        send_refusal(a, session, ask->load, status, reason);
         return;
     }
     if (ask->collective) {
@@ -137,13 +153,13 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
     uint32_t rank = ask->collective ? session->rank : ask->rank;
     struct load *load = find(a, index, ask->collective, ask->load);
     if (load != NULL && load->state == LOAD_LOANED) {
-        hand_out(a, load);
+        send_loaded(a, load);
         return;
     }
     if (load != NULL) {
         if (load->step != ask->step || load->rank != rank) {
-            answer(a, session, ask->load, CKPT_ERR_INVALID,
-                   "this load has been asked for another shard: count loads on");
+            send_refusal(a, session, ask->load, CKPT_ERR_INVALID,
+                         "this load has been asked for another shard: count loads on");
         }
         return; /* the verdict comes by itself */
     }
@@ -151,12 +167,12 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
     if (load == NULL) {
         reason_set(reason, "this process holds or asks for %d shards already: release one first",
                    AGENT_LOADS_PER_RANK);
-        answer(a, session, ask->load, CKPT_ERR_FULL, reason);
+        send_refusal(a, session, ask->load, CKPT_ERR_FULL, reason);
         return;
     }
     memset(load, 0, sizeof(*load));
     session->loads++;
-    load->state = LOAD_ASKING;
+    move(load, LOAD_ASKING);
     load->session = index;
     load->collective = ask->collective;
     load->load = ask->load;
@@ -165,7 +181,7 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
     load->reader = ++a->reader_last;
     load->ends_ms = a->now_ms + patience_ms(a, ask);
     load->due_ms = a->now_ms;
-    load->slot = AGENT_NONE;
+    load->slot = NONE;
 }
 
 static struct load *find_asked(struct agent *a, const struct message_load_verdict *verdict)
@@ -232,7 +248,7 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
     const struct rank_session *session = &a->sessions[load->session];
     a->sessions[load->session].waits[0] = '\0';
     if (verdict->status != CKPT_OK) {
-        answer(a, session, load->load, verdict->status, verdict->reason);
+        send_refusal(a, session, load->load, verdict->status, verdict->reason);
         end(a, load);
         return;
     }
@@ -243,14 +259,14 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
         return;
     }
     uint32_t slot = agent_slot_live(a, &verdict->shard);
-    if (slot == AGENT_NONE || !agent_slot_may_be_loaned(&a->slots[slot])) {
+    if (slot == NONE || !agent_slot_may_be_loaned(&a->slots[slot])) {
         return; /* it went away after the verdict: the ask goes on */
     }
-    load->state = LOAD_LOANED;
+    move(load, LOAD_LOANED);
     load->slot = slot;
     load->generation = a->slots[slot].generation;
     a->slots[slot].loans++;
-    hand_out(a, load);
+    send_loaded(a, load);
 }
 
 static void unloan(struct agent *a, struct load *load)
@@ -325,11 +341,11 @@ static void time_out(struct agent *a, struct load *load)
                    has_start(a, load) ? "not every rank has asked, or a shard is still on its way"
                                       : a->seats[session->seat].reason);
     }
-    answer(a, session, load->load, status, reason);
+    send_refusal(a, session, load->load, status, reason);
     end(a, load);
 }
 
-static void ask_coordinator(struct agent *a, struct load *load)
+static void send_load_ask(struct agent *a, struct load *load)
 {
     const struct rank_session *session = &a->sessions[load->session];
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_LOAD_ASK);
@@ -359,7 +375,7 @@ void agent_loads_pump(struct agent *a)
             continue;
         }
         uint64_t ends_ms = load->ends_ms;
-        bool may_ask = a->coordinator.joined && has_start(a, load);
+        bool may_ask = a->coordinator.state == LINK_JOINED && has_start(a, load);
         bool asks = may_ask && load->due_ms <= a->now_ms;
         bool refused = is_refused(a, load);
         if ((ends_ms <= a->now_ms || asks || refused) && !agent_update_has_room(a)) {
@@ -368,7 +384,7 @@ void agent_loads_pump(struct agent *a)
         if (refused) {
             const struct rank_session *session = &a->sessions[load->session];
             const struct seat *seat = &a->seats[session->seat];
-            answer(a, session, load->load, seat->status, seat->reason);
+            send_refusal(a, session, load->load, seat->status, seat->reason);
             end(a, load);
             continue;
         }
@@ -377,7 +393,7 @@ void agent_loads_pump(struct agent *a)
             continue;
         }
         if (asks) {
-            ask_coordinator(a, load);
+            send_load_ask(a, load);
         }
         agent_update_deadline(a, ends_ms);
         if (may_ask) {

@@ -57,9 +57,9 @@ static bool find_gap(const struct agent *a, uint32_t segment, uint64_t bytes, bo
                      uint64_t *offset_out)
 {
     uint64_t at = 0;
-    for (uint32_t i = a->segments[segment].first_part; i != AGENT_NONE; i = a->parts[i].next) {
+    for (uint32_t i = a->segments[segment].first_part; i != NONE; i = a->parts[i].next) {
         const struct part *part = &a->parts[i];
-        if (over_free && part->is.slot == AGENT_NONE) {
+        if (over_free && part->is.slot == NONE) {
             continue;
         }
         if (part->at.offset >= at + bytes || PLANTED_BUG(PARTS_OVERLAP)) {
@@ -74,19 +74,19 @@ static bool find_gap(const struct agent *a, uint32_t segment, uint64_t bytes, bo
 
 static bool is_fresh(const struct segment *segment)
 {
-    return segment->slot == AGENT_NONE && segment->parts_used == 0;
+    return segment->slot == NONE && segment->parts_used == 0;
 }
 
 /* A segment to cut: one that nobody has had, if there is one. */
 static uint32_t find_fresh(const struct agent *a)
 {
-    uint32_t found = AGENT_NONE;
+    uint32_t found = NONE;
     for (uint32_t i = 0; i < a->config.segments; i++) {
         const struct segment *segment = &a->segments[i];
         if (is_fresh(segment) && !segment->used && !segment->unknown) {
             return i;
         }
-        found = is_fresh(segment) && found == AGENT_NONE ? i : found;
+        found = is_fresh(segment) && found == NONE ? i : found;
     }
     return found;
 }
@@ -105,20 +105,20 @@ static bool find_place(const struct agent *a, uint64_t bytes, struct room_part *
     }
     at_out->segment = find_fresh(a);
     at_out->offset = 0;
-    return at_out->segment != AGENT_NONE;
+    return at_out->segment != NONE;
 }
 
 /* A number for one more part: one that is none, or of the part in no use that is oldest. */
 static uint32_t find_number(const struct agent *a)
 {
-    uint32_t oldest = AGENT_NONE;
+    uint32_t oldest = NONE;
     for (uint32_t i = 0; i < a->parts_high; i++) {
         const struct part *part = &a->parts[i];
         if (part->at.bytes == 0) {
             return i;
         }
-        if (part->is.slot == AGENT_NONE &&
-            (oldest == AGENT_NONE || part->is.generation < a->parts[oldest].is.generation)) {
+        if (part->is.slot == NONE &&
+            (oldest == NONE || part->is.generation < a->parts[oldest].is.generation)) {
             oldest = i;
         }
     }
@@ -128,7 +128,7 @@ static uint32_t find_number(const struct agent *a)
 bool agent_part_fits(const struct agent *a, uint64_t bytes)
 {
     struct room_part at;
-    return find_number(a) != AGENT_NONE && find_place(a, bytes, &at);
+    return find_number(a) != NONE && find_place(a, bytes, &at);
 }
 
 void agent_parts_room(const struct agent *a, uint64_t *free_out, uint64_t *largest_out)
@@ -136,7 +136,7 @@ void agent_parts_room(const struct agent *a, uint64_t *free_out, uint64_t *large
     uint64_t used = 0, cut = 0;
     *largest_out = 0;
     for (uint32_t i = 0; i < a->parts_high; i++) {
-        used += a->parts[i].is.slot != AGENT_NONE ? a->parts[i].at.bytes : 0;
+        used += a->parts[i].is.slot != NONE ? a->parts[i].at.bytes : 0;
     }
     uint64_t largest = a->config.parts > 0 ? a->config.page_bytes : 0;
     while (largest > 0 && largest * 2 < a->config.segment_bytes) {
@@ -163,14 +163,14 @@ void agent_parts_room(const struct agent *a, uint64_t *free_out, uint64_t *large
 static void unlink_part(struct agent *a, uint32_t number)
 {
     struct part *part = &a->parts[number];
-    assert(part->at.bytes > 0 && part->is.slot == AGENT_NONE);
+    assert(part->at.bytes > 0 && part->is.slot == NONE);
     uint32_t *at = &a->segments[part->at.segment].first_part;
     while (*at != number) {
         at = &a->parts[*at].next;
     }
     *at = part->next;
     memset(part, 0, sizeof(*part));
-    part->is.slot = AGENT_NONE;
+    part->is.slot = NONE;
     while (a->parts_high > 0 && a->parts[a->parts_high - 1].at.bytes == 0) {
         a->parts_high--;
     }
@@ -180,7 +180,7 @@ static void link_part(struct agent *a, uint32_t number, const struct room_part *
 {
     struct part *part = &a->parts[number];
     uint32_t *at = &a->segments[place->segment].first_part;
-    while (*at != AGENT_NONE && a->parts[*at].at.offset < place->offset) {
+    while (*at != NONE && a->parts[*at].at.offset < place->offset) {
         at = &a->parts[*at].next;
     }
     part->at = *place;
@@ -193,9 +193,9 @@ static void link_part(struct agent *a, uint32_t number, const struct room_part *
 static void forget(struct agent *a, uint32_t segment, const struct room_part *place)
 {
     uint32_t next;
-    for (uint32_t i = a->segments[segment].first_part; i != AGENT_NONE; i = next) {
+    for (uint32_t i = a->segments[segment].first_part; i != NONE; i = next) {
         next = a->parts[i].next;
-        bool is_in_use = a->parts[i].is.slot != AGENT_NONE;
+        bool is_in_use = a->parts[i].is.slot != NONE;
         if (!is_in_use && (place == NULL || room_parts_overlap(&a->parts[i].at, place))) {
             unlink_part(a, i);
         }
@@ -212,7 +212,7 @@ static void claim(struct agent *a, uint32_t slot, uint32_t number)
     struct part *part = &a->parts[number];
     struct slot *s = &a->slots[slot];
     struct segment *home = &a->segments[part->at.segment];
-    assert(part->is.slot == AGENT_NONE && s->segment_count == 0 && home->slot == AGENT_NONE);
+    assert(part->is.slot == NONE && s->segment_count == 0 && home->slot == NONE);
     part->is.slot = slot;
     part->is.place = 0;
     part->is.used = true;
@@ -228,19 +228,19 @@ static void claim(struct agent *a, uint32_t slot, uint32_t number)
     home->unknown = true; /* made whole again before it is used so */
 }
 
-/* The part of this size that the rank had two saves ago, else one of its user's. AGENT_NONE: there
- * is none. */
+/* The part of this size that the rank had two saves ago, else one of its user's. NONE: there is
+ * none. */
 static uint32_t find_own(const struct agent *a, const struct slot *s, uint64_t bytes)
 {
     uint64_t tag = agent_rank_tag(&s->shard.run, s->shard.rank);
-    uint32_t found = AGENT_NONE;
+    uint32_t found = NONE;
     for (uint32_t i = 0; i < a->parts_high; i++) {
         const struct segment *is = &a->parts[i].is;
-        if (a->parts[i].at.bytes != bytes || is->slot != AGENT_NONE || is->unknown ||
+        if (a->parts[i].at.bytes != bytes || is->slot != NONE || is->unknown ||
             is->uid != s->shard.run.uid) {
             continue;
         }
-        const struct segment *best = found != AGENT_NONE ? &a->parts[found].is : NULL;
+        const struct segment *best = found != NONE ? &a->parts[found].is : NULL;
         bool is_better =
             best == NULL || (is->tag == tag) > (best->tag == tag) ||
             ((is->tag == tag) == (best->tag == tag) && is->generation < best->generation);
@@ -249,14 +249,14 @@ static uint32_t find_own(const struct agent *a, const struct slot *s, uint64_t b
     return found;
 }
 
-bool agent_part_take(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew_out)
+bool agent_part_claim(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew_out)
 {
     uint32_t number = find_own(a, &a->slots[slot], bytes);
-    *renew_out = number == AGENT_NONE;
-    if (number == AGENT_NONE) {
+    *renew_out = number == NONE;
+    if (number == NONE) {
         struct room_part at;
         number = find_number(a);
-        if (number == AGENT_NONE || !find_place(a, bytes, &at)) {
+        if (number == NONE || !find_place(a, bytes, &at)) {
             return false;
         }
         if (a->parts[number].at.bytes > 0) {
@@ -270,7 +270,7 @@ bool agent_part_take(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew
     return true;
 }
 
-void agent_part_freed(struct agent *a, uint16_t id)
+void agent_part_free(struct agent *a, uint16_t id)
 {
     const struct part *part = &a->parts[id - CKPT_PART_ID_FIRST];
     struct segment *home = &a->segments[part->at.segment];
@@ -286,11 +286,10 @@ bool agent_part_may_be_adopted(const struct agent *a, const struct slot_record *
     if (record->segment_count != 1 || record->segments[0] < CKPT_PART_ID_FIRST ||
         number >= a->config.parts || a->parts[number].at.bytes > 0 ||
         !room_part_is_sound(&kind, a->config.segments, &record->part) ||
-        record->bytes > record->part.bytes ||
-        a->segments[record->part.segment].slot != AGENT_NONE) {
+        record->bytes > record->part.bytes || a->segments[record->part.segment].slot != NONE) {
         return false;
     }
-    for (uint32_t i = a->segments[record->part.segment].first_part; i != AGENT_NONE;
+    for (uint32_t i = a->segments[record->part.segment].first_part; i != NONE;
          i = a->parts[i].next) {
         if (room_parts_overlap(&a->parts[i].at, &record->part)) {
             return false;

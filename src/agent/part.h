@@ -23,9 +23,9 @@ void agent_parts_room(const struct agent *a, uint64_t *free_out, uint64_t *large
 void agent_parts_forget(struct agent *a, uint32_t segment);
 /* Gives the slot a part of so many bytes. False, and nothing changed: there is no room.
  * *renew_out: it has to be made before its user may see it. */
-bool agent_part_take(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew_out);
+bool agent_part_claim(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew_out);
 /* The part is in no use, and stays for the next one. */
-void agent_part_freed(struct agent *a, uint16_t id);
+void agent_part_free(struct agent *a, uint16_t id);
 /* Whether what a record claims can be. */
 bool agent_part_may_be_adopted(const struct agent *a, const struct slot_record *record);
 /* The slot has the record's part, which may be adopted. */

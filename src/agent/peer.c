@@ -39,7 +39,7 @@ static struct peer *find_entry(struct agent *a)
     return close_peer(a, idlest) ? idlest : NULL;
 }
 
-uint32_t agent_peer_take(struct agent *a, const char *address)
+uint32_t agent_peer_claim(struct agent *a, const char *address)
 {
     for (uint32_t i = 0; i < a->peer_count; i++) {
         struct peer *peer = &a->peers[i];
@@ -51,7 +51,7 @@ uint32_t agent_peer_take(struct agent *a, const char *address)
     struct peer *peer = find_entry(a);
     struct agent_work *work = peer != NULL ? agent_update_work(a, AGENT_WORK_PEER_CONNECT) : NULL;
     if (work == NULL) {
-        return AGENT_NONE;
+        return NONE;
     }
     peer->used = true;
     peer->pulls = 1;
@@ -75,7 +75,7 @@ void agent_peer_release(struct agent *a, uint32_t index, bool suspect)
 void agent_peer_lookup(struct agent *a, uint32_t link)
 {
     uint32_t peer = agent_peer_by_link(a, link);
-    if (peer != AGENT_NONE) {
+    if (peer != NONE) {
         a->peers[peer].lookup_until_ms = a->now_ms + LOOKUP_MS_MAX;
     }
 }
@@ -87,7 +87,7 @@ uint32_t agent_peer_by_link(const struct agent *a, uint32_t link)
             return i;
         }
     }
-    return AGENT_NONE;
+    return NONE;
 }
 
 void agent_peers_pump(struct agent *a)

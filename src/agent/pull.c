@@ -19,8 +19,10 @@
 /* So often does a long read say that it goes on, in the time that a pin lasts without a word. */
 #define PIN_WORDS 4
 
-#define TO(state) (1U << (state))
-static const unsigned allowed_moves[] = {
+/*   UNUSED --> QUEUED --> RENEWING --> ASKING --> READING --> CLOSING --.
+ *     ^           '---------------------^                               | done
+ *     '-- any: failed, called off, or replaced by a later order --------' */
+static const unsigned moves[] = {
     [PULL_UNUSED] = TO(PULL_QUEUED),
     [PULL_QUEUED] = TO(PULL_RENEWING) | TO(PULL_ASKING) | TO(PULL_UNUSED),
     [PULL_RENEWING] = TO(PULL_ASKING) | TO(PULL_UNUSED),
@@ -31,8 +33,7 @@ static const unsigned allowed_moves[] = {
 
 static void move(struct pull *pull, enum pull_state to)
 {
-    assert((unsigned)pull->state < sizeof(allowed_moves) / sizeof(allowed_moves[0]));
-    assert((allowed_moves[pull->state] & TO(to)) != 0);
+    assert(MAY_MOVE(moves, pull->state, to));
     pull->state = to;
 }
 
@@ -89,8 +90,8 @@ void agent_pull_enqueue(struct agent *a, const struct message_pull_order *order)
         pull->number = ++a->pull_last;
         pull->life = a->coordinator.life;
         pull->order = *order;
-        pull->slot = AGENT_NONE;
-        pull->peer = AGENT_NONE;
+        pull->slot = NONE;
+        pull->peer = NONE;
         pull->since_ms = a->now_ms;
         return;
     }
@@ -98,7 +99,7 @@ void agent_pull_enqueue(struct agent *a, const struct message_pull_order *order)
                "%u pulls wait already: the order will come again", a->pull_count);
 }
 
-static bool say_done(struct agent *a, const struct pull *pull)
+static bool send_offer_done(struct agent *a, const struct pull *pull)
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_PEER, a->peers[pull->peer].link, MESSAGE_OFFER_DONE);
@@ -115,14 +116,14 @@ static bool say_done(struct agent *a, const struct pull *pull)
  * entry is free. Nothing is reported. */
 static void leave(struct agent *a, struct pull *pull, bool suspect)
 {
-    bool stays = PLANTED_BUG(CALLED_OFF_STAYS) && !suspect && a->coordinator.joined;
-    if (pull->slot != AGENT_NONE && a->slots[pull->slot].state != SLOT_VERIFIED && !stays) {
+    bool stays = PLANTED_BUG(CALLED_OFF_STAYS) && !suspect && a->coordinator.state == LINK_JOINED;
+    if (pull->slot != NONE && a->slots[pull->slot].state != SLOT_VERIFIED && !stays) {
         assert(a->slots[pull->slot].generation == pull->generation);
         agent_slot_doom(a, pull->slot);
     }
-    if (pull->peer != AGENT_NONE) {
+    if (pull->peer != NONE) {
         if (pull->offered && pull->state != PULL_CLOSING && !suspect && agent_update_has_room(a)) {
-            say_done(a, pull);
+            send_offer_done(a, pull);
         }
         agent_peer_release(a, pull->peer, suspect);
     }
@@ -220,8 +221,8 @@ static void begin(struct agent *a, struct pull *pull)
     uint32_t slot = agent_slot_live(a, &claim.shard);
     enum ckpt_status status = CKPT_ERR_BUSY;
     reason_set(reason, "this node's own rank has begun to write it");
-    if (slot == AGENT_NONE) {
-        status = agent_slot_take(a, &claim, SLOT_PULLING, &slot, reason);
+    if (slot == NONE) {
+        status = agent_slot_claim(a, &claim, SLOT_PULLING, &slot, reason);
     }
     if (status != CKPT_OK) {
         agent_pull_fail_order(a, &pull->order, pull->life, status, reason);
@@ -233,7 +234,7 @@ static void begin(struct agent *a, struct pull *pull)
     agent_pull_move(a, pull, a->slots[slot].state == SLOT_PULLING ? PULL_ASKING : PULL_RENEWING);
 }
 
-static bool say_ask(struct agent *a, const struct pull *pull)
+static bool send_offer_ask(struct agent *a, const struct pull *pull)
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_PEER, a->peers[pull->peer].link, MESSAGE_OFFER_ASK);
@@ -252,7 +253,7 @@ static bool say_ask(struct agent *a, const struct pull *pull)
 static bool drive(struct agent *a, struct pull *pull)
 {
     uint64_t ends_ms = pull->since_ms + a->config.pull_timeout_ms;
-    if (pull->peer != AGENT_NONE && a->peers[pull->peer].lookup_until_ms > ends_ms) {
+    if (pull->peer != NONE && a->peers[pull->peer].lookup_until_ms > ends_ms) {
         ends_ms = a->peers[pull->peer].lookup_until_ms;
     }
     if (pull->state != PULL_READING && ends_ms <= a->now_ms) {
@@ -263,13 +264,14 @@ static bool drive(struct agent *a, struct pull *pull)
         if (!agent_update_has_room(a)) {
             return false;
         }
-        if (pull->peer == AGENT_NONE) {
-            pull->peer = agent_peer_take(a, pull->order.source_address);
-            if (pull->peer == AGENT_NONE) {
+        if (pull->peer == NONE) {
+            pull->peer = agent_peer_claim(a, pull->order.source_address);
+            if (pull->peer == NONE) {
                 return false;
             }
         }
-        bool said = pull->state == PULL_CLOSING ? say_done(a, pull) : say_ask(a, pull);
+        bool said =
+            pull->state == PULL_CLOSING ? send_offer_done(a, pull) : send_offer_ask(a, pull);
         assert(said);
         (void)said;
         pull->due_ms =

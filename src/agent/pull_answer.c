@@ -57,7 +57,7 @@ static const char *what_is_wrong(const struct pull *pull, const struct message_o
     return NULL;
 }
 
-static void take_offer(struct agent *a, struct pull *pull, const struct message_offer *offer)
+static void on_offer(struct agent *a, struct pull *pull, const struct message_offer *offer)
 {
     if (pull->state != PULL_ASKING) {
         return; /* the answer to a repeat */
@@ -78,8 +78,8 @@ static void take_offer(struct agent *a, struct pull *pull, const struct message_
     agent_pull_read(a, pull);
 }
 
-static void take_closed(struct agent *a, struct pull *pull,
-                        const struct message_offer_closed *closed)
+static void on_offer_closed(struct agent *a, struct pull *pull,
+                            const struct message_offer_closed *closed)
 {
     if (pull->state != PULL_CLOSING) {
         return;
@@ -107,9 +107,9 @@ void agent_pull_message(struct agent *a, uint32_t link, const struct message *me
                 agent_pull_fail(a, pull, CKPT_ERR_STALE, "the source has been started anew");
             }
         } else if (is_offer) {
-            take_offer(a, pull, &message->offer);
+            on_offer(a, pull, &message->offer);
         } else {
-            take_closed(a, pull, &message->offer_closed);
+            on_offer_closed(a, pull, &message->offer_closed);
         }
         return;
     }
@@ -118,7 +118,7 @@ void agent_pull_message(struct agent *a, uint32_t link, const struct message *me
 void agent_pull_peer_up(struct agent *a, uint32_t link)
 {
     uint32_t peer = agent_peer_by_link(a, link);
-    if (peer == AGENT_NONE || a->peers[peer].lookup_until_ms == 0) {
+    if (peer == NONE || a->peers[peer].lookup_until_ms == 0) {
         return;
     }
     a->peers[peer].lookup_until_ms = 0;
@@ -132,7 +132,7 @@ void agent_pull_peer_up(struct agent *a, uint32_t link)
 void agent_pull_peer_down(struct agent *a, uint32_t link)
 {
     uint32_t peer = agent_peer_by_link(a, link);
-    if (peer == AGENT_NONE) {
+    if (peer == NONE) {
         return;
     }
     for (uint32_t i = 0; i < a->pull_count; i++) {

@@ -29,7 +29,7 @@ bool agent_pull_failed_before(struct agent *a, uint64_t order, uint64_t life)
     for (uint32_t i = 0; i < a->failure_count; i++) {
         struct failure *failure = &a->failures[i];
         if (failure->used && failure->failed.order == order && failure->life == life) {
-            failure->told = false;
+            failure->sent = false;
             return true;
         }
     }
@@ -39,12 +39,12 @@ bool agent_pull_failed_before(struct agent *a, uint64_t order, uint64_t life)
 /* To who ordered it: the numbers of another life of a coordinator are of other orders. */
 void agent_failures_pump(struct agent *a)
 {
-    if (!a->coordinator.joined) {
+    if (a->coordinator.state != LINK_JOINED) {
         return;
     }
     for (uint32_t i = 0; i < a->failure_count; i++) {
         struct failure *failure = &a->failures[i];
-        if (!failure->used || failure->told || failure->life != a->coordinator.life) {
+        if (!failure->used || failure->sent || failure->life != a->coordinator.life) {
             continue;
         }
         if (!agent_update_has_room(a)) {
@@ -54,6 +54,6 @@ void agent_failures_pump(struct agent *a)
             agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_PULL_FAILED);
         assert(out != NULL);
         out->message.pull_failed = failure->failed;
-        failure->told = true;
+        failure->sent = true;
     }
 }

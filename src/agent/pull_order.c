@@ -99,7 +99,7 @@ static void order_again(struct agent *a, struct pull *pull, const struct message
     pull->order = *order;
     pull->order.purpose = purpose;
     pull->life = a->coordinator.life;
-    if (pull->slot != AGENT_NONE && counts && a->slots[pull->slot].cached) {
+    if (pull->slot != NONE && counts && a->slots[pull->slot].cached) {
         a->slots[pull->slot].cached = false;
         agent_update_record(a, pull->slot);
     }
@@ -126,7 +126,7 @@ void agent_pull_order(struct agent *a, const struct message_pull_order *order)
         return;
     }
     uint32_t slot = agent_slot_live(a, &order->shard);
-    if (slot != AGENT_NONE) {
+    if (slot != NONE) {
         order_for_held(a, slot, order);
     } else {
         agent_pull_enqueue(a, order);

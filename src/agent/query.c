@@ -12,8 +12,8 @@
 #include "agent/update.h"
 #include "base/reason.h"
 
-static struct message_checkpoint_info *answer(struct agent *a, const struct rank_session *session,
-                                              uint64_t reader)
+static struct message_checkpoint_info *add_info(struct agent *a, const struct rank_session *session,
+                                                uint64_t reader)
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_CHECKPOINT_INFO);
@@ -23,7 +23,7 @@ static struct message_checkpoint_info *answer(struct agent *a, const struct rank
     return &out->message.checkpoint_info;
 }
 
-static void say_gone(struct agent *a, struct message_checkpoint_info *info)
+static void fill_gone(struct agent *a, struct message_checkpoint_info *info)
 {
     info->state = CHECKPOINT_ABORTED;
     info->outcome = CKPT_ERR_ABORTED;
@@ -36,7 +36,7 @@ static void say_gone(struct agent *a, struct message_checkpoint_info *info)
 static void answer_here(struct agent *a, const struct rank_session *session,
                         const struct message_checkpoint_ask *ask)
 {
-    struct message_checkpoint_info *info = answer(a, session, ask->reader);
+    struct message_checkpoint_info *info = add_info(a, session, ask->reader);
     info->step = ask->step;
     info->status =
         agent_coordinator_answers(a, info->reason) ? CKPT_ERR_NOT_FOUND : CKPT_ERR_NO_COORDINATOR;
@@ -50,11 +50,11 @@ static bool answer_staged(struct agent *a, const struct rank_session *session,
     if (session->reader || session->attempt != 0) {
         return false;
     }
-    struct message_checkpoint_info *info = answer(a, session, ask->reader);
+    struct message_checkpoint_info *info = add_info(a, session, ask->reader);
     info->step = ask->step;
     info->status = CKPT_ERR_NOT_FOUND;
-    if (agent_seat_staged(a, session->seat, ask->step) == AGENT_NONE) {
-        say_gone(a, info);
+    if (agent_seat_staged(a, session->seat, ask->step) == NONE) {
+        fill_gone(a, info);
     } else {
         reason_set(info->reason, "staged, until the start is complete");
     }
@@ -67,7 +67,7 @@ static bool is_gone(const struct agent *a, const struct rank_session *session,
 {
     struct shard_key shard = {session->run, session->attempt, session->query.step, session->rank};
     return session->query.own && info->status == CKPT_ERR_NOT_FOUND &&
-           info->state == CHECKPOINT_NONE && agent_slot_live(a, &shard) == AGENT_NONE;
+           info->state == CHECKPOINT_NONE && agent_slot_live(a, &shard) == NONE;
 }
 
 /* A later question takes the place of the one before it: a process asks one at a time. */
@@ -75,7 +75,7 @@ void agent_query_ask(struct agent *a, uint32_t index, const struct message_check
 {
     struct rank_session *session = &a->sessions[index];
     struct query *query = &session->query;
-    if (!a->coordinator.joined || ask->here) {
+    if (a->coordinator.state != LINK_JOINED || ask->here) {
         answer_here(a, session, ask);
         query->used = false;
         return;
@@ -109,7 +109,7 @@ void agent_query_info(struct agent *a, const struct message_checkpoint_info *inf
             continue;
         }
         uint64_t reader = session->query.rank_reader;
-        struct message_checkpoint_info *told = answer(a, session, reader);
+        struct message_checkpoint_info *told = add_info(a, session, reader);
         *told = *info;
         told->reader = reader;
         if (session->query.own) {
@@ -117,7 +117,7 @@ void agent_query_info(struct agent *a, const struct message_checkpoint_info *inf
             told->attempt = session->attempt;
         }
         if (is_gone(a, session, info)) {
-            say_gone(a, told);
+            fill_gone(a, told);
         }
         session->query.used = false;
         return;
@@ -126,7 +126,7 @@ void agent_query_info(struct agent *a, const struct message_checkpoint_info *inf
 
 static void time_out(struct agent *a, struct rank_session *session)
 {
-    struct message_checkpoint_info *info = answer(a, session, session->query.rank_reader);
+    struct message_checkpoint_info *info = add_info(a, session, session->query.rank_reader);
     info->step = session->query.step;
     info->status = CKPT_ERR_NO_COORDINATOR;
     if (agent_coordinator_answers(a, info->reason)) {
@@ -146,7 +146,7 @@ void agent_queries_pump(struct agent *a)
             continue;
         }
         uint64_t ends_ms = query->asked_ms + a->config.load_timeout_ms;
-        bool asks = a->coordinator.joined && query->due_ms <= a->now_ms;
+        bool asks = a->coordinator.state == LINK_JOINED && query->due_ms <= a->now_ms;
         if ((ends_ms <= a->now_ms || asks) && !agent_update_has_room(a)) {
             return;
         }
@@ -165,7 +165,7 @@ void agent_queries_pump(struct agent *a)
             query->due_ms = a->now_ms + a->config.resend_ms;
         }
         agent_update_deadline(a, ends_ms);
-        if (a->coordinator.joined) {
+        if (a->coordinator.state == LINK_JOINED) {
             agent_update_deadline(a, query->due_ms);
         }
     }

@@ -29,10 +29,10 @@ static uint32_t find_session(const struct agent *a, uint32_t link)
             return i;
         }
     }
-    return AGENT_NONE;
+    return NONE;
 }
 
-static void answer_open(struct agent *a, uint32_t link, enum ckpt_status status, const char *reason,
+static void send_opened(struct agent *a, uint32_t link, enum ckpt_status status, const char *reason,
                         bool close)
 {
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_RANK, link, MESSAGE_RANK_OPENED);
@@ -43,7 +43,7 @@ static void answer_open(struct agent *a, uint32_t link, enum ckpt_status status,
     memcpy(opened->reason, reason, strlen(reason) + 1);
     memcpy(opened->node, a->config.node, sizeof(opened->node));
     opened->segment_bytes = a->config.segment_bytes;
-    opened->coordinator_known = a->coordinator.joined;
+    opened->coordinator_known = a->coordinator.state == LINK_JOINED;
 }
 
 static void refuse_open(struct agent *a, uint32_t link, const struct run_key *run,
@@ -51,17 +51,17 @@ static void refuse_open(struct agent *a, uint32_t link, const struct run_key *ru
 {
     struct shard_key shard = {.run = *run};
     agent_refused(a, EVENT_open_refused, &shard, status, reason);
-    answer_open(a, link, status, reason, close);
+    send_opened(a, link, status, reason, close);
 }
 
-/* A seat for one more process of the user; AGENT_NONE: all, or all that he may have, are taken. */
+/* A seat for one more process of the user; NONE: all, or all that he may have, are taken. */
 static uint32_t find_seat(const struct agent *a, uint32_t uid, uint32_t *mine_out)
 {
-    uint32_t used = 0, mine = 0, seat = AGENT_NONE;
+    uint32_t used = 0, mine = 0, seat = NONE;
     for (uint32_t i = 0; i < a->session_count; i++) {
         const struct rank_session *session = &a->sessions[i];
         if (!session->used) {
-            seat = seat == AGENT_NONE ? i : seat;
+            seat = seat == NONE ? i : seat;
             continue;
         }
         used++;
@@ -72,17 +72,17 @@ static uint32_t find_seat(const struct agent *a, uint32_t uid, uint32_t *mine_ou
     uint32_t shared = a->session_count - AGENT_SEATS_KEPT;
     bool may = is_trusted || (mine < a->config.ranks_max &&
                               share_allows(shared, used, mine, 1, AGENT_SEATS_SHARE));
-    return may ? seat : AGENT_NONE;
+    return may ? seat : NONE;
 }
 
 void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid)
 {
     uint32_t mine = 0;
-    if (find_session(a, link) != AGENT_NONE) {
+    if (find_session(a, link) != NONE) {
         return;
     }
     uint32_t seat = find_seat(a, uid, &mine);
-    if (seat == AGENT_NONE) {
+    if (seat == NONE) {
         char reason[CKPT_REASON_MAX + 1];
         reason_set(reason,
                    "node %s serves as many processes as it may, %u of them of user %u: close "
@@ -96,18 +96,18 @@ void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid)
     session->used = true;
     session->link = link;
     session->uid = uid;
-    session->filling = AGENT_NONE;
-    session->seat = AGENT_NONE;
+    session->filling = NONE;
+    session->seat = NONE;
 }
 
 void agent_rank_down(struct agent *a, uint32_t link)
 {
     uint32_t index = find_session(a, link);
-    if (index == AGENT_NONE) {
+    if (index == NONE) {
         return;
     }
     struct rank_session *session = &a->sessions[index];
-    if (session->filling != AGENT_NONE && !PLANTED_BUG(WRITER_GONE)) {
+    if (session->filling != NONE && !PLANTED_BUG(WRITER_GONE)) {
         a->slots[session->filling].in_doubt = a->slots[session->filling].state == SLOT_FILLING;
         agent_slot_writer_gone(a, session->filling);
     }
@@ -116,8 +116,8 @@ void agent_rank_down(struct agent *a, uint32_t link)
         agent_seat_leave(a, session->seat);
     }
     memset(session, 0, sizeof(*session));
-    session->filling = AGENT_NONE;
-    session->seat = AGENT_NONE;
+    session->filling = NONE;
+    session->seat = NONE;
 }
 
 static enum ckpt_status check_words(const struct message_rank_open *ask, char *reason)
@@ -223,14 +223,14 @@ static struct nonce name_process(struct agent *a, const struct message_rank_open
     return seat;
 }
 
-static enum ckpt_status take_seat(struct agent *a, struct rank_session *session,
-                                  const struct message_rank_open *ask, char *reason)
+static enum ckpt_status claim_seat(struct agent *a, struct rank_session *session,
+                                   const struct message_rank_open *ask, char *reason)
 {
     bool is_of_before = nonce_is_zero(&session->asked.seat);
-    session->seat = agent_seat_take(a, &session->run, ask, is_of_before);
+    session->seat = agent_seat_claim(a, &session->run, ask, is_of_before);
     const struct seat *seat = &a->seats[session->seat];
     session->attempt = seat->settled ? seat->attempt : 0;
-    session->seat_told = is_of_before || !nonce_is_zero(&ask->start);
+    session->seat_sent = is_of_before || !nonce_is_zero(&ask->start);
     if (seat->refused) {
         memcpy(reason, seat->reason, sizeof(seat->reason));
     }
@@ -245,7 +245,7 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
     char reason[CKPT_REASON_MAX + 1] = "";
     if (session->open) {
         bool repeat = is_repeat(session, ask);
-        answer_open(a, session->link, repeat ? CKPT_OK : CKPT_ERR_INVALID,
+        send_opened(a, session->link, repeat ? CKPT_OK : CKPT_ERR_INVALID,
                     repeat ? "" : "this connection is another rank's already: open a new one",
                     false);
         return;
@@ -273,10 +273,10 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
     if (!session->reader) {
         struct run *run = agent_run_make(a, &key);
         run->attempt = ask->attempt > run->attempt ? ask->attempt : run->attempt;
-        status = take_seat(a, session, ask, reason);
+        status = claim_seat(a, session, ask, reason);
         agent_save_find_earlier(a, index);
     }
-    answer_open(a, session->link, status, reason, false);
+    send_opened(a, session->link, status, reason, false);
 }
 
 /* What is said before RANK_OPEN, or is no rank's to say, is no use of this protocol. */
@@ -294,7 +294,7 @@ static void hang_up(struct agent *a, const struct rank_session *session, enum me
 void agent_rank_message(struct agent *a, uint32_t link, const struct message *message)
 {
     uint32_t index = find_session(a, link);
-    if (index == AGENT_NONE) {
+    if (index == NONE) {
         return;
     }
     struct rank_session *session = &a->sessions[index];

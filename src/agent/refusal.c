@@ -27,15 +27,15 @@ void agent_refused(struct agent *a, enum event_id event, const struct shard_key 
 }
 
 /* The words are said once; how many there were, with every heartbeat. */
-void agent_refusals_tell(struct agent *a, struct message_heartbeat *heartbeat)
+void agent_refusals_fill(struct agent *a, struct message_heartbeat *heartbeat)
 {
     struct refusals *r = &a->refusals;
     heartbeat->refusals = r->count;
-    if (r->count != r->told) {
+    if (r->count != r->sent) {
         heartbeat->refused_status = r->status;
         heartbeat->refused_ms_ago = a->now_ms - r->last_ms;
         heartbeat->refused_run = r->run;
         memcpy(heartbeat->refused_reason, r->reason, sizeof(r->reason));
-        r->told = r->count;
+        r->sent = r->count;
     }
 }

@@ -7,6 +7,6 @@
 
 void agent_refused(struct agent *a, enum event_id event, const struct shard_key *shard,
                    enum ckpt_status status, const char *reason);
-void agent_refusals_tell(struct agent *a, struct message_heartbeat *heartbeat);
+void agent_refusals_fill(struct agent *a, struct message_heartbeat *heartbeat);
 
 #endif

@@ -29,7 +29,7 @@ void agent_report_absent(struct agent *a, const struct shard_key *shard, uint64_
     report->order = order;
 }
 
-static void say(struct agent *a, struct slot *s)
+static void send_report(struct agent *a, struct slot *s)
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_SHARD_REPORT);
@@ -81,7 +81,7 @@ static bool is_wanted(const struct slot *s)
 
 void agent_reports_pump(struct agent *a)
 {
-    for (uint32_t i = 0; a->coordinator.joined && i < a->slots_high; i++) {
+    for (uint32_t i = 0; a->coordinator.state == LINK_JOINED && i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
         if (!is_wanted(s) || s->record_pending) {
             continue;
@@ -90,7 +90,7 @@ void agent_reports_pump(struct agent *a)
             if (!agent_update_has_room(a)) {
                 return;
             }
-            say(a, s);
+            send_report(a, s);
         }
         agent_update_deadline(a, s->report_due_ms);
     }

@@ -16,7 +16,7 @@ static uint32_t find_acked(const struct agent *a, const struct message_shard_ack
             return i;
         }
     }
-    return AGENT_NONE;
+    return NONE;
 }
 
 /* The coordinator will not have this copy: it goes, whatever it has become since the report. */
@@ -35,7 +35,7 @@ static void refused(struct agent *a, uint32_t slot, const struct message_shard_a
 void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
 {
     uint32_t slot = find_acked(a, ack);
-    if (slot == AGENT_NONE || !agent_text_ends(ack->reason, CKPT_REASON_MAX)) {
+    if (slot == NONE || !agent_text_ends(ack->reason, CKPT_REASON_MAX)) {
         return;
     }
     struct slot *s = &a->slots[slot];

@@ -17,7 +17,7 @@ static uint32_t room_wait_ms(const struct agent *a, const struct message_slot_as
 
 bool agent_room_wait_begin(struct agent *a, uint32_t index, const struct message_slot_ask *ask)
 {
-    if (!a->coordinator.joined || (a->coordinator.features & WIRE_FEATURE_ROOM) == 0 ||
+    if (a->coordinator.state != LINK_JOINED || (a->coordinator.features & WIRE_FEATURE_ROOM) == 0 ||
         room_wait_ms(a, ask) == 0) {
         return false;
     }
@@ -29,7 +29,7 @@ bool agent_room_wait_begin(struct agent *a, uint32_t index, const struct message
     return true;
 }
 
-static bool say_need(struct agent *a, const struct rank_session *session)
+static bool send_need(struct agent *a, const struct rank_session *session)
 {
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_NEED);
     if (out == NULL) {
@@ -54,14 +54,14 @@ static void wait_on(struct agent *a, uint32_t index)
     char reason[CKPT_REASON_MAX + 1] = "";
     enum ckpt_status status = CKPT_ERR_FULL;
     bool has_room = agent_slot_has_room(a, room->bytes, !session->asked.takes_parts);
-    bool ends = room->ends_ms <= a->now_ms || !a->coordinator.joined;
+    bool ends = room->ends_ms <= a->now_ms || a->coordinator.state != LINK_JOINED;
     if (has_room || ends) {
-        struct slot_claim claim = agent_grant_claim(a, session, room->step, room->bytes);
+        struct slot_claim claim = agent_grant_claim_of(a, session, room->step, room->bytes);
         uint64_t step = room->step;
         room->used = false;
         status = agent_grant_check_step(a, session, step, reason);
-        bool free_name = agent_grant_find_claimed(a, session, &claim) == AGENT_NONE;
-        if (status == CKPT_OK && free_name && agent_grant_take(a, index, &claim, reason, &status)) {
+        bool free_name = agent_grant_find_claimed(a, session, &claim) == NONE;
+        if (status == CKPT_OK && free_name && agent_grant_slot(a, index, &claim, reason, &status)) {
             return;
         }
         agent_grant_refuse(
@@ -69,7 +69,7 @@ static void wait_on(struct agent *a, uint32_t index)
             free_name ? reason : "a copy of that step came here while the save waited for room");
         return;
     }
-    if (room->due_ms <= a->now_ms && say_need(a, session)) {
+    if (room->due_ms <= a->now_ms && send_need(a, session)) {
         room->due_ms = a->now_ms + a->config.resend_ms;
     }
     agent_update_deadline(a, room->due_ms < room->ends_ms ? room->due_ms : room->ends_ms);

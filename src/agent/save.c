@@ -25,7 +25,7 @@ static bool ask_again(struct agent *a, struct rank_session *session,
         }
         /* Never granted, so that nobody writes in it. */
         agent_slot_writer_gone(a, session->filling);
-        session->filling = AGENT_NONE;
+        session->filling = NONE;
         return false;
     }
     if (same) {
@@ -57,7 +57,7 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
         return; /* the answer comes by itself */
     }
     session->room.used = false;
-    if (session->filling != AGENT_NONE && ask_again(a, session, ask)) {
+    if (session->filling != NONE && ask_again(a, session, ask)) {
         return;
     }
     if (ask->bytes == 0) {
@@ -70,16 +70,16 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
         agent_grant_refuse(a, session, ask->step, status, reason);
         return;
     }
-    struct slot_claim claim = agent_grant_claim(a, session, ask->step, ask->bytes);
+    struct slot_claim claim = agent_grant_claim_of(a, session, ask->step, ask->bytes);
     uint32_t other = agent_grant_find_claimed(a, session, &claim);
-    if (other != AGENT_NONE) {
+    if (other != NONE) {
         reason_set(reason, "node %s holds a copy of step %llu of rank %u already (slot %u, %s)",
                    a->config.node, (unsigned long long)ask->step, session->rank, other,
                    agent_slot_state_text(a->slots[other].state));
         agent_grant_refuse(a, session, ask->step, CKPT_ERR_STEP, reason);
         return;
     }
-    if (!agent_grant_take(a, index, &claim, reason, &status)) {
+    if (!agent_grant_slot(a, index, &claim, reason, &status)) {
         if (status != CKPT_ERR_FULL || !agent_room_wait_begin(a, index, ask)) {
             agent_grant_refuse(a, session, ask->step, status, reason);
         }
@@ -102,7 +102,7 @@ void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status)
         } else {
             agent_grant_refuse(a, session, s->shard.step, CKPT_ERR_SYSTEM,
                                "the agent could not make its memory ready; see its log");
-            session->filling = AGENT_NONE;
+            session->filling = NONE;
             agent_slot_writer_gone(a, slot);
         }
         return;
@@ -113,7 +113,7 @@ void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status)
 bool agent_save_names_filling(const struct agent *a, const struct rank_session *session,
                               uint64_t step, uint32_t slot, uint64_t generation)
 {
-    if (session->filling == AGENT_NONE || session->filling != slot) {
+    if (session->filling == NONE || session->filling != slot) {
         return false;
     }
     const struct slot *s = &a->slots[session->filling];
@@ -147,17 +147,18 @@ void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal 
                    "process: ask for a slot anew",
                    seal->slot, (unsigned long long)seal->generation,
                    (unsigned long long)seal->step);
-        agent_save_tell(a, session, seal->step,
-                        seal->slot < a->config.slots ? CKPT_ERR_STALE : CKPT_ERR_INVALID, reason);
+        agent_save_outcome_send(a, session, seal->step,
+                                seal->slot < a->config.slots ? CKPT_ERR_STALE : CKPT_ERR_INVALID,
+                                reason);
         return;
     }
     uint32_t slot = session->filling;
     struct slot *s = &a->slots[slot];
-    session->filling = AGENT_NONE;
+    session->filling = NONE;
     struct save *save = agent_save_add(session, seal->step, slot, seal->generation);
-    if (spoils_seal(s, session, save->reason)) {
-        save->ended = true;
-        save->status = CKPT_ERR_ABORTED;
+    char reason[CKPT_REASON_MAX + 1] = "";
+    if (spoils_seal(s, session, reason)) {
+        agent_save_ends(save, CKPT_ERR_ABORTED, reason);
         agent_slot_writer_gone(a, slot);
         return;
     }
@@ -178,5 +179,5 @@ void agent_save_abandon(struct agent *a, uint32_t index, const struct message_ab
         return; /* a repeat, or not this rank's: there is nothing to give up */
     }
     agent_slot_writer_gone(a, session->filling);
-    session->filling = AGENT_NONE;
+    session->filling = NONE;
 }

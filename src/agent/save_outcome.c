@@ -8,8 +8,23 @@
 #include "agent/slot.h"
 #include "agent/update.h"
 
-void agent_save_tell(struct agent *a, const struct rank_session *session, uint64_t step,
-                     enum ckpt_status status, const char *reason)
+/*   UNUSED --> SEALED --> ENDED --> SENT
+ *                ^----------'--------'     the oldest entry is written over */
+static const unsigned moves[] = {
+    [SAVE_UNUSED] = TO(SAVE_SEALED),
+    [SAVE_SEALED] = TO(SAVE_SEALED) | TO(SAVE_ENDED),
+    [SAVE_ENDED] = TO(SAVE_SEALED) | TO(SAVE_SENT),
+    [SAVE_SENT] = TO(SAVE_SEALED),
+};
+
+static void move(struct save *save, enum save_state to)
+{
+    assert(MAY_MOVE(moves, save->state, to));
+    save->state = to;
+}
+
+void agent_save_outcome_send(struct agent *a, const struct rank_session *session, uint64_t step,
+                             enum ckpt_status status, const char *reason)
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_SAVE_OUTCOME);
@@ -22,7 +37,7 @@ void agent_save_tell(struct agent *a, const struct rank_session *session, uint64
 struct save *agent_save_find(struct rank_session *session, uint64_t step)
 {
     for (uint32_t i = 0; i < AGENT_SAVES_KEPT; i++) {
-        if (session->saves[i].used && session->saves[i].step == step) {
+        if (session->saves[i].state != SAVE_UNUSED && session->saves[i].step == step) {
             return &session->saves[i];
         }
     }
@@ -34,16 +49,21 @@ struct save *agent_save_add(struct rank_session *session, uint64_t step, uint32_
 {
     struct save *save = &session->saves[session->save_next];
     session->save_next = (session->save_next + 1) % AGENT_SAVES_KEPT;
-    memset(save, 0, sizeof(*save));
-    save->used = true;
-    save->step = step;
-    save->slot = slot;
-    save->generation = generation;
+    move(save, SAVE_SEALED);
+    *save =
+        (struct save){.state = save->state, .step = step, .slot = slot, .generation = generation};
     if (!session->has_step || step > session->last_step) {
         session->has_step = true;
         session->last_step = step;
     }
     return save;
+}
+
+void agent_save_ends(struct save *save, enum ckpt_status status, const char *reason)
+{
+    move(save, SAVE_ENDED);
+    save->status = status;
+    memcpy(save->reason, reason, strlen(reason) + 1);
 }
 
 void agent_save_find_earlier(struct agent *a, uint32_t index)
@@ -58,9 +78,9 @@ void agent_save_find_earlier(struct agent *a, uint32_t index)
             continue;
         }
         struct save *save = agent_save_add(session, s->shard.step, i, s->generation);
-        save->ended =
-            s->checkpoint == CHECKPOINT_CONSISTENT || s->checkpoint == CHECKPOINT_QUARANTINED;
-        save->status = CKPT_OK;
+        if (s->checkpoint == CHECKPOINT_CONSISTENT || s->checkpoint == CHECKPOINT_QUARANTINED) {
+            agent_save_ends(save, CKPT_OK, "");
+        }
     }
 }
 
@@ -68,10 +88,8 @@ void agent_save_end_one(struct rank_session *session, uint64_t step, enum ckpt_s
                         const char *reason)
 {
     struct save *save = agent_save_find(session, step);
-    if (save != NULL && !save->ended) {
-        save->ended = true;
-        save->status = status;
-        memcpy(save->reason, reason, strlen(reason) + 1);
+    if (save != NULL && save->state == SAVE_SEALED) {
+        agent_save_ends(save, status, reason);
     }
 }
 
@@ -96,14 +114,14 @@ void agent_saves_pump(struct agent *a)
         struct rank_session *session = &a->sessions[i];
         for (uint32_t j = 0; session->used && j < AGENT_SAVES_KEPT; j++) {
             struct save *save = &session->saves[j];
-            if (!save->used || !save->ended || save->told) {
+            if (save->state != SAVE_ENDED) {
                 continue;
             }
             if (!agent_update_has_room(a)) {
                 return;
             }
-            agent_save_tell(a, session, save->step, save->status, save->reason);
-            save->told = true;
+            agent_save_outcome_send(a, session, save->step, save->status, save->reason);
+            move(save, SAVE_SENT);
         }
     }
 }

@@ -12,11 +12,13 @@ struct save *agent_save_find(struct rank_session *session, uint64_t step);
 /* One more that is sealed. */
 struct save *agent_save_add(struct rank_session *session, uint64_t step, uint32_t slot,
                             uint64_t generation);
+/* It has ended so: its process hears of it. */
+void agent_save_ends(struct save *save, enum ckpt_status status, const char *reason);
 /* A process that has connected again hears of what it sealed before. */
 void agent_save_find_earlier(struct agent *a, uint32_t session);
 /* Tells the process at once. */
-void agent_save_tell(struct agent *a, const struct rank_session *session, uint64_t step,
-                     enum ckpt_status status, const char *reason);
+void agent_save_outcome_send(struct agent *a, const struct rank_session *session, uint64_t step,
+                             enum ckpt_status status, const char *reason);
 /* One save of this process has ended so. */
 void agent_save_end_one(struct rank_session *session, uint64_t step, enum ckpt_status status,
                         const char *reason);

@@ -45,7 +45,7 @@ uint32_t agent_seat_staged(const struct agent *a, uint32_t seat, uint64_t step)
             return i;
         }
     }
-    return AGENT_NONE;
+    return NONE;
 }
 
 static struct seat *find(struct agent *a, const struct run_key *run, const struct nonce *nonce)
@@ -89,14 +89,14 @@ static struct seat *make(struct agent *a)
     return idle;
 }
 
-static void tell_anew(struct agent *a, struct seat *seat)
+static void resend(struct agent *a, struct seat *seat)
 {
-    seat->told = false;
+    seat->answered = false;
     seat->due_ms = a->now_ms;
 }
 
-uint32_t agent_seat_take(struct agent *a, const struct run_key *run,
-                         const struct message_rank_open *ask, bool by_number)
+uint32_t agent_seat_claim(struct agent *a, const struct run_key *run,
+                          const struct message_rank_open *ask, bool by_number)
 {
     struct seat *seat = find(a, run, &ask->seat);
     if (seat == NULL) {
@@ -116,7 +116,7 @@ uint32_t agent_seat_take(struct agent *a, const struct run_key *run,
         seat->attempt = ask->attempt;
     }
     seat->ended = false;
-    tell_anew(a, seat);
+    resend(a, seat);
     return (uint32_t)(seat - a->seats);
 }
 
@@ -142,14 +142,14 @@ void agent_seat_leave(struct agent *a, uint32_t index)
 {
     struct seat *seat = &a->seats[index];
     seat->ended = true;
-    tell_anew(a, seat);
+    resend(a, seat);
 }
 
-void agent_seats_tell(struct agent *a)
+void agent_seats_resend(struct agent *a)
 {
     for (uint32_t i = 0; i < a->seat_count; i++) {
         if (a->seats[i].used) {
-            tell_anew(a, &a->seats[i]);
+            resend(a, &a->seats[i]);
         }
     }
 }
@@ -168,7 +168,7 @@ static void name_slot(struct agent *a, uint32_t slot, const struct seat *seat)
     struct shard_key shard = s->shard;
     shard.attempt = seat->attempt;
     uint32_t other = agent_slot_live(a, &shard);
-    if (other != AGENT_NONE) {
+    if (other != NONE) {
         agent_slot_doom(a, a->slots[other].generation < s->generation ? other : slot);
     }
     s->shard.attempt = seat->attempt;
@@ -193,7 +193,7 @@ static void settle(struct agent *a, struct seat *seat, const struct message_seat
     }
     if (session != NULL) {
         session->attempt = seat->attempt;
-        session->seat_told = is_of_before(session);
+        session->seat_sent = is_of_before(session);
     }
     struct run *run = agent_run_make(a, &seat->run);
     run->attempt = seat->attempt > run->attempt ? seat->attempt : run->attempt;
@@ -222,7 +222,7 @@ static void refuse(struct agent *a, struct seat *seat, const struct message_seat
     seat->refused = true;
     give_up(a, seat, told->status, told->reason);
     if (session != NULL && is_news) {
-        session->seat_told = is_of_before(session);
+        session->seat_sent = is_of_before(session);
         struct shard_key shard = {.run = seat->run, .attempt = seat->attempt, .rank = seat->rank};
         agent_note(a, EVENT_seat_refused, &shard, "%.200s", told->reason);
     }
@@ -247,10 +247,10 @@ void agent_seat_told(struct agent *a, const struct message_seat_told *told)
         return;
     }
     if (told->status == CKPT_OK && told->attempt == 0) {
-        seat->told = told->ended == seat->ended; /* it has heard that the process went */
+        seat->answered = told->ended == seat->ended; /* it has heard that the process went */
         return;
     }
-    seat->told = told->ended == seat->ended;
+    seat->answered = told->ended == seat->ended;
     if (told->status != CKPT_OK) {
         refuse(a, seat, told);
     } else if (!seat->settled) {
@@ -258,7 +258,7 @@ void agent_seat_told(struct agent *a, const struct message_seat_told *told)
     }
 }
 
-static void ask_coordinator(struct agent *a, struct seat *seat)
+static void send_seat_ask(struct agent *a, struct seat *seat)
 {
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_SEAT_ASK);
     assert(out != NULL);
@@ -276,7 +276,7 @@ static void ask_coordinator(struct agent *a, struct seat *seat)
     seat->due_ms = a->now_ms + a->config.resend_ms;
 }
 
-static void tell_rank(struct agent *a, struct rank_session *session)
+static void send_rank_seated(struct agent *a, struct rank_session *session)
 {
     const struct seat *seat = &a->seats[session->seat];
     struct agent_outgoing *out =
@@ -288,13 +288,13 @@ static void tell_rank(struct agent *a, struct rank_session *session)
            seat->refused ? sizeof(seat->reason) : 1);
     seated->attempt = seat->attempt;
     seated->start = seat->start;
-    session->seat_told = true;
+    session->seat_sent = true;
 }
 
 /* A coordinator of before starts had names takes a number at the caller's word, and gives none. */
 static void go_by_number(struct agent *a, struct seat *seat)
 {
-    seat->told = seat->attempt != 0 || seat->ended;
+    seat->answered = seat->attempt != 0 || seat->ended;
     seat->due_ms = a->now_ms + a->config.resend_ms;
     if (seat->attempt == 0) {
         reason_set(seat->reason, "the coordinator is of a release that gives out no attempts: "
@@ -308,7 +308,7 @@ static void go_by_number(struct agent *a, struct seat *seat)
 /* Nobody needs to hear of it. */
 static bool is_over(const struct agent *a, const struct seat *seat)
 {
-    return seat->ended && seat->told && !has_staged(a, seat);
+    return seat->ended && seat->answered && !has_staged(a, seat);
 }
 
 void agent_seats_pump(struct agent *a)
@@ -322,7 +322,7 @@ void agent_seats_pump(struct agent *a)
             memset(seat, 0, sizeof(*seat));
             continue;
         }
-        if (seat->told || !a->coordinator.joined) {
+        if (seat->answered || a->coordinator.state != LINK_JOINED) {
             continue;
         }
         if (seat->due_ms <= a->now_ms) {
@@ -330,7 +330,7 @@ void agent_seats_pump(struct agent *a)
                 return;
             }
             if ((a->coordinator.features & WIRE_FEATURE_STARTS) != 0) {
-                ask_coordinator(a, seat);
+                send_seat_ask(a, seat);
             } else {
                 go_by_number(a, seat);
             }
@@ -339,14 +339,14 @@ void agent_seats_pump(struct agent *a)
     }
     for (uint32_t i = 0; i < a->session_count; i++) {
         struct rank_session *session = &a->sessions[i];
-        if (!session->used || !session->open || session->reader || session->seat_told) {
+        if (!session->used || !session->open || session->reader || session->seat_sent) {
             continue;
         }
         if (a->seats[session->seat].settled || a->seats[session->seat].refused) {
             if (!agent_update_has_room(a)) {
                 return;
             }
-            tell_rank(a, session);
+            send_rank_seated(a, session);
         }
     }
 }

@@ -60,7 +60,7 @@ static uint32_t collect(struct agent *a, enum fitness fitness, uint32_t uid, uin
     uint32_t count = 0;
     for (uint32_t i = 0; i < a->config.segments; i++) {
         const struct segment *segment = &a->segments[i];
-        if (segment->slot == AGENT_NONE && segment->parts_used == 0 &&
+        if (segment->slot == NONE && segment->parts_used == 0 &&
             fitness_of(segment, uid, tag) == fitness) {
             ids_out[count++] = (uint16_t)i;
         }
@@ -75,7 +75,7 @@ static void claim(struct agent *a, uint32_t slot, uint16_t id)
 {
     struct slot *s = &a->slots[slot];
     struct segment *segment = &a->segments[id];
-    assert(segment->slot == AGENT_NONE && a->segments_free > 0);
+    assert(segment->slot == NONE && a->segments_free > 0);
     segment->slot = slot;
     segment->place = (uint16_t)s->segment_count;
     s->segments[s->segment_count++] = id;
@@ -83,7 +83,7 @@ static void claim(struct agent *a, uint32_t slot, uint16_t id)
     agent_parts_forget(a, id);
 }
 
-bool agent_segments_take(struct agent *a, uint32_t slot, uint32_t count, bool *renew_out)
+bool agent_segments_claim(struct agent *a, uint32_t slot, uint32_t count, bool *renew_out)
 {
     struct slot *s = &a->slots[slot];
     assert(s->segment_count == 0 && count > 0 && count <= CKPT_SEGMENTS_PER_SHARD_MAX);
@@ -121,10 +121,10 @@ void agent_segments_free_of(struct agent *a, uint32_t slot)
     for (uint32_t i = 0; i < s->segment_count; i++) {
         struct segment *segment = agent_memory(a, s->segments[i]);
         assert(segment->slot == slot);
-        segment->slot = AGENT_NONE;
+        segment->slot = NONE;
         segment->unknown = segment->unknown || (s->in_doubt && !PLANTED_BUG(TRUST_THE_GONE));
         if (s->segments[i] >= CKPT_PART_ID_FIRST) {
-            agent_part_freed(a, s->segments[i]);
+            agent_part_free(a, s->segments[i]);
         } else {
             a->segments_free++;
         }
@@ -144,7 +144,7 @@ void agent_segments_renewed(struct agent *a, uint32_t slot, bool done)
 void agent_segments_forget_users(struct agent *a)
 {
     for (uint32_t i = 0; i < a->config.segments; i++) {
-        if (a->segments[i].slot == AGENT_NONE) {
+        if (a->segments[i].slot == NONE) {
             a->segments[i].used = true;
             a->segments[i].unknown = true;
         }

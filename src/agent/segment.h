@@ -7,7 +7,7 @@
 
 /* Gives the slot count segments. False, and nothing changed: too few are free. *renew_out: the
  * slot's memory must be renewed before its user may see it. */
-bool agent_segments_take(struct agent *a, uint32_t slot, uint32_t count, bool *renew_out);
+bool agent_segments_claim(struct agent *a, uint32_t slot, uint32_t count, bool *renew_out);
 /* The slot's memory, of segments or a part, is free. */
 void agent_segments_free_of(struct agent *a, uint32_t slot);
 /* Not done: what is in the slot's memory stays unknown. */

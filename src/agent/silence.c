@@ -10,16 +10,16 @@
 bool agent_coordinator_answers(const struct agent *a, char reason_out[CKPT_REASON_MAX + 1])
 {
     const struct coordinator_link *c = &a->coordinator;
-    uint64_t since_ms = c->joined ? c->heard_ms : c->away_ms;
+    uint64_t since_ms = c->state == LINK_JOINED ? c->heard_ms : c->away_ms;
     uint64_t ms = a->now_ms > since_ms ? a->now_ms - since_ms : 0;
     bool is_silent = c->lease_ms > 0 && ms > c->lease_ms / 2 &&
                      ms > (uint64_t)SILENT_HEARTBEATS * c->heartbeat_ms;
-    if (c->joined && !is_silent) {
+    if (c->state == LINK_JOINED && !is_silent) {
         return true;
     }
     const char *unit = ms < 10000 ? "ms" : "s";
     unsigned long long count = ms < 10000 ? ms : ms / 1000;
-    if (!c->joined && c->refused != CKPT_OK) {
+    if (c->state != LINK_JOINED && c->refused != CKPT_OK) {
         reason_set(reason_out,
                    "the coordinator refuses node %s, for %llu %s now: %s; its log and "
                    "that of ckptd here say more",

@@ -13,8 +13,7 @@
  *   FREE ---+--> PULLING -------------+--> VERIFIED
  *    ^      '--> ADOPTED -------------'
  *    '-- DIRTY <-- any; DIRTY --> FILLING, PULLING once renewed */
-#define TO(state) (1U << (state))
-static const unsigned allowed_moves[] = {
+static const unsigned moves[] = {
     [SLOT_FREE] = TO(SLOT_FILLING) | TO(SLOT_PULLING) | TO(SLOT_ADOPTED) | TO(SLOT_DIRTY),
     [SLOT_FILLING] = TO(SLOT_SEALED) | TO(SLOT_DIRTY),
     [SLOT_SEALED] = TO(SLOT_VERIFIED) | TO(SLOT_DIRTY),
@@ -34,8 +33,7 @@ const char *agent_slot_state_text(enum slot_state state)
 
 void agent_slot_move(struct slot *slot, enum slot_state to)
 {
-    assert((unsigned)slot->state < sizeof(allowed_moves) / sizeof(allowed_moves[0]));
-    assert((allowed_moves[slot->state] & TO(to)) != 0);
+    assert(MAY_MOVE(moves, slot->state, to));
     slot->state = to;
 }
 
@@ -76,7 +74,7 @@ uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard)
             return i;
         }
     }
-    return AGENT_NONE;
+    return NONE;
 }
 
 bool agent_slot_is_held(const struct slot *slot)

@@ -11,7 +11,7 @@ void agent_slot_move(struct slot *slot, enum slot_state to);
 enum copy_state agent_copy_state(const struct slot *slot);
 /* Its bytes are here, and wait for the number of their start. */
 bool agent_slot_waits(const struct slot *slot);
-/* The shard's slot; AGENT_NONE: there is none. */
+/* The shard's slot; NONE: there is none. */
 uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard);
 /* Whatever keeps the slot's memory from being given away. */
 bool agent_slot_is_held(const struct slot *slot);

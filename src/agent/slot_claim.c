@@ -21,7 +21,7 @@ uint64_t agent_slot_segments_needed(const struct agent *a, uint64_t bytes)
 /* One whose COPY_NONE is still to be acknowledged is taken last: taking it ends the repeating. */
 static uint32_t find_free(const struct agent *a)
 {
-    uint32_t second = AGENT_NONE;
+    uint32_t second = NONE;
     for (uint32_t i = 0; i < a->config.slots; i++) {
         const struct slot *slot = &a->slots[i];
         if (slot->state != SLOT_FREE) {
@@ -30,7 +30,7 @@ static uint32_t find_free(const struct agent *a)
         if (!slot->none_pending) {
             return i;
         }
-        second = second == AGENT_NONE ? i : second;
+        second = second == NONE ? i : second;
     }
     return second;
 }
@@ -48,7 +48,7 @@ static uint64_t filling_of(const struct agent *a, uint32_t uid)
     return bytes;
 }
 
-static void claim_slot(struct agent *a, struct slot *slot, const struct slot_claim *claim)
+static void begin_generation(struct agent *a, struct slot *slot, const struct slot_claim *claim)
 {
     assert(slot->state == SLOT_FREE && slot->segment_count == 0 && !agent_slot_is_held(slot));
     uint64_t checked = slot->generation_checked;
@@ -75,7 +75,7 @@ static void claim_slot(struct agent *a, struct slot *slot, const struct slot_cla
 bool agent_slot_has_room(const struct agent *a, uint64_t bytes, bool whole)
 {
     uint64_t part = whole ? 0 : agent_part_bytes(a, bytes);
-    if (find_free(a) == AGENT_NONE) {
+    if (find_free(a) == NONE) {
         return false;
     }
     return (part > 0 && agent_part_fits(a, part)) ||
@@ -83,12 +83,12 @@ bool agent_slot_has_room(const struct agent *a, uint64_t bytes, bool whole)
 }
 
 /* A part where a part does, or segments: also where there are no more numbers of parts. */
-static bool take_memory(struct agent *a, uint32_t slot, bool whole, bool *renew_out)
+static bool claim_memory(struct agent *a, uint32_t slot, bool whole, bool *renew_out)
 {
     uint64_t bytes = a->slots[slot].bytes;
     uint64_t part = whole ? 0 : agent_part_bytes(a, bytes);
-    return (part > 0 && agent_part_take(a, slot, part, renew_out)) ||
-           agent_segments_take(a, slot, (uint32_t)agent_slot_segments_needed(a, bytes), renew_out);
+    return (part > 0 && agent_part_claim(a, slot, part, renew_out)) ||
+           agent_segments_claim(a, slot, (uint32_t)agent_slot_segments_needed(a, bytes), renew_out);
 }
 
 static enum ckpt_status check_room(const struct agent *a, const struct slot_claim *claim,
@@ -115,7 +115,7 @@ static enum ckpt_status check_room(const struct agent *a, const struct slot_clai
             (unsigned long long)(filling / (a->config.segments * segment_bytes / 100)),
             a->config.node);
     }
-    if (find_free(a) == AGENT_NONE) {
+    if (find_free(a) == NONE) {
         return reason_refuse(reason, CKPT_ERR_FULL,
                              "node %s holds %u shards, and can hold no more: wait until an older "
                              "checkpoint is retired, or give its ckptd more memory",
@@ -132,22 +132,22 @@ static enum ckpt_status check_room(const struct agent *a, const struct slot_clai
     return CKPT_OK;
 }
 
-enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim,
-                                 enum slot_state state, uint32_t *slot_out,
-                                 char reason[CKPT_REASON_MAX + 1])
+enum ckpt_status agent_slot_claim(struct agent *a, const struct slot_claim *claim,
+                                  enum slot_state state, uint32_t *slot_out,
+                                  char reason[CKPT_REASON_MAX + 1])
 {
     assert(state == SLOT_FILLING || state == SLOT_PULLING);
-    assert(agent_slot_live(a, &claim->shard) == AGENT_NONE);
+    assert(agent_slot_live(a, &claim->shard) == NONE);
     enum ckpt_status status = check_room(a, claim, state, reason);
     if (status != CKPT_OK) {
         return status;
     }
     uint32_t slot = find_free(a);
     struct slot *s = &a->slots[slot];
-    claim_slot(a, s, claim);
+    begin_generation(a, s, claim);
     a->slots_high = slot >= a->slots_high ? slot + 1 : a->slots_high;
     bool renew;
-    bool taken = take_memory(a, slot, claim->whole, &renew);
+    bool taken = claim_memory(a, slot, claim->whole, &renew);
     assert(taken);
     (void)taken;
     agent_slot_move(s, renew ? SLOT_DIRTY : state);

@@ -23,8 +23,8 @@ bool agent_slot_has_room(const struct agent *a, uint64_t bytes, bool whole);
 /* Takes a slot and its memory, and stores its record. The slot is in `state`, or in SLOT_DIRTY
  * for as long as its memory has to be renewed first. On an error nothing has changed, and reason
  * says what was short. */
-enum ckpt_status agent_slot_take(struct agent *a, const struct slot_claim *claim,
-                                 enum slot_state state, uint32_t *slot_out,
-                                 char reason[CKPT_REASON_MAX + 1]);
+enum ckpt_status agent_slot_claim(struct agent *a, const struct slot_claim *claim,
+                                  enum slot_state state, uint32_t *slot_out,
+                                  char reason[CKPT_REASON_MAX + 1]);
 
 #endif

@@ -14,11 +14,23 @@
 #include "agent/update.h"
 #include "base/reason.h"
 
+/*   UNUSED <--> PINNED   asked for; done, not heard of for long, or its connection is gone */
+static const unsigned moves[] = {
+    [OFFER_UNUSED] = TO(OFFER_PINNED),
+    [OFFER_PINNED] = TO(OFFER_UNUSED),
+};
+
+static void move(struct offer *offer, enum offer_state to)
+{
+    assert(MAY_MOVE(moves, offer->state, to));
+    offer->state = to;
+}
+
 static struct offer *find(struct agent *a, uint32_t link, uint64_t pull)
 {
     for (uint32_t i = 0; i < a->offer_count; i++) {
         struct offer *offer = &a->offers[i];
-        if (offer->used && offer->link == link && offer->pull == pull) {
+        if (offer->state == OFFER_PINNED && offer->link == link && offer->pull == pull) {
             return offer;
         }
     }
@@ -28,8 +40,9 @@ static struct offer *find(struct agent *a, uint32_t link, uint64_t pull)
 static void unpin(struct agent *a, struct offer *offer)
 {
     struct slot *s = &a->slots[offer->slot];
-    assert(offer->used && s->offers > 0 && s->generation == offer->generation);
+    assert(s->offers > 0 && s->generation == offer->generation);
     s->offers--;
+    move(offer, OFFER_UNUSED);
     memset(offer, 0, sizeof(*offer));
 }
 
@@ -37,13 +50,13 @@ static bool pin(struct agent *a, uint32_t link, uint64_t pull, uint32_t slot)
 {
     for (uint32_t i = 0; i < a->offer_count; i++) {
         struct offer *offer = &a->offers[i];
-        if (!offer->used) {
-            *offer = (struct offer){.used = true,
-                                    .link = link,
-                                    .pull = pull,
-                                    .slot = slot,
-                                    .generation = a->slots[slot].generation,
-                                    .heard_ms = a->now_ms};
+        if (offer->state == OFFER_UNUSED) {
+            move(offer, OFFER_PINNED);
+            offer->link = link;
+            offer->pull = pull;
+            offer->slot = slot;
+            offer->generation = a->slots[slot].generation;
+            offer->heard_ms = a->now_ms;
             a->slots[slot].offers++;
             return true;
         }
@@ -58,9 +71,8 @@ static enum ckpt_status check(const struct agent *a, const struct message_offer_
         return reason_refuse(reason, CKPT_ERR_STALE,
                              "the agent of node %s has been started anew since", a->config.node);
     }
-    uint32_t slot =
-        agent_shard_is_valid(&ask->shard) ? agent_slot_live(a, &ask->shard) : AGENT_NONE;
-    if (slot == AGENT_NONE) {
+    uint32_t slot = agent_shard_is_valid(&ask->shard) ? agent_slot_live(a, &ask->shard) : NONE;
+    if (slot == NONE) {
         return reason_refuse(reason, CKPT_ERR_NOT_FOUND,
                              "node %s does not hold step %llu of rank %u", a->config.node,
                              (unsigned long long)ask->shard.step, ask->shard.rank);
@@ -80,13 +92,13 @@ static enum ckpt_status check(const struct agent *a, const struct message_offer_
     return CKPT_OK;
 }
 
-static void take_ask(struct agent *a, uint32_t link, const struct message_offer_ask *ask)
+static void on_offer_ask(struct agent *a, uint32_t link, const struct message_offer_ask *ask)
 {
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_PEER, link, MESSAGE_OFFER);
     assert(out != NULL);
     struct message_offer *answer = &out->message.offer;
     answer->pull = ask->pull;
-    uint32_t slot = AGENT_NONE;
+    uint32_t slot = NONE;
     answer->status = check(a, ask, &slot, answer->reason);
     struct offer *offer = find(a, link, ask->pull);
     if (answer->status != CKPT_OK) {
@@ -128,7 +140,7 @@ static bool slot_lasted(const struct agent *a, const struct offer *offer,
     return s->state == SLOT_SEALED || s->state == SLOT_VERIFIED;
 }
 
-static void take_done(struct agent *a, uint32_t link, const struct message_offer_done *done)
+static void on_offer_done(struct agent *a, uint32_t link, const struct message_offer_done *done)
 {
     struct offer *offer = find(a, link, done->pull);
     bool lasted = slot_lasted(a, offer, done);
@@ -144,17 +156,17 @@ static void take_done(struct agent *a, uint32_t link, const struct message_offer
 void agent_source_message(struct agent *a, uint32_t link, const struct message *message)
 {
     if (message->type == MESSAGE_OFFER_ASK) {
-        take_ask(a, link, &message->offer_ask);
+        on_offer_ask(a, link, &message->offer_ask);
     } else {
         assert(message->type == MESSAGE_OFFER_DONE);
-        take_done(a, link, &message->offer_done);
+        on_offer_done(a, link, &message->offer_done);
     }
 }
 
 void agent_source_peer_down(struct agent *a, uint32_t link)
 {
     for (uint32_t i = 0; i < a->offer_count; i++) {
-        if (a->offers[i].used && a->offers[i].link == link) {
+        if (a->offers[i].state == OFFER_PINNED && a->offers[i].link == link) {
             unpin(a, &a->offers[i]);
         }
     }
@@ -164,7 +176,7 @@ void agent_source_expire(struct agent *a)
 {
     for (uint32_t i = 0; i < a->offer_count; i++) {
         struct offer *offer = &a->offers[i];
-        if (!offer->used) {
+        if (offer->state == OFFER_UNUSED) {
             continue;
         }
         uint64_t at_ms = offer->heard_ms + a->config.offer_pin_ms;

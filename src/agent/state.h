@@ -11,8 +11,8 @@
 #include "agent/agent.h"
 #include "base/limits.h"
 #include "base/rare.h"
+#include "wire/machine.h"
 
-#define AGENT_NONE UINT32_MAX
 #define AGENT_NEVER UINT64_MAX
 #define AGENT_SAVES_KEPT 64         /* outcomes that a rank may still hear of, as it may ask */
 #define AGENT_SEATS_KEPT 4          /* of processes: for root and the agent's user, the hooks' */
@@ -33,7 +33,7 @@ struct order {
 };
 
 struct segment {
-    uint32_t slot;       /* AGENT_NONE: free */
+    uint32_t slot;       /* NONE: free */
     uint16_t place;      /* in its slot, or in its last one */
     bool used;           /* someone's bytes may be in it */
     bool unknown;        /* whose they are is not known: renewed before its next use */
@@ -41,7 +41,7 @@ struct segment {
     uint64_t tag;        /* run and rank of the last use, hashed */
     uint64_t generation; /* of the last use */
     /* Of a segment; with a part in use it is in no slot itself. */
-    uint32_t first_part; /* AGENT_NONE: it has none */
+    uint32_t first_part; /* NONE: it has none */
     uint32_t parts_used;
 };
 
@@ -107,10 +107,15 @@ struct run {
     uint64_t used_ms;
 };
 
+enum save_state {
+    SAVE_UNUSED = 0,
+    SAVE_SEALED, /* its outcome is awaited */
+    SAVE_ENDED,  /* its process is to hear of it */
+    SAVE_SENT,
+};
+
 struct save {
-    bool used;
-    bool ended;
-    bool told;
+    enum save_state state;
     uint64_t step;
     uint32_t slot;
     uint64_t generation;
@@ -130,10 +135,10 @@ struct room_wait {
 /* A process's place in a start of its run: seat.c. */
 struct seat {
     bool used;
-    bool ended;   /* the process has gone */
-    bool settled; /* attempt and start are known */
-    bool refused; /* it has no place: status and reason say why */
-    bool told;    /* the coordinator knows what is so now, and has answered for good */
+    bool ended;    /* the process has gone */
+    bool settled;  /* attempt and start are known */
+    bool refused;  /* it has no place: status and reason say why */
+    bool answered; /* the coordinator knows what is so now, and has said all it has to say */
     struct run_key run;
     uint32_t rank;
     uint32_t world;
@@ -165,8 +170,8 @@ struct rank_session {
     struct message_rank_open asked; /* to know a repeat */
     struct run_key run;
     uint32_t attempt; /* of its start; 0: not known yet, or a reader */
-    uint32_t seat;    /* AGENT_NONE: a reader's */
-    bool seat_told;   /* the process knows of its place */
+    uint32_t seat;    /* NONE: a reader's */
+    bool seat_sent;   /* the process knows of its place */
     uint32_t rank;
     uint32_t world;
     uint32_t copies;
@@ -250,7 +255,7 @@ struct pull {
 /* A pull that failed: told again when its order is repeated, rather than tried again. */
 struct failure {
     bool used;
-    bool told;
+    bool sent;
     uint64_t life;
     struct message_pull_failed failed;
 };
@@ -265,9 +270,14 @@ struct peer {
     char address[CKPT_ADDRESS_MAX + 1];
 };
 
+enum offer_state {
+    OFFER_UNUSED = 0,
+    OFFER_PINNED, /* the slot is not freed */
+};
+
 /* A peer's read of a slot of ours. */
 struct offer {
-    bool used;
+    enum offer_state state;
     uint32_t link;
     uint64_t pull;
     uint32_t slot;
@@ -275,9 +285,14 @@ struct offer {
     uint64_t heard_ms;
 };
 
+enum link_state {
+    LINK_DOWN = 0,
+    LINK_JOINING, /* connected; no WELCOME yet, or not of the life that speaks now */
+    LINK_JOINED,
+};
+
 struct coordinator_link {
-    bool up;
-    bool joined;
+    enum link_state state;
     struct incarnation incarnation; /* whose words are taken: it has said WELCOME for this
                                      * cluster */
     uint64_t life;                  /* counts the incarnations heard */
@@ -299,7 +314,7 @@ struct coordinator_link {
 /* Of processes and of saves, since the start. */
 struct refusals {
     uint64_t count;
-    uint64_t told; /* the coordinator knows of so many */
+    uint64_t sent; /* the coordinator knows of so many */
     uint64_t last_ms;
     enum ckpt_status status; /* this and what follows: of the last */
     struct run_key run;      /* name empty: of no run */

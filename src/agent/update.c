@@ -38,7 +38,7 @@ struct agent_outgoing *agent_update_message(struct agent *a, enum agent_target t
     out->target = target;
     out->link = link;
     out->attach = ATTACH_NONE;
-    out->attach_slot = AGENT_NONE;
+    out->attach_slot = NONE;
     out->message.type = type;
     out->message.epoch = a->epoch;
     return out;
@@ -55,7 +55,7 @@ struct agent_work *agent_update_work(struct agent *a, enum agent_work_type type)
     struct agent_work *work = &update->works[update->work_count++];
     memset(work, 0, sizeof(*work));
     work->type = type;
-    work->slot = AGENT_NONE;
+    work->slot = NONE;
     return work;
 }
 

@@ -17,7 +17,7 @@ void agent_verify_order(struct agent *a, const struct message_verify_order *orde
     }
     struct order number = {a->coordinator.life, order->order};
     uint32_t slot = agent_slot_live(a, &order->shard);
-    if (slot == AGENT_NONE || a->slots[slot].generation != order->generation ||
+    if (slot == NONE || a->slots[slot].generation != order->generation ||
         agent_copy_state(&a->slots[slot]) == COPY_NONE) {
         agent_report_absent(a, &order->shard, order->generation, order->order);
         return;

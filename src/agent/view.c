@@ -57,7 +57,7 @@ enum ckpt_status agent_join_status(const struct agent *a)
 {
     const struct coordinator_link *c = &a->coordinator;
     bool is_refused = c->refused != CKPT_OK;
-    return c->joined ? CKPT_OK : is_refused ? c->refused : CKPT_ERR_NO_COORDINATOR;
+    return c->state == LINK_JOINED ? CKPT_OK : is_refused ? c->refused : CKPT_ERR_NO_COORDINATOR;
 }
 
 uint64_t agent_epoch(const struct agent *a)

@@ -14,7 +14,7 @@ uint32_t agent_work_find(const struct agent *a, uint64_t work)
 {
     uint32_t slot = (uint32_t)(work & ((1U << WORK_SLOT_BITS) - 1));
     bool is_under_way = work != 0 && slot < a->config.slots && a->slots[slot].work == work;
-    return is_under_way ? slot : AGENT_NONE;
+    return is_under_way ? slot : NONE;
 }
 
 static bool start(struct agent *a, uint32_t slot, enum agent_work_type type)
@@ -80,7 +80,7 @@ static unsigned digest_rank(const struct slot *slot)
 
 static uint32_t find_next(const struct agent *a)
 {
-    uint32_t under_way = 0, adopted = 0, best = AGENT_NONE;
+    uint32_t under_way = 0, adopted = 0, best = NONE;
     unsigned best_rank = 0;
     for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
@@ -95,7 +95,7 @@ static uint32_t find_next(const struct agent *a)
     }
     if (under_way >= AGENT_DIGESTS_MAX ||
         (best_rank == 1 && adopted >= AGENT_ADOPTED_DIGESTS_MAX)) {
-        return AGENT_NONE;
+        return NONE;
     }
     return best;
 }
@@ -130,7 +130,7 @@ void agent_works_pump(struct agent *a)
             s->renew_wanted = false;
         }
     }
-    for (uint32_t next = find_next(a); next != AGENT_NONE; next = find_next(a)) {
+    for (uint32_t next = find_next(a); next != NONE; next = find_next(a)) {
         if (!start(a, next, AGENT_WORK_DIGEST)) {
             return;
         }

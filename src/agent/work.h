@@ -5,7 +5,7 @@
 
 #include "agent/state.h"
 
-/* The slot whose work has that number, under way; AGENT_NONE: there is none. */
+/* The slot whose work has that number, under way; NONE: there is none. */
 uint32_t agent_work_find(const struct agent *a, uint64_t work);
 /* Of the rank's memory, into the slot that it fills. False: no room in the update. */
 bool agent_work_gather_start(struct agent *a, uint32_t slot, uint32_t link);

@@ -99,7 +99,7 @@ static void renew_done(struct agent *a, uint32_t slot, enum ckpt_status status)
 void agent_work_done(struct agent *a, const struct agent_event *event)
 {
     uint32_t slot = agent_work_find(a, event->work);
-    if (slot == AGENT_NONE) {
+    if (slot == NONE) {
         return;
     }
     struct slot *s = &a->slots[slot];
