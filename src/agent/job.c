@@ -44,13 +44,6 @@ static bool has_ended(const struct agent_job *job)
     return job->verb != JOB_BEGIN;
 }
 
-/* The node's clock, by which hooks speak, and jobs begin and end: it goes on while this process
- * stands still, and the machine's own does not. */
-static uint64_t node_clock_ms(const struct agent *a)
-{
-    return a->now_ms + a->stalled_ms;
-}
-
 /* A free entry; else the one that ended first, those that the coordinator knows of before others.
  * NULL: all are running. */
 static struct agent_job *claim(struct agent *a)
@@ -151,17 +144,18 @@ static bool is_news(const struct agent_job *job, const struct message_job *told)
 
 static uint64_t spoken_ms(const struct agent *a, const struct message_job *told)
 {
-    uint64_t now_ms = node_clock_ms(a);
+    uint64_t now_ms = agent_node_clock_ms(a);
     bool is_late =
         told->said_ms != 0 && told->said_ms < now_ms && now_ms - told->said_ms <= HEARD_LATE_MS;
     return is_late ? told->said_ms : now_ms;
 }
 
+/* The end that was heard late is of what was there when it was said: the next start may be here. */
 static void on_end(struct agent *a, struct agent_job *job, const struct message_job *told)
 {
     const struct run *run = agent_run_find(a, &job->run);
     job->ended_ms = spoken_ms(a, told);
-    job->run_attempt = run != NULL ? run->attempt : 0;
+    job->run_attempt = run != NULL ? agent_run_attempt_at(run, job->ended_ms) : 0;
 }
 
 static void on_news(struct agent *a, struct agent_job *job, const struct message_job *told)
@@ -174,7 +168,7 @@ static void on_news(struct agent *a, struct agent_job *job, const struct message
     }
     job->attempt = told->attempt != 0 ? told->attempt : job->attempt;
     job->started_s = told->started_s != 0 ? told->started_s : job->started_s;
-    job->said_ms = told->said_ms < node_clock_ms(a) ? told->said_ms : node_clock_ms(a);
+    job->said_ms = told->said_ms < agent_node_clock_ms(a) ? told->said_ms : agent_node_clock_ms(a);
     if (told->verb == JOB_BEGIN) {
         job->begin_known = true;
         job->begun_ms = spoken_ms(a, told);
@@ -305,12 +299,12 @@ static void send_job_report(struct agent *a, struct agent_job *job)
     said->run = job->run;
     said->attempt = job->attempt;
     said->linger_ms = job->linger_ms;
-    said->ended_ms_ago = has_ended(job) ? node_clock_ms(a) - job->ended_ms : 0;
+    said->ended_ms_ago = has_ended(job) ? agent_node_clock_ms(a) - job->ended_ms : 0;
     said->requeueable = job->requeueable;
     said->begin_known = job->begin_known;
     said->run_attempt = has_ended(job) ? job->run_attempt : 0;
     said->started_s = job->started_s;
-    said->begun_ms_ago = job->begin_known ? node_clock_ms(a) - job->begun_ms : 0;
+    said->begun_ms_ago = job->begin_known ? agent_node_clock_ms(a) - job->begun_ms : 0;
     job->due_ms = a->now_ms + a->config.resend_ms;
 }
 
@@ -322,7 +316,7 @@ void agent_jobs_pump(struct agent *a)
             continue;
         }
         if (has_ended(job) && job->acked &&
-            node_clock_ms(a) >= job->ended_ms + job->linger_ms + FORGET_MS) {
+            agent_node_clock_ms(a) >= job->ended_ms + job->linger_ms + FORGET_MS) {
             job->used = false;
             continue;
         }

@@ -272,7 +272,7 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
     session->copies = ask->copies != 0 ? ask->copies : a->config.copies_default;
     if (!session->reader) {
         struct run *run = agent_run_make(a, &key);
-        run->attempt = ask->attempt > run->attempt ? ask->attempt : run->attempt;
+        agent_run_attempt(a, run, ask->attempt);
         status = claim_seat(a, session, ask, reason);
         agent_save_find_earlier(a, index);
     }

@@ -51,3 +51,21 @@ struct run *agent_run_make(struct agent *a, const struct run_key *key)
     run->used_ms = a->now_ms;
     return run;
 }
+
+uint64_t agent_node_clock_ms(const struct agent *a)
+{
+    return a->now_ms + a->stalled_ms;
+}
+
+void agent_run_attempt(struct agent *a, struct run *run, uint32_t attempt)
+{
+    if (attempt > run->attempt) {
+        run->attempt = attempt;
+        run->attempt_ms = agent_node_clock_ms(a);
+    }
+}
+
+uint32_t agent_run_attempt_at(const struct run *run, uint64_t ms)
+{
+    return run->attempt_ms <= ms ? run->attempt : 0;
+}

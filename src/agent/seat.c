@@ -195,8 +195,7 @@ static void settle(struct agent *a, struct seat *seat, const struct message_seat
         session->attempt = seat->attempt;
         session->seat_sent = is_of_before(session);
     }
-    struct run *run = agent_run_make(a, &seat->run);
-    run->attempt = seat->attempt > run->attempt ? seat->attempt : run->attempt;
+    agent_run_attempt(a, agent_run_make(a, &seat->run), seat->attempt);
 }
 
 /* What was staged under the seat is given up; what its process writes still, when it has. */

@@ -101,7 +101,8 @@ struct slot {
 struct run {
     bool used;
     struct run_key key;
-    uint32_t attempt; /* the highest heard of */
+    uint32_t attempt;    /* the highest heard of */
+    uint64_t attempt_ms; /* and when, by the node's clock */
     bool has_latest;
     uint64_t latest; /* the newest consistent step heard of in this life */
     uint64_t used_ms;

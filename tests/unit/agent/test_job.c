@@ -302,6 +302,31 @@ static void odd_words_are_refused(void **state)
     driver_stop(&d);
 }
 
+/* The attempt that an end is of, as far as the node can tell: what was opened after the hook spoke
+ * is of the next start, also when the hook is heard last. */
+static void an_end_is_of_what_was_open_when_it_was_said(void **state)
+{
+    (void)state;
+    for (uint32_t late = 0; late < 2; late++) {
+        struct driver d = {0};
+        driver_start(&d);
+        d.now_ms += 5000;
+        driver_join(&d);
+        uint64_t opened_ms = d.now_ms += 100;
+        driver_rank(&d, 5, ALICE, 1);
+        d.now_ms += 100;
+        struct message end = about(JOB_END, "c/1", ALICE, 0);
+        end.job.said_ms = late ? opened_ms - 50 : opened_ms + 50;
+        assert_int_equal(tell(&d, ROOT, end).status, CKPT_OK);
+        const struct agent_outgoing *out =
+            driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOB_REPORT);
+        assert_non_null(out);
+        assert_int_equal(out->message.job.ended_ms_ago, late ? 150 : 50);
+        assert_int_equal(out->message.job.run_attempt, late ? 0 : 1);
+        driver_stop(&d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +343,7 @@ int main(void)
         cmocka_unit_test(the_table_has_an_end),
         cmocka_unit_test(a_user_cannot_fill_it),
         cmocka_unit_test(odd_words_are_refused),
+        cmocka_unit_test(an_end_is_of_what_was_open_when_it_was_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
