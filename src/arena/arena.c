@@ -1,37 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arena/arena.h"
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "arena/inside.h"
-
-void arena_explain(char reason[ARENA_REASON_BYTES], const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(reason, ARENA_REASON_BYTES, format, arguments);
-    va_end(arguments);
-}
-
-enum ckpt_status arena_explain_errno(char reason[ARENA_REASON_BYTES], const char *format, ...)
-{
-    int error = errno;
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(reason, ARENA_REASON_BYTES, format, arguments);
-    va_end(arguments);
-    if (length >= 0 && length < ARENA_REASON_BYTES) {
-        char buffer[128];
-        const char *text = strerror_r(error, buffer, sizeof buffer);
-        (void)snprintf(reason + length, (size_t)(ARENA_REASON_BYTES - length), ": %s", text);
-    }
-    return error == ENOSPC || error == ENOMEM ? CKPT_ERR_MEMORY : CKPT_ERR_SYSTEM;
-}
+#include "arena/directory.h"
+#include "arena/explain.h"
+#include "arena/index.h"
+#include "arena/segments.h"
+#include "arena/state.h"
 
 static enum ckpt_status check_options(const struct arena_options *options,
                                       char reason[ARENA_REASON_BYTES])
@@ -196,26 +174,4 @@ uint64_t arena_page_bytes(const struct arena *arena)
 bool arena_is_locked(const struct arena *arena)
 {
     return arena->huge || (arena->lock != ARENA_LOCK_OFF && !atomic_load(&arena->unlocked));
-}
-
-int arena_segment_node(const struct arena *arena, uint32_t id)
-{
-    const struct segment *segment = arena_find(arena, id);
-    return segment != NULL ? segment->node : -1;
-}
-
-uint64_t arena_memory_bytes(const struct arena *arena, uint32_t id)
-{
-    const struct segment *segment = arena_find(arena, id);
-    return segment != NULL ? arena_bytes_of(arena, segment) : 0;
-}
-
-uint8_t *arena_segment_address(const struct arena *arena, uint32_t id)
-{
-    const struct segment *segment = arena_find(arena, id);
-    if (segment == NULL) {
-        return NULL;
-    }
-    const struct room_part *at = &segment->at;
-    return arena->base + (at->bytes > 0 ? at->segment : id) * arena->segment_bytes + at->offset;
 }

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "arena/inside.h"
+#include "arena/directory.h"
 
 #define PREFIX "ckptd-"
 

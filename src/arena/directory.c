@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the arena lies: found, made, refused, locked, removed. */
+#include "arena/directory.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "arena/inside.h"
+#include "arena/explain.h"
 
 #define LOCK_TRIES 5
 #define LOCK_PAUSE_NS 10000000

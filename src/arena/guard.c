@@ -7,13 +7,13 @@
  * and reads zero. The handler takes no lock and allocates nothing: it reads the table and calls
  * mmap(). On close: a range is removed by its owner, when no thread of the process touches it any
  * more, so the handler never finds a range that is being freed. */
+#include "arena/guard.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include "arena/inside.h"
 
 #define ARENAS_MAX 16
 #define RANGES_MAX (ARENA_VIEWS_MAX + ARENAS_MAX)

@@ -7,6 +7,8 @@
  * (the cell names it, and it does not check).
  *
  * The file is memory: what a killed process has stored is there, in program order. */
+#include "arena/index.h"
+
 #include <endian.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "arena/inside.h"
+#include "arena/directory.h"
+#include "arena/explain.h"
 #include "base/crc32c.h"
 
 #define HEADER_BYTES 4096

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a restarted agent may believe of the records it finds. */
+#include "arena/inventory.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena/inside.h"
+#include "arena/explain.h"
 
 static void claim_id(struct claims *claims, uint32_t id, uint32_t slot)
 {

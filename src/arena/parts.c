@@ -11,13 +11,18 @@
  *
  * A part's file has a segment's size and pages for the part alone: libckpt of before parts maps it
  * as the segment that it takes it for. */
+#include "arena/parts.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "arena/inside.h"
+#include "arena/directory.h"
+#include "arena/explain.h"
+#include "arena/inventory.h"
+#include "arena/pin.h"
 
 static uint8_t *address_of(const struct arena *arena, const struct room_part *at)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One file of a segment or part: made, mapped, bound, faulted in, locked. */
+#include "arena/pin.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mempolicy.h>
@@ -10,7 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "arena/inside.h"
+#include "arena/directory.h"
+#include "arena/explain.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */

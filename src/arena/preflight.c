@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What would fail late, or kill: asked before anything large is made, and told with its remedy. */
+#include "arena/preflight.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -7,7 +9,7 @@
 #include <sys/statvfs.h>
 
 #include "arena/cgroup.h"
-#include "arena/inside.h"
+#include "arena/explain.h"
 #include "base/sizes.h"
 
 /* Descriptors of the agent beside one a segment: sockets of ranks and peers, database, epoll. */

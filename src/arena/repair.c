@@ -9,7 +9,8 @@
 #include <emmintrin.h>
 #endif
 
-#include "arena/inside.h"
+#include "arena/directory.h"
+#include "arena/pin.h"
 
 #define REPAIR_NAME "segment-new"
 

@@ -2,6 +2,6 @@
 # arena_view is what libckpt links: mapping descriptors, nothing else of the arena.
 ckpt_room(arena_view DIR arena SOURCES view.c LINKS ckpt_base)
 ckpt_room(arena
-  SOURCES arena.c beside.c cgroup.c directory.c guard.c index.c inventory.c parts.c pin.c
-          preflight.c record.c repair.c segments.c slot_view.c
+  SOURCES arena.c beside.c cgroup.c directory.c explain.c guard.c index.c inventory.c parts.c pin.c
+          preflight.c record.c repair.c segment.c segments.c slot_view.c
   LINKS ckpt_arena_view ckpt_base Threads::Threads)

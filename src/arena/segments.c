@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All segments of an arena, made or adopted by several threads at once. */
+#include "arena/segments.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "arena/inside.h"
+#include "arena/directory.h"
+#include "arena/explain.h"
+#include "arena/guard.h"
+#include "arena/parts.h"
+#include "arena/pin.h"
+#include "arena/preflight.h"
 
 #define THREADS_MAX 16u
 

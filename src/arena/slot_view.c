@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Contiguous views in the agent's own process. */
-#include "arena/inside.h"
+#include "arena/guard.h"
 
 enum ckpt_status arena_slot_map(struct arena *arena, const uint16_t *segments, uint32_t n,
                                 uint64_t bytes, bool writable, struct arena_view *view_out)

@@ -5,6 +5,8 @@
  *
  * The one state of this library that is not in a context is the list of contexts, for fork()'s
  * handlers have no argument. Its lock is held for a few instructions. */
+#include "client/fork.h"
+
 #include <pthread.h>
 #include <stddef.h>
 

@@ -3,6 +3,8 @@
  * dma-buf. */
 #include "client/context.h"
 #include "base/reason.h"
+#include "client/rank.h"
+#include "client/save.h"
 
 /* Of one ask, so that each is answered within the time-out: a slow device reads 1 GB/s. */
 #define GATHER_BYTES_MAX CKPT_GIB

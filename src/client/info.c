@@ -2,6 +2,7 @@
 #include "client/context.h"
 #include "base/reason.h"
 #include "client/look.h"
+#include "client/rank.h"
 
 static bool is_answer(const struct message *message, const void *question)
 {

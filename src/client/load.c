@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A load: asked for until there is a verdict, mapped read-only, its index read, given back. */
+#include "client/load.h"
+
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +10,7 @@
 #include "base/reason.h"
 #include "client/context.h"
 #include "client/loaded.h"
+#include "client/rank.h"
 
 /* How often a lost agent is looked for while a load has time left. */
 #define CONNECT_EVERY_MS 50

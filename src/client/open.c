@@ -8,41 +8,15 @@
 #include "base/ids.h"
 #include "base/reason.h"
 #include "client/context.h"
+#include "client/fork.h"
+#include "client/load.h"
+#include "client/rank.h"
+#include "client/start_name.h"
 
 #define SOCKET_DEFAULT "/run/ckptd/ckptd.sock"
 
 /* How many tensors the scratch of a save has room for at first. */
 #define TENSORS_AT_FIRST 1024
-
-enum ckpt_status client_poison(struct ckpt *ckpt, const char *what)
-{
-    ckpt->poisoned = true;
-    return reason_refuse(ckpt->reason, CKPT_ERR_INTERNAL,
-                         "a defect in libckpt: %s; close the context and open another, and please "
-                         "report it",
-                         what);
-}
-
-bool client_is_own_process(const struct ckpt *ckpt)
-{
-    return ckpt->process == getpid();
-}
-
-enum ckpt_status client_enter(struct ckpt *ckpt)
-{
-    if (ckpt == NULL) {
-        return CKPT_ERR_INVALID;
-    }
-    if (!client_is_own_process(ckpt)) {
-        return reason_refuse(ckpt->reason, CKPT_ERR_INVALID,
-                             "this context is of the process that forked this one: open another");
-    }
-    if (ckpt->poisoned) {
-        return CKPT_ERR_INTERNAL; /* the reason stays */
-    }
-    ckpt->reason[0] = '\0';
-    return CKPT_OK;
-}
 
 static enum ckpt_status check_numbers(struct ckpt *ckpt, const struct ckpt_options *options)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Being a rank of the agent: connect, open, ask and hear, again after a loss. */
+#include "client/rank.h"
+
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +9,7 @@
 
 #include "client/context.h"
 #include "base/reason.h"
+#include "client/saves.h"
 
 /* How long a rank waits that the agent notices the end of its own earlier connection: ever longer,
  * for it may be another process that has its place. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a rank says of state that it holds alike with others. */
 #define XXH_INLINE_ALL
+#include "client/replica.h"
+
 #include <xxhash.h>
 
 #include "client/context.h"

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A save: check and lay out, then stage. */
+#include "client/save.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fault_point.h"
 #include "base/reason.h"
+#include "client/rank.h"
 #include "client/stage.h"
 #include "shard/tensor.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The last steps that were sealed, so that ckpt_wait tells "not yet" from "never saved". */
+#include "client/saves.h"
+
 #include <string.h>
 
 #include "client/context.h"

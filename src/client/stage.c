@@ -3,6 +3,9 @@
 
 #include "base/fault_point.h"
 #include "base/reason.h"
+#include "client/rank.h"
+#include "client/replica.h"
+#include "client/saves.h"
 
 struct asked {
     uint64_t step;

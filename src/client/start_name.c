@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who this process is, and how its launcher names the start that it is of. */
+#include "client/start_name.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

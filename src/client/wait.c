@@ -5,6 +5,8 @@
 
 #include "client/context.h"
 #include "base/reason.h"
+#include "client/rank.h"
+#include "client/saves.h"
 
 /* How often the coordinator is asked, and a lost agent looked for. */
 #define ASK_EVERY_MS 250

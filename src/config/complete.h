@@ -37,8 +37,4 @@ bool complete_takes_word(const struct config_key *key);
 /* What the value of a flag is. */
 enum complete_kind complete_kind_of(const struct config_key *key);
 
-/* The two scripts. */
-void complete_print_bash(const struct config_program *program, FILE *out);
-void complete_print_zsh(const struct config_program *program, FILE *out);
-
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For bash: three functions that look something up, made from the tables, and one that is the same
  * for every program. Of another package's functions none is needed. */
+#include "config/complete_bash.h"
+
 #include <stdio.h>
 #include <string.h>
 

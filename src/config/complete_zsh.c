@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For zsh: the tables as what its _arguments reads. */
+#include "config/complete_zsh.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/file.h"
+#include "config/flags.h"
 #include "config/settings.h"
 
 static enum ckpt_status set_defaults(struct config *config, struct reason reason)

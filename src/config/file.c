@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The INI file. The parser is libinih's; what is before it is here: one line at a time, with its
  * number, which inih does not give to its handler. */
+#include "config/file.h"
+
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>

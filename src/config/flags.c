@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/flags.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "config/complete.h"
+#include "config/complete_bash.h"
+#include "config/complete_zsh.h"
 #include "config/settings.h"
 
 #define PAGE_WIDTH 80

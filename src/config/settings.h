@@ -44,22 +44,4 @@ void key_describe(const struct config *config, size_t key, enum config_source so
 enum ckpt_status config_set(struct config *config, size_t key, const char *text,
                             enum config_source source, unsigned line, struct reason reason);
 
-/* Sets all that the file says; a missing file is an error only when must_exist. */
-enum ckpt_status file_read(struct config *config, const char *path, bool must_exist,
-                           struct reason reason);
-
-/* What the command line says. */
-struct flags {
-    const char **values; /* one for each key of the table, NULL where not given; owned */
-    const char *file;    /* --config; NULL when not given */
-    enum config_request request;
-    char **operands; /* within argv */
-    size_t operand_count;
-};
-
-/* Reads the command line; the caller frees flags_out->values on CKPT_OK. --help and --version end
- * it at once. */
-enum ckpt_status flags_read(const struct config_program *program, int argc, char **argv,
-                            struct flags *flags_out, struct reason reason);
-
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which engines this build has and which of them this CPU runs. */
-#include <string.h>
-
 #include "digest/engine.h"
+
+#include <string.h>
 
 static const struct digest_engine *const engines[] = {
     &digest_engine_scalar,

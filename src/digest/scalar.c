@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine that runs everywhere, and the single compressions that no engine does in parallel:
  * short leaves and the root. */
+#include "digest/scalar.h"
+
 #include <string.h>
 
 #include "digest/engine.h"

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "digest/scalar.h"
+
 /* The left subtree of n leaves has the largest power of two below n of them. That is what comes of
  * joining neighbours level by level, with an odd one out at the right end carried up unchanged, so
  * each level is one call that an engine does in parallel. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes the header of a shard. This is on the save path: one pass, no allocation. */
+#include "shard/header.h"
+
 #include <string.h>
 
 #include "base/bytes.h"
-#include "shard/json_text.h"
 #include "shard/shard.h"
 
 struct text {

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "shard/json_text.h"
+#include "shard/header.h"
 #include "base/reason.h"
 #include "shard/shard.h"
 #include "shard/tensor.h"

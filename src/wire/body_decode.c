@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From an unpacked protobuf-c struct to a struct of message.h, row by row. protobuf-c has checked
  * the encoding and nothing else: every value here is the sender's choice. */
+#include "wire/body_decode.h"
 #include "wire/layout.h"
 
 #include <string.h>

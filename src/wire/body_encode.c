@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a struct of message.h to the protobuf-c struct, row by row. Nothing is copied but numbers:
  * the protobuf-c struct points to the texts and lists of the body. */
+#include "wire/body_encode.h"
 #include "wire/layout.h"
 
 #include <string.h>

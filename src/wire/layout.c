@@ -161,15 +161,6 @@ bool wire_text_is_valid(const struct wire_layout *layout, const struct wire_fiel
     return true;
 }
 
-void message_scratch_init(struct message_scratch *scratch, void *memory, size_t capacity)
-{
-    scratch->memory = memory;
-    scratch->capacity = capacity;
-    scratch->used = 0;
-    scratch->exhausted = false;
-    scratch->reason[0] = '\0';
-}
-
 void *wire_scratch_take(struct message_scratch *scratch, size_t bytes)
 {
     size_t align = _Alignof(max_align_t);

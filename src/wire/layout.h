@@ -225,14 +225,4 @@ bool wire_refuse(const struct wire_layout *layout, const struct wire_field *fiel
 /* Memory of scratch, aligned for anything in a message; NULL when it is exhausted. */
 void *wire_scratch_take(struct message_scratch *scratch, size_t bytes);
 
-/* Makes the protobuf-c struct of a body. It points into *body and scratch. Returns CKPT_OK, or
- * CKPT_ERR_INVALID with scratch->reason, or CKPT_ERR_INTERNAL when scratch is too small. */
-enum ckpt_status wire_body_encode(const struct wire_layout *layout, const void *body,
-                                  struct message_scratch *scratch, ProtobufCMessage **proto_out);
-
-/* Fills a zeroed body from an unpacked protobuf-c struct. It points into *proto and scratch.
- * Returns CKPT_OK, or CKPT_ERR_PROTOCOL or CKPT_ERR_TOO_LARGE with scratch->reason. */
-enum ckpt_status wire_body_decode(const struct wire_layout *layout, const ProtobufCMessage *proto,
-                                  struct message_scratch *scratch, void *body);
-
 #endif

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "base/reason.h"
+#include "wire/body_decode.h"
+#include "wire/body_encode.h"
 #include "wire/layout.h"
 
 /* The largest list, and the protobuf-c structs of a message and its nested ones. */
@@ -26,6 +28,15 @@ _Static_assert(offsetof(struct message, admin_answer) == BODY_OFFSET, "bodies sh
 #define TAG_BYTES 2
 #define VARINT32_BYTES 5
 #define VARINT64_BYTES 10
+
+void message_scratch_init(struct message_scratch *scratch, void *memory, size_t capacity)
+{
+    scratch->memory = memory;
+    scratch->capacity = capacity;
+    scratch->used = 0;
+    scratch->exhausted = false;
+    scratch->reason[0] = '\0';
+}
 
 const char *message_type_name(enum message_type type)
 {

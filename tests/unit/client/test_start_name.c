@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client/context.h"
+#include "client/start_name.h"
 
 struct launch {
     const char *text;

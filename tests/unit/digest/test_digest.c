@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "digest/engine.h"
+#include "digest/scalar.h"
 
 #define CHUNK CKPT_CHUNK_BYTES
 

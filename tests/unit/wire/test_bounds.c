@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "unit/wire/sample.h"
+#include "wire/body_encode.h"
 
 static uint8_t letters[MESSAGE_JSON_MAX + 1]; /* all 'a' */
 

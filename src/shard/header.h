@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON of a header, without its padding; shared by the layout, which counts, and the encoder,
  * which writes: one function, so the two cannot differ. */
-#ifndef CKPT_SHARD_JSON_TEXT_H
-#define CKPT_SHARD_JSON_TEXT_H
+#ifndef CKPT_SHARD_HEADER_H
+#define CKPT_SHARD_HEADER_H
 
 #include "shard/shard.h"
 
