@@ -35,9 +35,9 @@ A level is a contract, and alerts are set on it:
 | `info` | as it should be: a few lines a checkpoint |
 | `debug` | a line a connection or a message |
 
-Fields stand on the line beside `level` and `event`. An event of a *machine* has `run`, `uid`,
-`attempt`, `step`, `rank`, `node` and `text` where they apply, and `source=machine` at the
-coordinator; `ckptctl status --json` counts those of the coordinator.
+Fields stand on the line beside `level` and `event`. An event of a *machine* has `source=machine`,
+and `run`, `uid`, `attempt`, `step`, `rank`, `node` and `text` where they apply; `ckptctl status
+--json` counts those of the coordinator.
 """
 MACHINES = ("agent", "coordinator")
 STRING = r'"(?:\\.|[^"\\])*"'

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does what an update of the machine says: records, work, messages, notes, in that order. */
-#include "ckptd/daemon.h"
+#include "ckptd/act.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "arena/arena.h"
+#include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "ckptd/connections.h"
+#include "ckptd/quiet.h"
+#include "ckptd/records.h"
+#include "mover/mover.h"
+#include "session/session.h"
 
 static void act_on_record(struct daemon *d, const struct slot_record *record)
 {
-    quiet_slot(d->quiet, record->slot, record->state == SLOT_FILLING, daemon_now_ms());
+    quiet_slot(d->quiet, record->slot, record->state == SLOT_FILLING, clock_now_ms());
     switch (record->state) {
     case SLOT_FILLING:
         FAULT_POINT(agent_before_grant);
@@ -109,7 +116,7 @@ static void act_on_work(struct daemon *d, const struct agent_work *asked)
     case AGENT_WORK_DIGEST:
         work = work_over_slot(d, asked, WORK_DIGEST);
         if (work != NULL) {
-            quiet_work(d->quiet, daemon_now_ms());
+            quiet_work(d->quiet, clock_now_ms());
             digester_add(d->digester, work);
             return;
         }
@@ -119,7 +126,7 @@ static void act_on_work(struct daemon *d, const struct agent_work *asked)
         assert(d->event_message != NULL && d->event_message->type == MESSAGE_OFFER);
         work = work_over_slot(d, asked, WORK_READ);
         if (work != NULL && work_take_offer(work, asked->link, &d->event_message->offer)) {
-            quiet_work(d->quiet, daemon_now_ms());
+            quiet_work(d->quiet, clock_now_ms());
             mover_read(d->mover, work);
             return;
         }
@@ -144,10 +151,10 @@ static void act_on_work(struct daemon *d, const struct agent_work *asked)
         mover_cancel(d->mover, asked->cancels);
         return;
     case AGENT_WORK_PEER_CONNECT:
-        links_connect_peer(d, asked->link, asked->address);
+        connections_connect(d, asked->link, asked->address);
         return;
     case AGENT_WORK_PEER_CLOSE:
-        links_close_peer(d, asked->link);
+        connections_close(d, asked->link);
         return;
     }
     fail_work(d, work, asked);
@@ -195,7 +202,7 @@ static void send_offer(struct daemon *d, const struct agent_outgoing *out)
 static void act_on_message(struct daemon *d, const struct agent_outgoing *out)
 {
     static int descriptors[CKPT_SEGMENTS_PER_SHARD_MAX];
-    struct session *session = links_find(d, out->target, out->link);
+    struct session *session = connections_find(d, out->target, out->link);
     uint32_t count = 0;
     if (session == NULL) {
         return; /* it is gone; the machine hears of it */
@@ -231,18 +238,6 @@ static void act_on_message(struct daemon *d, const struct agent_outgoing *out)
     }
 }
 
-static void act_on_note(const struct daemon *d, const struct machine_note *note)
-{
-    const char *node = note->node[0] != '\0' ? note->node : d->node;
-    if (note->run.name[0] == '\0') {
-        log_event(note->event, "node=%s text=%s", node, LOG_QUOTED(note->text));
-    } else {
-        log_event(note->event, "node=%s uid=%u run=%s attempt=%u step=%llu rank=%d text=%s", node,
-                  note->run.uid, note->run.name, note->attempt, (unsigned long long)note->step,
-                  note->has_shard ? (int)note->rank : -1, LOG_QUOTED(note->text));
-    }
-}
-
 void act_on_update(struct daemon *d, const struct agent_update *update)
 {
     const struct nonce cluster = agent_cluster(d->machine);
@@ -259,56 +254,5 @@ void act_on_update(struct daemon *d, const struct agent_update *update)
     for (uint32_t i = 0; i < update->message_count && !d->is_broken; i++) {
         act_on_message(d, &update->messages[i]);
     }
-    for (uint32_t i = 0; i < update->note_count; i++) {
-        act_on_note(d, &update->notes[i]);
-    }
-    if (update->notes_lost > 0) {
-        log_event(EVENT_notes_lost, "count=%u", update->notes_lost);
-    }
-}
-
-static void send_filled_offer(struct daemon *d, struct offer_reply *reply)
-{
-    struct session *session = links_find(d, AGENT_TO_PEER, reply->link);
-    if (session != NULL) {
-        enum ckpt_status status = session_send(session, &reply->message, NULL, 0);
-        if (status != CKPT_OK) {
-            log_event(EVENT_offer_not_sent, "status=%s", ckpt_status_name(status));
-        }
-    }
-}
-
-static void end_work(struct daemon *d, struct work *work)
-{
-    if (work->plan.type == WORK_DIGEST) {
-        FAULT_POINT(agent_before_digest_report);
-    }
-    struct agent_event event = {.type = AGENT_WORK_DONE,
-                                .work = work->plan.number,
-                                .status = (enum ckpt_status)atomic_load(&work->status),
-                                .digest = work->digest};
-    work_free(work);
-    daemon_event(d, &event);
-}
-
-void act_on_completions(struct daemon *d)
-{
-    struct work *work;
-    struct offer_reply *offer;
-    completions_take(d->completions, &work, &offer);
-    while (offer != NULL) {
-        struct offer_reply *next = offer->next;
-        send_filled_offer(d, offer);
-        offer_reply_free(offer);
-        offer = next;
-    }
-    while (work != NULL) {
-        struct work *next = work->next;
-        if (work->is_handed_back) {
-            mover_renew(d->mover, work);
-        } else {
-            end_work(d, work);
-        }
-        work = next;
-    }
+    notes_log(&d->notes, update->notes, update->note_count, update->notes_lost, d->node);
 }

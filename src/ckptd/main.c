@@ -7,15 +7,19 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "ckptd/compat.h"
-#include "ckptd/daemon.h"
+#include "ckptd/identity.h"
+#include "ckptd/life.h"
+#include "ckptd/logging.h"
 #include "ckptd/options.h"
+#include "ckptd/start.h"
+#include "daemon/strangers.h"
 
 extern char **environ;
 
 /* The exit code. A start that was stopped ends in order, like what was stopped later. */
 static int say_not_started(enum ckpt_status status, const char *reason)
 {
-    char quoted[DAEMON_REASON_BYTES + 64];
+    char quoted[PART_REASON_BYTES + 64];
     if (life_is_stopped()) {
         log_event(EVENT_stopping, "reason=%s", LOG_QUOTED(reason));
         return 0;
@@ -25,47 +29,29 @@ static int say_not_started(enum ckpt_status status, const char *reason)
     return status == CKPT_ERR_CONFIG ? 2 : 1;
 }
 
-static void set_up_log(const struct config *config)
-{
-    enum log_level level = LOG_LEVEL_INFO;
-    (void)log_level_from_name(config_text(config, OPTION_LOG_LEVEL), &level);
-    log_set_level(level);
-    log_to_stderr(log_stderr_is_journal());
-}
-
-static void tell_stranger(void *context, const char *line)
-{
-    const enum config_request *request = context;
-    if (*request == CONFIG_CHECK) {
-        fprintf(stderr, "ckptd: %s\n", line);
-    } else {
-        log_event(EVENT_variable_not_read, "text=%s", LOG_QUOTED(line));
-    }
-}
-
 int main(int argc, char **argv)
 {
-    char reason[DAEMON_REASON_BYTES];
+    char reason[PART_REASON_BYTES];
     struct config *config = NULL;
     enum config_request request;
     if (compat_is_asked(argc, argv)) {
         return compat_become(argc, argv);
     }
-    enum ckpt_status status =
-        config_load(&ckptd_program, argc, argv, environ, &config, &request, reason, sizeof reason);
+    enum ckpt_status status = config_load(options_program(), argc, argv, environ, &config, &request,
+                                          reason, sizeof reason);
     if (status == CKPT_OK && (request != CONFIG_RUN && request != CONFIG_CHECK)) {
-        (void)config_answer(&ckptd_program, config, request, stdout);
+        (void)config_answer(options_program(), config, request, stdout);
         return 0;
     }
     if (status == CKPT_OK) {
         status = options_check(config, reason);
     }
     if (status == CKPT_OK) {
-        set_up_log(config);
-        config_tell_strangers(config, environ, tell_stranger, &request);
-        status = life_derive(config, reason);
+        logging_begin(config);
+        strangers_tell(options_program(), config, request, environ);
+        status = identity_derive(config, reason);
     }
-    if (status == CKPT_OK && config_answer(&ckptd_program, config, request, stdout)) {
+    if (status == CKPT_OK && config_answer(options_program(), config, request, stdout)) {
         config_delete(&config);
         return 0;
     }
@@ -90,7 +76,7 @@ int main(int argc, char **argv)
         life_tell_starter(config, reason);
         code = say_not_started(status, reason);
     }
-    daemon_end(&daemon);
+    daemon_stop(&daemon);
     log_event(EVENT_ended, "code=%d", code);
     config_delete(&config);
     return code;

@@ -241,8 +241,8 @@ static void mover_free(struct mover *m)
     free(m);
 }
 
-enum ckpt_status mover_open(const struct mover_options *options, struct digester *digester,
-                            struct completions *completions, struct mover **mover_out, char *reason)
+enum ckpt_status mover_open(const struct mover_options *options, struct mover **mover_out,
+                            char *reason)
 {
     struct mover *m = calloc(1, sizeof *m);
     if (m == NULL) {
@@ -250,8 +250,6 @@ enum ckpt_status mover_open(const struct mover_options *options, struct digester
         return CKPT_ERR_MEMORY;
     }
     m->options = *options;
-    m->digester = digester;
-    m->completions = completions;
     m->last = &m->first;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->started_cond, NULL);
@@ -271,9 +269,12 @@ enum ckpt_status mover_open(const struct mover_options *options, struct digester
     return CKPT_OK;
 }
 
-enum ckpt_status mover_start(struct mover *mover, struct arena *arena, char *reason)
+enum ckpt_status mover_start(struct mover *mover, struct arena *arena, struct digester *digester,
+                             struct completions *completions, char *reason)
 {
     pthread_mutex_lock(&mover->lock);
+    mover->digester = digester;
+    mover->completions = completions;
     mover->arena = arena;
     pthread_cond_broadcast(&mover->started_cond);
     pthread_mutex_unlock(&mover->lock);

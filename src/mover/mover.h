@@ -20,15 +20,16 @@ struct mover;
 
 /* Starts the thread and opens the transport, so that one that is refused is so before there is an
  * arena; blocks until that is done. reason (CKPT_REASON_MAX + 1 bytes) is set on failure. Errors as
- * transport_open(), and CKPT_ERR_SYSTEM. The digester and the completions outlive the mover. */
-enum ckpt_status mover_open(const struct mover_options *options, struct digester *digester,
-                            struct completions *completions, struct mover **mover_out,
+ * transport_open(), and CKPT_ERR_SYSTEM. */
+enum ckpt_status mover_open(const struct mover_options *options, struct mover **mover_out,
                             char *reason);
 
 /* Registers every segment; blocks until that is done. What is given to the mover before is done
- * after it. On failure the mover is still to be stopped. Errors as transport_register(), and
- * CKPT_ERR_MEMORY. */
-enum ckpt_status mover_start(struct mover *mover, struct arena *arena, char *reason);
+ * after it. On failure the mover is still to be stopped. The arena, the digester, which gets what
+ * has landed, and the completions, which get offers, outlive the mover. Errors as
+ * transport_register(), and CKPT_ERR_MEMORY. */
+enum ckpt_status mover_start(struct mover *mover, struct arena *arena, struct digester *digester,
+                             struct completions *completions, char *reason);
 
 /* The spec of the transport that is open; lives as long as the options. */
 const char *mover_transport(const struct mover *mover);

@@ -40,7 +40,6 @@ NOT_YET = {
         "bench/ckptbench",
         "src/ckptctl",
         "src/ckptctld",
-        "src/ckptd",
         "src/session",
         "src/store",
     },
@@ -48,13 +47,11 @@ NOT_YET = {
         "bench/ckptbench",
         "src/ckptctl",
         "src/ckptctld",
-        "src/ckptd",
         "src/session",
         "src/store",
     },
     "include": {
         "src/ckptctld",
-        "src/ckptd",
     },
 }
 

@@ -74,8 +74,9 @@ static enum ckpt_status start_mover(struct mover_options *options, struct mover 
     char reason[CKPT_REASON_MAX + 1];
     options->segment_bytes = SEGMENT_BYTES;
     options->segment_count = SEGMENTS;
-    enum ckpt_status status = mover_open(options, digester, completions, mover_out, reason);
-    return status == CKPT_OK ? mover_start(*mover_out, arena, reason) : status;
+    enum ckpt_status status = mover_open(options, mover_out, reason);
+    return status == CKPT_OK ? mover_start(*mover_out, arena, digester, completions, reason)
+                             : status;
 }
 
 static int start(void **state)
