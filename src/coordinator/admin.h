@@ -6,7 +6,6 @@
 #include "coordinator/state.h"
 
 /* Carries out one verb. */
-void on_admin(struct coordinator *c, struct coordinator_update *u,
-              const struct message_admin_ask *ask);
+void coordinator_on_admin(struct coordinator *c, const struct message_admin_ask *ask);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dispatch of events. */
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/admin.h"
 #include "coordinator/attend.h"
@@ -18,41 +19,27 @@
 #include "coordinator/state.h"
 #include "coordinator/update.h"
 
-static void update_begin(struct coordinator_update *u)
-{
-    u->record_count = 0;
-    u->message_count = 0;
-    u->note_count = 0;
-    u->notes_lost = 0;
-    u->again = false;
-    u->read_first = false;
-    u->step_down = false;
-    u->admin_status = CKPT_OK;
-    u->admin_more = false;
-    u->admin_reason[0] = '\0';
-}
-
-static void tick(struct coordinator *c, struct coordinator_update *u, bool unread)
+static void tick(struct coordinator *c, bool unread)
 {
     c->tick_ms = c->now_ms + c->config.heartbeat_ms / 2;
-    members_tick(c, u, unread);
-    drains_tick(c, u);
-    checkpoints_tick(c, u);
-    starts_tick(c, u);
-    jobs_tick(c, u); /* before verdicts are told: what they name is not given up in that turn */
-    expire_tick(c, u);
-    sessions_tick(c, u);
-    fetches_tick(c);
+    coordinator_members_tick(c, unread);
+    coordinator_drains_tick(c);
+    coordinator_checkpoints_tick(c);
+    coordinator_starts_tick(c);
+    coordinator_jobs_tick(
+        c); /* before verdicts are told: what they name is not given up in that turn */
+    coordinator_expire_tick(c);
+    coordinator_restores_tick(c);
+    coordinator_fetches_tick(c);
     if (c->now_ms >= c->parked_ms + c->config.resend_ms) {
         c->parked_ms = c->now_ms;
-        unpark_all(c);
+        coordinator_queue_unpark_all(c);
     }
 }
 
 /* The machine's clock stands still while its process did not run: what anybody should have said in
  * that time could not be heard. */
-static void take_time(struct coordinator *c, struct coordinator_update *u,
-                      const struct coordinator_event *event)
+static void take_time(struct coordinator *c, const struct coordinator_event *event)
 {
     if (c->started && !PLANTED_BUG(LEASE_BY_WALL)) {
         c->stalled_ms += event->late_ms;
@@ -63,7 +50,8 @@ static void take_time(struct coordinator *c, struct coordinator_update *u,
         c->stall_over_ms = c->now_ms;
     }
     if (c->started && event->late_ms > c->config.lease_ms / 2) {
-        say(update_note(u, EVENT_stalled)->text,
+        reason_set(
+            coordinator_update_note(c, EVENT_stalled)->text,
             "this coordinator did not run for %llu ms: every lease and time-out is put off by as "
             "much",
             (unsigned long long)event->late_ms);
@@ -86,39 +74,39 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
     if (event->type == COORDINATOR_REPLAY && !c->replaying) {
         return CKPT_ERR_INVALID;
     }
-    struct coordinator_update *u = update_out;
     enum ckpt_status status = CKPT_OK;
-    update_begin(u);
+    coordinator_update_begin(c, update_out);
     c->touched_count = 0;
-    take_time(c, u, event);
+    take_time(c, event);
 
     switch (event->type) {
     case COORDINATOR_TICK:
-        tick(c, u, event->unread);
+        tick(c, event->unread);
         break;
     case COORDINATOR_CONNECTED:
         break;
     case COORDINATOR_MESSAGE:
-        member_message(c, u, event->link, event->message);
+        coordinator_member_message(c, event->link, event->message);
         break;
     case COORDINATOR_DISCONNECTED:
-        member_disconnected(c, event->link);
+        coordinator_member_disconnected(c, event->link);
         break;
     case COORDINATOR_REPLAY:
-        status = on_replay(c, u, event->record);
+        status = coordinator_on_replay(c, event->record);
         break;
     case COORDINATOR_REPLAY_END:
         c->replaying = false;
         break;
     case COORDINATOR_ADMIN:
-        on_admin(c, u, event->admin);
+        coordinator_on_admin(c, event->admin);
         break;
     }
-    drains_refresh(c);
-    attend_queue(c, u);
-    drains_refresh(c); /* where there was no room */
-    u->again = u->again || c->queue_head != NONE;
-    u->deadline_ms = c->tick_ms + c->stalled_ms;
-    invariant_check(c);
+    coordinator_drains_refresh(c);
+    coordinator_attend(c);
+    coordinator_drains_refresh(c); /* where there was no room */
+    c->update->again = c->update->again || c->queue_head != NONE;
+    c->update->deadline_ms = c->tick_ms + c->stalled_ms;
+    coordinator_invariant_check(c);
+    c->update = NULL;
     return status;
 }

@@ -2,40 +2,42 @@
 /* What goes out of a checkpoint: to every agent, on record, to people. */
 #include "coordinator/announce.h"
 
+#include "base/reason.h"
 #include "coordinator/update.h"
 
-void checkpoint_broadcast(struct coordinator *c, struct coordinator_update *u,
-                          const struct checkpoint *k, enum checkpoint_state state)
+void coordinator_checkpoint_broadcast(struct coordinator *c, const struct checkpoint *k,
+                                      enum checkpoint_state state)
 {
-    struct message *m = update_message(c, u, COORDINATOR_LINK_ALL, MESSAGE_CHECKPOINT_STATE);
+    struct message *m =
+        coordinator_update_message(c, COORDINATOR_LINK_ALL, MESSAGE_CHECKPOINT_STATE);
     m->checkpoint_state.run = c->runs[k->run].key;
     m->checkpoint_state.attempt = k->attempt;
     m->checkpoint_state.step = k->step;
     m->checkpoint_state.world = k->world;
     m->checkpoint_state.state = state;
     m->checkpoint_state.status = state == CHECKPOINT_ABORTED ? k->status : CKPT_OK;
-    say(m->checkpoint_state.reason, "%s", state == CHECKPOINT_ABORTED ? k->reason : "");
+    reason_set(m->checkpoint_state.reason, "%s", state == CHECKPOINT_ABORTED ? k->reason : "");
 }
 
-void checkpoint_tell_waiting(struct coordinator *c, struct coordinator_update *u,
-                             const struct checkpoint *k)
+void coordinator_checkpoint_tell_waiting(struct coordinator *c, const struct checkpoint *k)
 {
-    struct message *m = update_message(c, u, COORDINATOR_LINK_ALL, MESSAGE_CHECKPOINT_STATE);
+    struct message *m =
+        coordinator_update_message(c, COORDINATOR_LINK_ALL, MESSAGE_CHECKPOINT_STATE);
     m->checkpoint_state.run = c->runs[k->run].key;
     m->checkpoint_state.attempt = k->attempt;
     m->checkpoint_state.step = k->step;
     m->checkpoint_state.world = k->world;
     m->checkpoint_state.state = (enum checkpoint_state)k->state;
     m->checkpoint_state.status = k->status;
-    say(m->checkpoint_state.reason, "%u of %u ranks sealed, %u with all copies%s%.160s", k->sealed,
-        k->world, k->ready, k->reason[0] != '\0' ? "; " : "", k->reason);
+    reason_set(m->checkpoint_state.reason, "%u of %u ranks sealed, %u with all copies%s%.160s",
+               k->sealed, k->world, k->ready, k->reason[0] != '\0' ? "; " : "", k->reason);
 }
 
-struct coordinator_record *checkpoint_record(struct coordinator *c, struct coordinator_update *u,
-                                             const struct checkpoint *k,
-                                             enum coordinator_record_type type)
+struct coordinator_record *coordinator_checkpoint_record(struct coordinator *c,
+                                                         const struct checkpoint *k,
+                                                         enum coordinator_record_type type)
 {
-    struct coordinator_record *record = update_record(c, u, type);
+    struct coordinator_record *record = coordinator_update_record(c, type);
     record->run = c->runs[k->run].key;
     record->attempt = k->attempt;
     record->step = k->step;
@@ -45,10 +47,10 @@ struct coordinator_record *checkpoint_record(struct coordinator *c, struct coord
     return record;
 }
 
-struct machine_note *checkpoint_note(struct coordinator *c, struct coordinator_update *u,
-                                     const struct checkpoint *k, enum event_id event)
+struct machine_note *coordinator_checkpoint_note(struct coordinator *c, const struct checkpoint *k,
+                                                 enum event_id event)
 {
-    struct machine_note *note = update_note(u, event);
+    struct machine_note *note = coordinator_update_note(c, event);
     note->run = c->runs[k->run].key;
     note->attempt = k->attempt;
     note->step = k->step;

@@ -6,17 +6,16 @@
 #include "coordinator/state.h"
 
 /* Every agent hears of the checkpoint's state. */
-void checkpoint_broadcast(struct coordinator *c, struct coordinator_update *u,
-                          const struct checkpoint *k, enum checkpoint_state state);
+void coordinator_checkpoint_broadcast(struct coordinator *c, const struct checkpoint *k,
+                                      enum checkpoint_state state);
 /* The agents of its ranks put it into their logs; nothing else comes of it. */
-void checkpoint_tell_waiting(struct coordinator *c, struct coordinator_update *u,
-                             const struct checkpoint *k);
+void coordinator_checkpoint_tell_waiting(struct coordinator *c, const struct checkpoint *k);
 /* A record about the checkpoint. */
-struct coordinator_record *checkpoint_record(struct coordinator *c, struct coordinator_update *u,
-                                             const struct checkpoint *k,
-                                             enum coordinator_record_type type);
+struct coordinator_record *coordinator_checkpoint_record(struct coordinator *c,
+                                                         const struct checkpoint *k,
+                                                         enum coordinator_record_type type);
 /* A note about the checkpoint. */
-struct machine_note *checkpoint_note(struct coordinator *c, struct coordinator_update *u,
-                                     const struct checkpoint *k, enum event_id event);
+struct machine_note *coordinator_checkpoint_note(struct coordinator *c, const struct checkpoint *k,
+                                                 enum event_id event);
 
 #endif

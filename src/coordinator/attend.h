@@ -6,6 +6,6 @@
 #include "coordinator/state.h"
 
 /* Decides for as many shards of the queue as fit in a turn. */
-void attend_queue(struct coordinator *c, struct coordinator_update *u);
+void coordinator_attend(struct coordinator *c);
 
 #endif

@@ -12,8 +12,8 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "base/reason.h"
 #include "coordinator/announce.h"
 #include "coordinator/checkpoint_table.h"
 #include "coordinator/seat.h"
@@ -27,15 +27,16 @@ static const bool allowed[CHECKPOINT_RETIRED + 1][CHECKPOINT_RETIRED + 1] = {
     [CHECKPOINT_QUARANTINED] = {[CHECKPOINT_RETIRED] = true},
 };
 
-void checkpoint_move(struct coordinator *c, struct checkpoint *k, enum checkpoint_state state)
+void coordinator_checkpoint_move(struct coordinator *c, struct checkpoint *k,
+                                 enum checkpoint_state state)
 {
     assert(allowed[k->state][state]);
-    checkpoint_set_state(c, k, state);
+    coordinator_checkpoint_set_state(c, k, state);
 }
 
-void checkpoint_verifying(struct coordinator *c, struct checkpoint *k)
+void coordinator_checkpoint_verifying(struct coordinator *c, struct checkpoint *k)
 {
-    checkpoint_move(c, k, CHECKPOINT_VERIFYING);
+    coordinator_checkpoint_move(c, k, CHECKPOINT_VERIFYING);
 }
 
 static uint32_t duration_ms(uint64_t from_ms, uint64_t to_ms)
@@ -44,7 +45,8 @@ static uint32_t duration_ms(uint64_t from_ms, uint64_t to_ms)
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-void checkpoint_time_seal(const struct coordinator *c, struct checkpoint *k, uint32_t member)
+void coordinator_checkpoint_time_seal(const struct coordinator *c, struct checkpoint *k,
+                                      uint32_t member)
 {
     if (k->sealed == 0) {
         k->opened_ms = c->now_ms;
@@ -54,11 +56,11 @@ void checkpoint_time_seal(const struct coordinator *c, struct checkpoint *k, uin
     k->sealed_ms = c->now_ms;
 }
 
-void checkpoint_time_commit(struct coordinator *c, const struct run *run, struct checkpoint *k,
-                            uint64_t wall_ms)
+void coordinator_checkpoint_time_commit(struct coordinator *c, const struct run *run,
+                                        struct checkpoint *k, uint64_t wall_ms)
 {
     const struct checkpoint *before =
-        run->has_latest ? checkpoint_find_step(c, run, run->latest) : NULL;
+        run->has_latest ? coordinator_checkpoint_find_step(c, run, run->latest) : NULL;
     k->wall_ms = wall_ms;
     if (wall_ms != 0 && before != NULL && before->wall_ms != 0) {
         k->interval_ms = duration_ms(before->wall_ms, wall_ms);
@@ -69,7 +71,7 @@ void checkpoint_time_commit(struct coordinator *c, const struct run *run, struct
     }
 }
 
-void run_refresh_latest(struct coordinator *c, struct run *run)
+void coordinator_run_refresh_latest(struct coordinator *c, struct run *run)
 {
     run->has_latest = false;
     run->latest = 0;
@@ -83,7 +85,8 @@ void run_refresh_latest(struct coordinator *c, struct run *run)
     }
 }
 
-void run_pass_over(struct coordinator *c, const struct run *run, uint32_t attempt, uint64_t step)
+void coordinator_run_pass_over(struct coordinator *c, const struct run *run, uint32_t attempt,
+                               uint64_t step)
 {
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
@@ -109,45 +112,43 @@ static enum event_id event_of_abort(enum ckpt_status status)
     }
 }
 
-void checkpoint_abort(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
-                      enum ckpt_status status, const char *format, ...)
+void coordinator_checkpoint_abort(struct coordinator *c, struct checkpoint *k,
+                                  enum ckpt_status status, const char *format, ...)
 {
     assert(status != CKPT_OK);
-    checkpoint_move(c, k, CHECKPOINT_ABORTED);
+    coordinator_checkpoint_move(c, k, CHECKPOINT_ABORTED);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(k->reason, sizeof k->reason, format, arguments);
     va_end(arguments);
     k->status = status;
-    checkpoint_broadcast(c, u, k, CHECKPOINT_ABORTED);
-    struct machine_note *note = checkpoint_note(c, u, k, event_of_abort(status));
-    say(note->text, "%s", k->reason);
-    checkpoint_free_shards(c, k);
+    coordinator_checkpoint_broadcast(c, k, CHECKPOINT_ABORTED);
+    struct machine_note *note = coordinator_checkpoint_note(c, k, event_of_abort(status));
+    reason_set(note->text, "%s", k->reason);
+    coordinator_checkpoint_free_shards(c, k);
 }
 
-void checkpoint_retire(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
-                       const char *reason)
+void coordinator_checkpoint_retire(struct coordinator *c, struct checkpoint *k, const char *reason)
 {
     struct run *run = &c->runs[k->run];
     assert(checkpoint_is_committed(k));
-    checkpoint_record(c, u, k, RECORD_RETIRED);
-    checkpoint_broadcast(c, u, k, CHECKPOINT_RETIRED);
-    struct machine_note *note = checkpoint_note(c, u, k, EVENT_checkpoint_retired);
-    say(note->text, "%s", reason);
-    checkpoint_move(c, k, CHECKPOINT_RETIRED);
-    checkpoint_remove(c, k);
-    run_refresh_latest(c, run);
+    coordinator_checkpoint_record(c, k, RECORD_RETIRED);
+    coordinator_checkpoint_broadcast(c, k, CHECKPOINT_RETIRED);
+    struct machine_note *note = coordinator_checkpoint_note(c, k, EVENT_checkpoint_retired);
+    reason_set(note->text, "%s", reason);
+    coordinator_checkpoint_move(c, k, CHECKPOINT_RETIRED);
+    coordinator_checkpoint_remove(c, k);
+    coordinator_run_refresh_latest(c, run);
 }
 
-void checkpoint_withdraw(struct coordinator *c, struct coordinator_update *u,
-                         const struct checkpoint *k)
+void coordinator_checkpoint_withdraw(struct coordinator *c, const struct checkpoint *k)
 {
     struct run *run = &c->runs[k->run];
     bool known = run->withdrawn_attempt == run->attempt && k->step <= run->withdrawn_step;
     if (known || k->attempt < run->attempt || (run->has_latest && k->step < run->latest)) {
         return;
     }
-    struct coordinator_record *record = update_record(c, u, RECORD_WITHDRAWN);
+    struct coordinator_record *record = coordinator_update_record(c, RECORD_WITHDRAWN);
     record->run = run->key;
     record->attempt = k->attempt;
     record->step = k->step;
@@ -155,57 +156,55 @@ void checkpoint_withdraw(struct coordinator *c, struct coordinator_update *u,
     run->withdrawn_step = k->step;
 }
 
-void checkpoint_quarantine(struct coordinator *c, struct coordinator_update *u,
-                           struct checkpoint *k, const char *reason)
+void coordinator_checkpoint_quarantine(struct coordinator *c, struct checkpoint *k,
+                                       const char *reason)
 {
-    checkpoint_withdraw(c, u, k);
-    struct coordinator_record *record = checkpoint_record(c, u, k, RECORD_QUARANTINED);
-    say(record->reason, "%s", reason);
-    checkpoint_move(c, k, CHECKPOINT_QUARANTINED);
-    say(k->reason, "%s", reason);
-    checkpoint_broadcast(c, u, k, CHECKPOINT_QUARANTINED);
-    struct machine_note *note = checkpoint_note(
-        c, u, k,
-        k->mark == MARK_POISONED ? EVENT_checkpoint_poisoned : EVENT_checkpoint_quarantined);
-    say(note->text, "%s", reason);
-    run_refresh_latest(c, &c->runs[k->run]);
+    coordinator_checkpoint_withdraw(c, k);
+    struct coordinator_record *record = coordinator_checkpoint_record(c, k, RECORD_QUARANTINED);
+    reason_set(record->reason, "%s", reason);
+    coordinator_checkpoint_move(c, k, CHECKPOINT_QUARANTINED);
+    reason_set(k->reason, "%s", reason);
+    coordinator_checkpoint_broadcast(c, k, CHECKPOINT_QUARANTINED);
+    struct machine_note *note = coordinator_checkpoint_note(
+        c, k, k->mark == MARK_POISONED ? EVENT_checkpoint_poisoned : EVENT_checkpoint_quarantined);
+    reason_set(note->text, "%s", reason);
+    coordinator_run_refresh_latest(c, &c->runs[k->run]);
 }
 
-bool checkpoint_is_committed_now(const struct coordinator *c, const struct coordinator_update *u,
-                                 const struct checkpoint *k)
+bool coordinator_checkpoint_is_committed_now(const struct coordinator *c,
+                                             const struct checkpoint *k)
 {
     const struct run_key *run = &c->runs[k->run].key;
-    for (uint32_t i = 0; i < u->record_count; i++) {
-        const struct coordinator_record *record = &u->records[i];
+    for (uint32_t i = 0; i < c->update->record_count; i++) {
+        const struct coordinator_record *record = &c->update->records[i];
         if (record->type == RECORD_CONSISTENT && record->step == k->step &&
-            record->attempt == k->attempt && record->run.uid == run->uid &&
-            strcmp(record->run.name, run->name) == 0) {
+            record->attempt == k->attempt && run_key_equal(&record->run, run)) {
             return true;
         }
     }
     return false;
 }
 
-void run_gone_on(struct coordinator *c, struct coordinator_update *u, const struct run *run,
-                 const struct shard_key *at, uint32_t member)
+void coordinator_run_gone_on(struct coordinator *c, const struct run *run,
+                             const struct shard_key *at, uint32_t member)
 {
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
         if (checkpoint_is_open(k) && k->step < at->step && k->attempt == at->attempt &&
-            at->rank < k->world && shard_find(c, k, at->rank) == NULL &&
-            c->members[member].inventory_told && update_has_room(u, 4)) {
-            checkpoint_abort(c, u, k, CKPT_ERR_ABORTED, "rank %u has gone on to step %llu",
-                             at->rank, (unsigned long long)at->step);
+            at->rank < k->world && coordinator_shard_find(c, k, at->rank) == NULL &&
+            c->members[member].inventory_told && coordinator_update_has_room(c, 4)) {
+            coordinator_checkpoint_abort(c, k, CKPT_ERR_ABORTED, "rank %u has gone on to step %llu",
+                                         at->rank, (unsigned long long)at->step);
         }
     }
 }
 
-void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                       uint32_t attempt, bool keep_verifying, const struct nonce *start)
+void coordinator_run_raise_attempt(struct coordinator *c, struct run *run, uint32_t attempt,
+                                   bool keep_verifying, const struct nonce *start)
 {
     assert(attempt >= run->attempt);
-    start_retire(c, run);
-    struct coordinator_record *record = update_record(c, u, RECORD_ATTEMPT);
+    coordinator_start_retire(c, run);
+    struct coordinator_record *record = coordinator_update_record(c, RECORD_ATTEMPT);
     record->run = run->key;
     record->attempt = attempt;
     coordinator_record_name(record, start);
@@ -221,8 +220,9 @@ void run_raise_attempt(struct coordinator *c, struct coordinator_update *u, stru
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
         bool keep = keep_verifying && k->state == CHECKPOINT_VERIFYING;
-        if (checkpoint_is_open(k) && !keep && update_has_room(u, 4)) {
-            checkpoint_abort(c, u, k, CKPT_ERR_ATTEMPT, "attempt %u of the run has begun", attempt);
+        if (checkpoint_is_open(k) && !keep && coordinator_update_has_room(c, 4)) {
+            coordinator_checkpoint_abort(c, k, CKPT_ERR_ATTEMPT, "attempt %u of the run has begun",
+                                         attempt);
         }
     }
 }

@@ -11,7 +11,8 @@
 #include "coordinator/share.h"
 #include "coordinator/table.h"
 
-struct checkpoint *checkpoint_find_step(struct coordinator *c, const struct run *run, uint64_t step)
+struct checkpoint *coordinator_checkpoint_find_step(struct coordinator *c, const struct run *run,
+                                                    uint64_t step)
 {
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
@@ -22,8 +23,8 @@ struct checkpoint *checkpoint_find_step(struct coordinator *c, const struct run 
     return NULL;
 }
 
-struct checkpoint *checkpoint_find(struct coordinator *c, const struct run *run, uint32_t attempt,
-                                   uint64_t step)
+struct checkpoint *coordinator_checkpoint_find(struct coordinator *c, const struct run *run,
+                                               uint32_t attempt, uint64_t step)
 {
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
@@ -34,16 +35,16 @@ struct checkpoint *checkpoint_find(struct coordinator *c, const struct run *run,
     return NULL;
 }
 
-void checkpoint_remove(struct coordinator *c, struct checkpoint *k)
+void coordinator_checkpoint_remove(struct coordinator *c, struct checkpoint *k)
 {
-    checkpoint_free_shards(c, k);
-    struct session *session = &c->runs[k->run].session;
-    if (session->state != SESSION_NONE && session->checkpoint == checkpoint_index(c, k)) {
-        session->checkpoint = NONE;
-        session->verdicts_due = false;
-        session->ready = 0;
-        session->state = session->state == SESSION_PULLING ? SESSION_CHOOSING : session->state;
-        session_stirs(c, &c->runs[k->run]);
+    coordinator_checkpoint_free_shards(c, k);
+    struct restore *restore = &c->runs[k->run].restore;
+    if (restore->state != RESTORE_NONE && restore->checkpoint == checkpoint_index(c, k)) {
+        restore->checkpoint = NONE;
+        restore->verdicts_due = false;
+        restore->ready = 0;
+        restore->state = restore->state == RESTORE_PULLING ? RESTORE_CHOOSING : restore->state;
+        coordinator_restore_stirs(c, &c->runs[k->run]);
     }
     uint32_t *link = &c->runs[k->run].first_checkpoint;
     while (*link != checkpoint_index(c, k)) {
@@ -54,7 +55,7 @@ void checkpoint_remove(struct coordinator *c, struct checkpoint *k)
     index_set_remove(&c->checkpoints_open, checkpoint_index(c, k));
     index_set_remove(&c->checkpoints_aborted, checkpoint_index(c, k));
     index_set_add(&c->checkpoints_free, checkpoint_index(c, k));
-    share_checkpoint(c, k, false);
+    coordinator_share_checkpoint(c, k, false);
     c->checkpoints_used--;
     memset(k, 0, sizeof *k);
 }
@@ -66,31 +67,33 @@ static struct checkpoint *checkpoint_evict(struct coordinator *c)
     if (place == NONE) {
         return NULL;
     }
-    checkpoint_remove(c, &c->checkpoints[place]);
+    coordinator_checkpoint_remove(c, &c->checkpoints[place]);
     index_set_remove(&c->checkpoints_free, place);
     return &c->checkpoints[place];
 }
 
-void checkpoint_set_state(struct coordinator *c, struct checkpoint *k, enum checkpoint_state state)
+void coordinator_checkpoint_set_state(struct coordinator *c, struct checkpoint *k,
+                                      enum checkpoint_state state)
 {
     uint32_t place = checkpoint_index(c, k);
     bool was_consistent = k->state == CHECKPOINT_CONSISTENT;
     k->state = (uint8_t)state;
     if (was_consistent != (state == CHECKPOINT_CONSISTENT)) {
-        checkpoint_weigh(c, k);
+        coordinator_checkpoint_weigh(c, k);
     }
     index_set_put(&c->checkpoints_open, place, checkpoint_is_open(k));
     index_set_put(&c->checkpoints_aborted, place, state == CHECKPOINT_ABORTED);
-    share_checkpoint(c, k, state != CHECKPOINT_ABORTED); /* those make room for whoever comes */
+    coordinator_share_checkpoint(
+        c, k, state != CHECKPOINT_ABORTED); /* those make room for whoever comes */
     index_set_add(&c->runs_keeping, k->run);
-    checkpoint_touch(c, k);
+    coordinator_checkpoint_touch(c, k);
 }
 
-struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32_t attempt,
-                                  uint64_t step, uint32_t world)
+struct checkpoint *coordinator_checkpoint_add(struct coordinator *c, struct run *run,
+                                              uint32_t attempt, uint64_t step, uint32_t world)
 {
-    uint32_t place =
-        place_take(&c->checkpoints_free, &c->checkpoints_high, c->config.checkpoints_max);
+    uint32_t place = coordinator_table_take(&c->checkpoints_free, &c->checkpoints_high,
+                                            c->config.checkpoints_max);
     struct checkpoint *k = place == NONE ? checkpoint_evict(c) : &c->checkpoints[place];
     if (k == NULL) {
         return NULL;
@@ -109,6 +112,6 @@ struct checkpoint *checkpoint_add(struct coordinator *c, struct run *run, uint32
     }
     k->next_in_run = *link;
     *link = checkpoint_index(c, k);
-    checkpoint_set_state(c, k, CHECKPOINT_OPEN);
+    coordinator_checkpoint_set_state(c, k, CHECKPOINT_OPEN);
     return k;
 }

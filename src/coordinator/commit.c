@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/announce.h"
 #include "coordinator/checkpoint.h"
@@ -23,75 +24,79 @@
 /* Retires what retention no longer keeps and what can't be consistent any more. Bounded by the room
  * for records; the tick goes on with the rest. What has to wait, and whatever changes a state,
  * leaves the run to be looked at again; otherwise it is not. */
-static void retention(struct coordinator *c, struct coordinator_update *u, struct run *run)
+static void retention(struct coordinator *c, struct run *run)
 {
     uint32_t kept = 0;
     index_set_remove(&c->runs_keeping, run_index(c, run));
     for (uint32_t i = run->first_checkpoint; i != NONE;) {
         struct checkpoint *k = &c->checkpoints[i];
         i = k->next_in_run;
-        if (u->record_count == COORDINATOR_RECORDS_MAX || !update_has_room(u, 1)) {
-            u->again = true;
+        if (c->update->record_count == COORDINATOR_RECORDS_MAX ||
+            !coordinator_update_has_room(c, 1)) {
+            c->update->again = true;
             index_set_add(&c->runs_keeping, run_index(c, run));
             return;
         }
         if (k->state == CHECKPOINT_CONSISTENT) {
             kept++;
             bool surplus = kept > c->config.keep || PLANTED_BUG(RETIRE_NEWEST);
-            if (surplus && checkpoint_is_committed_now(c, u, k)) {
-                u->again = true;
+            if (surplus && coordinator_checkpoint_is_committed_now(c, k)) {
+                c->update->again = true;
                 index_set_add(&c->runs_keeping, run_index(c, run));
-            } else if (surplus && session_uses(c, k)) {
+            } else if (surplus && coordinator_restore_uses(c, k)) {
                 index_set_add(&c->runs_keeping, run_index(c, run));
             } else if (surplus) {
-                checkpoint_retire(c, u, k, "newer checkpoints are kept in its place");
+                coordinator_checkpoint_retire(c, k, "newer checkpoints are kept in its place");
             }
         } else if (k->state == CHECKPOINT_QUARANTINED && kept >= c->config.keep) {
-            checkpoint_retire(c, u, k, "quarantined, and older than what is kept");
+            coordinator_checkpoint_retire(c, k, "quarantined, and older than what is kept");
         } else if (checkpoint_is_open(k) && run->has_latest && k->step < run->latest &&
                    !PLANTED_BUG(LATEST_BACK)) {
-            checkpoint_abort(c, u, k, CKPT_ERR_ABORTED, "step %llu became consistent first",
-                             (unsigned long long)run->latest);
+            coordinator_checkpoint_abort(c, k, CKPT_ERR_ABORTED,
+                                         "step %llu became consistent first",
+                                         (unsigned long long)run->latest);
         } else if (k->state == CHECKPOINT_ABORTED && run->has_latest && k->step < run->latest) {
-            checkpoint_remove(c, k);
+            coordinator_checkpoint_remove(c, k);
         }
     }
 }
 
-static void commit(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
+static void commit(struct coordinator *c, struct checkpoint *k)
 {
     struct run *run = &c->runs[k->run];
     assert(k->shards == k->world && k->sealed == k->world);
-    checkpoint_time_commit(c, run, k, c->wall_ms);
-    checkpoint_record(c, u, k, RECORD_CONSISTENT)->wall_ms = k->wall_ms;
+    coordinator_checkpoint_time_commit(c, run, k, c->wall_ms);
+    coordinator_checkpoint_record(c, k, RECORD_CONSISTENT)->wall_ms = k->wall_ms;
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
-        shard_set_homes_as_held(c, &c->shards[i], NULL);
-        if (shard_is_pulled(&c->shards[i]) || shard_surplus(c, &c->shards[i]) != NULL ||
-            k->makes_do) {
-            queue_push(c, &c->shards[i]); /* what was ordered while a copy seemed to be gone */
+        coordinator_shard_set_homes_as_held(c, &c->shards[i], NULL);
+        if (coordinator_shard_is_pulled(&c->shards[i]) ||
+            coordinator_shard_surplus(c, &c->shards[i]) != NULL || k->makes_do) {
+            coordinator_queue_push(
+                c, &c->shards[i]); /* what was ordered while a copy seemed to be gone */
         }
     }
     run->active_ms = c->now_ms;
-    checkpoint_move(c, k, CHECKPOINT_CONSISTENT);
-    trouble_is_over(c, TROUBLE_SAVE, "", &run->key);
+    coordinator_checkpoint_move(c, k, CHECKPOINT_CONSISTENT);
+    coordinator_trouble_is_over(c, TROUBLE_SAVE, "", &run->key);
     k->status = CKPT_OK;
     k->reason[0] = '\0';
-    run_pass_over(c, run, k->attempt, UINT64_MAX);
-    run_refresh_latest(c, run);
+    coordinator_run_pass_over(c, run, k->attempt, UINT64_MAX);
+    coordinator_run_refresh_latest(c, run);
     assert(run->latest == k->step);
-    checkpoint_broadcast(c, u, k, CHECKPOINT_CONSISTENT);
-    struct machine_note *note = checkpoint_note(c, u, k, EVENT_commit);
-    say(note->text, "world %u, %u copies, %llu bytes", k->world, k->copies,
-        (unsigned long long)k->bytes);
-    retention(c, u, run);
+    coordinator_checkpoint_broadcast(c, k, CHECKPOINT_CONSISTENT);
+    struct machine_note *note = coordinator_checkpoint_note(c, k, EVENT_commit);
+    reason_set(note->text, "world %u, %u copies, %llu bytes", k->world, k->copies,
+               (unsigned long long)k->bytes);
+    retention(c, run);
 }
 
 /* Whether the commit rule holds, read from the copies themselves and not from the counters. */
 static bool commit_is_due(const struct coordinator *c, const struct checkpoint *k)
 {
     for (uint32_t rank = 0; rank < k->world; rank++) {
-        const struct shard *s = shard_find(c, k, rank);
-        if ((s == NULL || !s->sealed || !shard_has_copies(c, s)) && !PLANTED_BUG(MISSING_RANK)) {
+        const struct shard *s = coordinator_shard_find(c, k, rank);
+        if ((s == NULL || !s->sealed || !coordinator_shard_has_copies(c, s)) &&
+            !PLANTED_BUG(MISSING_RANK)) {
             return false;
         }
     }
@@ -104,10 +109,10 @@ static bool attempt_may_commit(const struct coordinator *c, const struct run *ru
                                const struct checkpoint *k)
 {
     return k->attempt == run->attempt ||
-           (k->state == CHECKPOINT_VERIFYING && !run->chosen && !run_has_begun(c, run));
+           (k->state == CHECKPOINT_VERIFYING && !run->chosen && !coordinator_run_has_begun(c, run));
 }
 
-void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
+void coordinator_commit_if_due(struct coordinator *c, struct checkpoint *k)
 {
     const struct run *run = &c->runs[k->run];
     uint32_t missing = PLANTED_BUG(MISSING_RANK) && k->world > 1;
@@ -116,22 +121,22 @@ void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct c
         (run->has_latest && k->step <= run->latest && !PLANTED_BUG(LATEST_BACK))) {
         return;
     }
-    if (u->record_count == COORDINATOR_RECORDS_MAX || !update_has_room(u, 1)) {
-        u->again = true; /* the tick commits it */
+    if (c->update->record_count == COORDINATOR_RECORDS_MAX || !coordinator_update_has_room(c, 1)) {
+        c->update->again = true; /* the tick commits it */
         return;
     }
-    if (k->in_shares && replica_refuses(c, u, k)) {
+    if (k->in_shares && coordinator_replica_refuses(c, k)) {
         return;
     }
     if (PLANTED_BUG(TELL_BEFORE_DURABLE) && k->status == CKPT_OK) {
         k->status = CKPT_ERR_BUSY;
-        checkpoint_broadcast(c, u, k, CHECKPOINT_CONSISTENT);
+        coordinator_checkpoint_broadcast(c, k, CHECKPOINT_CONSISTENT);
         return;
     }
     bool due = commit_is_due(c, k);
     assert(due);
     if (due) {
-        commit(c, u, k);
+        commit(c, k);
     }
 }
 
@@ -143,7 +148,7 @@ static uint64_t progress_due_ms(const struct coordinator *c, const struct run *r
     if (PLANTED_BUG(OPEN_FOR_EVER)) {
         return UINT64_MAX;
     }
-    if (run_lingers(c, run) && k->attempt <= run->job.attempt) {
+    if (coordinator_run_lingers(c, run) && k->attempt <= run->job.attempt) {
         uint64_t since_ms = k->progress_ms > run->job.ended_ms ? k->progress_ms : run->job.ended_ms;
         uint64_t ended_ms = since_ms + c->config.ended_timeout_ms;
         due_ms = ended_ms < due_ms ? ended_ms : due_ms;
@@ -158,37 +163,38 @@ static bool is_short_of_others(const struct coordinator *c, const struct checkpo
            c->now_ms >= k->progress_ms + c->config.repair_after_ms;
 }
 
-void checkpoints_tick(struct coordinator *c, struct coordinator_update *u)
+void coordinator_checkpoints_tick(struct coordinator *c)
 {
     for (uint32_t i = 0; (i = index_set_from(&c->checkpoints_open, i)) != NONE; i++) {
         struct checkpoint *k = &c->checkpoints[i];
-        if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
-            u->again = true;
+        if (c->update->record_count + 2 > COORDINATOR_RECORDS_MAX ||
+            !coordinator_update_has_room(c, 2)) {
+            c->update->again = true;
             return;
         }
         const struct run *run = &c->runs[k->run];
         if (!attempt_may_commit(c, run, k)) {
-            checkpoint_abort(c, u, k, CKPT_ERR_ATTEMPT, "attempt %u of the run has begun",
-                             run->attempt);
-        } else if (is_short_of_others(c, k) && drain_makes_do(c, k)) {
-            commit_if_due(c, u, k);
+            coordinator_checkpoint_abort(c, k, CKPT_ERR_ATTEMPT, "attempt %u of the run has begun",
+                                         run->attempt);
+        } else if (is_short_of_others(c, k) && coordinator_drain_makes_do(c, k)) {
+            coordinator_commit_if_due(c, k);
         } else if (c->now_ms >= progress_due_ms(c, run, k)) {
             char why[CKPT_REASON_MAX + 1];
-            say(why, "%s", k->reason);
-            checkpoint_abort(
-                c, u, k, k->status != CKPT_OK ? k->status : CKPT_ERR_ABORTED,
+            reason_set(why, "%s", k->reason);
+            coordinator_checkpoint_abort(
+                c, k, k->status != CKPT_OK ? k->status : CKPT_ERR_ABORTED,
                 "no progress for %llu ms%s: %u of %u ranks sealed, %u with all copies%s%.120s",
                 (unsigned long long)(c->now_ms - k->progress_ms),
-                run_lingers(c, run) ? " and its job has ended" : "", k->sealed, k->world, k->ready,
-                why[0] != '\0' ? "; " : "", why);
+                coordinator_run_lingers(c, run) ? " and its job has ended" : "", k->sealed,
+                k->world, k->ready, why[0] != '\0' ? "; " : "", why);
         } else {
-            trouble_of_save(c, u, k);
-            commit_if_due(c, u, k);
+            coordinator_trouble_of_save(c, k);
+            coordinator_commit_if_due(c, k);
         }
     }
     for (uint32_t i = 0; (i = index_set_from(&c->runs_keeping, i)) != NONE; i++) {
         if (c->runs[i].has_latest) {
-            retention(c, u, &c->runs[i]);
+            retention(c, &c->runs[i]);
         } else {
             index_set_remove(&c->runs_keeping, i);
         }

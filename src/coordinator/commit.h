@@ -6,8 +6,8 @@
 #include "coordinator/state.h"
 
 /* The checkpoint becomes consistent, if the commit rule holds. */
-void commit_if_due(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);
+void coordinator_commit_if_due(struct coordinator *c, struct checkpoint *k);
 /* Open checkpoints without progress are given up; the others may have become ready. */
-void checkpoints_tick(struct coordinator *c, struct coordinator_update *u);
+void coordinator_checkpoints_tick(struct coordinator *c);
 
 #endif

@@ -13,14 +13,14 @@ static uint32_t copy_number(const struct coordinator *c, const struct shard *s,
     return shard_index(c, s) * COORDINATOR_COPIES_MAX + (uint32_t)(copy - s->copies);
 }
 
-struct shard *copy_shard(struct coordinator *c, uint32_t number, struct copy **copy_out)
+struct shard *coordinator_copy_shard(struct coordinator *c, uint32_t number, struct copy **copy_out)
 {
     struct shard *s = &c->shards[number / COORDINATOR_COPIES_MAX];
     *copy_out = &s->copies[number % COORDINATOR_COPIES_MAX];
     return s;
 }
 
-struct copy *copy_find(struct shard *s, uint32_t member)
+struct copy *coordinator_copy_find(struct shard *s, uint32_t member)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         if (s->copies[i].member == member) {
@@ -38,14 +38,14 @@ static bool copy_is_husk(const struct copy *copy)
            copy->order_kind == ORDER_LET_GO;
 }
 
-struct copy *copy_add(struct coordinator *c, struct shard *s, uint32_t member)
+struct copy *coordinator_copy_add(struct coordinator *c, struct shard *s, uint32_t member)
 {
-    assert(copy_find(s, member) == NULL);
-    struct copy *copy = copy_find(s, NONE);
+    assert(coordinator_copy_find(s, member) == NULL);
+    struct copy *copy = coordinator_copy_find(s, NONE);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && copy == NULL; i++) {
         if (copy_is_husk(&s->copies[i])) {
             copy = &s->copies[i];
-            copy_drop(c, s, copy);
+            coordinator_copy_drop(c, s, copy);
         }
     }
     if (copy == NULL) {
@@ -56,14 +56,14 @@ struct copy *copy_add(struct coordinator *c, struct shard *s, uint32_t member)
         (struct copy){.member = member, .next = m->first_copy, .previous = NONE, .source = NONE};
     if (m->first_copy != NONE) {
         struct copy *first;
-        copy_shard(c, m->first_copy, &first);
+        coordinator_copy_shard(c, m->first_copy, &first);
         first->previous = copy_number(c, s, copy);
     }
     m->first_copy = copy_number(c, s, copy);
     return copy;
 }
 
-void copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind)
+void coordinator_copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind)
 {
     struct member *m = &c->members[copy->member];
     if (copy->order_kind == ORDER_PULL) {
@@ -79,13 +79,13 @@ void copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind ki
     copy->order_kind = (uint8_t)kind;
 }
 
-void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy)
+void coordinator_copy_drop(struct coordinator *c, struct shard *s, struct copy *copy)
 {
     struct member *m = &c->members[copy->member];
     uint32_t number = copy_number(c, s, copy);
     struct copy *other;
 
-    copy_set_order(c, copy, ORDER_NONE);
+    coordinator_copy_set_order(c, copy, ORDER_NONE);
     if (copy->state == COPY_VERIFIED) {
         assert(m->copies_verified > 0);
         m->copies_verified--;
@@ -94,12 +94,12 @@ void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy)
         assert(m->first_copy == number);
         m->first_copy = copy->next;
     } else {
-        copy_shard(c, copy->previous, &other);
+        coordinator_copy_shard(c, copy->previous, &other);
         assert(other->next == number);
         other->next = copy->next;
     }
     if (copy->next != NONE) {
-        copy_shard(c, copy->next, &other);
+        coordinator_copy_shard(c, copy->next, &other);
         other->previous = copy->previous;
     }
     m->inventory -= copy->weight;
@@ -107,14 +107,15 @@ void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy)
     copy->member = NONE;
 }
 
-bool copy_is_good(const struct shard *s, const struct copy *copy)
+bool coordinator_copy_is_good(const struct shard *s, const struct copy *copy)
 {
     return copy->member != NONE && copy->state == COPY_VERIFIED && !copy->cached && !copy->bad &&
            copy->order_kind != ORDER_LET_GO && s->has_digest &&
-           memcmp(&copy->digest, &s->digest, sizeof s->digest) == 0;
+           digest_equal(&copy->digest, &s->digest);
 }
 
-uint64_t copy_weight(const struct coordinator *c, const struct shard *s, const struct copy *copy)
+uint64_t coordinator_copy_weight(const struct coordinator *c, const struct shard *s,
+                                 const struct copy *copy)
 {
     if (copy->state == COPY_NONE) {
         return 0;
@@ -125,20 +126,20 @@ uint64_t copy_weight(const struct coordinator *c, const struct shard *s, const s
     return is_consistent ? inventory_consistent(weight) : weight;
 }
 
-void copy_weigh(struct coordinator *c, const struct shard *s, struct copy *copy)
+void coordinator_copy_weigh(struct coordinator *c, const struct shard *s, struct copy *copy)
 {
-    uint64_t weight = copy_weight(c, s, copy);
+    uint64_t weight = coordinator_copy_weight(c, s, copy);
     c->members[copy->member].inventory += weight - copy->weight;
     copy->weight = weight;
 }
 
-void checkpoint_weigh(struct coordinator *c, const struct checkpoint *k)
+void coordinator_checkpoint_weigh(struct coordinator *c, const struct checkpoint *k)
 {
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         struct shard *s = &c->shards[i];
         for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
             if (s->copies[j].member != NONE) {
-                copy_weigh(c, s, &s->copies[j]);
+                coordinator_copy_weigh(c, s, &s->copies[j]);
             }
         }
     }

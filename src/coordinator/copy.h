@@ -6,22 +6,24 @@
 #include "coordinator/state.h"
 
 /* The shard and the copy of this number. */
-struct shard *copy_shard(struct coordinator *c, uint32_t number, struct copy **copy_out);
+struct shard *coordinator_copy_shard(struct coordinator *c, uint32_t number,
+                                     struct copy **copy_out);
 /* The member's copy; NONE finds a free place. NULL: there is none. */
-struct copy *copy_find(struct shard *s, uint32_t member);
+struct copy *coordinator_copy_find(struct shard *s, uint32_t member);
 /* A place for the member's copy, a husk's where all are taken; NULL: there is none. */
-struct copy *copy_add(struct coordinator *c, struct shard *s, uint32_t member);
+struct copy *coordinator_copy_add(struct coordinator *c, struct shard *s, uint32_t member);
 /* The copy is under this order from now on, and its member's counts are right. */
-void copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind);
+void coordinator_copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind);
 /* The copy is not known any more. */
-void copy_drop(struct coordinator *c, struct shard *s, struct copy *copy);
+void coordinator_copy_drop(struct coordinator *c, struct shard *s, struct copy *copy);
 /* Counts toward the commit rule, and may be read by others. */
-bool copy_is_good(const struct shard *s, const struct copy *copy);
+bool coordinator_copy_is_good(const struct shard *s, const struct copy *copy);
 /* What its agent should say of it, as far as is known here. */
-uint64_t copy_weight(const struct coordinator *c, const struct shard *s, const struct copy *copy);
+uint64_t coordinator_copy_weight(const struct coordinator *c, const struct shard *s,
+                                 const struct copy *copy);
 /* After whatever may have changed it. */
-void copy_weigh(struct coordinator *c, const struct shard *s, struct copy *copy);
+void coordinator_copy_weigh(struct coordinator *c, const struct shard *s, struct copy *copy);
 /* All copies of the checkpoint: it has become consistent, or is so no longer. */
-void checkpoint_weigh(struct coordinator *c, const struct checkpoint *k);
+void coordinator_checkpoint_weigh(struct coordinator *c, const struct checkpoint *k);
 
 #endif

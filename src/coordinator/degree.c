@@ -23,7 +23,7 @@ bool coordinator_degree_view(const struct coordinator *c, uint32_t checkpoint_in
     }
     bool is_whole = view.degree == DEGREE_NONE || k->ready == k->world;
     for (uint32_t i = k->first_shard; i != NONE && !is_whole; i = c->shards[i].next_in_checkpoint) {
-        uint32_t copies = shard_copies(c, &c->shards[i]);
+        uint32_t copies = coordinator_shard_copies(c, &c->shards[i]);
         view.copies_fewest = copies < view.copies_fewest ? copies : view.copies_fewest;
         view.shards_short += copies < k->copies;
         view.shards_lost += copies == 0;
@@ -46,7 +46,7 @@ static const char *node_of(const struct coordinator *c, uint32_t member)
 static const char *seat_node(const struct coordinator *c, const struct run *run, uint32_t rank)
 {
     const struct seat *seat =
-        run->start != NONE ? seat_find(c, &c->starts[run->start], rank) : NULL;
+        run->start != NONE ? coordinator_seat_find(c, &c->starts[run->start], rank) : NULL;
     return seat != NULL ? node_of(c, seat->member) : "";
 }
 
@@ -57,7 +57,7 @@ static const struct copy *coming(const struct shard *s, bool pulled)
         const struct copy *copy = &s->copies[i];
         bool pulls = copy->order_kind == ORDER_PULL && copy->purpose != PULL_FETCH &&
                      copy->state == COPY_NONE;
-        bool digests = !copy->bad && !copy_is_good(s, copy) &&
+        bool digests = !copy->bad && !coordinator_copy_is_good(s, copy) &&
                        (copy->order_kind == ORDER_VERIFY || copy->state == COPY_HELD ||
                         copy->state == COPY_SEALED);
         if (copy->member != NONE && !copy->cached && (pulled ? pulls : digests)) {
@@ -72,7 +72,7 @@ static const char *away_node(const struct coordinator *c, const struct shard *s)
 {
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         const struct home *home = s->homes[i] != NONE ? &c->homes[s->homes[i]] : NULL;
-        if (home != NULL && !home_is_heard(c, home)) {
+        if (home != NULL && !coordinator_home_is_heard(c, home)) {
             return home->node;
         }
     }
@@ -87,13 +87,13 @@ static struct coordinator_wait_view hindrance(const struct coordinator *c, const
     bool is_committed = checkpoint_is_committed(&c->checkpoints[s->checkpoint]);
     const char *away = is_committed ? away_node(c, s) : NULL;
     uint32_t member;
-    if (away != NULL && (h->taken_count == 0 || !repair_is_due(c, s, h))) {
+    if (away != NULL && (h->taken_count == 0 || !coordinator_repair_is_due(c, s, h))) {
         view.wait = WAIT_RETURN;
         view.node = away;
     } else if (h->taken_count == 0) {
         view.wait = WAIT_SOURCE;
     } else if (h->taken_count < COORDINATOR_COPIES_MAX) {
-        enum ckpt_status status = place_choose(c, s, h, &member);
+        enum ckpt_status status = coordinator_place_choose(c, s, h, &member);
         view.wait = status == CKPT_ERR_NO_DOMAIN ? WAIT_DOMAIN
                     : status == CKPT_ERR_FULL    ? WAIT_ROOM
                                                  : WAIT_ORDER;
@@ -105,7 +105,7 @@ static struct coordinator_wait_view wait_of(const struct coordinator *c, const s
 {
     struct placement_map map = {.member_count = c->member_count, .members = c->places};
     struct coordinator_wait_view view = {.wait = WAIT_ORDER, .node = "", .from = ""};
-    struct holders h = shard_holders(c, s);
+    struct holders h = coordinator_shard_holders(c, s);
     if (placement_domains(&map, h.taken, h.taken_count) < c->checkpoints[s->checkpoint].copies) {
         view = hindrance(c, s, &h);
     }
@@ -127,12 +127,12 @@ bool coordinator_wait_view(const struct coordinator *c, uint32_t checkpoint_inde
         return false;
     }
     const struct checkpoint *k = &c->checkpoints[checkpoint_index];
-    const struct shard *s = shard_find(c, k, rank);
+    const struct shard *s = coordinator_shard_find(c, k, rank);
     *view_out = (struct coordinator_wait_view){.node = "", .from = ""};
     if (checkpoint_is_open(k) && (s == NULL || !s->sealed)) {
         view_out->wait = WAIT_SEAL;
         view_out->node = seat_node(c, &c->runs[k->run], rank);
-    } else if (s != NULL && k->state != CHECKPOINT_ABORTED && !shard_has_copies(c, s)) {
+    } else if (s != NULL && k->state != CHECKPOINT_ABORTED && !coordinator_shard_has_copies(c, s)) {
         *view_out = wait_of(c, s);
     }
     return true;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/reason.h"
 #include "coordinator/fetch.h"
 #include "coordinator/heartbeat.h"
 #include "coordinator/job.h"
@@ -17,87 +18,85 @@
 #include "coordinator/table.h"
 #include "coordinator/update.h"
 
-static void agent_message(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                          const struct message *message)
+static void agent_message(struct coordinator *c, struct member *m, const struct message *message)
 {
     uint32_t index = (uint32_t)(m - c->members);
     switch ((int)message->type) {
     case MESSAGE_HEARTBEAT:
-        on_heartbeat(c, u, m, &message->heartbeat);
+        coordinator_on_heartbeat(c, m, &message->heartbeat);
         break;
     case MESSAGE_SHARD_REPORT:
-        on_shard_report(c, u, index, &message->shard_report);
+        coordinator_on_shard_report(c, index, &message->shard_report);
         break;
     case MESSAGE_PULL_FAILED:
-        on_pull_failed(c, u, index, &message->pull_failed);
+        coordinator_on_pull_failed(c, index, &message->pull_failed);
         break;
     case MESSAGE_LOAD_ASK:
-        on_load_ask(c, u, index, &message->load_ask);
+        coordinator_on_load_ask(c, index, &message->load_ask);
         break;
     case MESSAGE_CHECKPOINT_ASK:
-        on_checkpoint_ask(c, u, m->link, &message->checkpoint_ask);
+        coordinator_on_checkpoint_ask(c, m->link, &message->checkpoint_ask);
         break;
     case MESSAGE_NEED:
-        on_need(c, u, index, &message->need);
+        coordinator_on_need(c, index, &message->need);
         break;
     case MESSAGE_SEAT_ASK:
-        on_seat_ask(c, u, index, &message->seat_ask);
+        coordinator_on_seat_ask(c, index, &message->seat_ask);
         break;
     case MESSAGE_JOB_REPORT:
-        on_job_report(c, u, m, &message->job);
+        coordinator_on_job_report(c, m, &message->job);
         break;
     case MESSAGE_GOODBYE:
-        member_stopped(c, u, m);
+        coordinator_member_stopped(c, m);
         break;
     case MESSAGE_STALE_EPOCH:
         break; /* an epoch above ours was handled at the door */
     default:
-        update_close(u, m->link);
+        coordinator_update_close(c, m->link);
         break;
     }
 }
 
 /* A higher epoch ends this rule, when it is the word of an agent that has joined and whose memory
  * is of this cluster: it has obeyed another coordinator of ours. Anyone else's says nothing. */
-static void on_higher_epoch(struct coordinator *c, struct coordinator_update *u,
-                            const struct member *m, uint64_t epoch)
+static void on_higher_epoch(struct coordinator *c, const struct member *m, uint64_t epoch)
 {
     bool is_proof = m->is_of_cluster;
     struct machine_note *note =
-        update_note(u, is_proof ? EVENT_stale_coordinator : EVENT_strange_epoch);
+        coordinator_update_note(c, is_proof ? EVENT_stale_coordinator : EVENT_strange_epoch);
     strcpy(note->node, m->node);
-    say(note->text, "it knows of epoch %llu, this coordinator has %llu%s",
-        (unsigned long long)epoch, (unsigned long long)c->epoch,
-        is_proof ? "" : ": it has not shown that it is of this cluster, and is not believed");
-    u->step_down = u->step_down || is_proof;
+    reason_set(note->text, "it knows of epoch %llu, this coordinator has %llu%s",
+               (unsigned long long)epoch, (unsigned long long)c->epoch,
+               is_proof ? ""
+                        : ": it has not shown that it is of this cluster, and is not believed");
+    c->update->step_down = c->update->step_down || is_proof;
     if (!is_proof) {
-        update_close(u, m->link);
+        coordinator_update_close(c, m->link);
     }
 }
 
-void member_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                    const struct message *message)
+void coordinator_member_message(struct coordinator *c, uint32_t link, const struct message *message)
 {
     if (message->type == MESSAGE_JOIN) {
-        on_join(c, u, link, message);
+        coordinator_on_join(c, link, message);
     }
-    struct member *m = member_by_link(c, link);
+    struct member *m = coordinator_member_by_link(c, link);
     if (message->type == MESSAGE_JOIN) {
         if (m != NULL && message->epoch > c->epoch) {
-            on_higher_epoch(c, u, m, message->epoch);
+            on_higher_epoch(c, m, message->epoch);
         }
         return;
     }
     if (m == NULL || m->state != MEMBER_JOINED ||
         !incarnation_equal(&m->incarnation, &message->incarnation)) {
-        update_close(u, link); /* it joins again */
+        coordinator_update_close(c, link); /* it joins again */
         return;
     }
     if (message->epoch > c->epoch) {
-        on_higher_epoch(c, u, m, message->epoch);
+        on_higher_epoch(c, m, message->epoch);
         return;
     }
     m->heard_ms = c->now_ms;
     m->lease_until_ms = c->now_ms + c->config.lease_ms;
-    agent_message(c, u, m, message);
+    agent_message(c, m, message);
 }

@@ -6,7 +6,7 @@
 #include "coordinator/state.h"
 
 /* What came on a connection. */
-void member_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                    const struct message *message);
+void coordinator_member_message(struct coordinator *c, uint32_t link,
+                                const struct message *message);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include <string.h>
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/copy.h"
 #include "coordinator/drain_view.h"
@@ -34,14 +35,14 @@ static void drain_look_again(struct coordinator *c, uint32_t member)
 {
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
-        struct shard *s = copy_shard(c, i, &copy);
+        struct shard *s = coordinator_copy_shard(c, i, &copy);
         i = copy->next;
-        shard_refresh(c, s);
-        queue_push(c, s);
+        coordinator_shard_refresh(c, s);
+        coordinator_queue_push(c, s);
     }
 }
 
-void drains_refresh(struct coordinator *c)
+void coordinator_drains_refresh(struct coordinator *c)
 {
     if (!c->drains_stir) {
         return;
@@ -54,7 +55,7 @@ void drains_refresh(struct coordinator *c)
     }
 }
 
-bool drain_makes_do(struct coordinator *c, struct checkpoint *k)
+bool coordinator_drain_makes_do(struct coordinator *c, struct checkpoint *k)
 {
     if (c->drains == 0 || k->makes_do || c->domains_open < k->copies ||
         PLANTED_BUG(DRAIN_HOLDS_SAVES)) {
@@ -63,13 +64,13 @@ bool drain_makes_do(struct coordinator *c, struct checkpoint *k)
     k->makes_do = true;
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         c->shards[i].failures = 0;
-        shard_refresh(c, &c->shards[i]);
-        queue_push(c, &c->shards[i]);
+        coordinator_shard_refresh(c, &c->shards[i]);
+        coordinator_queue_push(c, &c->shards[i]);
     }
     return true;
 }
 
-void drains_give_way(struct coordinator *c)
+void coordinator_drains_give_way(struct coordinator *c)
 {
     if (c->drains > 0 && !PLANTED_BUG(DRAIN_HOLDS_SAVES)) {
         c->drains_stir = c->drains_stir || !c->drains_short;
@@ -87,81 +88,81 @@ static void try_again(struct coordinator *c)
     }
 }
 
-static struct machine_note *note_of(struct coordinator_update *u, enum event_id event,
-                                    const char *node)
+static struct machine_note *note_of(struct coordinator *c, enum event_id event, const char *node)
 {
-    struct machine_note *note = update_note(u, event);
+    struct machine_note *note = coordinator_update_note(c, event);
     strcpy(note->node, node);
     return note;
 }
 
-static void record_drain(struct coordinator *c, struct coordinator_update *u,
-                         enum coordinator_record_type type, const struct member *m)
+static void record_drain(struct coordinator *c, enum coordinator_record_type type,
+                         const struct member *m)
 {
-    struct coordinator_record *record = update_record(c, u, type);
+    struct coordinator_record *record = coordinator_update_record(c, type);
     strcpy(record->run.name, m->node);
-    say(record->reason, "%s", c->domain_names[c->places[m - c->members].domain]);
+    reason_set(record->reason, "%s", c->domain_names[c->places[m - c->members].domain]);
 }
 
-void node_drain(struct coordinator *c, struct coordinator_update *u, const char *node)
+void coordinator_node_drain(struct coordinator *c, const char *node)
 {
-    struct member *m = member_by_name(c, node);
-    if (m == NULL && !node_is_home(c, node)) {
-        u->admin_status = CKPT_ERR_NOT_FOUND;
-        say(u->admin_reason, "no node %s is known", node);
+    struct member *m = coordinator_member_by_name(c, node);
+    if (m == NULL && !coordinator_node_is_home(c, node)) {
+        c->update->admin_status = CKPT_ERR_NOT_FOUND;
+        reason_set(c->update->admin_reason, "no node %s is known", node);
         return;
     }
-    m = m != NULL ? m : roster_add_lost(c, u, node, node);
+    m = m != NULL ? m : coordinator_roster_add_lost(c, node, node);
     if (m == NULL) {
-        u->admin_status = CKPT_ERR_FULL;
-        say(u->admin_reason, "agents_max nodes are joined already: there is no place for %s", node);
+        c->update->admin_status = CKPT_ERR_FULL;
+        reason_set(c->update->admin_reason,
+                   "agents_max nodes are joined already: there is no place for %s", node);
         return;
     }
     if (m->draining) {
-        say(u->admin_reason, "node %s is to be drained already", node);
+        reason_set(c->update->admin_reason, "node %s is to be drained already", node);
         return;
     }
-    roster_set_draining(c, (uint32_t)(m - c->members), true);
-    record_drain(c, u, RECORD_DRAINED, m);
-    say(note_of(u, EVENT_node_drain, node)->text,
-        "by command: it takes no new copies, and what is kept there is made anew elsewhere");
+    coordinator_roster_set_draining(c, (uint32_t)(m - c->members), true);
+    record_drain(c, RECORD_DRAINED, m);
+    reason_set(note_of(c, EVENT_node_drain, node)->text,
+               "by command: it takes no new copies, and what is kept there is made anew elsewhere");
 }
 
-void node_undrain(struct coordinator *c, struct coordinator_update *u, const char *node)
+void coordinator_node_undrain(struct coordinator *c, const char *node)
 {
-    struct member *m = member_by_name(c, node);
-    if (m == NULL && !node_is_home(c, node)) {
-        u->admin_status = CKPT_ERR_NOT_FOUND;
-        say(u->admin_reason, "no node %s is known", node);
+    struct member *m = coordinator_member_by_name(c, node);
+    if (m == NULL && !coordinator_node_is_home(c, node)) {
+        c->update->admin_status = CKPT_ERR_NOT_FOUND;
+        reason_set(c->update->admin_reason, "no node %s is known", node);
         return;
     }
     if (m == NULL || !m->draining) {
-        say(u->admin_reason, "node %s is not to be drained", node);
+        reason_set(c->update->admin_reason, "node %s is not to be drained", node);
         return;
     }
     uint32_t member = (uint32_t)(m - c->members);
-    roster_set_draining(c, member, false);
-    record_drain(c, u, RECORD_UNDRAINED, m);
+    coordinator_roster_set_draining(c, member, false);
+    record_drain(c, RECORD_UNDRAINED, m);
     drain_look_again(c, member);
-    unpark_all(c); /* what found no room may have some there */
-    say(note_of(u, EVENT_node_undrain, node)->text, "by command: it takes copies again");
+    coordinator_queue_unpark_all(c); /* what found no room may have some there */
+    reason_set(note_of(c, EVENT_node_undrain, node)->text, "by command: it takes copies again");
 }
 
-enum ckpt_status replay_drain(struct coordinator *c, struct coordinator_update *u,
-                              const struct coordinator_record *record)
+enum ckpt_status coordinator_replay_drain(struct coordinator *c,
+                                          const struct coordinator_record *record)
 {
     if (!name_is_valid(record->run.name, CKPT_NODE_NAME_MAX) ||
         !name_is_valid(record->reason, CKPT_DOMAIN_NAME_MAX)) {
         return CKPT_ERR_CORRUPT;
     }
-    struct member *m = member_by_name(c, record->run.name);
+    struct member *m = coordinator_member_by_name(c, record->run.name);
     bool has_place =
         c->member_count < c->config.agents_max || index_set_from(&c->members_free, 0) != NONE;
     if (m == NULL && has_place) {
-        m = roster_add_lost(c, u, record->run.name, record->reason);
+        m = coordinator_roster_add_lost(c, record->run.name, record->reason);
     }
     if (m != NULL) {
-        roster_set_draining(c, (uint32_t)(m - c->members), true);
+        coordinator_roster_set_draining(c, (uint32_t)(m - c->members), true);
     }
     return CKPT_OK;
 }
@@ -171,31 +172,31 @@ static void look_at_kept(struct coordinator *c, uint32_t member)
 {
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
-        struct shard *s = copy_shard(c, i, &copy);
+        struct shard *s = coordinator_copy_shard(c, i, &copy);
         i = copy->next;
-        if (copy_is_good(s, copy) && copy->order_kind == ORDER_NONE &&
+        if (coordinator_copy_is_good(s, copy) && copy->order_kind == ORDER_NONE &&
             checkpoint_is_committed(&c->checkpoints[s->checkpoint])) {
-            queue_push(c, s);
+            coordinator_queue_push(c, s);
         }
     }
 }
 
-void drains_tick(struct coordinator *c, struct coordinator_update *u)
+void coordinator_drains_tick(struct coordinator *c)
 {
     try_again(c);
-    drains_refresh(c); /* before a commit in this turn */
+    coordinator_drains_refresh(c); /* before a commit in this turn */
     for (uint32_t i = 0; c->drains > 0 && i < c->member_count; i++) {
         struct member *m = &c->members[i];
         if (!c->places[i].usable || !c->places[i].last) {
             continue;
         }
-        bool safe = drain_is_safe(c, i);
+        bool safe = coordinator_drain_is_safe(c, i);
         if (safe && !m->drained) {
-            say(note_of(u, EVENT_node_drained, m->node)->text,
-                "nothing is kept there alone: it may go");
+            reason_set(note_of(c, EVENT_node_drained, m->node)->text,
+                       "nothing is kept there alone: it may go");
         } else if (!safe && m->drained) {
-            say(note_of(u, EVENT_node_drain_broken, m->node)->text,
-                "something is kept there alone again: it may not go");
+            reason_set(note_of(c, EVENT_node_drain_broken, m->node)->text,
+                       "something is kept there alone again: it may not go");
         }
         m->drained = safe;
         look_at_kept(c, i);

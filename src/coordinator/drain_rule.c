@@ -4,7 +4,7 @@
 
 #include "base/planted_bug.h"
 
-bool drain_applies(const struct coordinator *c, const struct shard *s)
+bool coordinator_drain_applies(const struct coordinator *c, const struct shard *s)
 {
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     if (PLANTED_BUG(DRAIN_HOLDS_SAVES)) {
@@ -14,7 +14,9 @@ bool drain_applies(const struct coordinator *c, const struct shard *s)
            !(k->makes_do && checkpoint_is_open(k));
 }
 
-bool copy_leaves(const struct coordinator *c, const struct shard *s, const struct copy *copy)
+bool coordinator_copy_leaves(const struct coordinator *c, const struct shard *s,
+                             const struct copy *copy)
 {
-    return copy->leaves || (c->drains > 0 && c->places[copy->member].last && drain_applies(c, s));
+    return copy->leaves ||
+           (c->drains > 0 && c->places[copy->member].last && coordinator_drain_applies(c, s));
 }

@@ -6,8 +6,9 @@
 #include "coordinator/state.h"
 
 /* Copies on nodes that drain do not count for the shard. */
-bool drain_applies(const struct coordinator *c, const struct shard *s);
+bool coordinator_drain_applies(const struct coordinator *c, const struct shard *s);
 /* It is to be let go when its shard has others. */
-bool copy_leaves(const struct coordinator *c, const struct shard *s, const struct copy *copy);
+bool coordinator_copy_leaves(const struct coordinator *c, const struct shard *s,
+                             const struct copy *copy);
 
 #endif

@@ -18,7 +18,8 @@ static bool is_kept_elsewhere(const struct coordinator *c, const struct shard *s
     uint32_t count = 0;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
-        if (copy_is_good(s, copy) && copy->member != member && !c->places[copy->member].last) {
+        if (coordinator_copy_is_good(s, copy) && copy->member != member &&
+            !c->places[copy->member].last) {
             holders[count++] = copy->member;
         }
     }
@@ -36,7 +37,7 @@ static bool is_something(const struct copy *copy)
 static bool has_good_copy(const struct shard *s)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (copy_is_good(s, &s->copies[i])) {
+        if (coordinator_copy_is_good(s, &s->copies[i])) {
             return true;
         }
     }
@@ -47,7 +48,7 @@ static bool has_good_copy(const struct shard *s)
 static const char *why_left(const struct coordinator *c, const struct shard *s, bool is_draining,
                             bool *stuck_out)
 {
-    struct holders h = shard_holders(c, s);
+    struct holders h = coordinator_shard_holders(c, s);
     uint32_t member;
     *stuck_out = !has_good_copy(s);
     if (*stuck_out) {
@@ -56,17 +57,17 @@ static const char *why_left(const struct coordinator *c, const struct shard *s, 
     if (!is_draining) {
         return "has too few copies on other nodes";
     }
-    if (shard_is_pulled(s)) {
+    if (coordinator_shard_is_pulled(s)) {
         return "is being copied";
     }
-    if (!repair_is_due(c, s, &h)) {
+    if (!coordinator_repair_is_due(c, s, &h)) {
         return "has a copy that is away, and waited for";
     }
     *stuck_out = true;
     if (c->domains_open < c->checkpoints[s->checkpoint].copies) {
         return "wants copies in more failure domains than are left";
     }
-    if (c->drains_short || place_choose(c, s, &h, &member) != CKPT_OK) {
+    if (c->drains_short || coordinator_place_choose(c, s, &h, &member) != CKPT_OK) {
         return "finds no room on a node in another failure domain";
     }
     *stuck_out = false;
@@ -101,7 +102,7 @@ static void look_at_joined(const struct coordinator *c, uint32_t member,
 {
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
-        const struct shard *s = copy_shard((struct coordinator *)c, i, &copy);
+        const struct shard *s = coordinator_copy_shard((struct coordinator *)c, i, &copy);
         i = copy->next;
         if (!checkpoint_is_committed(&c->checkpoints[s->checkpoint])) {
             view->saving++;
@@ -135,8 +136,8 @@ static void look_at_away(const struct coordinator *c, uint32_t home,
 bool coordinator_drain_view(const struct coordinator *c, const char *node,
                             struct coordinator_drain_view *view_out)
 {
-    const struct member *m = member_by_name((struct coordinator *)c, node);
-    uint32_t home = home_find(c, node);
+    const struct member *m = coordinator_member_by_name((struct coordinator *)c, node);
+    uint32_t home = coordinator_home_find(c, node);
     *view_out = (struct coordinator_drain_view){.domain = ""};
     if (m == NULL && home == NONE) {
         return false;
@@ -156,11 +157,11 @@ bool coordinator_drain_view(const struct coordinator *c, const char *node,
     return true;
 }
 
-bool drain_is_safe(const struct coordinator *c, uint32_t member)
+bool coordinator_drain_is_safe(const struct coordinator *c, uint32_t member)
 {
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
-        const struct shard *s = copy_shard((struct coordinator *)c, i, &copy);
+        const struct shard *s = coordinator_copy_shard((struct coordinator *)c, i, &copy);
         i = copy->next;
         if (checkpoint_is_committed(&c->checkpoints[s->checkpoint]) && is_something(copy) &&
             !is_kept_elsewhere(c, s, member)) {

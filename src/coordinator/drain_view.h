@@ -6,6 +6,6 @@
 #include "coordinator/state.h"
 
 /* Nothing is kept on the member alone: it may go. */
-bool drain_is_safe(const struct coordinator *c, uint32_t member);
+bool coordinator_drain_is_safe(const struct coordinator *c, uint32_t member);
 
 #endif

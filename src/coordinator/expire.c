@@ -7,6 +7,7 @@
  * asks what day it is, so a restart gives every run its whole time again. */
 #include "coordinator/expire.h"
 
+#include "base/reason.h"
 #include "coordinator/job.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/seat.h"
@@ -27,7 +28,7 @@ static bool has_something(const struct coordinator *c, const struct run *run)
     uint32_t others = 0;
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         const struct checkpoint *k = &c->checkpoints[i];
-        if (checkpoint_is_open(k) || session_uses(c, k)) {
+        if (checkpoint_is_open(k) || coordinator_restore_uses(c, k)) {
             return false;
         }
         consistent += k->state == CHECKPOINT_CONSISTENT;
@@ -37,37 +38,37 @@ static bool has_something(const struct coordinator *c, const struct run *run)
                                  : consistent > 1 || (consistent == 1 && others > 0);
 }
 
-static void expire(struct coordinator *c, struct coordinator_update *u, struct run *run)
+static void expire(struct coordinator *c, struct run *run)
 {
     bool all = c->config.expire_last;
-    if (run_has_live_seat(c, run)) {
+    if (coordinator_run_has_live_seat(c, run)) {
         run->active_ms = c->now_ms; /* its ranks are connected: it computes for long */
         return;
     }
-    if (session_waits(&run->session) || !has_something(c, run)) {
+    if (coordinator_restore_waits(&run->restore) || !has_something(c, run)) {
         return;
     }
-    struct machine_note *note = update_note(u, EVENT_run_expired);
+    struct machine_note *note = coordinator_update_note(c, EVENT_run_expired);
     note->run = run->key;
     note->attempt = run->attempt;
     note->step = run->latest;
-    say(note->text, "nobody has saved, loaded or read it for %llu s: %s",
-        (unsigned long long)((c->now_ms - idle_since_ms(c, run)) / 1000),
-        all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");
-    (void)run_release(c, u, run, all, "the run has expired");
+    reason_set(note->text, "nobody has saved, loaded or read it for %llu s: %s",
+               (unsigned long long)((c->now_ms - idle_since_ms(c, run)) / 1000),
+               all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");
+    (void)coordinator_run_release(c, run, all, "the run has expired");
 }
 
-void expire_tick(struct coordinator *c, struct coordinator_update *u)
+void coordinator_expire_tick(struct coordinator *c)
 {
     uint32_t looks = c->runs_high < LOOKS ? c->runs_high : LOOKS;
     if (c->config.expire_ms == 0 || c->now_ms < c->started_ms + c->config.expire_ms) {
         return;
     }
-    for (uint32_t n = 0; n < looks && update_has_room(u, 4); n++) {
+    for (uint32_t n = 0; n < looks && coordinator_update_has_room(c, 4); n++) {
         c->expire_next = c->expire_next + 1 < c->runs_high ? c->expire_next + 1 : 0;
         struct run *run = &c->runs[c->expire_next];
         if (run->used && c->now_ms >= idle_since_ms(c, run) + c->config.expire_ms) {
-            expire(c, u, run);
+            expire(c, run);
         }
     }
 }

@@ -6,6 +6,6 @@
 #include "coordinator/state.h"
 
 /* Looks at some runs. */
-void expire_tick(struct coordinator *c, struct coordinator_update *u);
+void coordinator_expire_tick(struct coordinator *c);
 
 #endif

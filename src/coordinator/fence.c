@@ -24,7 +24,7 @@ static uint32_t *bucket_of(const struct coordinator *c, uint64_t name, uint32_t 
     return &c->fence_buckets[(uint32_t)(name ^ uid) & c->run_mask];
 }
 
-const struct fence *fence_find(const struct coordinator *c, const struct run_key *key)
+const struct fence *coordinator_fence_find(const struct coordinator *c, const struct run_key *key)
 {
     uint64_t name = hash_name(key->name);
     uint32_t i = *bucket_of(c, name, key->uid);
@@ -69,12 +69,12 @@ static struct fence *fence_place(struct coordinator *c, uint32_t uid)
     return oldest;
 }
 
-void fence_keep(struct coordinator *c, const struct run *run)
+void coordinator_fence_keep(struct coordinator *c, const struct run *run)
 {
     if (run->attempt == 0) {
         return;
     }
-    const struct fence *known = fence_find(c, &run->key);
+    const struct fence *known = coordinator_fence_find(c, &run->key);
     uint64_t name = hash_name(run->key.name);
     struct fence *fence =
         known != NULL ? &c->fences[known - c->fences] : fence_place(c, run->key.uid);
@@ -93,9 +93,9 @@ void fence_keep(struct coordinator *c, const struct run *run)
                             .next_in_bucket = next};
 }
 
-void fence_recall(const struct coordinator *c, struct run *run)
+void coordinator_fence_recall(const struct coordinator *c, struct run *run)
 {
-    const struct fence *fence = fence_find(c, &run->key);
+    const struct fence *fence = coordinator_fence_find(c, &run->key);
     if (fence != NULL) {
         run->attempt = fence->attempt;
         run->start_nonce = fence->start;

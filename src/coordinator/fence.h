@@ -6,10 +6,10 @@
 #include "coordinator/state.h"
 
 /* What is known of a run that was put out; NULL: nothing. */
-const struct fence *fence_find(const struct coordinator *c, const struct run_key *key);
+const struct fence *coordinator_fence_find(const struct coordinator *c, const struct run_key *key);
 /* Before the run is put out. */
-void fence_keep(struct coordinator *c, const struct run *run);
+void coordinator_fence_keep(struct coordinator *c, const struct run *run);
 /* When the run comes into the table: what was kept of it. */
-void fence_recall(const struct coordinator *c, struct run *run);
+void coordinator_fence_recall(const struct coordinator *c, struct run *run);
 
 #endif

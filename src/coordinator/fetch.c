@@ -8,6 +8,7 @@
 
 #include <assert.h>
 
+#include "base/reason.h"
 #include "coordinator/checkpoint_table.h"
 #include "coordinator/copy.h"
 #include "coordinator/fetch_table.h"
@@ -26,17 +27,18 @@ static enum ckpt_status find(struct coordinator *c, const struct run *run,
 {
     struct checkpoint *k = NULL;
     if (ask->step == CKPT_STEP_LATEST) {
-        k = run->has_latest ? checkpoint_find_step(c, run, run->latest) : NULL;
+        k = run->has_latest ? coordinator_checkpoint_find_step(c, run, run->latest) : NULL;
     } else {
-        k = checkpoint_find_step(c, run, ask->step);
+        k = coordinator_checkpoint_find_step(c, run, ask->step);
     }
     if (k == NULL || checkpoint_is_open(k)) {
-        say(reason, ask->step == CKPT_STEP_LATEST ? "the run has no consistent checkpoint"
-                                                  : "the step is not a consistent checkpoint");
+        reason_set(reason, ask->step == CKPT_STEP_LATEST
+                               ? "the run has no consistent checkpoint"
+                               : "the step is not a consistent checkpoint");
         return ask->step == CKPT_STEP_LATEST ? CKPT_ERR_NO_CHECKPOINT : CKPT_ERR_NOT_FOUND;
     }
     if (ask->rank >= k->world) {
-        say(reason, "rank %u, but the checkpoint has world %u", ask->rank, k->world);
+        reason_set(reason, "rank %u, but the checkpoint has world %u", ask->rank, k->world);
         return CKPT_ERR_RANK;
     }
     *k_out = k;
@@ -44,71 +46,72 @@ static enum ckpt_status find(struct coordinator *c, const struct run *run,
 }
 
 /* A digest was made since the ask: the answer again, where the copy is still the same. */
-static bool answer_again(struct coordinator *c, struct coordinator_update *u, const struct shard *s,
-                         const struct copy *copy, struct fetch *f)
+static bool answer_again(struct coordinator *c, const struct shard *s, const struct copy *copy,
+                         struct fetch *f)
 {
     f->digested = f->digested && copy != NULL && copy->state == COPY_VERIFIED && !copy->bad &&
                   copy->generation == f->generation && copy->order_kind != ORDER_LET_GO;
     if (f->digested) {
-        send_verdict(c, u, f->member, &f->ask, CKPT_OK, "", s);
+        coordinator_send_verdict(c, f->member, &f->ask, CKPT_OK, "", s);
     }
-    fetch_set_told(c, f, f->digested);
+    coordinator_fetch_set_told(c, f, f->digested);
     return f->digested;
 }
 
-void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                  const struct message_load_ask *ask)
+void coordinator_on_fetch_ask(struct coordinator *c, uint32_t member,
+                              const struct message_load_ask *ask)
 {
     char reason[CKPT_REASON_MAX + 1] = "";
     struct checkpoint *k = NULL;
-    enum ckpt_status status = find(c, run_find(c, &ask->run), ask, &k, reason);
+    enum ckpt_status status = find(c, coordinator_run_find(c, &ask->run), ask, &k, reason);
     if (status != CKPT_OK) {
-        send_verdict(c, u, member, ask, status, reason, NULL);
+        coordinator_send_verdict(c, member, ask, status, reason, NULL);
         return;
     }
-    struct shard *s = shard_find(c, k, ask->rank);
+    struct shard *s = coordinator_shard_find(c, k, ask->rank);
     assert(s != NULL);
-    struct copy *copy = copy_find(s, member);
+    struct copy *copy = coordinator_copy_find(s, member);
     bool is_new;
-    struct fetch *f = fetch_remember(c, s, member, ask, &is_new);
-    if (f == NULL || answer_again(c, u, s, copy, f)) {
+    struct fetch *f = coordinator_fetch_remember(c, s, member, ask, &is_new);
+    if (f == NULL || answer_again(c, s, copy, f)) {
         return; /* without a place it asks again: nothing is done for whom nobody would answer */
     }
     if (copy != NULL && copy->order_kind == ORDER_LET_GO) {
-        order_stay(c, u, s, copy);
+        coordinator_order_stay(c, s, copy);
     } else if (copy != NULL && copy->order_kind != ORDER_NONE && is_new) {
-        order_renew(c, u, s, copy); /* the answer under way may be of before the ask */
+        coordinator_order_renew(c, s, copy); /* the answer under way may be of before the ask */
     } else if (copy != NULL && copy->order_kind != ORDER_NONE) {
-        if (order_is_stale(c, copy)) {
-            order_resend(c, u, s, copy);
+        if (coordinator_order_is_stale(c, copy)) {
+            coordinator_order_resend(c, s, copy);
         }
     } else if (copy != NULL && copy->state == COPY_VERIFIED && !copy->bad) {
-        order_verify(c, u, s, copy);
+        coordinator_order_verify(c, s, copy);
     } else if (copy == NULL || copy->state != COPY_HELD) {
-        struct copy *source = shard_source(c, s, member);
+        struct copy *source = coordinator_shard_source(c, s, member);
         char nodes[CKPT_REASON_MAX + 1];
         if (source != NULL) {
-            (void)order_pull(c, u, s, member, source, PULL_FETCH);
-        } else if (shard_is_away(c, s, nodes)) {
-            say(reason, "the copies of rank %u's shard are away, on node %.150s", ask->rank, nodes);
-            send_waits(c, u, member, ask, reason);
+            (void)coordinator_order_pull(c, s, member, source, PULL_FETCH);
+        } else if (coordinator_shard_is_away(c, s, nodes)) {
+            reason_set(reason, "the copies of rank %u's shard are away, on node %.150s", ask->rank,
+                       nodes);
+            coordinator_send_waits(c, member, ask, reason);
         } else if (c->now_ms > c->started_ms + c->config.restore_settle_ms) {
-            send_verdict(c, u, member, ask, CKPT_ERR_LOST, "no good copy of the shard is reachable",
-                         NULL);
+            coordinator_send_verdict(c, member, ask, CKPT_ERR_LOST,
+                                     "no good copy of the shard is reachable", NULL);
         }
     }
 }
 
-void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                         const struct copy *copy)
+void coordinator_fetch_copy_verified(struct coordinator *c, struct shard *s,
+                                     const struct copy *copy)
 {
-    struct fetch *f = fetch_first(c, s, copy->member);
-    for (; f != NULL; f = fetch_next(c, f, s)) {
+    struct fetch *f = coordinator_fetch_first(c, s, copy->member);
+    for (; f != NULL; f = coordinator_fetch_next(c, f, s)) {
         f->digested = true;
         f->generation = copy->generation;
-        if (!f->told && update_has_room(u, 1)) {
-            send_verdict(c, u, f->member, &f->ask, CKPT_OK, "", s);
-            fetch_set_told(c, f, true);
+        if (!f->told && coordinator_update_has_room(c, 1)) {
+            coordinator_send_verdict(c, f->member, &f->ask, CKPT_OK, "", s);
+            coordinator_fetch_set_told(c, f, true);
         }
     }
 }
@@ -124,38 +127,38 @@ static void tell_forgotten(const struct run *run, const struct message_checkpoin
     if (ask->attempt < run->attempt) {
         info->state = CHECKPOINT_ABORTED;
         info->outcome = CKPT_ERR_ATTEMPT;
-        say(info->reason, "given up: attempt %u of the run has begun", run->attempt);
+        reason_set(info->reason, "given up: attempt %u of the run has begun", run->attempt);
     } else if (run->has_latest && ask->step <= run->latest) {
         info->state = CHECKPOINT_RETIRED;
         info->outcome = CKPT_ERR_RETIRED;
-        say(info->reason, "retired or given up: step %llu is consistent",
-            (unsigned long long)run->latest);
+        reason_set(info->reason, "retired or given up: step %llu is consistent",
+                   (unsigned long long)run->latest);
     }
     info->step = ask->step;
     info->attempt = ask->attempt;
 }
 
-void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                       const struct message_checkpoint_ask *ask)
+void coordinator_on_checkpoint_ask(struct coordinator *c, uint32_t link,
+                                   const struct message_checkpoint_ask *ask)
 {
-    struct message *m = update_message(c, u, link, MESSAGE_CHECKPOINT_INFO);
+    struct message *m = coordinator_update_message(c, link, MESSAGE_CHECKPOINT_INFO);
     struct message_checkpoint_info *info = &m->checkpoint_info;
-    struct run *run = run_find(c, &ask->run);
+    struct run *run = coordinator_run_find(c, &ask->run);
     info->run = ask->run;
     info->reader = ask->reader;
     info->run_attempt = run != NULL ? run->attempt : 0;
-    info->run_live = run != NULL ? run_live_seats(c, run) : 0;
+    info->run_live = run != NULL ? coordinator_run_live_seats(c, run) : 0;
     struct checkpoint *k = NULL;
     if (run != NULL && ask->step != CKPT_STEP_LATEST && ask->attempt != 0) {
-        k = checkpoint_find(c, run, ask->attempt, ask->step);
+        k = coordinator_checkpoint_find(c, run, ask->attempt, ask->step);
     } else if (run != NULL && ask->step != CKPT_STEP_LATEST) {
-        k = checkpoint_find_step(c, run, ask->step);
+        k = coordinator_checkpoint_find_step(c, run, ask->step);
     } else if (run != NULL && run->has_latest) {
-        k = checkpoint_find_step(c, run, run->latest);
+        k = coordinator_checkpoint_find_step(c, run, run->latest);
     }
     if (k == NULL) {
         info->status = ask->step == CKPT_STEP_LATEST ? CKPT_ERR_NO_CHECKPOINT : CKPT_ERR_NOT_FOUND;
-        say(info->reason, "%s", ckpt_status_text(info->status));
+        reason_set(info->reason, "%s", ckpt_status_text(info->status));
         tell_forgotten(run, ask, info);
         return;
     }
@@ -169,5 +172,5 @@ void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint
     info->copies = k->copies;
     info->bytes = k->bytes;
     info->outcome = k->state == CHECKPOINT_ABORTED ? k->status : CKPT_OK;
-    say(info->reason, "%s", k->reason);
+    reason_set(info->reason, "%s", k->reason);
 }

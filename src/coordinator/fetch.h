@@ -6,13 +6,13 @@
 #include "coordinator/state.h"
 
 /* A reader asks for a shard. */
-void on_fetch_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                  const struct message_load_ask *ask);
+void coordinator_on_fetch_ask(struct coordinator *c, uint32_t member,
+                              const struct message_load_ask *ask);
 /* What does not fit this turn is answered when it is asked again. */
-void fetch_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                         const struct copy *copy);
+void coordinator_fetch_copy_verified(struct coordinator *c, struct shard *s,
+                                     const struct copy *copy);
 /* A reader asks what is known of a checkpoint. */
-void on_checkpoint_ask(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                       const struct message_checkpoint_ask *ask);
+void coordinator_on_checkpoint_ask(struct coordinator *c, uint32_t link,
+                                   const struct message_checkpoint_ask *ask);
 
 #endif

@@ -41,12 +41,13 @@ static struct fetch *next_of(struct coordinator *c, uint32_t i, const struct sha
     return i == NONE ? NULL : &c->fetches[i];
 }
 
-struct fetch *fetch_first(struct coordinator *c, const struct shard *s, uint32_t member)
+struct fetch *coordinator_fetch_first(struct coordinator *c, const struct shard *s, uint32_t member)
 {
     return c->fetch_count == 0 ? NULL : next_of(c, *bucket_of(c, s, member), s, member);
 }
 
-struct fetch *fetch_next(struct coordinator *c, const struct fetch *f, const struct shard *s)
+struct fetch *coordinator_fetch_next(struct coordinator *c, const struct fetch *f,
+                                     const struct shard *s)
 {
     return next_of(c, f->next_in_bucket, s, f->member);
 }
@@ -68,7 +69,7 @@ static void link_newest(struct coordinator *c, struct fetch *f)
     ages->newest = fetch_index(c, f);
 }
 
-void fetch_set_told(struct coordinator *c, struct fetch *f, bool told)
+void coordinator_fetch_set_told(struct coordinator *c, struct fetch *f, bool told)
 {
     struct member *m = &c->members[f->member];
     unlink_age(c, f);
@@ -99,19 +100,21 @@ static uint32_t find_place(struct coordinator *c, uint32_t member)
     if (c->members[member].fetches >= (share > MEMBER_FETCHES ? share : MEMBER_FETCHES)) {
         return NONE;
     }
-    uint32_t place = place_take(&c->fetches_free, &c->fetches_high, c->fetches_max);
+    uint32_t place = coordinator_table_take(&c->fetches_free, &c->fetches_high, c->fetches_max);
     if (place == NONE && c->fetch_ages[true].oldest != NONE) {
         forget(c, &c->fetches[c->fetch_ages[true].oldest]);
-        place = place_take(&c->fetches_free, &c->fetches_high, c->fetches_max);
+        place = coordinator_table_take(&c->fetches_free, &c->fetches_high, c->fetches_max);
     }
     return place;
 }
 
-struct fetch *fetch_remember(struct coordinator *c, const struct shard *s, uint32_t member,
-                             const struct message_load_ask *ask, bool *is_new_out)
+struct fetch *coordinator_fetch_remember(struct coordinator *c, const struct shard *s,
+                                         uint32_t member, const struct message_load_ask *ask,
+                                         bool *is_new_out)
 {
     *is_new_out = false;
-    for (struct fetch *f = fetch_first(c, s, member); f != NULL; f = fetch_next(c, f, s)) {
+    for (struct fetch *f = coordinator_fetch_first(c, s, member); f != NULL;
+         f = coordinator_fetch_next(c, f, s)) {
         if (f->ask.reader == ask->reader && f->ask.load == ask->load) {
             unlink_age(c, f);
             link_newest(c, f);
@@ -138,7 +141,7 @@ struct fetch *fetch_remember(struct coordinator *c, const struct shard *s, uint3
     return f;
 }
 
-void fetches_tick(struct coordinator *c)
+void coordinator_fetches_tick(struct coordinator *c)
 {
     for (size_t i = 0; i < 2; i++) {
         while (c->fetch_ages[i].oldest != NONE) {
@@ -151,7 +154,7 @@ void fetches_tick(struct coordinator *c)
     }
 }
 
-void fetches_forget_member(struct coordinator *c, uint32_t member)
+void coordinator_fetches_forget_member(struct coordinator *c, uint32_t member)
 {
     for (size_t i = 0; i < 2; i++) {
         for (uint32_t at = c->fetch_ages[i].oldest; at != NONE;) {

@@ -10,14 +10,14 @@ static struct room_kind kind_of(const struct coordinator *c, uint32_t member)
                               .page_bytes = c->members[member].page_bytes};
 }
 
-uint64_t shard_room(const struct coordinator *c, const struct shard *s, uint32_t member)
+uint64_t coordinator_shard_room(const struct coordinator *c, const struct shard *s, uint32_t member)
 {
     struct room_kind kind = kind_of(c, member);
     return room_of_shard(&kind, s->bytes);
 }
 
-struct placement_room shard_needs(const struct coordinator *c, const struct shard *s,
-                                  uint32_t member)
+struct placement_room coordinator_shard_needs(const struct coordinator *c, const struct shard *s,
+                                              uint32_t member)
 {
     struct room_kind kind = kind_of(c, member);
     uint64_t segments = room_whole_segments(&kind, s->bytes);
@@ -26,10 +26,10 @@ struct placement_room shard_needs(const struct coordinator *c, const struct shar
                                    .part_bytes = room_part_bytes(&kind, s->bytes)};
 }
 
-void shard_take_room(struct coordinator *c, const struct shard *s, uint32_t member)
+void coordinator_shard_take_room(struct coordinator *c, const struct shard *s, uint32_t member)
 {
     struct placement_member *place = &c->places[member];
-    struct placement_room needs = shard_needs(c, s, member);
+    struct placement_room needs = coordinator_shard_needs(c, s, member);
     struct placement_room part = {.segments = UINT32_MAX, .part_bytes = needs.part_bytes};
     if (placement_has_room(place, &part)) {
         place->part_bytes_free -= needs.part_bytes;

@@ -6,11 +6,12 @@
 #include "coordinator/state.h"
 
 /* The bytes that a copy takes on the member. */
-uint64_t shard_room(const struct coordinator *c, const struct shard *s, uint32_t member);
+uint64_t coordinator_shard_room(const struct coordinator *c, const struct shard *s,
+                                uint32_t member);
 /* What a copy takes on the member: whole segments, or a part of one. */
-struct placement_room shard_needs(const struct coordinator *c, const struct shard *s,
-                                  uint32_t member);
+struct placement_room coordinator_shard_needs(const struct coordinator *c, const struct shard *s,
+                                              uint32_t member);
 /* A copy is to be made there: what is known of the member's room until it says more itself. */
-void shard_take_room(struct coordinator *c, const struct shard *s, uint32_t member);
+void coordinator_shard_take_room(struct coordinator *c, const struct shard *s, uint32_t member);
 
 #endif

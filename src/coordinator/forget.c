@@ -7,6 +7,7 @@
  * that, and a load goes on naming it: only a mark gives such a checkpoint up. */
 #include "coordinator/forget.h"
 
+#include "base/reason.h"
 #include "coordinator/copy.h"
 #include "coordinator/home.h"
 #include "coordinator/job.h"
@@ -23,13 +24,13 @@
 static bool is_last(const struct coordinator *c, const struct shard *s, uint32_t home)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (copy_is_good(s, &s->copies[i])) {
+        if (coordinator_copy_is_good(s, &s->copies[i])) {
             return false;
         }
     }
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE && s->homes[i] != home &&
-            !home_is_heard(c, &c->homes[s->homes[i]])) {
+            !coordinator_home_is_heard(c, &c->homes[s->homes[i]])) {
             return false;
         }
     }
@@ -60,8 +61,8 @@ static uint32_t count_last(const struct coordinator *c, uint32_t home, char *tex
                 continue;
             }
             if (count++ == 0) {
-                say(text, "run %.100s step %llu rank %u", c->runs[k->run].key.name,
-                    (unsigned long long)k->step, s->rank);
+                reason_set(text, "run %.100s step %llu rank %u", c->runs[k->run].key.name,
+                           (unsigned long long)k->step, s->rank);
             }
         }
     }
@@ -69,7 +70,7 @@ static uint32_t count_last(const struct coordinator *c, uint32_t home, char *tex
 }
 
 /* False: there is no room for more records in this turn. */
-static bool drop_homes(struct coordinator *c, struct coordinator_update *u, uint32_t home)
+static bool drop_homes(struct coordinator *c, uint32_t home)
 {
     for (uint32_t i = 0; i < c->checkpoints_high; i++) {
         const struct checkpoint *k = &c->checkpoints[i];
@@ -79,54 +80,55 @@ static bool drop_homes(struct coordinator *c, struct coordinator_update *u, uint
             if (!is_of(s, home) || is_last(c, s, home)) {
                 continue;
             }
-            if (u->record_count + 2 > COORDINATOR_RECORDS_MAX) {
+            if (c->update->record_count + 2 > COORDINATOR_RECORDS_MAX) {
                 return false;
             }
-            shard_drop_home(c, s, home);
-            if (!shard_has_homes(s)) {
-                shard_set_homes_as_held(c, s, NULL);
+            coordinator_shard_drop_home(c, s, home);
+            if (!coordinator_shard_has_homes(s)) {
+                coordinator_shard_set_homes_as_held(c, s, NULL);
             }
-            shard_write_homes(c, u, s);
-            queue_push(c, s);
+            coordinator_shard_write_homes(c, s);
+            coordinator_queue_push(c, s);
         }
     }
     return true;
 }
 
-void node_forget(struct coordinator *c, struct coordinator_update *u, const char *node, bool force)
+void coordinator_node_forget(struct coordinator *c, const char *node, bool force)
 {
-    struct member *m = member_by_name(c, node);
-    uint32_t home = home_find(c, node);
+    struct member *m = coordinator_member_by_name(c, node);
+    uint32_t home = coordinator_home_find(c, node);
     char first[CKPT_REASON_MAX + 1] = "";
     if (m == NULL && home == NONE) {
-        u->admin_status = CKPT_ERR_NOT_FOUND;
-        say(u->admin_reason, "no node %s is known", node);
+        c->update->admin_status = CKPT_ERR_NOT_FOUND;
+        reason_set(c->update->admin_reason, "no node %s is known", node);
         return;
     }
     if (m != NULL && m->state == MEMBER_JOINED) {
-        u->admin_status = CKPT_ERR_BUSY;
-        say(u->admin_reason, "node %s is joined: end its agent first", node);
+        c->update->admin_status = CKPT_ERR_BUSY;
+        reason_set(c->update->admin_reason, "node %s is joined: end its agent first", node);
         return;
     }
     uint32_t last = count_last(c, home, first);
     if (last > 0 && !force) {
-        u->admin_status = CKPT_ERR_LOST;
-        say(u->admin_reason,
+        c->update->admin_status = CKPT_ERR_LOST;
+        reason_set(
+            c->update->admin_reason,
             "node %s is the last that is known to hold %.120s (%u shards in all): bring it back",
             node, first, last);
         return;
     }
-    if (!drop_homes(c, u, home)) {
-        u->admin_more = true;
+    if (!drop_homes(c, home)) {
+        c->update->admin_more = true;
         return;
     }
     if (m != NULL) {
-        roster_forget(c, u, m, "by command");
+        coordinator_roster_forget(c, m, "by command");
     }
     if (last > 0) {
-        say(u->admin_reason,
-            "%u shards, as %.120s, belong there alone: their loads go on waiting for it", last,
-            first);
+        reason_set(c->update->admin_reason,
+                   "%u shards, as %.120s, belong there alone: their loads go on waiting for it",
+                   last, first);
     }
 }
 
@@ -139,25 +141,26 @@ static uint32_t count_live(const struct coordinator *c, const struct run *run)
     return live;
 }
 
-void run_forget(struct coordinator *c, struct coordinator_update *u, struct run *run)
+void coordinator_run_forget(struct coordinator *c, struct run *run)
 {
     const char *why = "by command: the run is forgotten";
-    if (run_has_live_seat(c, run)) {
-        u->admin_status = CKPT_ERR_BUSY;
-        say(u->admin_reason, "%u ranks of it are connected: end them first", count_live(c, run));
-    } else if (session_waits(&run->session)) {
-        u->admin_status = CKPT_ERR_BUSY;
-        say(u->admin_reason, "a restore of it is under way");
-    } else if (run_release(c, u, run, true, why)) {
-        struct machine_note *note = update_note(u, EVENT_run_forgotten);
+    if (coordinator_run_has_live_seat(c, run)) {
+        c->update->admin_status = CKPT_ERR_BUSY;
+        reason_set(c->update->admin_reason, "%u ranks of it are connected: end them first",
+                   count_live(c, run));
+    } else if (coordinator_restore_waits(&run->restore)) {
+        c->update->admin_status = CKPT_ERR_BUSY;
+        reason_set(c->update->admin_reason, "a restore of it is under way");
+    } else if (coordinator_run_release(c, run, true, why)) {
+        struct machine_note *note = coordinator_update_note(c, EVENT_run_forgotten);
         note->run = run->key;
         note->attempt = run->attempt;
-        say(note->text, "by command: nothing of it is kept any more");
-        run_set_ended(c, run, false);
-    } else if (u->again) {
-        u->admin_more = true;
+        reason_set(note->text, "by command: nothing of it is kept any more");
+        coordinator_run_set_ended(c, run, false);
+    } else if (c->update->again) {
+        c->update->admin_more = true;
     } else {
-        u->admin_status = CKPT_ERR_BUSY;
-        say(u->admin_reason, "a restore of it is under way");
+        c->update->admin_status = CKPT_ERR_BUSY;
+        reason_set(c->update->admin_reason, "a restore of it is under way");
     }
 }

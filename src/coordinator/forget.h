@@ -6,8 +6,8 @@
 #include "coordinator/state.h"
 
 /* The node leaves the tables; force: though it is the last that is known to hold something. */
-void node_forget(struct coordinator *c, struct coordinator_update *u, const char *node, bool force);
+void coordinator_node_forget(struct coordinator *c, const char *node, bool force);
 /* Whose ranks are connected is in use, whatever a person thinks of it. */
-void run_forget(struct coordinator *c, struct coordinator_update *u, struct run *run);
+void coordinator_run_forget(struct coordinator *c, struct run *run);
 
 #endif

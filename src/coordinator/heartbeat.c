@@ -10,7 +10,7 @@
 
 /* Who is settled, and has nothing new to hear, is answered once a lease, for it waits two leases
  * before it calls us silent: the answer is half of what a heartbeat costs. */
-static void answer_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
+static void answer_heartbeat(struct coordinator *c, struct member *m,
                              const struct message_heartbeat *heartbeat)
 {
     bool settled = heartbeat->has_inventory && heartbeat->inventory == m->inventory;
@@ -18,13 +18,13 @@ static void answer_heartbeat(struct coordinator *c, struct coordinator_update *u
     if (settled && m->settled && c->now_ms < due_ms) {
         return;
     }
-    update_message(c, u, m->link, MESSAGE_LEASE)->lease.settled = settled;
+    coordinator_update_message(c, m->link, MESSAGE_LEASE)->lease.settled = settled;
     m->settled = settled;
     m->leased_ms = c->now_ms;
 }
 
-void on_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                  const struct message_heartbeat *heartbeat)
+void coordinator_on_heartbeat(struct coordinator *c, struct member *m,
+                              const struct message_heartbeat *heartbeat)
 {
     uint32_t index = (uint32_t)(m - c->members);
     struct placement_member *place = &c->places[index];
@@ -37,7 +37,8 @@ void on_heartbeat(struct coordinator *c, struct coordinator_update *u, struct me
                              ? (heartbeat->part_bytes_free - place->part_bytes_free) / m->page_bytes
                              : 0;
         if (segments + parts > 0) {
-            unpark(c, parts > UINT32_MAX - segments ? UINT32_MAX : segments + (uint32_t)parts);
+            coordinator_queue_unpark(c, parts > UINT32_MAX - segments ? UINT32_MAX
+                                                                      : segments + (uint32_t)parts);
             m->short_ms = 0;
         }
         place->segments_free = heartbeat->segments_free;
@@ -51,18 +52,19 @@ void on_heartbeat(struct coordinator *c, struct coordinator_update *u, struct me
     m->bytes_held = heartbeat->bytes_held;
     if (heartbeat->inventory_told && !m->inventory_told) {
         m->inventory_told = true;
-        unpark_all(c); /* what it did not tell of is gone, and may be repaired */
+        coordinator_queue_unpark_all(c); /* what it did not tell of is gone, and may be repaired */
     }
-    answer_heartbeat(c, u, m, heartbeat);
-    trouble_of_agent(c, u, m, heartbeat);
+    answer_heartbeat(c, m, heartbeat);
+    coordinator_trouble_of_agent(c, m, heartbeat);
     uint32_t orders = m->orders;
-    for (uint32_t i = m->first_copy; orders > 0 && i != NONE && update_has_room(u, 1);) {
+    for (uint32_t i = m->first_copy;
+         orders > 0 && i != NONE && coordinator_update_has_room(c, 1);) {
         struct copy *copy;
-        struct shard *s = copy_shard(c, i, &copy);
+        struct shard *s = coordinator_copy_shard(c, i, &copy);
         i = copy->next;
         orders -= copy->order_kind != ORDER_NONE;
-        if (copy->order_kind != ORDER_NONE && order_is_stale(c, copy)) {
-            order_resend(c, u, s, copy);
+        if (copy->order_kind != ORDER_NONE && coordinator_order_is_stale(c, copy)) {
+            coordinator_order_resend(c, s, copy);
         }
     }
 }

@@ -6,7 +6,7 @@
 #include "coordinator/state.h"
 
 /* An agent lives, and says how much room it has. */
-void on_heartbeat(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                  const struct message_heartbeat *heartbeat);
+void coordinator_on_heartbeat(struct coordinator *c, struct member *m,
+                              const struct message_heartbeat *heartbeat);
 
 #endif

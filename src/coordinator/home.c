@@ -13,9 +13,9 @@
 #include "coordinator/copy.h"
 #include "coordinator/table.h"
 
-uint32_t home_find(const struct coordinator *c, const char *node)
+uint32_t coordinator_home_find(const struct coordinator *c, const char *node)
 {
-    uint32_t i = c->home_buckets[name_hash(0, node) & c->link_mask];
+    uint32_t i = c->home_buckets[coordinator_name_hash(0, node) & c->link_mask];
     while (i != NONE && strcmp(c->homes[i].node, node) != 0) {
         i = c->homes[i].next;
     }
@@ -25,7 +25,7 @@ uint32_t home_find(const struct coordinator *c, const char *node)
 /* NONE: the table is full, and where that copy belongs is not known. */
 static uint32_t home_hold(struct coordinator *c, const char *node, uint32_t member)
 {
-    uint32_t index = home_find(c, node);
+    uint32_t index = coordinator_home_find(c, node);
     if (index != NONE) {
         c->homes[index].shards++;
         c->homes[index].member = member != NONE ? member : c->homes[index].member;
@@ -36,7 +36,7 @@ static uint32_t home_hold(struct coordinator *c, const char *node, uint32_t memb
         return NONE;
     }
     struct home *home = &c->homes[index];
-    uint32_t *bucket = &c->home_buckets[name_hash(0, node) & c->link_mask];
+    uint32_t *bucket = &c->home_buckets[coordinator_name_hash(0, node) & c->link_mask];
     c->first_free_home = home->next;
     *home = (struct home){.shards = 1,
                           .member = member,
@@ -55,7 +55,7 @@ static void home_release(struct coordinator *c, uint32_t index)
     if (--home->shards > 0) {
         return;
     }
-    uint32_t *at = &c->home_buckets[name_hash(0, home->node) & c->link_mask];
+    uint32_t *at = &c->home_buckets[coordinator_name_hash(0, home->node) & c->link_mask];
     while (*at != index) {
         assert(*at != NONE);
         at = &c->homes[*at].next;
@@ -65,7 +65,7 @@ static void home_release(struct coordinator *c, uint32_t index)
     c->first_free_home = index;
 }
 
-void homes_init(struct coordinator *c)
+void coordinator_homes_init(struct coordinator *c)
 {
     memset(c->home_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     uint32_t count = HOMES_PER_AGENT * c->config.agents_max;
@@ -75,30 +75,30 @@ void homes_init(struct coordinator *c)
     c->first_free_home = 0;
 }
 
-void homes_member_joined(struct coordinator *c, uint32_t member)
+void coordinator_homes_member_joined(struct coordinator *c, uint32_t member)
 {
-    uint32_t index = home_find(c, c->members[member].node);
+    uint32_t index = coordinator_home_find(c, c->members[member].node);
     if (index != NONE) {
         c->homes[index].member = member;
         c->homes[index].seen = true;
     }
 }
 
-void homes_member_lost(struct coordinator *c, uint32_t member)
+void coordinator_homes_member_lost(struct coordinator *c, uint32_t member)
 {
-    uint32_t index = home_find(c, c->members[member].node);
+    uint32_t index = coordinator_home_find(c, c->members[member].node);
     if (index != NONE) {
         c->homes[index].member = NONE;
         c->homes[index].away_since_ms = c->now_ms;
     }
 }
 
-bool node_is_home(const struct coordinator *c, const char *node)
+bool coordinator_node_is_home(const struct coordinator *c, const char *node)
 {
-    return home_find(c, node) != NONE;
+    return coordinator_home_find(c, node) != NONE;
 }
 
-void shard_release_homes(struct coordinator *c, struct shard *s)
+void coordinator_shard_release_homes(struct coordinator *c, struct shard *s)
 {
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE) {
@@ -108,7 +108,7 @@ void shard_release_homes(struct coordinator *c, struct shard *s)
     }
 }
 
-void shard_drop_home(struct coordinator *c, struct shard *s, uint32_t home)
+void coordinator_shard_drop_home(struct coordinator *c, struct shard *s, uint32_t home)
 {
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] == home) {
@@ -118,28 +118,29 @@ void shard_drop_home(struct coordinator *c, struct shard *s, uint32_t home)
     }
 }
 
-void shard_set_homes(struct coordinator *c, struct shard *s,
-                     const char nodes[][CKPT_NODE_NAME_MAX + 1], uint32_t count)
+void coordinator_shard_set_homes(struct coordinator *c, struct shard *s,
+                                 const char nodes[][CKPT_NODE_NAME_MAX + 1], uint32_t count)
 {
-    shard_release_homes(c, s);
+    coordinator_shard_release_homes(c, s);
     for (uint32_t i = 0; i < count && i < CKPT_COPIES_MAX; i++) {
         s->homes[i] = home_hold(c, nodes[i], NONE);
     }
 }
 
-void shard_set_homes_as_held(struct coordinator *c, struct shard *s, const struct copy *without)
+void coordinator_shard_set_homes_as_held(struct coordinator *c, struct shard *s,
+                                         const struct copy *without)
 {
     uint32_t count = 0;
-    shard_release_homes(c, s);
+    coordinator_shard_release_homes(c, s);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && count < CKPT_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
-        if (copy != without && copy_is_good(s, copy)) {
+        if (copy != without && coordinator_copy_is_good(s, copy)) {
             s->homes[count++] = home_hold(c, c->members[copy->member].node, copy->member);
         }
     }
 }
 
-bool shard_is_home(const struct coordinator *c, const struct shard *s, uint32_t member)
+bool coordinator_shard_is_home(const struct coordinator *c, const struct shard *s, uint32_t member)
 {
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE && c->homes[s->homes[i]].member == member) {
@@ -149,7 +150,7 @@ bool shard_is_home(const struct coordinator *c, const struct shard *s, uint32_t 
     return false;
 }
 
-bool shard_has_homes(const struct shard *s)
+bool coordinator_shard_has_homes(const struct shard *s)
 {
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE) {
@@ -159,10 +160,10 @@ bool shard_has_homes(const struct shard *s)
     return false;
 }
 
-bool home_is_heard(const struct coordinator *c, const struct home *home)
+bool coordinator_home_is_heard(const struct coordinator *c, const struct home *home)
 {
     if (PLANTED_BUG(GOODBYE_IS_FOR_EVER) && home->seen && home->member == NONE) {
-        const struct member *m = member_by_name((struct coordinator *)c, home->node);
+        const struct member *m = coordinator_member_by_name((struct coordinator *)c, home->node);
         return m == NULL || m->stopped;
     }
     return home->member != NONE && c->members[home->member].inventory_told;

@@ -2,6 +2,7 @@
 /* What a coordinator is given: its settings, and its memory. */
 #include <string.h>
 
+#include "base/reason.h"
 #include "coordinator/home.h"
 #include "coordinator/state.h"
 #include "coordinator/update.h"
@@ -168,7 +169,7 @@ size_t coordinator_memory_bytes(const struct coordinator_config *config, char *r
 {
     const char *fault = config_fault(config);
     if (fault != NULL) {
-        say(reason, "%s", fault);
+        reason_set(reason, "%s", fault);
         return 0;
     }
     struct carver carver = {0};
@@ -196,13 +197,13 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
     c->config = *config;
     c->epoch = epoch;
     c->next_order = 1 + (seed & 0xffff);
-    c->next_session = 1;
+    c->next_restore = 1;
     c->replaying = true;
     c->queue_head = c->queue_tail = c->parked = NONE;
     c->fetch_ages[0] = c->fetch_ages[1] = (struct fetch_ages){NONE, NONE};
     memset(c->domain_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->node_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
-    homes_init(c);
+    coordinator_homes_init(c);
     memset(c->link_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));
     memset(c->user_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));
     memset(c->fence_buckets, 0xff, (c->run_mask + 1) * sizeof(uint32_t));

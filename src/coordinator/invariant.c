@@ -16,16 +16,17 @@
 static void check_run(const struct coordinator *c, uint32_t place)
 {
     const struct run *run = &c->runs[place];
-    const struct session *e = &run->session;
+    const struct restore *restore = &run->restore;
     if (!run->used) {
         assert(!index_set_has(&c->runs_loading, place) && !index_set_has(&c->runs_ended, place));
         return;
     }
     assert(place < c->runs_high && !index_set_has(&c->runs_free, place));
-    assert(e->state != SESSION_PULLING || e->checkpoint != NONE);
-    assert(e->checkpoint == NONE || e->state == SESSION_NONE || c->checkpoints[e->checkpoint].used);
-    assert(e->state != SESSION_PULLING || e->ready <= e->world);
-    assert(!session_waits(e) || index_set_has(&c->runs_loading, place));
+    assert(restore->state != RESTORE_PULLING || restore->checkpoint != NONE);
+    assert(restore->checkpoint == NONE || restore->state == RESTORE_NONE ||
+           c->checkpoints[restore->checkpoint].used);
+    assert(restore->state != RESTORE_PULLING || restore->ready <= restore->world);
+    assert(!coordinator_restore_waits(restore) || index_set_has(&c->runs_loading, place));
     assert(run->job.ended == index_set_has(&c->runs_ended, place));
 }
 
@@ -66,8 +67,8 @@ static void check_inventory(struct coordinator *c)
     const struct member *m = &c->members[c->sample_member];
     for (uint32_t i = m->first_copy; i != NONE;) {
         struct copy *copy;
-        const struct shard *s = copy_shard(c, i, &copy);
-        assert(copy->weight == copy_weight(c, s, copy));
+        const struct shard *s = coordinator_copy_shard(c, i, &copy);
+        assert(copy->weight == coordinator_copy_weight(c, s, copy));
         inventory += copy->weight;
         i = copy->next;
     }
@@ -92,7 +93,7 @@ static void check_drains(const struct coordinator *c)
     assert(drains == c->drains && open == c->domains_open);
     for (uint32_t i = 0; i < c->shards_high; i++) {
         const struct shard *s = &c->shards[i];
-        assert(!s->used || s->ready == (s->sealed && shard_has_copies(c, s)));
+        assert(!s->used || s->ready == (s->sealed && coordinator_shard_has_copies(c, s)));
     }
 }
 
@@ -146,7 +147,7 @@ static void check_some(struct coordinator *c)
     }
 }
 
-void invariant_check(struct coordinator *c)
+void coordinator_invariant_check(struct coordinator *c)
 {
     if (c->config.invariant_full) {
         check_all(c);

@@ -6,6 +6,6 @@
 #include "coordinator/state.h"
 
 /* Asserts what holds, at the end of a turn. */
-void invariant_check(struct coordinator *c);
+void coordinator_invariant_check(struct coordinator *c);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include <string.h>
 
+#include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/copy.h"
 #include "coordinator/linger.h"
@@ -27,10 +28,10 @@
 
 #define RELIEF_LOOKS 64 /* members that one round looks at for short memory */
 
-static struct machine_note *note_run(struct coordinator_update *u, const struct run *run,
+static struct machine_note *note_run(struct coordinator *c, const struct run *run,
                                      enum event_id event)
 {
-    struct machine_note *note = update_note(u, event);
+    struct machine_note *note = coordinator_update_note(c, event);
     note->run = run->key;
     note->attempt = run->attempt;
     note->step = run->latest;
@@ -102,7 +103,7 @@ static void complete_start(const struct coordinator *c, struct run_job *job,
 
 static void take_start(struct coordinator *c, struct run *run, const struct message_job *told)
 {
-    run_set_ended(c, run, false);
+    coordinator_run_set_ended(c, run, false);
     run->job = (struct run_job){.start = told->attempt,
                                 .started_s = told->started_s,
                                 .begin_known = told->begin_known,
@@ -110,8 +111,7 @@ static void take_start(struct coordinator *c, struct run *run, const struct mess
     memcpy(run->job.name, told->job, sizeof run->job.name);
 }
 
-static void on_begin(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                     const struct message_job *told)
+static void on_begin(struct coordinator *c, struct run *run, const struct message_job *told)
 {
     int order = compare_start(c, &run->job, told);
     if (order == 0) {
@@ -123,13 +123,12 @@ static void on_begin(struct coordinator *c, struct coordinator_update *u, struct
     bool lingered = run->job.ended;
     take_start(c, run, told);
     if (lingered) {
-        say(note_run(u, run, EVENT_job_begun)->text, "job %.127s: the run lingers no longer",
-            told->job);
+        reason_set(note_run(c, run, EVENT_job_begun)->text, "job %.127s: the run lingers no longer",
+                   told->job);
     }
 }
 
-static void on_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                   const struct message_job *told)
+static void on_end(struct coordinator *c, struct run *run, const struct message_job *told)
 {
     int order = compare_start(c, &run->job, told);
     uint64_t ended_ms = ago(c, told->ended_ms_ago);
@@ -155,98 +154,98 @@ static void on_end(struct coordinator *c, struct coordinator_update *u, struct r
     } else {
         complete_start(c, &run->job, told);
     }
-    run_set_ended(c, run, true);
+    coordinator_run_set_ended(c, run, true);
     run->job.attempt = run->attempt;
     run->job.ended_ms = ended_ms > run->job.ended_ms || is_first ? ended_ms : run->job.ended_ms;
     run->job.linger_ms = is_final ? 0 : linger_ms;
     run->job.requeueable = told->requeueable && !is_final;
     if (is_first || is_final) {
-        say(note_run(u, run, is_final ? EVENT_job_final : EVENT_job_ended)->text,
-            "job %.127s: kept for %llu s more", told->job,
-            (unsigned long long)(run->job.linger_ms / 1000));
+        reason_set(note_run(c, run, is_final ? EVENT_job_final : EVENT_job_ended)->text,
+                   "job %.127s: kept for %llu s more", told->job,
+                   (unsigned long long)(run->job.linger_ms / 1000));
     }
 }
 
-void on_job_report(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                   const struct message_job *told)
+void coordinator_on_job_report(struct coordinator *c, struct member *m,
+                               const struct message_job *told)
 {
-    struct message *ack = update_message(c, u, m->link, MESSAGE_JOB_ACK);
+    struct message *ack = coordinator_update_message(c, m->link, MESSAGE_JOB_ACK);
     ack->job_ack.verb = told->verb;
     ack->job_ack.attempt = told->attempt;
     memcpy(ack->job_ack.job, told->job, sizeof ack->job_ack.job);
-    struct run *run = run_find(c, &told->run);
+    struct run *run = coordinator_run_find(c, &told->run);
     if (run == NULL) {
         return; /* it has never saved */
     }
     if (told->verb == JOB_BEGIN) {
-        on_begin(c, u, run, told);
+        on_begin(c, run, told);
     } else if (told->verb == JOB_END || told->verb == JOB_FINAL) {
-        on_end(c, u, run, told);
+        on_end(c, run, told);
     }
 }
 
 /* A run with ranks has not ended yet; one that was opened by a later attempt than ended has begun
  * again. */
-static void look_whether_it_lives(struct coordinator *c, struct coordinator_update *u,
-                                  struct run *run)
+static void look_whether_it_lives(struct coordinator *c, struct run *run)
 {
-    if (!run_has_live_seat(c, run)) {
+    if (!coordinator_run_has_live_seat(c, run)) {
         return;
     }
     run->active_ms = c->now_ms;
     if (run->attempt > run->job.attempt) {
-        say(note_run(u, run, EVENT_job_begun)->text,
-            "attempt %u has ranks: the run lingers no longer", run->attempt);
-        run_set_ended(c, run, false);
+        reason_set(note_run(c, run, EVENT_job_begun)->text,
+                   "attempt %u has ranks: the run lingers no longer", run->attempt);
+        coordinator_run_set_ended(c, run, false);
     }
 }
 
 static bool is_restoring(const struct run *run)
 {
-    return run->session.state == SESSION_CHOOSING || run->session.state == SESSION_PULLING;
+    return run->restore.state == RESTORE_CHOOSING || run->restore.state == RESTORE_PULLING;
 }
 
-bool run_release(struct coordinator *c, struct coordinator_update *u, struct run *run, bool all,
-                 const char *why)
+bool coordinator_run_release(struct coordinator *c, struct run *run, bool all, const char *why)
 {
     bool kept = all;
     for (uint32_t i = run->first_checkpoint; i != NONE;) {
         struct checkpoint *k = &c->checkpoints[i];
         i = k->next_in_run;
-        if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2)) {
-            u->again = true;
+        if (c->update->record_count + 2 > COORDINATOR_RECORDS_MAX ||
+            !coordinator_update_has_room(c, 2)) {
+            c->update->again = true;
             return false;
         }
         if (k->state == CHECKPOINT_CONSISTENT && !kept) {
             kept = true;
-        } else if (session_uses(c, k)) {
+        } else if (coordinator_restore_uses(c, k)) {
             return false; /* ranks may still ask for their verdict of it */
-        } else if (checkpoint_is_committed_now(c, u, k)) {
-            u->again = true;
+        } else if (coordinator_checkpoint_is_committed_now(c, k)) {
+            c->update->again = true;
             return false;
         } else if (checkpoint_is_committed(k)) {
-            checkpoint_withdraw(c, u, k);
-            checkpoint_retire(c, u, k, why);
+            coordinator_checkpoint_withdraw(c, k);
+            coordinator_checkpoint_retire(c, k, why);
         } else if (checkpoint_is_open(k) && all) {
-            checkpoint_withdraw(c, u, k);
-            checkpoint_abort(c, u, k, CKPT_ERR_RETIRED, "%s", why);
+            coordinator_checkpoint_withdraw(c, k);
+            coordinator_checkpoint_abort(c, k, CKPT_ERR_RETIRED, "%s", why);
         }
     }
     return true;
 }
 
-static void release_when_due(struct coordinator *c, struct coordinator_update *u, struct run *run)
+static void release_when_due(struct coordinator *c, struct run *run)
 {
     bool may_be_news = run->job.linger_ms > 0 && /* other agents may know of a later start */
                        c->now_ms < c->started_ms + c->config.restore_settle_ms;
-    if (!run_lingers(c, run) || c->now_ms < run_linger_until_ms(run) || is_restoring(run) ||
-        may_be_news) {
+    if (!coordinator_run_lingers(c, run) || c->now_ms < coordinator_run_linger_until_ms(run) ||
+        is_restoring(run) || may_be_news) {
         return;
     }
-    if (run_release(c, u, run, true,
-                    run->job.linger_ms == 0 ? "its job is over for good" : "its linger is over")) {
-        say(note_run(u, run, EVENT_run_released)->text, "nothing of it is kept any more");
-        run_set_ended(c, run, false);
+    if (coordinator_run_release(c, run, true,
+                                run->job.linger_ms == 0 ? "its job is over for good"
+                                                        : "its linger is over")) {
+        reason_set(note_run(c, run, EVENT_run_released)->text, "nothing of it is kept any more");
+        coordinator_run_set_ended(c, run, false);
     }
 }
 
@@ -270,7 +269,7 @@ static uint32_t count_consistent(const struct coordinator *c, const struct run *
 
 static bool may_give(const struct coordinator *c, const struct run *run)
 {
-    return run_lingers(c, run) && !is_restoring(run) &&
+    return coordinator_run_lingers(c, run) && !is_restoring(run) &&
            (!run->job.requeueable || count_consistent(c, run) > 1);
 }
 
@@ -280,7 +279,7 @@ static struct run *find_giver(struct coordinator *c, uint32_t member)
     struct run *best = NULL;
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
-        const struct shard *s = copy_shard(c, i, &copy);
+        const struct shard *s = coordinator_copy_shard(c, i, &copy);
         i = copy->next;
         struct run *run = &c->runs[c->checkpoints[s->checkpoint].run];
         if (run != best && may_give(c, run) &&
@@ -293,7 +292,7 @@ static struct run *find_giver(struct coordinator *c, uint32_t member)
 
 /* One run a round: what it frees is heard of with the next heartbeats. A round looks at some
  * members, the next at those that follow. */
-static void relieve(struct coordinator *c, struct coordinator_update *u)
+static void relieve(struct coordinator *c)
 {
     uint32_t looks = c->member_count < RELIEF_LOOKS ? c->member_count : RELIEF_LOOKS;
     uint32_t first = c->member_count > RELIEF_LOOKS ? c->relief_next : 0;
@@ -305,22 +304,22 @@ static void relieve(struct coordinator *c, struct coordinator_update *u)
             continue;
         }
         bool all = !run->job.requeueable && count_consistent(c, run) <= 1;
-        struct machine_note *note = note_run(u, run, EVENT_run_relieved);
+        struct machine_note *note = note_run(c, run, EVENT_run_relieved);
         strcpy(note->node, c->members[i].node);
-        say(note->text, "memory is short, and its job has ended: %s",
-            all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");
-        (void)run_release(c, u, run, all, "memory was short after its job had ended");
+        reason_set(note->text, "memory is short, and its job has ended: %s",
+                   all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");
+        (void)coordinator_run_release(c, run, all, "memory was short after its job had ended");
         return;
     }
 }
 
-void jobs_tick(struct coordinator *c, struct coordinator_update *u)
+void coordinator_jobs_tick(struct coordinator *c)
 {
     for (uint32_t i = 0; (i = index_set_from(&c->runs_ended, i)) != NONE; i++) {
-        look_whether_it_lives(c, u, &c->runs[i]);
-        release_when_due(c, u, &c->runs[i]);
+        look_whether_it_lives(c, &c->runs[i]);
+        release_when_due(c, &c->runs[i]);
     }
     if (c->config.pressure_percent > 0 && index_set_from(&c->runs_ended, 0) != NONE) {
-        relieve(c, u);
+        relieve(c);
     }
 }

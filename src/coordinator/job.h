@@ -6,14 +6,13 @@
 #include "coordinator/state.h"
 
 /* An agent says what it was told of a job. */
-void on_job_report(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                   const struct message_job *told);
+void coordinator_on_job_report(struct coordinator *c, struct member *m,
+                               const struct message_job *told);
 /* Gives up consistent and open checkpoints; the newest consistent one only when all is true, and
  * then on record, so that late words of its copies do not bring it back. False: the rest waits for
  * the next round. */
-bool run_release(struct coordinator *c, struct coordinator_update *u, struct run *run, bool all,
-                 const char *why);
+bool coordinator_run_release(struct coordinator *c, struct run *run, bool all, const char *why);
 /* Runs whose job has ended: which live, which are released, which give up memory. */
-void jobs_tick(struct coordinator *c, struct coordinator_update *u);
+void coordinator_jobs_tick(struct coordinator *c);
 
 #endif

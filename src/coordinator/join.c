@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/home.h"
 #include "coordinator/member.h"
@@ -13,19 +14,19 @@
 #include "coordinator/trouble.h"
 #include "coordinator/update.h"
 
-static void refuse(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                   const struct message_join *join, enum ckpt_status status, const char *reason)
+static void refuse(struct coordinator *c, uint32_t link, const struct message_join *join,
+                   enum ckpt_status status, const char *reason)
 {
     struct trouble what = {.kind = TROUBLE_JOIN, .status = status};
     if (name_is_valid(join->node, CKPT_NODE_NAME_MAX)) {
         strcpy(what.node, join->node);
     }
-    (void)trouble_happens(c, u, EVENT_join_denied, &what, "%s", reason);
-    struct message *m = update_message(c, u, link, MESSAGE_WELCOME);
+    (void)coordinator_trouble_happens(c, EVENT_join_denied, &what, "%s", reason);
+    struct message *m = coordinator_update_message(c, link, MESSAGE_WELCOME);
     m->welcome.status = status;
     m->welcome.cluster = c->cluster;
-    say(m->welcome.reason, "%s", reason);
-    u->messages[u->message_count - 1].close = true;
+    reason_set(m->welcome.reason, "%s", reason);
+    c->update->messages[c->update->message_count - 1].close = true;
 }
 
 /* "Every address" as a machine listens at it: nobody else can connect to that. */
@@ -58,7 +59,8 @@ static bool is_strange(const struct coordinator *c, const struct message_join *j
     char ours[NONCE_HEX_SIZE], theirs[NONCE_HEX_SIZE];
     nonce_hex(&c->cluster, ours);
     nonce_hex(&join->cluster, theirs);
-    say(reason,
+    reason_set(
+        reason,
         "node %s is of cluster %s, this coordinator of %s: correct its coordinator's address, or "
         "give its arena up",
         join->node, theirs, ours);
@@ -66,40 +68,42 @@ static bool is_strange(const struct coordinator *c, const struct message_join *j
 }
 
 /* The member for a join, or NULL when it was refused. */
-static struct member *member_for_join(struct coordinator *c, struct coordinator_update *u,
-                                      uint32_t link, const struct message *message)
+static struct member *member_for_join(struct coordinator *c, uint32_t link,
+                                      const struct message *message)
 {
     const struct message_join *join = &message->join;
     char reason[CKPT_REASON_MAX + 1];
     if (join->protocol != WIRE_PROTOCOL_VERSION) {
-        say(reason, "agent speaks protocol %u, this coordinator %u: upgrade the older one",
-            join->protocol, WIRE_PROTOCOL_VERSION);
-        refuse(c, u, link, join, CKPT_ERR_VERSION, reason);
+        reason_set(reason, "agent speaks protocol %u, this coordinator %u: upgrade the older one",
+                   join->protocol, WIRE_PROTOCOL_VERSION);
+        refuse(c, link, join, CKPT_ERR_VERSION, reason);
         return NULL;
     }
     if (!join_is_valid(join)) {
-        refuse(c, u, link, join, CKPT_ERR_INVALID,
+        refuse(c, link, join, CKPT_ERR_INVALID,
                "join with an invalid node, domain, address or size");
         return NULL;
     }
     if (is_strange(c, join, reason)) {
-        refuse(c, u, link, join, CKPT_ERR_DENIED, reason);
+        refuse(c, link, join, CKPT_ERR_DENIED, reason);
         return NULL;
     }
     if (address_is_any(join->address)) {
-        say(reason,
+        reason_set(
+            reason,
             "node %s says that others reach it at %.107s, which stands for every address of a "
             "machine: set advertise",
             join->node, join->address);
-        refuse(c, u, link, join, CKPT_ERR_INVALID, reason);
+        refuse(c, link, join, CKPT_ERR_INVALID, reason);
         return NULL;
     }
-    struct member *m = member_by_name(c, join->node);
+    struct member *m = coordinator_member_by_name(c, join->node);
     if (m == NULL) {
-        m = roster_add(c, u, join->node, PLANTED_BUG(ONE_DOMAIN) ? join->node : join->domain);
+        m = coordinator_roster_add(c, join->node,
+                                   PLANTED_BUG(ONE_DOMAIN) ? join->node : join->domain);
         if (m == NULL) {
             refuse(
-                c, u, link, join, CKPT_ERR_FULL,
+                c, link, join, CKPT_ERR_FULL,
                 "agents_max nodes are joined already: raise it in the coordinator's configuration");
         }
         return m;
@@ -107,32 +111,31 @@ static struct member *member_for_join(struct coordinator *c, struct coordinator_
     bool same = incarnation_equal(&m->incarnation, &message->incarnation);
     if (m->state == MEMBER_JOINED && !same) {
         if (m->connected && m->link != link) {
-            say(reason, "node %s is already joined by another agent that lives at %s", join->node,
-                m->address);
-            refuse(c, u, link, join, CKPT_ERR_BUSY, reason);
+            reason_set(reason, "node %s is already joined by another agent that lives at %s",
+                       join->node, m->address);
+            refuse(c, link, join, CKPT_ERR_BUSY, reason);
             return NULL;
         }
         if (!PLANTED_BUG(OLD_INCARNATION)) {
-            member_lost(c, u, m, "a new agent of this node joined");
+            coordinator_member_lost(c, m, "a new agent of this node joined");
         }
     }
-    if (PLANTED_BUG(ONE_DOMAIN) || roster_is_in(c, m, join->domain)) {
+    if (PLANTED_BUG(ONE_DOMAIN) || coordinator_roster_is_in(c, m, join->domain)) {
         return m;
     }
     if (m->state == MEMBER_JOINED) {
-        say(reason, "node %s is joined in domain %s: end its agent before it moves", join->node,
-            c->domain_names[c->places[m - c->members].domain]);
-        refuse(c, u, link, join, CKPT_ERR_INVALID, reason);
+        reason_set(reason, "node %s is joined in domain %s: end its agent before it moves",
+                   join->node, c->domain_names[c->places[m - c->members].domain]);
+        refuse(c, link, join, CKPT_ERR_INVALID, reason);
         return NULL;
     }
-    roster_move(c, m, join->domain);
+    coordinator_roster_move(c, m, join->domain);
     return m;
 }
 
-void on_join(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-             const struct message *message)
+void coordinator_on_join(struct coordinator *c, uint32_t link, const struct message *message)
 {
-    struct member *m = member_for_join(c, u, link, message);
+    struct member *m = member_for_join(c, link, message);
     if (m == NULL) {
         return;
     }
@@ -140,10 +143,10 @@ void on_join(struct coordinator *c, struct coordinator_update *u, uint32_t link,
     uint32_t index = (uint32_t)(m - c->members);
     bool rejoined = m->state == MEMBER_JOINED;
     if (m->connected && m->link != link) {
-        update_close(u, m->link);
+        coordinator_update_close(c, m->link);
     }
     if (m->connected) {
-        member_unlink(c, m);
+        coordinator_member_unlink(c, m);
     }
     strcpy(m->address, join->address);
     m->incarnation = message->incarnation;
@@ -161,23 +164,23 @@ void on_join(struct coordinator *c, struct coordinator_update *u, uint32_t link,
     m->lease_until_ms = c->now_ms + c->config.lease_ms;
     m->settled = false;
     m->has_bytes = false;
-    homes_member_joined(c, index);
-    roster_set_usable(c, index, true);
+    coordinator_homes_member_joined(c, index);
+    coordinator_roster_set_usable(c, index, true);
     c->places[index].segments_free = join->segments_free;
     c->places[index].part_bytes_free = 0; /* until it says more */
-    member_link(c, m, link);
+    coordinator_member_link(c, m, link);
     m->refusals = 0;
-    trouble_is_over(c, TROUBLE_JOIN, m->node, NULL);
+    coordinator_trouble_is_over(c, TROUBLE_JOIN, m->node, NULL);
 
-    struct message *welcome = update_message(c, u, link, MESSAGE_WELCOME);
+    struct message *welcome = coordinator_update_message(c, link, MESSAGE_WELCOME);
     welcome->welcome.heartbeat_ms = c->config.heartbeat_ms;
     welcome->welcome.lease_ms = c->config.lease_ms;
     welcome->welcome.features = WIRE_FEATURES;
     welcome->welcome.cluster = c->cluster;
     struct machine_note *note =
-        update_note(u, rejoined ? EVENT_agent_rejoined : EVENT_agent_joined);
+        coordinator_update_note(c, rejoined ? EVENT_agent_rejoined : EVENT_agent_joined);
     strcpy(note->node, m->node);
-    say(note->text, "at %s, domain %s, %u segments", m->address,
-        c->domain_names[c->places[index].domain], m->segments);
-    unpark_all(c);
+    reason_set(note->text, "at %s, domain %s, %u segments", m->address,
+               c->domain_names[c->places[index].domain], m->segments);
+    coordinator_queue_unpark_all(c);
 }

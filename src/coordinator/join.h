@@ -6,7 +6,6 @@
 #include "coordinator/state.h"
 
 /* An agent says who it is. */
-void on_join(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-             const struct message *message);
+void coordinator_on_join(struct coordinator *c, uint32_t link, const struct message *message);
 
 #endif

@@ -5,13 +5,13 @@
 #include "base/planted_bug.h"
 #include "coordinator/seat.h"
 
-void run_set_ended(struct coordinator *c, struct run *run, bool ended)
+void coordinator_run_set_ended(struct coordinator *c, struct run *run, bool ended)
 {
     run->job.ended = ended;
     index_set_put(&c->runs_ended, run_index(c, run), ended);
 }
 
-uint64_t run_linger_until_ms(const struct run *run)
+uint64_t coordinator_run_linger_until_ms(const struct run *run)
 {
     const struct run_job *job = &run->job;
     if (job->linger_ms == 0) {
@@ -21,7 +21,8 @@ uint64_t run_linger_until_ms(const struct run *run)
     return since_ms + job->linger_ms;
 }
 
-bool run_lingers(const struct coordinator *c, const struct run *run)
+bool coordinator_run_lingers(const struct coordinator *c, const struct run *run)
 {
-    return run->job.ended && (!run_has_live_seat(c, run) || PLANTED_BUG(LINGER_WITH_RANKS));
+    return run->job.ended &&
+           (!coordinator_run_has_live_seat(c, run) || PLANTED_BUG(LINGER_WITH_RANKS));
 }

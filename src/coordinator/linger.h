@@ -6,11 +6,11 @@
 #include "coordinator/state.h"
 
 /* The run's job has ended, or has not after all. */
-void run_set_ended(struct coordinator *c, struct run *run, bool ended);
+void coordinator_run_set_ended(struct coordinator *c, struct run *run, bool ended);
 /* Until when the run is kept, whose job has ended. */
-uint64_t run_linger_until_ms(const struct run *run);
+uint64_t coordinator_run_linger_until_ms(const struct run *run);
 /* Its job has ended, and no rank of it is connected: whatever a scheduler said, who is there is not
  * over. */
-bool run_lingers(const struct coordinator *c, const struct run *run);
+bool coordinator_run_lingers(const struct coordinator *c, const struct run *run);
 
 #endif

@@ -12,47 +12,49 @@
 #include "coordinator/seat_confirm.h"
 #include "coordinator/verdict.h"
 
-static void collective_ask(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                           uint32_t member, const struct message_load_ask *ask)
+static void collective_ask(struct coordinator *c, struct run *run, uint32_t member,
+                           const struct message_load_ask *ask)
 {
-    struct session *e = &run->session;
-    bool none = e->state == SESSION_NONE;
-    uint32_t attempt = none ? run->verdict_attempt : e->attempt;
-    uint32_t load = none ? run->verdict_load : e->load;
+    struct restore *restore = &run->restore;
+    bool none = restore->state == RESTORE_NONE;
+    uint32_t attempt = none ? run->verdict_attempt : restore->attempt;
+    uint32_t load = none ? run->verdict_load : restore->load;
     bool older = ask->attempt < attempt || (ask->attempt == attempt && ask->load < load);
     bool newer = ask->attempt > attempt || (ask->attempt == attempt && ask->load > load);
     if (newer || (none && !older)) {
-        restore_start(c, run, ask);
+        coordinator_restore_start(c, run, ask);
     } else if (older) {
-        send_verdict(c, u, member, ask, CKPT_ERR_STALE,
-                     "a later load of this run has begun: start a new attempt", NULL);
+        coordinator_send_verdict(c, member, ask, CKPT_ERR_STALE,
+                                 "a later load of this run has begun: start a new attempt", NULL);
         return;
     }
-    if (ask->world != e->world || ask->step != e->step_wanted) {
-        send_verdict(c, u, member, ask, CKPT_ERR_WORLD,
-                     "other ranks of this load said another world or asked for another step", NULL);
+    if (ask->world != restore->world || ask->step != restore->step_wanted) {
+        coordinator_send_verdict(
+            c, member, ask, CKPT_ERR_WORLD,
+            "other ranks of this load said another world or asked for another step", NULL);
         return;
     }
     if (PLANTED_BUG(MIXED_STEPS)) {
-        on_fetch_ask(c, u, member, ask);
+        coordinator_on_fetch_ask(c, member, ask);
         return;
     }
-    if (e->state == SESSION_CHOOSING && !nonce_is_zero(&ask->start) && !run_is_complete(c, run)) {
+    if (restore->state == RESTORE_CHOOSING && !nonce_is_zero(&ask->start) &&
+        !coordinator_run_is_complete(c, run)) {
         return; /* nobody is told anything before all of the start are here: the ask comes again */
     }
-    if (e->state == SESSION_CHOOSING) {
-        restore_choose(c, u, run);
+    if (restore->state == RESTORE_CHOOSING) {
+        coordinator_restore_choose(c, run);
     }
-    if (e->state == SESSION_ENDED && e->status != CKPT_OK) {
-        send_verdict(c, u, member, ask, e->status, e->reason, NULL);
-    } else if (e->state == SESSION_ENDED && e->checkpoint == NONE) {
-        send_verdict(c, u, member, ask, CKPT_ERR_RETIRED,
-                     "the checkpoint of this load was retired since: load again", NULL);
-    } else if (e->state != SESSION_CHOOSING) {
-        restore_ask(c, u, run, member, ask);
+    if (restore->state == RESTORE_ENDED && restore->status != CKPT_OK) {
+        coordinator_send_verdict(c, member, ask, restore->status, restore->reason, NULL);
+    } else if (restore->state == RESTORE_ENDED && restore->checkpoint == NONE) {
+        coordinator_send_verdict(c, member, ask, CKPT_ERR_RETIRED,
+                                 "the checkpoint of this load was retired since: load again", NULL);
+    } else if (restore->state != RESTORE_CHOOSING) {
+        coordinator_restore_ask(c, run, member, ask);
     }
-    if (session_waits(e) && e->waits[0] != '\0') {
-        send_waits(c, u, member, ask, e->waits);
+    if (coordinator_restore_waits(restore) && restore->waits[0] != '\0') {
+        coordinator_send_waits(c, member, ask, restore->waits);
     }
 }
 
@@ -66,8 +68,8 @@ static bool ask_is_valid(const struct message_load_ask *ask)
 
 /* Whether the rank asks for a start that may be answered: its seat is taken by the ask as well, as
  * this coordinator may know nothing of it yet. */
-static bool is_seated(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                      uint32_t member, const struct message_load_ask *ask)
+static bool is_seated(struct coordinator *c, struct run *run, uint32_t member,
+                      const struct message_load_ask *ask)
 {
     const struct message_seat_ask seat = {.run = ask->run,
                                           .rank = ask->rank,
@@ -79,36 +81,38 @@ static bool is_seated(struct coordinator *c, struct coordinator_update *u, struc
     if (ask->attempt == 0 && run->attempt == 0) {
         return true; /* of before starts had names, and as then */
     }
-    enum ckpt_status status = seat_confirm(c, u, run, member, &seat, reason);
+    enum ckpt_status status = coordinator_seat_confirm(c, run, member, &seat, reason);
     if (status != CKPT_OK && status != CKPT_ERR_BUSY) {
-        send_verdict(c, u, member, ask, status, reason, NULL);
+        coordinator_send_verdict(c, member, ask, status, reason, NULL);
     }
     return status == CKPT_OK;
 }
 
-void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                 const struct message_load_ask *ask)
+void coordinator_on_load_ask(struct coordinator *c, uint32_t member,
+                             const struct message_load_ask *ask)
 {
     if (!ask_is_valid(ask)) {
-        send_verdict(c, u, member, ask, CKPT_ERR_INVALID, "load with invalid values", NULL);
+        coordinator_send_verdict(c, member, ask, CKPT_ERR_INVALID, "load with invalid values",
+                                 NULL);
         return;
     }
-    struct run *run = run_find(c, &ask->run);
+    struct run *run = coordinator_run_find(c, &ask->run);
     if (run == NULL && ask->collective) {
-        run = run_add(c, &ask->run); /* its attempt voids what earlier ones may still report */
+        run = coordinator_run_add(
+            c, &ask->run); /* its attempt voids what earlier ones may still report */
     }
     if (run == NULL) {
-        send_verdict(c, u, member, ask, CKPT_ERR_NO_CHECKPOINT,
-                     "the run has no consistent checkpoint", NULL);
+        coordinator_send_verdict(c, member, ask, CKPT_ERR_NO_CHECKPOINT,
+                                 "the run has no consistent checkpoint", NULL);
         return;
     }
     run->touched_ms = c->now_ms;
     run->active_ms = c->now_ms;
     if (!ask->collective) {
-        on_fetch_ask(c, u, member, ask);
+        coordinator_on_fetch_ask(c, member, ask);
         return;
     }
-    if (is_seated(c, u, run, member, ask)) {
-        collective_ask(c, u, run, member, ask);
+    if (is_seated(c, run, member, ask)) {
+        collective_ask(c, run, member, ask);
     }
 }

@@ -6,7 +6,7 @@
 #include "coordinator/state.h"
 
 /* A rank or a reader asks for a shard. */
-void on_load_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                 const struct message_load_ask *ask);
+void coordinator_on_load_ask(struct coordinator *c, uint32_t member,
+                             const struct message_load_ask *ask);
 
 #endif

@@ -11,6 +11,7 @@
  * stays readable by its number. */
 #include "coordinator/mark.h"
 
+#include "base/reason.h"
 #include "coordinator/announce.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/checkpoint_table.h"
@@ -18,11 +19,10 @@
 #include "coordinator/restore_state.h"
 #include "coordinator/update.h"
 
-static struct coordinator_record *record_of(struct coordinator *c, struct coordinator_update *u,
-                                            const struct checkpoint *k,
+static struct coordinator_record *record_of(struct coordinator *c, const struct checkpoint *k,
                                             enum coordinator_record_type type)
 {
-    struct coordinator_record *record = update_record(c, u, type);
+    struct coordinator_record *record = coordinator_update_record(c, type);
     record->run = c->runs[k->run].key;
     record->attempt = k->attempt;
     record->step = k->step;
@@ -34,7 +34,7 @@ static bool is_whole(const struct coordinator *c, const struct checkpoint *k)
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         bool good = false;
         for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX && !good; j++) {
-            good = copy_is_good(&c->shards[i], &c->shards[i].copies[j]);
+            good = coordinator_copy_is_good(&c->shards[i], &c->shards[i].copies[j]);
         }
         if (!good) {
             return false;
@@ -43,52 +43,56 @@ static bool is_whole(const struct coordinator *c, const struct checkpoint *k)
     return true;
 }
 
-void offer_again_if_whole(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
+void coordinator_offer_again_if_whole(struct coordinator *c, struct checkpoint *k)
 {
     struct run *run = &c->runs[k->run];
     if (k->state != CHECKPOINT_QUARANTINED || k->mark == MARK_POISONED || k->passed_over ||
         (run->has_latest && run->latest > k->step) || !is_whole(c, k) ||
-        u->record_count + 1 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 1)) {
+        c->update->record_count + 1 > COORDINATOR_RECORDS_MAX ||
+        !coordinator_update_has_room(c, 1)) {
         return; /* the next report of a copy comes here again */
     }
-    (void)record_of(c, u, k, RECORD_OFFERED);
-    checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
+    (void)record_of(c, k, RECORD_OFFERED);
+    coordinator_checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
     k->reason[0] = '\0';
-    run_refresh_latest(c, run);
-    say(checkpoint_note(c, u, k, EVENT_checkpoint_offered)->text,
-        "every shard has a copy with the committed digest: it is offered again");
+    coordinator_run_refresh_latest(c, run);
+    reason_set(coordinator_checkpoint_note(c, k, EVENT_checkpoint_offered)->text,
+               "every shard has a copy with the committed digest: it is offered again");
 }
 
-void mark_checkpoint(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
-                     enum checkpoint_mark mark)
+void coordinator_mark_checkpoint(struct coordinator *c, struct checkpoint *k,
+                                 enum checkpoint_mark mark)
 {
     if (!checkpoint_is_committed(k)) {
-        u->admin_status = CKPT_ERR_INVALID;
-        say(u->admin_reason, "step %llu is not consistent yet: only what is can be marked",
-            (unsigned long long)k->step);
+        c->update->admin_status = CKPT_ERR_INVALID;
+        reason_set(c->update->admin_reason,
+                   "step %llu is not consistent yet: only what is can be marked",
+                   (unsigned long long)k->step);
         return;
     }
-    if (mark == MARK_POISONED && session_uses(c, k)) {
-        u->admin_status = CKPT_ERR_BUSY;
-        say(u->admin_reason, "a restore of step %llu is under way", (unsigned long long)k->step);
+    if (mark == MARK_POISONED && coordinator_restore_uses(c, k)) {
+        c->update->admin_status = CKPT_ERR_BUSY;
+        reason_set(c->update->admin_reason, "a restore of step %llu is under way",
+                   (unsigned long long)k->step);
         return;
     }
     if (k->mark != mark) {
-        record_of(c, u, k, RECORD_MARK)->bytes = mark;
+        record_of(c, k, RECORD_MARK)->bytes = mark;
         k->mark = (uint8_t)mark;
-        say(checkpoint_note(c, u, k, EVENT_checkpoint_marked)->text, "by command: %s",
-            mark == MARK_POISONED  ? "poisoned, never offered as the newest"
-            : mark == MARK_HEALTHY ? "healthy"
-                                   : "cleared");
+        reason_set(coordinator_checkpoint_note(c, k, EVENT_checkpoint_marked)->text,
+                   "by command: %s",
+                   mark == MARK_POISONED  ? "poisoned, never offered as the newest"
+                   : mark == MARK_HEALTHY ? "healthy"
+                                          : "cleared");
     }
     if (mark == MARK_POISONED && k->state == CHECKPOINT_CONSISTENT) {
-        checkpoint_quarantine(c, u, k, "marked poisoned by command");
+        coordinator_checkpoint_quarantine(c, k, "marked poisoned by command");
         return;
     }
-    offer_again_if_whole(c, u, k);
+    coordinator_offer_again_if_whole(c, k);
     if (k->state == CHECKPOINT_QUARANTINED && mark != MARK_POISONED) {
-        say(u->admin_reason, "step %llu %s", (unsigned long long)k->step,
-            k->passed_over ? "stays readable by its number: the run has gone on without it"
-                           : "is offered again when every shard has a good copy");
+        reason_set(c->update->admin_reason, "step %llu %s", (unsigned long long)k->step,
+                   k->passed_over ? "stays readable by its number: the run has gone on without it"
+                                  : "is offered again when every shard has a good copy");
     }
 }

@@ -6,10 +6,9 @@
 #include "coordinator/state.h"
 
 /* A quarantined checkpoint is offered again when every shard has a good copy. */
-void offer_again_if_whole(struct coordinator *c, struct coordinator_update *u,
-                          struct checkpoint *k);
+void coordinator_offer_again_if_whole(struct coordinator *c, struct checkpoint *k);
 /* By command: the person's word goes on record. */
-void mark_checkpoint(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k,
-                     enum checkpoint_mark mark);
+void coordinator_mark_checkpoint(struct coordinator *c, struct checkpoint *k,
+                                 enum checkpoint_mark mark);
 
 #endif

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/copy.h"
 #include "coordinator/home.h"
@@ -23,7 +24,7 @@
 #include "coordinator/table.h"
 #include "coordinator/update.h"
 
-void member_link(struct coordinator *c, struct member *m, uint32_t link)
+void coordinator_member_link(struct coordinator *c, struct member *m, uint32_t link)
 {
     uint32_t *bucket = &c->link_buckets[(link * 2654435761u) & c->link_mask];
     assert(!m->connected);
@@ -33,7 +34,7 @@ void member_link(struct coordinator *c, struct member *m, uint32_t link)
     *bucket = (uint32_t)(m - c->members);
 }
 
-void member_unlink(struct coordinator *c, struct member *m)
+void coordinator_member_unlink(struct coordinator *c, struct member *m)
 {
     uint32_t index = (uint32_t)(m - c->members);
     uint32_t *at = &c->link_buckets[(m->link * 2654435761u) & c->link_mask];
@@ -52,67 +53,67 @@ static void drop_copies(struct coordinator *c, uint32_t member)
     struct member *m = &c->members[member];
     while (m->first_copy != NONE) {
         struct copy *copy;
-        struct shard *s = copy_shard(c, m->first_copy, &copy);
-        copy_drop(c, s, copy);
-        shard_refresh(c, s);
-        restore_copy_gone(c, s, member);
-        queue_push(c, s);
+        struct shard *s = coordinator_copy_shard(c, m->first_copy, &copy);
+        coordinator_copy_drop(c, s, copy);
+        coordinator_shard_refresh(c, s);
+        coordinator_restore_copy_gone(c, s, member);
+        coordinator_queue_push(c, s);
     }
     assert(m->copies_verified == 0 && m->pulls == 0 && m->orders == 0 && m->inventory == 0);
 }
 
-static void member_leaves(struct coordinator *c, struct coordinator_update *u, struct member *m)
+static void member_leaves(struct coordinator *c, struct member *m)
 {
     uint32_t index = (uint32_t)(m - c->members);
-    if (u->record_count == 0 || u->records[0].type != RECORD_EPOCH) {
+    if (c->update->record_count == 0 || c->update->records[0].type != RECORD_EPOCH) {
         c->epoch++;
-        struct coordinator_record *record = update_record(c, u, RECORD_EPOCH);
+        struct coordinator_record *record = coordinator_update_record(c, RECORD_EPOCH);
         record->epoch = c->epoch;
     }
     m->state = MEMBER_LOST;
     index_set_add(&c->members_lost, index);
     m->inventory_told = false;
     m->drained = false;
-    homes_member_lost(c, index);
-    seats_of_member_lost(c, index);
-    roster_set_usable(c, index, false);
+    coordinator_homes_member_lost(c, index);
+    coordinator_seats_of_member_lost(c, index);
+    coordinator_roster_set_usable(c, index, false);
     drop_copies(c, index);
     if (m->connected) {
-        if (update_has_room(u, 1)) {
-            update_close(u, m->link);
+        if (coordinator_update_has_room(c, 1)) {
+            coordinator_update_close(c, m->link);
         }
-        member_unlink(c, m);
+        coordinator_member_unlink(c, m);
     }
 }
 
-void member_lost(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                 const char *why)
+void coordinator_member_lost(struct coordinator *c, struct member *m, const char *why)
 {
-    member_leaves(c, u, m);
-    struct machine_note *note = update_note(u, EVENT_agent_lost);
+    member_leaves(c, m);
+    struct machine_note *note = coordinator_update_note(c, EVENT_agent_lost);
     strcpy(note->node, m->node);
-    say(note->text, "%s; its copies no longer count", why);
+    reason_set(note->text, "%s; its copies no longer count", why);
 }
 
-void member_stopped(struct coordinator *c, struct coordinator_update *u, struct member *m)
+void coordinator_member_stopped(struct coordinator *c, struct member *m)
 {
     m->stopped = true;
-    member_leaves(c, u, m);
-    struct machine_note *note = update_note(u, EVENT_agent_stopped);
+    member_leaves(c, m);
+    struct machine_note *note = coordinator_update_note(c, EVENT_agent_stopped);
     strcpy(note->node, m->node);
-    say(note->text,
+    reason_set(
+        note->text,
         "in order; its memory stays, and its copies count again when it is back. They are made "
         "again elsewhere if that takes more than %u ms",
         c->config.repair_after_ms);
 }
 
-void member_disconnected(struct coordinator *c, uint32_t link)
+void coordinator_member_disconnected(struct coordinator *c, uint32_t link)
 {
-    struct member *m = member_by_link(c, link);
+    struct member *m = coordinator_member_by_link(c, link);
     if (m == NULL) {
         return;
     }
-    member_unlink(c, m);
+    coordinator_member_unlink(c, m);
     uint64_t grace = c->now_ms + c->config.disconnect_grace_ms;
     /* After a stall of our own it may have hung up on us, and be about to try again. */
     if (c->stall_over_ms != 0 && c->now_ms < c->stall_over_ms + c->config.lease_ms) {
@@ -125,7 +126,7 @@ void member_disconnected(struct coordinator *c, uint32_t link)
     }
 }
 
-void members_tick(struct coordinator *c, struct coordinator_update *u, bool unread)
+void coordinator_members_tick(struct coordinator *c, bool unread)
 {
     uint64_t earliest_ms = c->now_ms + c->config.lease_ms;
     if (c->now_ms < c->lease_check_ms) {
@@ -135,19 +136,19 @@ void members_tick(struct coordinator *c, struct coordinator_update *u, bool unre
         struct member *m = &c->members[i];
         if (m->state == MEMBER_JOINED && c->now_ms >= m->lease_until_ms) {
             if (unread && !PLANTED_BUG(LEASE_BY_WALL)) {
-                u->read_first = true;
+                c->update->read_first = true;
                 return;
             }
-            if (!update_has_room(u, 1)) {
-                u->again = true;
+            if (!coordinator_update_has_room(c, 1)) {
+                c->update->again = true;
                 return;
             }
-            member_lost(c, u, m,
-                        m->connected ? "silent for longer than its lease" : "disconnected");
+            coordinator_member_lost(
+                c, m, m->connected ? "silent for longer than its lease" : "disconnected");
         } else if (m->state == MEMBER_JOINED && m->lease_until_ms < earliest_ms) {
             earliest_ms = m->lease_until_ms;
         }
     }
     c->lease_check_ms = earliest_ms;
-    roster_forget_old(c, u);
+    coordinator_roster_forget_old(c);
 }

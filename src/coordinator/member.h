@@ -6,19 +6,18 @@
 #include "coordinator/state.h"
 
 /* The member is on this connection. */
-void member_link(struct coordinator *c, struct member *m, uint32_t link);
+void coordinator_member_link(struct coordinator *c, struct member *m, uint32_t link);
 /* The member is on no connection. */
-void member_unlink(struct coordinator *c, struct member *m);
+void coordinator_member_unlink(struct coordinator *c, struct member *m);
 /* The member is lost, and what it holds counts no more; people hear why. */
-void member_lost(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                 const char *why);
+void coordinator_member_lost(struct coordinator *c, struct member *m, const char *why);
 /* The member said goodbye. */
-void member_stopped(struct coordinator *c, struct coordinator_update *u, struct member *m);
+void coordinator_member_stopped(struct coordinator *c, struct member *m);
 /* A connection closed: whose it was has little time to come back. */
-void member_disconnected(struct coordinator *c, uint32_t link);
+void coordinator_member_disconnected(struct coordinator *c, uint32_t link);
 /* Whose lease is over is lost, unless words of theirs may lie unread. Leases only grow while agents
  * are heard, so that after a look nobody can be due before the earliest end that was seen: some
  * looks a lease, not one a round. */
-void members_tick(struct coordinator *c, struct coordinator_update *u, bool unread);
+void coordinator_members_tick(struct coordinator *c, bool unread);
 
 #endif

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/copy.h"
 #include "coordinator/fit.h"
@@ -20,7 +21,7 @@ static void fill_order(struct coordinator *c, const struct shard *s, const struc
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     const struct member *source = &c->members[copy->source];
     order->order = copy->order;
-    shard_key_of(c, s, &order->shard);
+    coordinator_shard_key(c, s, &order->shard);
     order->world = k->world;
     order->copies = k->copies;
     order->bytes = s->bytes;
@@ -31,98 +32,96 @@ static void fill_order(struct coordinator *c, const struct shard *s, const struc
     order->source_generation = copy->source_generation;
 }
 
-static void say_let_go(struct coordinator *c, struct coordinator_update *u, const struct shard *s,
-                       const struct copy *copy, uint64_t generation)
+static void say_let_go(struct coordinator *c, const struct shard *s, const struct copy *copy,
+                       uint64_t generation)
 {
-    struct message *m = update_message(c, u, c->members[copy->member].link, MESSAGE_LET_GO);
+    struct message *m =
+        coordinator_update_message(c, c->members[copy->member].link, MESSAGE_LET_GO);
     m->let_go.order = copy->order;
     m->let_go.generation = generation;
-    shard_key_of(c, s, &m->let_go.shard);
+    coordinator_shard_key(c, s, &m->let_go.shard);
 }
 
 /* A member in its grace after a disconnect gets its orders with the first heartbeat when it is
  * back. */
-static void send_order(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                       struct copy *copy)
+static void send_order(struct coordinator *c, struct shard *s, struct copy *copy)
 {
     const struct member *m = &c->members[copy->member];
     copy->ordered_ms = c->now_ms;
-    if (!m->connected || !update_has_room(u, 1)) {
+    if (!m->connected || !coordinator_update_has_room(c, 1)) {
         return;
     }
     if (copy->order_kind == ORDER_PULL) {
-        fill_order(c, s, copy, &update_message(c, u, m->link, MESSAGE_PULL_ORDER)->pull_order);
+        fill_order(c, s, copy,
+                   &coordinator_update_message(c, m->link, MESSAGE_PULL_ORDER)->pull_order);
         return;
     }
     if (copy->order_kind == ORDER_LET_GO) {
-        say_let_go(c, u, s, copy, copy->generation);
+        say_let_go(c, s, copy, copy->generation);
         return;
     }
-    struct message *message = update_message(c, u, m->link, MESSAGE_VERIFY_ORDER);
+    struct message *message = coordinator_update_message(c, m->link, MESSAGE_VERIFY_ORDER);
     message->verify_order.order = copy->order;
     message->verify_order.generation = copy->generation;
-    shard_key_of(c, s, &message->verify_order.shard);
+    coordinator_shard_key(c, s, &message->verify_order.shard);
 }
 
-bool order_is_stale(const struct coordinator *c, const struct copy *copy)
+bool coordinator_order_is_stale(const struct coordinator *c, const struct copy *copy)
 {
     return !PLANTED_BUG(ORDER_ONCE) && c->now_ms >= copy->ordered_ms + c->config.resend_ms;
 }
 
-bool order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                uint32_t member, struct copy *source, enum pull_purpose purpose)
+bool coordinator_order_pull(struct coordinator *c, struct shard *s, uint32_t member,
+                            struct copy *source, enum pull_purpose purpose)
 {
     uint32_t source_member = source->member;
     uint64_t source_generation = source->generation;
-    struct copy *copy = place_for(c, s, member, source_member, purpose);
+    struct copy *copy = coordinator_place_for(c, s, member, source_member, purpose);
     if (copy == NULL) {
-        park(c, s);
+        coordinator_queue_park(c, s);
         return false;
     }
     assert(copy->state != COPY_VERIFIED && copy->member != source_member);
-    copy_set_order(c, copy, ORDER_PULL);
+    coordinator_copy_set_order(c, copy, ORDER_PULL);
     copy->state = COPY_NONE;
     copy->owner = false;
     copy->cached = purpose == PULL_FETCH;
     copy->bad = false;
     copy->has_digest = false;
-    copy_weigh(c, s, copy);
+    coordinator_copy_weigh(c, s, copy);
     copy->purpose = (uint8_t)purpose;
     copy->order = c->next_order++;
     copy->source = source_member;
     copy->source_generation = source_generation;
-    shard_take_room(c, s, member);
-    send_order(c, u, s, copy);
+    coordinator_shard_take_room(c, s, member);
+    send_order(c, s, copy);
     return true;
 }
 
-void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy)
+void coordinator_order_verify(struct coordinator *c, struct shard *s, struct copy *copy)
 {
     assert(copy->order_kind != ORDER_PULL);
-    copy_set_order(c, copy, ORDER_VERIFY);
+    coordinator_copy_set_order(c, copy, ORDER_VERIFY);
     copy->order = c->next_order++;
-    send_order(c, u, s, copy);
+    send_order(c, s, copy);
 }
 
-void order_renew(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                 struct copy *copy)
+void coordinator_order_renew(struct coordinator *c, struct shard *s, struct copy *copy)
 {
     assert(copy->order_kind != ORDER_NONE);
     copy->order = c->next_order++;
-    send_order(c, u, s, copy);
+    send_order(c, s, copy);
 }
 
-void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy)
+void coordinator_order_resend(struct coordinator *c, struct shard *s, struct copy *copy)
 {
     if (copy->order_kind == ORDER_PULL) {
-        struct copy *source = copy_find(s, copy->source);
+        struct copy *source = coordinator_copy_find(s, copy->source);
         if (source == NULL || source->generation != copy->source_generation || source->bad) {
-            source = shard_source(c, s, copy->member);
+            source = coordinator_shard_source(c, s, copy->member);
             if (source == NULL) {
-                copy_drop(c, s, copy);
-                queue_push(c, s);
+                coordinator_copy_drop(c, s, copy);
+                coordinator_queue_push(c, s);
                 return;
             }
             copy->order = c->next_order++;
@@ -130,7 +129,7 @@ void order_resend(struct coordinator *c, struct coordinator_update *u, struct sh
             copy->source_generation = source->generation;
         }
     }
-    send_order(c, u, s, copy);
+    send_order(c, s, copy);
 }
 
 static bool understands_room(const struct coordinator *c, const struct copy *copy)
@@ -138,47 +137,45 @@ static bool understands_room(const struct coordinator *c, const struct copy *cop
     return (c->members[copy->member].features & WIRE_FEATURE_ROOM) != 0;
 }
 
-void order_let_go(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy)
+void coordinator_order_let_go(struct coordinator *c, struct shard *s, struct copy *copy)
 {
-    assert(copy_is_good(s, copy) && copy->order_kind == ORDER_NONE);
+    assert(coordinator_copy_is_good(s, copy) && copy->order_kind == ORDER_NONE);
     if (understands_room(c, copy)) {
-        copy_set_order(c, copy, ORDER_LET_GO);
+        coordinator_copy_set_order(c, copy, ORDER_LET_GO);
         copy->order = c->next_order++;
-        send_order(c, u, s, copy);
+        send_order(c, s, copy);
         return;
     }
     const struct member *m = &c->members[copy->member];
     if (m->connected) {
-        struct message *ack = update_message(c, u, m->link, MESSAGE_SHARD_ACK);
-        shard_key_of(c, s, &ack->shard_ack.shard);
+        struct message *ack = coordinator_update_message(c, m->link, MESSAGE_SHARD_ACK);
+        coordinator_shard_key(c, s, &ack->shard_ack.shard);
         ack->shard_ack.generation = copy->generation;
         ack->shard_ack.state = COPY_VERIFIED;
         ack->shard_ack.checkpoint = (enum checkpoint_state)c->checkpoints[s->checkpoint].state;
         ack->shard_ack.status = CKPT_ERR_RETIRED;
-        say(ack->shard_ack.reason, "one copy more than was asked for");
+        reason_set(ack->shard_ack.reason, "one copy more than was asked for");
     }
-    copy_drop(c, s, copy);
+    coordinator_copy_drop(c, s, copy);
 }
 
-void order_stay(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                struct copy *copy)
+void coordinator_order_stay(struct coordinator *c, struct shard *s, struct copy *copy)
 {
     assert(copy->order_kind == ORDER_LET_GO && copy->state == COPY_VERIFIED);
     c->members[copy->member].copies_verified--;
     copy->state = COPY_HELD;
     copy->has_digest = false;
     copy->called_back = true;
-    copy_weigh(c, s, copy);
-    order_verify(c, u, s, copy);
+    coordinator_copy_weigh(c, s, copy);
+    coordinator_order_verify(c, s, copy);
 }
 
-void order_call_off(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                    struct copy *copy)
+void coordinator_order_call_off(struct coordinator *c, struct shard *s, struct copy *copy)
 {
     assert(copy->order_kind == ORDER_PULL);
-    if (c->members[copy->member].connected && understands_room(c, copy) && update_has_room(u, 1)) {
-        say_let_go(c, u, s, copy, 0);
+    if (c->members[copy->member].connected && understands_room(c, copy) &&
+        coordinator_update_has_room(c, 1)) {
+        say_let_go(c, s, copy, 0);
     }
-    copy_drop(c, s, copy);
+    coordinator_copy_drop(c, s, copy);
 }

@@ -6,30 +6,24 @@
 #include "coordinator/state.h"
 
 /* The copy's order went out long enough ago to be sent again. */
-bool order_is_stale(const struct coordinator *c, const struct copy *copy);
+bool coordinator_order_is_stale(const struct coordinator *c, const struct copy *copy);
 /* False: all places for copies of the shard are taken, and it is parked. */
-bool order_pull(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                uint32_t member, struct copy *source, enum pull_purpose purpose);
+bool coordinator_order_pull(struct coordinator *c, struct shard *s, uint32_t member,
+                            struct copy *source, enum pull_purpose purpose);
 /* The copy is digested again. */
-void order_verify(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy);
+void coordinator_order_verify(struct coordinator *c, struct shard *s, struct copy *copy);
 /* The same order under another number: an answer to the old one says nothing any more. */
-void order_renew(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                 struct copy *copy);
+void coordinator_order_renew(struct coordinator *c, struct shard *s, struct copy *copy);
 /* A pull whose source is gone, or has the shard in another slot by now, is ordered anew from where
  * it is now. */
-void order_resend(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy);
+void coordinator_order_resend(struct coordinator *c, struct shard *s, struct copy *copy);
 /* It does not count from now on, whatever its agent answers: that may have freed it already. An
  * agent of an earlier release frees it as it frees a copy that is refused. */
-void order_let_go(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy);
+void coordinator_order_let_go(struct coordinator *c, struct shard *s, struct copy *copy);
 /* A copy that was to go is wanted after all. Perhaps it is gone: its next digest tells. */
-void order_stay(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                struct copy *copy);
+void coordinator_order_stay(struct coordinator *c, struct shard *s, struct copy *copy);
 /* A pull that is not needed any more: what it has made so far is freed. If this word is lost, it
  * ends as a copy too many. */
-void order_call_off(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                    struct copy *copy);
+void coordinator_order_call_off(struct coordinator *c, struct shard *s, struct copy *copy);
 
 #endif

@@ -7,7 +7,7 @@
 #include "coordinator/fit.h"
 #include "coordinator/redundancy.h"
 
-struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member)
+struct copy *coordinator_shard_source(struct coordinator *c, struct shard *s, uint32_t not_member)
 {
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     struct copy *best = NULL;
@@ -18,7 +18,7 @@ struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_m
         }
         bool sealed = checkpoint_is_open(k) && copy->owner &&
                       (copy->state == COPY_SEALED || copy->state == COPY_VERIFIED);
-        if ((sealed || copy_is_good(s, copy)) &&
+        if ((sealed || coordinator_copy_is_good(s, copy)) &&
             (best == NULL || copy->source_failures < best->source_failures)) {
             best = copy;
         }
@@ -26,48 +26,48 @@ struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_m
     return best;
 }
 
-struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, uint32_t source,
-                       enum pull_purpose purpose)
+struct copy *coordinator_place_for(struct coordinator *c, struct shard *s, uint32_t member,
+                                   uint32_t source, enum pull_purpose purpose)
 {
-    struct copy *copy = copy_find(s, member);
-    copy = copy != NULL ? copy : copy_add(c, s, member);
+    struct copy *copy = coordinator_copy_find(s, member);
+    copy = copy != NULL ? copy : coordinator_copy_add(c, s, member);
     if (copy == NULL && purpose != PULL_REPLICATE) {
-        struct copy *extra = shard_surplus(c, s);
+        struct copy *extra = coordinator_shard_surplus(c, s);
         if (extra != NULL && extra->member != source) {
-            copy_drop(c, s, extra);
-            copy = copy_add(c, s, member);
+            coordinator_copy_drop(c, s, extra);
+            copy = coordinator_copy_add(c, s, member);
         }
     }
     return copy;
 }
 
-struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member)
+struct copy *coordinator_place_for_found(struct coordinator *c, struct shard *s, uint32_t member)
 {
-    struct copy *copy = copy_add(c, s, member);
-    uint32_t domains = shard_good_domains(c, s, NULL, NONE);
+    struct copy *copy = coordinator_copy_add(c, s, member);
+    uint32_t domains = coordinator_shard_good_domains(c, s, NULL, NONE);
     struct copy *extra = NULL;
-    if (copy != NULL || shard_good_domains(c, s, NULL, member) == domains) {
+    if (copy != NULL || coordinator_shard_good_domains(c, s, NULL, member) == domains) {
         return copy;
     }
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         struct copy *other = &s->copies[i];
         bool is_asked_for = s->load_state != LOAD_NONE && s->load_member == other->member;
-        bool is_twin = copy_is_good(s, other) && other->order_kind == ORDER_NONE &&
-                       !shard_is_read_from(s, other->member) &&
-                       shard_good_domains(c, s, other, NONE) == domains;
+        bool is_twin = coordinator_copy_is_good(s, other) && other->order_kind == ORDER_NONE &&
+                       !coordinator_shard_is_read_from(s, other->member) &&
+                       coordinator_shard_good_domains(c, s, other, NONE) == domains;
         bool is_repair = other->order_kind == ORDER_PULL && other->purpose == PULL_REPLICATE;
         if (!is_asked_for && (is_repair || (is_twin && extra == NULL))) {
             extra = other;
         }
     }
     if (extra != NULL) {
-        copy_drop(c, s, extra);
-        copy = copy_add(c, s, member);
+        coordinator_copy_drop(c, s, extra);
+        copy = coordinator_copy_add(c, s, member);
     }
     return copy;
 }
 
-struct holders shard_holders(const struct coordinator *c, const struct shard *s)
+struct holders coordinator_shard_holders(const struct coordinator *c, const struct shard *s)
 {
     struct holders h = {.taken_count = 0};
     bool open = checkpoint_is_open(&c->checkpoints[s->checkpoint]);
@@ -80,8 +80,8 @@ struct holders shard_holders(const struct coordinator *c, const struct shard *s)
         bool counts_soon =
             !copy->bad && !copy->cached && (copy->state == COPY_HELD || (open && copy->owner));
         bool waits = copy->state == COPY_VERIFIED && !s->has_digest && !copy->cached;
-        if (!copy_leaves(c, s, copy) &&
-            (copy_is_good(s, copy) || pulling || counts_soon || waits)) {
+        if (!coordinator_copy_leaves(c, s, copy) &&
+            (coordinator_copy_is_good(s, copy) || pulling || counts_soon || waits)) {
             h.taken[h.taken_count++] = copy->member;
         } else {
             h.avoid[h.avoid_count++] = copy->member;
@@ -108,11 +108,11 @@ static struct placement_map map_of(const struct coordinator *c, const struct sha
                                   .members = c->places,
                                   .domain_count = c->domain_count,
                                   .domains = c->domains,
-                                  .takes_last = c->drains > 0 && !drain_applies(c, s)};
+                                  .takes_last = c->drains > 0 && !coordinator_drain_applies(c, s)};
 }
 
-enum ckpt_status place_choose_full(const struct coordinator *c, const struct shard *s,
-                                   const struct holders *h, uint32_t *member_out)
+enum ckpt_status coordinator_place_choose_full(const struct coordinator *c, const struct shard *s,
+                                               const struct holders *h, uint32_t *member_out)
 {
     struct placement_map map = map_of(c, s);
     struct placement_room none = {.segments = 0};
@@ -120,12 +120,12 @@ enum ckpt_status place_choose_full(const struct coordinator *c, const struct sha
                             h->avoid_count, &none, member_out);
 }
 
-enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s,
-                              const struct holders *h, uint32_t *member_out)
+enum ckpt_status coordinator_place_choose(const struct coordinator *c, const struct shard *s,
+                                          const struct holders *h, uint32_t *member_out)
 {
     struct placement_map map = map_of(c, s);
     uint32_t origin = origin_of(s, h);
-    struct placement_room needs = shard_needs(c, s, origin);
+    struct placement_room needs = coordinator_shard_needs(c, s, origin);
     enum ckpt_status status = placement_choose(&map, origin, h->taken, h->taken_count, h->avoid,
                                                h->avoid_count, &needs, member_out);
     if (status == CKPT_ERR_FULL && h->avoid_count > 0) {
@@ -135,16 +135,17 @@ enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s
     return status;
 }
 
-bool copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *copy)
+bool coordinator_copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *copy)
 {
     uint32_t member;
-    if (copy->owner || !copy_is_idle(c, s, copy) || shard_is_pulled(s) || !shard_has_copies(c, s) ||
-        shard_leaving(c, s) != NULL) {
+    if (copy->owner || !coordinator_copy_is_idle(c, s, copy) || coordinator_shard_is_pulled(s) ||
+        !coordinator_shard_has_copies(c, s) || coordinator_shard_leaving(c, s) != NULL) {
         return false;
     }
     copy->leaves = true;
-    struct holders h = shard_holders(c, s);
-    bool may = place_choose(c, s, &h, &member) == CKPT_OK && copy_find(s, member) == NULL;
+    struct holders h = coordinator_shard_holders(c, s);
+    bool may = coordinator_place_choose(c, s, &h, &member) == CKPT_OK &&
+               coordinator_copy_find(s, member) == NULL;
     copy->leaves = false;
     return may;
 }

@@ -14,26 +14,26 @@ struct holders {
 };
 
 /* The copy to read from: a good one, or the owner's sealed one; the one that failed least often. */
-struct copy *shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
+struct copy *coordinator_shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
 /* The place of a copy that is to be made. A reader's or a restoring rank's takes that of a copy too
  * many, whose agent is told to free it at its next report. */
-struct copy *place_for(struct coordinator *c, struct shard *s, uint32_t member, uint32_t source,
-                       enum pull_purpose purpose);
+struct copy *coordinator_place_for(struct coordinator *c, struct shard *s, uint32_t member,
+                                   uint32_t source, enum pull_purpose purpose);
 /* The place of a copy that turns up, perhaps where all places are taken. One in a domain that has
  * no good copy yet takes that of one in a domain that has two, or of a repair under way. NULL: it
  * is one too many. */
-struct copy *place_for_found(struct coordinator *c, struct shard *s, uint32_t member);
+struct copy *coordinator_place_for_found(struct coordinator *c, struct shard *s, uint32_t member);
 /* The holders of its copies, as the choice of another takes them. */
-struct holders shard_holders(const struct coordinator *c, const struct shard *s);
+struct holders coordinator_shard_holders(const struct coordinator *c, const struct shard *s);
 /* Where the copy would go if all had room. */
-enum ckpt_status place_choose_full(const struct coordinator *c, const struct shard *s,
-                                   const struct holders *h, uint32_t *member_out);
+enum ckpt_status coordinator_place_choose_full(const struct coordinator *c, const struct shard *s,
+                                               const struct holders *h, uint32_t *member_out);
 /* Frees a husk or a cached copy's place in the choice: a member that failed is tried again only
  * when nobody else is left. */
-enum ckpt_status place_choose(const struct coordinator *c, const struct shard *s,
-                              const struct holders *h, uint32_t *member_out);
+enum ckpt_status coordinator_place_choose(const struct coordinator *c, const struct shard *s,
+                                          const struct holders *h, uint32_t *member_out);
 /* Whether another node has room for it. Not the owner's: its rank restores it, and saves on that
  * node are few enough to fit. */
-bool copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *copy);
+bool coordinator_copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *copy);
 
 #endif

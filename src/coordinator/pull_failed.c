@@ -16,14 +16,14 @@
 #include "coordinator/shard.h"
 #include "coordinator/trouble.h"
 
-void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                    const struct message_pull_failed *f)
+void coordinator_on_pull_failed(struct coordinator *c, uint32_t member,
+                                const struct message_pull_failed *f)
 {
-    struct run *run = run_find(c, &f->shard.run);
+    struct run *run = coordinator_run_find(c, &f->shard.run);
     struct checkpoint *k =
-        run == NULL ? NULL : checkpoint_find(c, run, f->shard.attempt, f->shard.step);
-    struct shard *s = k == NULL ? NULL : shard_find(c, k, f->shard.rank);
-    struct copy *copy = s == NULL ? NULL : copy_find(s, member);
+        run == NULL ? NULL : coordinator_checkpoint_find(c, run, f->shard.attempt, f->shard.step);
+    struct shard *s = k == NULL ? NULL : coordinator_shard_find(c, k, f->shard.rank);
+    struct copy *copy = s == NULL ? NULL : coordinator_copy_find(s, member);
     if (copy == NULL || copy->order_kind != ORDER_PULL || copy->order != f->order) {
         return;
     }
@@ -32,9 +32,9 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
     struct trouble what = {
         .kind = TROUBLE_PULL, .status = status, .has_rank = true, .shard = f->shard};
     strcpy(what.node, c->members[member].node);
-    (void)trouble_happens(c, u, EVENT_pull_failed, &what, "%s", f->reason);
+    (void)coordinator_trouble_happens(c, EVENT_pull_failed, &what, "%s", f->reason);
 
-    struct copy *source = copy->source == NONE ? NULL : copy_find(s, copy->source);
+    struct copy *source = copy->source == NONE ? NULL : coordinator_copy_find(s, copy->source);
     if (source != NULL && status != CKPT_ERR_FULL && source->source_failures < UINT8_MAX) {
         source->source_failures++;
     }
@@ -42,23 +42,24 @@ void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_
         c->places[member].segments_free = 0; /* until its next heartbeat says more */
         c->places[member].part_bytes_free = 0;
     }
-    copy_set_order(c, copy, ORDER_NONE);
+    coordinator_copy_set_order(c, copy, ORDER_NONE);
     copy->bad = f->status != CKPT_ERR_FULL;
-    restore_copy_gone(c, s, member);
+    coordinator_restore_copy_gone(c, s, member);
     /* For a reader nothing is given up; its copy is cached and makes no checkpoint safer. */
     bool room_comes =
         f->status == CKPT_ERR_FULL && copy->purpose != PULL_FETCH &&
         (!checkpoint_is_committed(k) || copy->purpose == PULL_RESTORE || k->step == run->latest) &&
-        make_room(c, u, member, run, shard_room(c, s, member));
+        coordinator_make_room(c, member, run, coordinator_shard_room(c, s, member));
     if (room_comes) {
-        park(c, s);
+        coordinator_queue_park(c, s);
         return;
     }
     if (checkpoint_is_open(k) && ++s->failures >= c->config.pull_attempts_max &&
-        !drain_makes_do(c, k)) {
-        checkpoint_abort(c, u, k, status, "rank %u: %u pulls failed, the last on node %s: %.160s",
-                         s->rank, s->failures, c->members[member].node, f->reason);
+        !coordinator_drain_makes_do(c, k)) {
+        coordinator_checkpoint_abort(c, k, status,
+                                     "rank %u: %u pulls failed, the last on node %s: %.160s",
+                                     s->rank, s->failures, c->members[member].node, f->reason);
         return;
     }
-    park(c, s); /* at once would be a hot loop */
+    coordinator_queue_park(c, s); /* at once would be a hot loop */
 }

@@ -6,7 +6,7 @@
 #include "coordinator/state.h"
 
 /* An agent says that it could not carry out a pull. */
-void on_pull_failed(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                    const struct message_pull_failed *f);
+void coordinator_on_pull_failed(struct coordinator *c, uint32_t member,
+                                const struct message_pull_failed *f);
 
 #endif

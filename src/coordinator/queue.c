@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-void queue_remove(struct coordinator *c, struct shard *s)
+void coordinator_queue_remove(struct coordinator *c, struct shard *s)
 {
     uint32_t *head = s->parked ? &c->parked : &c->queue_head;
     if (s->previous_in_queue == NONE) {
@@ -20,13 +20,13 @@ void queue_remove(struct coordinator *c, struct shard *s)
     s->queued = s->parked = false;
 }
 
-void queue_push(struct coordinator *c, struct shard *s)
+void coordinator_queue_push(struct coordinator *c, struct shard *s)
 {
     if (s->queued) {
         return;
     }
     if (s->parked) {
-        queue_remove(c, s);
+        coordinator_queue_remove(c, s);
     }
     s->queued = true;
     s->next_in_queue = NONE;
@@ -39,18 +39,18 @@ void queue_push(struct coordinator *c, struct shard *s)
     c->queue_tail = shard_index(c, s);
 }
 
-struct shard *queue_pop(struct coordinator *c)
+struct shard *coordinator_queue_pop(struct coordinator *c)
 {
     if (c->queue_head == NONE) {
         return NULL;
     }
     struct shard *s = &c->shards[c->queue_head];
     assert(s->used && s->queued);
-    queue_remove(c, s);
+    coordinator_queue_remove(c, s);
     return s;
 }
 
-void park(struct coordinator *c, struct shard *s)
+void coordinator_queue_park(struct coordinator *c, struct shard *s)
 {
     if (s->queued || s->parked) {
         return;
@@ -64,14 +64,14 @@ void park(struct coordinator *c, struct shard *s)
     c->parked = shard_index(c, s);
 }
 
-void unpark(struct coordinator *c, uint32_t count)
+void coordinator_queue_unpark(struct coordinator *c, uint32_t count)
 {
     for (; count > 0 && c->parked != NONE; count--) {
-        queue_push(c, &c->shards[c->parked]);
+        coordinator_queue_push(c, &c->shards[c->parked]);
     }
 }
 
-void unpark_all(struct coordinator *c)
+void coordinator_queue_unpark_all(struct coordinator *c)
 {
-    unpark(c, UINT32_MAX);
+    coordinator_queue_unpark(c, UINT32_MAX);
 }

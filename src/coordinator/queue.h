@@ -6,16 +6,16 @@
 #include "coordinator/state.h"
 
 /* Takes the shard out of the queue, or out of the parked. */
-void queue_remove(struct coordinator *c, struct shard *s);
+void coordinator_queue_remove(struct coordinator *c, struct shard *s);
 /* The shard needs a decision; one that was parked waits no longer. */
-void queue_push(struct coordinator *c, struct shard *s);
+void coordinator_queue_push(struct coordinator *c, struct shard *s);
 /* The shard that needs one first; NULL: none does. */
-struct shard *queue_pop(struct coordinator *c);
+struct shard *coordinator_queue_pop(struct coordinator *c);
 /* The shard waits for the next round, or for room, but for one that needs a decision. */
-void park(struct coordinator *c, struct shard *s);
+void coordinator_queue_park(struct coordinator *c, struct shard *s);
 /* So many of the parked are looked at again. */
-void unpark(struct coordinator *c, uint32_t count);
+void coordinator_queue_unpark(struct coordinator *c, uint32_t count);
 /* All of the parked are looked at again. */
-void unpark_all(struct coordinator *c);
+void coordinator_queue_unpark_all(struct coordinator *c);
 
 #endif

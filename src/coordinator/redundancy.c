@@ -9,13 +9,15 @@
 #include "coordinator/restore_state.h"
 #include "coordinator/table.h"
 
-uint32_t shard_copies(const struct coordinator *c, const struct shard *s)
+uint32_t coordinator_shard_copies(const struct coordinator *c, const struct shard *s)
 {
     uint32_t holders[COORDINATOR_COPIES_MAX];
     uint32_t count = 0;
-    bool drain = checkpoint_is_open(&c->checkpoints[s->checkpoint]) && drain_applies(c, s);
+    bool drain =
+        checkpoint_is_open(&c->checkpoints[s->checkpoint]) && coordinator_drain_applies(c, s);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (copy_is_good(s, &s->copies[i]) && !(drain && c->places[s->copies[i].member].last)) {
+        if (coordinator_copy_is_good(s, &s->copies[i]) &&
+            !(drain && c->places[s->copies[i].member].last)) {
             holders[count++] = s->copies[i].member;
         }
     }
@@ -23,40 +25,40 @@ uint32_t shard_copies(const struct coordinator *c, const struct shard *s)
     return placement_domains(&map, holders, count);
 }
 
-bool shard_has_copies(const struct coordinator *c, const struct shard *s)
+bool coordinator_shard_has_copies(const struct coordinator *c, const struct shard *s)
 {
-    uint32_t copies = shard_copies(c, s);
+    uint32_t copies = coordinator_shard_copies(c, s);
     if (PLANTED_BUG(ONE_DIGEST)) {
         return copies > 0;
     }
     return copies >= c->checkpoints[s->checkpoint].copies;
 }
 
-void shard_refresh(struct coordinator *c, struct shard *s)
+void coordinator_shard_refresh(struct coordinator *c, struct shard *s)
 {
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         if (s->copies[i].member != NONE) {
-            copy_weigh(c, s, &s->copies[i]);
+            coordinator_copy_weigh(c, s, &s->copies[i]);
         }
     }
-    bool ready = s->sealed && shard_has_copies(c, s);
+    bool ready = s->sealed && coordinator_shard_has_copies(c, s);
     if (ready != s->ready) {
-        checkpoint_touch(c, k);
+        coordinator_checkpoint_touch(c, k);
         s->ready = ready;
         k->ready = ready ? k->ready + 1 : k->ready - 1;
         k->progress_ms = ready ? c->now_ms : k->progress_ms;
     }
 }
 
-uint32_t shard_good_domains(const struct coordinator *c, const struct shard *s,
-                            const struct copy *without, uint32_t member)
+uint32_t coordinator_shard_good_domains(const struct coordinator *c, const struct shard *s,
+                                        const struct copy *without, uint32_t member)
 {
     struct placement_map map = {.member_count = c->member_count, .members = c->places};
     uint32_t holders[COORDINATOR_COPIES_MAX + 1];
     uint32_t count = 0;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (&s->copies[i] != without && copy_is_good(s, &s->copies[i])) {
+        if (&s->copies[i] != without && coordinator_copy_is_good(s, &s->copies[i])) {
             holders[count++] = s->copies[i].member;
         }
     }
@@ -75,29 +77,31 @@ static uint32_t shard_domains_apart(const struct coordinator *c, const struct sh
     uint32_t count = 0;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
-        if (copy != without && copy_is_good(s, copy) && !copy_leaves(c, s, copy)) {
+        if (copy != without && coordinator_copy_is_good(s, copy) &&
+            !coordinator_copy_leaves(c, s, copy)) {
             holders[count++] = copy->member;
         }
     }
     return placement_domains(&map, holders, count);
 }
 
-bool shard_has_copies_apart(const struct coordinator *c, const struct shard *s)
+bool coordinator_shard_has_copies_apart(const struct coordinator *c, const struct shard *s)
 {
     return shard_domains_apart(c, s, NULL) >= c->checkpoints[s->checkpoint].copies;
 }
 
-struct copy *shard_leaving(const struct coordinator *c, struct shard *s)
+struct copy *coordinator_shard_leaving(const struct coordinator *c, struct shard *s)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (copy_is_good(s, &s->copies[i]) && copy_leaves(c, s, &s->copies[i])) {
+        if (coordinator_copy_is_good(s, &s->copies[i]) &&
+            coordinator_copy_leaves(c, s, &s->copies[i])) {
             return &s->copies[i];
         }
     }
     return NULL;
 }
 
-bool shard_is_read_from(const struct shard *s, uint32_t member)
+bool coordinator_shard_is_read_from(const struct shard *s, uint32_t member)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         if (s->copies[i].order_kind == ORDER_PULL && s->copies[i].source == member) {
@@ -107,7 +111,7 @@ bool shard_is_read_from(const struct shard *s, uint32_t member)
     return false;
 }
 
-bool shard_is_pulled(const struct shard *s)
+bool coordinator_shard_is_pulled(const struct shard *s)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
@@ -125,16 +129,16 @@ bool shard_is_pulled(const struct shard *s)
  * owner's most of all. */
 static uint32_t worth(const struct coordinator *c, const struct shard *s, const struct copy *copy)
 {
-    return copy_leaves(c, s, copy)
+    return coordinator_copy_leaves(c, s, copy)
                ? 0
-               : 1 + (copy->owner ? 2u : 0u) + shard_is_home(c, s, copy->member);
+               : 1 + (copy->owner ? 2u : 0u) + coordinator_shard_is_home(c, s, copy->member);
 }
 
 static uint32_t good_copies(const struct shard *s)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        count += copy_is_good(s, &s->copies[i]);
+        count += coordinator_copy_is_good(s, &s->copies[i]);
     }
     return count;
 }
@@ -148,24 +152,26 @@ static bool is_loaded(const struct coordinator *c, const struct shard *s, const 
     if (s->load_state == LOAD_NONE || s->load_member != copy->member) {
         return false;
     }
-    return !copy_leaves(c, s, copy) || session_waits(&run->session) || session_uses(c, k) ||
+    return !coordinator_copy_leaves(c, s, copy) || coordinator_restore_waits(&run->restore) ||
+           coordinator_restore_uses(c, k) ||
            c->now_ms < run->active_ms + WORD_RESENDS * (uint64_t)c->config.resend_ms;
 }
 
-bool copy_is_idle(const struct coordinator *c, const struct shard *s, const struct copy *copy)
+bool coordinator_copy_is_idle(const struct coordinator *c, const struct shard *s,
+                              const struct copy *copy)
 {
     bool was_kept = copy->kept_ms > 0 &&
                     c->now_ms < copy->kept_ms + WORD_RESENDS * (uint64_t)c->config.resend_ms;
-    return copy_is_good(s, copy) && copy->order_kind == ORDER_NONE && !is_loaded(c, s, copy) &&
-           !was_kept && !shard_is_read_from(s, copy->member);
+    return coordinator_copy_is_good(s, copy) && copy->order_kind == ORDER_NONE &&
+           !is_loaded(c, s, copy) && !was_kept && !coordinator_shard_is_read_from(s, copy->member);
 }
 
-struct copy *shard_surplus(const struct coordinator *c, struct shard *s)
+struct copy *coordinator_shard_surplus(const struct coordinator *c, struct shard *s)
 {
     uint32_t copies = c->checkpoints[s->checkpoint].copies;
     copies -= PLANTED_BUG(TRIM_TOO_FAR) && copies > 1;
-    uint32_t domains = shard_good_domains(c, s, NULL, NONE);
-    bool some_leave = shard_leaving(c, s) != NULL;
+    uint32_t domains = coordinator_shard_good_domains(c, s, NULL, NONE);
+    bool some_leave = coordinator_shard_leaving(c, s) != NULL;
     uint32_t apart = some_leave ? shard_domains_apart(c, s, NULL) : 0;
     apart = apart < copies ? apart : copies;
     struct copy *least = NULL;
@@ -174,9 +180,11 @@ struct copy *shard_surplus(const struct coordinator *c, struct shard *s)
     }
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         struct copy *copy = &s->copies[i];
-        if (copy_is_idle(c, s, copy) &&
-            shard_good_domains(c, s, copy, NONE) >= (domains < copies ? domains : copies) &&
-            (!some_leave || copy_leaves(c, s, copy) || shard_domains_apart(c, s, copy) >= apart) &&
+        if (coordinator_copy_is_idle(c, s, copy) &&
+            coordinator_shard_good_domains(c, s, copy, NONE) >=
+                (domains < copies ? domains : copies) &&
+            (!some_leave || coordinator_copy_leaves(c, s, copy) ||
+             shard_domains_apart(c, s, copy) >= apart) &&
             (least == NULL || worth(c, s, copy) < worth(c, s, least))) {
             least = copy;
         }

@@ -48,20 +48,21 @@ static uint64_t home_due_ms(const struct coordinator *c, const struct home *home
                       : c->started_ms + c->config.restore_settle_ms;
 }
 
-bool repair_is_due(const struct coordinator *c, const struct shard *s, const struct holders *h)
+bool coordinator_repair_is_due(const struct coordinator *c, const struct shard *s,
+                               const struct holders *h)
 {
     if (PLANTED_BUG(REPAIR_AT_ONCE)) {
         return true;
     }
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         const struct home *home = s->homes[i] == NONE ? NULL : &c->homes[s->homes[i]];
-        if (home != NULL && !home_is_heard(c, home) &&
+        if (home != NULL && !coordinator_home_is_heard(c, home) &&
             (home->member == NONE || !is_taken(h, home->member)) &&
             c->now_ms < home_due_ms(c, home)) {
             return false;
         }
     }
-    return shard_has_homes(s) || PLANTED_BUG(NO_SETTLE) ||
+    return coordinator_shard_has_homes(s) || PLANTED_BUG(NO_SETTLE) ||
            c->now_ms >= c->started_ms + c->config.restore_settle_ms;
 }
 
@@ -73,9 +74,9 @@ static bool homes_are_right(const struct coordinator *c, const struct shard *s,
     uint32_t homes = 0;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
-        if (copy != without && copy_is_good(s, copy)) {
+        if (copy != without && coordinator_copy_is_good(s, copy)) {
             good++;
-            if (!shard_is_home(c, s, copy->member)) {
+            if (!coordinator_shard_is_home(c, s, copy->member)) {
                 return false;
             }
         }
@@ -86,10 +87,10 @@ static bool homes_are_right(const struct coordinator *c, const struct shard *s,
     return good == homes;
 }
 
-void shard_write_homes(struct coordinator *c, struct coordinator_update *u, const struct shard *s)
+void coordinator_shard_write_homes(struct coordinator *c, const struct shard *s)
 {
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
-    struct coordinator_record *record = update_record(c, u, RECORD_HOLDERS);
+    struct coordinator_record *record = coordinator_update_record(c, RECORD_HOLDERS);
     record->run = c->runs[k->run].key;
     record->attempt = k->attempt;
     record->step = k->step;
@@ -103,44 +104,44 @@ void shard_write_homes(struct coordinator *c, struct coordinator_update *u, cons
     }
 }
 
-bool shard_record_homes(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                        const struct copy *without)
+bool coordinator_shard_record_homes(struct coordinator *c, struct shard *s,
+                                    const struct copy *without)
 {
-    if (!shard_has_homes(s) || homes_are_right(c, s, without)) {
+    if (!coordinator_shard_has_homes(s) || homes_are_right(c, s, without)) {
         return true;
     }
-    if (u->record_count >= COORDINATOR_RECORDS_MAX / 2) {
-        u->again = true;
+    if (c->update->record_count >= COORDINATOR_RECORDS_MAX / 2) {
+        c->update->again = true;
         return false;
     }
-    shard_set_homes_as_held(c, s, without);
-    shard_write_homes(c, u, s);
+    coordinator_shard_set_homes_as_held(c, s, without);
+    coordinator_shard_write_homes(c, s);
     return true;
 }
 
-static void call_pulls_off(struct coordinator *c, struct coordinator_update *u, struct shard *s)
+static void call_pulls_off(struct coordinator *c, struct shard *s)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         struct copy *copy = &s->copies[i];
         bool is_loaded = s->load_state != LOAD_NONE && s->load_member == copy->member;
         if (copy->member != NONE && copy->order_kind == ORDER_PULL &&
             copy->purpose == PULL_REPLICATE && !is_loaded) {
-            order_call_off(c, u, s, copy);
+            coordinator_order_call_off(c, s, copy);
         }
     }
 }
 
-bool shard_let_surplus_go(struct coordinator *c, struct coordinator_update *u, struct shard *s)
+bool coordinator_shard_let_surplus_go(struct coordinator *c, struct shard *s)
 {
     struct copy *copy;
-    call_pulls_off(c, u, s);
-    while (!PLANTED_BUG(NEVER_TRIM) && (copy = shard_surplus(c, s)) != NULL) {
-        if (!update_has_room(u, 1) || !shard_record_homes(c, u, s, copy)) {
-            u->again = true;
+    call_pulls_off(c, s);
+    while (!PLANTED_BUG(NEVER_TRIM) && (copy = coordinator_shard_surplus(c, s)) != NULL) {
+        if (!coordinator_update_has_room(c, 1) || !coordinator_shard_record_homes(c, s, copy)) {
+            c->update->again = true;
             return false;
         }
-        order_let_go(c, u, s, copy);
-        shard_refresh(c, s);
+        coordinator_order_let_go(c, s, copy);
+        coordinator_shard_refresh(c, s);
     }
-    return shard_record_homes(c, u, s, NULL);
+    return coordinator_shard_record_homes(c, s, NULL);
 }

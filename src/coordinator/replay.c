@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/checkpoint_table.h"
 #include "coordinator/drain.h"
@@ -18,8 +19,9 @@ static enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint 
 {
     char nodes[CKPT_COPIES_MAX][CKPT_NODE_NAME_MAX + 1] = {{0}};
     uint32_t count = 0;
-    struct shard *s =
-        k == NULL || record->bytes >= k->world ? NULL : shard_find(c, k, (uint32_t)record->bytes);
+    struct shard *s = k == NULL || record->bytes >= k->world
+                          ? NULL
+                          : coordinator_shard_find(c, k, (uint32_t)record->bytes);
     if (s == NULL) {
         return CKPT_ERR_CORRUPT;
     }
@@ -32,7 +34,7 @@ static enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint 
         memcpy(nodes[count], at, length);
         at += length + (at[length] == ' ');
     }
-    shard_set_homes(c, s, nodes, count);
+    coordinator_shard_set_homes(c, s, nodes, count);
     return CKPT_OK;
 }
 
@@ -44,39 +46,41 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
         return CKPT_ERR_CORRUPT;
     }
     /* A later attempt may have saved again what was quarantined. */
-    if (checkpoint_find(c, run, record->attempt, record->step) != NULL ||
+    if (coordinator_checkpoint_find(c, run, record->attempt, record->step) != NULL ||
         (run->has_latest && record->step <= run->latest)) {
         return CKPT_ERR_CORRUPT;
     }
-    struct checkpoint *k = checkpoint_add(c, run, record->attempt, record->step, record->world);
+    struct checkpoint *k =
+        coordinator_checkpoint_add(c, run, record->attempt, record->step, record->world);
     if (k == NULL || c->free_shards < record->world) {
         return CKPT_ERR_FULL;
     }
-    checkpoint_time_commit(c, run, k, record->wall_ms);
-    checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
+    coordinator_checkpoint_time_commit(c, run, k, record->wall_ms);
+    coordinator_checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
     k->copies = record->copies;
     k->bytes = record->bytes;
     for (uint32_t rank = 0; rank < record->world; rank++) {
-        struct shard *s = shard_add(c, k, rank);
+        struct shard *s = coordinator_shard_add(c, k, rank);
         s->sealed = true;
         s->has_digest = true;
         s->bytes = record->shards[rank].bytes;
         s->digest = record->shards[rank].digest;
-        shard_set_homes(c, s, record->shards[rank].nodes, record->shards[rank].node_count);
+        coordinator_shard_set_homes(c, s, record->shards[rank].nodes,
+                                    record->shards[rank].node_count);
         if (s->bytes == 0 || record->shards[rank].node_count > CKPT_COPIES_MAX) {
             return CKPT_ERR_CORRUPT;
         }
     }
     k->sealed = k->world;
-    run_pass_over(c, run, k->attempt, UINT64_MAX);
-    run_refresh_latest(c, run);
+    coordinator_run_pass_over(c, run, k->attempt, UINT64_MAX);
+    coordinator_run_refresh_latest(c, run);
     return CKPT_OK;
 }
 
 static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
                                       const struct coordinator_record *record)
 {
-    struct checkpoint *k = checkpoint_find(c, run, record->attempt, record->step);
+    struct checkpoint *k = coordinator_checkpoint_find(c, run, record->attempt, record->step);
     switch (record->type) {
     case RECORD_EPOCH:
     case RECORD_CLUSTER:
@@ -95,14 +99,14 @@ static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
         run->verdict_attempt = record->attempt;
         run->verdict_load = (uint32_t)record->bytes;
         run->verdict_step = record->step;
-        run_pass_over(c, run, 0, record->step);
+        coordinator_run_pass_over(c, run, 0, record->step);
         return CKPT_OK;
     case RECORD_RETIRED:
         if (k == NULL) {
             return CKPT_ERR_CORRUPT;
         }
-        checkpoint_remove(c, k);
-        run_refresh_latest(c, run);
+        coordinator_checkpoint_remove(c, k);
+        coordinator_run_refresh_latest(c, run);
         return CKPT_OK;
     case RECORD_HOLDERS:
         return replay_holders(c, k, record);
@@ -116,24 +120,24 @@ static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
         if (k == NULL || k->state != CHECKPOINT_QUARANTINED) {
             return CKPT_ERR_CORRUPT;
         }
-        checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
+        coordinator_checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
         k->reason[0] = '\0';
-        run_refresh_latest(c, run);
+        coordinator_run_refresh_latest(c, run);
         return CKPT_OK;
     case RECORD_QUARANTINED:
         if (k == NULL || k->state != CHECKPOINT_CONSISTENT) {
             return CKPT_ERR_CORRUPT;
         }
-        checkpoint_set_state(c, k, CHECKPOINT_QUARANTINED);
-        say(k->reason, "%s", record->reason);
-        run_refresh_latest(c, run);
+        coordinator_checkpoint_set_state(c, k, CHECKPOINT_QUARANTINED);
+        reason_set(k->reason, "%s", record->reason);
+        coordinator_run_refresh_latest(c, run);
         return CKPT_OK;
     }
     return CKPT_ERR_CORRUPT;
 }
 
-enum ckpt_status on_replay(struct coordinator *c, struct coordinator_update *u,
-                           const struct coordinator_record *record)
+enum ckpt_status coordinator_on_replay(struct coordinator *c,
+                                       const struct coordinator_record *record)
 {
     if (record->type == RECORD_CLUSTER && record->epoch <= c->epoch) {
         c->cluster = nonce_is_zero(&c->cluster) ? coordinator_record_named(record) : c->cluster;
@@ -146,13 +150,13 @@ enum ckpt_status on_replay(struct coordinator *c, struct coordinator_update *u,
         return record->epoch <= c->epoch ? CKPT_OK : CKPT_ERR_CORRUPT;
     }
     if (record->type == RECORD_DRAINED) {
-        return replay_drain(c, u, record);
+        return coordinator_replay_drain(c, record);
     }
     if (!name_is_valid(record->run.name, CKPT_RUN_NAME_MAX)) {
         return CKPT_ERR_CORRUPT;
     }
-    struct run *run = run_find(c, &record->run);
-    run = run != NULL ? run : run_add(c, &record->run);
+    struct run *run = coordinator_run_find(c, &record->run);
+    run = run != NULL ? run : coordinator_run_add(c, &record->run);
     if (run == NULL) {
         return CKPT_ERR_FULL;
     }

@@ -6,7 +6,7 @@
 #include "coordinator/state.h"
 
 /* Takes one record. */
-enum ckpt_status on_replay(struct coordinator *c, struct coordinator_update *u,
-                           const struct coordinator_record *record);
+enum ckpt_status coordinator_on_replay(struct coordinator *c,
+                                       const struct coordinator_record *record);
 
 #endif

@@ -15,7 +15,8 @@
 #include "coordinator/checkpoint.h"
 #include "coordinator/shard.h"
 
-void replica_note(struct checkpoint *k, struct shard *s, const struct message_shard_report *r)
+void coordinator_replica_note(struct checkpoint *k, struct shard *s,
+                              const struct message_shard_report *r)
 {
     if (r->owner && r->replica_said) {
         k->in_shares = true;
@@ -33,14 +34,14 @@ static const struct shard *differs_from(const struct coordinator *c, const struc
     if (!s->replica_said || s->replica_leader >= k->world) {
         return NULL;
     }
-    const struct shard *leader = shard_find(c, k, s->replica_leader);
+    const struct shard *leader = coordinator_shard_find(c, k, s->replica_leader);
     bool comparable = leader != NULL && leader->replica_said &&
                       leader->replica_leader == s->replica_leader &&
                       leader->replica_part == s->replica_part;
     return comparable && leader->replica_value != s->replica_value ? leader : NULL;
 }
 
-bool replica_refuses(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
+bool coordinator_replica_refuses(struct coordinator *c, struct checkpoint *k)
 {
     struct run *run = &c->runs[k->run];
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
@@ -49,18 +50,20 @@ bool replica_refuses(struct coordinator *c, struct coordinator_update *u, struct
         if (leader != NULL) {
             run->diverged_attempt = k->attempt;
             run->diverged_step = k->step;
-            checkpoint_abort(c, u, k, CKPT_ERR_DIVERGED,
-                             "ranks %u and %u have diverged: part %u of the state that they hold "
-                             "alike differs; the next save must hold each rank's own",
-                             leader->rank, s->rank, s->replica_part);
+            coordinator_checkpoint_abort(
+                c, k, CKPT_ERR_DIVERGED,
+                "ranks %u and %u have diverged: part %u of the state that they hold "
+                "alike differs; the next save must hold each rank's own",
+                leader->rank, s->rank, s->replica_part);
             return true;
         }
     }
     if (run->diverged_attempt == k->attempt) {
-        checkpoint_abort(c, u, k, CKPT_ERR_DIVERGED,
-                         "ranks have diverged at step %llu, and this step was staged in shares: "
-                         "the next save must hold each rank's own",
-                         (unsigned long long)run->diverged_step);
+        coordinator_checkpoint_abort(
+            c, k, CKPT_ERR_DIVERGED,
+            "ranks have diverged at step %llu, and this step was staged in shares: "
+            "the next save must hold each rank's own",
+            (unsigned long long)run->diverged_step);
         return true;
     }
     return false;

@@ -6,9 +6,10 @@
 #include "coordinator/state.h"
 
 /* What the owner's report says of what others hold alike. */
-void replica_note(struct checkpoint *k, struct shard *s, const struct message_shard_report *r);
+void coordinator_replica_note(struct checkpoint *k, struct shard *s,
+                              const struct message_shard_report *r);
 /* Before a commit of k: true, and k is aborted, when its ranks have diverged. O(world), as the
  * commit is. */
-bool replica_refuses(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k);
+bool coordinator_replica_refuses(struct coordinator *c, struct checkpoint *k);
 
 #endif

@@ -9,6 +9,7 @@
  * A repeated report finds the state it asks for and is only acked again. */
 #include "coordinator/report.h"
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/checkpoint_table.h"
@@ -39,133 +40,134 @@ static enum ckpt_status contradiction(struct coordinator *c, const struct checkp
                                       const struct message_shard_report *r, char *reason)
 {
     if (k->state == CHECKPOINT_ABORTED) {
-        say(reason, "%s", k->reason);
+        reason_set(reason, "%s", k->reason);
         return k->status;
     }
     if (r->world != k->world || r->shard.rank >= k->world) {
-        say(reason, "rank %u of world %u, but the checkpoint has world %u", r->shard.rank, r->world,
-            k->world);
+        reason_set(reason, "rank %u of world %u, but the checkpoint has world %u", r->shard.rank,
+                   r->world, k->world);
         return CKPT_ERR_WORLD;
     }
     if (checkpoint_is_open(k) && r->copies != k->copies) {
-        say(reason, "wants %u copies, but other ranks want %u", r->copies, k->copies);
+        reason_set(reason, "wants %u copies, but other ranks want %u", r->copies, k->copies);
         return CKPT_ERR_INVALID;
     }
     if (s == NULL) {
         return CKPT_OK;
     }
     if (s->bytes != r->bytes) {
-        say(reason, "shard has %llu bytes, but %llu were announced", (unsigned long long)r->bytes,
-            (unsigned long long)s->bytes);
+        reason_set(reason, "shard has %llu bytes, but %llu were announced",
+                   (unsigned long long)r->bytes, (unsigned long long)s->bytes);
         return CKPT_ERR_SIZE;
     }
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
         if (r->owner && checkpoint_is_open(k) && copy->member != NONE && copy->owner &&
             copy->member != member) {
-            say(reason, "rank %u saves on node %s as well: two processes have one rank number",
-                r->shard.rank, c->members[copy->member].node);
+            reason_set(reason,
+                       "rank %u saves on node %s as well: two processes have one rank number",
+                       r->shard.rank, c->members[copy->member].node);
             return CKPT_ERR_RANK;
         }
     }
     return CKPT_OK;
 }
 
-static void on_copy_gone(struct coordinator *c, struct coordinator_update *u, uint32_t member,
+static void on_copy_gone(struct coordinator *c, uint32_t member,
                          const struct message_shard_report *r)
 {
-    struct run *run = run_find(c, &r->shard.run);
+    struct run *run = coordinator_run_find(c, &r->shard.run);
     struct checkpoint *k =
-        run == NULL ? NULL : checkpoint_find(c, run, r->shard.attempt, r->shard.step);
-    struct shard *s = k == NULL ? NULL : shard_find(c, k, r->shard.rank);
-    struct copy *copy = s == NULL ? NULL : copy_find(s, member);
+        run == NULL ? NULL : coordinator_checkpoint_find(c, run, r->shard.attempt, r->shard.step);
+    struct shard *s = k == NULL ? NULL : coordinator_shard_find(c, k, r->shard.rank);
+    struct copy *copy = s == NULL ? NULL : coordinator_copy_find(s, member);
     /* A pull under way has a generation that this report cannot know. */
     if (copy != NULL && copy->order_kind != ORDER_PULL && copy->generation <= r->generation) {
-        copy_drop(c, s, copy);
-        shard_refresh(c, s);
-        restore_copy_gone(c, s, member);
-        queue_push(c, s);
+        coordinator_copy_drop(c, s, copy);
+        coordinator_shard_refresh(c, s);
+        coordinator_restore_copy_gone(c, s, member);
+        coordinator_queue_push(c, s);
     }
-    report_ack(c, u, member, r, k == NULL ? CHECKPOINT_NONE : (enum checkpoint_state)k->state,
-               CKPT_OK, "");
+    coordinator_report_ack(
+        c, member, r, k == NULL ? CHECKPOINT_NONE : (enum checkpoint_state)k->state, CKPT_OK, "");
 }
 
 /* The shard for the report, new when its owner announces it first; NULL: refused, and answered. */
-static struct shard *shard_for_report(struct coordinator *c, struct coordinator_update *u,
-                                      uint32_t member, struct checkpoint *k,
+static struct shard *shard_for_report(struct coordinator *c, uint32_t member, struct checkpoint *k,
                                       const struct message_shard_report *r)
 {
     char reason[CKPT_REASON_MAX + 1] = "";
-    struct shard *s = shard_find(c, k, r->shard.rank);
+    struct shard *s = coordinator_shard_find(c, k, r->shard.rank);
     enum ckpt_status status = contradiction(c, k, s, member, r, reason);
     if (status != CKPT_OK) {
-        report_refuse(c, u, member, r, (enum checkpoint_state)k->state, status, reason);
+        coordinator_report_refuse(c, member, r, (enum checkpoint_state)k->state, status, reason);
         return NULL;
     }
     if (s == NULL) {
-        s = shard_add(c, k, r->shard.rank);
+        s = coordinator_shard_add(c, k, r->shard.rank);
         if (s == NULL) {
-            report_refuse(
-                c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_FULL,
+            coordinator_report_refuse(
+                c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_FULL,
                 "no room for another shard in the coordinator's tables: raise shards_max");
             return NULL;
         }
         s->bytes = r->bytes;
     }
-    replica_note(k, s, r);
+    coordinator_replica_note(k, s, r);
     if (r->owner && !s->sealed && r->state != COPY_HELD) {
-        checkpoint_touch(c, k);
+        coordinator_checkpoint_touch(c, k);
         s->sealed = true;
         k->bytes += s->bytes;
         k->progress_ms = c->now_ms;
-        checkpoint_time_seal(c, k, member);
+        coordinator_checkpoint_time_seal(c, k, member);
         k->sealed++;
-        run_gone_on(c, u, &c->runs[k->run], &r->shard, member);
+        coordinator_run_gone_on(c, &c->runs[k->run], &r->shard, member);
         uint32_t missing = PLANTED_BUG(MISSING_RANK) && k->world > 1;
         if (k->state == CHECKPOINT_OPEN && k->sealed + missing >= k->world) {
-            checkpoint_verifying(c, k);
+            coordinator_checkpoint_verifying(c, k);
         }
     }
     return s;
 }
 
-void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                     const struct message_shard_report *r)
+void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
+                                 const struct message_shard_report *r)
 {
     if (!report_is_valid(r)) {
-        report_refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_INVALID,
-                      "report with invalid values");
+        coordinator_report_refuse(c, member, r, CHECKPOINT_NONE, CKPT_ERR_INVALID,
+                                  "report with invalid values");
         return;
     }
     if (r->state == COPY_NONE) {
-        on_copy_gone(c, u, member, r);
+        on_copy_gone(c, member, r);
         return;
     }
-    struct run *run = run_find(c, &r->shard.run);
+    struct run *run = coordinator_run_find(c, &r->shard.run);
     struct checkpoint *k =
-        run == NULL ? NULL : checkpoint_find(c, run, r->shard.attempt, r->shard.step);
-    k = k != NULL ? k : report_open(c, u, member, r);
-    struct shard *s = k == NULL ? NULL : shard_for_report(c, u, member, k, r);
+        run == NULL ? NULL : coordinator_checkpoint_find(c, run, r->shard.attempt, r->shard.step);
+    k = k != NULL ? k : coordinator_report_open(c, member, r);
+    struct shard *s = k == NULL ? NULL : shard_for_report(c, member, k, r);
     if (s == NULL) {
         return;
     }
-    struct copy *copy = copy_find(s, member);
+    struct copy *copy = coordinator_copy_find(s, member);
     if (copy == NULL) {
-        copy = r->cached ? copy_add(c, s, member) : place_for_found(c, s, member);
+        copy = r->cached ? coordinator_copy_add(c, s, member)
+                         : coordinator_place_for_found(c, s, member);
     }
     if (copy == NULL) {
-        report_refuse(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_FULL,
-                      "more copies than are kept");
+        coordinator_report_refuse(c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_FULL,
+                                  "more copies than are kept");
         return;
     }
     if (r->generation < copy->generation) {
-        report_ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_STALE,
-                   "an older generation");
+        coordinator_report_ack(c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_STALE,
+                               "an older generation");
         return;
     }
     if (copy->bad && copy->state == COPY_NONE && copy->generation == r->generation) {
-        report_ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST,
-                   "refused before");
+        coordinator_report_ack(c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST,
+                               "refused before");
         return;
     }
     if (r->generation > copy->generation) {
@@ -177,20 +179,20 @@ void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32
         copy->called_back = false;
         copy->generation = r->generation;
         if (copy->order_kind == ORDER_LET_GO) {
-            copy_set_order(c, copy, ORDER_NONE); /* of the slot before */
+            coordinator_copy_set_order(c, copy, ORDER_NONE); /* of the slot before */
         }
     }
     copy->owner = r->owner;
     copy->cached = r->cached;
-    shard_refresh(c, s); /* a copy that counted may be another, or a reader's, by now */
+    coordinator_shard_refresh(c, s); /* a copy that counted may be another, or a reader's, by now */
     if (r->state == COPY_VERIFIED) {
-        report_digest(c, u, s, copy, r);
+        coordinator_report_digest(c, s, copy, r);
         return;
     }
     if (copy->state != COPY_VERIFIED) {
         copy->state = (uint8_t)r->state;
-        queue_push(c, s);
+        coordinator_queue_push(c, s);
     }
-    shard_refresh(c, s);
-    report_ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+    coordinator_shard_refresh(c, s);
+    coordinator_report_ack(c, member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
 }

@@ -6,7 +6,7 @@
 #include "coordinator/state.h"
 
 /* An agent says what it has of a shard. */
-void on_shard_report(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                     const struct message_shard_report *r);
+void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
+                                 const struct message_shard_report *r);
 
 #endif

@@ -4,48 +4,49 @@
 
 #include <string.h>
 
+#include "base/reason.h"
 #include "coordinator/trouble.h"
 #include "coordinator/update.h"
 
-void report_ack(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                const struct message_shard_report *r, enum checkpoint_state checkpoint,
-                enum ckpt_status status, const char *reason)
+void coordinator_report_ack(struct coordinator *c, uint32_t member,
+                            const struct message_shard_report *r, enum checkpoint_state checkpoint,
+                            enum ckpt_status status, const char *reason)
 {
-    struct message *m = update_message(c, u, c->members[member].link, MESSAGE_SHARD_ACK);
+    struct message *m = coordinator_update_message(c, c->members[member].link, MESSAGE_SHARD_ACK);
     m->shard_ack.shard = r->shard;
     m->shard_ack.generation = r->generation;
     m->shard_ack.state = r->state;
     m->shard_ack.checkpoint = checkpoint;
     m->shard_ack.keep = status == CKPT_OK;
     m->shard_ack.status = status;
-    say(m->shard_ack.reason, "%s", reason);
+    reason_set(m->shard_ack.reason, "%s", reason);
 }
 
 /* What is over is let go, and nobody need look. */
-static void note_outdated(struct coordinator_update *u, const struct trouble *what,
-                          const char *reason)
+static void note_outdated(struct coordinator *c, const struct trouble *what, const char *reason)
 {
-    struct machine_note *note = update_note(u, EVENT_report_outdated);
+    struct machine_note *note = coordinator_update_note(c, EVENT_report_outdated);
     strcpy(note->node, what->node);
     note->run = what->shard.run;
     note->has_shard = true;
     note->attempt = what->shard.attempt;
     note->step = what->shard.step;
     note->rank = what->shard.rank;
-    say(note->text, "%s", reason);
+    reason_set(note->text, "%s", reason);
 }
 
-void report_refuse(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                   const struct message_shard_report *r, enum checkpoint_state checkpoint,
-                   enum ckpt_status status, const char *reason)
+void coordinator_report_refuse(struct coordinator *c, uint32_t member,
+                               const struct message_shard_report *r,
+                               enum checkpoint_state checkpoint, enum ckpt_status status,
+                               const char *reason)
 {
     struct trouble what = {
         .kind = TROUBLE_REPORT, .status = status, .has_rank = true, .shard = r->shard};
     strcpy(what.node, c->members[member].node);
     if (status == CKPT_ERR_RETIRED || status == CKPT_ERR_ABORTED || r->state == COPY_NONE) {
-        note_outdated(u, &what, reason);
+        note_outdated(c, &what, reason);
     } else {
-        (void)trouble_happens(c, u, EVENT_report_refused, &what, "%s", reason);
+        (void)coordinator_trouble_happens(c, EVENT_report_refused, &what, "%s", reason);
     }
-    report_ack(c, u, member, r, checkpoint, status, reason);
+    coordinator_report_ack(c, member, r, checkpoint, status, reason);
 }

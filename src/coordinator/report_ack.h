@@ -6,12 +6,13 @@
 #include "coordinator/state.h"
 
 /* The answer to a report; keep goes with CKPT_OK. */
-void report_ack(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                const struct message_shard_report *r, enum checkpoint_state checkpoint,
-                enum ckpt_status status, const char *reason);
+void coordinator_report_ack(struct coordinator *c, uint32_t member,
+                            const struct message_shard_report *r, enum checkpoint_state checkpoint,
+                            enum ckpt_status status, const char *reason);
 /* The report is refused, and people may see why. */
-void report_refuse(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                   const struct message_shard_report *r, enum checkpoint_state checkpoint,
-                   enum ckpt_status status, const char *reason);
+void coordinator_report_refuse(struct coordinator *c, uint32_t member,
+                               const struct message_shard_report *r,
+                               enum checkpoint_state checkpoint, enum ckpt_status status,
+                               const char *reason);
 
 #endif

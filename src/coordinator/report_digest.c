@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/commit.h"
 #include "coordinator/copy.h"
@@ -20,10 +21,9 @@
 
 /* What was read from it differs: either the reader is wrong or the source is, since its own digest.
  * The source digests again; until it has, others are preferred. */
-static void suspect_source(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                           uint32_t source_member)
+static void suspect_source(struct coordinator *c, struct shard *s, uint32_t source_member)
 {
-    struct copy *source = source_member == NONE ? NULL : copy_find(s, source_member);
+    struct copy *source = source_member == NONE ? NULL : coordinator_copy_find(s, source_member);
     if (source == NULL) {
         return;
     }
@@ -31,86 +31,86 @@ static void suspect_source(struct coordinator *c, struct coordinator_update *u, 
         source->source_failures++;
     }
     if (source->state == COPY_VERIFIED && source->order_kind == ORDER_NONE) {
-        order_verify(c, u, s, source);
+        coordinator_order_verify(c, s, source);
     }
 }
 
 /* A digest that differs from the reference, or from what this copy said before. */
-static void on_mismatch(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                        struct copy *copy, const struct message_shard_report *r, const char *what)
+static void on_mismatch(struct coordinator *c, struct shard *s, struct copy *copy,
+                        const struct message_shard_report *r, const char *what)
 {
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
     struct member *m = &c->members[copy->member];
     uint32_t member = copy->member;
     bool owner = copy->owner;
     uint32_t source = copy->order_kind == ORDER_PULL ? copy->source : NONE;
-    struct machine_note *note = update_note(u, EVENT_digest_mismatch);
+    struct machine_note *note = coordinator_update_note(c, EVENT_digest_mismatch);
     strcpy(note->node, m->node);
     note->run = r->shard.run;
     note->has_shard = true;
     note->attempt = k->attempt;
     note->step = k->step;
     note->rank = s->rank;
-    say(note->text, "%s", what);
+    reason_set(note->text, "%s", what);
     m->mismatches++;
 
     if (copy->state == COPY_VERIFIED) {
         m->copies_verified--;
     }
-    copy_set_order(c, copy, ORDER_NONE);
+    coordinator_copy_set_order(c, copy, ORDER_NONE);
     copy->state = COPY_NONE;
     copy->bad = true;
     copy->has_digest = false;
-    shard_refresh(c, s);
-    restore_copy_gone(c, s, member);
+    coordinator_shard_refresh(c, s);
+    coordinator_restore_copy_gone(c, s, member);
     if (m->connected) { /* otherwise it hears of it when it reports again */
-        report_ack(c, u, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST, what);
+        coordinator_report_ack(c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST,
+                               what);
     }
 
     if (!checkpoint_is_open(k)) {
-        suspect_source(c, u, s, source);
-        queue_push(c, s);
+        suspect_source(c, s, source);
+        coordinator_queue_push(c, s);
         return;
     }
     s->failures++;
     if (owner) {
-        checkpoint_abort(c, u, k, CKPT_ERR_DIGEST,
-                         "rank %u: the bytes changed after they were sealed (node %s)", s->rank,
-                         m->node);
-    } else if (s->failures >= c->config.pull_attempts_max && !drain_makes_do(c, k)) {
-        checkpoint_abort(c, u, k, CKPT_ERR_DIGEST,
-                         "rank %u: no copy has the owner's digest after %u tries", s->rank,
-                         s->failures);
+        coordinator_checkpoint_abort(c, k, CKPT_ERR_DIGEST,
+                                     "rank %u: the bytes changed after they were sealed (node %s)",
+                                     s->rank, m->node);
+    } else if (s->failures >= c->config.pull_attempts_max && !coordinator_drain_makes_do(c, k)) {
+        coordinator_checkpoint_abort(c, k, CKPT_ERR_DIGEST,
+                                     "rank %u: no copy has the owner's digest after %u tries",
+                                     s->rank, s->failures);
     } else {
         for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
             struct copy *other = &s->copies[i];
             if (other->member != NONE && other->owner && other->order_kind == ORDER_NONE &&
                 other->state == COPY_VERIFIED) {
-                order_verify(c, u, s, other);
+                coordinator_order_verify(c, s, other);
             }
         }
-        queue_push(c, s);
+        coordinator_queue_push(c, s);
     }
 }
 
 /* The owner's first digest is the reference: holders that were faster are judged now. */
-static void set_reference(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                          const struct digest *digest)
+static void set_reference(struct coordinator *c, struct shard *s, const struct digest *digest)
 {
     s->has_digest = true;
     s->digest = *digest;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         struct copy *copy = &s->copies[i];
         if (copy->member == NONE || copy->owner || copy->state != COPY_VERIFIED ||
-            memcmp(&copy->digest, digest, sizeof *digest) == 0) {
+            digest_equal(&copy->digest, digest)) {
             continue;
         }
         struct message_shard_report r = {.world = c->checkpoints[s->checkpoint].world,
                                          .bytes = s->bytes,
                                          .generation = copy->generation,
                                          .state = COPY_VERIFIED};
-        shard_key_of(c, s, &r.shard);
-        on_mismatch(c, u, s, copy, &r, "differs from the owner's digest");
+        coordinator_shard_key(c, s, &r.shard);
+        on_mismatch(c, s, copy, &r, "differs from the owner's digest");
         if (c->checkpoints[s->checkpoint].state == CHECKPOINT_ABORTED) {
             return;
         }
@@ -118,8 +118,8 @@ static void set_reference(struct coordinator *c, struct coordinator_update *u, s
 }
 
 /* A good digest. */
-static void on_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                        struct copy *copy, const struct message_shard_report *r)
+static void on_verified(struct coordinator *c, struct shard *s, struct copy *copy,
+                        const struct message_shard_report *r)
 {
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
     struct member *m = &c->members[copy->member];
@@ -140,23 +140,23 @@ static void on_verified(struct coordinator *c, struct coordinator_update *u, str
     }
     copy->called_back = false;
     if (copy->order_kind == ORDER_PULL || (copy->order_kind != ORDER_NONE && answered)) {
-        copy_set_order(c, copy, ORDER_NONE);
+        coordinator_copy_set_order(c, copy, ORDER_NONE);
     }
     if (!s->has_digest && copy->owner) {
-        set_reference(c, u, s, &r->digest);
+        set_reference(c, s, &r->digest);
         if (k->state == CHECKPOINT_ABORTED) {
             return;
         }
     }
-    shard_refresh(c, s);
-    report_ack(c, u, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
-    restore_copy_verified(c, u, s, copy, answered ? order : 0);
+    coordinator_shard_refresh(c, s);
+    coordinator_report_ack(c, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+    coordinator_restore_copy_verified(c, s, copy, answered ? order : 0);
     if (s->has_digest && answered) {
-        fetch_copy_verified(c, u, s, copy); /* digested after the ask, not some time ago */
+        coordinator_fetch_copy_verified(c, s, copy); /* digested after the ask, not some time ago */
     }
-    queue_push(c, s);
-    commit_if_due(c, u, k);
-    offer_again_if_whole(c, u, k);
+    coordinator_queue_push(c, s);
+    coordinator_commit_if_due(c, k);
+    coordinator_offer_again_if_whole(c, k);
 }
 
 /* A holder's copy that this life of the coordinator never asked for, of a checkpoint that is not
@@ -169,35 +169,34 @@ static bool is_out_of_the_blue(const struct checkpoint *k, const struct copy *co
     return checkpoint_is_open(k) && !r->owner && copy->state != COPY_VERIFIED && !answers;
 }
 
-static void prove(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                  struct copy *copy, const struct message_shard_report *r)
+static void prove(struct coordinator *c, struct shard *s, struct copy *copy,
+                  const struct message_shard_report *r)
 {
     if (copy->order_kind == ORDER_NONE) {
         copy->state = COPY_HELD;
-        copy_weigh(c, s, copy);
-        order_verify(c, u, s, copy);
+        coordinator_copy_weigh(c, s, copy);
+        coordinator_order_verify(c, s, copy);
     }
-    report_ack(c, u, copy->member, r, (enum checkpoint_state)c->checkpoints[s->checkpoint].state,
-               CKPT_OK, "");
+    coordinator_report_ack(c, copy->member, r,
+                           (enum checkpoint_state)c->checkpoints[s->checkpoint].state, CKPT_OK, "");
 }
 
-void report_digest(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                   struct copy *copy, const struct message_shard_report *r)
+void coordinator_report_digest(struct coordinator *c, struct shard *s, struct copy *copy,
+                               const struct message_shard_report *r)
 {
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
-    bool changed = r->changed ||
-                   (copy->has_digest && memcmp(&copy->digest, &r->digest, sizeof r->digest) != 0);
-    bool differs = s->has_digest && memcmp(&s->digest, &r->digest, sizeof r->digest) != 0;
+    bool changed = r->changed || (copy->has_digest && !digest_equal(&copy->digest, &r->digest));
+    bool differs = s->has_digest && !digest_equal(&s->digest, &r->digest);
     if (changed || differs) {
-        on_mismatch(c, u, s, copy, r,
+        on_mismatch(c, s, copy, r,
                     changed ? "differs from what this copy said before"
                             : "differs from the shard's digest");
     } else if ((copy->order_kind == ORDER_LET_GO || copy->called_back) && r->order != copy->order) {
         /* Said before the order came there, or of a copy that may be gone by now. */
-        report_ack(c, u, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+        coordinator_report_ack(c, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
     } else if (is_out_of_the_blue(k, copy, r)) {
-        prove(c, u, s, copy, r);
+        prove(c, s, copy, r);
     } else {
-        on_verified(c, u, s, copy, r);
+        on_verified(c, s, copy, r);
     }
 }

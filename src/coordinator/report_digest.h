@@ -6,7 +6,7 @@
 #include "coordinator/state.h"
 
 /* A copy's digest: another one than is known of it, or one that has yet to count, or counts. */
-void report_digest(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                   struct copy *copy, const struct message_shard_report *r);
+void coordinator_report_digest(struct coordinator *c, struct shard *s, struct copy *copy,
+                               const struct message_shard_report *r);
 
 #endif

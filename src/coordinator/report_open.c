@@ -2,6 +2,7 @@
 /* A checkpoint opens at the first report of it, or is refused. */
 #include "coordinator/report_open.h"
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/checkpoint_table.h"
@@ -16,46 +17,47 @@
 static enum ckpt_status may_open(struct coordinator *c, const struct run *run,
                                  const struct message_shard_report *r, char *reason)
 {
-    const struct fence *fence = run == NULL ? fence_find(c, &r->shard.run) : NULL;
+    const struct fence *fence = run == NULL ? coordinator_fence_find(c, &r->shard.run) : NULL;
     uint32_t newest = run != NULL ? run->attempt : fence != NULL ? fence->attempt : 0;
     if (r->shard.attempt < newest) {
-        say(reason, "attempt %u is over: attempt %u has begun", r->shard.attempt, newest);
+        reason_set(reason, "attempt %u is over: attempt %u has begun", r->shard.attempt, newest);
         return CKPT_ERR_ATTEMPT;
     }
     if (fence != NULL && r->shard.attempt <= fence->withdrawn_attempt &&
         r->shard.step <= fence->withdrawn_step) {
-        say(reason, "step %llu was retired, and its run forgotten",
-            (unsigned long long)r->shard.step);
+        reason_set(reason, "step %llu was retired, and its run forgotten",
+                   (unsigned long long)r->shard.step);
         return CKPT_ERR_RETIRED;
     }
     if (run != NULL && run->has_latest && r->shard.step <= run->latest &&
         !PLANTED_BUG(LATEST_BACK)) {
-        say(reason, "step %llu is not after the newest consistent step %llu",
-            (unsigned long long)r->shard.step, (unsigned long long)run->latest);
+        reason_set(reason, "step %llu is not after the newest consistent step %llu",
+                   (unsigned long long)r->shard.step, (unsigned long long)run->latest);
         return CKPT_ERR_STEP;
     }
     if (run != NULL && r->shard.attempt <= run->withdrawn_attempt &&
         r->shard.step <= run->withdrawn_step) {
-        say(reason, "step %llu was retired by command", (unsigned long long)r->shard.step);
+        reason_set(reason, "step %llu was retired by command", (unsigned long long)r->shard.step);
         return CKPT_ERR_RETIRED;
     }
     if (run != NULL && run->attempt == r->shard.attempt && run->world != 0 &&
         run->world != r->world) {
-        say(reason, "world is %u, but attempt %u of this run has %u", r->world, run->attempt,
-            run->world);
+        reason_set(reason, "world is %u, but attempt %u of this run has %u", r->world, run->attempt,
+                   run->world);
         return CKPT_ERR_WORLD;
     }
     if (c->free_shards - c->reserved_shards < r->world) {
-        say(reason, "no room for %u shards in the coordinator's tables: raise shards_max",
-            r->world);
+        reason_set(reason, "no room for %u shards in the coordinator's tables: raise shards_max",
+                   r->world);
         return CKPT_ERR_FULL;
     }
     if (c->held.checkpoints >= c->config.checkpoints_max) {
-        say(reason, "no room for another checkpoint in the coordinator's tables: raise "
-                    "checkpoints_max");
+        reason_set(reason, "no room for another checkpoint in the coordinator's tables: raise "
+                           "checkpoints_max");
         return CKPT_ERR_FULL;
     }
-    return share_lets_open(c, r->shard.run.uid, r->world, reason) ? CKPT_OK : CKPT_ERR_FULL;
+    return coordinator_share_lets_open(c, r->shard.run.uid, r->world, reason) ? CKPT_OK
+                                                                              : CKPT_ERR_FULL;
 }
 
 /* What saves the run's next step takes the place of its newest in the end: as long as there is one
@@ -71,21 +73,21 @@ static bool may_go_on(const struct coordinator *c, const struct run *run, uint32
            c->held.checkpoints < c->config.checkpoints_max;
 }
 
-struct checkpoint *report_open(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                               const struct message_shard_report *r)
+struct checkpoint *coordinator_report_open(struct coordinator *c, uint32_t member,
+                                           const struct message_shard_report *r)
 {
     char reason[CKPT_REASON_MAX + 1] = "";
-    struct run *run = run_find(c, &r->shard.run);
+    struct run *run = coordinator_run_find(c, &r->shard.run);
     bool is_first = r->owner && r->state != COPY_HELD && !r->cached;
     enum ckpt_status status = may_open(c, run, r, reason);
-    while (status == CKPT_ERR_FULL && is_first && make_place(c, u, &r->shard.run)) {
+    while (status == CKPT_ERR_FULL && is_first && coordinator_make_place(c, &r->shard.run)) {
         status = may_open(c, run, r, reason);
     }
     if (status == CKPT_ERR_FULL && is_first && run != NULL && may_go_on(c, run, r->world)) {
         status = CKPT_OK;
     }
     if (status != CKPT_OK) {
-        report_refuse(c, u, member, r, CHECKPOINT_RETIRED, status, reason);
+        coordinator_report_refuse(c, member, r, CHECKPOINT_RETIRED, status, reason);
         return NULL;
     }
     if (!is_first) {
@@ -93,31 +95,33 @@ struct checkpoint *report_open(struct coordinator *c, struct coordinator_update 
          * owner's that is being digested: its next word may be on its way, and is what counts. */
         bool wait = c->now_ms < c->started_ms + c->config.restore_settle_ms || r->owner;
         if (wait) {
-            report_ack(c, u, member, r, CHECKPOINT_NONE, CKPT_OK, "");
+            coordinator_report_ack(c, member, r, CHECKPOINT_NONE, CKPT_OK, "");
         } else {
-            report_refuse(c, u, member, r, CHECKPOINT_ABORTED, CKPT_ERR_ABORTED,
-                          "its owner is gone");
+            coordinator_report_refuse(c, member, r, CHECKPOINT_ABORTED, CKPT_ERR_ABORTED,
+                                      "its owner is gone");
         }
         return NULL;
     }
     bool is_new = run == NULL || run->first_checkpoint == NONE;
-    if (is_new && !share_lets_settle(c, member, r->shard.run.uid, reason)) {
-        report_refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL, reason);
+    if (is_new && !coordinator_share_lets_settle(c, member, r->shard.run.uid, reason)) {
+        coordinator_report_refuse(c, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL, reason);
         return NULL;
     }
-    run = run != NULL ? run : run_add(c, &r->shard.run);
+    run = run != NULL ? run : coordinator_run_add(c, &r->shard.run);
     if (run == NULL) {
-        report_refuse(c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL, run_no_room());
+        coordinator_report_refuse(c, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL,
+                                  coordinator_run_no_room());
         return NULL;
     }
     if (r->shard.attempt > run->attempt) {
-        run_raise_attempt(c, u, run, r->shard.attempt, false, &(struct nonce){{0}});
+        coordinator_run_raise_attempt(c, run, r->shard.attempt, false, &(struct nonce){{0}});
     }
     run->begun = true;
-    struct checkpoint *k = checkpoint_add(c, run, r->shard.attempt, r->shard.step, r->world);
+    struct checkpoint *k =
+        coordinator_checkpoint_add(c, run, r->shard.attempt, r->shard.step, r->world);
     if (k == NULL) {
-        report_refuse(
-            c, u, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL,
+        coordinator_report_refuse(
+            c, member, r, CHECKPOINT_NONE, CKPT_ERR_FULL,
             "no room for another checkpoint in the coordinator's tables: raise checkpoints_max");
         return NULL;
     }

@@ -6,7 +6,7 @@
 #include "coordinator/state.h"
 
 /* Opens the checkpoint at its first owner's report. NULL: refused or put off, and answered. */
-struct checkpoint *report_open(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                               const struct message_shard_report *r);
+struct checkpoint *coordinator_report_open(struct coordinator *c, uint32_t member,
+                                           const struct message_shard_report *r);
 
 #endif

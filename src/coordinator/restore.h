@@ -6,14 +6,14 @@
 #include "coordinator/state.h"
 
 /* A good digest of the copy came in, for this order (0: for none). */
-void restore_copy_verified(struct coordinator *c, struct coordinator_update *u, struct shard *s,
-                           struct copy *copy, uint64_t order);
+void coordinator_restore_copy_verified(struct coordinator *c, struct shard *s, struct copy *copy,
+                                       uint64_t order);
 /* The member's copy is not what a rank of a load may have. */
-void restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member);
+void coordinator_restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member);
 /* A rank asks, and its load has its step. */
-void restore_ask(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                 uint32_t member, const struct message_load_ask *ask);
+void coordinator_restore_ask(struct coordinator *c, struct run *run, uint32_t member,
+                             const struct message_load_ask *ask);
 /* Loads that have waited for too long end; verdicts that are due go out. */
-void sessions_tick(struct coordinator *c, struct coordinator_update *u);
+void coordinator_restores_tick(struct coordinator *c);
 
 #endif

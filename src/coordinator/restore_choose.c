@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/copy.h"
@@ -29,7 +30,7 @@ static bool all_shards_alive(const struct coordinator *c, const struct checkpoin
         bool good = false;
         bool held = false;
         for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
-            good = good || copy_is_good(s, &s->copies[j]);
+            good = good || coordinator_copy_is_good(s, &s->copies[j]);
             held = held || (s->copies[j].member != NONE && s->copies[j].state == COPY_HELD);
         }
         if (!good) {
@@ -47,7 +48,7 @@ static void name_node(char *nodes_out, const char *node)
     snprintf(nodes_out + used, CKPT_REASON_MAX + 1 - used, "%s%s", used > 0 ? ", " : "", node);
 }
 
-bool shard_is_away(const struct coordinator *c, const struct shard *s, char *nodes_out)
+bool coordinator_shard_is_away(const struct coordinator *c, const struct shard *s, char *nodes_out)
 {
     bool away = false;
     nodes_out[0] = '\0';
@@ -55,12 +56,12 @@ bool shard_is_away(const struct coordinator *c, const struct shard *s, char *nod
         return false;
     }
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
-        if (s->homes[i] != NONE && !home_is_heard(c, &c->homes[s->homes[i]])) {
+        if (s->homes[i] != NONE && !coordinator_home_is_heard(c, &c->homes[s->homes[i]])) {
             name_node(nodes_out, c->homes[s->homes[i]].node);
             away = true;
         }
     }
-    if (!shard_has_homes(s)) {
+    if (!coordinator_shard_has_homes(s)) {
         name_node(nodes_out, "which is not on record (an earlier version saved it)");
         away = true;
     }
@@ -82,42 +83,43 @@ static bool shard_is_being_proven(const struct shard *s)
 
 static struct checkpoint *candidate(struct coordinator *c, struct run *run)
 {
-    struct session *e = &run->session;
+    struct restore *restore = &run->restore;
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
-        bool wanted = e->step_wanted == CKPT_STEP_LATEST
+        bool wanted = restore->step_wanted == CKPT_STEP_LATEST
                           ? k->state == CHECKPOINT_CONSISTENT
-                          : k->step == e->step_wanted && checkpoint_is_committed(k);
-        bool decided_so = !e->decided || k->step == run->verdict_step;
-        if (wanted && decided_so && (!e->tried || k->step < e->below)) {
+                          : k->step == restore->step_wanted && checkpoint_is_committed(k);
+        bool decided_so = !restore->decided || k->step == run->verdict_step;
+        if (wanted && decided_so && (!restore->tried || k->step < restore->below)) {
             return k;
         }
     }
     return NULL;
 }
 
-static void end_without_candidate(struct coordinator *c, struct coordinator_update *u,
-                                  struct run *run)
+static void end_without_candidate(struct coordinator *c, struct run *run)
 {
     char reason[CKPT_REASON_MAX + 1];
-    struct session *e = &run->session;
-    if (e->decided) {
-        restore_end(c, u, run, CKPT_ERR_RETIRED,
-                    "the checkpoint of this load was retired since: load again");
-    } else if (e->tried) {
-        say(reason, "no checkpoint is left of which every shard has a good copy");
-        restore_end(c, u, run, CKPT_ERR_LOST, reason);
-    } else if (e->step_wanted != CKPT_STEP_LATEST) {
-        say(reason, "step %llu is not a consistent checkpoint of this run",
-            (unsigned long long)e->step_wanted);
-        restore_end(c, u, run, CKPT_ERR_NOT_FOUND, reason);
-    } else if (run_newest_quarantined(c, run) != NULL) {
-        const struct checkpoint *k = run_newest_quarantined(c, run);
-        say(reason, "the run has no consistent checkpoint left: step %llu is quarantined: %.150s",
-            (unsigned long long)k->step, k->reason);
-        restore_end(c, u, run, CKPT_ERR_NO_CHECKPOINT, reason);
+    struct restore *restore = &run->restore;
+    if (restore->decided) {
+        coordinator_restore_end(c, run, CKPT_ERR_RETIRED,
+                                "the checkpoint of this load was retired since: load again");
+    } else if (restore->tried) {
+        reason_set(reason, "no checkpoint is left of which every shard has a good copy");
+        coordinator_restore_end(c, run, CKPT_ERR_LOST, reason);
+    } else if (restore->step_wanted != CKPT_STEP_LATEST) {
+        reason_set(reason, "step %llu is not a consistent checkpoint of this run",
+                   (unsigned long long)restore->step_wanted);
+        coordinator_restore_end(c, run, CKPT_ERR_NOT_FOUND, reason);
+    } else if (coordinator_run_newest_quarantined(c, run) != NULL) {
+        const struct checkpoint *k = coordinator_run_newest_quarantined(c, run);
+        reason_set(reason,
+                   "the run has no consistent checkpoint left: step %llu is quarantined: %.150s",
+                   (unsigned long long)k->step, k->reason);
+        coordinator_restore_end(c, run, CKPT_ERR_NO_CHECKPOINT, reason);
     } else {
-        restore_end(c, u, run, CKPT_ERR_NO_CHECKPOINT, "the run has no consistent checkpoint");
+        coordinator_restore_end(c, run, CKPT_ERR_NO_CHECKPOINT,
+                                "the run has no consistent checkpoint");
     }
 }
 
@@ -142,56 +144,58 @@ static bool a_member_is_lost(const struct coordinator *c)
     return index_set_from(&c->members_lost, 0) != NONE;
 }
 
-void restore_pass_failed(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                         struct checkpoint *k, uint32_t rank)
+void coordinator_restore_pass_failed(struct coordinator *c, struct run *run, struct checkpoint *k,
+                                     uint32_t rank)
 {
-    struct session *e = &run->session;
+    struct restore *restore = &run->restore;
     char reason[CKPT_REASON_MAX + 1];
     char nodes[CKPT_REASON_MAX + 1];
-    struct shard *s = shard_find(c, k, rank);
+    struct shard *s = coordinator_shard_find(c, k, rank);
     if (s == NULL || shard_is_being_proven(s)) {
         return;
     }
-    if (shard_is_away(c, s, nodes)) {
-        say(e->waits,
+    if (coordinator_shard_is_away(c, s, nodes)) {
+        reason_set(
+            restore->waits,
             "step %llu: the copies of rank %u's shard are away, on node %.120s: bring one back, or "
             "give the step up with ckptctl mark poisoned",
             (unsigned long long)k->step, rank, nodes);
         return;
     }
-    if (c->now_ms < e->pass_ms + c->config.resend_ms) {
+    if (c->now_ms < restore->pass_ms + c->config.resend_ms) {
         return;
     }
-    e->pass_ms = c->now_ms;
-    e->passes++;
+    restore->pass_ms = c->now_ms;
+    restore->passes++;
     k->restore_failures++;
-    if (e->passes < c->config.restore_passes) {
+    if (restore->passes < c->config.restore_passes) {
         return;
     }
-    say(reason, "step %llu: no good copy of rank %u's shard is reachable",
-        (unsigned long long)k->step, rank);
-    if (e->step_wanted != CKPT_STEP_LATEST || e->decided) {
-        restore_end(c, u, run, CKPT_ERR_LOST, reason);
+    reason_set(reason, "step %llu: no good copy of rank %u's shard is reachable",
+               (unsigned long long)k->step, rank);
+    if (restore->step_wanted != CKPT_STEP_LATEST || restore->decided) {
+        coordinator_restore_end(c, run, CKPT_ERR_LOST, reason);
         return;
     }
     if (!older_is_alive(c, run, k) && a_member_is_lost(c)) {
-        say(reason,
+        reason_set(
+            reason,
             "step %llu: no good copy of rank %u's shard is reachable, but a node that is away may "
             "have one: bring it back, or give the step up with ckptctl retire",
             (unsigned long long)k->step, rank);
-        restore_end(c, u, run, CKPT_ERR_LOST, reason);
+        coordinator_restore_end(c, run, CKPT_ERR_LOST, reason);
         return;
     }
-    e->tried = true;
-    e->below = k->step;
-    e->checkpoint = NONE;
-    e->state = SESSION_CHOOSING;
-    session_stirs(c, run);
-    e->passes = 0;
-    e->ready = 0;
-    e->id = c->next_session++; /* what ranks were asked for the failed step is void */
+    restore->tried = true;
+    restore->below = k->step;
+    restore->checkpoint = NONE;
+    restore->state = RESTORE_CHOOSING;
+    coordinator_restore_stirs(c, run);
+    restore->passes = 0;
+    restore->ready = 0;
+    restore->id = c->next_restore++; /* what ranks were asked for the failed step is void */
     if (k->state == CHECKPOINT_CONSISTENT) {
-        checkpoint_quarantine(c, u, k, reason);
+        coordinator_checkpoint_quarantine(c, k, reason);
     }
 }
 
@@ -207,51 +211,51 @@ static bool newer_is_verifying(const struct coordinator *c, const struct run *ru
     return false;
 }
 
-void restore_choose(struct coordinator *c, struct coordinator_update *u, struct run *run)
+void coordinator_restore_choose(struct coordinator *c, struct run *run)
 {
-    struct session *e = &run->session;
+    struct restore *restore = &run->restore;
     struct checkpoint *k = candidate(c, run);
-    bool settling = c->now_ms < e->settle_ms;
+    bool settling = c->now_ms < restore->settle_ms;
     bool held = false;
     uint32_t rank = 0;
-    if (settling && e->step_wanted == CKPT_STEP_LATEST && !e->decided &&
+    if (settling && restore->step_wanted == CKPT_STEP_LATEST && !restore->decided &&
         newer_is_verifying(c, run, k)) {
         return;
     }
     if (k == NULL) {
-        end_without_candidate(c, u, run);
+        end_without_candidate(c, run);
         return;
     }
-    if (k->world != e->world) {
+    if (k->world != restore->world) {
         char reason[CKPT_REASON_MAX + 1];
-        say(reason,
-            "step %llu was saved by %u ranks, not %u: read it with ckpt_info and ckpt_fetch",
-            (unsigned long long)k->step, k->world, e->world);
-        restore_end(c, u, run, CKPT_ERR_WORLD, reason);
+        reason_set(reason,
+                   "step %llu was saved by %u ranks, not %u: read it with ckpt_info and ckpt_fetch",
+                   (unsigned long long)k->step, k->world, restore->world);
+        coordinator_restore_end(c, run, CKPT_ERR_WORLD, reason);
         return;
     }
     if (!all_shards_alive(c, k, &held, &rank)) {
         char nodes[CKPT_REASON_MAX + 1];
-        bool away = shard_is_away(c, shard_find(c, k, rank), nodes);
+        bool away = coordinator_shard_is_away(c, coordinator_shard_find(c, k, rank), nodes);
         if (away || (!settling && !held)) {
-            restore_pass_failed(c, u, run, k, rank);
+            coordinator_restore_pass_failed(c, run, k, rank);
         }
         return;
     }
-    e->waits[0] = '\0';
+    restore->waits[0] = '\0';
     /* What is still open would make `latest` move under ranks that have gone back to this step. */
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *open = &c->checkpoints[i];
         if (!checkpoint_is_open(open)) {
             continue;
         }
-        if (!update_has_room(u, 4)) {
+        if (!coordinator_update_has_room(c, 4)) {
             return; /* the next ask goes on */
         }
-        checkpoint_abort(c, u, open, CKPT_ERR_ABORTED, "the run restores step %llu",
-                         (unsigned long long)k->step);
+        coordinator_checkpoint_abort(c, open, CKPT_ERR_ABORTED, "the run restores step %llu",
+                                     (unsigned long long)k->step);
     }
-    e->checkpoint = checkpoint_index(c, k);
-    e->state = SESSION_PULLING;
+    restore->checkpoint = checkpoint_index(c, k);
+    restore->state = RESTORE_PULLING;
     run->chosen = true;
 }

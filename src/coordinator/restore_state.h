@@ -6,17 +6,18 @@
 #include "coordinator/state.h"
 
 /* Whether a round of the clock may have something to do for it. */
-bool session_waits(const struct session *e);
-/* To be called wherever a session may have begun to wait. */
-void session_stirs(struct coordinator *c, const struct run *run);
+bool coordinator_restore_waits(const struct restore *restore);
+/* To be called wherever a load may have begun to wait. */
+void coordinator_restore_stirs(struct coordinator *c, const struct run *run);
 /* The first ask of a load: nothing is known of it yet. */
-void restore_start(struct coordinator *c, struct run *run, const struct message_load_ask *ask);
+void coordinator_restore_start(struct coordinator *c, struct run *run,
+                               const struct message_load_ask *ask);
 /* The shard's rank has asked in this very load. */
-bool session_is_asked(const struct session *e, const struct shard *s);
+bool coordinator_restore_is_asked(const struct restore *restore, const struct shard *s);
 /* Ranks are being given the checkpoint by a load, or may ask for it again. */
-bool session_uses(const struct coordinator *c, const struct checkpoint *k);
-/* As session_uses, and what a load that is choosing may come to use, or ranks that lost its verdict
- * may ask for again: what is not to be retired before its time. */
-bool session_may_use(const struct coordinator *c, const struct checkpoint *k);
+bool coordinator_restore_uses(const struct coordinator *c, const struct checkpoint *k);
+/* As coordinator_restore_uses, and what a load that is choosing may come to use, or ranks that lost
+ * its verdict may ask for again: what is not to be retired before its time. */
+bool coordinator_restore_may_use(const struct coordinator *c, const struct checkpoint *k);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/copy.h"
@@ -48,10 +49,10 @@ static uint64_t bytes_of_user(const struct coordinator *c, uint32_t member, uint
     uint64_t bytes = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
-        const struct shard *s = copy_shard((struct coordinator *)c, i, &copy);
+        const struct shard *s = coordinator_copy_shard((struct coordinator *)c, i, &copy);
         i = copy->next;
         if (c->runs[c->checkpoints[s->checkpoint].run].key.uid == uid) {
-            bytes += shard_room(c, s, member);
+            bytes += coordinator_shard_room(c, s, member);
         }
     }
     return bytes;
@@ -66,7 +67,7 @@ static enum giver giver_of(const struct coordinator *c, const struct checkpoint 
         k->state == CHECKPOINT_QUARANTINED && (k->mark == MARK_POISONED || k->passed_over);
     bool is_newest = run->has_latest && k->step >= run->latest && !is_set_aside;
     enum giver first = is_set_aside ? GIVER_SET_ASIDE : GIVER_SELF;
-    if (!checkpoint_is_committed(k) || is_newest || session_may_use(c, k)) {
+    if (!checkpoint_is_committed(k) || is_newest || coordinator_restore_may_use(c, k)) {
         return GIVER_NONE;
     }
     if (run->key.uid != needs->uid) {
@@ -95,7 +96,7 @@ static struct gift find_gift(struct coordinator *c, uint32_t member, const struc
     uint32_t looked_at = NONE; /* copies of one checkpoint often lie side by side */
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
-        const struct shard *s = copy_shard(c, i, &copy);
+        const struct shard *s = coordinator_copy_shard(c, i, &copy);
         i = copy->next;
         struct checkpoint *k = &c->checkpoints[s->checkpoint];
         if (s->checkpoint == looked_at || k == gift.checkpoint) {
@@ -112,20 +113,19 @@ static struct gift find_gift(struct coordinator *c, uint32_t member, const struc
 }
 
 /* Lets go what is one too many, and is on that member. */
-static uint64_t trim(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                     uint64_t bytes)
+static uint64_t trim(struct coordinator *c, uint32_t member, uint64_t bytes)
 {
     uint64_t freed = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE && freed < bytes;) {
         struct copy *copy;
-        struct shard *s = copy_shard(c, i, &copy);
+        struct shard *s = coordinator_copy_shard(c, i, &copy);
         i = copy->next;
         if (copy->order_kind == ORDER_LET_GO) {
-            freed += shard_room(c, s, member);
+            freed += coordinator_shard_room(c, s, member);
         } else if (checkpoint_is_committed(&c->checkpoints[s->checkpoint]) &&
-                   shard_surplus(c, s) == copy && update_has_room(u, 2)) {
-            freed += shard_room(c, s, member);
-            (void)shard_let_surplus_go(c, u, s);
+                   coordinator_shard_surplus(c, s) == copy && coordinator_update_has_room(c, 2)) {
+            freed += coordinator_shard_room(c, s, member);
+            (void)coordinator_shard_let_surplus_go(c, s);
         }
     }
     return freed;
@@ -138,16 +138,16 @@ static uint64_t move_away(struct coordinator *c, uint32_t member, uint64_t bytes
     uint64_t freed = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE && freed < bytes;) {
         struct copy *copy;
-        struct shard *s = copy_shard(c, i, &copy);
+        struct shard *s = coordinator_copy_shard(c, i, &copy);
         i = copy->next;
         if (!checkpoint_is_committed(&c->checkpoints[s->checkpoint])) {
             continue;
         }
-        if (!copy->leaves && copy_may_leave(c, s, copy)) {
+        if (!copy->leaves && coordinator_copy_may_leave(c, s, copy)) {
             copy->leaves = true;
-            queue_push(c, s);
+            coordinator_queue_push(c, s);
         }
-        freed += copy->leaves ? shard_room(c, s, member) : 0;
+        freed += copy->leaves ? coordinator_shard_room(c, s, member) : 0;
     }
     return freed;
 }
@@ -162,8 +162,8 @@ static bool is_short_for_long(const struct coordinator *c, struct member *m)
     return c->now_ms >= m->short_since_ms + c->config.repair_after_ms;
 }
 
-bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-               const struct run *run, uint64_t bytes)
+bool coordinator_make_room(struct coordinator *c, uint32_t member, const struct run *run,
+                           uint64_t bytes)
 {
     struct member *m = &c->members[member];
     if (m->relieved_ms > 0 && c->now_ms < m->relieved_ms + c->config.resend_ms) {
@@ -172,7 +172,7 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
     if (PLANTED_BUG(FULL_IS_FINAL)) {
         return false;
     }
-    if (trim(c, u, member, bytes) >= bytes) {
+    if (trim(c, member, bytes) >= bytes) {
         m->relieved_ms = c->now_ms;
         return true;
     }
@@ -181,27 +181,29 @@ bool make_room(struct coordinator *c, struct coordinator_update *u, uint32_t mem
         bool is_long = is_short_for_long(c, m);
         bool moves = is_long && move_away(c, member, bytes) > 0;
         if (is_long && !moves) {
-            drains_give_way(c);
+            coordinator_drains_give_way(c);
         }
         m->relieved_ms = moves ? c->now_ms : m->relieved_ms;
         return moves;
     }
-    if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 2) ||
-        checkpoint_is_committed_now(c, u, gift.checkpoint)) {
-        u->again = true;
+    if (c->update->record_count + 2 > COORDINATOR_RECORDS_MAX ||
+        !coordinator_update_has_room(c, 2) ||
+        coordinator_checkpoint_is_committed_now(c, gift.checkpoint)) {
+        c->update->again = true;
         return false;
     }
     struct checkpoint *k = gift.checkpoint;
-    struct machine_note *note = update_note(u, EVENT_retired_early);
+    struct machine_note *note = coordinator_update_note(c, EVENT_retired_early);
     strcpy(note->node, m->node);
     note->run = c->runs[k->run].key;
     note->attempt = k->attempt;
     note->step = k->step;
-    say(note->text,
+    reason_set(
+        note->text,
         "node %s has no room for run %.100s: an older checkpoint goes before its time; for keep = "
         "%u its arena is too small",
         m->node, run->key.name, c->config.keep);
-    checkpoint_retire(c, u, k, "memory was short, and newer ones are kept");
+    coordinator_checkpoint_retire(c, k, "memory was short, and newer ones are kept");
     m->relieved_ms = c->now_ms;
     return true;
 }
@@ -211,13 +213,14 @@ static uint64_t bytes_of(const struct coordinator *c, const struct checkpoint *k
     uint64_t bytes = 0;
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         struct shard *s = &((struct coordinator *)c)->shards[i];
-        bytes += copy_find(s, member) != NULL ? shard_room(c, s, member) : 0;
+        bytes +=
+            coordinator_copy_find(s, member) != NULL ? coordinator_shard_room(c, s, member) : 0;
     }
     return bytes;
 }
 
-void make_room_for_first(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                         const struct checkpoint *k, uint64_t bytes)
+void coordinator_make_room_for_first(struct coordinator *c, uint32_t member,
+                                     const struct checkpoint *k, uint64_t bytes)
 {
     struct member *m = &c->members[member];
     bool is_first = checkpoint_is_open(k) && k->sealed == k->world;
@@ -235,64 +238,66 @@ void make_room_for_first(struct coordinator *c, struct coordinator_update *u, ui
          i = c->checkpoints[i].next_in_run) {
         struct checkpoint *later = &c->checkpoints[i];
         uint64_t gives = checkpoint_is_open(later) && later->attempt == k->attempt &&
-                                 later->step > k->step && update_has_room(u, 4)
+                                 later->step > k->step && coordinator_update_has_room(c, 4)
                              ? bytes_of(c, later, member)
                              : 0;
         if (gives > 0) {
             freed += gives;
             m->relieved_ms = c->now_ms;
-            checkpoint_abort(c, u, later, CKPT_ERR_FULL,
-                             "node %s has no room for its copies beside those of step %llu, which "
-                             "was saved before it",
-                             m->node, (unsigned long long)k->step);
+            coordinator_checkpoint_abort(
+                c, later, CKPT_ERR_FULL,
+                "node %s has no room for its copies beside those of step %llu, which "
+                "was saved before it",
+                m->node, (unsigned long long)k->step);
         }
     }
 }
 
-void on_need(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-             const struct message_need *need)
+void coordinator_on_need(struct coordinator *c, uint32_t member, const struct message_need *need)
 {
-    const struct run *run = run_find(c, &need->shard.run);
+    const struct run *run = coordinator_run_find(c, &need->shard.run);
     /* A run that has never saved has nothing to give itself; its user's others have. */
     const struct run unknown = {.key = need->shard.run};
     if (run != NULL) {
-        run_gone_on(c, u, run, &need->shard, member);
+        coordinator_run_gone_on(c, run, &need->shard, member);
     }
     uint64_t bytes =
         need->bytes > 0 ? need->bytes : need->segments * c->members[member].segment_bytes;
-    (void)make_room(c, u, member, run != NULL ? run : &unknown, bytes);
+    (void)coordinator_make_room(c, member, run != NULL ? run : &unknown, bytes);
 }
 
-bool make_place(struct coordinator *c, struct coordinator_update *u, const struct run_key *needs)
+bool coordinator_make_place(struct coordinator *c, const struct run_key *needs)
 {
     struct gift gift = {.giver = GIVER_NONE};
-    if (u->record_count + 2 > COORDINATOR_RECORDS_MAX || !update_has_room(u, 4) ||
-        PLANTED_BUG(FULL_IS_FINAL)) {
+    if (c->update->record_count + 2 > COORDINATOR_RECORDS_MAX ||
+        !coordinator_update_has_room(c, 4) || PLANTED_BUG(FULL_IS_FINAL)) {
         return false;
     }
     for (uint32_t i = 0; i < c->checkpoints_high; i++) {
         struct checkpoint *k = &c->checkpoints[i];
         enum giver giver = k->used ? giver_of(c, k, needs) : GIVER_NONE;
-        if (!is_of_other(giver) || share_is_larger(c, c->runs[k->run].key.uid, needs->uid)) {
+        if (!is_of_other(giver) ||
+            coordinator_share_is_larger(c, c->runs[k->run].key.uid, needs->uid)) {
             prefer_gift(&gift, k, giver);
         }
     }
     if (gift.giver == GIVER_NONE) {
         return false;
     }
-    if (checkpoint_is_committed_now(c, u, gift.checkpoint)) {
-        u->again = true;
+    if (coordinator_checkpoint_is_committed_now(c, gift.checkpoint)) {
+        c->update->again = true;
         return false;
     }
     struct checkpoint *k = gift.checkpoint;
-    struct machine_note *note = update_note(u, EVENT_retired_early);
+    struct machine_note *note = coordinator_update_note(c, EVENT_retired_early);
     note->run = c->runs[k->run].key;
     note->attempt = k->attempt;
     note->step = k->step;
-    say(note->text,
+    reason_set(
+        note->text,
         "the tables have no place for run %.100s: an older checkpoint goes before its time; raise "
         "checkpoints_max or shards_max",
         needs->name);
-    checkpoint_retire(c, u, k, "the tables were full, and newer ones are kept");
+    coordinator_checkpoint_retire(c, k, "the tables were full, and newer ones are kept");
     return true;
 }

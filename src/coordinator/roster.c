@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "coordinator/fetch_table.h"
 #include "coordinator/home.h"
 #include "coordinator/table.h"
@@ -17,13 +18,14 @@
 
 static uint32_t domain_intern(struct coordinator *c, const char *name)
 {
-    uint32_t *bucket = &c->domain_buckets[name_hash(0, name) & c->link_mask];
+    uint32_t *bucket = &c->domain_buckets[coordinator_name_hash(0, name) & c->link_mask];
     for (uint32_t i = *bucket; i != NONE; i = c->domain_next[i]) {
         if (strcmp(c->domain_names[i], name) == 0) {
             return i;
         }
     }
-    uint32_t domain = place_take(&c->domains_free, &c->domain_count, c->config.agents_max);
+    uint32_t domain =
+        coordinator_table_take(&c->domains_free, &c->domain_count, c->config.agents_max);
     assert(domain != NONE); /* each has a member */
     strcpy(c->domain_names[domain], name);
     c->domains[domain] = (struct placement_domain){.first = PLACEMENT_NONE};
@@ -35,7 +37,7 @@ static uint32_t domain_intern(struct coordinator *c, const char *name)
 static void domain_forget(struct coordinator *c, uint32_t domain)
 {
     const char *name = c->domain_names[domain];
-    uint32_t *at = &c->domain_buckets[name_hash(0, name) & c->link_mask];
+    uint32_t *at = &c->domain_buckets[coordinator_name_hash(0, name) & c->link_mask];
     while (*at != domain) {
         assert(*at != NONE);
         at = &c->domain_next[*at];
@@ -83,7 +85,8 @@ static void take_out_of_domain(struct coordinator *c, uint32_t member)
     }
 }
 
-bool roster_is_in(const struct coordinator *c, const struct member *m, const char *domain)
+bool coordinator_roster_is_in(const struct coordinator *c, const struct member *m,
+                              const char *domain)
 {
     return strcmp(c->domain_names[c->places[m - c->members].domain], domain) == 0;
 }
@@ -106,12 +109,12 @@ static void place_set(struct coordinator *c, uint32_t member, bool usable, bool 
     c->drains_stir = c->drains_stir || drained || c->drains > 0;
 }
 
-void roster_set_usable(struct coordinator *c, uint32_t member, bool usable)
+void coordinator_roster_set_usable(struct coordinator *c, uint32_t member, bool usable)
 {
     place_set(c, member, usable, c->members[member].draining);
 }
 
-void roster_set_draining(struct coordinator *c, uint32_t member, bool draining)
+void coordinator_roster_set_draining(struct coordinator *c, uint32_t member, bool draining)
 {
     struct member *m = &c->members[member];
     m->draining = draining;
@@ -119,7 +122,7 @@ void roster_set_draining(struct coordinator *c, uint32_t member, bool draining)
     place_set(c, member, c->places[member].usable, draining);
 }
 
-void roster_move(struct coordinator *c, const struct member *m, const char *domain)
+void coordinator_roster_move(struct coordinator *c, const struct member *m, const char *domain)
 {
     uint32_t index = (uint32_t)(m - c->members);
     assert(m->state == MEMBER_LOST && m->first_copy == NONE);
@@ -127,32 +130,31 @@ void roster_move(struct coordinator *c, const struct member *m, const char *doma
     place_in_domain(c, index, domain_intern(c, domain));
 }
 
-static void say_undrained(struct coordinator *c, struct coordinator_update *u, const char *node)
+static void say_undrained(struct coordinator *c, const char *node)
 {
-    struct coordinator_record *record = update_record(c, u, RECORD_UNDRAINED);
+    struct coordinator_record *record = coordinator_update_record(c, RECORD_UNDRAINED);
     strcpy(record->run.name, node);
 }
 
-void roster_forget(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                   const char *why)
+void coordinator_roster_forget(struct coordinator *c, struct member *m, const char *why)
 {
     uint32_t index = (uint32_t)(m - c->members);
     assert(m->state == MEMBER_LOST && !m->connected && m->first_copy == NONE);
     if (m->draining) {
-        say_undrained(c, u, m->node);
+        say_undrained(c, m->node);
     }
-    struct machine_note *note = update_note(u, EVENT_agent_forgotten);
+    struct machine_note *note = coordinator_update_note(c, EVENT_agent_forgotten);
     strcpy(note->node, m->node);
-    say(note->text, "away for %llu s; %s", (unsigned long long)((c->now_ms - m->heard_ms) / 1000),
-        why);
-    uint32_t *at = &c->node_buckets[name_hash(0, m->node) & c->link_mask];
+    reason_set(note->text, "away for %llu s; %s",
+               (unsigned long long)((c->now_ms - m->heard_ms) / 1000), why);
+    uint32_t *at = &c->node_buckets[coordinator_name_hash(0, m->node) & c->link_mask];
     while (*at != index) {
         assert(*at != NONE);
         at = &c->members[*at].next_in_name_bucket;
     }
     *at = m->next_in_name_bucket;
     take_out_of_domain(c, index);
-    fetches_forget_member(c, index);
+    coordinator_fetches_forget_member(c, index);
     index_set_remove(&c->members_lost, index);
     index_set_add(&c->members_free, index);
     *m = (struct member){.first_copy = NONE, .link = NONE};
@@ -162,7 +164,7 @@ void roster_forget(struct coordinator *c, struct coordinator_update *u, struct m
 /* The lower, the less is lost with its name. */
 static uint32_t worth(const struct coordinator *c, const struct member *m)
 {
-    return (m->draining ? 2u : 0u) + (node_is_home(c, m->node) ? 1u : 0u);
+    return (m->draining ? 2u : 0u) + (coordinator_node_is_home(c, m->node) ? 1u : 0u);
 }
 
 /* The one that has been away for longest; one to which copies belong, or that is to be drained,
@@ -183,20 +185,20 @@ static struct member *find_forgettable(struct coordinator *c)
     return best;
 }
 
-struct member *roster_add(struct coordinator *c, struct coordinator_update *u, const char *node,
-                          const char *domain)
+struct member *coordinator_roster_add(struct coordinator *c, const char *node, const char *domain)
 {
-    uint32_t index = place_take(&c->members_free, &c->member_count, c->config.agents_max);
+    uint32_t index =
+        coordinator_table_take(&c->members_free, &c->member_count, c->config.agents_max);
     if (index == NONE) {
         struct member *old = find_forgettable(c);
         if (old == NULL) {
             return NULL;
         }
-        roster_forget(c, u, old, "its place is needed");
-        index = place_take(&c->members_free, &c->member_count, c->config.agents_max);
+        coordinator_roster_forget(c, old, "its place is needed");
+        index = coordinator_table_take(&c->members_free, &c->member_count, c->config.agents_max);
     }
     struct member *m = &c->members[index];
-    uint32_t *bucket = &c->node_buckets[name_hash(0, node) & c->link_mask];
+    uint32_t *bucket = &c->node_buckets[coordinator_name_hash(0, node) & c->link_mask];
     *m = (struct member){.first_copy = NONE, .link = NONE, .next_in_name_bucket = *bucket};
     strcpy(m->node, node);
     *bucket = index;
@@ -204,10 +206,10 @@ struct member *roster_add(struct coordinator *c, struct coordinator_update *u, c
     return m;
 }
 
-struct member *roster_add_lost(struct coordinator *c, struct coordinator_update *u,
-                               const char *node, const char *domain)
+struct member *coordinator_roster_add_lost(struct coordinator *c, const char *node,
+                                           const char *domain)
 {
-    struct member *m = roster_add(c, u, node, domain);
+    struct member *m = coordinator_roster_add(c, node, domain);
     if (m != NULL) {
         m->state = MEMBER_LOST;
         m->heard_ms = c->now_ms;
@@ -216,12 +218,12 @@ struct member *roster_add_lost(struct coordinator *c, struct coordinator_update 
     return m;
 }
 
-void roster_forget_old(struct coordinator *c, struct coordinator_update *u)
+void coordinator_roster_forget_old(struct coordinator *c)
 {
     for (uint32_t i = 0; (i = index_set_from(&c->members_lost, i)) != NONE; i++) {
         struct member *m = &c->members[i];
         if (c->now_ms >= m->heard_ms + c->config.forget_ms && worth(c, m) == 0) {
-            roster_forget(c, u, m, "it is off the list until it comes back");
+            coordinator_roster_forget(c, m, "it is off the list until it comes back");
         }
     }
 }

@@ -6,24 +6,23 @@
 #include "coordinator/state.h"
 
 /* The member's node is in the domain of this name. */
-bool roster_is_in(const struct coordinator *c, const struct member *m, const char *domain);
+bool coordinator_roster_is_in(const struct coordinator *c, const struct member *m,
+                              const char *domain);
 /* The member may be chosen for copies, or not any more. */
-void roster_set_usable(struct coordinator *c, uint32_t member, bool usable);
+void coordinator_roster_set_usable(struct coordinator *c, uint32_t member, bool usable);
 /* The member takes no new copies, or takes them again. */
-void roster_set_draining(struct coordinator *c, uint32_t member, bool draining);
+void coordinator_roster_set_draining(struct coordinator *c, uint32_t member, bool draining);
 /* A node that comes back in another rack: its copies went with its loss. */
-void roster_move(struct coordinator *c, const struct member *m, const char *domain);
+void coordinator_roster_move(struct coordinator *c, const struct member *m, const char *domain);
 /* With it goes that it was to be drained. */
-void roster_forget(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                   const char *why);
+void coordinator_roster_forget(struct coordinator *c, struct member *m, const char *why);
 /* A place for a node that is new here. NULL: every place is a joined member's. */
-struct member *roster_add(struct coordinator *c, struct coordinator_update *u, const char *node,
-                          const char *domain);
+struct member *coordinator_roster_add(struct coordinator *c, const char *node, const char *domain);
 /* A node that is known by its name alone. NULL: every place is a joined member's. */
-struct member *roster_add_lost(struct coordinator *c, struct coordinator_update *u,
-                               const char *node, const char *domain);
+struct member *coordinator_roster_add_lost(struct coordinator *c, const char *node,
+                                           const char *domain);
 /* One to which copies belong is on the list of nodes for as long as they do; one that is to be
  * drained, until somebody says otherwise. */
-void roster_forget_old(struct coordinator *c, struct coordinator_update *u);
+void coordinator_roster_forget_old(struct coordinator *c);
 
 #endif

@@ -12,14 +12,14 @@
 
 static uint32_t run_hash(const struct run_key *key)
 {
-    return name_hash(key->uid, key->name);
+    return coordinator_name_hash(key->uid, key->name);
 }
 
-struct run *run_find(struct coordinator *c, const struct run_key *key)
+struct run *coordinator_run_find(struct coordinator *c, const struct run_key *key)
 {
     uint32_t i = c->run_buckets[run_hash(key) & c->run_mask];
     for (; i != NONE; i = c->runs[i].next_in_bucket) {
-        if (c->runs[i].key.uid == key->uid && strcmp(c->runs[i].key.name, key->name) == 0) {
+        if (run_key_equal(&c->runs[i].key, key)) {
             return &c->runs[i];
         }
     }
@@ -34,9 +34,9 @@ static void run_remove(struct coordinator *c, struct run *run)
         link = &c->runs[*link].next_in_bucket;
     }
     *link = run->next_in_bucket;
-    fence_keep(c, run);
-    share_run(c, run, false);
-    starts_free_of(c, run);
+    coordinator_fence_keep(c, run);
+    coordinator_share_run(c, run, false);
+    coordinator_starts_free_of(c, run);
     index_set_remove(&c->runs_keeping, run_index(c, run));
     index_set_remove(&c->runs_loading, run_index(c, run));
     index_set_remove(&c->runs_ended, run_index(c, run));
@@ -64,10 +64,11 @@ static struct run *run_evict(struct coordinator *c, uint32_t uid)
     return oldest;
 }
 
-struct run *run_add(struct coordinator *c, const struct run_key *key)
+struct run *coordinator_run_add(struct coordinator *c, const struct run_key *key)
 {
-    bool may = c->replaying || share_lets_begin(c, key->uid);
-    uint32_t place = may ? place_take(&c->runs_free, &c->runs_high, c->config.runs_max) : NONE;
+    bool may = c->replaying || coordinator_share_lets_begin(c, key->uid);
+    uint32_t place =
+        may ? coordinator_table_take(&c->runs_free, &c->runs_high, c->config.runs_max) : NONE;
     struct run *run = place == NONE ? run_evict(c, may ? CKPT_UID_ANY : key->uid) : &c->runs[place];
     if (run == NULL) {
         return NULL;
@@ -80,8 +81,8 @@ struct run *run_add(struct coordinator *c, const struct run_key *key)
                         .first_start = NONE,
                         .start = NONE,
                         .touched_ms = c->now_ms};
-    share_run(c, run, true);
+    coordinator_share_run(c, run, true);
     *bucket = run_index(c, run);
-    fence_recall(c, run);
+    coordinator_fence_recall(c, run);
     return run;
 }

@@ -6,8 +6,8 @@
 #include "coordinator/state.h"
 
 /* NULL: the run is not in the table. */
-struct run *run_find(struct coordinator *c, const struct run_key *key);
+struct run *coordinator_run_find(struct coordinator *c, const struct run_key *key);
 /* A run that is new here; NULL: no place can be had for this user (run_no_room). */
-struct run *run_add(struct coordinator *c, const struct run_key *key);
+struct run *coordinator_run_add(struct coordinator *c, const struct run_key *key);
 
 #endif

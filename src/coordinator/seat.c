@@ -9,7 +9,8 @@ static uint32_t *seat_bucket(const struct coordinator *c, uint32_t start, uint32
     return &c->seat_buckets[(start * 2654435761u + rank) & c->seat_mask];
 }
 
-struct seat *seat_find(const struct coordinator *c, const struct start *start, uint32_t rank)
+struct seat *coordinator_seat_find(const struct coordinator *c, const struct start *start,
+                                   uint32_t rank)
 {
     uint32_t index = start_index(c, start);
     uint32_t i = *seat_bucket(c, index, rank);
@@ -31,7 +32,7 @@ static void seat_unlink(struct coordinator *c, const struct seat *seat)
     *at = seat->next_in_bucket;
 }
 
-void start_free(struct coordinator *c, struct start *start)
+void coordinator_start_free(struct coordinator *c, struct start *start)
 {
     struct run *run = &c->runs[start->run];
     while (start->first_seat != NONE) {
@@ -66,11 +67,11 @@ static void seats_reclaim(struct coordinator *c, const struct start *but)
         }
     }
     if (oldest != NULL) {
-        start_free(c, oldest);
+        coordinator_start_free(c, oldest);
     }
 }
 
-struct seat *seat_add(struct coordinator *c, struct start *start, uint32_t rank)
+struct seat *coordinator_seat_add(struct coordinator *c, struct start *start, uint32_t rank)
 {
     if (c->first_free_seat == NONE && c->seats_high == c->config.shards_max) {
         seats_reclaim(c, start);
@@ -96,7 +97,7 @@ struct seat *seat_add(struct coordinator *c, struct start *start, uint32_t rank)
     return seat;
 }
 
-void seat_free(struct coordinator *c, struct seat *seat)
+void coordinator_seat_free(struct coordinator *c, struct seat *seat)
 {
     struct start *start = &c->starts[seat->start];
     uint32_t place = (uint32_t)(seat - c->seats);
@@ -112,7 +113,7 @@ void seat_free(struct coordinator *c, struct seat *seat)
     c->first_free_seat = place;
 }
 
-struct start *start_add(struct coordinator *c, struct run *run)
+struct start *coordinator_start_add(struct coordinator *c, struct run *run)
 {
     for (uint32_t i = 0; c->starts_free > 0 && i < c->starts_max; i++) {
         struct start *start = &c->starts[i];
@@ -131,27 +132,27 @@ struct start *start_add(struct coordinator *c, struct run *run)
     return NULL;
 }
 
-void start_retire(struct coordinator *c, struct run *run)
+void coordinator_start_retire(struct coordinator *c, struct run *run)
 {
     if (run->start != NONE) {
-        start_free(c, &c->starts[run->start]);
+        coordinator_start_free(c, &c->starts[run->start]);
     }
 }
 
-void starts_free_of(struct coordinator *c, struct run *run)
+void coordinator_starts_free_of(struct coordinator *c, struct run *run)
 {
     while (run->first_start != NONE) {
-        start_free(c, &c->starts[run->first_start]);
+        coordinator_start_free(c, &c->starts[run->first_start]);
     }
 }
 
-struct start *start_of(struct coordinator *c, struct run *run)
+struct start *coordinator_start_of(struct coordinator *c, struct run *run)
 {
     if (run->attempt == 0) {
         return NULL;
     }
     if (run->start == NONE) {
-        struct start *start = start_add(c, run);
+        struct start *start = coordinator_start_add(c, run);
         if (start == NULL) {
             return NULL;
         }
@@ -163,7 +164,7 @@ struct start *start_of(struct coordinator *c, struct run *run)
     return &c->starts[run->start];
 }
 
-bool run_has_begun(const struct coordinator *c, const struct run *run)
+bool coordinator_run_has_begun(const struct coordinator *c, const struct run *run)
 {
     if (run->begun || run->verdict_attempt == run->attempt) {
         return true;
@@ -176,7 +177,7 @@ bool run_has_begun(const struct coordinator *c, const struct run *run)
     return false;
 }
 
-bool run_was_complete(const struct coordinator *c, const struct run *run)
+bool coordinator_run_was_complete(const struct coordinator *c, const struct run *run)
 {
     if (run->verdict_attempt == run->attempt) {
         return true;
@@ -190,13 +191,13 @@ bool run_was_complete(const struct coordinator *c, const struct run *run)
     return false;
 }
 
-bool run_is_complete(struct coordinator *c, struct run *run)
+bool coordinator_run_is_complete(struct coordinator *c, struct run *run)
 {
-    const struct start *start = start_of(c, run);
+    const struct start *start = coordinator_start_of(c, run);
     return start != NULL && start->world > 0 && start->seats == start->world;
 }
 
-uint32_t run_live_seats(const struct coordinator *c, const struct run *run)
+uint32_t coordinator_run_live_seats(const struct coordinator *c, const struct run *run)
 {
     uint32_t live = 0;
     for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
@@ -205,7 +206,7 @@ uint32_t run_live_seats(const struct coordinator *c, const struct run *run)
     return live;
 }
 
-bool run_has_live_seat(const struct coordinator *c, const struct run *run)
+bool coordinator_run_has_live_seat(const struct coordinator *c, const struct run *run)
 {
-    return run_live_seats(c, run) > 0;
+    return coordinator_run_live_seats(c, run) > 0;
 }

@@ -3,42 +3,46 @@
  * it was seated may act for its start. */
 #include "coordinator/seat_confirm.h"
 
+#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/seat.h"
 #include "coordinator/update.h"
 
-void seat_tell(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-               const struct message_seat_ask *ask, enum ckpt_status status, const char *reason)
+void coordinator_seat_tell(struct coordinator *c, uint32_t member,
+                           const struct message_seat_ask *ask, enum ckpt_status status,
+                           const char *reason)
 {
-    struct message *m = update_message(c, u, c->members[member].link, MESSAGE_SEAT_TOLD);
+    struct message *m = coordinator_update_message(c, c->members[member].link, MESSAGE_SEAT_TOLD);
     struct message_seat_told *told = &m->seat_told;
     told->run = ask->run;
     told->rank = ask->rank;
     told->seat = ask->seat;
     told->ended = ask->ended;
     told->status = status;
-    say(told->reason, "%s", reason);
+    reason_set(told->reason, "%s", reason);
 }
 
-void seat_tell_taken(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                     const struct message_seat_ask *ask, const struct start *start)
+void coordinator_seat_tell_taken(struct coordinator *c, uint32_t member,
+                                 const struct message_seat_ask *ask, const struct start *start)
 {
-    seat_tell(c, u, member, ask, CKPT_OK, "");
-    struct message_seat_told *told = &u->messages[u->message_count - 1].message.seat_told;
+    coordinator_seat_tell(c, member, ask, CKPT_OK, "");
+    struct message_seat_told *told =
+        &c->update->messages[c->update->message_count - 1].message.seat_told;
     told->attempt = start->attempt;
     told->start = start->nonce;
 }
 
-void seat_tell_used(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                    const struct message_seat_ask *ask, const struct run *run)
+void coordinator_seat_tell_used(struct coordinator *c, uint32_t member,
+                                const struct message_seat_ask *ask, const struct run *run)
 {
     char reason[CKPT_REASON_MAX + 1];
-    say(reason,
+    reason_set(
+        reason,
         "attempt %u of the run was another start's, and the newest is %u: open with attempt 0, "
         "which takes the next number, or insist on one above %u",
         ask->attempt, run->attempt, run->attempt);
-    seat_tell(c, u, member, ask, CKPT_ERR_ATTEMPT, reason);
+    coordinator_seat_tell(c, member, ask, CKPT_ERR_ATTEMPT, reason);
 }
 
 /* Up to now the run had this rank. */
@@ -49,8 +53,8 @@ static void note_leaving(struct coordinator *c, const struct start *start, const
     }
 }
 
-void seat_take(struct coordinator *c, struct start *start, struct seat *seat, uint32_t member,
-               const struct message_seat_ask *ask)
+void coordinator_seat_take(struct coordinator *c, struct start *start, struct seat *seat,
+                           uint32_t member, const struct message_seat_ask *ask)
 {
     bool is_new = !nonce_equal(&seat->nonce, &ask->seat);
     note_leaving(c, start, seat);
@@ -64,7 +68,7 @@ void seat_take(struct coordinator *c, struct start *start, struct seat *seat, ui
     }
 }
 
-void seat_leave(struct coordinator *c, struct seat *seat)
+void coordinator_seat_leave(struct coordinator *c, struct seat *seat)
 {
     struct start *start = &c->starts[seat->start];
     note_leaving(c, start, seat);
@@ -74,26 +78,26 @@ void seat_leave(struct coordinator *c, struct seat *seat)
     if (start->attempt != 0) {
         return;
     }
-    seat_free(c, seat);
+    coordinator_seat_free(c, seat);
     if (start->seats == 0) {
-        start_free(c, start);
+        coordinator_start_free(c, start);
     }
 }
 
-void seats_of_member_lost(struct coordinator *c, uint32_t member)
+void coordinator_seats_of_member_lost(struct coordinator *c, uint32_t member)
 {
     for (uint32_t i = 0; i < c->seats_high; i++) {
         if (c->seats[i].start != NONE && c->seats[i].member == member) {
-            seat_leave(c, &c->seats[i]);
+            coordinator_seat_leave(c, &c->seats[i]);
         }
     }
 }
 
-struct seat *seat_of_process(struct coordinator *c, const struct run *run, uint32_t rank,
-                             const struct nonce *nonce)
+struct seat *coordinator_seat_of_process(struct coordinator *c, const struct run *run,
+                                         uint32_t rank, const struct nonce *nonce)
 {
     for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
-        struct seat *seat = seat_find(c, &c->starts[i], rank);
+        struct seat *seat = coordinator_seat_find(c, &c->starts[i], rank);
         if (seat != NULL && nonce_equal(&seat->nonce, nonce)) {
             return seat;
         }
@@ -101,49 +105,50 @@ struct seat *seat_of_process(struct coordinator *c, const struct run *run, uint3
     return NULL;
 }
 
-enum ckpt_status seat_confirm(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                              uint32_t member, const struct message_seat_ask *ask, char *reason)
+enum ckpt_status coordinator_seat_confirm(struct coordinator *c, struct run *run, uint32_t member,
+                                          const struct message_seat_ask *ask, char *reason)
 {
     if (ask->attempt < run->attempt) {
-        say(reason, "attempt %u of the run has begun: this process is of attempt %u", run->attempt,
-            ask->attempt);
+        reason_set(reason, "attempt %u of the run has begun: this process is of attempt %u",
+                   run->attempt, ask->attempt);
         return CKPT_ERR_ATTEMPT;
     }
     bool goes_by_number = nonce_is_zero(&ask->start); /* it is of before starts had names */
     bool is_unnamed =
         ask->attempt == run->attempt && nonce_is_zero(&run->start_nonce) && !goes_by_number;
     if (ask->attempt > run->attempt || is_unnamed) {
-        run_raise_attempt(c, u, run, ask->attempt, true, &ask->start);
+        coordinator_run_raise_attempt(c, run, ask->attempt, true, &ask->start);
     }
-    struct start *start = start_of(c, run);
+    struct start *start = coordinator_start_of(c, run);
     if (start == NULL) {
-        say(reason, "no room for another start in the coordinator's tables: raise runs_max");
+        reason_set(reason, "no room for another start in the coordinator's tables: raise runs_max");
         return CKPT_ERR_BUSY;
     }
     if (!goes_by_number && !nonce_equal(&start->nonce, &ask->start) &&
         !PLANTED_BUG(VERDICT_BY_ATTEMPT)) {
-        say(reason, "attempt %u of the run is another start's", ask->attempt);
+        reason_set(reason, "attempt %u of the run is another start's", ask->attempt);
         return CKPT_ERR_ATTEMPT;
     }
     if (start->world != 0 && start->world != ask->world) {
-        say(reason, "this rank says a world of %u, others of its start said %u", ask->world,
-            start->world);
+        reason_set(reason, "this rank says a world of %u, others of its start said %u", ask->world,
+                   start->world);
         return CKPT_ERR_WORLD;
     }
-    struct seat *seat = seat_find(c, start, ask->rank);
+    struct seat *seat = coordinator_seat_find(c, start, ask->rank);
     if (seat != NULL && !nonce_is_zero(&ask->seat) && !nonce_is_zero(&seat->nonce) &&
         !nonce_equal(&seat->nonce, &ask->seat)) {
-        say(reason, "another process has taken the place of rank %u in attempt %u", ask->rank,
-            ask->attempt);
+        reason_set(reason, "another process has taken the place of rank %u in attempt %u",
+                   ask->rank, ask->attempt);
         return CKPT_ERR_ATTEMPT;
     }
-    seat = seat != NULL ? seat : seat_add(c, start, ask->rank);
+    seat = seat != NULL ? seat : coordinator_seat_add(c, start, ask->rank);
     if (seat == NULL) {
-        say(reason, "no room for another rank in the coordinator's tables: raise shards_max");
+        reason_set(reason,
+                   "no room for another rank in the coordinator's tables: raise shards_max");
         return CKPT_ERR_BUSY;
     }
     start->world = ask->world;
     start->name = nonce_is_zero(&start->name) ? ask->name : start->name;
-    seat_take(c, start, seat, member, ask);
+    coordinator_seat_take(c, start, seat, member, ask);
     return CKPT_OK;
 }

@@ -6,28 +6,29 @@
 #include "coordinator/state.h"
 
 /* The answer to the rank's ask. */
-void seat_tell(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-               const struct message_seat_ask *ask, enum ckpt_status status, const char *reason);
+void coordinator_seat_tell(struct coordinator *c, uint32_t member,
+                           const struct message_seat_ask *ask, enum ckpt_status status,
+                           const char *reason);
 /* It has its seat, in a start that has this number. */
-void seat_tell_taken(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                     const struct message_seat_ask *ask, const struct start *start);
+void coordinator_seat_tell_taken(struct coordinator *c, uint32_t member,
+                                 const struct message_seat_ask *ask, const struct start *start);
 /* The number that it insists on was another start's. */
-void seat_tell_used(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                    const struct message_seat_ask *ask, const struct run *run);
+void coordinator_seat_tell_used(struct coordinator *c, uint32_t member,
+                                const struct message_seat_ask *ask, const struct run *run);
 /* The process sits down, or has left. */
-void seat_take(struct coordinator *c, struct start *start, struct seat *seat, uint32_t member,
-               const struct message_seat_ask *ask);
+void coordinator_seat_take(struct coordinator *c, struct start *start, struct seat *seat,
+                           uint32_t member, const struct message_seat_ask *ask);
 /* The process has gone. In a start that has its number the seat keeps its name: who comes next is
  * another process. */
-void seat_leave(struct coordinator *c, struct seat *seat);
+void coordinator_seat_leave(struct coordinator *c, struct seat *seat);
 /* All processes of the node have gone. */
-void seats_of_member_lost(struct coordinator *c, uint32_t member);
+void coordinator_seats_of_member_lost(struct coordinator *c, uint32_t member);
 /* The seat of this very process, in whichever start. */
-struct seat *seat_of_process(struct coordinator *c, const struct run *run, uint32_t rank,
-                             const struct nonce *nonce);
+struct seat *coordinator_seat_of_process(struct coordinator *c, const struct run *run,
+                                         uint32_t rank, const struct nonce *nonce);
 /* Whether a process that says it was seated in a start may act for it: no later one has begun, and
  * no other process has its place. What this coordinator does not know any more it is told here. */
-enum ckpt_status seat_confirm(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                              uint32_t member, const struct message_seat_ask *ask, char *reason);
+enum ckpt_status coordinator_seat_confirm(struct coordinator *c, struct run *run, uint32_t member,
+                                          const struct message_seat_ask *ask, char *reason);
 
 #endif

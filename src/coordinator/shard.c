@@ -27,7 +27,8 @@ static void shard_fetch_ahead(const struct shard *s)
     }
 }
 
-struct shard *shard_find(const struct coordinator *c, const struct checkpoint *k, uint32_t rank)
+struct shard *coordinator_shard_find(const struct coordinator *c, const struct checkpoint *k,
+                                     uint32_t rank)
 {
     uint32_t checkpoint = checkpoint_index(c, k);
     uint32_t i = c->shard_buckets[shard_hash(checkpoint, rank) & c->shard_mask];
@@ -40,9 +41,9 @@ struct shard *shard_find(const struct coordinator *c, const struct checkpoint *k
     return NULL;
 }
 
-struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t rank)
+struct shard *coordinator_shard_add(struct coordinator *c, struct checkpoint *k, uint32_t rank)
 {
-    assert(shard_find(c, k, rank) == NULL);
+    assert(coordinator_shard_find(c, k, rank) == NULL);
     if (c->free_shards == 0) {
         return NULL;
     }
@@ -55,7 +56,7 @@ struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t ra
         c->shards_high++;
     }
     c->free_shards--;
-    checkpoint_touch(c, k);
+    coordinator_checkpoint_touch(c, k);
     uint32_t *bucket = &c->shard_buckets[shard_hash(checkpoint, rank) & c->shard_mask];
     memset(s, 0, sizeof *s);
     s->used = true;
@@ -68,7 +69,7 @@ struct shard *shard_add(struct coordinator *c, struct checkpoint *k, uint32_t ra
         s->copies[i].member = NONE;
     }
     struct shard_key key;
-    shard_key_of(c, s, &key);
+    coordinator_shard_key(c, s, &key);
     s->weight = inventory_shard(&key);
     memset(s->homes, 0xff, sizeof s->homes);
     *bucket = shard_index(c, s);
@@ -85,12 +86,12 @@ static void shard_free(struct coordinator *c, struct shard *s)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         if (s->copies[i].member != NONE) {
-            copy_drop(c, s, &s->copies[i]);
+            coordinator_copy_drop(c, s, &s->copies[i]);
         }
     }
-    shard_release_homes(c, s);
+    coordinator_shard_release_homes(c, s);
     if (s->queued || s->parked) {
-        queue_remove(c, s);
+        coordinator_queue_remove(c, s);
     }
     uint32_t *link = &c->shard_buckets[shard_hash(s->checkpoint, s->rank) & c->shard_mask];
     while (*link != shard_index(c, s)) {
@@ -104,7 +105,7 @@ static void shard_free(struct coordinator *c, struct shard *s)
     c->free_shards++;
 }
 
-void checkpoint_free_shards(struct coordinator *c, struct checkpoint *k)
+void coordinator_checkpoint_free_shards(struct coordinator *c, struct checkpoint *k)
 {
     while (k->first_shard != NONE) {
         struct shard *s = &c->shards[k->first_shard];

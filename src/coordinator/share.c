@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "base/share.h"
+#include "base/reason.h"
 #include "coordinator/copy.h"
 #include "coordinator/fit.h"
 #include "coordinator/table.h"
@@ -29,7 +30,7 @@ static uint32_t user_find(const struct coordinator *c, uint32_t uid)
 static uint32_t user_add(struct coordinator *c, uint32_t uid)
 {
     uint32_t *bucket = bucket_of(c, uid);
-    uint32_t user = place_take(&c->users_free, &c->users_high, c->config.runs_max);
+    uint32_t user = coordinator_table_take(&c->users_free, &c->users_high, c->config.runs_max);
     assert(user != NONE); /* each has a run */
     c->users[user] = (struct holdings){.uid = uid, .next_in_bucket = *bucket};
     *bucket = user;
@@ -48,7 +49,7 @@ static void user_remove(struct coordinator *c, uint32_t user)
     index_set_add(&c->users_free, user);
 }
 
-void share_run(struct coordinator *c, struct run *run, bool is_there)
+void coordinator_share_run(struct coordinator *c, struct run *run, bool is_there)
 {
     if (is_there) {
         uint32_t user = user_find(c, run->key.uid);
@@ -61,7 +62,7 @@ void share_run(struct coordinator *c, struct run *run, bool is_there)
     }
 }
 
-void share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts)
+void coordinator_share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts)
 {
     struct holdings *user = &c->users[c->runs[k->run].user];
     if (k->counted == counts) {
@@ -88,19 +89,20 @@ static bool lets(const struct coordinator *c, uint64_t size, uint64_t used, uint
            used + more <= size - size / 16;
 }
 
-bool share_lets_begin(const struct coordinator *c, uint32_t uid)
+bool coordinator_share_lets_begin(const struct coordinator *c, uint32_t uid)
 {
     const struct holdings mine = holdings_of(c, uid);
     return uid == 0 || lets(c, c->config.runs_max, c->held.runs, mine.runs, 1);
 }
 
-const char *run_no_room(void)
+const char *coordinator_run_no_room(void)
 {
     return "no room for another run of this user in the coordinator's tables: end jobs that are "
            "over, or raise runs_max or user_share";
 }
 
-bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, char *reason)
+bool coordinator_share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world,
+                                 char *reason)
 {
     const struct holdings mine = holdings_of(c, uid);
     if (uid == 0 ||
@@ -108,14 +110,15 @@ bool share_lets_open(const struct coordinator *c, uint32_t uid, uint32_t world, 
          lets(c, c->config.checkpoints_max, c->held.checkpoints, mine.checkpoints, 1))) {
         return true;
     }
-    say(reason,
+    reason_set(
+        reason,
         "user %u has %llu checkpoints with %llu shards in the coordinator's tables: that is his "
         "share; end jobs that are over, or raise shards_max, checkpoints_max or user_share",
         uid, (unsigned long long)mine.checkpoints, (unsigned long long)mine.shards);
     return false;
 }
 
-bool share_is_larger(const struct coordinator *c, uint32_t uid, uint32_t than)
+bool coordinator_share_is_larger(const struct coordinator *c, uint32_t uid, uint32_t than)
 {
     const struct holdings his = holdings_of(c, uid);
     const struct holdings other = holdings_of(c, than);
@@ -129,19 +132,20 @@ static uint64_t firm_bytes(struct coordinator *c, uint32_t member, uint32_t uid)
     uint64_t bytes = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
-        const struct shard *s = copy_shard(c, i, &copy);
+        const struct shard *s = coordinator_copy_shard(c, i, &copy);
         i = copy->next;
         const struct checkpoint *k = &c->checkpoints[s->checkpoint];
         const struct run *run = &c->runs[k->run];
         bool is_firm = checkpoint_is_open(k) || (run->has_latest && k->step >= run->latest);
         if (run->key.uid == uid && is_firm && !run->job.ended) {
-            bytes += shard_room(c, s, member);
+            bytes += coordinator_shard_room(c, s, member);
         }
     }
     return bytes;
 }
 
-bool share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid, char *reason)
+bool coordinator_share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid,
+                                   char *reason)
 {
     const struct member *m = &c->members[member];
     uint64_t firm = uid == 0 ? 0 : firm_bytes(c, member, uid);
@@ -149,7 +153,8 @@ bool share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid, cha
     if (uid == 0 || firm * 100 < bytes * c->config.user_share_percent) {
         return true;
     }
-    say(reason,
+    reason_set(
+        reason,
         "the newest checkpoints of other runs of user %u take %llu of %llu bytes of node %s: that "
         "is his share; end those that are over (ckptctl job), or raise user_share",
         uid, (unsigned long long)firm, (unsigned long long)bytes, m->node);

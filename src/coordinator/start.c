@@ -29,59 +29,60 @@ static bool ask_is_valid(const struct message_seat_ask *ask)
            (nonce_is_zero(&ask->start) || ask->attempt != 0);
 }
 
-static void ask_leaving(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                        const struct message_seat_ask *ask)
+static void ask_leaving(struct coordinator *c, uint32_t member, const struct message_seat_ask *ask)
 {
-    struct run *run = run_find(c, &ask->run);
-    struct seat *seat = run == NULL ? NULL : seat_of_process(c, run, ask->rank, &ask->seat);
+    struct run *run = coordinator_run_find(c, &ask->run);
+    struct seat *seat =
+        run == NULL ? NULL : coordinator_seat_of_process(c, run, ask->rank, &ask->seat);
     if (seat != NULL) {
-        seat_leave(c, seat);
+        coordinator_seat_leave(c, seat);
     }
-    seat_tell(c, u, member, ask, CKPT_OK, "");
+    coordinator_seat_tell(c, member, ask, CKPT_OK, "");
 }
 
-void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                 const struct message_seat_ask *ask)
+void coordinator_on_seat_ask(struct coordinator *c, uint32_t member,
+                             const struct message_seat_ask *ask)
 {
     char reason[CKPT_REASON_MAX + 1] = "";
     if (!ask_is_valid(ask)) {
-        seat_tell(c, u, member, ask, CKPT_ERR_INVALID, "a seat with invalid values");
+        coordinator_seat_tell(c, member, ask, CKPT_ERR_INVALID, "a seat with invalid values");
         return;
     }
     if (ask->ended && !ask->staged) {
-        ask_leaving(c, u, member, ask);
+        ask_leaving(c, member, ask);
         return;
     }
-    struct run *run = run_find(c, &ask->run);
-    run = run != NULL ? run : run_add(c, &ask->run);
+    struct run *run = coordinator_run_find(c, &ask->run);
+    run = run != NULL ? run : coordinator_run_add(c, &ask->run);
     if (run == NULL) {
         struct trouble what = {.kind = TROUBLE_REPORT, .status = CKPT_ERR_FULL};
         strcpy(what.node, c->members[member].node);
         what.shard.run = ask->run;
-        (void)trouble_happens(c, u, EVENT_report_refused, &what, "%s", run_no_room());
-        seat_tell(c, u, member, ask, CKPT_ERR_FULL, run_no_room());
+        (void)coordinator_trouble_happens(c, EVENT_report_refused, &what, "%s",
+                                          coordinator_run_no_room());
+        coordinator_seat_tell(c, member, ask, CKPT_ERR_FULL, coordinator_run_no_room());
         return;
     }
     run->touched_ms = c->now_ms;
     run->active_ms = ask->ended ? run->active_ms : c->now_ms;
     if (!nonce_is_zero(&ask->start) || (ask->settled && ask->attempt != 0)) {
-        enum ckpt_status status = seat_confirm(c, u, run, member, ask, reason);
+        enum ckpt_status status = coordinator_seat_confirm(c, run, member, ask, reason);
         if (status == CKPT_OK) {
-            seat_tell_taken(c, u, member, ask, &c->starts[run->start]);
+            coordinator_seat_tell_taken(c, member, ask, &c->starts[run->start]);
         } else {
-            seat_tell(c, u, member, ask, status, reason);
+            coordinator_seat_tell(c, member, ask, status, reason);
         }
     } else if (ask->attempt != 0) {
-        start_ask_insisting(c, u, run, member, ask);
+        coordinator_start_ask_insisting(c, run, member, ask);
     } else {
-        start_ask_number(c, u, run, member, ask);
+        coordinator_start_ask_number(c, run, member, ask);
     }
 }
 
 /* Tells the ranks of a start that is complete; what is lost they ask for again. */
-static void tell_start(struct coordinator *c, struct coordinator_update *u, struct start *start)
+static void tell_start(struct coordinator *c, struct start *start)
 {
-    while (start->telling != NONE && update_has_room(u, 1)) {
+    while (start->telling != NONE && coordinator_update_has_room(c, 1)) {
         const struct seat *seat = &c->seats[start->telling];
         start->telling = seat->next_in_start;
         if (seat->member == NONE || !c->members[seat->member].connected) {
@@ -89,17 +90,17 @@ static void tell_start(struct coordinator *c, struct coordinator_update *u, stru
         }
         const struct message_seat_ask ask = {
             .run = c->runs[start->run].key, .rank = seat->rank, .seat = seat->nonce};
-        seat_tell_taken(c, u, seat->member, &ask, start);
+        coordinator_seat_tell_taken(c, seat->member, &ask, start);
     }
     c->starts_telling -= start->telling == NONE;
-    u->again = u->again || start->telling != NONE;
+    c->update->again = c->update->again || start->telling != NONE;
 }
 
-void starts_tick(struct coordinator *c, struct coordinator_update *u)
+void coordinator_starts_tick(struct coordinator *c)
 {
     for (uint32_t i = 0; c->starts_telling > 0 && i < c->starts_max; i++) {
         if (c->starts[i].used && c->starts[i].telling != NONE) {
-            tell_start(c, u, &c->starts[i]);
+            tell_start(c, &c->starts[i]);
         }
     }
 }

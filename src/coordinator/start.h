@@ -6,9 +6,9 @@
 #include "coordinator/state.h"
 
 /* A process asks for its rank's seat. */
-void on_seat_ask(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                 const struct message_seat_ask *ask);
+void coordinator_on_seat_ask(struct coordinator *c, uint32_t member,
+                             const struct message_seat_ask *ask);
 /* What is still to be told of starts that are complete. */
-void starts_tick(struct coordinator *c, struct coordinator_update *u);
+void coordinator_starts_tick(struct coordinator *c);
 
 #endif

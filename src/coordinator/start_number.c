@@ -2,6 +2,7 @@
 /* A start that is given its number when every rank of the world has a seat. */
 #include "coordinator/start_number.h"
 
+#include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/seat.h"
 #include "coordinator/seat_confirm.h"
@@ -30,13 +31,14 @@ static struct seat *seat_in_own(struct coordinator *c, struct run *run, struct s
 {
     *waits_out = false;
     if (start == NULL || start->is_recalled || nonce_is_zero(&start->nonce) ||
-        run_has_begun(c, run) || start->world != ask->world ||
+        coordinator_run_has_begun(c, run) || start->world != ask->world ||
         !nonce_equal(&start->name, &ask->name)) {
         return NULL;
     }
-    struct seat *seat = seat_find(c, start, ask->rank);
+    struct seat *seat = coordinator_seat_find(c, start, ask->rank);
     if (seat == NULL) {
-        return seat_add(c, start, ask->rank); /* it is one that was founded by a number */
+        return coordinator_seat_add(c, start,
+                                    ask->rank); /* it is one that was founded by a number */
     }
     if (seat->member != NONE || seat->staged || start->live == 0) {
         return NULL;
@@ -64,8 +66,8 @@ static bool is_recalled_as(struct coordinator *c, const struct start *own,
         return false;
     }
     for (uint32_t rank = 0; rank < forming->world; rank++) {
-        const struct seat *seat = seat_find(c, own, rank);
-        const struct seat *other = seat_find(c, forming, rank);
+        const struct seat *seat = coordinator_seat_find(c, own, rank);
+        const struct seat *other = coordinator_seat_find(c, forming, rank);
         if ((seat == NULL) == (other == NULL)) {
             return false; /* nobody, or two processes */
         }
@@ -76,16 +78,15 @@ static bool is_recalled_as(struct coordinator *c, const struct start *own,
 }
 
 /* The seats of the forming one are of the run's own start, and so is this rank. */
-static void join_recalled(struct coordinator *c, struct coordinator_update *u, struct start *own,
-                          struct start *forming)
+static void join_recalled(struct coordinator *c, struct start *own, struct start *forming)
 {
     own->world = forming->world;
     own->name = forming->name;
     own->is_recalled = false;
     for (uint32_t i = forming->first_seat; i != NONE; i = c->seats[i].next_in_start) {
         const struct seat *from = &c->seats[i];
-        struct seat *seat = seat_find(c, own, from->rank);
-        seat = seat != NULL ? seat : seat_add(c, own, from->rank);
+        struct seat *seat = coordinator_seat_find(c, own, from->rank);
+        seat = seat != NULL ? seat : coordinator_seat_add(c, own, from->rank);
         if (seat == NULL) {
             continue; /* the table is full: it asks again */
         }
@@ -95,10 +96,10 @@ static void join_recalled(struct coordinator *c, struct coordinator_update *u, s
         seat->member = from->member;
         seat->staged = from->staged;
     }
-    start_free(c, forming);
+    coordinator_start_free(c, forming);
     c->starts_telling += own->telling == NONE;
     own->telling = own->first_seat;
-    u->again = true;
+    c->update->again = true;
 }
 
 #define FORMING_OF_A_RUN_MAX 4
@@ -116,18 +117,18 @@ static struct start *forming_for(struct coordinator *c, struct run *run,
         }
         count++;
         oldest = start;
-        const struct seat *seat = seat_find(c, start, ask->rank);
+        const struct seat *seat = coordinator_seat_find(c, start, ask->rank);
         bool is_kept = seat != NULL && seat->member == NONE; /* for what it has staged */
         if (start->world == ask->world && nonce_equal(&start->name, &ask->name) && !is_kept) {
             return start;
         }
     }
     if (count >= FORMING_OF_A_RUN_MAX) {
-        start_free(c, oldest);
+        coordinator_start_free(c, oldest);
     } else if (c->starts_free <= c->config.runs_max) {
         return NULL; /* kept for the runs' own */
     }
-    struct start *start = start_add(c, run);
+    struct start *start = coordinator_start_add(c, run);
     if (start != NULL) {
         start->world = ask->world;
         start->name = ask->name;
@@ -136,93 +137,94 @@ static struct start *forming_for(struct coordinator *c, struct run *run,
 }
 
 /* Every rank of the world has a seat: the start gets its number, and is the run's own. */
-static void complete(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                     struct start *start)
+static void complete(struct coordinator *c, struct run *run, struct start *start)
 {
     start->nonce = (struct nonce){{0}};
     for (uint32_t i = start->first_seat; i != NONE; i = c->seats[i].next_in_start) {
         mix_name(&start->nonce, &c->seats[i].nonce);
     }
     start->attempt = run->attempt + 1;
-    run_raise_attempt(c, u, run, start->attempt, true, &start->nonce);
+    coordinator_run_raise_attempt(c, run, start->attempt, true, &start->nonce);
     run->start = start_index(c, start);
     start->telling = start->first_seat;
     c->starts_telling++;
-    u->again = true;
-    trouble_is_over(c, TROUBLE_START, "", &run->key);
-    struct machine_note *note = update_note(u, EVENT_start_complete);
+    c->update->again = true;
+    coordinator_trouble_is_over(c, TROUBLE_START, "", &run->key);
+    struct machine_note *note = coordinator_update_note(c, EVENT_start_complete);
     note->run = run->key;
     note->attempt = start->attempt;
-    say(note->text, "%u ranks are seated", start->world);
+    reason_set(note->text, "%u ranks are seated", start->world);
 }
 
 #define START_WAITS_MS 10000 /* until it is said: processes of a job start within seconds */
 
-static void note_pending(struct coordinator *c, struct coordinator_update *u,
-                         const struct start *start, const char *reason)
+static void note_pending(struct coordinator *c, const struct start *start, const char *reason)
 {
     if (c->now_ms >= start->since_ms + START_WAITS_MS) {
         struct trouble what = {.kind = TROUBLE_START, .status = CKPT_ERR_BUSY};
         what.shard.run = c->runs[start->run].key;
-        (void)trouble_happens(c, u, EVENT_start_waits, &what, "%s", reason);
+        (void)coordinator_trouble_happens(c, EVENT_start_waits, &what, "%s", reason);
     }
 }
 
-static void tell_pending(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                         const struct message_seat_ask *ask, const struct start *start)
+static void tell_pending(struct coordinator *c, uint32_t member, const struct message_seat_ask *ask,
+                         const struct start *start)
 {
     char reason[CKPT_REASON_MAX + 1];
     bool is_late = c->now_ms >= start->since_ms + c->config.save_timeout_ms;
-    say(reason, "%u of %u ranks have opened the run in this start%s", start->seats, start->world,
-        is_late ? ", and no other has for long: saves do not wait any longer" : "");
-    note_pending(c, u, start, reason);
-    seat_tell(c, u, member, ask, is_late ? CKPT_ERR_TIMEOUT : CKPT_ERR_BUSY, reason);
+    reason_set(reason, "%u of %u ranks have opened the run in this start%s", start->seats,
+               start->world,
+               is_late ? ", and no other has for long: saves do not wait any longer" : "");
+    note_pending(c, start, reason);
+    coordinator_seat_tell(c, member, ask, is_late ? CKPT_ERR_TIMEOUT : CKPT_ERR_BUSY, reason);
 }
 
-void start_ask_number(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                      uint32_t member, const struct message_seat_ask *ask)
+void coordinator_start_ask_number(struct coordinator *c, struct run *run, uint32_t member,
+                                  const struct message_seat_ask *ask)
 {
-    struct seat *seat = seat_of_process(c, run, ask->rank, &ask->seat);
+    struct seat *seat = coordinator_seat_of_process(c, run, ask->rank, &ask->seat);
     bool waits = false;
-    seat = seat != NULL ? seat : seat_in_own(c, run, start_of(c, run), ask, &waits);
+    seat = seat != NULL ? seat : seat_in_own(c, run, coordinator_start_of(c, run), ask, &waits);
     if (waits) {
-        seat_tell(c, u, member, ask, CKPT_ERR_BUSY,
-                  "the nodes of the run's other ranks are away: they may be of the start before");
+        coordinator_seat_tell(
+            c, member, ask, CKPT_ERR_BUSY,
+            "the nodes of the run's other ranks are away: they may be of the start before");
         return;
     }
     if (seat == NULL) {
         struct start *start = forming_for(c, run, ask);
-        seat = start == NULL ? NULL : seat_find(c, start, ask->rank);
+        seat = start == NULL ? NULL : coordinator_seat_find(c, start, ask->rank);
         if (seat != NULL) {
             char reason[CKPT_REASON_MAX + 1];
-            say(reason, "rank %u runs on node %s as well: two processes have one rank number",
-                ask->rank, c->members[seat->member].node);
-            seat_tell(c, u, member, ask, CKPT_ERR_BUSY, reason);
+            reason_set(reason,
+                       "rank %u runs on node %s as well: two processes have one rank number",
+                       ask->rank, c->members[seat->member].node);
+            coordinator_seat_tell(c, member, ask, CKPT_ERR_BUSY, reason);
             return;
         }
-        seat = start == NULL ? NULL : seat_add(c, start, ask->rank);
+        seat = start == NULL ? NULL : coordinator_seat_add(c, start, ask->rank);
     }
     if (seat == NULL) {
-        seat_tell(
-            c, u, member, ask, CKPT_ERR_BUSY,
+        coordinator_seat_tell(
+            c, member, ask, CKPT_ERR_BUSY,
             "no room for another start in the coordinator's tables: raise runs_max or shards_max");
         return;
     }
     struct start *start = &c->starts[seat->start];
     start->world = ask->world;
     start->name = nonce_is_zero(&start->name) ? ask->name : start->name;
-    seat_take(c, start, seat, member, ask);
-    struct start *own = start_of(c, run);
+    coordinator_seat_take(c, start, seat, member, ask);
+    struct start *own = coordinator_start_of(c, run);
     if (start->attempt == 0 && is_recalled_as(c, own, start)) {
-        join_recalled(c, u, own, start);
+        join_recalled(c, own, start);
         start = own;
     }
     if (start->attempt == 0 && start->seats == start->world && run->attempt < UINT32_MAX) {
-        complete(c, u, run, start);
+        complete(c, run, start);
     }
     if (start->attempt != 0) {
-        seat_tell_taken(c, u, member, ask, start);
+        coordinator_seat_tell_taken(c, member, ask, start);
     } else {
-        tell_pending(c, u, member, ask, start);
+        tell_pending(c, member, ask, start);
     }
 }

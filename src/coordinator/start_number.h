@@ -6,7 +6,7 @@
 #include "coordinator/state.h"
 
 /* An ask for a seat in a start that is to be given a number. */
-void start_ask_number(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                      uint32_t member, const struct message_seat_ask *ask);
+void coordinator_start_ask_number(struct coordinator *c, struct run *run, uint32_t member,
+                                  const struct message_seat_ask *ask);
 
 #endif

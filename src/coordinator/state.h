@@ -82,8 +82,8 @@ struct shard {
     bool has_digest;
     bool replica_said; /* with its owner's report: see replica.c */
     uint8_t failures;
-    uint8_t load_state; /* of session load_session; LOAD_NONE for any other */
-    uint32_t load_session;
+    uint8_t load_state; /* of the load load_restore; LOAD_NONE for any other */
+    uint32_t load_restore;
     uint32_t load_member;
     uint64_t load_order;
     uint64_t weight; /* of its name in the weights of its copies */
@@ -129,10 +129,10 @@ struct checkpoint {
     char reason[CKPT_REASON_MAX + 1];
 };
 
-enum session_state { SESSION_NONE = 0, SESSION_CHOOSING, SESSION_PULLING, SESSION_ENDED };
+enum restore_state { RESTORE_NONE = 0, RESTORE_CHOOSING, RESTORE_PULLING, RESTORE_ENDED };
 
 /* One collective load of one attempt. */
-struct session {
+struct restore {
     uint8_t state;
     uint32_t id; /* unique in this life */
     uint32_t attempt;
@@ -245,7 +245,7 @@ struct run {
     uint32_t diverged_attempt; /* whose ranks were found to differ; 0: none. See replica.c */
     uint64_t diverged_step;
     uint64_t active_ms; /* the last commit, load or seat; 0: none in this life of the coordinator */
-    struct session session;
+    struct restore restore;
     struct run_job job;
 };
 
@@ -328,7 +328,8 @@ struct trouble {
 
 struct coordinator {
     struct coordinator_config config;
-    struct nonce cluster; /* zero before it was made */
+    struct coordinator_update *update; /* of the turn under way; NULL between two */
+    struct nonce cluster;              /* zero before it was made */
     uint64_t epoch;
     uint64_t now_ms;        /* of this machine's clock, which runs while its process does */
     uint64_t wall_ms;       /* the calendar's, of the event: shown, never compared */
@@ -338,7 +339,7 @@ struct coordinator {
     bool replaying;
     bool started;
     uint64_t next_order;
-    uint32_t next_session;
+    uint32_t next_restore;
     uint64_t parked_ms; /* when the parked were last looked at */
     uint64_t tick_ms;   /* when the next round is due, however many messages come before it */
 
@@ -377,7 +378,7 @@ struct coordinator {
     uint32_t runs_high;            /* no run was ever above: scans end here */
     struct index_set runs_free;    /* below runs_high */
     struct index_set runs_keeping; /* retention may have something to do */
-    struct index_set runs_loading; /* the session waits for something, or has verdicts to send */
+    struct index_set runs_loading; /* the load waits for something, or has verdicts to send */
     struct index_set runs_ended;   /* the job has ended: they linger */
     uint32_t expire_next;          /* the run where the next look for expired ones goes on */
     uint32_t relief_next;          /* the member where the next look for short memory begins */

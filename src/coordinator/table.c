@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-uint32_t name_hash(uint32_t start, const char *name)
+uint32_t coordinator_name_hash(uint32_t start, const char *name)
 {
     uint32_t hash = 2166136261u ^ start;
     for (const char *p = name; *p != '\0'; p++) {
@@ -13,7 +13,7 @@ uint32_t name_hash(uint32_t start, const char *name)
     return hash;
 }
 
-uint32_t place_take(struct index_set *free_places, uint32_t *high, uint32_t max)
+uint32_t coordinator_table_take(struct index_set *free_places, uint32_t *high, uint32_t max)
 {
     uint32_t place = index_set_from(free_places, 0);
     if (place != NONE) {
@@ -23,7 +23,8 @@ uint32_t place_take(struct index_set *free_places, uint32_t *high, uint32_t max)
     return *high < max ? (*high)++ : NONE;
 }
 
-void shard_key_of(const struct coordinator *c, const struct shard *s, struct shard_key *key_out)
+void coordinator_shard_key(const struct coordinator *c, const struct shard *s,
+                           struct shard_key *key_out)
 {
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     key_out->run = c->runs[k->run].key;
@@ -32,9 +33,9 @@ void shard_key_of(const struct coordinator *c, const struct shard *s, struct sha
     key_out->rank = s->rank;
 }
 
-struct member *member_by_name(struct coordinator *c, const char *node)
+struct member *coordinator_member_by_name(struct coordinator *c, const char *node)
 {
-    uint32_t i = c->node_buckets[name_hash(0, node) & c->link_mask];
+    uint32_t i = c->node_buckets[coordinator_name_hash(0, node) & c->link_mask];
     for (; i != NONE; i = c->members[i].next_in_name_bucket) {
         if (strcmp(c->members[i].node, node) == 0) {
             return &c->members[i];
@@ -43,7 +44,7 @@ struct member *member_by_name(struct coordinator *c, const char *node)
     return NULL;
 }
 
-struct member *member_by_link(struct coordinator *c, uint32_t link)
+struct member *coordinator_member_by_link(struct coordinator *c, uint32_t link)
 {
     uint32_t i = c->link_buckets[(link * 2654435761u) & c->link_mask];
     for (; i != NONE; i = c->members[i].next_in_bucket) {
@@ -54,7 +55,7 @@ struct member *member_by_link(struct coordinator *c, uint32_t link)
     return NULL;
 }
 
-void checkpoint_touch(struct coordinator *c, const struct checkpoint *k)
+void coordinator_checkpoint_touch(struct coordinator *c, const struct checkpoint *k)
 {
     uint32_t place = checkpoint_index(c, k);
     uint32_t count = c->touched_count;

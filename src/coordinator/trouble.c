@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "coordinator/announce.h"
 #include "coordinator/update.h"
 
@@ -63,15 +64,16 @@ static void say_how_often(const struct coordinator *c, const struct trouble *t,
                           char text_out[CKPT_REASON_MAX + 1])
 {
     if (is_counted(t) && t->said.count > 1) {
-        say(text_out, "%.190s; %llu times in %llu s", t->text, (unsigned long long)t->said.count,
-            (unsigned long long)((c->now_ms - t->said.first_ms) / 1000));
+        reason_set(text_out, "%.190s; %llu times in %llu s", t->text,
+                   (unsigned long long)t->said.count,
+                   (unsigned long long)((c->now_ms - t->said.first_ms) / 1000));
     } else {
-        say(text_out, "%s", t->text);
+        reason_set(text_out, "%s", t->text);
     }
 }
 
-bool trouble_happens(struct coordinator *c, struct coordinator_update *u, enum event_id event,
-                     const struct trouble *what, const char *format, ...)
+bool coordinator_trouble_happens(struct coordinator *c, enum event_id event,
+                                 const struct trouble *what, const char *format, ...)
 {
     struct trouble *t = find(c, key_of((enum coordinator_trouble)what->kind, what->node,
                                        &what->shard.run, what->status));
@@ -88,7 +90,7 @@ bool trouble_happens(struct coordinator *c, struct coordinator_update *u, enum e
     va_end(arguments);
     bool is_due = rare_happens(&t->said, c->now_ms);
     if (is_due) {
-        struct machine_note *note = update_note(u, event);
+        struct machine_note *note = coordinator_update_note(c, event);
         strcpy(note->node, t->node);
         note->run = t->shard.run;
         note->has_shard = t->has_rank;
@@ -100,14 +102,13 @@ bool trouble_happens(struct coordinator *c, struct coordinator_update *u, enum e
     return is_due;
 }
 
-void trouble_is_over(struct coordinator *c, enum coordinator_trouble kind, const char *node,
-                     const struct run_key *run)
+void coordinator_trouble_is_over(struct coordinator *c, enum coordinator_trouble kind,
+                                 const char *node, const struct run_key *run)
 {
     for (uint32_t i = 0; i < TROUBLES_MAX; i++) {
         struct trouble *t = &c->troubles[i];
         if (t->kind == (uint8_t)kind && strcmp(t->node, node) == 0 &&
-            (run == NULL ||
-             (t->shard.run.uid == run->uid && strcmp(t->shard.run.name, run->name) == 0))) {
+            (run == NULL || run_key_equal(&t->shard.run, run))) {
             *t = (struct trouble){.kind = TROUBLE_NONE};
         }
     }
@@ -144,26 +145,27 @@ bool coordinator_trouble_view(const struct coordinator *c, uint32_t index,
 #define SAVE_STANDS_MS 30000 /* though nothing is known to be wrong */
 #define REFUSED_RECENTLY_MS 60000
 
-void trouble_of_save(struct coordinator *c, struct coordinator_update *u, struct checkpoint *k)
+void coordinator_trouble_of_save(struct coordinator *c, struct checkpoint *k)
 {
     uint64_t waits_ms = k->status != CKPT_OK ? SAVE_WAITS_MS : SAVE_STANDS_MS;
-    if (c->now_ms < k->progress_ms + waits_ms || !update_has_room(u, 2)) {
+    if (c->now_ms < k->progress_ms + waits_ms || !coordinator_update_has_room(c, 2)) {
         return;
     }
     struct trouble what = {.kind = TROUBLE_SAVE, .status = k->status};
     what.shard.run = c->runs[k->run].key;
     what.shard.attempt = k->attempt;
     what.shard.step = k->step;
-    if (trouble_happens(c, u, EVENT_save_waits, &what,
-                        "no progress for %llu s: %u of %u ranks sealed, %u with all copies%s%.120s",
-                        (unsigned long long)((c->now_ms - k->progress_ms) / 1000), k->sealed,
-                        k->world, k->ready, k->reason[0] != '\0' ? "; " : "", k->reason)) {
-        checkpoint_tell_waiting(c, u, k);
+    if (coordinator_trouble_happens(
+            c, EVENT_save_waits, &what,
+            "no progress for %llu s: %u of %u ranks sealed, %u with all copies%s%.120s",
+            (unsigned long long)((c->now_ms - k->progress_ms) / 1000), k->sealed, k->world,
+            k->ready, k->reason[0] != '\0' ? "; " : "", k->reason)) {
+        coordinator_checkpoint_tell_waiting(c, k);
     }
 }
 
-void trouble_of_agent(struct coordinator *c, struct coordinator_update *u, struct member *m,
-                      const struct message_heartbeat *heartbeat)
+void coordinator_trouble_of_agent(struct coordinator *c, struct member *m,
+                                  const struct message_heartbeat *heartbeat)
 {
     bool is_news = heartbeat->refusals != m->refusals;
     m->refusals = heartbeat->refusals;
@@ -179,8 +181,8 @@ void trouble_of_agent(struct coordinator *c, struct coordinator_update *u, struc
     struct trouble what = {.kind = TROUBLE_AGENT, .status = heartbeat->refused_status};
     strcpy(what.node, m->node);
     what.shard.run = heartbeat->refused_run;
-    (void)trouble_happens(c, u, EVENT_agent_refuses, &what,
-                          "%s: %.160s; %llu refusals since its start",
-                          ckpt_status_name(heartbeat->refused_status), heartbeat->refused_reason,
-                          (unsigned long long)heartbeat->refusals);
+    (void)coordinator_trouble_happens(
+        c, EVENT_agent_refuses, &what, "%s: %.160s; %llu refusals since its start",
+        ckpt_status_name(heartbeat->refused_status), heartbeat->refused_reason,
+        (unsigned long long)heartbeat->refusals);
 }

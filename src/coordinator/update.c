@@ -3,30 +3,37 @@
 #include "coordinator/update.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 
-void say(char *text, const char *format, ...)
+/* The entries are large and only those below the counts are read: only the counts are cleared. */
+void coordinator_update_begin(struct coordinator *c, struct coordinator_update *update)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, CKPT_REASON_MAX + 1, format, arguments);
-    va_end(arguments);
+    assert(c->update == NULL && update != NULL);
+    update->record_count = 0;
+    update->message_count = 0;
+    update->note_count = 0;
+    update->notes_lost = 0;
+    update->again = false;
+    update->read_first = false;
+    update->step_down = false;
+    update->admin_status = CKPT_OK;
+    update->admin_more = false;
+    update->admin_reason[0] = '\0';
+    c->update = update;
 }
 
-bool update_has_room(const struct coordinator_update *u, uint32_t messages)
+bool coordinator_update_has_room(const struct coordinator *c, uint32_t messages)
 {
-    return u->message_count + messages + 2 <= COORDINATOR_MESSAGES_MAX;
+    return c->update->message_count + messages + 2 <= COORDINATOR_MESSAGES_MAX;
 }
 
-struct message *update_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                               enum message_type type)
+struct message *coordinator_update_message(struct coordinator *c, uint32_t link,
+                                           enum message_type type)
 {
-    assert(u->message_count < COORDINATOR_MESSAGES_MAX);
-    struct coordinator_outgoing *out = &u->messages[u->message_count++];
+    assert(c->update->message_count < COORDINATOR_MESSAGES_MAX);
+    struct coordinator_outgoing *out = &c->update->messages[c->update->message_count++];
     memset(out, 0, sizeof *out);
     out->link = link;
     out->message.type = type;
@@ -34,34 +41,34 @@ struct message *update_message(struct coordinator *c, struct coordinator_update 
     return &out->message;
 }
 
-void update_close(struct coordinator_update *u, uint32_t link)
+void coordinator_update_close(struct coordinator *c, uint32_t link)
 {
-    assert(u->message_count < COORDINATOR_MESSAGES_MAX);
-    struct coordinator_outgoing *out = &u->messages[u->message_count++];
+    assert(c->update->message_count < COORDINATOR_MESSAGES_MAX);
+    struct coordinator_outgoing *out = &c->update->messages[c->update->message_count++];
     memset(out, 0, sizeof *out);
     out->link = link;
     out->close = true;
 }
 
-struct coordinator_record *update_record(struct coordinator *c, struct coordinator_update *u,
-                                         enum coordinator_record_type type)
+struct coordinator_record *coordinator_update_record(struct coordinator *c,
+                                                     enum coordinator_record_type type)
 {
-    assert(u->record_count < COORDINATOR_RECORDS_MAX);
-    struct coordinator_record *record = &u->records[u->record_count++];
+    assert(c->update->record_count < COORDINATOR_RECORDS_MAX);
+    struct coordinator_record *record = &c->update->records[c->update->record_count++];
     memset(record, 0, sizeof *record);
     record->type = type;
     record->epoch = c->epoch;
     return record;
 }
 
-struct machine_note *update_note(struct coordinator_update *u, enum event_id event)
+struct machine_note *coordinator_update_note(struct coordinator *c, enum event_id event)
 {
     /* A lost note still leaves the last one to write to: nobody has to test for NULL. */
-    if (u->note_count == COORDINATOR_NOTES_MAX) {
-        u->notes_lost++;
-        u->note_count--;
+    if (c->update->note_count == COORDINATOR_NOTES_MAX) {
+        c->update->notes_lost++;
+        c->update->note_count--;
     }
-    struct machine_note *note = &u->notes[u->note_count++];
+    struct machine_note *note = &c->update->notes[c->update->note_count++];
     memset(note, 0, sizeof *note);
     note->event = event;
     return note;

@@ -5,19 +5,19 @@
 
 #include "coordinator/state.h"
 
-/* Writes the line to text (CKPT_REASON_MAX + 1 bytes). */
-void say(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What is said from now on goes into the update, which is empty. */
+void coordinator_update_begin(struct coordinator *c, struct coordinator_update *update);
 /* Leaves room for a commit in the same turn: its own broadcast and one answer. */
-bool update_has_room(const struct coordinator_update *u, uint32_t messages);
+bool coordinator_update_has_room(const struct coordinator *c, uint32_t messages);
 /* One more message to the link; the caller fills its body. */
-struct message *update_message(struct coordinator *c, struct coordinator_update *u, uint32_t link,
-                               enum message_type type);
+struct message *coordinator_update_message(struct coordinator *c, uint32_t link,
+                                           enum message_type type);
 /* The connection is closed after what was sent before. */
-void update_close(struct coordinator_update *u, uint32_t link);
+void coordinator_update_close(struct coordinator *c, uint32_t link);
 /* One more record, of now; the caller fills what its type says. */
-struct coordinator_record *update_record(struct coordinator *c, struct coordinator_update *u,
-                                         enum coordinator_record_type type);
+struct coordinator_record *coordinator_update_record(struct coordinator *c,
+                                                     enum coordinator_record_type type);
 /* One more note for people. Never NULL: one that is too many takes the last one's place. */
-struct machine_note *update_note(struct coordinator_update *u, enum event_id event);
+struct machine_note *coordinator_update_note(struct coordinator *c, enum event_id event);
 
 #endif

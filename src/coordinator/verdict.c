@@ -2,18 +2,20 @@
 /* What ranks and readers hear of their loads, and how a load ends. */
 #include "coordinator/verdict.h"
 
+#include "base/reason.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/table.h"
 #include "coordinator/update.h"
 
-void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                  const struct message_load_ask *ask, enum ckpt_status status, const char *reason,
-                  const struct shard *s)
+void coordinator_send_verdict(struct coordinator *c, uint32_t member,
+                              const struct message_load_ask *ask, enum ckpt_status status,
+                              const char *reason, const struct shard *s)
 {
     if (!c->members[member].connected) {
         return; /* it asks again */
     }
-    struct message *m = update_message(c, u, c->members[member].link, MESSAGE_LOAD_VERDICT);
+    struct message *m =
+        coordinator_update_message(c, c->members[member].link, MESSAGE_LOAD_VERDICT);
     struct message_load_verdict *v = &m->load_verdict;
     v->run = ask->run;
     v->attempt = ask->attempt;
@@ -23,20 +25,22 @@ void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t 
     v->load = ask->load;
     v->reader = ask->reader;
     v->status = status;
-    say(v->reason, "%s", reason);
+    reason_set(v->reason, "%s", reason);
     if (s != NULL) {
-        shard_key_of(c, s, &v->shard);
+        coordinator_shard_key(c, s, &v->shard);
     }
 }
 
-void send_waits(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                const struct message_load_ask *ask, const char *reason)
+void coordinator_send_waits(struct coordinator *c, uint32_t member,
+                            const struct message_load_ask *ask, const char *reason)
 {
     const struct member *to = &c->members[member];
-    if (!to->connected || (to->features & WIRE_FEATURE_ROOM) == 0 || !update_has_room(u, 1)) {
+    if (!to->connected || (to->features & WIRE_FEATURE_ROOM) == 0 ||
+        !coordinator_update_has_room(c, 1)) {
         return;
     }
-    struct message_load_waits *w = &update_message(c, u, to->link, MESSAGE_LOAD_WAITS)->load_waits;
+    struct message_load_waits *w =
+        &coordinator_update_message(c, to->link, MESSAGE_LOAD_WAITS)->load_waits;
     w->run = ask->run;
     w->attempt = ask->attempt;
     w->start = ask->start;
@@ -44,10 +48,11 @@ void send_waits(struct coordinator *c, struct coordinator_update *u, uint32_t me
     w->collective = ask->collective;
     w->load = ask->load;
     w->reader = ask->reader;
-    say(w->reason, "%s", reason);
+    reason_set(w->reason, "%s", reason);
 }
 
-const struct checkpoint *run_newest_quarantined(const struct coordinator *c, const struct run *run)
+const struct checkpoint *coordinator_run_newest_quarantined(const struct coordinator *c,
+                                                            const struct run *run)
 {
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         if (c->checkpoints[i].state == CHECKPOINT_QUARANTINED) {
@@ -63,32 +68,32 @@ static enum event_id event_of_verdict(const struct coordinator *c, const struct 
                                       enum ckpt_status status)
 {
     if (status == CKPT_OK || status == CKPT_ERR_WORLD ||
-        (status == CKPT_ERR_NO_CHECKPOINT && run_newest_quarantined(c, run) == NULL)) {
+        (status == CKPT_ERR_NO_CHECKPOINT && coordinator_run_newest_quarantined(c, run) == NULL)) {
         return EVENT_restore_verdict;
     }
     return status == CKPT_ERR_LOST || status == CKPT_ERR_NO_CHECKPOINT ? EVENT_restore_lost
                                                                        : EVENT_restore_refused;
 }
 
-void restore_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                 enum ckpt_status status, const char *reason)
+void coordinator_restore_end(struct coordinator *c, struct run *run, enum ckpt_status status,
+                             const char *reason)
 {
-    struct session *e = &run->session;
-    e->state = SESSION_ENDED;
-    e->status = status;
+    struct restore *restore = &run->restore;
+    restore->state = RESTORE_ENDED;
+    restore->status = status;
     run->begun = true;
     run->active_ms = c->now_ms;
-    say(e->reason, "%s", reason);
-    e->verdicts_due = e->checkpoint != NONE;
-    e->verdict_rank = 0;
-    session_stirs(c, run);
-    struct machine_note *note = update_note(u, event_of_verdict(c, run, status));
+    reason_set(restore->reason, "%s", reason);
+    restore->verdicts_due = restore->checkpoint != NONE;
+    restore->verdict_rank = 0;
+    coordinator_restore_stirs(c, run);
+    struct machine_note *note = coordinator_update_note(c, event_of_verdict(c, run, status));
     note->run = run->key;
-    note->attempt = e->attempt;
-    if (e->checkpoint != NONE) {
-        note->step = c->checkpoints[e->checkpoint].step;
+    note->attempt = restore->attempt;
+    if (restore->checkpoint != NONE) {
+        note->step = c->checkpoints[restore->checkpoint].step;
     }
-    say(note->text, "load %u: %s%s%.200s", e->load, ckpt_status_name(status),
-        reason[0] != '\0' ? ": " : "", reason);
-    u->again = u->again || e->verdicts_due;
+    reason_set(note->text, "load %u: %s%s%.200s", restore->load, ckpt_status_name(status),
+               reason[0] != '\0' ? ": " : "", reason);
+    c->update->again = c->update->again || restore->verdicts_due;
 }

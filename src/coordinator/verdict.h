@@ -6,16 +6,17 @@
 #include "coordinator/state.h"
 
 /* The answer to an ask for a shard; s: what may be read, NULL when there is nothing. */
-void send_verdict(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                  const struct message_load_ask *ask, enum ckpt_status status, const char *reason,
-                  const struct shard *s);
+void coordinator_send_verdict(struct coordinator *c, uint32_t member,
+                              const struct message_load_ask *ask, enum ckpt_status status,
+                              const char *reason, const struct shard *s);
 /* Who waits for copies that are away hears for which. */
-void send_waits(struct coordinator *c, struct coordinator_update *u, uint32_t member,
-                const struct message_load_ask *ask, const char *reason);
+void coordinator_send_waits(struct coordinator *c, uint32_t member,
+                            const struct message_load_ask *ask, const char *reason);
 /* NULL: none is quarantined. */
-const struct checkpoint *run_newest_quarantined(const struct coordinator *c, const struct run *run);
+const struct checkpoint *coordinator_run_newest_quarantined(const struct coordinator *c,
+                                                            const struct run *run);
 /* The load ends, for all of its ranks; they are told in this turn and the next. */
-void restore_end(struct coordinator *c, struct coordinator_update *u, struct run *run,
-                 enum ckpt_status status, const char *reason);
+void coordinator_restore_end(struct coordinator *c, struct run *run, enum ckpt_status status,
+                             const char *reason);
 
 #endif

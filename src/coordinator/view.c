@@ -17,10 +17,11 @@ struct coordinator_record_shard coordinator_record_shard(const struct coordinato
 {
     struct coordinator_record_shard shard = {0};
     struct coordinator *tables = (struct coordinator *)c; /* finding changes nothing */
-    const struct run *run = run_find(tables, &record->run);
+    const struct run *run = coordinator_run_find(tables, &record->run);
     const struct checkpoint *k =
-        run == NULL ? NULL : checkpoint_find(tables, run, record->attempt, record->step);
-    const struct shard *s = k == NULL ? NULL : shard_find(c, k, rank);
+        run == NULL ? NULL
+                    : coordinator_checkpoint_find(tables, run, record->attempt, record->step);
+    const struct shard *s = k == NULL ? NULL : coordinator_shard_find(c, k, rank);
     if (s != NULL && k->state == CHECKPOINT_CONSISTENT) {
         shard.bytes = s->bytes;
         shard.digest = s->digest;
@@ -104,10 +105,10 @@ bool coordinator_run_view(const struct coordinator *c, uint32_t index,
         .world = run->world,
         .has_latest = run->has_latest,
         .latest_step = run->latest,
-        .lingers = run_lingers(c, run),
+        .lingers = coordinator_run_lingers(c, run),
         .requeueable = run->job.requeueable,
     };
-    uint64_t until_ms = run_linger_until_ms(run);
+    uint64_t until_ms = coordinator_run_linger_until_ms(run);
     if (view_out->lingers && until_ms > c->now_ms) {
         view_out->linger_left_ms = until_ms - c->now_ms;
     }
@@ -191,12 +192,13 @@ static struct coordinator_home_view home_view(const struct coordinator *c, const
     struct coordinator_home_view view = {
         .node = home->node, .joined = home->member != NONE, .seen = home->seen};
     const struct member *m =
-        view.joined ? NULL
-                    : member_by_name((struct coordinator *)c, home->node); /* changes nothing */
+        view.joined
+            ? NULL
+            : coordinator_member_by_name((struct coordinator *)c, home->node); /* changes nothing */
     view.stopped = m != NULL && m->stopped;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && view.joined; i++) {
-        view.has =
-            view.has || (s->copies[i].member == home->member && copy_is_good(s, &s->copies[i]));
+        view.has = view.has || (s->copies[i].member == home->member &&
+                                coordinator_copy_is_good(s, &s->copies[i]));
     }
     return view;
 }
@@ -207,7 +209,7 @@ bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_ind
     if (checkpoint_index >= c->checkpoints_high || !c->checkpoints[checkpoint_index].used) {
         return false;
     }
-    const struct shard *s = shard_find(c, &c->checkpoints[checkpoint_index], rank);
+    const struct shard *s = coordinator_shard_find(c, &c->checkpoints[checkpoint_index], rank);
     if (s == NULL) {
         return false;
     }
@@ -216,7 +218,7 @@ bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_ind
         .bytes = s->bytes,
         .has_digest = s->has_digest,
         .digest = s->digest,
-        .copies_now = shard_copies(c, s),
+        .copies_now = coordinator_shard_copies(c, s),
     };
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE) {
