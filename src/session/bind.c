@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An address is taken, then listened at, then served. */
+#include "session/bind.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "session/address.h"
 #include "base/reason.h"
-#include "session/hub.h"
+#include "session/address.h"
+#include "session/listen.h"
 
 #define LOCK_SUFFIX ".lock"
 #define LOCK_TRIES 8 /* each time another program has just given the lock up */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where sessions come from: accepting and connecting. */
+#include "session/listen.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,9 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "session/address.h"
 #include "base/reason.h"
-#include "session/hub.h"
+#include "session/address.h"
+#include "session/admit.h"
+#include "session/door.h"
+#include "session/life.h"
+#include "session/make.h"
+#include "session/process.h"
 
 #define ACCEPTS_A_TURN 64   /* so that a flood of connects leaves time for messages */
 #define TCP_DEAD_MS 10000   /* unacknowledged bytes for so long: the peer's machine is gone */

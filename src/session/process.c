@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process at the other end of a UNIX socket. A child that it forked may hold the socket open
  * when it has died: what ends then is the session, as what it asked for was its own. */
+#include "session/process.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "session/hub.h"
+#include "session/life.h"
+#include "session/receive.h"
+#include "session/schedule.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */

@@ -40,14 +40,12 @@ NOT_YET = {
         "bench/ckptbench",
         "src/ckptctl",
         "src/ckptctld",
-        "src/session",
         "src/store",
     },
     "header": {
         "bench/ckptbench",
         "src/ckptctl",
         "src/ckptctld",
-        "src/session",
         "src/store",
     },
     "include": {

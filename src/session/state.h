@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of a hub and a session. */
-#ifndef CKPT_SESSION_HUB_H
-#define CKPT_SESSION_HUB_H
+/* Inside the room: a hub, its listeners, its sessions. */
+#ifndef CKPT_SESSION_STATE_H
+#define CKPT_SESSION_STATE_H
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -13,15 +13,18 @@
 #include "wire/message_codec.h"
 #include "wire/stream.h"
 
-/*                      connect                    accept
- *                         |                         |
- *                    CONNECTING ---- opened ----> OPEN -- session_close, broken --> CLOSING
- *                         |                         |                                 | all written
- *    a call of the owner  |                         |                                 v
- *    that failed:         +----------> FAILED <-----+                             LINGERING
- *    noted for the loop                  |          | error, peer closed, idle        | peer
- * closed, time
- *                                        +--------> DEAD <----------------------------+
+/*        connect                      accept
+ *           |                           |
+ *           v                           v
+ *      CONNECTING ----- opened ------> OPEN ---- session_close, broken ----> CLOSING
+ *           |                           | |                                     |
+ *           | a call of the owner       | | error, peer closed, idle            | all is written
+ *           | that failed               | |                                     v
+ *           +---------> FAILED <--------+ |                                 LINGERING
+ *                         |               |                                     |
+ *                         | the loop      |                                     | the peer has
+ *                         v               v                                     | closed, or time
+ *                        DEAD <-----------+-------------------------------------+ is over
  *
  * DEAD: `closed` was called, nothing is open; freed at the end of the turn, as callers on the stack
  * may still hold the pointer. */
@@ -58,6 +61,7 @@ struct session {
     const struct session_events *events;
     void *context;
     int fd;
+    const struct session_channel *channel; /* what carries its bytes */
     bool is_local;
     uint32_t uid;
     char peer[CKPT_ADDRESS_MAX + 1];
@@ -127,83 +131,5 @@ struct session_hub {
     uint32_t buckets;       /* a power of two */
     struct session **links;
 };
-
-/* A session around a socket, in the hub's tables; takes fd on success alone. With fd -1 it has none
- * yet, and session_take_socket gives it one; false: no memory, and fd stays the caller's. */
-bool session_take_socket(struct session *session, int fd);
-enum ckpt_status session_make(struct session_hub *hub, int fd, const struct session_events *events,
-                              void *context, struct session **session_out);
-
-/* From the loop only: closes it, calls `closed`, and buries it. */
-void session_end(struct session *session, enum ckpt_status status, const char *reason);
-
-/* From a call of the owner: the loop will end it so. */
-void session_fail(struct session *session, enum ckpt_status status, const char *reason);
-
-/* The loop will write its output, or end it. */
-void session_schedule(struct session *session);
-
-/* Begins to take messages. */
-void session_start(struct session *session);
-
-/* In a pause: it has something to say, or to end with. */
-void session_hold(struct session *session);
-
-/* After a pause: what it has. */
-void session_let_go(struct session *session);
-
-/* Waits for them, for as long as this session may be silent. */
-void session_listen_for_words(struct session *session);
-
-/* What the loop does for a scheduled session. */
-void session_flush(struct session *session);
-
-/* Reads once; false when there was nothing to read. */
-bool session_read(struct session *session);
-
-/* Out of the hub's tables and freed, without a word to anybody. */
-void session_drop(struct session *session);
-
-/* Frees without a word to anybody. */
-void session_free(struct session *session);
-
-/* descriptors.c */
-
-/* Makes the descriptors ride on the first bytes of the frame that is queued next, and takes them.
- * False: no memory, and they are closed. */
-bool session_riders_add(struct session *session, const int *descriptors, uint32_t count);
-
-/* One sendmsg of what lies up to the next byte with descriptors, or of that byte with them. */
-ssize_t session_send_some(struct session *session);
-
-/* One recvmsg, keeping a descriptor that came with it. */
-ssize_t session_receive_some(struct session *session, void *space, size_t room);
-
-/* Closes those that wait to be sent or taken. */
-void session_descriptors_close(struct session *session);
-
-void session_on_read(evutil_socket_t fd, short what, void *context);
-void session_on_write(evutil_socket_t fd, short what, void *context);
-
-/* process.c: ends the session when the peer's process ends. */
-void session_watch_process(struct session *session, pid_t pid);
-
-/* It has: takes what it said, and ends the session, after the pause where there is one. */
-void session_process_ended(struct session *session);
-
-/* door.c: whether one more may be accepted; others may have ended for it. */
-bool door_admits(struct listener *listener, bool is_local, uint32_t uid);
-void door_enter(struct listener *listener, struct session *session);
-void door_leave(struct session *session);
-uint32_t door_idle_ms(const struct session *session);
-
-/* Accepts what waits; false when more may. */
-bool listener_accept(struct listener *listener);
-
-/* Accepts from the loop on; false: no memory. */
-bool listener_serve(struct listener *listener);
-
-/* Closes and unlinks. */
-void listener_free(struct listener *listener);
 
 #endif
