@@ -38,6 +38,12 @@ make_root() {
         mv "$new" "$folder"
 }
 
+# Certificates that this machine trusts beside Debian's: what stands between it and the network.
+trust() {
+    local site=/usr/local/share/ca-certificates
+    cp -r "$site/." "$folder$site/" && scripts/root_run.sh "$folder" update-ca-certificates
+}
+
 exec 9>"$folder.lock"
 flock 9
 if [ "$(cat "$folder/made-of" 2>/dev/null)" = "$stamp" ]; then
@@ -50,6 +56,7 @@ command -v debootstrap >/dev/null || skip "debootstrap is not installed: scripts
 if [ ! -d "$folder" ]; then
     make_root >>"$log" 2>&1 || skip "no Debian $suite can be fetched: is there a network?"
 fi
+trust >>"$log" 2>&1 || skip "certificates of this machine cannot be handed on"
 if [ $# -gt 0 ]; then
     scripts/root_run.sh "$folder" dpkg --configure -a >>"$log" 2>&1 # one that was interrupted
     scripts/root_run.sh "$folder" scripts/deps.sh "$@" >>"$log" 2>&1 ||

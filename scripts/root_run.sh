@@ -31,5 +31,6 @@ exec env -i "${handed[@]}" \
     mkdir -p "$root/run/lock" "$root$top"
     mount --bind "$top" "$root$top"
     cp /etc/resolv.conf /etc/hosts "$root/etc/"
+    [ ! -e /etc/pip.conf ] || cp /etc/pip.conf "$root/etc/"
     exec chroot "$root" sh -c "cd \"\$1\" && shift && exec \"\$@\"" sh "$top" "$@"
 ' sh "$root" "$top" "$@"

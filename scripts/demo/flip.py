@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flips one bit of a shard's copy in an agent's memory, as a bad memory module would.
 
-Usage: flip.py ARENA SHARD    finds the segment of ARENA that holds the beginning of SHARD's bytes
+Usage: flip.py ARENA SHARD    finds the segment of ARENA that holds the beginning of SHARD's bytes,
+                              or the part of one, where a small shard is
 """
 import glob
 import os
@@ -12,7 +13,8 @@ BLOCK = 4096
 
 def main():
     arena, shard = sys.argv[1:]
-    segments = sorted(glob.glob(os.path.join(arena, "segment-[0-9]*")))
+    segments = sorted(path for kind in ("segment", "part")
+                      for path in glob.glob(os.path.join(arena, kind + "-[0-9]*")))
     middle = min(os.path.getsize(shard), os.path.getsize(segments[0])) // 2
     with open(shard, "rb") as file:
         file.seek(middle)

@@ -104,7 +104,7 @@ int slurm_spank_task_init(spank_t spank, int argument_count, char **arguments)
     (void)argument_count;
     (void)arguments;
     if (wanted && copies > 0) {
-        char number[8];
+        char number[12];
         (void)snprintf(number, sizeof(number), "%d", copies);
         (void)spank_setenv(spank, "CKPT_COPIES", number, 1);
     }
