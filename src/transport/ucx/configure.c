@@ -72,6 +72,15 @@ static enum ckpt_status choose(ucp_config_t *config, const struct mode *mode, co
     return status;
 }
 
+/* Up to 1.15 a bridge is a device as any other. */
+static unsigned bridges(const struct mode *mode, const char *devices)
+{
+    return (mode->parts & UCX_PART_TCP) != 0 && ucx_is_since(16) &&
+                   hosts_are_on_bridges(devices != NULL ? devices : mode->devices)
+               ? UCX_PART_BRIDGE
+               : 0;
+}
+
 static enum ckpt_status make_context(const ucp_config_t *config, const struct mode *mode,
                                      const char *devices, ucp_context_h *context_out)
 {
@@ -106,7 +115,7 @@ enum ckpt_status ucx_context_open(const char *mode_name, const char *devices, st
         transport_set_open_error("ucx: reading UCX_... variables: %s", ucs_status_string(result));
         return CKPT_ERR_CONFIG;
     }
-    ucx_settings_apply(config, mode->parts);
+    ucx_settings_apply(config, mode->parts | bridges(mode, devices));
     status = choose(config, mode, devices);
     if (status == CKPT_OK) {
         u->fragment_bytes = mode->fragment_bytes;

@@ -5,7 +5,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,6 +106,40 @@ enum ckpt_status hosts_of_this_machine(const char *devices, struct hosts *hosts_
     hosts.port = hosts_out->port;
     *hosts_out = hosts;
     return CKPT_OK;
+}
+
+/* A bridge has a folder of its own settings. */
+static bool is_bridge(const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/sys/class/net/%.16s/bridge", name);
+    return access(path, F_OK) == 0;
+}
+
+bool hosts_are_on_bridges(const char *devices)
+{
+    struct ifaddrs *interfaces;
+    bool bridges = false;
+    bool others = false;
+
+    if (getifaddrs(&interfaces) != 0) {
+        return false;
+    }
+    for (const struct ifaddrs *i = interfaces; i != NULL; i = i->ifa_next) {
+        struct host host;
+        if ((devices != NULL && !is_listed(devices, i->ifa_name)) ||
+            (!from_interface(i, 4, &host) && !from_interface(i, 6, &host))) {
+            continue;
+        }
+        if (is_bridge(i->ifa_name)) {
+            bridges = true;
+        } else if (!is_loopback(&host)) {
+            others = true;
+        }
+    }
+    freeifaddrs(interfaces);
+    return bridges && (devices != NULL || !others);
 }
 
 void hosts_leave_out_loopback(struct hosts *hosts)

@@ -3,6 +3,7 @@
 #ifndef CKPT_TRANSPORT_UCX_HOSTS_H
 #define CKPT_TRANSPORT_UCX_HOSTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -31,6 +32,10 @@ struct hosts {
  * RETURN VALUE
  *   CKPT_ERR_SYSTEM   no address at all, or the kernel does not list them. */
 enum ckpt_status hosts_of_this_machine(const char *devices, struct hosts *hosts_out);
+
+/* Whether the devices, or all that have an address when that is NULL, cannot do without a bridge: it
+ * is named, or there is nothing else but the loopback. */
+bool hosts_are_on_bridges(const char *devices);
 
 /* Pure. May leave none. */
 void hosts_leave_out_loopback(struct hosts *hosts);

@@ -32,6 +32,8 @@ static const struct setting tuning[] = {
     /* A fragment is one message: a header and up to this many bytes, sent from the region by
      * sendmsg() and received by one recv() into a buffer that fits the second-level cache. */
     {UCX_PART_TCP, "TCP_", "RX_SEG_SIZE", "256k"},
+    /* Left out otherwise since 1.16, by name too. */
+    {UCX_PART_BRIDGE, "TCP_", "BRIDGE_ENABLE", "y"},
     /* Nothing of ours is received by one-sided writes. */
     {UCX_PART_TCP, "TCP_", "PUT_ENABLE", "n"},
     /* Without this UCX leaves shared memory out when errors of peers are to be reported. "MM" is

@@ -39,7 +39,7 @@
 #define UCX_CLOSE_NS UINT64_C(2000000000)
 
 /* Parts of UCX with settings of their own. */
-enum ucx_part { UCX_PART_TCP = 1, UCX_PART_SHM = 2 };
+enum ucx_part { UCX_PART_TCP = 1, UCX_PART_SHM = 2, UCX_PART_BRIDGE = 4 };
 
 enum ucx_message { UCX_REQUEST = 1, UCX_DATA, UCX_END };
 

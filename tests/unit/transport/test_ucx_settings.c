@@ -105,6 +105,17 @@ static void only_what_is_in_use_is_set(void **state)
     assert_string_equal(fake.made, "ZCOPY_THRESH=4k KEEPALIVE_INTERVAL=1s ");
 }
 
+static void bridges_are_asked_for_by_the_name_of_the_version(void **state)
+{
+    (void)state;
+    apply(16, UCX_PART_TCP);
+    assert_null(strstr(fake.made, "BRIDGE"));
+    apply(16, UCX_PART_TCP | UCX_PART_BRIDGE);
+    assert_non_null(strstr(fake.made, " BRIDGE_ENABLE=y "));
+    apply(17, UCX_PART_TCP | UCX_PART_BRIDGE);
+    assert_non_null(strstr(fake.made, " TCP_BRIDGE_ENABLE=y "));
+}
+
 static void the_environment_wins(void **state)
 {
     static const struct {
@@ -113,6 +124,7 @@ static void the_environment_wins(void **state)
     } cases[] = {
         {"UCX_ZCOPY_THRESH", "ZCOPY_THRESH"},   {"UCX_TCP_KEEPIDLE", "KEEPIDLE"},
         {"UCX_TCP_RX_SEG_SIZE", "RX_SEG_SIZE"}, {"UCX_TCP_PUT_ENABLE", "PUT_ENABLE"},
+        {"UCX_TCP_BRIDGE_ENABLE", "BRIDGE_ENABLE"},
         {"UCX_MM_SEG_SIZE", "MM_SEG_SIZE"},     {"UCX_POSIX_SEG_SIZE", "MM_SEG_SIZE"},
         {"UCX_SYSV_SEG_SIZE", "MM_SEG_SIZE"},   {"UCX_MM_ERROR_HANDLING", "MM_ERROR_HANDLING"},
     };
@@ -120,10 +132,10 @@ static void the_environment_wins(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         for (unsigned minor = 16; minor <= 17; minor++) {
-            apply(minor, UCX_PART_TCP | UCX_PART_SHM);
+            apply(minor, UCX_PART_TCP | UCX_PART_BRIDGE | UCX_PART_SHM);
             assert_non_null(strstr(fake.made, cases[i].setting));
             setenv(cases[i].variable, "7", 1);
-            apply(minor, UCX_PART_TCP | UCX_PART_SHM);
+            apply(minor, UCX_PART_TCP | UCX_PART_BRIDGE | UCX_PART_SHM);
             unsetenv(cases[i].variable);
             if (strstr(fake.made, cases[i].setting) != NULL) {
                 fail_msg("1.%u: %s does not win: %s", minor, cases[i].variable, fake.made);
@@ -165,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SETTINGS_TEST(keys_carry_their_transport_since_1_17),
         SETTINGS_TEST(only_what_is_in_use_is_set),
+        SETTINGS_TEST(bridges_are_asked_for_by_the_name_of_the_version),
         SETTINGS_TEST(the_environment_wins),
         SETTINGS_TEST(a_setting_that_is_refused_is_said_and_the_others_are_made),
         SETTINGS_TEST(settings_without_effect_are_said_one_by_one),
