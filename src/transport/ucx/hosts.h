@@ -33,8 +33,8 @@ struct hosts {
  *   CKPT_ERR_SYSTEM   no address at all, or the kernel does not list them. */
 enum ckpt_status hosts_of_this_machine(const char *devices, struct hosts *hosts_out);
 
-/* Whether the devices, or all that have an address when that is NULL, cannot do without a bridge: it
- * is named, or there is nothing else but the loopback. */
+/* Whether the devices, or all that have an address when that is NULL, cannot do without a bridge:
+ * it is named, or there is nothing else but the loopback. */
 bool hosts_are_on_bridges(const char *devices);
 
 /* Pure. May leave none. */

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 if(CKPT_TESTS AND TARGET ckptbench)
   # Name and seconds it may take; the scripts are beside this file.
-  foreach(test IN ITEMS "ckptbench 300" "input 120" "serve 240" "net 180" "plot 120" "words 180" "bridge 120")
+  foreach(test IN ITEMS "ckptbench 300" "input 120" "serve 240" "net 180" "plot 120" "words 180"
+                        "bridge 120")
     separate_arguments(parts UNIX_COMMAND "${test}")
     list(GET parts 0 name)
     list(GET parts 1 seconds)
