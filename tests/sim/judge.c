@@ -144,6 +144,25 @@ bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generat
            (digest_equal(&slot->digest, digest) || digest_equal(&slot->digest_before, digest));
 }
 
+bool judge_is_unheard(const struct sim *sim, uint64_t at_ms)
+{
+    const struct sim_host *ruler = &sim->rulers[sim->front].host;
+    return sim->now_ms < at_ms + SIM_HEARD_MS ||
+           (at_ms + SIM_HEARD_MS > ruler->away_from_ms &&
+            sim->now_ms < ruler->away_until_ms + SIM_HEARD_MS);
+}
+
+bool judge_is_loss_unheard(const struct sim *sim)
+{
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        uint64_t lost_ms = sim->nodes[node].lost_ms;
+        if (lost_ms > 0 && judge_is_unheard(sim, lost_ms)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool judge_holds_copy(const struct sim_slot *slot)
 {
     return slot->stored && !slot->corrupt && !slot->record.cached &&

@@ -64,6 +64,14 @@ struct first_sent {
 #define GHOST_BUCKETS 256
 #define COMMITS_MAX 1024
 #define SESSIONS_MAX 512
+/* A copy that was spoilt, and that its agent gave up. */
+#define SPOILT_KEPT 64
+struct spoilt {
+    struct shard_key shard;
+    uint32_t node;
+    uint64_t at_ms;
+};
+
 struct judge {
     struct ghost *ghosts[GHOST_BUCKETS];
     uint32_t commit_count;
@@ -71,7 +79,9 @@ struct judge {
     uint32_t session_count;
     struct session sessions[SESSIONS_MAX];
     struct first_sent orders[ORDERS_KEPT]; /* by number */
-    uint64_t latest[SIM_RUNS_MAX];         /* by the store, 0: none */
+    struct spoilt spoilt[SPOILT_KEPT];     /* the last ones, in a ring */
+    uint32_t spoilt_count;
+    uint64_t latest[SIM_RUNS_MAX]; /* by the store, 0: none */
     /* Which life of which ruler has acknowledged the beginning of which launch. */
     struct {
         uint32_t ruler;
@@ -112,6 +122,11 @@ bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generat
 bool judge_node_holds(struct sim *sim, const struct commit *commit, uint32_t rank, uint32_t node);
 /* Every shard of the commit has an intact copy in some memory. */
 bool judge_is_whole(struct sim *sim, const struct commit *commit);
+/* The coordinator may not have heard yet of what happened on a node at that time: because it was a
+ * moment ago, or because the coordinator itself was not there since. */
+bool judge_is_unheard(const struct sim *sim, uint64_t at_ms);
+/* That some node has lost its memory, or a copy in it. */
+bool judge_is_loss_unheard(const struct sim *sim);
 /* The slot's record says that it holds a whole copy, of whatever standing. */
 bool judge_holds_copy(const struct sim_slot *slot);
 bool judge_is_of(struct sim *sim, const struct sim_slot *slot, const struct commit *commit,

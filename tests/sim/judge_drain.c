@@ -35,18 +35,6 @@ static bool drains(struct sim *sim, uint32_t node)
     return see(sim, node, &view) && view.draining;
 }
 
-/* Some node lost a copy, and its agent or the coordinator may not have heard of it yet. */
-static bool is_loss_unheard(const struct sim *sim)
-{
-    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        const struct sim_node *n = &sim->nodes[node];
-        if (n->lost_ms > 0 && sim->now_ms < n->lost_ms + SIM_HEARD_MS) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static uint32_t domains_apart(struct sim *sim, const struct commit *commit, uint32_t rank,
                               const bool *without)
 {
@@ -105,7 +93,7 @@ void judge_drained(struct sim *sim)
         safe[node] = judge_says_safe(sim, node);
         any = any || safe[node];
     }
-    if (!any || sim->mix.liar >= 0 || is_loss_unheard(sim)) {
+    if (!any || sim->mix.liar >= 0 || judge_is_loss_unheard(sim)) {
         return;
     }
     for (uint32_t run = 0; run < sim->mix.runs; run++) {

@@ -81,23 +81,22 @@ static void judge_segments(struct sim *sim, uint32_t node, const struct slot_rec
     }
 }
 
-/* A coordinator may not have heard yet that a node has lost its memory. */
-static bool is_loss_unheard(struct sim *sim)
+static bool was_touched(const struct sim_slot *slot, const struct slot_record *record)
 {
-    const struct sim_host *ruler = &sim->rulers[sim->front].host;
-    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
-        uint64_t lost_ms = sim->nodes[node].lost_ms;
-        if (lost_ms > 0 && (sim->now_ms < lost_ms + SIM_HEARD_MS ||
-                            (lost_ms + SIM_HEARD_MS > ruler->away_from_ms &&
-                             sim->now_ms < ruler->away_until_ms + SIM_HEARD_MS))) {
-            return true;
-        }
-    }
-    return false;
+    return slot->touched && slot->touched_generation == record->generation;
 }
 
-/* Domains of the shard's copies that were spoilt, and found to be so a moment ago: also where that
- * copy has been freed since, the word to let another go may have been on its way. */
+static void note_spoilt(struct sim *sim, uint32_t node, const struct slot_record *before)
+{
+    if (was_touched(&sim->nodes[node].slots[before->slot], before)) {
+        sim->judge->spoilt[sim->judge->spoilt_count++ % SPOILT_KEPT] =
+            (struct spoilt){.shard = before->shard, .node = node, .at_ms = sim->now_ms};
+    }
+}
+
+/* Domains of the shard's copies that were spoilt, and found to be so, of which the coordinator may
+ * not have heard: also where that copy has been freed since, and its slot used again, the word to
+ * let another go may have been on its way. */
 static uint32_t domains_found_spoilt(struct sim *sim, const struct shard_key *key)
 {
     uint32_t domains = 0;
@@ -106,9 +105,17 @@ static uint32_t domains_found_spoilt(struct sim *sim, const struct shard_key *ke
             const struct sim_slot *slot = &sim->nodes[node].slots[i];
             if (slot->touched && slot->touched_generation == slot->generation_high &&
                 key_equal(&slot->generation_shard, key) &&
-                sim->now_ms < slot->digest_ended_ms + SIM_HEARD_MS) {
+                judge_is_unheard(sim, slot->digest_ended_ms)) {
                 domains |= 1u << sim->nodes[node].domain;
             }
+        }
+    }
+    uint32_t count =
+        sim->judge->spoilt_count < SPOILT_KEPT ? sim->judge->spoilt_count : SPOILT_KEPT;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct spoilt *spoilt = &sim->judge->spoilt[i];
+        if (key_equal(&spoilt->shard, key) && judge_is_unheard(sim, spoilt->at_ms)) {
+            domains |= 1u << sim->nodes[spoilt->node].domain;
         }
     }
     return domains;
@@ -126,17 +133,18 @@ static void judge_let_go(struct sim *sim, uint32_t node, const struct slot_recor
         (is_copy(after->state) && key_equal(key, &after->shard)) || key->rank >= job->world) {
         return;
     }
+    note_spoilt(sim, node, before);
     const struct commit *commit = judge_commit_find(sim, job->run, key->attempt, key->step);
     const struct sim_slot *slot = &sim->nodes[node].slots[before->slot];
-    bool has_two_digests = slot->touched && slot->touched_generation == before->generation;
-    if (!commit || commit->retired || slot->corrupt || has_two_digests ||
+    if (!commit || commit->retired || slot->corrupt || was_touched(slot, before) ||
         !judge_slot_is_intact(sim, node, before->slot, &commit->digests[key->rank])) {
         return;
     }
     uint32_t left = judge_good_domains(sim, commit, key->rank, node, before->slot, true) |
                     domains_found_spoilt(sim, key);
     bool has_twin = (left & 1u << sim->nodes[node].domain) != 0;
-    if ((uint32_t)__builtin_popcount(left) < commit->copies && !has_twin && !is_loss_unheard(sim)) {
+    if ((uint32_t)__builtin_popcount(left) < commit->copies && !has_twin &&
+        !judge_is_loss_unheard(sim)) {
         sim_violation(sim,
                       "node %u frees a good copy of run %u step %" PRIu64
                       " rank %u, which is consistent and has %d others",

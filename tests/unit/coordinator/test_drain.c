@@ -178,6 +178,49 @@ static void a_save_does_not_wait_for_ever_for_room_elsewhere(void **state)
     assert_false(view_of("n0").safe);
 }
 
+/* n0's rank saves, n1 pulls. */
+static void save_on_n1(uint64_t step)
+{
+    struct message m = cluster_report(1, step, 0, 1, COPY_SEALED, true, 0);
+    cluster_message(&cluster, 0, &m);
+    struct coordinator_update ordered = cluster.update;
+    m = cluster_report(1, step, 0, 1, COPY_VERIFIED, true, (uint8_t)step);
+    cluster_message(&cluster, 0, &m);
+    cluster.update = ordered;
+    pull(1, step, (uint8_t)step);
+    assert_int_equal(cluster_checkpoint(&cluster, step).state, CHECKPOINT_VERIFYING);
+}
+
+/* The turn that ends the wait of two saves makes them consistent, and looks for room for a third.
+ * The shards of both are still to be read for the store: neither is given up for it before the next
+ * turn. */
+static void what_is_committed_in_this_turn_makes_no_room_in_it(void **state)
+{
+    (void)state;
+    assert_int_equal(admin(ADMIN_NODE_DRAIN, "n0", false), CKPT_OK);
+    pull(2, 10, 10);
+    struct message full = {.type = MESSAGE_HEARTBEAT};
+    full.heartbeat.inventory_told = true;
+    cluster_message(&cluster, 2, &full);
+    save_on_n1(20);
+    save_on_n1(30);
+    cluster_message(&cluster, 1, &full);
+    struct message m = cluster_report(1, 40, 0, 1, COPY_SEALED, true, 0);
+    cluster_message(&cluster, 0, &m);
+    for (uint32_t i = 0; i < 40 && cluster_records(&cluster, RECORD_CONSISTENT) == 0; i++) {
+        cluster_alive(&cluster, 1, 0);
+        cluster_message(&cluster, 1, &full);
+        cluster_message(&cluster, 2, &full);
+        cluster_tick(&cluster, 500);
+    }
+    assert_int_equal(cluster_records(&cluster, RECORD_CONSISTENT), 2);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1); /* step 10, by retention */
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_CONSISTENT);
+    cluster_tick(&cluster, 250);
+    assert_int_equal(cluster_records(&cluster, RECORD_RETIRED), 1);
+    assert_int_equal(cluster.update.records[0].step, 20);
+}
+
 static void a_drain_is_known_to_the_next_coordinator(void **state)
 {
     (void)state;
@@ -270,6 +313,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(where_too_few_domains_are_left_saves_go_on_as_before, start,
                                         stop),
         cmocka_unit_test_setup_teardown(a_save_does_not_wait_for_ever_for_room_elsewhere, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(what_is_committed_in_this_turn_makes_no_room_in_it, start,
                                         stop),
         cmocka_unit_test_setup_teardown(a_drain_is_known_to_the_next_coordinator, start, stop),
         cmocka_unit_test_setup_teardown(who_says_goodbye_has_stopped_and_is_waited_for, start,

@@ -351,6 +351,42 @@ static void an_end_that_has_waited_is_not_of_what_overtook_it(void **state)
     assert_true(lingers());
 }
 
+/* What a coordinator has of a run when it starts is on record; which of its starts runs is not. */
+static void an_end_of_before_this_life_must_say_of_what(void **state)
+{
+    (void)state;
+    struct coordinator_record_shard shard = {.bytes = 4096};
+    struct coordinator_record record = {.type = RECORD_CONSISTENT,
+                                        .epoch = 4,
+                                        .attempt = 2,
+                                        .step = 10,
+                                        .world = 1,
+                                        .copies = 2,
+                                        .bytes = 4096,
+                                        .run = {.uid = 1000, .name = "run"},
+                                        .shards = &shard};
+    cluster_stop(&cluster);
+    cluster_start_with(&cluster, 2, &record, 1);
+    uint64_t started_ms = cluster.now_ms;
+    cluster_join(&cluster, 0, 1);
+    cluster.now_ms += 2000;
+    report(JOB_END, "c/7", 0, 0, cluster.now_ms - started_ms + 1);
+    assert_false(lingers()); /* its agent knows no attempt: the next may have begun already */
+    struct message m = {.type = MESSAGE_JOB_REPORT};
+    m.job.verb = JOB_END;
+    strcpy(m.job.job, "c/7");
+    m.job.run = record.run;
+    m.job.linger_ms = LINGER_MS;
+    m.job.requeueable = true;
+    m.job.ended_ms_ago = cluster.now_ms - started_ms + 1;
+    m.job.run_attempt = 1;
+    cluster_message(&cluster, 0, &m);
+    assert_false(lingers());
+    m.job.run_attempt = 2;
+    cluster_message(&cluster, 0, &m);
+    assert_true(lingers());
+}
+
 static void report_timed(enum job_verb verb, const char *job, uint32_t start, uint64_t started_s)
 {
     struct message m = {.type = MESSAGE_JOB_REPORT};
@@ -405,6 +441,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_beginning_after_an_end_of_no_number_is_news, start, stop),
         cmocka_unit_test_setup_teardown(an_end_that_has_waited_is_not_of_what_overtook_it, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(an_end_of_before_this_life_must_say_of_what, start, stop),
         cmocka_unit_test_setup_teardown(the_schedulers_time_tells_starts_apart, start, stop),
         cmocka_unit_test_setup_teardown(jobs_of_one_run_follow_each_other, start, stop),
         cmocka_unit_test_setup_teardown(a_run_is_released_when_its_linger_is_over, start, stop),
