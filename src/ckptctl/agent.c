@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent.h"
+#include "ckptctl/agent.h"
 
 enum exit_code agent_complain(enum ckpt_status status, const char *reason)
 {

@@ -5,7 +5,7 @@
 
 #include <ckpt/ckpt.h>
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 /* A reader's context of the run; a failure is complained of. */
 enum exit_code agent_open_reader(const struct ctl *ctl, const char *run, struct ckpt **ckpt_out);

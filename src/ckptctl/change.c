@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "change.h"
+#include "ckptctl/change.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "link.h"
-#include "table.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
+#include "ckptctl/text.h"
 
 static void add_entries(json_t *all, json_t *part, const char *name)
 {

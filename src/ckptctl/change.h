@@ -3,7 +3,7 @@
 #ifndef CKPT_CKPTCTL_CHANGE_H
 #define CKPT_CKPTCTL_CHANGE_H
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 /* Asks until all of it is done and on record. The document has "text", and "retired" and "aborted"
  * of all parts: [{"step", "attempt", "bytes"}]. A status and its reason (CKPT_REASON_MAX + 1 bytes)

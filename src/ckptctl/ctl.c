@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,9 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "progress.h"
+#include "ckptctl/progress.h"
 
 enum exit_code complain(enum exit_code code, const char *format, ...)
 {
@@ -22,12 +21,6 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
     fputc('\n', stderr);
     va_end(arguments);
     return code;
-}
-
-void pause_ms(uint32_t ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    nanosleep(&time, NULL);
 }
 
 bool parse_number(const char *what, const char *text, uint32_t max, uint32_t *number_out)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
-#include "hook_settings.h"
+#include "ckptctl/hook_settings.h"
 #include "wire/message.h"
 
 /* Exit codes; the help page and docs/ckptctl.md say the same. */
@@ -49,12 +49,6 @@ struct verb {
     enum exit_code (*run)(struct ctl *ctl);
 };
 
-/* An option of the verb that runs, by its place in verb.keys; as config_flag and so on. */
-bool option_flag(const struct ctl *ctl, size_t option);
-bool option_is_set(const struct ctl *ctl, size_t option);
-uint64_t option_number(const struct ctl *ctl, size_t option);
-const char *option_text(const struct ctl *ctl, size_t option);
-
 /* One line to standard error, after "ckptctl: ". Returns code. */
 enum exit_code complain(enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -66,8 +60,5 @@ bool parse_number(const char *what, const char *text, uint32_t max, uint32_t *nu
 /* The name of the run among the operands into an ask; false, with a complaint, when it is no name.
  * */
 bool name_run(const struct ctl *ctl, const char *text, struct message_admin_ask *ask);
-
-/* Sleeps. */
-void pause_ms(uint32_t ms);
 
 #endif

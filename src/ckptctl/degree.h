@@ -4,7 +4,9 @@
 #ifndef CKPT_CKPTCTL_DEGREE_H
 #define CKPT_CKPTCTL_DEGREE_H
 
-#include "table.h"
+#include "ckptctl/options.h"
+#include "ckptctl/table.h"
+#include "ckptctl/text.h"
 
 struct long_text {
     char text[1024];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All ranks of a checkpoint become a folder. It is filled under another name beside its place, and
  * moved there when every file in it is whole: whoever looks sees all of it, or nothing. */
+#include "ckptctl/export_all.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "export.h"
-#include "progress.h"
-#include "table.h"
+#include "ckptctl/agent.h"
+#include "ckptctl/document.h"
+#include "ckptctl/export.h"
+#include "ckptctl/export_shard.h"
+#include "ckptctl/progress.h"
 
 struct whole {
     const struct ctl *ctl;

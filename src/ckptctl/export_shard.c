@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "export.h"
+
+#include "ckptctl/export_shard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "ckptctl/agent.h"
+#include "ckptctl/text.h"
 #include "digest/digest.h"
-#include "progress.h"
-#include "table.h"
+#include "ckptctl/progress.h"
 
 #define WRITE_BYTES (UINT64_C(16) << 20) /* at once, so that it is seen how far it is */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hook.h"
+#include "ckptctl/hook.h"
 
 #include <signal.h>
 #include <stdio.h>

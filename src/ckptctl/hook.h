@@ -5,7 +5,7 @@
 
 #include <ckpt/status.h>
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 #include "slurm/job.h"
 #include "wire/message.h"
 
@@ -27,9 +27,5 @@ void hook_fill(const struct slurm_job *job, enum job_verb verb, struct message_j
 /* From now on this process ends after timeout_ms, whatever hangs, with the line
  * "ckptd: <what>: not within ..." and the exit status. */
 void hook_bound(const char *what, uint32_t timeout_ms, int code);
-
-/* start_agent.c: makes sure that an agent answers at the socket, starting one where there is none.
- * CKPT_ERR_TIMEOUT: it is still starting. */
-enum ckpt_status hook_start_agent(const struct ctl *ctl, char *reason_out);
 
 #endif

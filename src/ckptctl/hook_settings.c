@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hook_settings.h"
+#include "ckptctl/hook_settings.h"
 
 enum key {
     KEY_MODE,

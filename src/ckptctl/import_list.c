@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operands of `import` become a list of files, and each is looked at. */
+#include "ckptctl/import_list.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -9,8 +11,8 @@
 #include <sys/stat.h>
 
 #include "base/limits.h"
-#include "export.h"
-#include "import_list.h"
+#include "ckptctl/export.h"
+#include "ckptctl/import_look.h"
 
 #define SUFFIX ".safetensors"
 #define INDEX_SUFFIX SUFFIX ".index.json"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one file is, found out from its header before anything is staged. */
+#include "ckptctl/import_look.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "import_list.h"
 #include "shard/shard.h"
 
 static const char lfs_text[] = "version https://git-lfs.github.com/spec/";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "link.h"
+#include "ckptctl/link.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #ifndef CKPT_CKPTCTL_LINK_H
 #define CKPT_CKPTCTL_LINK_H
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 #define ANSWER_MS 10000 /* to connect, and for each answer */
 

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "config/config.h"
-#include "ctl.h"
-#include "link.h"
-#include "options.h"
-#include "progress.h"
-#include "verbs.h"
-#include "watch.h"
+#include "ckptctl/ctl.h"
+#include "ckptctl/link.h"
+#include "ckptctl/options.h"
+#include "ckptctl/progress.h"
+#include "ckptctl/verbs.h"
+#include "ckptctl/watch.h"
 
 static enum exit_code run(const struct verb *verb, const struct options *options,
                           const struct config *config)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "options.h"
+#include "ckptctl/options.h"
 
 #include <assert.h>
 #include <pwd.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "session/address.h"
-#include "verbs.h"
+#include "ckptctl/verbs.h"
 
 #define COORDINATOR_DEFAULT "/run/ckptctld/ckptctld.sock"
 

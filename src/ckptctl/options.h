@@ -4,7 +4,7 @@
 #ifndef CKPT_CKPTCTL_OPTIONS_H
 #define CKPT_CKPTCTL_OPTIONS_H
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 /* Entries of a verb's table that several have, so that they are called and bounded alike. A flag
  * takes a value in every verb that has it, or in none. */
@@ -32,6 +32,12 @@
         .name = "attempt", .flag = "attempt", .type = CONFIG_INTEGER, .min = 1, .max = UINT32_MAX, \
         .help = (what)                                                                             \
     }
+
+/* An option of the verb that runs, by its place in verb.keys; as config_flag and so on. */
+bool option_flag(const struct ctl *ctl, size_t option);
+bool option_is_set(const struct ctl *ctl, size_t option);
+uint64_t option_number(const struct ctl *ctl, size_t option);
+const char *option_text(const struct ctl *ctl, size_t option);
 
 #define OPTIONS_MAX 64
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "progress.h"
+#include "ckptctl/progress.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "table.h"
+#include "ckptctl/pause.h"
+#include "ckptctl/text.h"
 
 #define REDRAW_MS 100 /* not more often, whatever is shown */
 #define TICK_MS 1000

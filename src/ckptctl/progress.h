@@ -5,7 +5,7 @@
 #ifndef CKPT_CKPTCTL_PROGRESS_H
 #define CKPT_CKPTCTL_PROGRESS_H
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 /* Shows the line, or another in its place: "3 of 8 ranks". It is drawn again each second, so that a
  * call that takes long is seen to be waited for. Any thread. */

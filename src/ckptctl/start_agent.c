@@ -5,6 +5,8 @@
  * gets a session of its own, and no descriptor of the Prolog but the pipe that says when it is
  * ready. Nothing escapes a cgroup: under PrologFlags=RunInJob what a Prolog starts dies with the
  * job, so that is refused. One Prolog at a time starts: a lock beside the socket. */
+#include "ckptctl/start_agent.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -19,9 +21,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ckptctl/pause.h"
 #include "client/agent_link.h"
 #include "base/reason.h"
-#include "hook.h"
+#include "ckptctl/hook.h"
 
 #define READY_FD 3
 #define LOCK_PAUSE_MS 10

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "table.h"
+#include "ckptctl/table.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -135,106 +134,4 @@ void table_free(struct table *table)
         free(table->cells);
     }
     free(table);
-}
-
-void print_json(const json_t *document)
-{
-    json_dumpf(document, stdout, JSON_INDENT(2));
-    putchar('\n');
-}
-
-struct size_text size_text(uint64_t bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    struct size_text size;
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-        value /= 1024;
-        unit++;
-    }
-    snprintf(size.text, sizeof(size.text), unit == 0 || value >= 100 ? "%.0f %s" : "%.1f %s", value,
-             units[unit]);
-    return size;
-}
-
-struct size_text age_text(uint64_t ms)
-{
-    struct size_text age;
-    if (ms < 1000) {
-        snprintf(age.text, sizeof(age.text), "%" PRIu64 " ms", ms);
-    } else if (ms < 120 * 1000) {
-        snprintf(age.text, sizeof(age.text), "%" PRIu64 " s", ms / 1000);
-    } else if (ms < 120 * 60 * 1000) {
-        snprintf(age.text, sizeof(age.text), "%" PRIu64 " min", ms / 60000);
-    } else if (ms < UINT64_C(48) * 3600 * 1000) {
-        snprintf(age.text, sizeof(age.text), "%" PRIu64 " h", ms / 3600000);
-    } else {
-        snprintf(age.text, sizeof(age.text), "%" PRIu64 " d", ms / 86400000);
-    }
-    return age;
-}
-
-struct size_text user_text(uint64_t uid)
-{
-    struct size_text user;
-    const struct passwd *entry = getpwuid((uid_t)uid);
-    if (entry && strlen(entry->pw_name) < sizeof(user.text)) {
-        snprintf(user.text, sizeof(user.text), "%s", entry->pw_name);
-    } else {
-        snprintf(user.text, sizeof(user.text), "%" PRIu64, uid);
-    }
-    return user;
-}
-
-uint64_t field_number(const json_t *document, const char *name)
-{
-    return (uint64_t)json_integer_value(json_object_get(document, name));
-}
-
-const char *field_text(const json_t *document, const char *name)
-{
-    const char *text = json_string_value(json_object_get(document, name));
-    return text ? text : "";
-}
-
-bool field_true(const json_t *document, const char *name)
-{
-    return json_is_true(json_object_get(document, name));
-}
-
-struct sorted {
-    uint64_t key;
-    size_t place; /* before, so that equals stay in order */
-    json_t *entry;
-};
-
-static int compare(const void *left, const void *right)
-{
-    const struct sorted *a = left;
-    const struct sorted *b = right;
-    if (a->key != b->key) {
-        return a->key < b->key ? -1 : 1;
-    }
-    return a->place < b->place ? -1 : a->place > b->place;
-}
-
-void sort_by(json_t *array, const char *name, bool descending)
-{
-    size_t count = json_array_size(array);
-    struct sorted *entries = calloc(count + 1, sizeof(*entries));
-    if (!entries) {
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        json_t *entry = json_array_get(array, i);
-        uint64_t key = field_number(entry, name);
-        entries[i] = (struct sorted){
-            .key = descending ? UINT64_MAX - key : key, .place = i, .entry = json_incref(entry)};
-    }
-    qsort(entries, count, sizeof(*entries), compare);
-    for (size_t i = 0; i < count; i++) {
-        json_array_set_new(array, i, entries[i].entry);
-    }
-    free(entries);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "troubles.h"
+#include "ckptctl/troubles.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "table.h"
+#include "ckptctl/document.h"
+#include "ckptctl/text.h"
 
 #define LINES_MAX 20
 

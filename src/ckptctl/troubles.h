@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 /* Those of a status document, the first twenty. */
 void print_troubles(const struct ctl *ctl, const json_t *status);

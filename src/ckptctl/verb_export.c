@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
-#include "agent.h"
-#include "export.h"
-#include "options.h"
-#include "progress.h"
-#include "table.h"
+#include "ckptctl/agent.h"
+#include "ckptctl/document.h"
+#include "ckptctl/export_all.h"
+#include "ckptctl/export_shard.h"
+#include "ckptctl/options.h"
+#include "ckptctl/progress.h"
 
 enum key { KEY_ALL, KEY_TIMEOUT };
 

@@ -5,10 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "change.h"
-#include "link.h"
-#include "options.h"
-#include "table.h"
+#include "ckptctl/change.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
+#include "ckptctl/options.h"
+#include "ckptctl/text.h"
 
 enum key { KEY_YES };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
-#include "options.h"
-#include "verbs.h"
+#include "ckptctl/options.h"
+#include "ckptctl/verbs.h"
 
 static enum exit_code run(struct ctl *ctl)
 {

@@ -6,13 +6,16 @@
 
 #include <ckpt/ckpt.h>
 
-#include "agent.h"
+#include "ckptctl/agent.h"
 #include "base/clock.h"
+#include "ckptctl/document.h"
+#include "ckptctl/import_look.h"
+#include "ckptctl/pause.h"
+#include "ckptctl/text.h"
 #include "client/look.h"
-#include "import_list.h"
-#include "options.h"
-#include "progress.h"
-#include "table.h"
+#include "ckptctl/import_list.h"
+#include "ckptctl/options.h"
+#include "ckptctl/progress.h"
 
 #define IDLE_MS 2000
 

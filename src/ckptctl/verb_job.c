@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hook.h"
-#include "options.h"
+#include "ckptctl/hook.h"
+#include "ckptctl/options.h"
 
 enum key { KEY_ATTEMPT, KEY_FINAL, KEY_TIMEOUT };
 

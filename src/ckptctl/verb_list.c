@@ -2,10 +2,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "degree.h"
-#include "link.h"
-#include "options.h"
-#include "table.h"
+#include "ckptctl/degree.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
+#include "ckptctl/options.h"
+#include "ckptctl/table.h"
+#include "ckptctl/text.h"
 
 enum key { KEY_WATCH };
 

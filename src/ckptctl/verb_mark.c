@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "link.h"
-#include "table.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
 
 static bool parse_mark(const char *text, enum checkpoint_mark *mark_out)
 {

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "change.h"
+#include "ckptctl/change.h"
 #include "base/clock.h"
-#include "link.h"
-#include "options.h"
-#include "progress.h"
-#include "table.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
+#include "ckptctl/options.h"
+#include "ckptctl/pause.h"
+#include "ckptctl/progress.h"
+#include "ckptctl/text.h"
 
 #define POLL_MS 250
 #define STUCK_MS 15000

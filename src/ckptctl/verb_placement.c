@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "degree.h"
-#include "link.h"
-#include "options.h"
-#include "table.h"
-#include "without.h"
+#include "ckptctl/degree.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
+#include "ckptctl/options.h"
+#include "ckptctl/table.h"
+#include "ckptctl/text.h"
+#include "ckptctl/without.h"
 
 enum key { KEY_WATCH, KEY_WITHOUT };
 

@@ -4,7 +4,9 @@
 
 #include "base/limits.h"
 #include "base/room.h"
-#include "table.h"
+#include "ckptctl/document.h"
+#include "ckptctl/options.h"
+#include "ckptctl/text.h"
 
 enum key { KEY_RANKS, KEY_BYTES, KEY_KEEP, KEY_COPIES, KEY_NODES };
 
@@ -132,13 +134,13 @@ static enum exit_code run(struct ctl *ctl)
         return EXIT_DONE;
     }
     uint64_t bytes = (uint64_t)answer.segments * answer.kind.segment_bytes;
-    json_t *document = json_pack(
-        "{sI sI sI sI sI sI sI sI sI sI}", "ranks", (json_int_t)plan.ranks, "shard_bytes",
-        (json_int_t)plan.bytes, "keep", (json_int_t)plan.keep, "copies", (json_int_t)plan.copies,
-        "nodes", (json_int_t)plan.nodes, "shards", (json_int_t)answer.shards, "room_bytes",
-        (json_int_t)room_of_shard(&answer.kind, plan.bytes), "segments",
-        (json_int_t)answer.segments, "segment_bytes", (json_int_t)answer.kind.segment_bytes,
-        "bytes", (json_int_t)bytes);
+    json_t *document = json_pack("{sI sI sI sI sI sI sI sI sI sI}", "ranks", (json_int_t)plan.ranks,
+                                 "shard_bytes", (json_int_t)plan.bytes, "keep",
+                                 (json_int_t)plan.keep, "copies", (json_int_t)plan.copies, "nodes",
+                                 (json_int_t)plan.nodes, "shards", (json_int_t)answer.shards,
+                                 "room_bytes", (json_int_t)room_of_shard(&answer.kind, plan.bytes),
+                                 "segments", (json_int_t)answer.segments, "segment_bytes",
+                                 (json_int_t)answer.kind.segment_bytes, "bytes", (json_int_t)bytes);
     print_json(document);
     json_decref(document);
     return EXIT_DONE;

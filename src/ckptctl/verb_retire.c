@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
-#include "change.h"
-#include "link.h"
-#include "options.h"
-#include "table.h"
+#include "ckptctl/change.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
+#include "ckptctl/options.h"
 
 enum key { KEY_NEWER };
 

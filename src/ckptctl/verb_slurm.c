@@ -8,8 +8,9 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "hook.h"
-#include "options.h"
+#include "ckptctl/hook.h"
+#include "ckptctl/options.h"
+#include "ckptctl/start_agent.h"
 
 enum key { KEY_PRINT };
 

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "options.h"
-#include "table.h"
+#include "ckptctl/document.h"
+#include "ckptctl/options.h"
+#include "ckptctl/table.h"
 #include "topology/matrix.h"
 #include "topology/rail.h"
 

@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "degree.h"
+#include "ckptctl/degree.h"
 #include "base/clock.h"
-#include "link.h"
-#include "options.h"
-#include "progress.h"
-#include "table.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
+#include "ckptctl/options.h"
+#include "ckptctl/pause.h"
+#include "ckptctl/progress.h"
+#include "ckptctl/table.h"
 
 #define POLL_MS 100
 

@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "degree.h"
+#include "ckptctl/degree.h"
 #include "base/clock.h"
-#include "link.h"
-#include "options.h"
-#include "table.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
+#include "ckptctl/options.h"
+#include "ckptctl/pause.h"
+#include "ckptctl/text.h"
 
 #define POLL_MS 100
 

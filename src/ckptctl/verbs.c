@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "verbs.h"
+#include "ckptctl/verbs.h"
 
 #include <string.h>
 

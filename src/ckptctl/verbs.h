@@ -3,7 +3,7 @@
 #ifndef CKPT_CKPTCTL_VERBS_H
 #define CKPT_CKPTCTL_VERBS_H
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 extern const struct verb verb_export, verb_forget, verb_help, verb_import, verb_job, verb_list,
     verb_mark, verb_node, verb_nodes, verb_placement, verb_plan, verb_retire, verb_runs, verb_show,

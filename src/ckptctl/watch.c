@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "watch.h"
+#include "ckptctl/watch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "link.h"
+#include "ckptctl/link.h"
+#include "ckptctl/pause.h"
 
 /* Home, erase, and lines that are cut at the edge: what each picture begins with and ends with. */
 #define SCREEN_BEGIN "\033[H\033[2J\033[?7l"

@@ -3,7 +3,7 @@
 #ifndef CKPT_CKPTCTL_WATCH_H
 #define CKPT_CKPTCTL_WATCH_H
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 /* Runs the verb each `seconds`. On a terminal each answer takes the place of the last, cut to the
  * screen; elsewhere one follows another, each below a line with the time, or as a JSON document.

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "without.h"
+#include "ckptctl/without.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "degree.h"
-#include "link.h"
-#include "table.h"
+#include "ckptctl/degree.h"
+#include "ckptctl/document.h"
+#include "ckptctl/link.h"
+#include "ckptctl/table.h"
 
 static const struct column columns[] = {
     {.name = "RUN"},

@@ -3,7 +3,7 @@
 #ifndef CKPT_CKPTCTL_WITHOUT_H
 #define CKPT_CKPTCTL_WITHOUT_H
 
-#include "ctl.h"
+#include "ckptctl/ctl.h"
 
 /* Prints a row a run that the caller may see, the one that would lose most first: how whole its
  * newest consistent checkpoint is now and would be, which step it would go back to, and how much

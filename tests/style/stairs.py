@@ -44,7 +44,6 @@ NOT_YET = {
     },
     "header": {
         "bench/ckptbench",
-        "src/ckptctl",
         "src/ckptctld",
         "src/store",
     },
