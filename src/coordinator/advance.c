@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dispatch of events. */
-#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/admin.h"
 #include "coordinator/attend.h"
@@ -12,6 +11,7 @@
 #include "coordinator/invariant.h"
 #include "coordinator/job.h"
 #include "coordinator/member.h"
+#include "coordinator/note.h"
 #include "coordinator/queue.h"
 #include "coordinator/replay.h"
 #include "coordinator/restore.h"
@@ -50,8 +50,8 @@ static void take_time(struct coordinator *c, const struct coordinator_event *eve
         c->stall_over_ms = c->now_ms;
     }
     if (c->started && event->late_ms > c->config.lease_ms / 2) {
-        reason_set(
-            coordinator_update_note(c, EVENT_stalled)->text,
+        coordinator_note(
+            c, EVENT_stalled, (struct about){0},
             "this coordinator did not run for %llu ms: every lease and time-out is put off by as "
             "much",
             (unsigned long long)event->late_ms);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes out of a checkpoint: to every agent, on record, to people. */
+/* What goes out of a checkpoint: to every agent, and on record. */
 #include "coordinator/announce.h"
 
 #include "base/reason.h"
@@ -45,14 +45,4 @@ struct coordinator_record *coordinator_checkpoint_record(struct coordinator *c,
     record->copies = k->copies;
     record->bytes = k->bytes;
     return record;
-}
-
-struct machine_note *coordinator_checkpoint_note(struct coordinator *c, const struct checkpoint *k,
-                                                 enum event_id event)
-{
-    struct machine_note *note = coordinator_update_note(c, event);
-    note->run = c->runs[k->run].key;
-    note->attempt = k->attempt;
-    note->step = k->step;
-    return note;
 }

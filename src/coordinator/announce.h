@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes out of a checkpoint: to every agent, on record, to people. */
+/* What goes out of a checkpoint: to every agent, and on record. */
 #ifndef CKPT_COORDINATOR_ANNOUNCE_H
 #define CKPT_COORDINATOR_ANNOUNCE_H
 
@@ -14,8 +14,5 @@ void coordinator_checkpoint_tell_waiting(struct coordinator *c, const struct che
 struct coordinator_record *coordinator_checkpoint_record(struct coordinator *c,
                                                          const struct checkpoint *k,
                                                          enum coordinator_record_type type);
-/* A note about the checkpoint. */
-struct machine_note *coordinator_checkpoint_note(struct coordinator *c, const struct checkpoint *k,
-                                                 enum event_id event);
 
 #endif

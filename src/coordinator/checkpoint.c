@@ -2,9 +2,9 @@
 /* The life of a checkpoint.
  *
  *   OPEN --every rank sealed--> VERIFYING --every shard has its copies--> CONSISTENT --> RETIRED
- *     \____________________________/   \                                      |
- *                   |                   ABORTED                          QUARANTINED --> RETIRED
- *                ABORTED
+ *     \____________________________/                                       |    ^
+ *                   |                                                      v    |
+ *                ABORTED                                               QUARANTINED --> RETIRED
  *
  * What it takes to become consistent is in commit.c, the way back out of quarantine in mark.c. */
 #include "coordinator/checkpoint.h"
@@ -16,21 +16,22 @@
 #include "base/reason.h"
 #include "coordinator/announce.h"
 #include "coordinator/checkpoint_table.h"
+#include "coordinator/note.h"
 #include "coordinator/seat.h"
 #include "coordinator/shard.h"
 #include "coordinator/update.h"
 
-static const bool allowed[CHECKPOINT_RETIRED + 1][CHECKPOINT_RETIRED + 1] = {
-    [CHECKPOINT_OPEN] = {[CHECKPOINT_VERIFYING] = true, [CHECKPOINT_ABORTED] = true},
-    [CHECKPOINT_VERIFYING] = {[CHECKPOINT_CONSISTENT] = true, [CHECKPOINT_ABORTED] = true},
-    [CHECKPOINT_CONSISTENT] = {[CHECKPOINT_QUARANTINED] = true, [CHECKPOINT_RETIRED] = true},
-    [CHECKPOINT_QUARANTINED] = {[CHECKPOINT_RETIRED] = true},
+static const unsigned moves[] = {
+    [CHECKPOINT_OPEN] = TO(CHECKPOINT_VERIFYING) | TO(CHECKPOINT_ABORTED),
+    [CHECKPOINT_VERIFYING] = TO(CHECKPOINT_CONSISTENT) | TO(CHECKPOINT_ABORTED),
+    [CHECKPOINT_CONSISTENT] = TO(CHECKPOINT_QUARANTINED) | TO(CHECKPOINT_RETIRED),
+    [CHECKPOINT_QUARANTINED] = TO(CHECKPOINT_CONSISTENT) | TO(CHECKPOINT_RETIRED),
 };
 
 void coordinator_checkpoint_move(struct coordinator *c, struct checkpoint *k,
                                  enum checkpoint_state state)
 {
-    assert(allowed[k->state][state]);
+    assert(MAY_MOVE(moves, k->state, state));
     coordinator_checkpoint_set_state(c, k, state);
 }
 
@@ -123,8 +124,7 @@ void coordinator_checkpoint_abort(struct coordinator *c, struct checkpoint *k,
     va_end(arguments);
     k->status = status;
     coordinator_checkpoint_broadcast(c, k, CHECKPOINT_ABORTED);
-    struct machine_note *note = coordinator_checkpoint_note(c, k, event_of_abort(status));
-    reason_set(note->text, "%s", k->reason);
+    coordinator_note(c, event_of_abort(status), about_checkpoint(c, k), "%s", k->reason);
     coordinator_checkpoint_free_shards(c, k);
 }
 
@@ -134,8 +134,7 @@ void coordinator_checkpoint_retire(struct coordinator *c, struct checkpoint *k, 
     assert(checkpoint_is_committed(k));
     coordinator_checkpoint_record(c, k, RECORD_RETIRED);
     coordinator_checkpoint_broadcast(c, k, CHECKPOINT_RETIRED);
-    struct machine_note *note = coordinator_checkpoint_note(c, k, EVENT_checkpoint_retired);
-    reason_set(note->text, "%s", reason);
+    coordinator_note(c, EVENT_checkpoint_retired, about_checkpoint(c, k), "%s", reason);
     coordinator_checkpoint_move(c, k, CHECKPOINT_RETIRED);
     coordinator_checkpoint_remove(c, k);
     coordinator_run_refresh_latest(c, run);
@@ -165,9 +164,9 @@ void coordinator_checkpoint_quarantine(struct coordinator *c, struct checkpoint 
     coordinator_checkpoint_move(c, k, CHECKPOINT_QUARANTINED);
     reason_set(k->reason, "%s", reason);
     coordinator_checkpoint_broadcast(c, k, CHECKPOINT_QUARANTINED);
-    struct machine_note *note = coordinator_checkpoint_note(
-        c, k, k->mark == MARK_POISONED ? EVENT_checkpoint_poisoned : EVENT_checkpoint_quarantined);
-    reason_set(note->text, "%s", reason);
+    coordinator_note(
+        c, k->mark == MARK_POISONED ? EVENT_checkpoint_poisoned : EVENT_checkpoint_quarantined,
+        about_checkpoint(c, k), "%s", reason);
     coordinator_run_refresh_latest(c, &c->runs[k->run]);
 }
 

@@ -43,8 +43,10 @@ void coordinator_checkpoint_remove(struct coordinator *c, struct checkpoint *k)
         restore->checkpoint = NONE;
         restore->verdicts_due = false;
         restore->ready = 0;
-        restore->state = restore->state == RESTORE_PULLING ? RESTORE_CHOOSING : restore->state;
-        coordinator_restore_stirs(c, &c->runs[k->run]);
+        coordinator_restore_move(c, &c->runs[k->run],
+                                 restore->state == RESTORE_PULLING
+                                     ? RESTORE_CHOOSING
+                                     : (enum restore_state)restore->state);
     }
     uint32_t *link = &c->runs[k->run].first_checkpoint;
     while (*link != checkpoint_index(c, k)) {

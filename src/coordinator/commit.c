@@ -12,6 +12,7 @@
 #include "coordinator/drain.h"
 #include "coordinator/home.h"
 #include "coordinator/linger.h"
+#include "coordinator/note.h"
 #include "coordinator/queue.h"
 #include "coordinator/redundancy.h"
 #include "coordinator/replica.h"
@@ -84,9 +85,8 @@ static void commit(struct coordinator *c, struct checkpoint *k)
     coordinator_run_refresh_latest(c, run);
     assert(run->latest == k->step);
     coordinator_checkpoint_broadcast(c, k, CHECKPOINT_CONSISTENT);
-    struct machine_note *note = coordinator_checkpoint_note(c, k, EVENT_commit);
-    reason_set(note->text, "world %u, %u copies, %llu bytes", k->world, k->copies,
-               (unsigned long long)k->bytes);
+    coordinator_note(c, EVENT_commit, about_checkpoint(c, k), "world %u, %u copies, %llu bytes",
+                     k->world, k->copies, (unsigned long long)k->bytes);
     retention(c, run);
 }
 

@@ -63,6 +63,29 @@ struct copy *coordinator_copy_add(struct coordinator *c, struct shard *s, uint32
     return copy;
 }
 
+/*   NONE ---> SEALED, its rank's ---.
+ *    |  '---> HELD, found ----------+--> VERIFIED --called back--> HELD
+ *    '------- pulled ---------------'
+ *
+ * Any of them -> NONE: it is gone, differs, or is to be pulled anew. What is not verified is what
+ * its agent says last. */
+static const unsigned moves[] = {
+    [COPY_NONE] = TO(COPY_NONE) | TO(COPY_SEALED) | TO(COPY_HELD) | TO(COPY_VERIFIED),
+    [COPY_SEALED] = TO(COPY_NONE) | TO(COPY_SEALED) | TO(COPY_HELD) | TO(COPY_VERIFIED),
+    [COPY_HELD] = TO(COPY_NONE) | TO(COPY_SEALED) | TO(COPY_HELD) | TO(COPY_VERIFIED),
+    [COPY_VERIFIED] = TO(COPY_NONE) | TO(COPY_HELD),
+};
+
+void coordinator_copy_move(struct coordinator *c, struct copy *copy, enum copy_state to)
+{
+    struct member *m = &c->members[copy->member];
+    assert(MAY_MOVE(moves, copy->state, to));
+    assert(copy->state != COPY_VERIFIED || m->copies_verified > 0);
+    m->copies_verified -= copy->state == COPY_VERIFIED;
+    m->copies_verified += to == COPY_VERIFIED;
+    copy->state = (uint8_t)to;
+}
+
 void coordinator_copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind)
 {
     struct member *m = &c->members[copy->member];
@@ -86,10 +109,7 @@ void coordinator_copy_drop(struct coordinator *c, struct shard *s, struct copy *
     struct copy *other;
 
     coordinator_copy_set_order(c, copy, ORDER_NONE);
-    if (copy->state == COPY_VERIFIED) {
-        assert(m->copies_verified > 0);
-        m->copies_verified--;
-    }
+    coordinator_copy_move(c, copy, COPY_NONE);
     if (copy->previous == NONE) {
         assert(m->first_copy == number);
         m->first_copy = copy->next;

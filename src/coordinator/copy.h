@@ -12,6 +12,8 @@ struct shard *coordinator_copy_shard(struct coordinator *c, uint32_t number,
 struct copy *coordinator_copy_find(struct shard *s, uint32_t member);
 /* A place for the member's copy, a husk's where all are taken; NULL: there is none. */
 struct copy *coordinator_copy_add(struct coordinator *c, struct shard *s, uint32_t member);
+/* To a state that may follow upon the one it is in; its member's count is right. */
+void coordinator_copy_move(struct coordinator *c, struct copy *copy, enum copy_state to);
 /* The copy is under this order from now on, and its member's counts are right. */
 void coordinator_copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind);
 /* The copy is not known any more. */

@@ -2,15 +2,13 @@
 /* The door for every message: who may say it, and who hears it. */
 #include "coordinator/door.h"
 
-#include <string.h>
-
-#include "base/reason.h"
 #include "coordinator/fetch.h"
 #include "coordinator/heartbeat.h"
 #include "coordinator/job.h"
 #include "coordinator/join.h"
 #include "coordinator/load_ask.h"
 #include "coordinator/member.h"
+#include "coordinator/note.h"
 #include "coordinator/pull_failed.h"
 #include "coordinator/report.h"
 #include "coordinator/room.h"
@@ -62,13 +60,11 @@ static void agent_message(struct coordinator *c, struct member *m, const struct 
 static void on_higher_epoch(struct coordinator *c, const struct member *m, uint64_t epoch)
 {
     bool is_proof = m->is_of_cluster;
-    struct machine_note *note =
-        coordinator_update_note(c, is_proof ? EVENT_stale_coordinator : EVENT_strange_epoch);
-    strcpy(note->node, m->node);
-    reason_set(note->text, "it knows of epoch %llu, this coordinator has %llu%s",
-               (unsigned long long)epoch, (unsigned long long)c->epoch,
-               is_proof ? ""
-                        : ": it has not shown that it is of this cluster, and is not believed");
+    coordinator_note(
+        c, is_proof ? EVENT_stale_coordinator : EVENT_strange_epoch, about_node(m->node),
+        "it knows of epoch %llu, this coordinator has %llu%s", (unsigned long long)epoch,
+        (unsigned long long)c->epoch,
+        is_proof ? "" : ": it has not shown that it is of this cluster, and is not believed");
     c->update->step_down = c->update->step_down || is_proof;
     if (!is_proof) {
         coordinator_update_close(c, m->link);

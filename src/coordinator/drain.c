@@ -23,6 +23,7 @@
 #include "coordinator/copy.h"
 #include "coordinator/drain_view.h"
 #include "coordinator/home.h"
+#include "coordinator/note.h"
 #include "coordinator/queue.h"
 #include "coordinator/redundancy.h"
 #include "coordinator/roster.h"
@@ -88,13 +89,6 @@ static void try_again(struct coordinator *c)
     }
 }
 
-static struct machine_note *note_of(struct coordinator *c, enum event_id event, const char *node)
-{
-    struct machine_note *note = coordinator_update_note(c, event);
-    strcpy(note->node, node);
-    return note;
-}
-
 static void record_drain(struct coordinator *c, enum coordinator_record_type type,
                          const struct member *m)
 {
@@ -124,8 +118,9 @@ void coordinator_node_drain(struct coordinator *c, const char *node)
     }
     coordinator_roster_set_draining(c, (uint32_t)(m - c->members), true);
     record_drain(c, RECORD_DRAINED, m);
-    reason_set(note_of(c, EVENT_node_drain, node)->text,
-               "by command: it takes no new copies, and what is kept there is made anew elsewhere");
+    coordinator_note(
+        c, EVENT_node_drain, about_node(node),
+        "by command: it takes no new copies, and what is kept there is made anew elsewhere");
 }
 
 void coordinator_node_undrain(struct coordinator *c, const char *node)
@@ -145,7 +140,7 @@ void coordinator_node_undrain(struct coordinator *c, const char *node)
     record_drain(c, RECORD_UNDRAINED, m);
     drain_look_again(c, member);
     coordinator_queue_unpark_all(c); /* what found no room may have some there */
-    reason_set(note_of(c, EVENT_node_undrain, node)->text, "by command: it takes copies again");
+    coordinator_note(c, EVENT_node_undrain, about_node(node), "by command: it takes copies again");
 }
 
 enum ckpt_status coordinator_replay_drain(struct coordinator *c,
@@ -192,11 +187,11 @@ void coordinator_drains_tick(struct coordinator *c)
         }
         bool safe = coordinator_drain_is_safe(c, i);
         if (safe && !m->drained) {
-            reason_set(note_of(c, EVENT_node_drained, m->node)->text,
-                       "nothing is kept there alone: it may go");
+            coordinator_note(c, EVENT_node_drained, about_node(m->node),
+                             "nothing is kept there alone: it may go");
         } else if (!safe && m->drained) {
-            reason_set(note_of(c, EVENT_node_drain_broken, m->node)->text,
-                       "something is kept there alone again: it may not go");
+            coordinator_note(c, EVENT_node_drain_broken, about_node(m->node),
+                             "something is kept there alone again: it may not go");
         }
         m->drained = safe;
         look_at_kept(c, i);

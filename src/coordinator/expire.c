@@ -7,8 +7,8 @@
  * asks what day it is, so a restart gives every run its whole time again. */
 #include "coordinator/expire.h"
 
-#include "base/reason.h"
 #include "coordinator/job.h"
+#include "coordinator/note.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/seat.h"
 #include "coordinator/update.h"
@@ -48,13 +48,10 @@ static void expire(struct coordinator *c, struct run *run)
     if (coordinator_restore_waits(&run->restore) || !has_something(c, run)) {
         return;
     }
-    struct machine_note *note = coordinator_update_note(c, EVENT_run_expired);
-    note->run = run->key;
-    note->attempt = run->attempt;
-    note->step = run->latest;
-    reason_set(note->text, "nobody has saved, loaded or read it for %llu s: %s",
-               (unsigned long long)((c->now_ms - idle_since_ms(c, run)) / 1000),
-               all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");
+    coordinator_note(c, EVENT_run_expired, about_run(run, run->latest),
+                     "nobody has saved, loaded or read it for %llu s: %s",
+                     (unsigned long long)((c->now_ms - idle_since_ms(c, run)) / 1000),
+                     all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");
     (void)coordinator_run_release(c, run, all, "the run has expired");
 }
 

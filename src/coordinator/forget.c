@@ -12,13 +12,13 @@
 #include "coordinator/home.h"
 #include "coordinator/job.h"
 #include "coordinator/linger.h"
+#include "coordinator/note.h"
 #include "coordinator/queue.h"
 #include "coordinator/repair.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/roster.h"
 #include "coordinator/seat.h"
 #include "coordinator/table.h"
-#include "coordinator/update.h"
 
 /* Nobody else has a copy of it, or may have one. */
 static bool is_last(const struct coordinator *c, const struct shard *s, uint32_t home)
@@ -152,10 +152,8 @@ void coordinator_run_forget(struct coordinator *c, struct run *run)
         c->update->admin_status = CKPT_ERR_BUSY;
         reason_set(c->update->admin_reason, "a restore of it is under way");
     } else if (coordinator_run_release(c, run, true, why)) {
-        struct machine_note *note = coordinator_update_note(c, EVENT_run_forgotten);
-        note->run = run->key;
-        note->attempt = run->attempt;
-        reason_set(note->text, "by command: nothing of it is kept any more");
+        coordinator_note(c, EVENT_run_forgotten, about_run(run, 0),
+                         "by command: nothing of it is kept any more");
         coordinator_run_set_ended(c, run, false);
     } else if (c->update->again) {
         c->update->admin_more = true;

@@ -5,7 +5,6 @@
 #include "base/reason.h"
 #include "coordinator/home.h"
 #include "coordinator/state.h"
-#include "coordinator/update.h"
 
 #define STARTS_SPARE 64 /* beyond one of its own and one that forms for each run */
 #define FENCES_A_RUN 4

@@ -17,10 +17,10 @@
 
 #include <string.h>
 
-#include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/copy.h"
 #include "coordinator/linger.h"
+#include "coordinator/note.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/run.h"
 #include "coordinator/seat.h"
@@ -28,14 +28,9 @@
 
 #define RELIEF_LOOKS 64 /* members that one round looks at for short memory */
 
-static struct machine_note *note_run(struct coordinator *c, const struct run *run,
-                                     enum event_id event)
+static struct about about_newest(const struct run *run)
 {
-    struct machine_note *note = coordinator_update_note(c, event);
-    note->run = run->key;
-    note->attempt = run->attempt;
-    note->step = run->latest;
-    return note;
+    return about_run(run, run->latest);
 }
 
 static uint64_t ago(const struct coordinator *c, uint64_t ms)
@@ -123,8 +118,8 @@ static void on_begin(struct coordinator *c, struct run *run, const struct messag
     bool lingered = run->job.ended;
     take_start(c, run, told);
     if (lingered) {
-        reason_set(note_run(c, run, EVENT_job_begun)->text, "job %.127s: the run lingers no longer",
-                   told->job);
+        coordinator_note(c, EVENT_job_begun, about_newest(run),
+                         "job %.127s: the run lingers no longer", told->job);
     }
 }
 
@@ -160,9 +155,9 @@ static void on_end(struct coordinator *c, struct run *run, const struct message_
     run->job.linger_ms = is_final ? 0 : linger_ms;
     run->job.requeueable = told->requeueable && !is_final;
     if (is_first || is_final) {
-        reason_set(note_run(c, run, is_final ? EVENT_job_final : EVENT_job_ended)->text,
-                   "job %.127s: kept for %llu s more", told->job,
-                   (unsigned long long)(run->job.linger_ms / 1000));
+        coordinator_note(c, is_final ? EVENT_job_final : EVENT_job_ended, about_newest(run),
+                         "job %.127s: kept for %llu s more", told->job,
+                         (unsigned long long)(run->job.linger_ms / 1000));
     }
 }
 
@@ -193,8 +188,8 @@ static void look_whether_it_lives(struct coordinator *c, struct run *run)
     }
     run->active_ms = c->now_ms;
     if (run->attempt > run->job.attempt) {
-        reason_set(note_run(c, run, EVENT_job_begun)->text,
-                   "attempt %u has ranks: the run lingers no longer", run->attempt);
+        coordinator_note(c, EVENT_job_begun, about_newest(run),
+                         "attempt %u has ranks: the run lingers no longer", run->attempt);
         coordinator_run_set_ended(c, run, false);
     }
 }
@@ -244,7 +239,8 @@ static void release_when_due(struct coordinator *c, struct run *run)
     if (coordinator_run_release(c, run, true,
                                 run->job.linger_ms == 0 ? "its job is over for good"
                                                         : "its linger is over")) {
-        reason_set(note_run(c, run, EVENT_run_released)->text, "nothing of it is kept any more");
+        coordinator_note(c, EVENT_run_released, about_newest(run),
+                         "nothing of it is kept any more");
         coordinator_run_set_ended(c, run, false);
     }
 }
@@ -304,10 +300,11 @@ static void relieve(struct coordinator *c)
             continue;
         }
         bool all = !run->job.requeueable && count_consistent(c, run) <= 1;
-        struct machine_note *note = note_run(c, run, EVENT_run_relieved);
-        strcpy(note->node, c->members[i].node);
-        reason_set(note->text, "memory is short, and its job has ended: %s",
-                   all ? "nothing of it is kept any more" : "only its newest checkpoint is kept");
+        struct about about = about_newest(run);
+        about.node = c->members[i].node;
+        coordinator_note(c, EVENT_run_relieved, about, "memory is short, and its job has ended: %s",
+                         all ? "nothing of it is kept any more"
+                             : "only its newest checkpoint is kept");
         (void)coordinator_run_release(c, run, all, "memory was short after its job had ended");
         return;
     }

@@ -8,6 +8,7 @@
 #include "base/planted_bug.h"
 #include "coordinator/home.h"
 #include "coordinator/member.h"
+#include "coordinator/note.h"
 #include "coordinator/queue.h"
 #include "coordinator/roster.h"
 #include "coordinator/table.h"
@@ -151,9 +152,8 @@ void coordinator_on_join(struct coordinator *c, uint32_t link, const struct mess
     strcpy(m->address, join->address);
     m->incarnation = message->incarnation;
     m->is_of_cluster = nonce_equal(&join->cluster, &c->cluster);
-    m->state = MEMBER_JOINED;
+    coordinator_member_move(c, m, MEMBER_JOINED);
     m->stopped = false;
-    index_set_remove(&c->members_lost, index);
     m->segments = join->segments;
     m->segment_bytes = join->segment_bytes;
     m->page_bytes = join->page_bytes;
@@ -177,10 +177,8 @@ void coordinator_on_join(struct coordinator *c, uint32_t link, const struct mess
     welcome->welcome.lease_ms = c->config.lease_ms;
     welcome->welcome.features = WIRE_FEATURES;
     welcome->welcome.cluster = c->cluster;
-    struct machine_note *note =
-        coordinator_update_note(c, rejoined ? EVENT_agent_rejoined : EVENT_agent_joined);
-    strcpy(note->node, m->node);
-    reason_set(note->text, "at %s, domain %s, %u segments", m->address,
-               c->domain_names[c->places[index].domain], m->segments);
+    coordinator_note(c, rejoined ? EVENT_agent_rejoined : EVENT_agent_joined, about_node(m->node),
+                     "at %s, domain %s, %u segments", m->address,
+                     c->domain_names[c->places[index].domain], m->segments);
     coordinator_queue_unpark_all(c);
 }

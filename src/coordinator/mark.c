@@ -12,10 +12,9 @@
 #include "coordinator/mark.h"
 
 #include "base/reason.h"
-#include "coordinator/announce.h"
 #include "coordinator/checkpoint.h"
-#include "coordinator/checkpoint_table.h"
 #include "coordinator/copy.h"
+#include "coordinator/note.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/update.h"
 
@@ -53,11 +52,11 @@ void coordinator_offer_again_if_whole(struct coordinator *c, struct checkpoint *
         return; /* the next report of a copy comes here again */
     }
     (void)record_of(c, k, RECORD_OFFERED);
-    coordinator_checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
+    coordinator_checkpoint_move(c, k, CHECKPOINT_CONSISTENT);
     k->reason[0] = '\0';
     coordinator_run_refresh_latest(c, run);
-    reason_set(coordinator_checkpoint_note(c, k, EVENT_checkpoint_offered)->text,
-               "every shard has a copy with the committed digest: it is offered again");
+    coordinator_note(c, EVENT_checkpoint_offered, about_checkpoint(c, k),
+                     "every shard has a copy with the committed digest: it is offered again");
 }
 
 void coordinator_mark_checkpoint(struct coordinator *c, struct checkpoint *k,
@@ -79,11 +78,10 @@ void coordinator_mark_checkpoint(struct coordinator *c, struct checkpoint *k,
     if (k->mark != mark) {
         record_of(c, k, RECORD_MARK)->bytes = mark;
         k->mark = (uint8_t)mark;
-        reason_set(coordinator_checkpoint_note(c, k, EVENT_checkpoint_marked)->text,
-                   "by command: %s",
-                   mark == MARK_POISONED  ? "poisoned, never offered as the newest"
-                   : mark == MARK_HEALTHY ? "healthy"
-                                          : "cleared");
+        coordinator_note(c, EVENT_checkpoint_marked, about_checkpoint(c, k), "by command: %s",
+                         mark == MARK_POISONED  ? "poisoned, never offered as the newest"
+                         : mark == MARK_HEALTHY ? "healthy"
+                                                : "cleared");
     }
     if (mark == MARK_POISONED && k->state == CHECKPOINT_CONSISTENT) {
         coordinator_checkpoint_quarantine(c, k, "marked poisoned by command");

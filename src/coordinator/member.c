@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Members: leases and loss.
- *
- *   FREE --join--> JOINED --lease over, or disconnected for too long--> LOST --join--> JOINED
- *                         `------------------goodbye------------------^
+/* Members: leases and loss. What may follow upon what is drawn in roster.c.
  *
  * Who says goodbye is lost at once, and known to have stopped: its memory stays, and it is waited
  * for as for any other. A lost member keeps its place, so that a loss moves nothing but its copies,
@@ -10,12 +7,11 @@
 #include "coordinator/member.h"
 
 #include <assert.h>
-#include <string.h>
 
-#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/copy.h"
 #include "coordinator/home.h"
+#include "coordinator/note.h"
 #include "coordinator/queue.h"
 #include "coordinator/redundancy.h"
 #include "coordinator/restore.h"
@@ -70,8 +66,7 @@ static void member_leaves(struct coordinator *c, struct member *m)
         struct coordinator_record *record = coordinator_update_record(c, RECORD_EPOCH);
         record->epoch = c->epoch;
     }
-    m->state = MEMBER_LOST;
-    index_set_add(&c->members_lost, index);
+    coordinator_member_move(c, m, MEMBER_LOST);
     m->inventory_told = false;
     m->drained = false;
     coordinator_homes_member_lost(c, index);
@@ -89,19 +84,16 @@ static void member_leaves(struct coordinator *c, struct member *m)
 void coordinator_member_lost(struct coordinator *c, struct member *m, const char *why)
 {
     member_leaves(c, m);
-    struct machine_note *note = coordinator_update_note(c, EVENT_agent_lost);
-    strcpy(note->node, m->node);
-    reason_set(note->text, "%s; its copies no longer count", why);
+    coordinator_note(c, EVENT_agent_lost, about_node(m->node), "%s; its copies no longer count",
+                     why);
 }
 
 void coordinator_member_stopped(struct coordinator *c, struct member *m)
 {
     m->stopped = true;
     member_leaves(c, m);
-    struct machine_note *note = coordinator_update_note(c, EVENT_agent_stopped);
-    strcpy(note->node, m->node);
-    reason_set(
-        note->text,
+    coordinator_note(
+        c, EVENT_agent_stopped, about_node(m->node),
         "in order; its memory stays, and its copies count again when it is back. They are made "
         "again elsewhere if that takes more than %u ms",
         c->config.repair_after_ms);

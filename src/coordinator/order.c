@@ -83,7 +83,7 @@ bool coordinator_order_pull(struct coordinator *c, struct shard *s, uint32_t mem
     }
     assert(copy->state != COPY_VERIFIED && copy->member != source_member);
     coordinator_copy_set_order(c, copy, ORDER_PULL);
-    copy->state = COPY_NONE;
+    coordinator_copy_move(c, copy, COPY_NONE);
     copy->owner = false;
     copy->cached = purpose == PULL_FETCH;
     copy->bad = false;
@@ -162,8 +162,7 @@ void coordinator_order_let_go(struct coordinator *c, struct shard *s, struct cop
 void coordinator_order_stay(struct coordinator *c, struct shard *s, struct copy *copy)
 {
     assert(copy->order_kind == ORDER_LET_GO && copy->state == COPY_VERIFIED);
-    c->members[copy->member].copies_verified--;
-    copy->state = COPY_HELD;
+    coordinator_copy_move(c, copy, COPY_HELD);
     copy->has_digest = false;
     copy->called_back = true;
     coordinator_copy_weigh(c, s, copy);

@@ -5,25 +5,23 @@
 #include <string.h>
 
 #include "coordinator/checkpoint.h"
-#include "coordinator/checkpoint_table.h"
 #include "coordinator/copy.h"
 #include "coordinator/drain.h"
+#include "coordinator/find.h"
 #include "coordinator/fit.h"
 #include "coordinator/queue.h"
 #include "coordinator/restore.h"
 #include "coordinator/room.h"
-#include "coordinator/run.h"
-#include "coordinator/shard.h"
 #include "coordinator/trouble.h"
 
 void coordinator_on_pull_failed(struct coordinator *c, uint32_t member,
                                 const struct message_pull_failed *f)
 {
-    struct run *run = coordinator_run_find(c, &f->shard.run);
-    struct checkpoint *k =
-        run == NULL ? NULL : coordinator_checkpoint_find(c, run, f->shard.attempt, f->shard.step);
-    struct shard *s = k == NULL ? NULL : coordinator_shard_find(c, k, f->shard.rank);
-    struct copy *copy = s == NULL ? NULL : coordinator_copy_find(s, member);
+    const struct found found = coordinator_find(c, &f->shard, member);
+    struct run *run = found.run;
+    struct checkpoint *k = found.checkpoint;
+    struct shard *s = found.shard;
+    struct copy *copy = found.copy;
     if (copy == NULL || copy->order_kind != ORDER_PULL || copy->order != f->order) {
         return;
     }

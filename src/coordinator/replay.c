@@ -11,7 +11,6 @@
 #include "coordinator/home.h"
 #include "coordinator/run.h"
 #include "coordinator/shard.h"
-#include "coordinator/update.h"
 
 /* "n1 n2": where the copies of one rank's shard have moved to. */
 static enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint *k,

@@ -9,11 +9,13 @@
  * A repeated report finds the state it asks for and is only acked again. */
 #include "coordinator/report.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
-#include "coordinator/checkpoint_table.h"
 #include "coordinator/copy.h"
+#include "coordinator/find.h"
 #include "coordinator/place.h"
 #include "coordinator/queue.h"
 #include "coordinator/redundancy.h"
@@ -22,10 +24,8 @@
 #include "coordinator/report_digest.h"
 #include "coordinator/report_open.h"
 #include "coordinator/restore.h"
-#include "coordinator/run.h"
 #include "coordinator/shard.h"
 #include "coordinator/table.h"
-#include "coordinator/update.h"
 
 static bool report_is_valid(const struct message_shard_report *r)
 {
@@ -76,11 +76,10 @@ static enum ckpt_status contradiction(struct coordinator *c, const struct checkp
 static void on_copy_gone(struct coordinator *c, uint32_t member,
                          const struct message_shard_report *r)
 {
-    struct run *run = coordinator_run_find(c, &r->shard.run);
-    struct checkpoint *k =
-        run == NULL ? NULL : coordinator_checkpoint_find(c, run, r->shard.attempt, r->shard.step);
-    struct shard *s = k == NULL ? NULL : coordinator_shard_find(c, k, r->shard.rank);
-    struct copy *copy = s == NULL ? NULL : coordinator_copy_find(s, member);
+    const struct found found = coordinator_find(c, &r->shard, member);
+    const struct checkpoint *k = found.checkpoint;
+    struct shard *s = found.shard;
+    struct copy *copy = found.copy;
     /* A pull under way has a generation that this report cannot know. */
     if (copy != NULL && copy->order_kind != ORDER_PULL && copy->generation <= r->generation) {
         coordinator_copy_drop(c, s, copy);
@@ -130,6 +129,45 @@ static struct shard *shard_for_report(struct coordinator *c, uint32_t member, st
     return s;
 }
 
+/* Where the member's copy is kept, known or new; NULL: refused, and answered. */
+static struct copy *copy_for_report(struct coordinator *c, uint32_t member, struct shard *s,
+                                    const struct message_shard_report *r)
+{
+    enum checkpoint_state state = (enum checkpoint_state)c->checkpoints[s->checkpoint].state;
+    struct copy *copy = coordinator_copy_find(s, member);
+    if (copy == NULL) {
+        copy = r->cached ? coordinator_copy_add(c, s, member)
+                         : coordinator_place_for_found(c, s, member);
+    }
+    if (copy == NULL) {
+        coordinator_report_refuse(c, member, r, state, CKPT_ERR_FULL, "more copies than are kept");
+        return NULL;
+    }
+    assert(copy->member == member);
+    if (r->generation < copy->generation) {
+        coordinator_report_ack(c, member, r, state, CKPT_ERR_STALE, "an older generation");
+        return NULL;
+    }
+    if (copy->bad && copy->state == COPY_NONE && copy->generation == r->generation) {
+        coordinator_report_ack(c, member, r, state, CKPT_ERR_DIGEST, "refused before");
+        return NULL;
+    }
+    return copy;
+}
+
+/* The copy is in another slot than the one that was known: nothing that was said of that holds. */
+static void generation_moves(struct coordinator *c, struct copy *copy, uint64_t generation)
+{
+    assert(generation > copy->generation);
+    coordinator_copy_move(c, copy, COPY_NONE);
+    copy->has_digest = false;
+    copy->called_back = false;
+    copy->generation = generation;
+    if (copy->order_kind == ORDER_LET_GO) {
+        coordinator_copy_set_order(c, copy, ORDER_NONE); /* of the slot before */
+    }
+}
+
 void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
                                  const struct message_shard_report *r)
 {
@@ -142,45 +180,15 @@ void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
         on_copy_gone(c, member, r);
         return;
     }
-    struct run *run = coordinator_run_find(c, &r->shard.run);
-    struct checkpoint *k =
-        run == NULL ? NULL : coordinator_checkpoint_find(c, run, r->shard.attempt, r->shard.step);
+    struct checkpoint *k = coordinator_find(c, &r->shard, NONE).checkpoint;
     k = k != NULL ? k : coordinator_report_open(c, member, r);
     struct shard *s = k == NULL ? NULL : shard_for_report(c, member, k, r);
-    if (s == NULL) {
-        return;
-    }
-    struct copy *copy = coordinator_copy_find(s, member);
+    struct copy *copy = s == NULL ? NULL : copy_for_report(c, member, s, r);
     if (copy == NULL) {
-        copy = r->cached ? coordinator_copy_add(c, s, member)
-                         : coordinator_place_for_found(c, s, member);
-    }
-    if (copy == NULL) {
-        coordinator_report_refuse(c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_FULL,
-                                  "more copies than are kept");
-        return;
-    }
-    if (r->generation < copy->generation) {
-        coordinator_report_ack(c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_STALE,
-                               "an older generation");
-        return;
-    }
-    if (copy->bad && copy->state == COPY_NONE && copy->generation == r->generation) {
-        coordinator_report_ack(c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST,
-                               "refused before");
         return;
     }
     if (r->generation > copy->generation) {
-        if (copy->state == COPY_VERIFIED) {
-            c->members[member].copies_verified--;
-        }
-        copy->state = COPY_NONE;
-        copy->has_digest = false;
-        copy->called_back = false;
-        copy->generation = r->generation;
-        if (copy->order_kind == ORDER_LET_GO) {
-            coordinator_copy_set_order(c, copy, ORDER_NONE); /* of the slot before */
-        }
+        generation_moves(c, copy, r->generation);
     }
     copy->owner = r->owner;
     copy->cached = r->cached;
@@ -190,7 +198,7 @@ void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
         return;
     }
     if (copy->state != COPY_VERIFIED) {
-        copy->state = (uint8_t)r->state;
+        coordinator_copy_move(c, copy, r->state);
         coordinator_queue_push(c, s);
     }
     coordinator_shard_refresh(c, s);

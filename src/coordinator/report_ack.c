@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/reason.h"
+#include "coordinator/note.h"
 #include "coordinator/trouble.h"
 #include "coordinator/update.h"
 
@@ -22,19 +23,6 @@ void coordinator_report_ack(struct coordinator *c, uint32_t member,
     reason_set(m->shard_ack.reason, "%s", reason);
 }
 
-/* What is over is let go, and nobody need look. */
-static void note_outdated(struct coordinator *c, const struct trouble *what, const char *reason)
-{
-    struct machine_note *note = coordinator_update_note(c, EVENT_report_outdated);
-    strcpy(note->node, what->node);
-    note->run = what->shard.run;
-    note->has_shard = true;
-    note->attempt = what->shard.attempt;
-    note->step = what->shard.step;
-    note->rank = what->shard.rank;
-    reason_set(note->text, "%s", reason);
-}
-
 void coordinator_report_refuse(struct coordinator *c, uint32_t member,
                                const struct message_shard_report *r,
                                enum checkpoint_state checkpoint, enum ckpt_status status,
@@ -44,7 +32,9 @@ void coordinator_report_refuse(struct coordinator *c, uint32_t member,
         .kind = TROUBLE_REPORT, .status = status, .has_rank = true, .shard = r->shard};
     strcpy(what.node, c->members[member].node);
     if (status == CKPT_ERR_RETIRED || status == CKPT_ERR_ABORTED || r->state == COPY_NONE) {
-        note_outdated(c, &what, reason);
+        /* What is over is let go, and nobody need look. */
+        coordinator_note(c, EVENT_report_outdated, about_copy(what.node, &what.shard), "%s",
+                         reason);
     } else {
         (void)coordinator_trouble_happens(c, EVENT_report_refused, &what, "%s", reason);
     }

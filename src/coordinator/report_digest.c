@@ -2,22 +2,19 @@
 /* A copy's digest is judged: by the shard's, and by what the copy said before. */
 #include "coordinator/report_digest.h"
 
-#include <string.h>
-
-#include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/commit.h"
 #include "coordinator/copy.h"
 #include "coordinator/drain.h"
 #include "coordinator/fetch.h"
 #include "coordinator/mark.h"
+#include "coordinator/note.h"
 #include "coordinator/order.h"
 #include "coordinator/queue.h"
 #include "coordinator/redundancy.h"
 #include "coordinator/report_ack.h"
 #include "coordinator/restore.h"
 #include "coordinator/table.h"
-#include "coordinator/update.h"
 
 /* What was read from it differs: either the reader is wrong or the source is, since its own digest.
  * The source digests again; until it has, others are preferred. */
@@ -44,21 +41,11 @@ static void on_mismatch(struct coordinator *c, struct shard *s, struct copy *cop
     uint32_t member = copy->member;
     bool owner = copy->owner;
     uint32_t source = copy->order_kind == ORDER_PULL ? copy->source : NONE;
-    struct machine_note *note = coordinator_update_note(c, EVENT_digest_mismatch);
-    strcpy(note->node, m->node);
-    note->run = r->shard.run;
-    note->has_shard = true;
-    note->attempt = k->attempt;
-    note->step = k->step;
-    note->rank = s->rank;
-    reason_set(note->text, "%s", what);
+    coordinator_note(c, EVENT_digest_mismatch, about_copy(m->node, &r->shard), "%s", what);
     m->mismatches++;
 
-    if (copy->state == COPY_VERIFIED) {
-        m->copies_verified--;
-    }
     coordinator_copy_set_order(c, copy, ORDER_NONE);
-    copy->state = COPY_NONE;
+    coordinator_copy_move(c, copy, COPY_NONE);
     copy->bad = true;
     copy->has_digest = false;
     coordinator_shard_refresh(c, s);
@@ -122,13 +109,11 @@ static void on_verified(struct coordinator *c, struct shard *s, struct copy *cop
                         const struct message_shard_report *r)
 {
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
-    struct member *m = &c->members[copy->member];
     uint64_t order = copy->order;
     bool answered = r->order != 0 && r->order == order;
 
     if (copy->state != COPY_VERIFIED) {
-        copy->state = COPY_VERIFIED;
-        m->copies_verified++;
+        coordinator_copy_move(c, copy, COPY_VERIFIED);
         copy->bad = false;
         k->progress_ms = c->now_ms;
     }
@@ -173,7 +158,7 @@ static void prove(struct coordinator *c, struct shard *s, struct copy *copy,
                   const struct message_shard_report *r)
 {
     if (copy->order_kind == ORDER_NONE) {
-        copy->state = COPY_HELD;
+        coordinator_copy_move(c, copy, COPY_HELD);
         coordinator_copy_weigh(c, s, copy);
         coordinator_order_verify(c, s, copy);
     }

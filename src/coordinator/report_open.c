@@ -11,7 +11,6 @@
 #include "coordinator/room.h"
 #include "coordinator/run.h"
 #include "coordinator/share.h"
-#include "coordinator/update.h"
 
 /* The checkpoint was never heard of, or is forgotten: may this report open it? */
 static enum ckpt_status may_open(struct coordinator *c, const struct run *run,

@@ -89,10 +89,9 @@ void coordinator_restore_copy_gone(struct coordinator *c, struct shard *s, uint3
     if (s->load_state == LOAD_READY && (restore->state == RESTORE_PULLING || untold)) {
         assert(restore->ready > 0);
         restore->ready--;
-        restore->state =
-            RESTORE_PULLING; /* nobody has heard that all was well: it is not any more */
         restore->verdicts_due = false;
-        coordinator_restore_stirs(c, run);
+        /* Nobody has heard that all was well: it is not any more. */
+        coordinator_restore_move(c, run, RESTORE_PULLING);
     }
     s->load_state = LOAD_NONE;
 }

@@ -189,8 +189,7 @@ void coordinator_restore_pass_failed(struct coordinator *c, struct run *run, str
     restore->tried = true;
     restore->below = k->step;
     restore->checkpoint = NONE;
-    restore->state = RESTORE_CHOOSING;
-    coordinator_restore_stirs(c, run);
+    coordinator_restore_move(c, run, RESTORE_CHOOSING);
     restore->passes = 0;
     restore->ready = 0;
     restore->id = c->next_restore++; /* what ranks were asked for the failed step is void */
@@ -256,6 +255,6 @@ void coordinator_restore_choose(struct coordinator *c, struct run *run)
                                      (unsigned long long)k->step);
     }
     restore->checkpoint = checkpoint_index(c, k);
-    restore->state = RESTORE_PULLING;
+    coordinator_restore_move(c, run, RESTORE_PULLING);
     run->chosen = true;
 }

@@ -2,10 +2,32 @@
 /* The load of a run, as the tables have it: what it waits for, and which checkpoint it uses. */
 #include "coordinator/restore_state.h"
 
+#include <assert.h>
+
 bool coordinator_restore_waits(const struct restore *restore)
 {
     return restore->state == RESTORE_CHOOSING || restore->state == RESTORE_PULLING ||
            (restore->state == RESTORE_ENDED && restore->verdicts_due);
+}
+
+/*   NONE --first ask--> CHOOSING --a step is fit--> PULLING --all ranks are ready--> ENDED
+ *
+ *   PULLING, ENDED -> CHOOSING     a rank has no good copy left to read: an older step is tried
+ *   CHOOSING, PULLING -> ENDED     no step is left, or the time is over
+ *   ENDED -> PULLING               nobody has heard of the good end, and a rank's copy is gone
+ *   any -> CHOOSING                a later load */
+static const unsigned moves[] = {
+    [RESTORE_NONE] = TO(RESTORE_CHOOSING),
+    [RESTORE_CHOOSING] = TO(RESTORE_CHOOSING) | TO(RESTORE_PULLING) | TO(RESTORE_ENDED),
+    [RESTORE_PULLING] = TO(RESTORE_CHOOSING) | TO(RESTORE_PULLING) | TO(RESTORE_ENDED),
+    [RESTORE_ENDED] = TO(RESTORE_CHOOSING) | TO(RESTORE_PULLING) | TO(RESTORE_ENDED),
+};
+
+void coordinator_restore_move(struct coordinator *c, struct run *run, enum restore_state to)
+{
+    assert(MAY_MOVE(moves, run->restore.state, to));
+    run->restore.state = (uint8_t)to;
+    coordinator_restore_stirs(c, run);
 }
 
 void coordinator_restore_stirs(struct coordinator *c, const struct run *run)
@@ -16,7 +38,7 @@ void coordinator_restore_stirs(struct coordinator *c, const struct run *run)
 void coordinator_restore_start(struct coordinator *c, struct run *run,
                                const struct message_load_ask *ask)
 {
-    run->restore = (struct restore){.state = RESTORE_CHOOSING,
+    run->restore = (struct restore){.state = run->restore.state,
                                     .id = c->next_restore++,
                                     .attempt = ask->attempt,
                                     .load = ask->load,
@@ -27,7 +49,7 @@ void coordinator_restore_start(struct coordinator *c, struct run *run,
                                     .decided = ask->attempt == run->verdict_attempt &&
                                                ask->load == run->verdict_load,
                                     .checkpoint = NONE};
-    coordinator_restore_stirs(c, run);
+    coordinator_restore_move(c, run, RESTORE_CHOOSING);
 }
 
 bool coordinator_restore_is_asked(const struct restore *restore, const struct shard *s)

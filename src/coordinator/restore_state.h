@@ -7,6 +7,8 @@
 
 /* Whether a round of the clock may have something to do for it. */
 bool coordinator_restore_waits(const struct restore *restore);
+/* To a state that may follow upon the one it is in. */
+void coordinator_restore_move(struct coordinator *c, struct run *run, enum restore_state to);
 /* To be called wherever a load may have begun to wait. */
 void coordinator_restore_stirs(struct coordinator *c, const struct run *run);
 /* The first ask of a load: nothing is known of it yet. */

@@ -15,12 +15,12 @@
 
 #include <string.h>
 
-#include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/copy.h"
 #include "coordinator/drain.h"
 #include "coordinator/fit.h"
+#include "coordinator/note.h"
 #include "coordinator/place.h"
 #include "coordinator/queue.h"
 #include "coordinator/redundancy.h"
@@ -193,13 +193,10 @@ bool coordinator_make_room(struct coordinator *c, uint32_t member, const struct 
         return false;
     }
     struct checkpoint *k = gift.checkpoint;
-    struct machine_note *note = coordinator_update_note(c, EVENT_retired_early);
-    strcpy(note->node, m->node);
-    note->run = c->runs[k->run].key;
-    note->attempt = k->attempt;
-    note->step = k->step;
-    reason_set(
-        note->text,
+    struct about about = about_checkpoint(c, k);
+    about.node = m->node;
+    coordinator_note(
+        c, EVENT_retired_early, about,
         "node %s has no room for run %.100s: an older checkpoint goes before its time; for keep = "
         "%u its arena is too small",
         m->node, run->key.name, c->config.keep);
@@ -289,12 +286,8 @@ bool coordinator_make_place(struct coordinator *c, const struct run_key *needs)
         return false;
     }
     struct checkpoint *k = gift.checkpoint;
-    struct machine_note *note = coordinator_update_note(c, EVENT_retired_early);
-    note->run = c->runs[k->run].key;
-    note->attempt = k->attempt;
-    note->step = k->step;
-    reason_set(
-        note->text,
+    coordinator_note(
+        c, EVENT_retired_early, about_checkpoint(c, k),
         "the tables have no place for run %.100s: an older checkpoint goes before its time; raise "
         "checkpoints_max or shards_max",
         needs->name);

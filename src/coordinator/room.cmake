@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 ckpt_room(coordinator
-  SOURCES update.c table.c queue.c fence.c copy.c fit.c restore_state.c seat.c linger.c
-          home.c shard.c share.c run.c checkpoint_table.c fetch_table.c roster.c
+  SOURCES update.c note.c table.c queue.c fence.c copy.c fit.c restore_state.c seat.c linger.c
+          home.c shard.c share.c run.c checkpoint_table.c find.c fetch_table.c roster.c
           drain_rule.c redundancy.c place.c order.c repair.c announce.c trouble.c
           checkpoint.c drain_view.c drain.c replica.c commit.c mark.c room.c attend.c
           seat_confirm.c start_insist.c start_number.c start.c verdict.c restore_choose.c

@@ -10,11 +10,28 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/reason.h"
 #include "coordinator/fetch_table.h"
 #include "coordinator/home.h"
+#include "coordinator/note.h"
 #include "coordinator/table.h"
 #include "coordinator/update.h"
+
+/*   FREE --join--> JOINED --lease over, or disconnected for too long--> LOST --join--> JOINED
+ *    |                 `------------------goodbye------------------^  |
+ *    '--to be drained, and known by its name alone--------------------^  LOST --forgotten--> FREE
+ */
+static const unsigned moves[] = {
+    [MEMBER_FREE] = TO(MEMBER_JOINED) | TO(MEMBER_LOST),
+    [MEMBER_JOINED] = TO(MEMBER_JOINED) | TO(MEMBER_LOST),
+    [MEMBER_LOST] = TO(MEMBER_JOINED) | TO(MEMBER_FREE),
+};
+
+void coordinator_member_move(struct coordinator *c, struct member *m, enum member_state to)
+{
+    assert(MAY_MOVE(moves, m->state, to));
+    m->state = (uint8_t)to;
+    index_set_put(&c->members_lost, (uint32_t)(m - c->members), to == MEMBER_LOST);
+}
 
 static uint32_t domain_intern(struct coordinator *c, const char *name)
 {
@@ -143,10 +160,8 @@ void coordinator_roster_forget(struct coordinator *c, struct member *m, const ch
     if (m->draining) {
         say_undrained(c, m->node);
     }
-    struct machine_note *note = coordinator_update_note(c, EVENT_agent_forgotten);
-    strcpy(note->node, m->node);
-    reason_set(note->text, "away for %llu s; %s",
-               (unsigned long long)((c->now_ms - m->heard_ms) / 1000), why);
+    coordinator_note(c, EVENT_agent_forgotten, about_node(m->node), "away for %llu s; %s",
+                     (unsigned long long)((c->now_ms - m->heard_ms) / 1000), why);
     uint32_t *at = &c->node_buckets[coordinator_name_hash(0, m->node) & c->link_mask];
     while (*at != index) {
         assert(*at != NONE);
@@ -155,7 +170,7 @@ void coordinator_roster_forget(struct coordinator *c, struct member *m, const ch
     *at = m->next_in_name_bucket;
     take_out_of_domain(c, index);
     coordinator_fetches_forget_member(c, index);
-    index_set_remove(&c->members_lost, index);
+    coordinator_member_move(c, m, MEMBER_FREE);
     index_set_add(&c->members_free, index);
     *m = (struct member){.first_copy = NONE, .link = NONE};
     c->places[index] = (struct placement_member){.next = PLACEMENT_NONE};
@@ -211,9 +226,8 @@ struct member *coordinator_roster_add_lost(struct coordinator *c, const char *no
 {
     struct member *m = coordinator_roster_add(c, node, domain);
     if (m != NULL) {
-        m->state = MEMBER_LOST;
+        coordinator_member_move(c, m, MEMBER_LOST);
         m->heard_ms = c->now_ms;
-        index_set_add(&c->members_lost, (uint32_t)(m - c->members));
     }
     return m;
 }

@@ -5,6 +5,8 @@
 
 #include "coordinator/state.h"
 
+/* To a state that may follow upon the one it is in. */
+void coordinator_member_move(struct coordinator *c, struct member *m, enum member_state to);
 /* The member's node is in the domain of this name. */
 bool coordinator_roster_is_in(const struct coordinator *c, const struct member *m,
                               const char *domain);

@@ -11,7 +11,6 @@
 #include "coordinator/copy.h"
 #include "coordinator/fit.h"
 #include "coordinator/table.h"
-#include "coordinator/update.h"
 
 static uint32_t *bucket_of(const struct coordinator *c, uint32_t uid)
 {

@@ -7,7 +7,6 @@
 #include "coordinator/checkpoint.h"
 #include "coordinator/seat.h"
 #include "coordinator/seat_confirm.h"
-#include "coordinator/update.h"
 
 /* The free or given-up place of the rank in the run's own start; NULL: it is not to be had, and
  * that was told. */

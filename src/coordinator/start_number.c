@@ -4,10 +4,10 @@
 
 #include "base/reason.h"
 #include "coordinator/checkpoint.h"
+#include "coordinator/note.h"
 #include "coordinator/seat.h"
 #include "coordinator/seat_confirm.h"
 #include "coordinator/trouble.h"
-#include "coordinator/update.h"
 
 /* Somebody of the start is known to live: his node is connected. */
 static bool has_heard_seat(const struct coordinator *c, const struct start *start)
@@ -150,10 +150,8 @@ static void complete(struct coordinator *c, struct run *run, struct start *start
     c->starts_telling++;
     c->update->again = true;
     coordinator_trouble_is_over(c, TROUBLE_START, "", &run->key);
-    struct machine_note *note = coordinator_update_note(c, EVENT_start_complete);
-    note->run = run->key;
-    note->attempt = start->attempt;
-    reason_set(note->text, "%u ranks are seated", start->world);
+    coordinator_note(c, EVENT_start_complete, about_run(run, 0), "%u ranks are seated",
+                     start->world);
 }
 
 #define START_WAITS_MS 10000 /* until it is said: processes of a job start within seconds */

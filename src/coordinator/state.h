@@ -14,8 +14,7 @@
 #include "base/rare.h"
 #include "coordinator/coordinator.h"
 #include "placement/placement.h"
-
-#define NONE UINT32_MAX
+#include "wire/machine.h"
 
 enum order_kind {
     ORDER_NONE = 0,

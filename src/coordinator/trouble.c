@@ -9,6 +9,7 @@
 
 #include "base/reason.h"
 #include "coordinator/announce.h"
+#include "coordinator/note.h"
 #include "coordinator/update.h"
 
 /* A cause that may come again with the next save is shown for so long; one that is repeated by
@@ -90,14 +91,11 @@ bool coordinator_trouble_happens(struct coordinator *c, enum event_id event,
     va_end(arguments);
     bool is_due = rare_happens(&t->said, c->now_ms);
     if (is_due) {
-        struct machine_note *note = coordinator_update_note(c, event);
-        strcpy(note->node, t->node);
-        note->run = t->shard.run;
-        note->has_shard = t->has_rank;
-        note->attempt = t->shard.attempt;
-        note->step = t->shard.step;
-        note->rank = t->shard.rank;
-        say_how_often(c, t, note->text);
+        struct about about = about_copy(t->node, &t->shard);
+        about.has_rank = t->has_rank;
+        char text[CKPT_REASON_MAX + 1];
+        say_how_often(c, t, text);
+        coordinator_note(c, event, about, "%s", text);
     }
     return is_due;
 }

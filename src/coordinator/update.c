@@ -61,19 +61,6 @@ struct coordinator_record *coordinator_update_record(struct coordinator *c,
     return record;
 }
 
-struct machine_note *coordinator_update_note(struct coordinator *c, enum event_id event)
-{
-    /* A lost note still leaves the last one to write to: nobody has to test for NULL. */
-    if (c->update->note_count == COORDINATOR_NOTES_MAX) {
-        c->update->notes_lost++;
-        c->update->note_count--;
-    }
-    struct machine_note *note = &c->update->notes[c->update->note_count++];
-    memset(note, 0, sizeof *note);
-    note->event = event;
-    return note;
-}
-
 void coordinator_record_name(struct coordinator_record *record, const struct nonce *name)
 {
     record->step = load_le64(name->bytes);

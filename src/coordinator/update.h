@@ -17,7 +17,5 @@ void coordinator_update_close(struct coordinator *c, uint32_t link);
 /* One more record, of now; the caller fills what its type says. */
 struct coordinator_record *coordinator_update_record(struct coordinator *c,
                                                      enum coordinator_record_type type);
-/* One more note for people. Never NULL: one that is too many takes the last one's place. */
-struct machine_note *coordinator_update_note(struct coordinator *c, enum event_id event);
 
 #endif

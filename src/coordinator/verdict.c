@@ -3,6 +3,7 @@
 #include "coordinator/verdict.h"
 
 #include "base/reason.h"
+#include "coordinator/note.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/table.h"
 #include "coordinator/update.h"
@@ -79,21 +80,18 @@ void coordinator_restore_end(struct coordinator *c, struct run *run, enum ckpt_s
                              const char *reason)
 {
     struct restore *restore = &run->restore;
-    restore->state = RESTORE_ENDED;
     restore->status = status;
     run->begun = true;
     run->active_ms = c->now_ms;
     reason_set(restore->reason, "%s", reason);
     restore->verdicts_due = restore->checkpoint != NONE;
     restore->verdict_rank = 0;
-    coordinator_restore_stirs(c, run);
-    struct machine_note *note = coordinator_update_note(c, event_of_verdict(c, run, status));
-    note->run = run->key;
-    note->attempt = restore->attempt;
-    if (restore->checkpoint != NONE) {
-        note->step = c->checkpoints[restore->checkpoint].step;
-    }
-    reason_set(note->text, "load %u: %s%s%.200s", restore->load, ckpt_status_name(status),
-               reason[0] != '\0' ? ": " : "", reason);
+    coordinator_restore_move(c, run, RESTORE_ENDED);
+    bool has_step = restore->checkpoint != NONE;
+    struct about about = about_run(run, has_step ? c->checkpoints[restore->checkpoint].step : 0);
+    about.attempt = restore->attempt;
+    coordinator_note(c, event_of_verdict(c, run, status), about, "load %u: %s%s%.200s",
+                     restore->load, ckpt_status_name(status), reason[0] != '\0' ? ": " : "",
+                     reason);
     c->update->again = c->update->again || restore->verdicts_due;
 }

@@ -2,11 +2,10 @@
 /* Read-only views of the tables. */
 #include <string.h>
 
-#include "coordinator/checkpoint_table.h"
 #include "coordinator/copy.h"
+#include "coordinator/find.h"
 #include "coordinator/linger.h"
 #include "coordinator/redundancy.h"
-#include "coordinator/run.h"
 #include "coordinator/shard.h"
 #include "coordinator/state.h"
 #include "coordinator/table.h"
@@ -16,13 +15,12 @@ struct coordinator_record_shard coordinator_record_shard(const struct coordinato
                                                          uint32_t rank)
 {
     struct coordinator_record_shard shard = {0};
-    struct coordinator *tables = (struct coordinator *)c; /* finding changes nothing */
-    const struct run *run = coordinator_run_find(tables, &record->run);
-    const struct checkpoint *k =
-        run == NULL ? NULL
-                    : coordinator_checkpoint_find(tables, run, record->attempt, record->step);
-    const struct shard *s = k == NULL ? NULL : coordinator_shard_find(c, k, rank);
-    if (s != NULL && k->state == CHECKPOINT_CONSISTENT) {
+    const struct shard_key key = {
+        .run = record->run, .attempt = record->attempt, .step = record->step, .rank = rank};
+    /* Finding changes nothing. */
+    const struct found found = coordinator_find((struct coordinator *)c, &key, NONE);
+    const struct shard *s = found.shard;
+    if (s != NULL && found.checkpoint->state == CHECKPOINT_CONSISTENT) {
         shard.bytes = s->bytes;
         shard.digest = s->digest;
         for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
