@@ -31,8 +31,8 @@ struct look {
 static struct busy last = {.load = -1, .before = -1, .during = -1};
 static struct look begun;
 
-/* user, nice, system and steal: not what interrupts take, which moves bytes for us as for others.
- */
+/* user, nice, system and steal: not what interrupts take,
+ * which moves bytes for us as for others. */
 static bool read_all(uint64_t *ticks_out)
 {
     uint64_t user, nice, system, idle, wait, irq, soft, steal;

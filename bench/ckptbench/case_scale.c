@@ -228,8 +228,8 @@ static bool tell_full(const struct scale *scale, struct report *report)
     return us <= HEARTBEAT_TARGET_US;
 }
 
-/* The largest beside the smallest; true when all that have a target for these sizes are within it.
- */
+/* The largest beside the smallest; true when all that have
+ * a target for these sizes are within it. */
 static bool tell_growth(const struct scale *scale, struct report *report)
 {
     const struct size *first = &scale->sizes[0];

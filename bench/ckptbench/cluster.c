@@ -210,8 +210,8 @@ double cluster_cpu_s(const struct cluster *cluster)
     return (double)ns / 1e9;
 }
 
-/* A line of smaps that begins a mapping has a '-' within its first word; others have a ':' there.
- */
+/* A line of smaps that begins a mapping has a '-' within
+ * its first word; others have a ':' there. */
 enum ckpt_status cluster_memory_beyond(const struct cluster_agent *agent, uint64_t *bytes_out)
 {
     char path[64];

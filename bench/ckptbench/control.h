@@ -56,12 +56,13 @@ void control_refuse(struct control *control, enum ckpt_status status, const char
 
 /* Takes the next message that is no tick, waiting until the other has been silent for too long. The
  * message is the caller's to json_decref.
+ *
  * RETURN VALUE
  *   CKPT_ERR_LINK      the other has closed, or was ended
  *   CKPT_ERR_TIMEOUT   it is silent, or out of reach
  *   CKPT_ERR_PROTOCOL  what came is not a message
  *   or the status of an error that the other sent; reason (CKPT_REASON_MAX + 1 bytes) has its
- * words. */
+ *   words. */
 enum ckpt_status control_receive(struct control *control, json_t **message_out, char *reason);
 
 /* Takes what has come without waiting. *message_out is NULL when there is none. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The measurements of `ckptbench cycle`, one after the other, each beside what it is compared with.
- */
+/* The measurements of `ckptbench cycle`, one after the other,
+ * each beside what it is compared with. */
 #ifndef CKPTBENCH_CYCLE_H
 #define CKPTBENCH_CYCLE_H
 

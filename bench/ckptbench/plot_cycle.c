@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A checkpoint's life: speeds under their rooflines, ratios and their targets, what the CPUs paid.
- */
+/* A checkpoint's life: speeds under their rooflines,
+ * ratios and their targets, what the CPUs paid. */
 #include <math.h>
 
 #include "plot.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One line on a terminal that says what is going on; nothing where standard error is no terminal.
- */
+/* One line on a terminal that says what is going on;
+ * nothing where standard error is no terminal. */
 #ifndef CKPTBENCH_PROGRESS_H
 #define CKPTBENCH_PROGRESS_H
 

@@ -63,8 +63,8 @@ uint32_t raw_depth(const struct raw *raw);
 uint64_t raw_slice_bytes_max(const struct raw *raw);
 uint32_t raw_depth_max(const struct raw *raw);
 
-/* The environment of a server's machine; NULL: the other end is on this one. Lives as long as raw.
- */
+/* The environment of a server's machine; NULL:
+ * the other end is on this one. Lives as long as raw. */
 const json_t *raw_peer_environment(const struct raw *raw);
 
 /* The model of the other end's GPU; NULL: its memory is the host's. Lives as long as raw. */

@@ -30,8 +30,8 @@ struct real_fleet_counters {
     uint32_t joined; /* now */
 };
 
-/* Makes the agents and lets them connect. On failure reason (CKPT_REASON_MAX + 1 bytes) says what.
- */
+/* Makes the agents and lets them connect.
+ * On failure reason (CKPT_REASON_MAX + 1 bytes) says what. */
 enum ckpt_status real_fleet_open(const struct real_fleet_options *options,
                                  struct real_fleet **fleet_out, char *reason);
 void real_fleet_close(struct real_fleet **fleet);

@@ -167,13 +167,16 @@ uint32_t arena_part_count(const struct arena *arena);
  * registration of what they change: of the part, and for the first part of the segment.
  *
  * arena_part_make -- cuts the part out of its segment: zeroed, faulted in, locked.
- * ERRORS, nothing changed: CKPT_ERR_INVALID: no such place, the id is in use, or the place overlaps
- * a part. CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM: as arena_segment_repair(); where the segment cannot be
- * made whole again it is marked damaged.
+ * ERRORS, nothing changed:
+ *   CKPT_ERR_INVALID  no such place, the id is in use, or the place overlaps a part
+ *   CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM  as arena_segment_repair(); where the segment cannot be made
+ *                     whole again it is marked damaged
  *
  * arena_part_drop -- gives its bytes back to the segment, zeroed; who still has its file open keeps
- * that. ERRORS: CKPT_ERR_INVALID: there is none. CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM: the part is
- * gone, and the segment marked damaged.
+ * that.
+ * ERRORS:
+ *   CKPT_ERR_INVALID  there is none
+ *   CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM  the part is gone, and the segment marked damaged
  *
  * arena_part_is_there -- whether the id is of a part now, of that very place unless it is NULL.
  * arena_part_within -- some part that overlaps the range; false: there is none. */

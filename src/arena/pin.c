@@ -131,8 +131,8 @@ static enum ckpt_status fault_in(struct arena *arena, const struct pin *pin,
 static enum ckpt_status lock(struct arena *arena, const struct pin *pin,
                              char reason[ARENA_REASON_BYTES])
 {
-    /* Huge pages are never swapped out. mlock2(), because the sanitizers make mlock() do nothing.
-     */
+    /* Huge pages are never swapped out. mlock2(),
+     * because the sanitizers make mlock() do nothing. */
     if (arena->huge || arena->lock == ARENA_LOCK_OFF ||
         mlock2(pin->address, (size_t)pin->bytes, 0) == 0) {
         return CKPT_OK;

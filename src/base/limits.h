@@ -44,8 +44,8 @@
 #define CKPT_PART_ID_FIRST CKPT_ARENA_SEGMENTS_MAX
 #define CKPT_ARENA_IDS_MAX (CKPT_ARENA_SEGMENTS_MAX + CKPT_ARENA_PARTS_MAX)
 
-/* 100 MB is where the safetensors format itself stops (huggingface/safetensors, MAX_HEADER_SIZE).
- */
+/* 100 MB is where the safetensors format itself stops (huggingface/safetensors,
+ * MAX_HEADER_SIZE). */
 #define CKPT_SHARD_HEADER_MAX UINT64_C(100000000)
 
 /* One node's topology: a bit a NUMA node in a u64, and more devices than any board has slots,

@@ -44,8 +44,8 @@ bool log_level_from_name(const char *text, enum log_level *level_out);
  * best written as "error=\"%m\"". errno is kept. Control characters that reach the line in spite of
  * all become '?', so that no value can start a line of its own.
  *
- * Any thread; formats in a buffer on the stack, never allocates; blocks as long as the sink does.
- */
+ * Any thread; formats in a buffer on the stack, never allocates;
+ * blocks as long as the sink does. */
 void log_event(enum event_id event, const char *fields_format, ...)
     __attribute__((format(printf, 2, 3)));
 

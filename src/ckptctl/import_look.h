@@ -27,8 +27,8 @@ struct import_mapping {
     struct timespec changed;
 };
 
-/* A complaint when it is no regular file or cannot be read. Never blocks, whatever the path names.
- */
+/* A complaint when it is no regular file or cannot be read.
+ * Never blocks, whatever the path names. */
 enum exit_code import_map(const char *path, struct import_mapping *mapping_out);
 void import_unmap(struct import_mapping *mapping);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What Slurm's hooks call. A hook says one line when something is wrong, with its cause and its
  * remedy, and does not fail for it unless the site wants that: a checkpoint helper must not drain a
- * cluster's nodes. slurmd shows a hook's output only when it fails, so the line goes to syslog too.
- */
+ * cluster's nodes. slurmd shows a hook's output only when it fails,
+ * so the line goes to syslog too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

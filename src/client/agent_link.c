@@ -233,8 +233,8 @@ enum ckpt_status agent_link_send_with(struct agent_link *link, struct message *m
     return CKPT_OK;
 }
 
-/* Puts the descriptors of one recvmsg into the queue. False: there were more than a shard may have.
- */
+/* Puts the descriptors of one recvmsg into the queue. False:
+ * there were more than a shard may have. */
 static bool queue_descriptors(struct agent_link *link, struct msghdr *header)
 {
     bool fits = true;

@@ -16,7 +16,10 @@ struct client_run {
 };
 
 /* Asks the coordinator through the agent of a context, which may be a reader's. A run that nobody
- * knows is CKPT_OK, with nothing in it. ERRORS: as ckpt_info(). */
+ * knows is CKPT_OK, with nothing in it.
+ *
+ * ERRORS
+ * As ckpt_info(). */
 enum ckpt_status client_run_look(struct ckpt *ckpt, struct client_run *run_out);
 
 #endif

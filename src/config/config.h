@@ -11,7 +11,9 @@
  * A program's main:
  *
  *     status = config_load(&program, argc, argv, environ, &config, &request, reason,
- * sizeof(reason)); if (status != CKPT_OK) { fprintf(stderr, "%s: %s\n", program.name, reason);
+ *                          sizeof(reason));
+ *     if (status != CKPT_OK) {
+ *         fprintf(stderr, "%s: %s\n", program.name, reason);
  *         return 2;
  *     }
  *     if (config_answer(&program, config, request, stdout)) {

@@ -125,8 +125,8 @@ static enum ckpt_status explain_unknown(const struct tables *tables, const char 
 }
 
 /* Says what getopt_long did not like. It leaves in optopt: 0 for an unknown long flag, the value of
- * a known one, or the letter of a short one, of which only -h, -V and -c have a long one's value.
- */
+ * a known one, or the letter of a short one, of which only -h,
+ * -V and -c have a long one's value. */
 static enum ckpt_status explain(const struct tables *tables, int answer, char **argv,
                                 struct reason reason)
 {

@@ -86,8 +86,8 @@ static inline void load_block(const uint8_t *at, size_t stride, vector m[16])
     }
 }
 
-/* Without registers to spare the next block is loaded at once, when the rounds have used this one.
- */
+/* Without registers to spare the next block is loaded at once,
+ * when the rounds have used this one. */
 #define LOAD_STEPS 28
 struct loader {
     char unused;

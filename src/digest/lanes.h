@@ -13,13 +13,12 @@
  *     counters(first, high)       the low (or with high the high) words of first + 0, 1, 2...
  *     struct loader, load_step(loader, at, stride, m, step)
  *                                 a part of bringing one 64-byte block of each lane to m[16], word
- * by word; done when it was called with each step below LOAD_STEPS store_cvs(cv, cvs_out)
- * transposes cv[8] into LANES contiguous chaining values NARROWER                    the engine
- * that does what is less than LANES
+ *                                 by word; done when it was called with each step below LOAD_STEPS
+ *     store_cvs(cv, cvs_out)      transposes cv[8] into LANES contiguous chaining values
+ *     NARROWER                    the engine that does what is less than LANES
  *
  * While the rounds of one block run, the next block is loaded a step at a time, one step for each
- * of the 28 half mixes: its shuffles fill the slots that the rounds' chains leave.
- */
+ * of the 28 half mixes: its shuffles fill the slots that the rounds' chains leave. */
 #ifndef CKPT_DIGEST_LANES_H
 #define CKPT_DIGEST_LANES_H
 

@@ -72,8 +72,8 @@ static void end(struct work *work)
     work_release(work);
 }
 
-/* Nothing more is to be issued and nothing is in flight: the digests that wait hold it from here.
- */
+/* Nothing more is to be issued and nothing is in flight:
+ * the digests that wait hold it from here. */
 static void settle(struct mover *m, struct work *work)
 {
     if (work->in_flight == 0 && (feed_of(work)->is_issued(work) || work_has_failed(work))) {

@@ -112,8 +112,8 @@ void work_release(struct work *work);                       /* the last finishes
 void work_hand_back(struct work *work);
 void work_free(struct work *work);
 
-/* Where chunk's bytes are in the agent's mapping, and how many. A chunk never spans two segments.
- */
+/* Where chunk's bytes are in the agent's mapping, and how many.
+ * A chunk never spans two segments. */
 uint8_t *work_chunk_address(const struct work *work, uint64_t chunk);
 uint64_t work_chunk_bytes(const struct work *work, uint64_t chunk);
 

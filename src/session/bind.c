@@ -63,8 +63,8 @@ static enum ckpt_status make_parent(const char *path, char *reason_out)
 }
 
 /* One program at a time has the path, from before its socket answers until after it is gone. The
- * file that was locked must still be the one of that name: who had it before may have removed it.
- */
+ * file that was locked must still be the one of that name:
+ * who had it before may have removed it. */
 static enum ckpt_status take_lock(struct listener *listener, const char *path, char *reason_out)
 {
     char lock[sizeof(listener->path) + sizeof(LOCK_SUFFIX)];

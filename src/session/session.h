@@ -88,8 +88,8 @@ struct session_events {
     void (*message)(struct session *session, const struct message *message, void *context);
 
     /* The peer sent what is no frame of this protocol (CKPT_ERR_VERSION, _PROTOCOL, _CORRUPT,
-     * _TOO_LARGE). The session ends after this; a last message may be sent to say so. May be NULL.
-     */
+     * _TOO_LARGE). The session ends after this;
+     * a last message may be sent to say so. May be NULL. */
     void (*broken)(struct session *session, enum ckpt_status status, const char *reason,
                    void *context);
 
@@ -217,7 +217,7 @@ void *session_data(const struct session *session);
  *
  * ERRORS
  * - CKPT_ERR_INVALID, CKPT_ERR_TOO_LARGE - the message cannot be encoded, or has descriptors and
- * the peer is not local: a defect of the caller
+ *   the peer is not local: a defect of the caller
  * - CKPT_ERR_LINK - the session is ending; or the peer does not read, and the session ends now
  * - CKPT_ERR_MEMORY - the session ends now */
 enum ckpt_status session_send(struct session *session, const struct message *message,
@@ -233,8 +233,8 @@ enum ckpt_status session_send_group(struct session_hub *hub, uint32_t group,
  * before that one is answered. */
 int session_take_descriptor(struct session *session);
 
-/* Takes no more from the peer, writes what is queued, for linger_ms at most, and ends the session.
- */
+/* Takes no more from the peer, writes what is queued,
+ * for linger_ms at most, and ends the session. */
 void session_close(struct session *session);
 
 #endif

@@ -73,10 +73,10 @@ size_t shard_scratch_count(size_t tensor_count);
  *   "__metadata__", or is there twice
  * - CKPT_ERR_DTYPE - dtype is no type
  * - CKPT_ERR_SIZE - more than CKPT_DIMENSIONS_MAX dimensions, or elements of 4 or 6 bits do not
- * fill whole bytes
+ *   fill whole bytes
  * - CKPT_ERR_INVALID - a metadata key or value is not UTF-8, or a key is there twice
  * - CKPT_ERR_TOO_LARGE - more than CKPT_TENSORS_MAX tensors or SHARD_METADATA_MAX pairs; a header
- * of more than CKPT_SHARD_HEADER_MAX bytes; a shard of more than SHARD_BYTES_MAX */
+ *   of more than CKPT_SHARD_HEADER_MAX bytes; a shard of more than SHARD_BYTES_MAX */
 enum ckpt_status shard_layout_make(struct shard_tensor *tensors, size_t tensor_count,
                                    const struct shard_metadata *metadata, size_t metadata_count,
                                    uint32_t *scratch, struct shard_layout *layout_out,

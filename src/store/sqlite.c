@@ -103,8 +103,8 @@ static enum ckpt_status sqlite_commit(struct store *store,
         status = sqlite_run(sqlite, STATEMENT_COMMIT);
     }
     if (status != CKPT_OK) {
-        /* After some errors SQLite has rolled back by itself. The first reason is the one to keep.
-         */
+        /* After some errors SQLite has rolled back by itself.
+         * The first reason is the one to keep. */
         if (!sqlite3_get_autocommit(sqlite->database)) {
             sqlite3_step(sqlite->statements[STATEMENT_ROLLBACK]);
             sqlite3_reset(sqlite->statements[STATEMENT_ROLLBACK]);

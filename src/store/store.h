@@ -132,7 +132,7 @@ enum ckpt_status store_replay(struct store *store, store_visit *visit, void *con
  * ERRORS
  * - CKPT_ERR_STALE - the epoch fence; nothing was written
  * - CKPT_ERR_INVALID - a record's epoch or type is unknown, its world too large; nothing was
- * written
+ *   written
  * - CKPT_ERR_TIMEOUT, CKPT_ERR_FULL - store_may_pass(): nothing was written
  * - CKPT_ERR_DISK, CKPT_ERR_MEMORY - nothing is known of what was written. This store never answers
  *   CKPT_OK again: the medium may have dropped what a later sync would claim to have written. Only

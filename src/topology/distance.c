@@ -13,8 +13,8 @@ static uint32_t depth_of(const struct topology *t, uint32_t place)
     return depth;
 }
 
-/* One step up; counts the bridges that have been passed, which are all but the place one starts at.
- */
+/* One step up; counts the bridges that have been passed,
+ * which are all but the place one starts at. */
 static uint32_t climb(const struct topology *t, uint32_t place, uint32_t start, uint32_t *passed)
 {
     *passed += place != start;

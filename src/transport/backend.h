@@ -29,8 +29,8 @@ void transport_base_close(struct transport *t);
 /* Adds a descriptor to event_fd. */
 enum ckpt_status transport_base_watch(struct transport *t, int fd);
 
-/* To be called first in progress: takes back the wake-up and the timer of the last successful arm.
- */
+/* To be called first in progress: takes back the wake-up and
+ * the timer of the last successful arm. */
 void transport_base_disarm(struct transport *t);
 
 /* To be called last in a successful arm; deadline_ns of clock_now_ns(), or UINT64_MAX: none. */

@@ -6,17 +6,20 @@
  *   transport   one instance of a backend. Opened once at start, never across a fork.
  *   region      memory of this process, registered. It may be the target of local reads, and, once
  *               exported, the source of other nodes' reads. Registration is dear (pinning, page
- * tables of every NIC): register segments once at start and keep them. descriptor  the bytes that
- * name an exported region to a reader, with all it needs to read it (ranges, generation, the keys
- * of every rail). Plain bytes: they travel in a control message. endpoint    the way from this
- * transport to one peer's transport, over all its rails. read        one asynchronous pull of a
- * contiguous range of an exported region of the peer into a contiguous range of a local region.
+ *               tables of every NIC): register segments once at start and keep them.
+ *   descriptor  the bytes that name an exported region to a reader, with all it needs to read it
+ *               (ranges, generation, the keys of every rail). Plain bytes: they travel in a control
+ *               message.
+ *   endpoint    the way from this transport to one peer's transport, over all its rails.
+ *   read        one asynchronous pull of a contiguous range of an exported region of the peer into
+ *               a contiguous range of a local region.
  *
  * THREADS
  *   One thread at a time owns a transport and makes all calls on it, its regions and its endpoints.
  *   transport_wake() alone may be called by any thread. No call sleeps, except where it says so.
  *   Sources serve their peers inside transport_progress() too, so every process that exports must
- * keep calling it (or sleep on event_fd); how little that costs depends on capabilities.one_sided.
+ *   keep calling it (or sleep on event_fd); how little that costs depends on
+ *   capabilities.one_sided.
  *
  * THE LOOP
  *       struct pollfd waiter = {.fd = transport_event_fd(t), .events = POLLIN};
@@ -26,26 +29,26 @@
  *           if (count == 0 && transport_arm(t)) poll(&waiter, 1, -1);
  *       }
  *   transport_arm() returns false when there is something to do at once, or so soon that sleeping
- * would cost more than looking again (options.spin_us); when it returns true,
- * event_fd becomes readable at the next event, deadlines of reads and transport_wake() included,
- * even if that event came before the poll. Any other call on the transport after a successful arm
- * voids it: progress and arm again.
+ *   would cost more than looking again (options.spin_us); when it returns true, event_fd becomes
+ *   readable at the next event, deadlines of reads and transport_wake() included, even if that
+ *   event came before the poll. Any other call on the transport after a successful arm voids it:
+ *   progress and arm again.
  *
  * WHAT A COMPLETION MEANS
  *   Each accepted read gives exactly one TRANSPORT_READ completion, whatever happens.
- *   CKPT_OK: all bytes are in local memory and visible to the CPU, and at the moment the peer's
- * memory was read, or after it, the descriptor's generation was still the current one. Nobody will
- * write to that range any more. Any error: the range holds unspecified bytes, and nobody will write
- * to it any more. A backend that cannot promise this yet (a forced close still in progress)
- * withholds the completion until it can. The transport proves nothing about the bytes themselves:
- * digest them.
+ *   CKPT_OK    all bytes are in local memory and visible to the CPU, and at the moment the peer's
+ *              memory was read, or after it, the descriptor's generation was still the current one.
+ *              Nobody will write to that range any more.
+ *   an error   the range holds unspecified bytes, and nobody will write to it any more. A backend
+ *              that cannot promise this yet (a forced close still in progress) withholds the
+ *              completion until it can.
+ *   The transport proves nothing about the bytes themselves: digest them.
  *
  * TRUST
  *   Descriptors and addresses are input: lengths, ranges, versions and a checksum are verified, and
- * damage gives CKPT_ERR_PROTOCOL. They must come by an authenticated channel all the same: what a
- * backend's own library does with a forged but well-formed key is that library's matter
- * (docs/transport.md).
- */
+ *   damage gives CKPT_ERR_PROTOCOL. They must come by an authenticated channel all the same: what a
+ *   backend's own library does with a forged but well-formed key is that library's matter
+ *   (docs/transport.md). */
 #ifndef CKPT_TRANSPORT_TRANSPORT_H
 #define CKPT_TRANSPORT_TRANSPORT_H
 
@@ -71,8 +74,8 @@ struct transport_capabilities {
 
 /* Zeroed options are the defaults. */
 struct transport_options {
-    uint32_t timeout_ms;    /* an endpoint with reads in flight that is silent
-                                  for so long fails; default 5000 */
+    uint32_t timeout_ms;    /* an endpoint with reads in flight that is silent for so long fails;
+                               default 5000 */
     uint32_t in_flight_max; /* default 256; its bookkeeping is allocated when opened */
     const char *devices;    /* comma list of network devices ("lo", "mlx5_0:1"); NULL: all that fit.
                                Read only during the open. */
@@ -158,13 +161,13 @@ struct transport_completion {
 
 typedef void transport_sink(void *context, const struct transport_completion *completion);
 
-/* The table. A backend implements these ten; callers use the functions below, which check arguments
- * first. */
 /* How many rails a transport has, and by how many of them peers can be reached. */
 struct transport_rails {
     uint32_t total, up;
 };
 
+/* The table. A backend implements these eleven; callers use the functions below, which check
+ * arguments first. */
 struct transport_ops {
     void (*close)(struct transport *t, transport_sink *sink, void *context);
     enum ckpt_status (*register_memory)(struct transport *t, const struct transport_memory *memory,
@@ -192,7 +195,10 @@ struct transport_ops {
  *                                    none is named); where the build found libibverbs
  *     fault:KEY=VALUE,...:SPEC       injects faults into SPEC; keys: error, corrupt, cut, delay
  *                                    (probabilities 0..1), delay_ms, cut_after (reads of an
- * endpoint) options may be NULL. May block for as long as the backend's library probes devices.
+ *                                    endpoint)
+ *
+ * options may be NULL. May block for as long as the backend's library probes devices.
+ *
  * RETURN VALUE
  *   CKPT_OK              *transport_out is set; close it with transport_close().
  *   CKPT_ERR_CONFIG      the spec is not understood, or names a device that is not there;
@@ -220,6 +226,7 @@ void transport_close(struct transport *t, transport_sink *sink, void *context);
 
 /* Registers memory, which must stay mapped until it is deregistered. May block: about 0.1 s for
  * each GiB.
+ *
  * RETURN VALUE
  *   CKPT_ERR_INVALID      bytes is 0, or the range wraps.
  *   CKPT_ERR_UNSUPPORTED  a dma-buf, and the backend or one of its devices takes none.
@@ -229,20 +236,28 @@ enum ckpt_status transport_register(struct transport *t, const struct transport_
 
 /* Takes a region out of service and frees it. Afterwards the transport reads nothing from it:
  * peers' reads of it fail with CKPT_ERR_STALE or CKPT_ERR_LINK. Blocks for at most two seconds
- * while reads that are being served end; those that do not are cut. RETURN VALUE CKPT_ERR_INVALID
- * local reads into it are in flight: wait for their completions, or disconnect. */
+ * while reads that are being served end; those that do not are cut.
+ *
+ * RETURN VALUE
+ *   CKPT_ERR_INVALID   local reads into it are in flight: wait for their completions, or
+ *                      disconnect. */
 enum ckpt_status transport_deregister(struct transport_region *region);
 
 /* Writes the bytes a reader needs, at most CKPT_DESCRIPTOR_MAX. They hold for the region's present
- * generation. RETURN VALUE CKPT_ERR_TOO_LARGE   the backend's keys do not fit (more rails than a
- * descriptor holds). */
+ * generation.
+ *
+ * RETURN VALUE
+ *   CKPT_ERR_TOO_LARGE   the backend's keys do not fit (more rails than a descriptor holds). */
 enum ckpt_status transport_export(struct transport_region *region,
                                   uint8_t descriptor_out[CKPT_DESCRIPTOR_MAX], size_t *bytes_out);
 
 /* Makes every descriptor exported so far stale, without the cost of registering anew: from now on
  * reads by them end in CKPT_ERR_STALE. A read served at this moment may still end well, with bytes
  * of before. generation must be above the present one. The owner revokes before it changes or frees
- * the bytes. Never blocks. RETURN VALUE CKPT_ERR_INVALID   generation does not rise. */
+ * the bytes. Never blocks.
+ *
+ * RETURN VALUE
+ *   CKPT_ERR_INVALID   generation does not rise. */
 enum ckpt_status transport_revoke(struct transport_region *region, uint64_t generation);
 
 /* Writes this transport's own address, which does not change while it is open. */
@@ -254,26 +269,32 @@ struct transport_rails transport_rails(const struct transport *t);
 
 /* Makes an endpoint to the transport of that address. It does not wait: reads may be issued at
  * once, and if the peer is not there they fail within timeout_ms. A failed endpoint never recovers;
- * disconnect it and connect again. RETURN VALUE CKPT_ERR_PROTOCOL   the bytes are not an address of
- * this backend. CKPT_ERR_VERSION    an address of another version of the backend. CKPT_ERR_LINK
- * this address cannot be reached by any device. */
+ * disconnect it and connect again.
+ *
+ * RETURN VALUE
+ *   CKPT_ERR_PROTOCOL   the bytes are not an address of this backend.
+ *   CKPT_ERR_VERSION    an address of another version of the backend.
+ *   CKPT_ERR_LINK       this address cannot be reached by any device. */
 enum ckpt_status transport_connect(struct transport *t, const uint8_t *address,
                                    size_t address_bytes, uint64_t cookie,
                                    struct transport_endpoint **endpoint_out);
 
 /* Begins the end of an endpoint: it takes no more reads, those in flight end in CKPT_ERR_LINK (or
- * with what they had reached), and then one TRANSPORT_DISCONNECTED completion frees the endpoint.
- */
+ * with what they had reached), and then one TRANSPORT_DISCONNECTED
+ * completion frees the endpoint. */
 void transport_disconnect(struct transport_endpoint *endpoint);
 
 /* Issues a read. When it returns CKPT_OK, one completion will follow; otherwise none.
+ *
  * RETURN VALUE
  *   CKPT_ERR_INVALID   the local range is outside the local region, or that is read_only, or the
- * endpoint is disconnecting. CKPT_ERR_PROTOCOL  the descriptor is damaged, or of another backend.
+ *                      endpoint is disconnecting.
+ *   CKPT_ERR_PROTOCOL  the descriptor is damaged, or of another backend.
  *   CKPT_ERR_SIZE      the remote range is outside the exported region.
  *   CKPT_ERR_TOO_LARGE bytes is above capabilities.read_bytes_max.
  *   CKPT_ERR_FULL      capabilities.in_flight_max reads are in flight.
  *   CKPT_ERR_LINK      the endpoint has failed.
+ *
  * COMPLETIONS
  *   CKPT_OK            see above.
  *   CKPT_ERR_STALE     the region was deregistered or revoked: ask the peer for a new descriptor.
@@ -293,8 +314,8 @@ size_t transport_progress(struct transport *t, struct transport_completion *done
 bool transport_arm(struct transport *t);
 int transport_event_fd(const struct transport *t);
 
-/* Makes event_fd readable, so that a sleeping owner runs. From any thread and from signal handlers.
- */
+/* Makes event_fd readable, so that a sleeping owner runs.
+ * From any thread and from signal handlers. */
 void transport_wake(struct transport *t);
 
 #endif

@@ -71,7 +71,7 @@ enum ckpt_status frame_encode_header(const struct frame_header *header, const vo
  * Returns CKPT_OK, or
  *   CKPT_ERR_PROTOCOL  fewer bytes than that are available, or the magic is not ours
  *   CKPT_ERR_VERSION   the magic is ours, the version is not; frame_version() says which version
- * the other side speaks */
+ *                      the other side speaks */
 enum ckpt_status frame_check_version(const uint8_t *bytes, size_t available, char *reason_out);
 
 /* Reads a header from the first FRAME_HEADER_BYTES of `bytes`. The CRC is not looked at: see

@@ -51,8 +51,8 @@ enum ckpt_status wire_stream_next(struct wire_stream *stream, const uint8_t **fr
             needed = FRAME_HEADER_BYTES + (size_t)header.body_bytes;
         }
     } else if (available >= FRAME_VERSION_BYTES) {
-        /* Another version's header may be shorter than ours, and a stranger may wait for an answer.
-         */
+        /* Another version's header may be shorter than ours,
+         * and a stranger may wait for an answer. */
         status = frame_check_version(frame, available, stream->reason);
     }
     if (status != CKPT_OK) {

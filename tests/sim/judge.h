@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The judges: they watch the world (memory, store, wires, what ranks get) and say when a promise of
  * docs/design.md section "what must always hold" is broken. They trust nothing that a machine says
- * of itself, except where they ask a coordinator which copies it counted, to hold that against it.
- */
+ * of itself, except where they ask a coordinator which copies
+ * it counted, to hold that against it. */
 #ifndef CKPT_SIM_JUDGE_H
 #define CKPT_SIM_JUDGE_H
 

@@ -100,8 +100,8 @@ static void stop_reading(struct sim *sim, struct sim_job *job, struct sim_rank *
     }
 }
 
-/* Goes to the agent again later. A load that had no answer stays without one: the agent forgot it.
- */
+/* Goes to the agent again later. A load that had no answer
+ * stays without one: the agent forgot it. */
 void rank_disconnect(struct sim *sim, struct sim_job *job, uint32_t index)
 {
     struct sim_rank *rank = &job->ranks[index];

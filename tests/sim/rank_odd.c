@@ -20,8 +20,8 @@ static void take_a_run(struct sim *sim, struct sim_job *job, uint32_t index)
     rank_send(sim, job, index, &message);
 }
 
-/* What a broken or hostile trainer sends: any field may be anything, also what belongs to others.
- */
+/* What a broken or hostile trainer sends: any field may be anything,
+ * also what belongs to others. */
 void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
 {
     static const enum message_type types[] = {

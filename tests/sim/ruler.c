@@ -309,8 +309,8 @@ static void speak(struct sim *sim, uint32_t index)
                   ruler->update.again || ruler->update.read_first);
 }
 
-/* The fence, as src/store/store.h states it: no epoch below the highest, a new one only above it.
- */
+/* The fence, as src/store/store.h states it:
+ * no epoch below the highest, a new one only above it. */
 static bool passes_fence(struct sim *sim, const struct sim_ruler *ruler)
 {
     uint64_t known = sim->store.epoch;

@@ -60,6 +60,7 @@ ALLOWED = {
 }
 # Tests may use what only a daemon must not: a shell, a wait, a text that is their own.
 BANNED_IN_TESTS = {"gets", "mktemp", "tmpnam", "rand", "random", "srand", "sprintf", "vsprintf"}
+HEADINGS = re.compile(r"\b(RETURN VALUE|ERRORS|THREADS)\b")
 DEBTS = re.compile(r"\b(TO" + r"DO|FIX" + r"ME)\b")
 
 
@@ -99,6 +100,27 @@ def judge_calls(name, code, found):
             found(number, f"{call}() is not used: {BANNED[call]}")
 
 
+def judge_comment(lines, first, found):
+    """A comment that a formatter has filled: its headings, lists and ends stand in mid-line."""
+    texts = [re.match(r"\s*(?:/\*+|\*(?!/))?( *)(.*)", line).groups() for line in lines]
+    for number, (_, text) in enumerate(texts):
+        if HEADINGS.search(text) and not HEADINGS.match(text):
+            found(first + number, "RETURN VALUE, ERRORS and THREADS begin a line")
+    for number, ((indent, text), (before, item)) in enumerate(zip(texts[1:], texts), 1):
+        dash = item.startswith("- ") and indent == before and not text.startswith(("- ", "*/"))
+        cut = (len(before) > 1 >= len(indent) and not item.endswith((".", ":", ";")) and
+               re.match(r"[a-z(]", text) and not re.match(r"\w+  ", text))
+        if text and (dash or cut):
+            found(first + number, "an item of a list goes on at the margin: indent it as the item")
+    if lines[-1].strip() == "*/" and lines[0].strip() != "/*":
+        found(first + len(lines) - 1, "the end of a comment stands behind its last word")
+
+
+def judge_comments(text, found):
+    for match in re.finditer(r"/\*.*?\*/", text, re.S):
+        judge_comment(match.group().split("\n"), text.count("\n", 0, match.start()) + 1, found)
+
+
 def judge_file(name, text, report):
     def found(line, what):
         report.append(f"{name}:{line}: {what}")
@@ -128,6 +150,7 @@ def judge_file(name, text, report):
         stripped = without_comments(text)
         judge_functions(stripped.splitlines(), found)
         judge_calls(name, stripped, found)
+        judge_comments(text, found)
 
 
 def judge_dead(folder, names, report):
@@ -188,6 +211,12 @@ PLANTED = [
     ("tests/i.h", SPDX + "int a; \n", "blanks"),
     ("tests/j.h", SPDX + "\tint a;\n", "a tab"),
     ("src/a/dead.c", SPDX, "does not name it"),
+    ("tests/k.h", SPDX + "/* Opens it. RETURN VALUE\n * CKPT_OK. */\n", "begin a line"),
+    ("tests/l.h", SPDX + "/* - one, and\n * more of it */\n", "at the margin"),
+    ("tests/m.h", SPDX + "/* Of\n *   NAME   what it\n * is\n *\n * . */\n", "at the margin"),
+    ("tests/n.h", SPDX + "/* Opens it.\n */\n", "behind its last word"),
+    ("tests/o.h", SPDX + "/* Opens it.\n *\n * ERRORS\n * - A - of two\n *   lines\n * - B */\n",
+     None),
     ("docs/page.md", "[gone](nowhere.md)\n", "leads nowhere"),
 ]
 

@@ -19,8 +19,8 @@
 /* No hang: a read that is given up by its time-out (TIMEOUT_MS), and its queue pairs, which are
  * destroyed a second later at the latest, are far below, on a machine that is ten times too slow
  * too. It is no bar on speed, so where all bytes still come there are few reads: under emulation
- * they take their time. Where they do not, there are so many that the fault comes before the last.
- */
+ * they take their time. Where they do not,
+ * there are so many that the fault comes before the last. */
 #define BOUND_S 10
 #define FAULT_READS 12
 

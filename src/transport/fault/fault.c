@@ -269,8 +269,8 @@ static void take_inner(struct fault *f, const struct transport_completion *compl
     }
 }
 
-/* Lets go of what was held back for long enough; returns when the next is due, UINT64_MAX if none.
- */
+/* Lets go of what was held back for long enough;
+ * returns when the next is due, UINT64_MAX if none. */
 static uint64_t release_delayed(struct fault *f, uint64_t now)
 {
     struct read_slot *next;

@@ -17,12 +17,15 @@ struct fault_plan {
 };
 
 /* Parses "error=0.01,delay_ms=5,corrupt=0.001,cut_after=100"; count bytes of text, not
- * NUL-terminated. RETURN VALUE CKPT_ERR_CONFIG   unknown key, or a value that is no number or out
- * of range; transport_open_error() says which. */
+ * NUL-terminated.
+ *
+ * RETURN VALUE
+ *   CKPT_ERR_CONFIG   unknown key, or a value that is no number or out of range;
+ *                     transport_open_error() says which. */
 enum ckpt_status fault_plan_parse(const char *text, size_t count, struct fault_plan *plan_out);
 
-/* Wraps inner, which belongs to the new transport when this succeeds, and to the caller when not.
- */
+/* Wraps inner, which belongs to the new transport when this succeeds,
+ * and to the caller when not. */
 enum ckpt_status fault_wrap(struct transport *inner, const struct fault_plan *plan,
                             const struct transport_options *options,
                             struct transport **transport_out);

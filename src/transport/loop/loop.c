@@ -204,8 +204,8 @@ static enum ckpt_status read_loop(const struct transport_read_request *request)
     read->remote_offset = request->remote_offset;
     read->target = request->local->address + request->local_offset;
     read->bytes = request->bytes;
-    /* A descriptor of another transport than the endpoint's peer names nothing that this peer has.
-     */
+    /* A descriptor of another transport than the endpoint's
+     * peer names nothing that this peer has. */
     if (label.transport != endpoint->peer) {
         read->region = 0;
     }

@@ -47,8 +47,8 @@ size_t hosts_encode(const struct hosts *hosts, uint8_t *out);
 enum ckpt_status hosts_decode(const uint8_t *bytes, size_t count, struct hosts *hosts_out);
 
 /* The address of peer to connect to: a loopback address when it is on this machine, else one in a
- * subnet of own, else the first that is not loopback. Returns its length, or 0 when there is none.
- */
+ * subnet of own, else the first that is not loopback.
+ * Returns its length, or 0 when there is none. */
 socklen_t hosts_choose(const struct hosts *peer, const struct hosts *own,
                        struct sockaddr_storage *address_out);
 

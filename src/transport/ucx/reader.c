@@ -249,8 +249,8 @@ enum ckpt_status ucx_reader_open(struct ucx *u)
     return CKPT_OK;
 }
 
-/* Gives the UCX endpoint up at once; its sends come back with an error in the next progress calls.
- */
+/* Gives the UCX endpoint up at once; its sends come back with
+ * an error in the next progress calls. */
 static void force_close(struct ucx_endpoint *endpoint)
 {
     ucp_request_param_t parameters = {.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS,

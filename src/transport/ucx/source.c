@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The side that is read: clients, and jobs that serve their requests a fragment at a time, in turn.
- */
+/* The side that is read: clients, and jobs that serve their
+ * requests a fragment at a time, in turn. */
 #include "transport/ucx/ucx.h"
 
 #include <netinet/in.h>
@@ -250,8 +250,7 @@ static void force_close(struct ucx_client *client)
 }
 
 /* Takes new clients on, and lets go of clients that have left or failed. Outside of UCX's callbacks
- * only.
- */
+ * only. */
 void ucx_clients_tend(struct ucx *u)
 {
     struct ucx_client **link = &u->clients;

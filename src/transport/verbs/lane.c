@@ -33,8 +33,8 @@ static void forget_id(struct verbs_lane *lane)
     }
 }
 
-/* Frees what the lane holds. Once its queue pair is destroyed nothing is written for it any more.
- */
+/* Frees what the lane holds. Once its queue pair is destroyed
+ * nothing is written for it any more. */
 static void let_go(struct verbs_lane *lane)
 {
     if (lane->qp != NULL) {

@@ -131,8 +131,8 @@ enum ckpt_status verbs_start_read(const struct transport_read_request *request)
     read->check = read->todo == 0;
     read->settled = read->waiting = false;
     read->works = read->faults = 0;
-    /* A descriptor of another transport, or of other rails than the peer has, names nothing there.
-     */
+    /* A descriptor of another transport,
+     * or of other rails than the peer has, names nothing there. */
     if (label.transport != endpoint->peer || ticket.rails_count != endpoint->card.rails_count) {
         settle(v, read, CKPT_ERR_STALE);
     } else {

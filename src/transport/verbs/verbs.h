@@ -90,8 +90,8 @@ struct verbs_rail {
     struct verbs_farewell *farewells; /* ids to destroy once it is up */
 };
 
-/* What readers read to learn whether a descriptor still holds. A pair never spans two cache lines.
- */
+/* What readers read to learn whether a descriptor still holds.
+ * A pair never spans two cache lines. */
 struct verbs_slot {
     uint64_t generation;
     uint64_t id; /* 0: no region */
@@ -284,8 +284,8 @@ void verbs_clients_fail(struct verbs *v);
 void verbs_clients_leave(struct verbs_rail *rail);
 
 /* removal.c: devices that are taken away. mark is for where events are taken; tend then gives back
- * what is held of the devices that were marked, which takes as long as deregistering memory does.
- */
+ * what is held of the devices that were marked,
+ * which takes as long as deregistering memory does. */
 void verbs_rail_mark_removed(struct verbs_rail *rail, const char *why);
 void verbs_removals_tend(struct verbs *v);
 uint32_t verbs_rails_left(const struct verbs *v);

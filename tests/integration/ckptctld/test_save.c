@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A save from end to end through messages; and the same with the coordinator dying at every place.
- */
+/* A save from end to end through messages;
+ * and the same with the coordinator dying at every place. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -141,8 +141,8 @@ enum ckpt_status test_rank_save_shard(struct test_rank *r, int argc, char **argv
     return save_file(r, argc, argv, true);
 }
 
-/* The bytes, from offset on, in memory that stands in for a device's; or any file, which does not.
- */
+/* The bytes, from offset on, in memory that stands in for a device's;
+ * or any file, which does not. */
 static int device_memory(const struct input *input, const char *where)
 {
     if (where[0] == '/') {

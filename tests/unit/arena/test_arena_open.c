@@ -320,8 +320,8 @@ static void test_a_segment_that_was_cut_is_made_anew(void **state)
     fixture_remove(&arena, &options);
 }
 
-/* Killed while it is first made, the arena is made anew: bytes of unknown origin are not adopted.
- */
+/* Killed while it is first made, the arena is made anew:
+ * bytes of unknown origin are not adopted. */
 static void test_an_unfinished_arena_is_made_anew(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A coordinator and hand-driven agents: each call is one event, the last update can be looked at.
- */
+/* A coordinator and hand-driven agents: each call is one event,
+ * the last update can be looked at. */
 #ifndef CKPT_TESTS_COORDINATOR_CLUSTER_H
 #define CKPT_TESTS_COORDINATOR_CLUSTER_H
 

@@ -179,8 +179,8 @@ static void break_proto(struct target *t)
     }
 }
 
-/* Breaks each field of the layout in turn, each time in a fresh message; path leads to the struct.
- */
+/* Breaks each field of the layout in turn, each time in a fresh message;
+ * path leads to the struct. */
 static unsigned break_each(enum message_type type, const struct wire_layout *layout,
                            const uint16_t *path, size_t depth)
 {
