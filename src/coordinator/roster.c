@@ -17,9 +17,8 @@
 #include "coordinator/update.h"
 
 /*   FREE --join--> JOINED --lease over, or disconnected for too long--> LOST --join--> JOINED
- *    |                 `------------------goodbye------------------^  |
- *    '--to be drained, and known by its name alone--------------------^
- *     LOST --forgotten--> FREE */
+ *    |                 `------------------goodbye------------------^  ^  `--forgotten--> FREE
+ *    '--to be drained, and known by its name alone---------------------' */
 static const unsigned moves[] = {
     [MEMBER_FREE] = TO(MEMBER_JOINED) | TO(MEMBER_LOST),
     [MEMBER_JOINED] = TO(MEMBER_JOINED) | TO(MEMBER_LOST),
