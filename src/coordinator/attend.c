@@ -17,6 +17,7 @@
 #include "coordinator/redundancy.h"
 #include "coordinator/repair.h"
 #include "coordinator/room.h"
+#include "coordinator/surplus.h"
 #include "coordinator/update.h"
 
 /* Nobody has room: whoever would have been chosen is to get some, for what is being saved and for
@@ -117,8 +118,9 @@ static void let_leaving_go(struct coordinator *c, struct shard *s)
 static void attend_committed(struct coordinator *c, struct shard *s)
 {
     struct copy *leaving = coordinator_shard_leaving(c, s);
-    if (coordinator_shard_has_copies(c, s) &&
-        (leaving == NULL || coordinator_shard_has_copies_apart(c, s))) {
+    struct holders h;
+    enum redundancy next = coordinator_redundancy_next(c, s, &h);
+    if (next == REDUNDANCY_MET) {
         if (!coordinator_shard_let_surplus_go(c, s)) {
             coordinator_queue_park(c, s);
         } else if (leaving != NULL) {
@@ -126,13 +128,10 @@ static void attend_committed(struct coordinator *c, struct shard *s)
         }
         return;
     }
-    struct placement_map map = {.member_count = c->member_count, .members = c->places};
-    struct holders h = coordinator_shard_holders(c, s);
-    uint32_t copies = c->checkpoints[s->checkpoint].copies;
-    if (placement_domains(&map, h.taken, h.taken_count) < copies && call_back(c, s)) {
-        h = coordinator_shard_holders(c, s);
+    if (next == REDUNDANCY_SHORT && call_back(c, s)) {
+        next = coordinator_redundancy_next(c, s, &h);
     }
-    while (placement_domains(&map, h.taken, h.taken_count) < copies) {
+    while (next == REDUNDANCY_SHORT) {
         if (h.taken_count == COORDINATOR_COPIES_MAX || !coordinator_repair_is_due(c, s, &h) ||
             !order_copy(c, s, &h)) {
             if (leaving != NULL) {
@@ -142,7 +141,7 @@ static void attend_committed(struct coordinator *c, struct shard *s)
             coordinator_queue_park(c, s);
             return;
         }
-        h = coordinator_shard_holders(c, s);
+        next = coordinator_redundancy_next(c, s, &h);
     }
 }
 
@@ -167,14 +166,12 @@ static void attend(struct coordinator *c, struct shard *s)
                                      s->rank);
         return;
     }
-    struct placement_map map = {.member_count = c->member_count, .members = c->places};
-    struct holders h = coordinator_shard_holders(c, s);
-    while (placement_domains(&map, h.taken, h.taken_count) < k->copies) {
+    struct holders h;
+    while (coordinator_redundancy_next(c, s, &h) == REDUNDANCY_SHORT) {
         if (h.taken_count == COORDINATOR_COPIES_MAX || !order_copy(c, s, &h)) {
             coordinator_queue_park(c, s);
             return;
         }
-        h = coordinator_shard_holders(c, s);
     }
 }
 

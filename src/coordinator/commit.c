@@ -19,6 +19,7 @@
 #include "coordinator/restore_state.h"
 #include "coordinator/seat.h"
 #include "coordinator/shard.h"
+#include "coordinator/surplus.h"
 #include "coordinator/trouble.h"
 #include "coordinator/update.h"
 
@@ -95,7 +96,7 @@ static bool commit_is_due(const struct coordinator *c, const struct checkpoint *
 {
     for (uint32_t rank = 0; rank < k->world; rank++) {
         const struct shard *s = coordinator_shard_find(c, k, rank);
-        if ((s == NULL || !s->sealed || !coordinator_shard_has_copies(c, s)) &&
+        if ((s == NULL || !s->sealed || !coordinator_redundancy_is_met(c, s)) &&
             !PLANTED_BUG(MISSING_RANK)) {
             return false;
         }

@@ -23,7 +23,7 @@ bool coordinator_degree_view(const struct coordinator *c, uint32_t checkpoint_in
     }
     bool is_whole = view.degree == DEGREE_NONE || k->ready == k->world;
     for (uint32_t i = k->first_shard; i != NONE && !is_whole; i = c->shards[i].next_in_checkpoint) {
-        uint32_t copies = coordinator_shard_copies(c, &c->shards[i]);
+        uint32_t copies = coordinator_redundancy(c, &c->shards[i]);
         view.copies_fewest = copies < view.copies_fewest ? copies : view.copies_fewest;
         view.shards_short += copies < k->copies;
         view.shards_lost += copies == 0;
@@ -103,10 +103,9 @@ static struct coordinator_wait_view hindrance(const struct coordinator *c, const
 
 static struct coordinator_wait_view wait_of(const struct coordinator *c, const struct shard *s)
 {
-    struct placement_map map = {.member_count = c->member_count, .members = c->places};
     struct coordinator_wait_view view = {.wait = WAIT_ORDER, .node = "", .from = ""};
-    struct holders h = coordinator_shard_holders(c, s);
-    if (placement_domains(&map, h.taken, h.taken_count) < c->checkpoints[s->checkpoint].copies) {
+    struct holders h;
+    if (coordinator_redundancy_next(c, s, &h) == REDUNDANCY_SHORT) {
         view = hindrance(c, s, &h);
     }
     const struct copy *pulled = coming(s, true);
@@ -132,7 +131,8 @@ bool coordinator_wait_view(const struct coordinator *c, uint32_t checkpoint_inde
     if (checkpoint_is_open(k) && (s == NULL || !s->sealed)) {
         view_out->wait = WAIT_SEAL;
         view_out->node = seat_node(c, &c->runs[k->run], rank);
-    } else if (s != NULL && k->state != CHECKPOINT_ABORTED && !coordinator_shard_has_copies(c, s)) {
+    } else if (s != NULL && k->state != CHECKPOINT_ABORTED &&
+               !coordinator_redundancy_is_met(c, s)) {
         *view_out = wait_of(c, s);
     }
     return true;

@@ -2,30 +2,13 @@
 /* Whether a node that is to go may go: what is kept there alone, and what it waits for. */
 #include "coordinator/drain_view.h"
 
-#include "base/planted_bug.h"
 #include "coordinator/copy.h"
 #include "coordinator/home.h"
 #include "coordinator/place.h"
 #include "coordinator/redundancy.h"
 #include "coordinator/repair.h"
+#include "coordinator/surplus.h"
 #include "coordinator/table.h"
-
-/* As many copies as were asked for are on nodes that stay: neither drain, nor are this one. */
-static bool is_kept_elsewhere(const struct coordinator *c, const struct shard *s, uint32_t member)
-{
-    struct placement_map map = {.member_count = c->member_count, .members = c->places};
-    uint32_t holders[COORDINATOR_COPIES_MAX];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        const struct copy *copy = &s->copies[i];
-        if (coordinator_copy_is_good(s, copy) && copy->member != member &&
-            !c->places[copy->member].last) {
-            holders[count++] = copy->member;
-        }
-    }
-    return PLANTED_BUG(SAFE_TOO_EARLY) ||
-           placement_domains(&map, holders, count) >= c->checkpoints[s->checkpoint].copies;
-}
 
 /* A copy that a restore could be made from, now or when its digest has ended. */
 static bool is_something(const struct copy *copy)
@@ -106,7 +89,7 @@ static void look_at_joined(const struct coordinator *c, uint32_t member,
         i = copy->next;
         if (!checkpoint_is_committed(&c->checkpoints[s->checkpoint])) {
             view->saving++;
-        } else if (is_something(copy) && !is_kept_elsewhere(c, s, member)) {
+        } else if (is_something(copy) && !coordinator_redundancy_is_met_without(c, s, member)) {
             add_item(c, s, view);
         }
     }
@@ -126,7 +109,7 @@ static void look_at_away(const struct coordinator *c, uint32_t home,
             for (uint32_t j = 0; j < CKPT_COPIES_MAX; j++) {
                 is_home = is_home || s->homes[j] == home;
             }
-            if (is_home && !is_kept_elsewhere(c, s, NONE)) {
+            if (is_home && !coordinator_redundancy_is_met_without(c, s, NONE)) {
                 add_item(c, s, view);
             }
         }
@@ -164,7 +147,7 @@ bool coordinator_drain_is_safe(const struct coordinator *c, uint32_t member)
         const struct shard *s = coordinator_copy_shard((struct coordinator *)c, i, &copy);
         i = copy->next;
         if (checkpoint_is_committed(&c->checkpoints[s->checkpoint]) && is_something(copy) &&
-            !is_kept_elsewhere(c, s, member)) {
+            !coordinator_redundancy_is_met_without(c, s, member)) {
             return false;
         }
     }

@@ -93,7 +93,7 @@ static void check_drains(const struct coordinator *c)
     assert(drains == c->drains && open == c->domains_open);
     for (uint32_t i = 0; i < c->shards_high; i++) {
         const struct shard *s = &c->shards[i];
-        assert(!s->used || s->ready == (s->sealed && coordinator_shard_has_copies(c, s)));
+        assert(!s->used || s->ready == (s->sealed && coordinator_redundancy_is_met(c, s)));
     }
 }
 

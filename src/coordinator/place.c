@@ -6,6 +6,7 @@
 #include "coordinator/drain_rule.h"
 #include "coordinator/fit.h"
 #include "coordinator/redundancy.h"
+#include "coordinator/surplus.h"
 
 struct copy *coordinator_shard_source(struct coordinator *c, struct shard *s, uint32_t not_member)
 {
@@ -44,9 +45,8 @@ struct copy *coordinator_place_for(struct coordinator *c, struct shard *s, uint3
 struct copy *coordinator_place_for_found(struct coordinator *c, struct shard *s, uint32_t member)
 {
     struct copy *copy = coordinator_copy_add(c, s, member);
-    uint32_t domains = coordinator_shard_good_domains(c, s, NULL, NONE);
     struct copy *extra = NULL;
-    if (copy != NULL || coordinator_shard_good_domains(c, s, NULL, member) == domains) {
+    if (copy != NULL || !coordinator_redundancy_gains(c, s, member)) {
         return copy;
     }
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
@@ -54,7 +54,7 @@ struct copy *coordinator_place_for_found(struct coordinator *c, struct shard *s,
         bool is_asked_for = s->load_state != LOAD_NONE && s->load_member == other->member;
         bool is_twin = coordinator_copy_is_good(s, other) && other->order_kind == ORDER_NONE &&
                        !coordinator_shard_is_read_from(s, other->member) &&
-                       coordinator_shard_good_domains(c, s, other, NONE) == domains;
+                       !coordinator_redundancy_loses(c, s, other);
         bool is_repair = other->order_kind == ORDER_PULL && other->purpose == PULL_REPLICATE;
         if (!is_asked_for && (is_repair || (is_twin && extra == NULL))) {
             extra = other;
@@ -65,29 +65,6 @@ struct copy *coordinator_place_for_found(struct coordinator *c, struct shard *s,
         copy = coordinator_copy_add(c, s, member);
     }
     return copy;
-}
-
-struct holders coordinator_shard_holders(const struct coordinator *c, const struct shard *s)
-{
-    struct holders h = {.taken_count = 0};
-    bool open = checkpoint_is_open(&c->checkpoints[s->checkpoint]);
-    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        const struct copy *copy = &s->copies[i];
-        if (copy->member == NONE) {
-            continue;
-        }
-        bool pulling = copy->order_kind == ORDER_PULL && !copy->cached;
-        bool counts_soon =
-            !copy->bad && !copy->cached && (copy->state == COPY_HELD || (open && copy->owner));
-        bool waits = copy->state == COPY_VERIFIED && !s->has_digest && !copy->cached;
-        if (!coordinator_copy_leaves(c, s, copy) &&
-            (coordinator_copy_is_good(s, copy) || pulling || counts_soon || waits)) {
-            h.taken[h.taken_count++] = copy->member;
-        } else {
-            h.avoid[h.avoid_count++] = copy->member;
-        }
-    }
-    return h;
 }
 
 /* Where placement starts: the owner, or whoever holds a copy. */
@@ -139,7 +116,7 @@ bool coordinator_copy_may_leave(const struct coordinator *c, struct shard *s, st
 {
     uint32_t member;
     if (copy->owner || !coordinator_copy_is_idle(c, s, copy) || coordinator_shard_is_pulled(s) ||
-        !coordinator_shard_has_copies(c, s) || coordinator_shard_leaving(c, s) != NULL) {
+        !coordinator_redundancy_is_met(c, s) || coordinator_shard_leaving(c, s) != NULL) {
         return false;
     }
     copy->leaves = true;

@@ -3,15 +3,7 @@
 #ifndef CKPT_COORDINATOR_PLACE_H
 #define CKPT_COORDINATOR_PLACE_H
 
-#include "coordinator/state.h"
-
-/* Members whose domains are taken by copies that count or soon will, and those to avoid. */
-struct holders {
-    uint32_t taken[COORDINATOR_COPIES_MAX];
-    uint32_t taken_count;
-    uint32_t avoid[COORDINATOR_COPIES_MAX];
-    uint32_t avoid_count;
-};
+#include "coordinator/redundancy.h"
 
 /* The copy to read from: a good one, or the owner's sealed one; the one that failed least often. */
 struct copy *coordinator_shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
@@ -23,8 +15,6 @@ struct copy *coordinator_place_for(struct coordinator *c, struct shard *s, uint3
  * no good copy yet takes that of one in a domain that has two, or of a repair under way. NULL: it
  * is one too many. */
 struct copy *coordinator_place_for_found(struct coordinator *c, struct shard *s, uint32_t member);
-/* The holders of its copies, as the choice of another takes them. */
-struct holders coordinator_shard_holders(const struct coordinator *c, const struct shard *s);
 /* Where the copy would go if all had room. */
 enum ckpt_status coordinator_place_choose_full(const struct coordinator *c, const struct shard *s,
                                                const struct holders *h, uint32_t *member_out);

@@ -17,6 +17,7 @@
 #include "coordinator/home.h"
 #include "coordinator/order.h"
 #include "coordinator/redundancy.h"
+#include "coordinator/surplus.h"
 #include "coordinator/update.h"
 
 /* An agent that is there and does not get to say all that it holds in so many times restore_settle

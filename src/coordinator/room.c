@@ -23,11 +23,11 @@
 #include "coordinator/note.h"
 #include "coordinator/place.h"
 #include "coordinator/queue.h"
-#include "coordinator/redundancy.h"
 #include "coordinator/repair.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/run.h"
 #include "coordinator/share.h"
+#include "coordinator/surplus.h"
 #include "coordinator/update.h"
 
 /* Of whom something may be taken, in this order. */

@@ -216,7 +216,7 @@ bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_ind
         .bytes = s->bytes,
         .has_digest = s->has_digest,
         .digest = s->digest,
-        .copies_now = coordinator_shard_copies(c, s),
+        .copies_now = coordinator_redundancy(c, s),
     };
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE) {
