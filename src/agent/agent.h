@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/slot_record.h"
 #include "base/room.h"
 #include "wire/message.h"
 #include "wire/note.h"
@@ -74,41 +75,6 @@ size_t agent_memory_bytes(const struct agent_config *config, char *reason);
 enum ckpt_status agent_init(void *memory, size_t bytes, const struct agent_config *config,
                             struct incarnation incarnation, uint64_t seed,
                             struct agent **agent_out);
-
-/* The state of a slot. Generations are drawn from one counter for all slots of the agent, so they
- * also say which of two records is the later. */
-enum slot_state {
-    SLOT_FREE = 0,
-    SLOT_FILLING, /* a local rank writes */
-    SLOT_SEALED,  /* complete; the owner's digest runs */
-    SLOT_PULLING, /* the transport writes */
-    SLOT_ADOPTED, /* found after a restart; a digest runs */
-    SLOT_VERIFIED,
-    SLOT_DIRTY, /* waits for readers to end, or for its segments to be renewed */
-};
-
-/* One slot's record: stored in the arena, and handed back at the next start. A FREE record has no
- * segments. What is stored as SLOT_ADOPTED or SLOT_VERIFIED is adopted alike. */
-struct slot_record {
-    uint32_t slot;
-    enum slot_state state;
-    uint64_t generation;
-    struct shard_key shard; /* of the user whose bytes these are; attempt 0: an owner's, whose
-                             * start has no number yet */
-    struct nonce seat;      /* an owner's: of the process that wrote it */
-    struct nonce name;      /* an owner's: of its start, by the launcher */
-    uint32_t insisted;      /* an owner's: the attempt that the process insisted on, or 0 */
-    uint32_t world;
-    uint32_t copies;
-    uint64_t bytes;
-    bool owner;
-    bool cached;
-    bool has_digest;
-    struct digest digest;
-    uint32_t segment_count;
-    uint16_t segments[CKPT_SEGMENTS_PER_SHARD_MAX];
-    struct room_part part; /* that its only id is of; of 0 bytes: its ids are of segments */
-};
 
 enum agent_event_type {
     AGENT_TICK = 1,

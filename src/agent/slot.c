@@ -46,7 +46,7 @@ enum copy_state agent_copy_state(const struct slot *slot)
     case SLOT_SEALED:
         return COPY_SEALED;
     case SLOT_ADOPTED:
-        return COPY_HELD;
+        return COPY_ADOPTED;
     case SLOT_VERIFIED:
         return COPY_VERIFIED;
     case SLOT_FREE:

@@ -300,7 +300,7 @@ void arena_slot_unmap(struct arena *arena, struct arena_view *view);
  *   CKPT_ERR_STALE    the generation is below that of the record in place; or that record is
  *                     damaged, and the generation is not above arena_generation_floor() */
 enum ckpt_status arena_record_store(struct arena *arena, uint32_t slot,
-                                    const struct arena_record *record);
+                                    const struct slot_record *record);
 
 /* arena_record_load -- reads the newest record of `slot`.
  *
@@ -313,8 +313,7 @@ enum ckpt_status arena_record_store(struct arena *arena, uint32_t slot,
  *   CKPT_ERR_VERSION    written by another version's format
  *   CKPT_ERR_INVALID    slot is out of range */
 enum ckpt_status arena_record_load(struct arena *arena, uint32_t slot,
-                                   struct arena_record *record_out,
-                                   char reason[ARENA_REASON_BYTES]);
+                                   struct slot_record *record_out, char reason[ARENA_REASON_BYTES]);
 
 /* arena_generation_floor -- the highest generation that was ever stored in any slot of this arena.
  *
@@ -351,7 +350,7 @@ void arena_cluster_set(struct arena *arena, const struct nonce *cluster);
  *
  * RETURN VALUE: the number of slots with a status other than CKPT_OK and CKPT_ERR_NOT_FOUND. */
 typedef void (*arena_inventory_fn)(void *context, uint32_t slot, enum ckpt_status status,
-                                   const struct arena_record *record, const char *reason);
+                                   const struct slot_record *record, const char *reason);
 uint32_t arena_inventory(struct arena *arena, arena_inventory_fn visit, void *context);
 
 #endif

@@ -216,7 +216,7 @@ static void raise_floor_to_records(struct arena *arena)
     uint64_t floor = atomic_load(&arena->generation_floor);
     for (uint32_t slot = 0; slot < arena->slot_count; slot++) {
         for (uint64_t copy = 0; copy < 2; copy++) {
-            struct arena_record record;
+            struct slot_record record;
             if (arena_record_decode(record_copy(arena, slot, copy), ARENA_RECORD_BYTES, &record,
                                     NULL) == CKPT_OK &&
                 record.generation > floor) {
@@ -348,7 +348,7 @@ void arena_index_close(struct arena *arena)
 /* Both copies of a slot and its cell, read once. */
 struct slot_copies {
     enum ckpt_status status[2];
-    struct arena_record record[2];
+    struct slot_record record[2];
     uint64_t sequence[2];
     uint32_t crc[2];
     uint64_t cell;
@@ -420,7 +420,7 @@ static enum ckpt_status choose_copy(const struct slot_copies *copies, uint32_t s
 }
 
 enum ckpt_status arena_record_load(struct arena *arena, uint32_t slot,
-                                   struct arena_record *record_out, char reason[ARENA_REASON_BYTES])
+                                   struct slot_record *record_out, char reason[ARENA_REASON_BYTES])
 {
     if (slot >= arena->slot_count) {
         return CKPT_ERR_INVALID;
@@ -445,7 +445,7 @@ static void raise_floor(struct arena *arena, uint64_t generation)
     (void)pthread_mutex_unlock(&arena->header_mutex);
 }
 
-static bool fits_arena(const struct arena *arena, uint32_t slot, const struct arena_record *record)
+static bool fits_arena(const struct arena *arena, uint32_t slot, const struct slot_record *record)
 {
     if (slot >= arena->slot_count || record->slot != slot ||
         record->segment_count > CKPT_SEGMENTS_PER_SHARD_MAX) {
@@ -463,12 +463,12 @@ static bool fits_arena(const struct arena *arena, uint32_t slot, const struct ar
             return false;
         }
     }
-    return record->state == ARENA_SLOT_FREE ||
+    return record->state == SLOT_FREE ||
            record->bytes <= record->segment_count * arena->segment_bytes;
 }
 
 enum ckpt_status arena_record_store(struct arena *arena, uint32_t slot,
-                                    const struct arena_record *record)
+                                    const struct slot_record *record)
 {
     if (!fits_arena(arena, slot, record)) {
         return CKPT_ERR_INVALID;

@@ -47,7 +47,7 @@ void arena_claims_collect(struct arena *arena, struct claims *claims_out)
     struct room_part parts[CKPT_ARENA_SEGMENTS_MAX];
     memset(claims_out, 0xff, sizeof *claims_out);
     for (uint32_t slot = 0; slot < arena->slot_count; slot++) {
-        struct arena_record record;
+        struct slot_record record;
         parts[slot] = none;
         if (arena_record_load(arena, slot, &record, NULL) != CKPT_OK) {
             continue;
@@ -60,7 +60,7 @@ void arena_claims_collect(struct arena *arena, struct claims *claims_out)
     contest_parts(claims_out, parts, arena->slot_count);
 }
 
-bool arena_claims_are_alone(const struct claims *claims, const struct arena_record *record)
+bool arena_claims_are_alone(const struct claims *claims, const struct slot_record *record)
 {
     bool alone = claims->contested_by[record->slot] == NOBODY;
     for (uint32_t i = 0; i < record->segment_count; i++) {
@@ -81,8 +81,7 @@ static uint32_t number_of(uint32_t id)
 
 /* Of a record without bytes that count, what is in its memory does not matter. */
 static bool judge_id(struct arena *arena, const struct claims *claims,
-                     const struct arena_record *record, uint16_t id,
-                     char reason[ARENA_REASON_BYTES])
+                     const struct slot_record *record, uint16_t id, char reason[ARENA_REASON_BYTES])
 {
     const struct segment *segment = arena_find(arena, id);
     if (claims->second[id] != NOBODY) {
@@ -96,7 +95,7 @@ static bool judge_id(struct arena *arena, const struct claims *claims,
                       kind_of(id), number_of(id));
         return false;
     }
-    if (record->state == ARENA_SLOT_DIRTY) {
+    if (record->state == SLOT_DIRTY) {
         return true;
     }
     if (atomic_load(&segment->made_new)) {
@@ -114,7 +113,7 @@ static bool judge_id(struct arena *arena, const struct claims *claims,
 }
 
 static bool judge(struct arena *arena, const struct claims *claims,
-                  const struct arena_record *record, char reason[ARENA_REASON_BYTES])
+                  const struct slot_record *record, char reason[ARENA_REASON_BYTES])
 {
     uint64_t room =
         record->part.bytes > 0 ? record->part.bytes : record->segment_count * arena->segment_bytes;
@@ -128,7 +127,7 @@ static bool judge(struct arena *arena, const struct claims *claims,
             return false;
         }
     }
-    if (record->bytes > room && record->state != ARENA_SLOT_FREE) {
+    if (record->bytes > room && record->state != SLOT_FREE) {
         arena_explain(reason, "slot %u claims %llu bytes in room for %llu", record->slot,
                       (unsigned long long)record->bytes, (unsigned long long)room);
         return false;
@@ -142,7 +141,7 @@ uint32_t arena_inventory(struct arena *arena, arena_inventory_fn visit, void *co
     arena_claims_collect(arena, &claims);
     uint32_t refused = 0;
     for (uint32_t slot = 0; slot < arena->slot_count; slot++) {
-        struct arena_record record;
+        struct slot_record record;
         char reason[ARENA_REASON_BYTES] = "";
         enum ckpt_status status = arena_record_load(arena, slot, &record, reason);
         bool whole = status == CKPT_OK;

@@ -16,6 +16,6 @@ struct claims {
 };
 void arena_claims_collect(struct arena *arena, struct claims *claims_out);
 /* Whether the record's memory is its own alone. */
-bool arena_claims_are_alone(const struct claims *claims, const struct arena_record *record);
+bool arena_claims_are_alone(const struct claims *claims, const struct slot_record *record);
 
 #endif

@@ -116,7 +116,7 @@ enum ckpt_status arena_parts_open(struct arena *arena, uint64_t *missing_bytes_o
     }
     for (uint32_t slot = 0; slot < arena->slot_count && !arena->index_fresh && status == CKPT_OK;
          slot++) {
-        struct arena_record record;
+        struct slot_record record;
         if (arena_record_load(arena, slot, &record, NULL) == CKPT_OK && record.part.bytes > 0 &&
             is_sound(arena, record.segments[0], &record.part) &&
             arena_claims_are_alone(claims, &record)) {

@@ -10,6 +10,16 @@
 #define FLAG_OWNER 1u
 #define FLAG_HAS_DIGEST 2u
 
+/* The numbers are part of the format and are never reused. */
+enum stored_state {
+    STORED_FREE = 0,    /* claims no segment; keeps the generation */
+    STORED_FILLING = 1, /* a trainer writes */
+    STORED_SEALED = 2,  /* an owner's bytes are complete */
+    STORED_PULLING = 3, /* read from a peer, incomplete */
+    STORED_PULLED = 4,  /* a holder's bytes are complete */
+    STORED_DIRTY = 5,   /* freed; its segments are to be zeroed before another user's use */
+};
+
 /* The bytes of a record; every number is little-endian. */
 struct record_image {
     uint32_t magic;
@@ -77,6 +87,45 @@ static bool is_zero(const void *bytes, size_t n)
     return all == 0;
 }
 
+static enum stored_state to_stored(const struct slot_record *record)
+{
+    switch (record->state) {
+    case SLOT_FREE:
+        return STORED_FREE;
+    case SLOT_FILLING:
+        return STORED_FILLING;
+    case SLOT_SEALED:
+        return STORED_SEALED;
+    case SLOT_PULLING:
+        return STORED_PULLING;
+    case SLOT_ADOPTED:
+    case SLOT_VERIFIED:
+        return record->cached ? STORED_PULLING : record->owner ? STORED_SEALED : STORED_PULLED;
+    case SLOT_DIRTY:
+        break;
+    }
+    return STORED_DIRTY;
+}
+
+static enum slot_state from_stored(enum stored_state state, bool has_digest)
+{
+    switch (state) {
+    case STORED_FREE:
+        return SLOT_FREE;
+    case STORED_FILLING:
+        return SLOT_FILLING;
+    case STORED_SEALED:
+        return has_digest ? SLOT_VERIFIED : SLOT_SEALED;
+    case STORED_PULLING:
+        return SLOT_PULLING;
+    case STORED_PULLED:
+        return SLOT_VERIFIED;
+    case STORED_DIRTY:
+        break;
+    }
+    return SLOT_DIRTY;
+}
+
 static bool is_name_character(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -117,7 +166,7 @@ static bool are_distinct_segments(const uint16_t *segments, uint32_t count)
 }
 
 /* Of a part, or of none. How large a segment and a page are is the arena's to know. */
-static bool has_sound_part(const struct arena_record *record)
+static bool has_sound_part(const struct slot_record *record)
 {
     const struct room_part *part = &record->part;
     if (part->bytes == 0) {
@@ -130,16 +179,17 @@ static bool has_sound_part(const struct arena_record *record)
 }
 
 /* What holds for every record, whether about to be written or just read. */
-static bool is_sound(const struct arena_record *record)
+static bool is_sound(const struct slot_record *record)
 {
     size_t name_length;
-    if ((unsigned)record->state > ARENA_SLOT_DIRTY || record->copies > CKPT_COPIES_MAX ||
-        record->rank >= CKPT_WORLD_MAX || record->world > CKPT_WORLD_MAX ||
+    if ((unsigned)record->state > SLOT_DIRTY || record->copies > CKPT_COPIES_MAX ||
+        record->shard.rank >= CKPT_WORLD_MAX || record->world > CKPT_WORLD_MAX ||
         record->segment_count > CKPT_SEGMENTS_PER_SHARD_MAX ||
-        record->slot >= CKPT_ARENA_SEGMENTS_MAX || !measure_name(record->run, &name_length)) {
+        record->slot >= CKPT_ARENA_SEGMENTS_MAX ||
+        !measure_name(record->shard.run.name, &name_length)) {
         return false;
     }
-    if (record->state == ARENA_SLOT_FREE && record->segment_count != 0) {
+    if (record->state == SLOT_FREE && record->segment_count != 0) {
         return false;
     }
     return has_sound_part(record) &&
@@ -147,7 +197,7 @@ static bool is_sound(const struct arena_record *record)
             are_distinct_segments(record->segments, record->segment_count));
 }
 
-enum ckpt_status arena_record_encode(const struct arena_record *record, uint64_t sequence,
+enum ckpt_status arena_record_encode(const struct slot_record *record, uint64_t sequence,
                                      uint8_t bytes_out[ARENA_RECORD_BYTES])
 {
     if (!is_sound(record)) {
@@ -159,30 +209,30 @@ enum ckpt_status arena_record_encode(const struct arena_record *record, uint64_t
     image.version = htole32(ARENA_RECORD_VERSION);
     image.sequence = htole64(sequence);
     image.generation = htole64(record->generation);
-    image.step = htole64(record->step);
+    image.step = htole64(record->shard.step);
     image.bytes = htole64(record->bytes);
     image.slot = htole32(record->slot);
-    image.uid = htole32(record->uid);
-    image.attempt = htole32(record->attempt);
+    image.uid = htole32(record->shard.run.uid);
+    image.attempt = htole32(record->shard.attempt);
     memcpy(image.seat, record->seat.bytes, sizeof image.seat);
     memcpy(image.name, record->name.bytes, sizeof image.name);
     image.insisted = htole32(record->insisted);
     image.part_segment = htole32(record->part.segment);
     image.part_offset = htole64(record->part.offset);
     image.part_bytes = htole64(record->part.bytes);
-    image.rank = htole32(record->rank);
+    image.rank = htole32(record->shard.rank);
     image.world = htole32(record->world);
     image.copies = htole32(record->copies);
     image.segment_count = htole32(record->segment_count);
-    image.state = (uint8_t)record->state;
+    image.state = (uint8_t)to_stored(record);
     image.flags =
         (uint8_t)((record->owner ? FLAG_OWNER : 0u) | (record->has_digest ? FLAG_HAS_DIGEST : 0u));
     if (record->has_digest) {
-        memcpy(image.digest, record->digest, sizeof image.digest);
+        memcpy(image.digest, record->digest.bytes, sizeof image.digest);
     }
     size_t length = 0;
-    (void)measure_name(record->run, &length);
-    memcpy(image.run, record->run, length);
+    (void)measure_name(record->shard.run.name, &length);
+    memcpy(image.run, record->shard.run.name, length);
     for (uint32_t i = 0; i < record->segment_count; i++) {
         image.segments[i] = htole16(record->segments[i]);
     }
@@ -192,9 +242,9 @@ enum ckpt_status arena_record_encode(const struct arena_record *record, uint64_t
 }
 
 /* Bytes that the format wants zero, so that one record has one form. */
-static bool has_zero_padding(const struct record_image *image, const struct arena_record *record)
+static bool has_zero_padding(const struct record_image *image, const struct slot_record *record)
 {
-    size_t name_length = strnlen(record->run, sizeof record->run);
+    size_t name_length = strnlen(record->shard.run.name, sizeof record->shard.run.name);
     size_t tail = (CKPT_SEGMENTS_PER_SHARD_MAX - record->segment_count) * sizeof(uint16_t);
     return is_zero(image->zero_a, sizeof image->zero_a) &&
            is_zero(image->zero_b, sizeof image->zero_b) &&
@@ -213,8 +263,8 @@ static bool has_fields_of_version(const uint8_t *bytes, uint32_t version)
     return is_zero(bytes + end, offsetof(struct record_image, crc) - end);
 }
 
-enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
-                                     struct arena_record *record_out, uint64_t *sequence_out)
+enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n, struct slot_record *record_out,
+                                     uint64_t *sequence_out)
 {
     struct record_image image;
     if (n != sizeof image) {
@@ -234,25 +284,25 @@ enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
     if (!has_fields_of_version(bytes, le32toh(image.version))) {
         return CKPT_ERR_CORRUPT;
     }
-    struct arena_record record;
+    struct slot_record record;
     memset(&record, 0, sizeof record);
     record.slot = le32toh(image.slot);
-    record.state = (enum arena_slot_state)image.state;
     record.generation = le64toh(image.generation);
-    record.uid = le32toh(image.uid);
-    memcpy(record.run, image.run, sizeof record.run);
-    record.attempt = le32toh(image.attempt);
+    record.shard.run.uid = le32toh(image.uid);
+    memcpy(record.shard.run.name, image.run, sizeof record.shard.run.name);
+    record.shard.attempt = le32toh(image.attempt);
     memcpy(record.seat.bytes, image.seat, sizeof image.seat);
     memcpy(record.name.bytes, image.name, sizeof image.name);
     record.insisted = le32toh(image.insisted);
-    record.step = le64toh(image.step);
-    record.rank = le32toh(image.rank);
+    record.shard.step = le64toh(image.step);
+    record.shard.rank = le32toh(image.rank);
     record.world = le32toh(image.world);
     record.copies = le32toh(image.copies);
     record.bytes = le64toh(image.bytes);
     record.owner = (image.flags & FLAG_OWNER) != 0;
     record.has_digest = (image.flags & FLAG_HAS_DIGEST) != 0;
-    memcpy(record.digest, image.digest, sizeof record.digest);
+    record.state = from_stored((enum stored_state)image.state, record.has_digest);
+    memcpy(record.digest.bytes, image.digest, sizeof record.digest.bytes);
     record.part = (struct room_part){.segment = le32toh(image.part_segment),
                                      .offset = le64toh(image.part_offset),
                                      .bytes = le64toh(image.part_bytes)};
@@ -264,7 +314,8 @@ enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
     for (uint32_t i = 0; i < record.segment_count; i++) {
         record.segments[i] = le16toh(image.segments[i]);
     }
-    if (!is_sound(&record) || !has_zero_padding(&image, &record)) {
+    if (to_stored(&record) != image.state || !is_sound(&record) ||
+        !has_zero_padding(&image, &record)) {
         return CKPT_ERR_CORRUPT;
     }
     *record_out = record;
@@ -272,23 +323,4 @@ enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n,
         *sequence_out = le64toh(image.sequence);
     }
     return CKPT_OK;
-}
-
-const char *arena_slot_state_text(enum arena_slot_state state)
-{
-    switch (state) {
-    case ARENA_SLOT_FREE:
-        return "free";
-    case ARENA_SLOT_FILLING:
-        return "filling";
-    case ARENA_SLOT_SEALED:
-        return "sealed";
-    case ARENA_SLOT_PULLING:
-        return "pulling";
-    case ARENA_SLOT_HELD:
-        return "held";
-    case ARENA_SLOT_DIRTY:
-        return "dirty";
-    }
-    return "unknown";
 }

@@ -36,7 +36,7 @@ static const char *copy_state_name(enum copy_state state)
         return "none";
     case COPY_SEALED:
         return "sealed";
-    case COPY_HELD:
+    case COPY_ADOPTED:
         return "held";
     case COPY_VERIFIED:
         return "verified";

@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "ckptd/connections.h"
 #include "ckptd/quiet.h"
-#include "ckptd/records.h"
 #include "mover/mover.h"
 #include "session/session.h"
 
@@ -41,7 +40,7 @@ static void act_on_record(struct daemon *d, const struct slot_record *record)
     if (record->state == SLOT_DIRTY && record->segment_count > 0) {
         mover_revoke(d->mover, record->segments, record->segment_count);
     }
-    enum ckpt_status status = records_store(d, record);
+    enum ckpt_status status = arena_record_store(d->arena, record->slot, record);
     if (status != CKPT_OK) {
         /* What can't be recorded must not be said. */
         log_event(EVENT_record_not_stored, "slot=%u status=%s", record->slot,

@@ -70,10 +70,10 @@ struct copy *coordinator_copy_add(struct coordinator *c, struct shard *s, uint32
  * Any of them -> NONE: it is gone, differs, or is to be pulled anew. What is not verified is what
  * its agent says last. */
 static const unsigned moves[] = {
-    [COPY_NONE] = TO(COPY_NONE) | TO(COPY_SEALED) | TO(COPY_HELD) | TO(COPY_VERIFIED),
-    [COPY_SEALED] = TO(COPY_NONE) | TO(COPY_SEALED) | TO(COPY_HELD) | TO(COPY_VERIFIED),
-    [COPY_HELD] = TO(COPY_NONE) | TO(COPY_SEALED) | TO(COPY_HELD) | TO(COPY_VERIFIED),
-    [COPY_VERIFIED] = TO(COPY_NONE) | TO(COPY_HELD),
+    [COPY_NONE] = TO(COPY_NONE) | TO(COPY_SEALED) | TO(COPY_ADOPTED) | TO(COPY_VERIFIED),
+    [COPY_SEALED] = TO(COPY_NONE) | TO(COPY_SEALED) | TO(COPY_ADOPTED) | TO(COPY_VERIFIED),
+    [COPY_ADOPTED] = TO(COPY_NONE) | TO(COPY_SEALED) | TO(COPY_ADOPTED) | TO(COPY_VERIFIED),
+    [COPY_VERIFIED] = TO(COPY_NONE) | TO(COPY_ADOPTED),
 };
 
 void coordinator_copy_move(struct coordinator *c, struct copy *copy, enum copy_state to)

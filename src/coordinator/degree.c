@@ -58,7 +58,7 @@ static const struct copy *coming(const struct shard *s, bool pulled)
         bool pulls = copy->order_kind == ORDER_PULL && copy->purpose != PULL_FETCH &&
                      copy->state == COPY_NONE;
         bool digests = !copy->bad && !coordinator_copy_is_good(s, copy) &&
-                       (copy->order_kind == ORDER_VERIFY || copy->state == COPY_HELD ||
+                       (copy->order_kind == ORDER_VERIFY || copy->state == COPY_ADOPTED ||
                         copy->state == COPY_SEALED);
         if (copy->member != NONE && !copy->cached && (pulled ? pulls : digests)) {
             return copy;

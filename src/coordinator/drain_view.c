@@ -14,7 +14,7 @@
 static bool is_something(const struct copy *copy)
 {
     return !copy->cached && !copy->bad &&
-           (copy->state == COPY_VERIFIED || copy->state == COPY_HELD);
+           (copy->state == COPY_VERIFIED || copy->state == COPY_ADOPTED);
 }
 
 static bool has_good_copy(const struct shard *s)

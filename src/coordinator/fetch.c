@@ -86,7 +86,7 @@ void coordinator_on_fetch_ask(struct coordinator *c, uint32_t member,
         }
     } else if (copy != NULL && copy->state == COPY_VERIFIED && !copy->bad) {
         coordinator_order_verify(c, s, copy);
-    } else if (copy == NULL || copy->state != COPY_HELD) {
+    } else if (copy == NULL || copy->state != COPY_ADOPTED) {
         struct copy *source = coordinator_shard_source(c, s, member);
         char nodes[CKPT_REASON_MAX + 1];
         if (source != NULL) {

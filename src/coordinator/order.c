@@ -162,7 +162,7 @@ void coordinator_order_let_go(struct coordinator *c, struct shard *s, struct cop
 void coordinator_order_stay(struct coordinator *c, struct shard *s, struct copy *copy)
 {
     assert(copy->order_kind == ORDER_LET_GO && copy->state == COPY_VERIFIED);
-    coordinator_copy_move(c, copy, COPY_HELD);
+    coordinator_copy_move(c, copy, COPY_ADOPTED);
     copy->has_digest = false;
     copy->called_back = true;
     coordinator_copy_weigh(c, s, copy);

@@ -108,7 +108,7 @@ struct holders coordinator_shard_holders(const struct coordinator *c, const stru
         }
         bool pulling = copy->order_kind == ORDER_PULL && !copy->cached;
         bool counts_soon =
-            !copy->bad && !copy->cached && (copy->state == COPY_HELD || (open && copy->owner));
+            !copy->bad && !copy->cached && (copy->state == COPY_ADOPTED || (open && copy->owner));
         bool waits = copy->state == COPY_VERIFIED && !s->has_digest && !copy->cached;
         if (!coordinator_copy_leaves(c, s, copy) &&
             (coordinator_copy_is_good(s, copy) || pulling || counts_soon || waits)) {

@@ -113,7 +113,7 @@ static struct shard *shard_for_report(struct coordinator *c, uint32_t member, st
         s->bytes = r->bytes;
     }
     coordinator_replica_note(k, s, r);
-    if (r->owner && !s->sealed && r->state != COPY_HELD) {
+    if (r->owner && !s->sealed && r->state != COPY_ADOPTED) {
         coordinator_checkpoint_touch(c, k);
         s->sealed = true;
         k->bytes += s->bytes;

@@ -158,7 +158,7 @@ static void prove(struct coordinator *c, struct shard *s, struct copy *copy,
                   const struct message_shard_report *r)
 {
     if (copy->order_kind == ORDER_NONE) {
-        coordinator_copy_move(c, copy, COPY_HELD);
+        coordinator_copy_move(c, copy, COPY_ADOPTED);
         coordinator_copy_weigh(c, s, copy);
         coordinator_order_verify(c, s, copy);
     }

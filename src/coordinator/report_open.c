@@ -77,7 +77,7 @@ struct checkpoint *coordinator_report_open(struct coordinator *c, uint32_t membe
 {
     char reason[CKPT_REASON_MAX + 1] = "";
     struct run *run = coordinator_run_find(c, &r->shard.run);
-    bool is_first = r->owner && r->state != COPY_HELD && !r->cached;
+    bool is_first = r->owner && r->state != COPY_ADOPTED && !r->cached;
     enum ckpt_status status = may_open(c, run, r, reason);
     while (status == CKPT_ERR_FULL && is_first && coordinator_make_place(c, &r->shard.run)) {
         status = may_open(c, run, r, reason);

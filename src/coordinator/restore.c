@@ -109,7 +109,7 @@ static void ask_copy(struct coordinator *c, struct run *run, struct shard *s, ui
          * all along, and its answer be of before the ask: with a new number it digests again. */
         coordinator_order_renew(c, s, copy);
         s->load_order = copy->order;
-    } else if (copy != NULL && copy->state == COPY_HELD) {
+    } else if (copy != NULL && copy->state == COPY_ADOPTED) {
         return; /* its first digest is under way */
     } else if (copy != NULL && coordinator_copy_is_good(s, copy) &&
                PLANTED_BUG(RESTORE_UNVERIFIED)) {

@@ -31,7 +31,7 @@ static bool all_shards_alive(const struct coordinator *c, const struct checkpoin
         bool held = false;
         for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
             good = good || coordinator_copy_is_good(s, &s->copies[j]);
-            held = held || (s->copies[j].member != NONE && s->copies[j].state == COPY_HELD);
+            held = held || (s->copies[j].member != NONE && s->copies[j].state == COPY_ADOPTED);
         }
         if (!good) {
             *rank_out = s->rank;
@@ -74,7 +74,7 @@ static bool shard_is_being_proven(const struct shard *s)
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
         if (copy->member != NONE && !copy->cached &&
-            (copy->state == COPY_HELD || copy->order_kind == ORDER_VERIFY)) {
+            (copy->state == COPY_ADOPTED || copy->order_kind == ORDER_VERIFY)) {
             return true;
         }
     }

@@ -19,7 +19,7 @@
 enum order_kind {
     ORDER_NONE = 0,
     ORDER_PULL,   /* state is COPY_NONE until the report comes */
-    ORDER_VERIFY, /* state is COPY_VERIFIED, COPY_HELD, or COPY_SEALED for an owner */
+    ORDER_VERIFY, /* state is COPY_VERIFIED, COPY_ADOPTED, or COPY_SEALED for an owner */
     ORDER_LET_GO, /* state is COPY_VERIFIED, and it does not count any more */
 };
 

@@ -52,7 +52,7 @@ bool wire_copy_state_is_known(uint32_t value)
     switch ((enum copy_state)value) {
     case COPY_NONE:
     case COPY_SEALED:
-    case COPY_HELD:
+    case COPY_ADOPTED:
     case COPY_VERIFIED:
         return true;
     }

@@ -48,7 +48,7 @@ enum checkpoint_state {
 enum copy_state {
     COPY_NONE = 0, /* not here, or freed, or failed: never to be counted again */
     COPY_SEALED,   /* owner's bytes are complete, not yet digested; may be pulled */
-    COPY_HELD,     /* found in the arena after a restart, not yet digested; may not be pulled */
+    COPY_ADOPTED,  /* found in the arena after a restart, not yet digested; may not be pulled */
     COPY_VERIFIED, /* digested by this agent, in this incarnation, from its own memory */
 };
 

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1) {
         return 0;
     }
-    struct arena_record record;
+    struct slot_record record;
     uint64_t sequence;
     uint8_t bytes[ARENA_RECORD_BYTES] = {0};
     size_t n = size - 1;

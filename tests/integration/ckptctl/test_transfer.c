@@ -311,17 +311,17 @@ static void wrong_imports_are_refused(void **state)
 
 /* The record of the slot that has the shard now. Each slot has two records in the index, the newer
  * one counts; a slot that was freed may have had the same bytes. */
-static struct arena_record find_slot(const char *arena, const char *run, uint64_t step,
-                                     uint32_t rank)
+static struct slot_record find_slot(const char *arena, const char *run, uint64_t step,
+                                    uint32_t rank)
 {
-    static struct arena_record newest[256];
+    static struct slot_record newest[256];
     uint64_t sequences[256] = {0};
     char path[512];
     size_t bytes;
     snprintf(path, sizeof(path), "%s/index", arena);
     uint8_t *index = read_whole(path, &bytes);
     for (size_t at = 0; at + ARENA_RECORD_BYTES <= bytes; at += ARENA_RECORD_BYTES) {
-        struct arena_record record;
+        struct slot_record record;
         uint64_t sequence;
         if (arena_record_decode(index + at, ARENA_RECORD_BYTES, &record, &sequence) == CKPT_OK &&
             record.slot < 256 && sequence > sequences[record.slot]) {
@@ -331,10 +331,10 @@ static struct arena_record find_slot(const char *arena, const char *run, uint64_
     }
     free(index);
     for (uint32_t slot = 0; slot < 256; slot++) {
-        const struct arena_record *record = &newest[slot];
-        if (sequences[slot] > 0 && strcmp(record->run, run) == 0 && record->step == step &&
-            record->rank == rank &&
-            (record->state == ARENA_SLOT_SEALED || record->state == ARENA_SLOT_HELD)) {
+        const struct slot_record *record = &newest[slot];
+        if (sequences[slot] > 0 && strcmp(record->shard.run.name, run) == 0 &&
+            record->shard.step == step && record->shard.rank == rank &&
+            (record->state == SLOT_SEALED || record->state == SLOT_VERIFIED)) {
             return *record;
         }
     }
@@ -343,7 +343,7 @@ static struct arena_record find_slot(const char *arena, const char *run, uint64_
 }
 
 /* Flips a bit of the bytes, where that slot has them. */
-static void flip_in_arena(const char *arena, const struct arena_record *slot, const uint8_t *needle,
+static void flip_in_arena(const char *arena, const struct slot_record *slot, const uint8_t *needle,
                           size_t needle_bytes)
 {
     for (uint32_t i = 0; i < slot->segment_count; i++) {
@@ -377,7 +377,7 @@ static void a_flipped_byte_is_found_and_made_good(void **state)
     EXPECT_RUN(site, 0, 0, "verify", "models/x", "10");
     uint8_t *data = read_whole(first, &bytes);
     arena_of(site, 0, arena);
-    struct arena_record slot = find_slot(arena, "models/x", 10, 0);
+    struct slot_record slot = find_slot(arena, "models/x", 10, 0);
     flip_in_arena(arena, &slot, data + 100000, 64);
     free(data);
     EXPECT_RUN(site, 1, 0, "verify", "models/x", "10");

@@ -166,7 +166,7 @@ void driver_ack(struct driver *d, uint32_t slot, bool keep, enum checkpoint_stat
     message.shard_ack.shard = view.shard;
     message.shard_ack.generation = view.generation;
     message.shard_ack.state = view.state == SLOT_VERIFIED  ? COPY_VERIFIED
-                              : view.state == SLOT_ADOPTED ? COPY_HELD
+                              : view.state == SLOT_ADOPTED ? COPY_ADOPTED
                               : view.state == SLOT_SEALED  ? COPY_SEALED
                                                            : COPY_NONE;
     message.shard_ack.checkpoint = checkpoint;

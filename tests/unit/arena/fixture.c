@@ -50,17 +50,16 @@ void fixture_remove(struct arena **arena, const struct arena_options *options)
     assert_int_not_equal(access(options->directory, F_OK), 0);
 }
 
-struct arena_record fixture_record(uint32_t slot, uint64_t generation, uint16_t first, uint32_t n)
+struct slot_record fixture_record(uint32_t slot, uint64_t generation, uint16_t first, uint32_t n)
 {
-    struct arena_record record = {
+    struct slot_record record = {
         .slot = slot,
-        .state = ARENA_SLOT_SEALED,
+        .state = SLOT_VERIFIED,
         .generation = generation,
-        .uid = 1000,
-        .run = "llama/7b-run.1",
-        .attempt = 2,
-        .step = 4000,
-        .rank = 3,
+        .shard = {.run = {.uid = 1000, .name = "llama/7b-run.1"},
+                  .attempt = 2,
+                  .step = 4000,
+                  .rank = 3},
         .world = 8,
         .copies = 2,
         .bytes = n * FIXTURE_SEGMENT_BYTES - 17,
@@ -69,7 +68,7 @@ struct arena_record fixture_record(uint32_t slot, uint64_t generation, uint16_t 
         .segment_count = n,
     };
     for (unsigned i = 0; i < CKPT_DIGEST_BYTES; i++) {
-        record.digest[i] = (uint8_t)(i * 7 + 1);
+        record.digest.bytes[i] = (uint8_t)(i * 7 + 1);
     }
     for (uint32_t i = 0; i < n; i++) {
         record.segments[i] = (uint16_t)(first + i);

@@ -18,7 +18,7 @@ struct arena *fixture_open(const struct arena_options *options);
 void fixture_remove(struct arena **arena, const struct arena_options *options);
 
 /* A SEALED record of n segments from `first` on. */
-struct arena_record fixture_record(uint32_t slot, uint64_t generation, uint16_t first, uint32_t n);
+struct slot_record fixture_record(uint32_t slot, uint64_t generation, uint16_t first, uint32_t n);
 
 /* Runs fn(argument) in a child, as `uid` when it is not 0; the exit status, or 256 + the signal. */
 int fixture_in_child(int (*fn)(void *), void *argument, unsigned uid);

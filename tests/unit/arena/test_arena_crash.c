@@ -34,12 +34,12 @@ static struct arena_options small_options(void)
     return options;
 }
 
-static struct arena_record record_of(uint64_t generation)
+static struct slot_record record_of(uint64_t generation)
 {
-    struct arena_record record = fixture_record(0, generation, 0, 1);
-    record.step = generation * 3; /* all of a record has to be of one generation */
+    struct slot_record record = fixture_record(0, generation, 0, 1);
+    record.shard.step = generation * 3; /* all of a record has to be of one generation */
     for (unsigned i = 0; i < CKPT_DIGEST_BYTES; i++) {
-        record.digest[i] = (uint8_t)(generation >> (i % 8 * 8));
+        record.digest.bytes[i] = (uint8_t)(generation >> (i % 8 * 8));
     }
     return record;
 }
@@ -56,7 +56,7 @@ static void check_restart(const struct arena_options *clone, const uint8_t *inde
     assert_int_equal(close(fd), 0);
 
     struct arena *arena = fixture_open(clone);
-    struct arena_record loaded;
+    struct slot_record loaded;
     char reason[ARENA_REASON_BYTES] = "";
     enum ckpt_status status = arena_record_load(arena, 0, &loaded, reason);
     if (old_generation == 0 && status == CKPT_ERR_NOT_FOUND) {
@@ -65,7 +65,7 @@ static void check_restart(const struct arena_options *clone, const uint8_t *inde
         if (status != CKPT_OK) {
             fail_msg("status %d: %s", status, reason);
         }
-        struct arena_record expected = record_of(loaded.generation);
+        struct slot_record expected = record_of(loaded.generation);
         assert_memory_equal(&loaded, &expected, sizeof loaded);
         assert_true(loaded.generation == new_generation ||
                     (loaded.generation == old_generation && !*is_new_inout));
@@ -96,7 +96,7 @@ static unsigned step_through_store(struct arena *arena, const struct arena_optio
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        struct arena_record record = record_of(new_generation);
+        struct slot_record record = record_of(new_generation);
         (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         (void)raise(SIGSTOP);
         _exit(arena_record_store(arena, 0, &record) == CKPT_OK ? 0 : 1);
@@ -170,7 +170,7 @@ static int store_for_ever(void *argument)
     if (arena_open(argument, &arena, reason) != CKPT_OK) {
         return 1;
     }
-    struct arena_record record;
+    struct slot_record record;
     uint64_t generation = 0;
     enum ckpt_status status = arena_record_load(arena, 0, &record, NULL);
     if (status == CKPT_OK) {
@@ -206,14 +206,14 @@ static void test_killed_at_random_moments(void **state)
         assert_true(WIFSIGNALED(status));
 
         struct arena *arena = fixture_open(&options);
-        struct arena_record loaded;
+        struct slot_record loaded;
         enum ckpt_status loading = arena_record_load(arena, 0, &loaded, NULL);
         if (generation == 0 && loading == CKPT_ERR_NOT_FOUND) {
             arena_close(&arena);
             continue; /* killed before its first store */
         }
         assert_int_equal(loading, CKPT_OK);
-        struct arena_record expected = record_of(loaded.generation);
+        struct slot_record expected = record_of(loaded.generation);
         assert_memory_equal(&loaded, &expected, sizeof loaded);
         assert_true(loaded.generation >= generation);
         assert_true(arena_generation_floor(arena) >= loaded.generation);

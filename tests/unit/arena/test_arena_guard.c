@@ -297,12 +297,12 @@ static void live_on_huge_pages(struct arena_options *options)
     assert_int_equal(arena_page_bytes(arena), 2 * CKPT_MIB);
     assert_true(arena_is_locked(arena));
     memset(arena_segment_address(arena, 0), 0x44, 2 * SEGMENT);
-    struct arena_record record = fixture_record(0, 3, 0, 2);
+    struct slot_record record = fixture_record(0, 3, 0, 2);
     assert_int_equal(arena_record_store(arena, 0, &record), CKPT_OK);
     arena_close(&arena);
     /* Its pages are not free now, and it is found all the same. */
     arena = fixture_open(options);
-    struct arena_record loaded;
+    struct slot_record loaded;
     assert_int_equal(arena_record_load(arena, 0, &loaded, NULL), CKPT_OK);
     assert_int_equal(arena_segment_address(arena, 1)[SEGMENT - 1], 0x44);
 

@@ -61,7 +61,7 @@ static void test_made_then_adopted_with_bytes_and_records(void **state)
         }
         memset(bytes, (int)id + 1, FIXTURE_SEGMENT_BYTES);
     }
-    struct arena_record record = fixture_record(2, 77, 1, 3);
+    struct slot_record record = fixture_record(2, 77, 1, 3);
     assert_int_equal(arena_record_store(arena, 2, &record), CKPT_OK);
     arena_close(&arena);
 
@@ -74,7 +74,7 @@ static void test_made_then_adopted_with_bytes_and_records(void **state)
         assert_int_equal(bytes[0], id + 1);
         assert_memory_equal(bytes, bytes + 1, FIXTURE_SEGMENT_BYTES - 1);
     }
-    struct arena_record loaded;
+    struct slot_record loaded;
     assert_int_equal(arena_record_load(arena, 2, &loaded, NULL), CKPT_OK);
     assert_memory_equal(&loaded, &record, sizeof record);
     assert_int_equal(arena_record_load(arena, 1, &loaded, NULL), CKPT_ERR_NOT_FOUND);
@@ -304,7 +304,7 @@ static void test_a_segment_that_was_cut_is_made_anew(void **state)
     struct arena_options options = fixture_options();
     struct arena *arena = fixture_open(&options);
     memset(arena_segment_address(arena, 2), 0xee, FIXTURE_SEGMENT_BYTES);
-    struct arena_record record = fixture_record(0, 1, 2, 1);
+    struct slot_record record = fixture_record(0, 1, 2, 1);
     assert_int_equal(arena_record_store(arena, 0, &record), CKPT_OK);
     arena_close(&arena);
     char path[256];

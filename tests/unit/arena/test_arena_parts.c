@@ -52,10 +52,10 @@ static uint64_t count_bytes(const struct arena_options *options)
     return bytes;
 }
 
-static struct arena_record record_of_part(uint32_t slot, uint64_t generation, uint16_t id,
-                                          const struct room_part *at)
+static struct slot_record record_of_part(uint32_t slot, uint64_t generation, uint16_t id,
+                                         const struct room_part *at)
 {
-    struct arena_record record = fixture_record(slot, generation, id, 1);
+    struct slot_record record = fixture_record(slot, generation, id, 1);
     record.part = *at;
     record.bytes = at->bytes - 1;
     return record;
@@ -236,7 +236,7 @@ struct found {
 };
 
 static void visit(void *context, uint32_t slot, enum ckpt_status status,
-                  const struct arena_record *record, const char *reason)
+                  const struct slot_record *record, const char *reason)
 {
     struct found *found = context;
     (void)record;
@@ -256,7 +256,7 @@ static void test_parts_on_record_are_adopted_and_others_go_back(void **state)
     make(arena, PART(7), other);
     memset(arena_segment_address(arena, PART(5)), 0x33, held.bytes);
     memset(arena_segment_address(arena, 4), 0x44, SEGMENT);
-    struct arena_record record = record_of_part(0, 3, PART(5), &held);
+    struct slot_record record = record_of_part(0, 3, PART(5), &held);
     assert_int_equal(arena_record_store(arena, 0, &record), CKPT_OK);
     record = fixture_record(1, 4, 4, 1);
     assert_int_equal(arena_record_store(arena, 1, &record), CKPT_OK);
@@ -283,8 +283,8 @@ static void test_what_was_on_record_and_not_made_is_made(void **state)
     struct arena_options options = options_with_parts();
     struct arena *arena = fixture_open(&options);
     struct room_part at = {3, 4096, 4096}, gone = {3, 8192, 8192};
-    struct arena_record record = record_of_part(0, 3, PART(0), &at);
-    record.state = ARENA_SLOT_DIRTY;
+    struct slot_record record = record_of_part(0, 3, PART(0), &at);
+    record.state = SLOT_DIRTY;
     assert_int_equal(arena_record_store(arena, 0, &record), CKPT_OK);
     make(arena, PART(1), gone);
     record = record_of_part(1, 4, PART(1), &gone);
@@ -310,7 +310,7 @@ static void test_of_two_that_claim_the_same_bytes_neither_is_believed(void **sta
     struct arena_options options = options_with_parts();
     struct arena *arena = fixture_open(&options);
     struct room_part large = {0, 0, 65536}, inside = {0, 4096, 4096}, of_whole = {1, 0, 4096};
-    struct arena_record record = record_of_part(0, 3, PART(0), &large);
+    struct slot_record record = record_of_part(0, 3, PART(0), &large);
     assert_int_equal(arena_record_store(arena, 0, &record), CKPT_OK);
     record = record_of_part(1, 4, PART(1), &inside);
     assert_int_equal(arena_record_store(arena, 1, &record), CKPT_OK);
@@ -355,7 +355,7 @@ static void test_an_arena_of_before_parts_is_adopted(void **state)
     struct nonce cluster = {.bytes = {7}};
     for (uint32_t slot = 0; slot < 4; slot++) {
         memset(arena_segment_address(arena, slot), (int)slot + 1, SEGMENT);
-        struct arena_record record = fixture_record(slot, 10 + slot, (uint16_t)slot, 1);
+        struct slot_record record = fixture_record(slot, 10 + slot, (uint16_t)slot, 1);
         assert_int_equal(arena_record_store(arena, slot, &record), CKPT_OK);
     }
     arena_epoch_raise(arena, 77);
@@ -379,7 +379,7 @@ static void test_an_arena_of_before_parts_is_adopted(void **state)
     assert_int_equal(arena_generation_floor(arena), 13);
     struct room_part at = {5, 0, 4096};
     make(arena, PART(0), at);
-    struct arena_record record = record_of_part(SLOTS - 1, 20, PART(0), &at);
+    struct slot_record record = record_of_part(SLOTS - 1, 20, PART(0), &at);
     assert_int_equal(arena_record_store(arena, SLOTS - 1, &record), CKPT_OK);
     arena_close(&arena);
     /* Who asks for fewer slots gets what there is. */
@@ -395,11 +395,11 @@ static int churn(const struct arena_options *options, uint64_t seed, int begun)
     struct prng prng;
     prng_seed(&prng, seed);
     struct room_part places[SLOTS] = {{0}};
-    struct arena_record record;
+    struct slot_record record;
     uint64_t generation = arena_generation_floor(arena);
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         if (arena_record_load(arena, slot, &record, NULL) == CKPT_OK &&
-            record.state == ARENA_SLOT_SEALED) {
+            record.state == SLOT_VERIFIED) {
             places[slot] = record.part;
         }
     }
@@ -411,7 +411,7 @@ static int churn(const struct arena_options *options, uint64_t seed, int begun)
         uint16_t id = (uint16_t)PART(slot);
         uint16_t other;
         if (places[slot].bytes > 0) {
-            record = (struct arena_record){.slot = slot, .generation = ++generation};
+            record = (struct slot_record){.slot = slot, .generation = ++generation};
             if (arena_record_store(arena, slot, &record) != CKPT_OK ||
                 arena_part_drop(arena, id) != CKPT_OK) {
                 return 1;
@@ -426,12 +426,12 @@ static int churn(const struct arena_options *options, uint64_t seed, int begun)
             continue;
         }
         record = record_of_part(slot, ++generation, id, &at);
-        record.state = ARENA_SLOT_DIRTY;
+        record.state = SLOT_DIRTY;
         record.bytes = at.bytes;
         if (arena_part_is_there(arena, id, NULL) || /* on record, as DIRTY, by an earlier life */
             arena_record_store(arena, slot, &record) != CKPT_OK ||
             arena_part_make(arena, id, &at) != CKPT_OK) {
-            record = (struct arena_record){.slot = slot, .generation = ++generation};
+            record = (struct slot_record){.slot = slot, .generation = ++generation};
             if (arena_record_store(arena, slot, &record) != CKPT_OK ||
                 (arena_part_is_there(arena, id, NULL) && arena_part_drop(arena, id) != CKPT_OK)) {
                 return 2;
@@ -439,7 +439,7 @@ static int churn(const struct arena_options *options, uint64_t seed, int begun)
             continue;
         }
         memset(arena_segment_address(arena, id), (int)(1 + slot), at.bytes);
-        record.state = ARENA_SLOT_SEALED;
+        record.state = SLOT_VERIFIED;
         if (arena_record_store(arena, slot, &record) != CKPT_OK) {
             return 3;
         }
@@ -481,10 +481,10 @@ static void test_killed_while_it_cuts_and_drops(void **state)
             }
         }
         for (uint32_t slot = 0; slot < SLOTS; slot++) {
-            struct arena_record record;
+            struct slot_record record;
             if (found.status[slot] == CKPT_OK &&
                 arena_record_load(arena, slot, &record, NULL) == CKPT_OK &&
-                record.state == ARENA_SLOT_SEALED) {
+                record.state == SLOT_VERIFIED) {
                 assert_true(is_all(arena_segment_address(arena, record.segments[0]),
                                    record.part.bytes, (uint8_t)(1 + slot)));
                 adopted++;

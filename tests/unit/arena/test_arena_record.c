@@ -22,21 +22,21 @@
 #define CELLS 8192
 #define COPY(slot, copy) (12288 + ((slot)*2 + (copy)) * ARENA_RECORD_BYTES)
 
-static struct arena_record full_record(void)
+static struct slot_record full_record(void)
 {
-    struct arena_record record = fixture_record(7, UINT64_C(0x1122334455667788), 3, 1000);
-    record.state = ARENA_SLOT_HELD;
+    struct slot_record record = fixture_record(7, UINT64_C(0x1122334455667788), 3, 1000);
+    record.state = SLOT_VERIFIED;
     record.owner = false;
-    record.step = UINT64_C(0x0102030405060708);
+    record.shard.step = UINT64_C(0x0102030405060708);
     memset(record.seat.bytes, 0xa1, sizeof record.seat.bytes);
     memset(record.name.bytes, 0xb2, sizeof record.name.bytes);
     record.insisted = 77;
     return record;
 }
 
-static struct arena_record record_of_part(void)
+static struct slot_record record_of_part(void)
 {
-    struct arena_record record = full_record();
+    struct slot_record record = full_record();
     memset(record.segments, 0, sizeof record.segments);
     record.segment_count = 1;
     record.segments[0] = CKPT_PART_ID_FIRST + 0x123;
@@ -48,10 +48,10 @@ static struct arena_record record_of_part(void)
 static void test_what_is_encoded_is_decoded(void **state)
 {
     (void)state;
-    struct arena_record record = full_record();
+    struct slot_record record = full_record();
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, 9, bytes), CKPT_OK);
-    struct arena_record decoded;
+    struct slot_record decoded;
     uint64_t sequence = 0;
     assert_int_equal(arena_record_decode(bytes, sizeof bytes, &decoded, &sequence), CKPT_OK);
     assert_memory_equal(&decoded, &record, sizeof record);
@@ -61,12 +61,12 @@ static void test_what_is_encoded_is_decoded(void **state)
 static void test_every_flipped_bit_is_detected(void **state)
 {
     (void)state;
-    struct arena_record record = full_record();
+    struct slot_record record = full_record();
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_OK);
-    struct arena_record untouched;
+    struct slot_record untouched;
     memset(&untouched, 0x5a, sizeof untouched);
-    struct arena_record decoded = untouched;
+    struct slot_record decoded = untouched;
     for (size_t bit = 0; bit < 8 * sizeof bytes; bit++) {
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_int_equal(arena_record_decode(bytes, sizeof bytes, &decoded, NULL),
@@ -79,7 +79,7 @@ static void test_every_flipped_bit_is_detected(void **state)
 /* Sets one byte and makes the checksum right again: the ranges have to be checked too. */
 static enum ckpt_status decode_with(size_t offset, uint8_t value)
 {
-    struct arena_record record = full_record();
+    struct slot_record record = full_record();
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_OK);
     assert_int_not_equal(bytes[offset], value);
@@ -106,6 +106,8 @@ static void test_fields_out_of_range_are_refused(void **state)
     assert_int_equal(decode_with(65, 5), CKPT_ERR_CORRUPT);    /* segment count */
     assert_int_equal(decode_with(68, 6), CKPT_ERR_CORRUPT);    /* state */
     assert_int_equal(decode_with(68, 0), CKPT_ERR_CORRUPT);    /* FREE with segments */
+    assert_int_equal(decode_with(68, 2), CKPT_ERR_CORRUPT);    /* sealed, of no owner */
+    assert_int_equal(decode_with(69, 3), CKPT_ERR_CORRUPT);    /* pulled, by its owner */
     assert_int_equal(decode_with(69, 4), CKPT_ERR_CORRUPT);    /* an unknown flag */
     assert_int_equal(decode_with(69, 0), CKPT_ERR_CORRUPT);    /* a digest without its flag */
     assert_int_equal(decode_with(70, 1), CKPT_ERR_CORRUPT);    /* padding */
@@ -117,12 +119,45 @@ static void test_fields_out_of_range_are_refused(void **state)
     assert_int_equal(decode_with(4091, 1), CKPT_ERR_CORRUPT);  /* padding */
 }
 
+/* What the format has no state for comes back as what it is after a restart. */
+static void test_states_of_one_life_of_the_agent(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum slot_state state;
+        bool owner, cached, has_digest;
+        enum slot_state loaded;
+    } rows[] = {
+        {"an owner's, sealed", SLOT_SEALED, true, false, false, SLOT_SEALED},
+        {"an owner's, verified", SLOT_VERIFIED, true, false, true, SLOT_VERIFIED},
+        {"an owner's, adopted before its digest", SLOT_ADOPTED, true, false, false, SLOT_SEALED},
+        {"a holder's, adopted", SLOT_ADOPTED, false, false, true, SLOT_VERIFIED},
+        {"a reader's", SLOT_VERIFIED, false, true, true, SLOT_PULLING},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct slot_record record = full_record();
+        uint8_t bytes[ARENA_RECORD_BYTES];
+        record.state = rows[i].state;
+        record.owner = rows[i].owner;
+        record.cached = rows[i].cached;
+        record.has_digest = rows[i].has_digest;
+        if (arena_record_encode(&record, 1, bytes) != CKPT_OK ||
+            arena_record_decode(bytes, sizeof bytes, &record, NULL) != CKPT_OK) {
+            fail_msg("%s: is no record", rows[i].name);
+        }
+        if (record.state != rows[i].loaded || record.cached) {
+            fail_msg("%s: comes back in state %d", rows[i].name, (int)record.state);
+        }
+    }
+}
+
 static void test_unsound_records_are_not_encoded(void **state)
 {
     (void)state;
     uint8_t bytes[ARENA_RECORD_BYTES] = {0};
-    struct arena_record record = full_record();
-    memset(record.run, 'a', sizeof record.run);
+    struct slot_record record = full_record();
+    memset(record.shard.run.name, 'a', sizeof record.shard.run.name);
     assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
     record = full_record();
     record.segment_count = CKPT_SEGMENTS_PER_SHARD_MAX + 1;
@@ -131,7 +166,7 @@ static void test_unsound_records_are_not_encoded(void **state)
     record.segments[999] = record.segments[0];
     assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
     record = full_record();
-    record.state = (enum arena_slot_state)17;
+    record.state = (enum slot_state)17;
     assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
     for (size_t i = 0; i < sizeof bytes; i++) {
         assert_int_equal(bytes[i], 0);
@@ -152,7 +187,7 @@ static void read_golden(const char *path, uint8_t golden_out[ARENA_RECORD_BYTES 
 static void test_the_golden_file(void **state)
 {
     (void)state;
-    struct arena_record record = record_of_part();
+    struct slot_record record = record_of_part();
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, UINT64_C(0x8877665544332211), bytes), CKPT_OK);
     uint8_t golden[ARENA_RECORD_BYTES + 1];
@@ -163,8 +198,8 @@ static void test_the_golden_file(void **state)
 static void test_a_record_of_version_2_is_read(void **state)
 {
     (void)state;
-    struct arena_record wanted = full_record();
-    struct arena_record record;
+    struct slot_record wanted = full_record();
+    struct slot_record record;
     uint8_t golden[ARENA_RECORD_BYTES + 1];
     read_golden(CKPT_SOURCE_TESTS "/" GOLDEN_2, golden);
     assert_int_equal(arena_record_decode(golden, ARENA_RECORD_BYTES, &record, NULL), CKPT_OK);
@@ -175,7 +210,7 @@ static void test_what_a_part_cannot_be_is_no_record(void **state)
 {
     (void)state;
     uint8_t bytes[ARENA_RECORD_BYTES];
-    struct arena_record record = record_of_part();
+    struct slot_record record = record_of_part();
     record.segments[0] = 7; /* an id of a segment */
     assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_ERR_INVALID);
     record = record_of_part();
@@ -207,8 +242,8 @@ static void test_what_a_part_cannot_be_is_no_record(void **state)
 static void test_a_record_of_version_1_is_read(void **state)
 {
     (void)state;
-    struct arena_record wanted = full_record();
-    struct arena_record record;
+    struct slot_record wanted = full_record();
+    struct slot_record record;
     memset(&wanted.seat, 0, sizeof wanted.seat);
     memset(&wanted.name, 0, sizeof wanted.name);
     wanted.insisted = 0;
@@ -234,7 +269,7 @@ static void flip(const struct arena_options *options, size_t offset, uint8_t mas
 static void store(struct arena *arena, uint32_t slot, uint64_t generation, uint16_t first,
                   uint32_t n)
 {
-    struct arena_record record = fixture_record(slot, generation, first, n);
+    struct slot_record record = fixture_record(slot, generation, first, n);
     assert_int_equal(arena_record_store(arena, slot, &record), CKPT_OK);
 }
 
@@ -246,7 +281,7 @@ static void test_every_flipped_byte_in_the_arena(void **state)
     struct arena_options options = fixture_options();
     struct arena *arena = fixture_open(&options);
     char reason[ARENA_REASON_BYTES];
-    struct arena_record loaded;
+    struct slot_record loaded;
     store(arena, 1, 5, 0, 1); /* sequence 1, copy 1 */
     for (size_t i = 0; i < 8; i++) {
         flip(&options, CELLS + 8 + i, 0x10);
@@ -277,7 +312,7 @@ static void test_every_flipped_byte_in_the_arena(void **state)
     assert_int_equal(arena_record_load(arena, 1, &loaded, reason), CKPT_ERR_CORRUPT);
     assert_non_null(strstr(reason, "both copies"));
     /* A damaged slot takes no generation that it may have had, and is good after a store. */
-    struct arena_record record = fixture_record(1, 6, 0, 2);
+    struct slot_record record = fixture_record(1, 6, 0, 2);
     assert_int_equal(arena_record_store(arena, 1, &record), CKPT_ERR_STALE);
     store(arena, 1, 7, 0, 2);
     assert_int_equal(arena_record_load(arena, 1, &loaded, NULL), CKPT_OK);
@@ -310,7 +345,7 @@ static void test_the_generation_never_goes_back(void **state)
     struct arena *arena = fixture_open(&options);
     store(arena, 0, 100, 0, 1);
     store(arena, 3, 7, 1, 1);
-    struct arena_record record = fixture_record(0, 99, 0, 1);
+    struct slot_record record = fixture_record(0, 99, 0, 1);
     assert_int_equal(arena_record_store(arena, 0, &record), CKPT_ERR_STALE);
     assert_int_equal(arena_generation_floor(arena), 100);
     arena_close(&arena);
@@ -320,7 +355,7 @@ static void test_the_generation_never_goes_back(void **state)
         flip(&options, copy * 4096 + 40, 0xff);
         arena = fixture_open(&options);
         assert_int_equal(arena_generation_floor(arena), 100);
-        struct arena_record loaded;
+        struct slot_record loaded;
         assert_int_equal(arena_record_load(arena, 0, &loaded, NULL), CKPT_ERR_CORRUPT);
         arena_close(&arena); /* it has written both header copies again */
     }
@@ -337,7 +372,7 @@ static void test_records_that_do_not_fit_the_arena(void **state)
     (void)state;
     struct arena_options options = fixture_options();
     struct arena *arena = fixture_open(&options);
-    struct arena_record record = fixture_record(1, 1, 0, 2);
+    struct slot_record record = fixture_record(1, 1, 0, 2);
     assert_int_equal(arena_record_store(arena, 0, &record), CKPT_ERR_INVALID);
     assert_int_equal(arena_record_store(arena, 4, &record), CKPT_ERR_INVALID);
     record.segments[1] = FIXTURE_SEGMENTS;
@@ -357,7 +392,7 @@ struct seen {
 };
 
 static void see(void *context, uint32_t slot, enum ckpt_status status,
-                const struct arena_record *record, const char *reason)
+                const struct slot_record *record, const char *reason)
 {
     struct seen *seen = context;
     seen->status[slot] = status;
@@ -409,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_what_is_encoded_is_decoded),
         cmocka_unit_test(test_every_flipped_bit_is_detected),
         cmocka_unit_test(test_fields_out_of_range_are_refused),
+        cmocka_unit_test(test_states_of_one_life_of_the_agent),
         cmocka_unit_test(test_unsound_records_are_not_encoded),
         cmocka_unit_test(test_the_golden_file),
         cmocka_unit_test(test_a_record_of_version_2_is_read),

@@ -206,7 +206,7 @@ static void repair_is_told_and_over_leaves_no_word(void **state)
     assert_int_equal(wait_of(10, 0).wait, WAIT_PULL);
     assert_string_equal(wait_of(10, 0).node, "n3");
     assert_string_equal(wait_of(10, 0).from, "n0");
-    struct message m = cluster_report(1, 10, 0, 1, COPY_HELD, false, 10);
+    struct message m = cluster_report(1, 10, 0, 1, COPY_ADOPTED, false, 10);
     cluster_message(&cluster, 3, &m);
     assert_int_equal(wait_of(10, 0).wait, WAIT_DIGEST);
     assert_string_equal(wait_of(10, 0).node, "n3");

@@ -80,7 +80,7 @@ static void a_shard_whose_places_are_all_taken_waits(void **state)
     assert_non_null(cluster_find(&cluster, 1, MESSAGE_PULL_ORDER));
     for (uint32_t node = 2; node < 6; node++) {
         join_without_room(node);
-        m = cluster_report(1, 10, 0, 1, COPY_HELD, false, 7);
+        m = cluster_report(1, 10, 0, 1, COPY_ADOPTED, false, 7);
         m.shard_report.copies = 3;
         m.shard_report.cached = true;
         cluster_message(&cluster, node, &m);

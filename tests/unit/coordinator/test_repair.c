@@ -78,7 +78,7 @@ static void who_comes_back_in_time_costs_nothing(void **state)
     cluster_save(&cluster, 1, 10, 1); /* n0 and n1 */
     lose_n1();
     cluster_join(&cluster, 1, 2);
-    says(1, COPY_HELD, 0);
+    says(1, COPY_ADOPTED, 0);
     assert_null(await(2, MESSAGE_PULL_ORDER, 20000, 0)); /* it is there, and being digested */
     says(1, COPY_VERIFIED, 0);
     assert_false(cluster_checkpoint(&cluster, 10).degraded);

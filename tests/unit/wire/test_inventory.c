@@ -53,7 +53,7 @@ static void each_word_of_a_report_counts(void **state)
     }
     const uint64_t others[] = {
         inventory_copy(shard, 6, COPY_VERIFIED, true, false, &digest),
-        inventory_copy(shard, 5, COPY_HELD, true, false, &digest),
+        inventory_copy(shard, 5, COPY_ADOPTED, true, false, &digest),
         inventory_copy(shard, 5, COPY_SEALED, true, false, &digest),
         inventory_copy(shard, 5, COPY_VERIFIED, false, false, &digest),
         inventory_copy(shard, 5, COPY_VERIFIED, true, true, &digest),

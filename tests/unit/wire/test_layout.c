@@ -168,7 +168,7 @@ static void test_enums(void **state)
     check_enum(verbs, wire_admin_verb_is_known, true);
     check_name(states, CHECKPOINT_CONSISTENT, "CHECKPOINT_STATE_CONSISTENT");
     check_name(states, CHECKPOINT_RETIRED, "CHECKPOINT_STATE_RETIRED");
-    check_name(copies, COPY_HELD, "COPY_STATE_HELD");
+    check_name(copies, COPY_ADOPTED, "COPY_STATE_ADOPTED");
     check_name(copies, COPY_VERIFIED, "COPY_STATE_VERIFIED");
     check_name(purposes, PULL_FETCH, "PULL_PURPOSE_FETCH");
     check_name(verbs, ADMIN_STATUS, "ADMIN_VERB_STATUS");
