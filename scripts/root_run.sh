@@ -22,6 +22,7 @@ exec env -i "${handed[@]}" \
     unshare --mount --pid --fork --kill-child --propagation private sh -eu -c '
     root=$1 top=$2
     shift 2
+    mount --bind "$root" "$root" # or / would be no mount in there
     mount -t proc proc "$root/proc"
     mount --rbind /sys "$root/sys"
     mount --rbind /dev "$root/dev"

@@ -18,12 +18,15 @@ server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null; [ -z "$peer" ] || kill "$peer"
     rm -rf "$work"' EXIT
 
-# Without a loopback: both are of one boot, and would meet there.
+# Without a loopback: both are of one boot, and would meet there. UCX looks for devices in /sys.
 mount -t sysfs sysfs /sys || { echo "skipped: no sysfs of its own"; exit 77; }
 ip link add br0 type bridge 2>/dev/null || { echo "skipped: no bridges here"; exit 77; }
-unshare --net --mount sh -c 'mount -t sysfs sysfs /sys && exec sleep 120' &
+unshare --net sleep 120 &
 peer=$!
-other() { nsenter --target "$peer" --net --mount --wd="$PWD" "$@"; }
+other() {
+    nsenter --target "$peer" --net unshare --mount sh -c \
+        'mount -t sysfs sysfs /sys && exec "$@"' sh "$@"
+}
 for _ in $(seq 100); do
     [ "$(cat /proc/$peer/comm)" != sleep ] || break
     sleep 0.1
