@@ -7,36 +7,34 @@ add_custom_target(ckptbench_commit
           -P ${CMAKE_SOURCE_DIR}/bench/ckptbench/commit.cmake
   BYPRODUCTS ${ckptbench_generated}/commit.h COMMENT "")
 
-# GPU memory for ckptbench raw: the header alone is needed, the driver's library is opened at run
-# time. cuMemGetHandleForAddressRange came with CUDA 11.7.
-set(ckptbench_gpu gpu_memory_none.c)
-if(CKPT_OPTIONAL)
-  find_path(CUDA_HEADER_DIR cuda.h HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda
-            PATH_SUFFIXES include)
-  if(CUDA_HEADER_DIR)
-    file(STRINGS ${CUDA_HEADER_DIR}/cuda.h cuda_version REGEX "^#define CUDA_VERSION [0-9]+")
-    string(REGEX REPLACE "[^0-9]" "" cuda_version "${cuda_version}")
-    if(cuda_version GREATER_EQUAL 11070)
-      set(ckptbench_gpu gpu_memory.c)
-    endif()
-  endif()
-  message(STATUS "optional: cuda.h           ${cuda_version}")
-endif()
+# Six rooms, and a case a file beside them.
+ckpt_room(bench_process FROM bench/ckptbench DIR process
+  SOURCES belongings.c complain.c progress.c self.c
+  LINKS ckpt_base)
+ckpt_room(bench_memory FROM bench/ckptbench DIR memory
+  SOURCES buffer.c copy.c
+  LINKS ckpt_bench_process ckpt_base)
+ckpt_room(bench_report FROM bench/ckptbench DIR report
+  SOURCES busy.c environment.c latency.c nics.c report.c report_files.c report_table.c result.c
+          samples.c targets.c
+  LINKS ckpt_bench_process ckpt_base ckpt_transport PkgConfig::JANSSON)
+ckpt_room(bench_raw FROM bench/ckptbench DIR raw
+  SOURCES beside.c control.c control_socket.c rail_list.c raw.c raw_peer.c source.c spec.c sweep.c
+  LINKS ckpt_bench_process ckpt_bench_memory ckpt_bench_report ckpt_config ckpt_device ckpt_session
+        ckpt_topology ckpt_transport)
+ckpt_room(bench_cluster FROM bench/ckptbench DIR cluster
+  SOURCES cluster.c cycle.c fleet.c ranks.c real_agent.c real_coordinator.c real_fleet.c
+          real_parcels.c
+  LINKS ckpt_bench_raw ckpt ckpt_agent ckpt_coordinator ckpt_session)
+ckpt_room(bench_plot FROM bench/ckptbench DIR plot
+  SOURCES axis.c chart.c chart_draw.c plot_cycle.c plot_more.c plot_raw.c svg.c
+  LINKS ckpt_bench_report m)
 
 ckpt_program(ckptbench DIR bench/ckptbench
-  SOURCES main.c axis.c belongings.c beside.c buffer.c busy.c case_cycle.c case_digest.c
-          case_plot.c case_rails.c case_raw.c case_register.c case_scale.c case_scale_real.c
-          case_serve.c case_source.c chart.c chart_draw.c cluster.c control.c control_socket.c
-          copy.c cycle.c environment.c fleet.c ${ckptbench_gpu} latency.c nics.c numbers.c
-          plot_cycle.c plot_more.c plot_raw.c progress.c rail_list.c ranks.c raw.c raw_peer.c
-          real_agent.c real_coordinator.c real_fleet.c report.c report_files.c report_table.c
-          result.c samples.c self.c source.c spec.c svg.c sweep.c targets.c
-  LINKS ckpt ckpt_agent ckpt_base ckpt_config ckpt_coordinator ckpt_digest ckpt_session
-        ckpt_topology ckpt_transport PkgConfig::JANSSON Threads::Threads ${CMAKE_DL_LIBS} m)
-add_dependencies(ckptbench ckptbench_commit)
-target_include_directories(ckptbench PRIVATE ${ckptbench_generated})
-if(ckptbench_gpu STREQUAL gpu_memory.c)
-  target_include_directories(ckptbench SYSTEM PRIVATE ${CUDA_HEADER_DIR})
-endif()
-set_source_files_properties(${CMAKE_SOURCE_DIR}/bench/ckptbench/environment.c PROPERTIES
+  SOURCES main.c case.c case_cycle.c case_digest.c case_plot.c case_rails.c case_raw.c
+          case_register.c case_scale.c case_scale_real.c case_serve.c case_source.c numbers.c
+  LINKS ckpt_bench_cluster ckpt_bench_plot ckpt_config ckpt_digest)
+add_dependencies(ckpt_bench_report ckptbench_commit)
+target_include_directories(ckpt_bench_report PRIVATE ${ckptbench_generated})
+set_source_files_properties(${CMAKE_SOURCE_DIR}/bench/ckptbench/report/environment.c PROPERTIES
   COMPILE_DEFINITIONS "CKPTBENCH_BUILD=\"${CMAKE_BUILD_TYPE}\"")

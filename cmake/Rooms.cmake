@@ -4,18 +4,21 @@
 # a room's headers are reached as "<room>/<file>.h" through a link farm that only the rooms named
 # in LINKS put on the include path.
 
-# ckpt_room(<name> [DIR <folder>] SOURCES <file>... [LINKS <room or library>...])
-# DIR is the folder below src/ (default: <name>). The library target is ckpt_<name>.
+# ckpt_room(<name> [FROM <folder>] [DIR <folder>] SOURCES <file>... [LINKS <room or library>...])
+# DIR is the folder below FROM (default: src, and <name>). The library target is ckpt_<name>.
 function(ckpt_room name)
-  cmake_parse_arguments(ROOM "" "DIR" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(ROOM "" "FROM;DIR" "SOURCES;LINKS" ${ARGN})
+  if(NOT ROOM_FROM)
+    set(ROOM_FROM src)
+  endif()
   if(NOT ROOM_DIR)
     set(ROOM_DIR ${name})
   endif()
   set(farm ${CMAKE_BINARY_DIR}/rooms/${name})
   get_filename_component(parent ${farm}/${ROOM_DIR} DIRECTORY)
   file(MAKE_DIRECTORY ${parent})
-  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${ROOM_DIR} ${farm}/${ROOM_DIR} SYMBOLIC)
-  list(TRANSFORM ROOM_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/src/${ROOM_DIR}/)
+  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${ROOM_FROM}/${ROOM_DIR} ${farm}/${ROOM_DIR} SYMBOLIC)
+  list(TRANSFORM ROOM_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/${ROOM_FROM}/${ROOM_DIR}/)
   add_library(ckpt_${name} STATIC ${ROOM_SOURCES})
   target_include_directories(ckpt_${name} PUBLIC ${farm})
   target_link_libraries(ckpt_${name} PUBLIC ckpt_flags ckpt_public_headers ${ROOM_LINKS})

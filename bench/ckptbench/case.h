@@ -35,9 +35,6 @@ extern const struct bench_case case_source;
 bool case_options(const struct config_program *program, int argc, char **argv,
                   struct config **config_out, enum bench_exit *exit_out);
 
-/* Prints "ckptbench: " and the line to standard error, on a line of its own. */
-void case_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /* Says why a case failed, and how the program ends by it: a wrong request (CKPT_ERR_CONFIG) as a
  * wrong command line. reason may be "". */
 enum bench_exit case_fail(const char *name, enum ckpt_status status, const char *reason);

@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "busy.h"
+#include "process/complain.h"
+#include "report/busy.h"
 #include "case.h"
-#include "cycle.h"
+#include "cluster/cycle.h"
 #include "options.h"
-#include "report.h"
-#include "spec.h"
-#include "targets.h"
+#include "report/report.h"
+#include "raw/spec.h"
+#include "report/targets.h"
 
 enum key {
     KEY_BYTES,
@@ -225,7 +226,7 @@ static bool conclude(const struct cycle *cycle, const struct config *config)
     const char *missing[] = {cycle->save_missing, cycle->small_missing, cycle->restore_missing};
     for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
         if (missing[i][0] != '\0') {
-            case_complain("cycle: %s", missing[i]);
+            complain("cycle: %s", missing[i]);
             good = false;
         }
     }

@@ -11,16 +11,17 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "belongings.h"
-#include "buffer.h"
-#include "busy.h"
+#include "process/belongings.h"
+#include "memory/buffer.h"
+#include "process/complain.h"
+#include "report/busy.h"
 #include "case.h"
-#include "clock.h"
+#include "process/clock.h"
 #include "digest/digest.h"
 #include "options.h"
-#include "progress.h"
-#include "report.h"
-#include "self.h"
+#include "process/progress.h"
+#include "report/report.h"
+#include "process/self.h"
 
 #define ENGINES_MAX 8
 
@@ -67,7 +68,7 @@ static bool make_data(struct contest *contest, const char *directory)
 {
     const char *made = belongings_make_directory(directory, "ckptbench");
     if (made == NULL) {
-        case_complain("digest: cannot make a directory in %s: %s", directory, strerror(errno));
+        complain("digest: cannot make a directory in %s: %s", directory, strerror(errno));
         return false;
     }
     snprintf(contest->path, sizeof(contest->path), "%s/bytes", made);
@@ -80,8 +81,8 @@ static bool make_data(struct contest *contest, const char *directory)
         close(fd);
     }
     if (data == MAP_FAILED) {
-        case_complain("digest: no room for %llu bytes in %s", (unsigned long long)contest->bytes,
-                      directory);
+        complain("digest: no room for %llu bytes in %s", (unsigned long long)contest->bytes,
+                 directory);
         return false;
     }
     contest->data = data;
@@ -108,7 +109,7 @@ static bool run_b3sum(struct contest *contest, char hex_out[DIGEST_HEX_BYTES], d
     close(out[0]);
     if (count != DIGEST_HEX_BYTES - 1 || status < 0 || !WIFEXITED(status) ||
         WEXITSTATUS(status) != 0) {
-        case_complain("digest: b3sum failed");
+        complain("digest: b3sum failed");
         return false;
     }
     hex_out[DIGEST_HEX_BYTES - 1] = '\0';
@@ -127,7 +128,7 @@ static bool b3sum_turn(struct contest *contest, bool counts)
     }
     digest_hex(&contest->digest, ours);
     if (strcmp(hex, ours) != 0) {
-        case_complain("digest: b3sum says %s, the engines say %s", hex, ours);
+        complain("digest: b3sum says %s, the engines say %s", hex, ours);
         return false;
     }
     if (counts) {
@@ -148,9 +149,8 @@ static bool engine_turn(struct contest *contest, size_t i, bool counts)
     if (i == 0 && !counts) {
         contest->digest = digest;
     } else if (!digest_equal(&digest, &contest->digest)) {
-        case_complain("digest: engine %s gives another digest than %s",
-                      digest_engine_name(contest->engines[i]),
-                      digest_engine_name(contest->engines[0]));
+        complain("digest: engine %s gives another digest than %s",
+                 digest_engine_name(contest->engines[i]), digest_engine_name(contest->engines[0]));
         return false;
     }
     if (counts) {

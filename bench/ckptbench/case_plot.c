@@ -7,8 +7,10 @@
 #include "base/limits.h"
 #include "base/reason.h"
 #include "case.h"
-#include "plot.h"
-#include "svg.h"
+#include "plot/chart_draw.h"
+#include "plot/plot.h"
+#include "plot/svg.h"
+#include "process/complain.h"
 
 #define PANEL_WIDTH 600.0
 #define PANEL_HEIGHT 400.0
@@ -202,13 +204,13 @@ static bool write_picture(const struct picture *picture, const char *path)
     bool to_stdout = strcmp(path, "-") == 0;
     FILE *out = to_stdout ? stdout : fopen(path, "we");
     if (out == NULL) {
-        case_complain("plot: cannot write %s: %s", path, strerror(errno));
+        complain("plot: cannot write %s: %s", path, strerror(errno));
         return false;
     }
     draw(picture, out);
     bool good = fflush(out) == 0 && !ferror(out);
     if (!good) {
-        case_complain("plot: cannot write %s: %s", path, strerror(errno));
+        complain("plot: cannot write %s: %s", path, strerror(errno));
     }
     if (!to_stdout) {
         fclose(out);

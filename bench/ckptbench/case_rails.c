@@ -6,15 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "busy.h"
+#include "report/busy.h"
 #include "base/reason.h"
 #include "case.h"
-#include "clock.h"
+#include "process/clock.h"
 #include "options.h"
-#include "progress.h"
-#include "rail_list.h"
-#include "raw.h"
-#include "report.h"
+#include "process/progress.h"
+#include "raw/rail_list.h"
+#include "raw/raw.h"
+#include "report/report.h"
 
 #define LEGS_MAX (RAIL_LIST_MAX + 1 + CKPT_NUMA_NODES_MAX)
 

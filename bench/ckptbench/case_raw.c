@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "busy.h"
+#include "report/busy.h"
 #include "base/reason.h"
 #include "case.h"
 #include "numbers.h"
 #include "options.h"
-#include "spec.h"
-#include "sweep.h"
+#include "raw/spec.h"
+#include "raw/sweep.h"
 
 enum key {
     KEY_BYTES,

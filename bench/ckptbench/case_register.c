@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
+#include "memory/buffer.h"
 #include "base/reason.h"
-#include "busy.h"
+#include "report/busy.h"
 #include "case.h"
-#include "clock.h"
+#include "process/clock.h"
 #include "options.h"
-#include "progress.h"
-#include "rail_list.h"
-#include "report.h"
+#include "process/progress.h"
+#include "raw/rail_list.h"
+#include "report/report.h"
 #include "transport/transport.h"
 
 enum key {

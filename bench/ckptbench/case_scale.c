@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "busy.h"
+#include "process/complain.h"
+#include "report/busy.h"
 #include "case.h"
 #include "case_scale_real.h"
-#include "fleet.h"
+#include "cluster/fleet.h"
 #include "options.h"
-#include "progress.h"
-#include "report.h"
+#include "process/progress.h"
+#include "report/report.h"
 
 #define SIZES_MAX 16
 #define HEARTBEAT_TARGET_US 2.0
@@ -272,11 +273,11 @@ static bool tell(const struct scale *scale, const struct config *config)
                                                            config_text(config, KEY_CSV)});
     report_free(&report);
     if (config_flag(config, KEY_CHECK) && !linear) {
-        case_complain("scale: MISSED: a join or a checkpoint grows by more than 1.1 an agent");
+        complain("scale: MISSED: a join or a checkpoint grows by more than 1.1 an agent");
         good = false;
     }
     if (config_flag(config, KEY_CHECK) && !flat) {
-        case_complain("scale: MISSED: a heartbeat costs more than %.0f us", HEARTBEAT_TARGET_US);
+        complain("scale: MISSED: a heartbeat costs more than %.0f us", HEARTBEAT_TARGET_US);
         good = false;
     }
     return good;
@@ -309,15 +310,15 @@ static enum bench_exit run(int argc, char **argv)
     scale.sizes[scale.size_count++].agents = to;
     code = BENCH_FAILED;
     if ((uint64_t)to * scale.ranks_per_agent > CKPT_WORLD_MAX) {
-        case_complain("scale: %u agents with %u ranks are more than a world has", to,
-                      scale.ranks_per_agent);
+        complain("scale: %u agents with %u ranks are more than a world has", to,
+                 scale.ranks_per_agent);
         code = BENCH_USAGE;
     } else if (scale.sizes[0].agents <= scale.agents_per_domain) {
-        case_complain("scale: %u agents of %u a domain are one domain: two copies need two",
-                      scale.sizes[0].agents, scale.agents_per_domain);
+        complain("scale: %u agents of %u a domain are one domain: two copies need two",
+                 scale.sizes[0].agents, scale.agents_per_domain);
         code = BENCH_USAGE;
     } else if (take_turns(&scale, reason) != CKPT_OK) {
-        case_complain("scale: %s", reason);
+        complain("scale: %s", reason);
     } else if (tell(&scale, config)) {
         code = BENCH_OK;
     }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ckptbench scale --real: what one real ckptctld costs under a whole cluster's agents, idle and
  * while all ranks save; one beside another when several are given. */
-#include "busy.h"
 #include "case_scale_real.h"
+
+#include "process/complain.h"
+#include "report/busy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,14 +14,14 @@
 
 #include "base/limits.h"
 #include "base/reason.h"
-#include "belongings.h"
-#include "clock.h"
+#include "process/belongings.h"
+#include "process/clock.h"
 #include "options.h"
-#include "progress.h"
-#include "real_coordinator.h"
-#include "real_fleet.h"
-#include "report.h"
-#include "self.h"
+#include "process/progress.h"
+#include "cluster/real_coordinator.h"
+#include "cluster/real_fleet.h"
+#include "report/report.h"
+#include "process/self.h"
 
 #define PROGRAMS_MAX 4
 #define JOIN_TIMEOUT_S 60.0
@@ -379,8 +381,7 @@ static bool tell(const struct scale_real *scale)
                                                            config_text(config, KEY_CSV)});
     report_free(&report);
     if (config_flag(config, KEY_CHECK) && !within) {
-        case_complain("scale: MISSED: more than %.2f times the CPU of the last at idle",
-                      IDLE_TARGET);
+        complain("scale: MISSED: more than %.2f times the CPU of the last at idle", IDLE_TARGET);
         good = false;
     }
     return good;

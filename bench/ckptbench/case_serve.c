@@ -11,15 +11,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "belongings.h"
+#include "process/belongings.h"
 #include "base/reason.h"
 #include "case.h"
-#include "clock.h"
-#include "control.h"
+#include "process/clock.h"
+#include "process/complain.h"
+#include "raw/control.h"
 #include "options.h"
-#include "self.h"
+#include "process/self.h"
+#include "raw/control_socket.h"
 #include "session/address.h"
-#include "spec.h"
+#include "raw/spec.h"
 
 /* What a session whose client has left needs to end, and a client for its first words. */
 #define BUSY_MS 1000
@@ -108,7 +110,7 @@ static void start_session(struct server *server, int fd)
     if (server->session > 0) {
         server->session_fd = (int)syscall(SYS_pidfd_open, server->session, 0);
     } else {
-        case_complain("serve: cannot start a session: %s", strerror(errno));
+        complain("serve: cannot start a session: %s", strerror(errno));
         server->session = 0;
     }
     server->started_ns = clock_now_ns();

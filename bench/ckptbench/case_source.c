@@ -11,12 +11,12 @@
 
 #include "case.h"
 #include "base/reason.h"
-#include "clock.h"
-#include "control.h"
-#include "environment.h"
+#include "process/clock.h"
+#include "raw/control.h"
+#include "report/environment.h"
 #include "options.h"
-#include "source.h"
-#include "spec.h"
+#include "raw/source.h"
+#include "raw/spec.h"
 
 /* Idle turns of a spinning source between two looks at the control connection. */
 #define TURNS_A_LOOK 4096

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ckptbench: picks the case. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/nearest.h"
-#include "belongings.h"
+#include "process/belongings.h"
 #include "case.h"
-#include "progress.h"
+#include "process/complain.h"
+#include "process/progress.h"
 #include "transport/transport.h"
 
 static const struct bench_case *const cases[] = {
@@ -18,55 +17,6 @@ static const struct bench_case *const cases[] = {
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
-
-void case_complain(const char *format, ...)
-{
-    va_list arguments;
-    belongings_stand_by();
-    progress_clear();
-    fputs("ckptbench: ", stderr);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-}
-
-enum bench_exit case_fail(const char *name, enum ckpt_status status, const char *reason)
-{
-    case_complain("%s: %s", name, reason[0] != '\0' ? reason : ckpt_status_text(status));
-    return status == CKPT_ERR_CONFIG ? BENCH_USAGE : BENCH_FAILED;
-}
-
-static void tell_stranger(void *context, const char *line)
-{
-    (void)context;
-    case_complain("%s", line);
-}
-
-bool case_options(const struct config_program *program, int argc, char **argv,
-                  struct config **config_out, enum bench_exit *exit_out)
-{
-    char reason[CONFIG_TEXT_MAX];
-    char *no_environment[] = {NULL};
-    enum config_request request;
-    struct config *config = NULL;
-    if (config_load(program, argc, argv, no_environment, &config, &request, reason,
-                    sizeof(reason)) != CKPT_OK) {
-        case_complain("%s: %s (ckptbench %s --help lists the flags)", argv[0], reason, argv[0]);
-        *exit_out = BENCH_USAGE;
-        return false;
-    }
-    if (config) {
-        config_tell_strangers(config, environ, tell_stranger, NULL);
-    }
-    if (config_answer(program, config, request, stdout)) {
-        config_delete(&config);
-        *exit_out = BENCH_OK;
-        return false;
-    }
-    *config_out = config;
-    return true;
-}
 
 static void print_help(void)
 {
@@ -139,16 +89,16 @@ static enum bench_exit refuse(const char *name)
         }
     }
     const char *nearest = nearest_name(name, names, count);
-    case_complain("unknown case %s%s%s%s (ckptbench --help lists the cases)", LOG_QUOTED(name),
-                  nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
-                  nearest != NULL ? "?" : "");
+    complain("unknown case %s%s%s%s (ckptbench --help lists the cases)", LOG_QUOTED(name),
+             nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
+             nearest != NULL ? "?" : "");
     return BENCH_USAGE;
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        case_complain("which case? (ckptbench --help lists them)");
+        complain("which case? (ckptbench --help lists them)");
         return BENCH_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
@@ -174,7 +124,7 @@ int main(int argc, char **argv)
         return (int)refuse(argv[1]);
     }
     if (!belongings_guard()) {
-        case_complain("cannot start a thread");
+        complain("cannot start a thread");
         return BENCH_FAILED;
     }
     enum bench_exit code = chosen->run(argc - 1, argv + 1);

@@ -125,7 +125,7 @@ endif()
 ckpt_vm_python(vm_agent SCRIPT vm/agent.py GUESTS 1 RAILS 2 SECONDS 200)
 
 # What ckptbench reads from a GPU, by a driver and a registration that are fakes.
-if(ckptbench_gpu STREQUAL gpu_memory.c)
+if(device_source STREQUAL gpu_memory.c)
   ckpt_vm_python(vm_ckptbench_gpu SCRIPT vm/gpu.py
                  ARGUMENTS ${CMAKE_BINARY_DIR}/tests/fake_cuda $<TARGET_FILE:reg_dmabuf>
                  GUESTS 1 RAILS 1 SECONDS 240)

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "axis.h"
+#include "plot/axis.h"
 
 static void check(enum axis_scale scale, double least, double greatest)
 {

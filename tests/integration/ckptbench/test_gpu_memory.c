@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
-#include "gpu_memory.h"
+#include "device/gpu_memory.h"
 
 #define SEGMENT_BYTES ((UINT64_C(5) << 20) + 12345) /* no whole number of any page */
 #define SEGMENTS 3

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "latency.h"
+#include "report/latency.h"
 
 #define COUNT 20000
 

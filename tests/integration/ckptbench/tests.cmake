@@ -16,14 +16,16 @@ if(CKPT_TESTS AND TARGET ckptbench)
                                             LABELS integration)
   endforeach()
   ckpt_test(test_ckptbench_latency SOURCES integration/ckptbench/test_latency.c
-                                           ../bench/ckptbench/latency.c)
+            LINKS ckpt_bench_report)
   ckpt_test(test_ckptbench_axis SOURCES integration/ckptbench/test_axis.c
-                                        ../bench/ckptbench/axis.c LINKS m)
-  ckpt_test(test_ckptbench_gpu_none SOURCES integration/ckptbench/test_gpu_memory.c
-                                            ../bench/ckptbench/gpu_memory_none.c LINKS ckpt_base)
+            LINKS ckpt_bench_plot)
+  ckpt_room_headers(device)
+  ckpt_test(test_ckptbench_gpu_none
+            SOURCES integration/ckptbench/test_gpu_memory.c ../src/device/gpu_memory_none.c
+            LINKS ckpt_device_headers ckpt_base)
   set_tests_properties(test_ckptbench_gpu_none PROPERTIES ENVIRONMENT CKPT_TEST_DRIVER=none)
-  # GPU memory, by a driver that is not one. ckptbench_gpu: see bench/ckptbench.cmake.
-  if(ckptbench_gpu STREQUAL gpu_memory.c)
+  # GPU memory, by a driver that is not one. device_source: see src/device/room.cmake.
+  if(device_source STREQUAL gpu_memory.c)
     set(ckptbench_drivers ${CMAKE_BINARY_DIR}/tests/fake_cuda)
     foreach(driver IN ITEMS good old)
       add_library(fake_cuda_${driver} SHARED ${CMAKE_CURRENT_LIST_DIR}/fake_cuda.c)
@@ -36,10 +38,9 @@ if(CKPT_TESTS AND TARGET ckptbench)
     target_compile_definitions(fake_cuda_old PRIVATE FAKE_CUDA_OLD)
     file(WRITE ${ckptbench_drivers}/broken/libcuda.so.1 "not a library\n")
     ckpt_test(test_ckptbench_gpu SOURCES integration/ckptbench/test_gpu_memory.c
-                                         ../bench/ckptbench/gpu_memory.c
-              LINKS ckpt_base ${CMAKE_DL_LIBS})
+                                         ../src/device/gpu_memory.c
+              LINKS ckpt_device_headers ckpt_base ${CMAKE_DL_LIBS})
     target_include_directories(test_ckptbench_gpu SYSTEM PRIVATE ${CUDA_HEADER_DIR})
-    target_include_directories(test_ckptbench_gpu PRIVATE ${CMAKE_SOURCE_DIR}/bench/ckptbench)
     add_dependencies(test_ckptbench_gpu fake_cuda_good fake_cuda_old)
     add_test(NAME test_ckptbench_gpu_old COMMAND test_ckptbench_gpu)
     add_test(NAME test_ckptbench_gpu_broken COMMAND test_ckptbench_gpu)
@@ -56,7 +57,4 @@ if(CKPT_TESTS AND TARGET ckptbench)
     add_test(NAME test_ckptbench_gpu COMMAND sh -c "echo 'skipped: no cuda.h'; exit 77")
     set_tests_properties(test_ckptbench_gpu PROPERTIES SKIP_RETURN_CODE 77 LABELS unit)
   endif()
-  foreach(test IN ITEMS test_ckptbench_latency test_ckptbench_axis test_ckptbench_gpu_none)
-    target_include_directories(${test} PRIVATE ${CMAKE_SOURCE_DIR}/bench/ckptbench)
-  endforeach()
 endif()
