@@ -1,17 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ckptctl asks. Over the UNIX socket the kernel says whose process asks: root and the user
- * that ckptctld runs as may see and do everything, others see and change their own runs, and cannot
- * tell another's run from one that does not exist. Over TCP nobody can say who asks;
- * options.tcp_admin says what may be asked there. */
+#include "ckptctld/admin.h"
+
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/reason.h"
+#include "ckptctld/table_change.h"
 #include "ckptctld/tables.h"
+#include "ckptctld/tables_checkpoint.h"
+#include "ckptctld/turn.h"
+#include "ckptctld/waits.h"
+#include "session/session.h"
 #include "wire/message_codec.h"
+
+static const char *const admins[] = {"none", "status", "full", NULL};
+
+static const struct config_key keys[ADMIN_KEYS] = {
+    [ADMIN_TCP] = {.section = "coordinator",
+                   .name = "tcp_admin",
+                   .flag = "tcp-admin",
+                   .type = CONFIG_ENUM,
+                   .choices = admins,
+                   .fallback = "status",
+                   .help = "what ckptctl may do over TCP, where its user is not known: full lets "
+                           "anyone who reaches the port see and retire everything"},
+};
+
+struct part part_admin = {.keys = keys, .key_count = ADMIN_KEYS};
 
 /* One ask on its way to an answer. */
 struct ask {
@@ -24,8 +43,7 @@ struct ask {
 
 static enum ckpt_status refuse(const struct ask *ask, enum ckpt_status status, const char *reason)
 {
-    snprintf(ask->reason, CKPT_REASON_MAX + 1, "%s", reason);
-    return status;
+    return reason_refuse(ask->reason, status, "%s", reason);
 }
 
 static bool names_a_node(enum admin_verb verb)
@@ -62,8 +80,7 @@ static enum ckpt_status find_caller(struct ask *ask, const struct session *sessi
 
 static enum ckpt_status refuse_unknown(const struct ask *ask)
 {
-    snprintf(ask->reason, CKPT_REASON_MAX + 1, "no run %s is known", ask->run.name);
-    return CKPT_ERR_NOT_FOUND;
+    return reason_refuse(ask->reason, CKPT_ERR_NOT_FOUND, "no run %s is known", ask->run.name);
 }
 
 /* A privileged caller may leave the owner open, when one user alone has a run of the name. */
@@ -105,8 +122,8 @@ static enum ckpt_status find_run(struct ask *ask)
         return refuse(ask, CKPT_ERR_DENIED, "that is another user's run");
     }
     for (uint32_t i = 0; i < coordinator_run_count(ask->daemon->machine); i++) {
-        if (coordinator_run_view(ask->daemon->machine, i, &run) && run.key.uid == ask->run.uid &&
-            strcmp(run.key.name, ask->run.name) == 0) {
+        if (coordinator_run_view(ask->daemon->machine, i, &run) &&
+            run_key_equal(&run.key, &ask->run)) {
             return CKPT_OK;
         }
     }
@@ -186,7 +203,7 @@ static void change(const struct ask *ask, struct session *session)
     };
     daemon->change.ask.run = ask->run;
     struct coordinator_event event = {.type = COORDINATOR_ADMIN, .admin = &daemon->change.ask};
-    loop_advance(daemon, &event, changed);
+    turn_event(daemon, &event, changed);
 }
 
 static enum ckpt_status show(const struct ask *ask, json_t **document_out)
@@ -212,10 +229,9 @@ static bool changes_something(enum admin_verb verb)
 static enum ckpt_status refuse_waiting(const struct ask *ask)
 {
     const struct daemon *daemon = ask->daemon;
-    snprintf(ask->reason, CKPT_REASON_MAX + 1,
-             "the coordinator has waited for its records for %" PRIu64 " s: %s",
-             (daemon_now_ms() - daemon->commit.since_ms) / 1000, store_waits_text(daemon));
-    return CKPT_ERR_TIMEOUT;
+    return reason_refuse(ask->reason, CKPT_ERR_TIMEOUT,
+                         "the coordinator has waited for its records for %" PRIu64 " s: %s",
+                         (clock_now_ms() - daemon->commit.since_ms) / 1000, waits_text(daemon));
 }
 
 static enum ckpt_status answer(const struct ask *ask, json_t **document_out)

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a change did, from the records and messages of its update; and how far a drain is. */
-#include <string.h>
+#include "ckptctld/table_change.h"
 
-#include "ckptctld/tables.h"
+#include "base/clock.h"
+#include "ckptctld/tables_checkpoint.h"
 
 static json_t *entry(uint64_t step, uint32_t attempt, uint64_t bytes)
 {
     return json_pack("{s:o,s:o,s:o}", "step", number(step), "attempt", number(attempt), "bytes",
                      number(bytes));
-}
-
-static bool is_of(const struct run_key *key, const struct run_key *run)
-{
-    return key->uid == run->uid && strcmp(key->name, run->name) == 0;
 }
 
 /* Consistent ones, or quarantined. */
@@ -21,7 +16,7 @@ static json_t *retired(const struct coordinator_update *update, const struct run
     json_t *list = json_array();
     for (uint32_t i = 0; i < update->record_count; i++) {
         const struct coordinator_record *record = &update->records[i];
-        if (record->type == RECORD_RETIRED && is_of(&record->run, run)) {
+        if (record->type == RECORD_RETIRED && run_key_equal(&record->run, run)) {
             json_array_append_new(list, entry(record->step, record->attempt, record->bytes));
         }
     }
@@ -36,7 +31,7 @@ static json_t *aborted(const struct coordinator_update *update, const struct run
         const struct message *message = &update->messages[i].message;
         if (message->type == MESSAGE_CHECKPOINT_STATE &&
             message->checkpoint_state.state == CHECKPOINT_ABORTED &&
-            is_of(&message->checkpoint_state.run, run)) {
+            run_key_equal(&message->checkpoint_state.run, run)) {
             json_array_append_new(
                 list, entry(message->checkpoint_state.step, message->checkpoint_state.attempt, 0));
         }
@@ -46,7 +41,7 @@ static json_t *aborted(const struct coordinator_update *update, const struct run
 
 json_t *table_change(const struct coordinator_update *update, const struct run_key *run)
 {
-    return json_pack("{s:o,s:s,s:b,s:o,s:o}", "now_ms", number(daemon_now_ms()), "text",
+    return json_pack("{s:o,s:s,s:b,s:o,s:o}", "now_ms", number(clock_now_ms()), "text",
                      update->admin_reason, "more", (int)update->admin_more, "retired",
                      retired(update, run), "aborted", aborted(update, run));
 }

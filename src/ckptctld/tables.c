@@ -4,7 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "wire/message_codec.h"
+#include "base/clock.h"
+#include "ckptctld/tables_checkpoint.h"
+#include "ckptctld/tables_troubles.h"
+#include "session/session.h"
 
 static json_t *count_nodes(const struct daemon *daemon)
 {
@@ -72,8 +75,9 @@ static json_t *events(const struct daemon *daemon)
 {
     json_t *counts = json_object();
     for (int i = 0; counts && i < EVENT_COUNT; i++) {
-        if (daemon->events[i] > 0) {
-            json_object_set_new(counts, event_name((enum event_id)i), number(daemon->events[i]));
+        if (daemon->notes.counts[i] > 0) {
+            json_object_set_new(counts, event_name((enum event_id)i),
+                                number(daemon->notes.counts[i]));
         }
     }
     return counts;
@@ -97,21 +101,16 @@ static json_t *count_newest(const struct daemon *daemon, uint64_t *runs_out)
                      "lost", number(degrees[DEGREE_LOST]));
 }
 
-int table_is_settling(const struct daemon *daemon)
-{
-    return daemon_now_ms() - daemon->started_ms < daemon->options.machine.restore_settle_ms;
-}
-
 json_t *table_status(const struct daemon *daemon, const struct caller *caller)
 {
     uint64_t runs;
-    uint64_t uptime_ms = daemon_now_ms() - daemon->started_ms;
+    uint64_t uptime_ms = clock_now_ms() - daemon->started_ms;
     json_t *newest = count_newest(daemon, &runs);
     return json_pack(
         "{s:s,s:i,s:i,s:o,s:o,s:b,s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
         CKPT_VERSION, "protocol", WIRE_PROTOCOL_VERSION, "pid", (int)getpid(), "epoch",
         number(coordinator_epoch(daemon->machine)), "uptime_ms", number(uptime_ms), "settling",
-        table_is_settling(daemon), "now", table_time(daemon_wall_ms()), "address", daemon->address,
+        table_is_settling(daemon), "now", table_time(clock_wall_ms()), "address", daemon->address,
         "socket", daemon->options.socket, "store", daemon->options.store->name, "state_directory",
         daemon->options.state_directory, "memory_bytes", number(daemon->memory_bytes), "nodes",
         count_nodes(daemon), "runs", number(runs), "checkpoints", count_checkpoints(daemon),
@@ -157,7 +156,7 @@ static json_t *node_entry(const struct coordinator_member_view *node, uint64_t n
 json_t *table_nodes(const struct daemon *daemon, uint32_t from)
 {
     json_t *nodes = json_array();
-    uint64_t now_ms = daemon_now_ms();
+    uint64_t now_ms = clock_now_ms();
     uint32_t end = coordinator_member_count(daemon->machine);
     uint32_t i = from;
     struct coordinator_member_view node;

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checkpoints as JSON: one with what it lacks and waits for, those of a run, and one with its
- * shards. */
-#include <string.h>
-#include <time.h>
+#include "ckptctld/tables_checkpoint.h"
 
-#include "ckptctld/tables.h"
+#include "base/clock.h"
 
 #define NAMED_MAX 8 /* shards that an entry names; the others are in the checkpoint's own table */
 
@@ -44,26 +41,9 @@ static const char *copy_state_name(enum copy_state state)
     return "unknown";
 }
 
-static bool same_run(const struct run_key *a, const struct run_key *b)
-{
-    return a->uid == b->uid && strcmp(a->name, b->name) == 0;
-}
-
 static const char *mark_text(enum checkpoint_mark mark)
 {
     return mark == MARK_HEALTHY ? "healthy" : mark == MARK_POISONED ? "poisoned" : "";
-}
-
-json_t *table_time(uint64_t wall_ms)
-{
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm utc;
-    char text[40];
-    if (wall_ms == 0 || gmtime_r(&seconds, &utc) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc) == 0) {
-        return json_null();
-    }
-    return json_sprintf("%s.%03uZ", text, (unsigned)(wall_ms % 1000));
 }
 
 /* What is not known, or is not so, is null. */
@@ -74,7 +54,7 @@ static json_t *known(uint64_t value)
 
 static json_t *age_of(const struct coordinator_checkpoint_view *checkpoint)
 {
-    uint64_t now_ms = daemon_wall_ms();
+    uint64_t now_ms = clock_wall_ms();
     if (checkpoint->wall_ms == 0) {
         return json_null();
     }
@@ -246,7 +226,7 @@ json_t *table_checkpoints(const struct daemon *daemon, const struct run_key *run
     struct coordinator_checkpoint_view checkpoint;
     for (; i < end && json_array_size(checkpoints) < HEAVY_ENTRIES; i++) {
         if (coordinator_checkpoint_view(daemon->machine, i, &checkpoint) &&
-            same_run(&checkpoint.run, run)) {
+            run_key_equal(&checkpoint.run, run)) {
             json_array_append_new(checkpoints, checkpoint_entry(daemon, i, &checkpoint));
         }
     }
@@ -262,7 +242,8 @@ bool table_find_checkpoint(const struct daemon *daemon, const struct run_key *ru
     struct coordinator_checkpoint_view seen;
     bool found = false;
     for (uint32_t i = 0; i < coordinator_checkpoint_count(daemon->machine); i++) {
-        if (!coordinator_checkpoint_view(daemon->machine, i, &seen) || !same_run(&seen.run, run)) {
+        if (!coordinator_checkpoint_view(daemon->machine, i, &seen) ||
+            !run_key_equal(&seen.run, run)) {
             continue;
         }
         bool wanted =
@@ -318,7 +299,7 @@ json_t *table_shards(const struct daemon *daemon, uint32_t index, uint32_t from)
     if (document) {
         json_object_set_new(document, "run", json_string(checkpoint.run.name));
         json_object_set_new(document, "uid", number(checkpoint.run.uid));
-        json_object_set_new(document, "now_ms", number(daemon_now_ms()));
+        json_object_set_new(document, "now_ms", number(clock_now_ms()));
         json_object_set_new(document, "next", next_page(rank, checkpoint.world));
         json_object_set(document, "shards", shards);
     }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why saves do not become consistent, as a document. */
-#include "ckptctld/tables.h"
+#include "ckptctld/tables_troubles.h"
 
 static const char *kind_name(enum coordinator_trouble kind)
 {

@@ -8,7 +8,8 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
-#include "store/backend.h"
+#include "base/reason.h"
+#include "store/errno_status.h"
 
 #define MARK_MAGIC 0x4b4d4b43u /* "CKMK" */
 
@@ -18,21 +19,21 @@ enum ckpt_status store_mark_open(const char *path, int *fd_out, uint64_t *row_ou
     enum ckpt_status status = CKPT_OK;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        return store_refuse(reason_out, store_errno_status(errno), "cannot open %s: %s", path,
-                            strerror(errno));
+        return reason_refuse(reason_out, store_errno_status(errno), "cannot open %s: %s", path,
+                             strerror(errno));
     }
     ssize_t got = pread(fd, bytes, sizeof(bytes), 0);
     if (got < 0) {
         status =
-            store_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot read %s: %s", path, strerror(errno));
+            reason_refuse(reason_out, CKPT_ERR_SYSTEM, "cannot read %s: %s", path, strerror(errno));
         goto close_file;
     }
     if (got == 0) {
         *row_out = 0;
         errno = 0;
         if (store_mark_write(fd, 0) != CKPT_OK) { /* from now on a write needs no room */
-            status = store_refuse(reason_out, store_errno_status(errno), "cannot write %s: %s",
-                                  path, strerror(errno));
+            status = reason_refuse(reason_out, store_errno_status(errno), "cannot write %s: %s",
+                                   path, strerror(errno));
             (void)!ftruncate(fd, 0);
             goto close_file;
         }
@@ -40,10 +41,10 @@ enum ckpt_status store_mark_open(const char *path, int *fd_out, uint64_t *row_ou
                load_le32(bytes + 4) == crc32c(0, bytes + 8, 8)) {
         *row_out = load_le64(bytes + 8);
     } else {
-        status = store_refuse(reason_out, CKPT_ERR_CORRUPT,
-                              "%s is damaged: look at the disk; the mark only guards the database "
-                              "beside it, and may be removed when that is known to be good",
-                              path);
+        status = reason_refuse(reason_out, CKPT_ERR_CORRUPT,
+                               "%s is damaged: look at the disk; the mark only guards the database "
+                               "beside it, and may be removed when that is known to be good",
+                               path);
         goto close_file;
     }
     *fd_out = fd;

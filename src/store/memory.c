@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store that forgets at close: an array of records. */
-#include "store/backend.h"
+#include "store/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/reason.h"
+#include "store/rules.h"
+
 struct memory {
-    struct store store;
+    struct medium medium;
     uint64_t epoch;
     size_t count;
     size_t room;
@@ -14,27 +16,27 @@ struct memory {
 };
 
 static enum ckpt_status memory_open(const char *location, struct store_progress *progress,
-                                    struct store **store_out, char *reason_out)
+                                    struct medium **medium_out, char *reason_out)
 {
     (void)location;
     (void)progress;
     struct memory *memory = calloc(1, sizeof(*memory));
     if (!memory) {
-        return store_refuse(reason_out, CKPT_ERR_MEMORY, "no memory for the record store");
+        return reason_refuse(reason_out, CKPT_ERR_MEMORY, "no memory for the record store");
     }
-    *store_out = &memory->store;
+    *medium_out = &memory->medium;
     return CKPT_OK;
 }
 
-static enum ckpt_status memory_epoch(struct store *store, uint64_t *epoch_out)
+static enum ckpt_status memory_epoch(struct medium *medium, uint64_t *epoch_out)
 {
-    *epoch_out = ((struct memory *)store)->epoch;
+    *epoch_out = ((struct memory *)medium)->epoch;
     return CKPT_OK;
 }
 
-static enum ckpt_status memory_replay(struct store *store, store_visit *visit, void *context)
+static enum ckpt_status memory_replay(struct medium *medium, store_visit *visit, void *context)
 {
-    const struct memory *memory = (struct memory *)store;
+    const struct memory *memory = (struct memory *)medium;
     enum ckpt_status status = CKPT_OK;
     for (size_t i = 0; i < memory->count && status == CKPT_OK; i++) {
         status = visit(context, &memory->records[i]);
@@ -98,16 +100,16 @@ static bool append(struct memory *memory, const struct store_transaction *transa
     return true;
 }
 
-static enum ckpt_status memory_commit(struct store *store,
+static enum ckpt_status memory_commit(struct medium *medium,
                                       const struct store_transaction *transaction)
 {
-    struct memory *memory = (struct memory *)store;
-    enum ckpt_status status = store_fence(memory->epoch, transaction, store->reason);
+    struct memory *memory = (struct memory *)medium;
+    enum ckpt_status status = store_fence(memory->epoch, transaction, medium->reason);
     if (status != CKPT_OK) {
         return status;
     }
     if (!reserve(memory, transaction->count)) {
-        return store_refuse(store->reason, CKPT_ERR_MEMORY, "no memory for a record");
+        return reason_refuse(medium->reason, CKPT_ERR_MEMORY, "no memory for a record");
     }
     size_t end = memory->count;
     for (uint32_t i = 0; i < transaction->count; i++) {
@@ -115,7 +117,8 @@ static enum ckpt_status memory_commit(struct store *store,
             while (end > memory->count) {
                 drop_shards(&memory->records[--end]);
             }
-            return store_refuse(store->reason, CKPT_ERR_MEMORY, "no memory for a record's shards");
+            return reason_refuse(medium->reason, CKPT_ERR_MEMORY,
+                                 "no memory for a record's shards");
         }
         end++;
     }
@@ -134,9 +137,9 @@ static enum ckpt_status memory_commit(struct store *store,
     return CKPT_OK;
 }
 
-static void memory_close(struct store *store)
+static void memory_close(struct medium *medium)
 {
-    struct memory *memory = (struct memory *)store;
+    struct memory *memory = (struct memory *)medium;
     for (size_t i = 0; i < memory->count; i++) {
         drop_shards(&memory->records[i]);
     }
@@ -144,8 +147,7 @@ static void memory_close(struct store *store)
     free(memory);
 }
 
-const struct store_backend store_memory = {
-    .name = "memory",
+const struct medium_kind medium_memory = {
     .open = memory_open,
     .epoch = memory_epoch,
     .replay = memory_replay,

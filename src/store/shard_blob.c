@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "store/rules.h"
 
 #define SHARD_BYTES (8 + CKPT_DIGEST_BYTES)
 #define NAMES_MAX UINT16_MAX /* more nodes than a cluster has; those beyond are left out */

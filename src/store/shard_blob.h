@@ -4,7 +4,7 @@
 #ifndef CKPT_STORE_SHARD_BLOB_H
 #define CKPT_STORE_SHARD_BLOB_H
 
-#include "store/backend.h"
+#include "store/store.h"
 
 /* The shards of a RECORD_CONSISTENT, in memory that the caller frees; NULL: there is none. */
 uint8_t *shard_blob_encode(const struct store_transaction *transaction,

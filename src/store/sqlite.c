@@ -1,67 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The durable store: one SQLite database with a write-ahead log, synced at each commit. */
 #include "store/sqlite.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fault_point.h"
+#include "base/reason.h"
 #include "store/mark.h"
+#include "store/rules.h"
+#include "store/sqlite_call.h"
+#include "store/sqlite_open.h"
+#include "store/sqlite_rows.h"
+#include "store/sqlite_state.h"
 
 static enum ckpt_status sqlite_open(const char *location, struct store_progress *progress,
-                                    struct store **store_out, char *reason_out)
+                                    struct medium **medium_out, char *reason_out)
 {
     struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
     if (!sqlite) {
-        return store_refuse(reason_out, CKPT_ERR_MEMORY, "no memory for the record store");
+        return reason_refuse(reason_out, CKPT_ERR_MEMORY, "no memory for the record store");
     }
     sqlite->progress = progress;
     enum ckpt_status status = sqlite_open_files(location, sqlite);
     if (status != CKPT_OK) {
-        memcpy(reason_out, sqlite->store.reason, sizeof(sqlite->store.reason));
+        memcpy(reason_out, sqlite->medium.reason, sizeof(sqlite->medium.reason));
         free(sqlite);
         return status;
     }
-    *store_out = &sqlite->store;
+    *medium_out = &sqlite->medium;
     return CKPT_OK;
 }
 
-enum ckpt_status sqlite_number(struct sqlite *sqlite, enum statement statement,
-                               uint64_t *number_out)
+static enum ckpt_status sqlite_epoch(struct medium *medium, uint64_t *epoch_out)
 {
-    sqlite3_stmt *prepared = sqlite->statements[statement];
-    enum ckpt_status status = CKPT_OK;
-    int result = sqlite3_step(prepared);
-    if (result == SQLITE_ROW) {
-        *number_out = (uint64_t)sqlite3_column_int64(prepared, 0);
-    } else {
-        status = sqlite_refuse(sqlite, result, "read it");
-    }
-    sqlite3_reset(prepared);
-    return status;
+    return sqlite_number((struct sqlite *)medium, STATEMENT_EPOCH, epoch_out);
 }
 
-enum ckpt_status sqlite_run(struct sqlite *sqlite, enum statement statement)
+static enum ckpt_status sqlite_replay(struct medium *medium, store_visit *visit, void *context)
 {
-    sqlite3_stmt *prepared = sqlite->statements[statement];
-    enum ckpt_status status = CKPT_OK;
-    int result = sqlite3_step(prepared);
-    if (result != SQLITE_DONE) {
-        status = sqlite_refuse(sqlite, result, "write a record");
-    }
-    sqlite3_reset(prepared);
-    sqlite3_clear_bindings(prepared);
-    return status;
-}
-
-static enum ckpt_status sqlite_epoch(struct store *store, uint64_t *epoch_out)
-{
-    return sqlite_number((struct sqlite *)store, STATEMENT_EPOCH, epoch_out);
-}
-
-static enum ckpt_status sqlite_replay(struct store *store, store_visit *visit, void *context)
-{
-    return sqlite_rows_replay((struct sqlite *)store, visit, context);
+    return sqlite_rows_replay((struct sqlite *)medium, visit, context);
 }
 
 static enum ckpt_status write_rows(struct sqlite *sqlite,
@@ -71,7 +48,7 @@ static enum ckpt_status write_rows(struct sqlite *sqlite,
     uint64_t highest = 0;
     enum ckpt_status status = sqlite_number(sqlite, STATEMENT_EPOCH, &highest);
     if (status == CKPT_OK) {
-        status = store_fence(highest, transaction, sqlite->store.reason);
+        status = store_fence(highest, transaction, sqlite->medium.reason);
     }
     if (status == CKPT_OK) {
         status = sqlite_extent_read(sqlite, extent_out);
@@ -83,16 +60,16 @@ static enum ckpt_status write_rows(struct sqlite *sqlite,
         status = sqlite_extent_write(sqlite, extent_out);
     }
     if (status == CKPT_OK && FAULT_POINT_ERROR(coordinator_in_transaction)) {
-        status = store_refuse(sqlite->store.reason, CKPT_ERR_DISK,
-                              "%s: fault point coordinator_in_transaction", sqlite->path);
+        status = reason_refuse(sqlite->medium.reason, CKPT_ERR_DISK,
+                               "%s: fault point coordinator_in_transaction", sqlite->path);
     }
     return status;
 }
 
-static enum ckpt_status sqlite_commit(struct store *store,
+static enum ckpt_status sqlite_commit(struct medium *medium,
                                       const struct store_transaction *transaction)
 {
-    struct sqlite *sqlite = (struct sqlite *)store;
+    struct sqlite *sqlite = (struct sqlite *)medium;
     struct sqlite_extent extent = {0};
     enum ckpt_status status = sqlite_run(sqlite, STATEMENT_BEGIN);
     if (status != CKPT_OK) {
@@ -116,15 +93,14 @@ static enum ckpt_status sqlite_commit(struct store *store,
     return CKPT_OK;
 }
 
-static void sqlite_close(struct store *store)
+static void sqlite_close(struct medium *medium)
 {
-    struct sqlite *sqlite = (struct sqlite *)store;
+    struct sqlite *sqlite = (struct sqlite *)medium;
     sqlite_close_files(sqlite);
     free(sqlite);
 }
 
-const struct store_backend store_sqlite = {
-    .name = "sqlite",
+const struct medium_kind medium_sqlite = {
     .open = sqlite_open,
     .epoch = sqlite_epoch,
     .replay = sqlite_replay,

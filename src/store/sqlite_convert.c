@@ -9,7 +9,8 @@
  * many are there as the last one's number; and a consistent checkpoint had its shards until a row
  * retired it, so none has lost them when consistent rows without shards are as many as rows that
  * retire. Where the numbers say otherwise all rows are read, and the damaged one is named. */
-#include "store/sqlite.h"
+
+#include "store/sqlite_convert.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/reason.h"
+#include "store/rules.h"
+#include "store/sqlite_call.h"
+#include "store/sqlite_connect.h"
+#include "store/sqlite_rows.h"
+#include "store/sqlite_schema.h"
 
 #define PROGRESS_ROWS 1024
 
@@ -40,9 +48,9 @@ static enum ckpt_status seal_old(struct sqlite *from)
         status = sqlite_ask(from, "PRAGMA journal_mode = DELETE", mode, sizeof(mode));
     }
     if (status == CKPT_OK && strcmp(mode, "delete") != 0) {
-        status =
-            store_refuse(from->store.reason, CKPT_ERR_TIMEOUT,
-                         "%s: another program has it open: end that one to convert it", from->path);
+        status = reason_refuse(from->medium.reason, CKPT_ERR_TIMEOUT,
+                               "%s: another program has it open: end that one to convert it",
+                               from->path);
     }
     if (status == CKPT_OK) {
         status = sqlite_execute(from, "BEGIN EXCLUSIVE", "have it alone to convert it");
@@ -95,7 +103,7 @@ static enum ckpt_status is_retired_later(struct conversion *c, uint64_t row,
 
 static enum ckpt_status take_reason(struct conversion *c, enum ckpt_status status)
 {
-    memcpy(c->from->store.reason, c->to->store.reason, sizeof(c->from->store.reason));
+    memcpy(c->from->medium.reason, c->to->medium.reason, sizeof(c->from->medium.reason));
     return status;
 }
 
@@ -198,8 +206,8 @@ static enum ckpt_status fill_new(struct conversion *c)
         status = sqlite_ask_number(c->to, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
     }
     if (status == CKPT_OK && busy != 0) {
-        status = store_refuse(c->to->store.reason, CKPT_ERR_TIMEOUT, "%s: another program reads it",
-                              c->to->path);
+        status = reason_refuse(c->to->medium.reason, CKPT_ERR_TIMEOUT,
+                               "%s: another program reads it", c->to->path);
     }
     return status == CKPT_OK ? CKPT_OK : take_reason(c, status);
 }
@@ -232,11 +240,11 @@ static enum ckpt_status look_at_old(struct conversion *c, uint64_t mark)
         sqlite_ask_number(c->from, "SELECT ifnull(max(id), 0) FROM record", &last);
     c->last = (uint64_t)last;
     if (status == CKPT_OK && c->last < mark) {
-        status = store_refuse(c->from->store.reason, CKPT_ERR_CORRUPT,
-                              "%s ends at row %" PRIu64 ", but row %" PRIu64
-                              " was committed: its write-ahead log is damaged or it was replaced; "
-                              "if by a backup, and on purpose, remove records.mark beside it",
-                              c->from->path, c->last, mark);
+        status = reason_refuse(c->from->medium.reason, CKPT_ERR_CORRUPT,
+                               "%s ends at row %" PRIu64 ", but row %" PRIu64
+                               " was committed: its write-ahead log is damaged or it was replaced; "
+                               "if by a backup, and on purpose, remove records.mark beside it",
+                               c->from->path, c->last, mark);
     }
     return status;
 }
@@ -244,10 +252,10 @@ static enum ckpt_status look_at_old(struct conversion *c, uint64_t mark)
 static enum ckpt_status replace_old(const struct conversion *c, const char *directory)
 {
     if (rename(c->to->path, c->from->path) != 0) {
-        return store_refuse(c->from->store.reason, CKPT_ERR_DISK, "cannot rename %s to %s: %s",
-                            c->to->path, c->from->path, strerror(errno));
+        return reason_refuse(c->from->medium.reason, CKPT_ERR_DISK, "cannot rename %s to %s: %s",
+                             c->to->path, c->from->path, strerror(errno));
     }
-    return sqlite_sync_directory(directory, c->from->store.reason);
+    return sqlite_sync_directory(directory, c->from->medium.reason);
 }
 
 enum ckpt_status sqlite_convert(struct sqlite *sqlite, const char *directory, uint64_t mark)

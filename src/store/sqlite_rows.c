@@ -2,7 +2,8 @@
 /* One record as one row, with a checksum over all that it says and over its number, so that a row
  * that was changed, moved or taken from another place is found at replay; and, beside all rows,
  * their extent, so that one that is missing is found too. */
-#include "store/sqlite.h"
+
+#include "store/sqlite_rows.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -10,15 +11,10 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/reason.h"
+#include "store/rules.h"
 #include "store/shard_blob.h"
-
-enum ckpt_status sqlite_refuse_row(struct sqlite *sqlite, uint64_t row, const char *what)
-{
-    return store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
-                        "%s: row %" PRIu64 " %s: look at the disk, then bring the state directory "
-                        "back from a backup",
-                        sqlite->path, row, what);
-}
+#include "store/sqlite_call.h"
 
 static uint32_t row_crc(uint64_t row, const struct coordinator_record *record, uint32_t shards_crc)
 {
@@ -80,10 +76,10 @@ enum ckpt_status sqlite_extent_read(struct sqlite *sqlite, struct sqlite_extent 
         }
     }
     if (result == SQLITE_DONE) {
-        status = store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
-                              "%s: its extent is damaged or missing: look at the disk, then bring "
-                              "the state directory back from a backup",
-                              sqlite->path);
+        status = reason_refuse(sqlite->medium.reason, CKPT_ERR_CORRUPT,
+                               "%s: its extent is damaged or missing: look at the disk, then bring "
+                               "the state directory back from a backup",
+                               sqlite->path);
     } else if (result != SQLITE_ROW) {
         status = sqlite_refuse(sqlite, result, "read its extent");
     }
@@ -308,12 +304,12 @@ static enum ckpt_status compare_extent(struct sqlite *sqlite, const struct sqlit
         (found->rows == extent.rows && found->sum == extent.sum && found->last <= extent.last)) {
         return status;
     }
-    return store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
-                        "%s: %" PRIu64 " rows are there, %" PRIu64
-                        " must be%s: look at the disk, then bring the state directory back from a "
-                        "backup",
-                        sqlite->path, found->rows, extent.rows,
-                        found->rows == extent.rows ? ", and they are others" : "");
+    return reason_refuse(sqlite->medium.reason, CKPT_ERR_CORRUPT,
+                         "%s: %" PRIu64 " rows are there, %" PRIu64
+                         " must be%s: look at the disk, then bring the state directory back from a "
+                         "backup",
+                         sqlite->path, found->rows, extent.rows,
+                         found->rows == extent.rows ? ", and they are others" : "");
 }
 
 enum ckpt_status sqlite_rows_replay(struct sqlite *sqlite, store_visit *visit, void *context)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables, and the statements on them. */
-#include "store/sqlite.h"
+
+#include "store/sqlite_schema.h"
 
 #include <string.h>
+
+#include "base/reason.h"
+#include "store/sqlite_call.h"
+#include "store/sqlite_rows.h"
 
 /* A row is removed by the transaction that brings what makes it void, so the tables hold what is
  * there now, however long they have been written to; pages that become free are used again by the
@@ -106,15 +111,15 @@ enum ckpt_status sqlite_schema_version(struct sqlite *sqlite, long *version_out)
         return CKPT_OK;
     }
     if (application != SQLITE_APPLICATION_ID) {
-        return store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
-                            "%s is a database of another program (application id %ld), or damaged",
-                            sqlite->path, application);
+        return reason_refuse(sqlite->medium.reason, CKPT_ERR_CORRUPT,
+                             "%s is a database of another program (application id %ld), or damaged",
+                             sqlite->path, application);
     }
     if (version < 1 || version > SQLITE_SCHEMA_VERSION) {
-        return store_refuse(sqlite->store.reason, CKPT_ERR_VERSION,
-                            "%s has schema version %ld, this ckptctld knows %d: start the version "
-                            "that wrote it",
-                            sqlite->path, version, SQLITE_SCHEMA_VERSION);
+        return reason_refuse(sqlite->medium.reason, CKPT_ERR_VERSION,
+                             "%s has schema version %ld, this ckptctld knows %d: start the version "
+                             "that wrote it",
+                             sqlite->path, version, SQLITE_SCHEMA_VERSION);
     }
     return CKPT_OK;
 }
@@ -127,10 +132,10 @@ enum ckpt_status sqlite_check(struct sqlite *sqlite)
         sqlite_ask(sqlite, "PRAGMA integrity_check(1)", verdict, sizeof(verdict));
     if (status == CKPT_OK && strcmp(verdict, "ok") != 0) {
         status =
-            store_refuse(sqlite->store.reason, CKPT_ERR_CORRUPT,
-                         "%s is damaged (%s): look at the disk, then bring the state directory "
-                         "back from a backup",
-                         sqlite->path, verdict);
+            reason_refuse(sqlite->medium.reason, CKPT_ERR_CORRUPT,
+                          "%s is damaged (%s): look at the disk, then bring the state directory "
+                          "back from a backup",
+                          sqlite->path, verdict);
     }
     sqlite_progress(sqlite, NULL, 0, 0);
     return status;

@@ -2,9 +2,9 @@
 /* Where the coordinator's records are kept: one narrow table, several backends.
  *
  * A store is a log that is always compact. Records are appended in transactions that are all or
- * nothing and, once store_commit has returned CKPT_OK, survive the process, the machine and a power
- * cut as far as the backend says so. At its start a coordinator replays the log, then takes a new
- * epoch by committing a RECORD_EPOCH of store_epoch() + 1, and only then rules.
+ * nothing and, once their commit was answered with CKPT_OK, survive the process, the machine and a
+ * power cut as far as the backend says so. At its start a coordinator replays the log, then takes a
+ * new epoch by committing a RECORD_EPOCH of the highest + 1, and only then rules.
  *
  * What a record makes void is removed by the transaction that brings it, so that size and replay go
  * with what is there and not with what ever was. store_rules says which record voids which:
@@ -27,7 +27,9 @@
  * other record's epoch must be one that a RECORD_EPOCH has made known, earlier or in the same
  * transaction.
  *
- * A store is used by one thread at a time. Calls block for as long as the medium does. */
+ * A medium may take milliseconds, and at times half a minute, and some are at the other end of a
+ * network. So what is asked of a store is a call: it is begun, and answered later, from the loop. A
+ * store is used by that one thread. */
 #ifndef CKPT_STORE_STORE_H
 #define CKPT_STORE_STORE_H
 
@@ -38,6 +40,7 @@
 
 #include "coordinator/coordinator.h"
 
+struct medium_kind;
 struct store;
 
 /* Receives one record, and the shards of a RECORD_CONSISTENT; both live until it returns. A status
@@ -72,15 +75,74 @@ struct store_progress {
     atomic_uint_fast64_t of; /* 0: nobody knows */
 };
 
+enum store_call_type {
+    /* Opens it for this process alone, anew where it was open. A store of an earlier format is
+     * converted, which may take minutes for many millions of records.
+     *
+     * ERRORS
+     * - CKPT_ERR_BUSY - another coordinator has it open; the reason names its process id
+     * - CKPT_ERR_TIMEOUT, CKPT_ERR_FULL - store_may_pass()
+     * - CKPT_ERR_VERSION - made by a later ckptctld
+     * - CKPT_ERR_CORRUPT - not a record store, damaged, or shorter than what was once committed
+     * - CKPT_ERR_DISK, CKPT_ERR_SYSTEM - cannot be made, read or locked
+     * - CKPT_ERR_MEMORY */
+    STORE_OPEN = 1,
+
+    /* The highest epoch; 0 for a new store. CKPT_ERR_DISK, CKPT_ERR_CORRUPT, and what
+     * store_may_pass() names. */
+    STORE_EPOCH,
+
+    /* Hands every record that still matters to visit, in the order of commitment.
+     *
+     * ERRORS
+     * - CKPT_ERR_CORRUPT - a row is not what was written, or rows are missing; the reason says so.
+     *   visit may have seen other rows: what it built must be thrown away.
+     * - CKPT_ERR_DISK, CKPT_ERR_MEMORY, what store_may_pass() names, and what visit returns */
+    STORE_REPLAY,
+
+    /* Appends all records and removes what they make void, or does nothing. An empty transaction is
+     * CKPT_OK and touches nothing. The work is bounded by the records: each voids one or two.
+     *
+     * ERRORS
+     * - CKPT_ERR_STALE - the epoch fence; nothing was written
+     * - CKPT_ERR_INVALID - a record's epoch or type is unknown, its world too large; nothing was
+     *   written
+     * - CKPT_ERR_TIMEOUT, CKPT_ERR_FULL - store_may_pass(): nothing was written
+     * - CKPT_ERR_DISK, CKPT_ERR_MEMORY - nothing is known of what was written. This store never
+     *   answers CKPT_OK again: the medium may have dropped what a later sync would claim to have
+     *   written. Only another STORE_OPEN, which reads what the medium has, may go on. */
+    STORE_COMMIT,
+
+    /* The same, of the records by which a coordinator begins to rule. */
+    STORE_RULE,
+};
+
+/* Its owner's, who keeps it until it is answered. What it points to may be read by another thread
+ * until then: visit and shard_at are called there. */
+struct store_call {
+    enum store_call_type type;
+    store_visit *visit;                   /* STORE_REPLAY */
+    void *visit_context;                  /* of that */
+    struct store_transaction transaction; /* STORE_COMMIT, STORE_RULE */
+
+    /* The answer, from store_turn(). */
+    void (*done)(void *context);
+    void *context;
+    enum ckpt_status status;
+    uint64_t epoch;                   /* STORE_EPOCH */
+    char reason[CKPT_REASON_MAX + 1]; /* what, where, and what to do; "" for CKPT_OK */
+
+    struct store_call *next; /* the store's */
+};
+
 /* What a backend is. Each function is described at the store_ function of its name. */
 struct store_backend {
     const char *name;
-    enum ckpt_status (*open)(const char *location, struct store_progress *progress,
-                             struct store **store_out, char *reason_out);
-    enum ckpt_status (*epoch)(struct store *store, uint64_t *epoch_out);
-    enum ckpt_status (*replay)(struct store *store, store_visit *visit, void *context);
-    enum ckpt_status (*commit)(struct store *store, const struct store_transaction *transaction);
-    void (*close)(struct store *store);
+    const struct medium_kind *medium; /* what it keeps records in, where that blocks */
+    enum ckpt_status (*make)(const struct store_backend *backend, const char *location,
+                             struct store_progress *progress, struct store **store_out);
+    void (*begin)(struct store *store, struct store_call *call);
+    bool (*close)(struct store *store, uint32_t wait_ms);
 };
 
 /* "sqlite": one database in the directory `location`, made (0700) where it is missing. Durable:
@@ -93,56 +155,29 @@ extern const struct store_backend store_memory;
 /* The backend of that name, or NULL. */
 const struct store_backend *store_backend_by_name(const char *name);
 
-/* Opens a store for this process alone. reason_out (CKPT_REASON_MAX + 1 bytes) gets one line on
- * failure: what, where, and what to do. A store of an earlier format is converted, which may take
- * minutes for many millions of records; progress, which may be NULL and must live as long as the
- * store, says how far it is.
- *
- * ERRORS
- * - CKPT_ERR_BUSY - another coordinator has it open; the reason names its process id
- * - CKPT_ERR_TIMEOUT, CKPT_ERR_FULL - store_may_pass()
- * - CKPT_ERR_VERSION - made by a later ckptctld
- * - CKPT_ERR_CORRUPT - not a record store, damaged, or shorter than what was once committed
- * - CKPT_ERR_DISK, CKPT_ERR_SYSTEM - cannot be made, read or locked
- * - CKPT_ERR_MEMORY */
-enum ckpt_status store_open(const struct store_backend *backend, const char *location,
-                            struct store_progress *progress, struct store **store_out,
-                            char *reason_out);
-
 /* Whether a failure says nothing about the records and passes of itself: CKPT_ERR_TIMEOUT (another
  * program, a person's open transaction say, holds a lock on them) and CKPT_ERR_FULL (no room on
  * their file system). Nothing was written; the same call may be made again, for ever. */
 bool store_may_pass(enum ckpt_status status);
 
-/* The highest epoch of the store; 0 for a new one. CKPT_ERR_DISK, CKPT_ERR_CORRUPT, and what
- * store_may_pass() names. */
-enum ckpt_status store_epoch(struct store *store, uint64_t *epoch_out);
+/* Makes a store that is yet to be opened, and touches no medium. location, and progress, which may
+ * be NULL, live as long as it. CKPT_ERR_MEMORY, CKPT_ERR_SYSTEM. */
+enum ckpt_status store_make(const struct store_backend *backend, const char *location,
+                            struct store_progress *progress, struct store **store_out);
 
-/* Hands every record that still matters to visit, in the order of commitment.
- *
- * ERRORS
- * - CKPT_ERR_CORRUPT - a row is not what was written, or rows are missing; store_reason() says so.
- *   visit may have seen other rows: what it built must be thrown away.
- * - CKPT_ERR_DISK, CKPT_ERR_MEMORY, what store_may_pass() names, and what visit returns */
-enum ckpt_status store_replay(struct store *store, store_visit *visit, void *context);
+/* Begins a call. Calls are done one after the other, in their order; at most one commit is under
+ * way. done is called by store_turn() alone, never from inside this. */
+void store_begin(struct store *store, struct store_call *call);
 
-/* Appends all records and removes what they make void, or does nothing. An empty transaction is
- * CKPT_OK and touches nothing. The work is bounded by the records: each voids one or two.
- *
- * ERRORS
- * - CKPT_ERR_STALE - the epoch fence; nothing was written
- * - CKPT_ERR_INVALID - a record's epoch or type is unknown, its world too large; nothing was
- *   written
- * - CKPT_ERR_TIMEOUT, CKPT_ERR_FULL - store_may_pass(): nothing was written
- * - CKPT_ERR_DISK, CKPT_ERR_MEMORY - nothing is known of what was written. This store never answers
- *   CKPT_OK again: the medium may have dropped what a later sync would claim to have written. Only
- *   a new store_open, which reads what the medium has, may go on. */
-enum ckpt_status store_commit(struct store *store, const struct store_transaction *transaction);
+/* Readable when there are answers to be given. */
+int store_fd(const struct store *store);
 
-/* One line on the last failure of this store, "" when there was none. Lives until the next call. */
-const char *store_reason(const struct store *store);
+/* Gives them: calls done of each. */
+void store_turn(struct store *store);
 
-/* Closes it and sets *store to NULL; NULL and a pointer to NULL are taken. */
-void store_close(struct store **store);
+/* Closes and frees it: no call is begun or answered any more. Waits wait_ms at most for one that is
+ * under way. False when that one still is: what it uses must then not be given back, and the
+ * process is to end without. Sets *store to NULL; NULL and a pointer to NULL are taken. */
+bool store_close(struct store **store, uint32_t wait_ms);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "hosts.h"
 #include "judge.h"
-#include "store/backend.h"
+#include "store/rules.h"
 
 #define STORE_LOOK_MS 2000
 

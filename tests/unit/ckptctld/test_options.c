@@ -18,7 +18,7 @@ static enum ckpt_status read_flags(char **argv, int argc, struct options *option
 {
     enum config_request request;
     char *environment[] = {NULL};
-    enum ckpt_status status = config_load(&options_program, argc, argv, environment, config_out,
+    enum ckpt_status status = config_load(options_program(), argc, argv, environment, config_out,
                                           &request, reason_out, CKPT_REASON_MAX + 1);
     if (status == CKPT_OK) {
         status = options_read(*config_out, options_out, reason_out);

@@ -2,8 +2,14 @@
 #include "unit/store/fixture.h"
 
 #include <inttypes.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 bool holders_are_made = true;
 bool times_are_made = true;
@@ -49,12 +55,76 @@ struct coordinator_record_shard made_shard(const void *context,
     return shard;
 }
 
+char fixture_reason[CKPT_REASON_MAX + 1];
+
+static void answered(void *context)
+{
+    *(bool *)context = true;
+}
+
+enum ckpt_status fixture_ask(struct store *store, struct store_call *call)
+{
+    struct pollfd waiter = {.fd = store_fd(store), .events = POLLIN};
+    bool is_answered = false;
+    call->done = answered;
+    call->context = &is_answered;
+    store_begin(store, call);
+    assert_false(is_answered); /* from store_turn() alone */
+    while (!is_answered) {
+        assert_int_equal(poll(&waiter, 1, 600000), 1);
+        store_turn(store);
+    }
+    memcpy(fixture_reason, call->reason, sizeof(fixture_reason));
+    return call->status;
+}
+
+enum ckpt_status fixture_open(const struct store_backend *backend, const char *location,
+                              struct store_progress *progress, struct store **store_out,
+                              char *reason_out)
+{
+    struct store_call call = {.type = STORE_OPEN};
+    struct store *store;
+    assert_int_equal(store_make(backend, location, progress, &store), CKPT_OK);
+    if (fixture_ask(store, &call) != CKPT_OK) {
+        memcpy(reason_out, call.reason, sizeof(call.reason));
+        fixture_close(&store);
+        return call.status;
+    }
+    *store_out = store;
+    return CKPT_OK;
+}
+
+enum ckpt_status fixture_epoch(struct store *store, uint64_t *epoch_out)
+{
+    struct store_call call = {.type = STORE_EPOCH};
+    enum ckpt_status status = fixture_ask(store, &call);
+    *epoch_out = call.epoch;
+    return status;
+}
+
+enum ckpt_status fixture_replay(struct store *store, store_visit *visit, void *context)
+{
+    struct store_call call = {.type = STORE_REPLAY, .visit = visit, .visit_context = context};
+    return fixture_ask(store, &call);
+}
+
+enum ckpt_status fixture_commit(struct store *store, const struct store_transaction *transaction)
+{
+    struct store_call call = {.type = STORE_COMMIT, .transaction = *transaction};
+    return fixture_ask(store, &call);
+}
+
+void fixture_close(struct store **store)
+{
+    assert_true(store_close(store, 600000));
+}
+
 enum ckpt_status commit(struct store *store, const struct coordinator_record *records,
                         uint32_t count)
 {
     struct store_transaction transaction = {
         .records = records, .count = count, .shard_at = made_shard};
-    return store_commit(store, &transaction);
+    return fixture_commit(store, &transaction);
 }
 
 static bool is_as_made(const struct coordinator_record *record)
@@ -102,6 +172,6 @@ static enum ckpt_status see(void *context, const struct coordinator_record *reco
 struct seen replay(struct store *store)
 {
     struct seen seen = {.text = ""};
-    seen.status = store_replay(store, see, &seen);
+    seen.status = fixture_replay(store, see, &seen);
     return seen;
 }

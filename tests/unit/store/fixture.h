@@ -21,6 +21,19 @@ extern bool times_are_made;
 struct coordinator_record_shard made_shard(const void *context,
                                            const struct coordinator_record *record, uint32_t rank);
 
+/* Begins a call and waits for its answer; what it said last stands in fixture_reason. */
+enum ckpt_status fixture_ask(struct store *store, struct store_call *call);
+extern char fixture_reason[CKPT_REASON_MAX + 1];
+
+/* The calls as functions that block. One whose open fails is closed again. */
+enum ckpt_status fixture_open(const struct store_backend *backend, const char *location,
+                              struct store_progress *progress, struct store **store_out,
+                              char *reason_out);
+enum ckpt_status fixture_epoch(struct store *store, uint64_t *epoch_out);
+enum ckpt_status fixture_replay(struct store *store, store_visit *visit, void *context);
+enum ckpt_status fixture_commit(struct store *store, const struct store_transaction *transaction);
+void fixture_close(struct store **store);
+
 /* Commits with made_shard. */
 enum ckpt_status commit(struct store *store, const struct coordinator_record *records,
                         uint32_t count);

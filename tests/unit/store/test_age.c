@@ -156,13 +156,13 @@ static double start(uint32_t *records_out)
 {
     struct store *store = NULL;
     double begin = now_s();
-    if (store_open(&store_sqlite, directory, NULL, &store, reason) != CKPT_OK) {
+    if (fixture_open(&store_sqlite, directory, NULL, &store, reason) != CKPT_OK) {
         fail_msg("%s", reason);
     }
     *records_out = 0;
-    assert_int_equal(store_replay(store, count_record, records_out), CKPT_OK);
+    assert_int_equal(fixture_replay(store, count_record, records_out), CKPT_OK);
     double took = now_s() - begin;
-    store_close(&store);
+    fixture_close(&store);
     return took;
 }
 
@@ -197,7 +197,7 @@ static void a_young_one_grows_no_older(void **state)
     uint32_t records;
     struct store *store = NULL;
     struct coordinator_record first[] = {record_epoch(1), record_of(RECORD_ATTEMPT, 1, 0)};
-    assert_int_equal(store_open(&store_sqlite, directory, NULL, &store, reason), CKPT_OK);
+    assert_int_equal(fixture_open(&store_sqlite, directory, NULL, &store, reason), CKPT_OK);
     assert_int_equal(commit(store, first, 2), CKPT_OK);
     for (uint64_t batch = 0; batch < 100; batch++) {
         struct coordinator_record many[400];
@@ -210,7 +210,7 @@ static void a_young_one_grows_no_older(void **state)
         }
         assert_int_equal(commit(store, many, 400), CKPT_OK);
     }
-    store_close(&store);
+    fixture_close(&store);
     (void)start(&records);
     assert_int_equal(records, 1 + 1 + 1 + KEPT);
 }

@@ -82,7 +82,7 @@ static int clear(void **state)
 static struct store *open_good(void)
 {
     struct store *store = NULL;
-    if (store_open(&store_sqlite, directory, NULL, &store, reason) != CKPT_OK) {
+    if (fixture_open(&store_sqlite, directory, NULL, &store, reason) != CKPT_OK) {
         fail_msg("%s", reason);
     }
     return store;
@@ -91,7 +91,7 @@ static struct store *open_good(void)
 static void expect_refused(enum ckpt_status status, const char *words)
 {
     struct store *store = NULL;
-    assert_int_equal(store_open(&store_sqlite, directory, NULL, &store, reason), status);
+    assert_int_equal(fixture_open(&store_sqlite, directory, NULL, &store, reason), status);
     assert_null(store);
     if (!strstr(reason, words)) {
         fail_msg("'%s' is not in '%s'", words, reason);
@@ -104,7 +104,7 @@ static void fill(void)
                                            record_consistent(1, 200, 64)};
     struct store *store = open_good();
     assert_int_equal(commit(store, records, 3), CKPT_OK);
-    store_close(&store);
+    fixture_close(&store);
 }
 
 static void run_sql(const char *sql)
@@ -156,9 +156,9 @@ static void records_survive_a_close(void **state)
     struct store *store = open_good();
     uint64_t epoch;
     assert_string_equal(replay(store).text, "epoch:1 consistent:100 consistent:200 ");
-    assert_int_equal(store_epoch(store, &epoch), CKPT_OK);
+    assert_int_equal(fixture_epoch(store, &epoch), CKPT_OK);
     assert_int_equal(epoch, 1);
-    store_close(&store);
+    fixture_close(&store);
 }
 
 /* Runs body in a process of its own, which ends by SIGKILL to itself. */
@@ -168,7 +168,7 @@ static void die_after(void (*body)(struct store *store))
     assert_true(child >= 0);
     if (child == 0) {
         struct store *store = NULL;
-        if (store_open(&store_sqlite, directory, NULL, &store, reason) == CKPT_OK) {
+        if (fixture_open(&store_sqlite, directory, NULL, &store, reason) == CKPT_OK) {
             body(store);
             raise(SIGKILL);
         }
@@ -194,7 +194,7 @@ static void records_survive_a_kill(void **state)
     die_after(commit_two);
     struct store *store = open_good();
     assert_string_equal(replay(store).text, "epoch:1 consistent:100 consistent:200 ");
-    store_close(&store);
+    fixture_close(&store);
 }
 
 #if CKPT_FAULT_POINTS
@@ -216,7 +216,7 @@ static void a_kill_inside_a_commit_leaves_nothing_of_it(void **state)
     die_after(die_inside_a_commit);
     struct store *store = open_good();
     assert_string_equal(replay(store).text, "epoch:1 consistent:100 ");
-    store_close(&store);
+    fixture_close(&store);
 }
 
 static void after_a_failed_commit_none_succeeds(void **state)
@@ -230,10 +230,10 @@ static void after_a_failed_commit_none_succeeds(void **state)
     assert_int_equal(commit(store, records, 1), CKPT_ERR_DISK);
     assert_int_equal(fault_points_arm("", reason, sizeof(reason)), CKPT_OK);
     assert_int_equal(commit(store, records, 1), CKPT_ERR_DISK);
-    store_close(&store);
+    fixture_close(&store);
     store = open_good();
     assert_string_equal(replay(store).text, "");
-    store_close(&store);
+    fixture_close(&store);
 }
 #endif
 
@@ -256,13 +256,13 @@ static void a_full_disk_passes(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(status, CKPT_ERR_FULL);
     assert_true(store_may_pass(status));
-    assert_non_null(strstr(store_reason(store), "records.db"));
+    assert_non_null(strstr(fixture_reason, "records.db"));
     assert_string_equal(replay(store).text, "epoch:1 ");
     assert_int_equal(commit(store, &big, 1), CKPT_OK);
-    store_close(&store);
+    fixture_close(&store);
     store = open_good();
     assert_string_equal(replay(store).text, "epoch:1 consistent:100 ");
-    store_close(&store);
+    fixture_close(&store);
 }
 
 /* Somebody has a transaction open: at a commit, and at an open. */
@@ -278,16 +278,16 @@ static void another_programs_lock_passes(void **state)
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(commit(store, &epoch, 1), CKPT_ERR_TIMEOUT);
     assert_true(store_may_pass(CKPT_ERR_TIMEOUT));
-    assert_non_null(strstr(store_reason(store), "another program"));
+    assert_non_null(strstr(fixture_reason, "another program"));
     assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
-    store_close(&store);
+    fixture_close(&store);
     sqlite3_exec(other, "PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE", NULL, NULL, NULL);
     expect_refused(CKPT_ERR_TIMEOUT, "another program");
     sqlite3_close(other);
     store = open_good();
     assert_string_equal(replay(store).text, "consistent:100 consistent:200 epoch:2 ");
-    store_close(&store);
+    fixture_close(&store);
 }
 
 static void each_commit_is_synced(void **state)
@@ -300,7 +300,7 @@ static void each_commit_is_synced(void **state)
         assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
         assert_true(syncs > before);
     }
-    store_close(&store);
+    fixture_close(&store);
 }
 
 /* The kernel may have dropped the pages: a later sync that succeeds would prove nothing. */
@@ -314,15 +314,15 @@ static void a_failed_sync_is_never_made_good(void **state)
     enum ckpt_status status = commit(store, epochs + 1, 1);
     syncs_fail = false;
     assert_int_equal(status, CKPT_ERR_DISK);
-    assert_non_null(strstr(store_reason(store), "records.db"));
+    assert_non_null(strstr(fixture_reason, "records.db"));
     assert_int_equal(commit(store, epochs + 2, 1), CKPT_ERR_DISK);
-    store_close(&store);
+    fixture_close(&store);
     /* It may be there or not; what was told is. */
     store = open_good();
     uint64_t epoch;
-    assert_int_equal(store_epoch(store, &epoch), CKPT_OK);
+    assert_int_equal(fixture_epoch(store, &epoch), CKPT_OK);
     assert_true(epoch == 1 || epoch == 2);
-    store_close(&store);
+    fixture_close(&store);
 }
 
 static void a_second_process_is_refused(void **state)
@@ -332,9 +332,9 @@ static void a_second_process_is_refused(void **state)
     char pid[32];
     snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
     expect_refused(CKPT_ERR_BUSY, pid);
-    store_close(&store);
+    fixture_close(&store);
     store = open_good();
-    store_close(&store);
+    fixture_close(&store);
 }
 
 static void a_flipped_digest_is_found(void **state)
@@ -347,8 +347,8 @@ static void a_flipped_digest_is_found(void **state)
     struct store *store = open_good();
     struct seen seen = replay(store);
     assert_int_equal(seen.status, CKPT_ERR_CORRUPT);
-    assert_non_null(strstr(store_reason(store), "row 3 has damaged shards"));
-    store_close(&store);
+    assert_non_null(strstr(fixture_reason, "row 3 has damaged shards"));
+    fixture_close(&store);
 }
 
 static void a_flipped_record_is_found(void **state)
@@ -358,8 +358,8 @@ static void a_flipped_record_is_found(void **state)
     flip("records.db", "step 100", 8);
     struct store *store = open_good();
     assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
-    assert_non_null(strstr(store_reason(store), "row 2 is damaged"));
-    store_close(&store);
+    assert_non_null(strstr(fixture_reason, "row 2 is damaged"));
+    fixture_close(&store);
 }
 
 static void changed_and_missing_rows_are_found(void **state)
@@ -382,10 +382,10 @@ static void changed_and_missing_rows_are_found(void **state)
         run_sql(changes[i].sql);
         struct store *store = open_good();
         assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
-        if (!strstr(store_reason(store), changes[i].words)) {
-            fail_msg("%s: %s", changes[i].sql, store_reason(store));
+        if (!strstr(fixture_reason, changes[i].words)) {
+            fail_msg("%s: %s", changes[i].sql, fixture_reason);
         }
-        store_close(&store);
+        fixture_close(&store);
         assert_int_equal(clear(NULL), 0);
         assert_int_equal(make(NULL), 0);
     }
@@ -409,7 +409,7 @@ static void an_older_database_is_found(void **state)
     struct coordinator_record epoch = record_epoch(2);
     struct store *store = open_good();
     assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
-    store_close(&store);
+    fixture_close(&store);
     run_sql("UPDATE extent SET (last_id, row_count, row_sum, crc) ="
             " (SELECT last_id, row_count, row_sum, crc FROM kept); DROP TABLE kept");
     expect_refused(CKPT_ERR_CORRUPT, "ends at row 3, but row 4 was committed");
@@ -485,10 +485,11 @@ static void a_directory_that_cannot_be_is_refused(void **state)
 {
     (void)state;
     struct store *store = NULL;
-    assert_int_equal(store_open(&store_sqlite, "/proc/ckptctld", NULL, &store, reason),
+    assert_int_equal(fixture_open(&store_sqlite, "/proc/ckptctld", NULL, &store, reason),
                      CKPT_ERR_SYSTEM);
     assert_non_null(strstr(reason, "/proc/ckptctld"));
-    assert_int_equal(store_open(&store_sqlite, "/dev/null", NULL, &store, reason), CKPT_ERR_SYSTEM);
+    assert_int_equal(fixture_open(&store_sqlite, "/dev/null", NULL, &store, reason),
+                     CKPT_ERR_SYSTEM);
     assert_null(store);
 }
 
@@ -506,7 +507,7 @@ static void files_are_private(void **state)
         assert_int_equal(stat(path_of(files[i], path), &status), 0);
         assert_int_equal(status.st_mode & 0777, 0600);
     }
-    store_close(&store);
+    fixture_close(&store);
 }
 
 /* Dropped rows make room for the next: hundreds of checkpoints of which two are kept. */
@@ -528,13 +529,13 @@ static void the_file_does_not_grow_by_what_is_retired(void **state)
             assert_int_equal(stat(path_of("records.db", path), &early), 0);
         }
     }
-    store_close(&store);
+    fixture_close(&store);
     assert_int_equal(stat(path_of("records.db", path), &late), 0);
     assert_true(late.st_size <= early.st_size);
     assert_int_equal(count_rows(), 4);
     store = open_good();
     assert_string_equal(replay(store).text, "epoch:1 consistent:299 consistent:300 verdict:300 ");
-    store_close(&store);
+    fixture_close(&store);
 }
 
 static void make_version(const char *golden, const char *changes)
@@ -572,10 +573,10 @@ static void version_2_is_extended_in_its_place(void **state)
     assert_int_equal(commit(store, &retired, 1), CKPT_OK);
     retired.step = 300;
     assert_int_equal(commit(store, &retired, 1), CKPT_OK);
-    store_close(&store);
+    fixture_close(&store);
     store = open_good();
     assert_string_equal(replay(store).text, "attempt:3 verdict:200 epoch:3 consistent:400 ");
-    store_close(&store);
+    fixture_close(&store);
 }
 
 static void damage_of_version_2_is_found(void **state)
@@ -584,7 +585,7 @@ static void damage_of_version_2_is_found(void **state)
     make_version(GOLDEN_DIR "/records_v2.sql", "UPDATE record SET step = 201 WHERE id = 5");
     struct store *store = open_good();
     assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
-    store_close(&store);
+    fixture_close(&store);
 }
 
 static void a_changed_time_is_found(void **state)
@@ -594,7 +595,7 @@ static void a_changed_time_is_found(void **state)
     run_sql("UPDATE record SET wall_ms = wall_ms + 1 WHERE id = 2");
     struct store *store = open_good();
     assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
-    store_close(&store);
+    fixture_close(&store);
 }
 
 static void version_1_is_converted(void **state)
@@ -609,10 +610,10 @@ static void version_1_is_converted(void **state)
     struct store *store = open_good();
     assert_string_equal(replay(store).text, "attempt:3 consistent:300 verdict:200 withdrawn:300 "
                                             "quarantined:300 epoch:5 consistent:200 verdict:200 ");
-    assert_int_equal(store_epoch(store, &epoch), CKPT_OK);
+    assert_int_equal(fixture_epoch(store, &epoch), CKPT_OK);
     assert_int_equal(epoch, 5);
     assert_int_equal(commit(store, more, 2), CKPT_OK);
-    store_close(&store);
+    fixture_close(&store);
     assert_int_equal(count_rows(), 6);
     assert_int_not_equal(access(path_of("records.db.new", path), F_OK), 0);
     store = open_good();
@@ -620,7 +621,7 @@ static void version_1_is_converted(void **state)
                                             "verdict:200 epoch:6 ");
     holders_are_made = true;
     times_are_made = true;
-    store_close(&store);
+    fixture_close(&store);
 }
 
 /* What a replay of version 1 refused, its conversion refuses, and leaves everything as it is. */
@@ -656,7 +657,7 @@ static void a_left_conversion_is_made_anew(void **state)
     fclose(file);
     struct store *store = open_good();
     assert_int_equal(replay(store).status, CKPT_OK);
-    store_close(&store);
+    fixture_close(&store);
     assert_int_not_equal(access(path, F_OK), 0);
 }
 

@@ -23,8 +23,8 @@ static int open_backend(void **state, const char *name)
     struct opened *opened = calloc(1, sizeof(*opened));
     char reason[CKPT_REASON_MAX + 1];
     snprintf(opened->directory, sizeof(opened->directory), "/tmp/ckpt_store_XXXXXX");
-    if (!mkdtemp(opened->directory) || store_open(store_backend_by_name(name), opened->directory,
-                                                  NULL, &opened->store, reason) != CKPT_OK) {
+    if (!mkdtemp(opened->directory) || fixture_open(store_backend_by_name(name), opened->directory,
+                                                    NULL, &opened->store, reason) != CKPT_OK) {
         free(opened);
         return -1;
     }
@@ -47,9 +47,9 @@ static int close_backend(void **state)
     static const char *const files[] = {"records.db", "records.db-wal", "records.db-shm",
                                         "records.mark", "ckptctld.lock"};
     struct opened *opened = *state;
-    store_close(&opened->store);
+    fixture_close(&opened->store);
     assert_null(opened->store);
-    store_close(&opened->store);
+    fixture_close(&opened->store);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char path[128];
         snprintf(path, sizeof(path), "%s/%s", opened->directory, files[i]);
@@ -75,7 +75,7 @@ static void expect_replay(struct store *store, const char *text)
 static void a_new_store_is_empty(void **state)
 {
     uint64_t epoch = 99;
-    assert_int_equal(store_epoch(store_of(state), &epoch), CKPT_OK);
+    assert_int_equal(fixture_epoch(store_of(state), &epoch), CKPT_OK);
     assert_int_equal(epoch, 0);
     expect_replay(store_of(state), "");
     assert_int_equal(commit(store_of(state), NULL, 0), CKPT_OK);
@@ -99,7 +99,7 @@ static void records_come_back_in_order(void **state)
     assert_int_equal(commit(store_of(state), second, 9), CKPT_OK);
     expect_replay(store_of(state), "attempt:3 consistent:100 consistent:200 quarantined:200 "
                                    "withdrawn:300 verdict:100 holders:100 mark:100 epoch:7 ");
-    assert_int_equal(store_epoch(store_of(state), &epoch), CKPT_OK);
+    assert_int_equal(fixture_epoch(store_of(state), &epoch), CKPT_OK);
     assert_int_equal(epoch, 7);
 }
 
@@ -112,7 +112,7 @@ static void given_shards_are_taken_as_they_are(void **state)
     }
     records[1].shards = shards;
     struct store_transaction transaction = {.records = records, .count = 2};
-    assert_int_equal(store_commit(store_of(state), &transaction), CKPT_OK);
+    assert_int_equal(fixture_commit(store_of(state), &transaction), CKPT_OK);
     memset(shards, 0, sizeof(shards));
     expect_replay(store_of(state), "epoch:1 consistent:100 ");
 }
@@ -213,7 +213,7 @@ static void a_lower_epoch_is_fenced_off(void **state)
     struct coordinator_record huge = record_epoch((uint64_t)INT64_MAX + 1);
     assert_int_equal(commit(store_of(state), epochs, 1), CKPT_OK);
     assert_int_equal(commit(store_of(state), stale, 2), CKPT_ERR_STALE);
-    assert_string_not_equal(store_reason(store_of(state)), "");
+    assert_string_not_equal(fixture_reason, "");
     assert_int_equal(commit(store_of(state), &same, 1), CKPT_ERR_STALE);
     assert_int_equal(commit(store_of(state), &unknown, 1), CKPT_ERR_INVALID);
     assert_int_equal(commit(store_of(state), &huge, 1), CKPT_ERR_INVALID);
@@ -245,7 +245,7 @@ static void a_visitor_ends_the_replay(void **state)
     struct coordinator_record records[] = {record_epoch(1), record_of(RECORD_ATTEMPT, 1, 0)};
     int visits = 0;
     assert_int_equal(commit(store_of(state), records, 2), CKPT_OK);
-    assert_int_equal(store_replay(store_of(state), stop_at_second, &visits), CKPT_ERR_FULL);
+    assert_int_equal(fixture_replay(store_of(state), stop_at_second, &visits), CKPT_ERR_FULL);
     assert_int_equal(visits, 2);
     expect_replay(store_of(state), "epoch:1 attempt:3 ");
 }
