@@ -85,15 +85,7 @@ void coordinator_restore_copy_gone(struct coordinator *c, struct shard *s, uint3
         s->load_member != member) {
         return;
     }
-    bool untold = restore->state == RESTORE_ENDED && restore->status == CKPT_OK && !restore->told;
-    if (s->load_state == LOAD_READY && (restore->state == RESTORE_PULLING || untold)) {
-        assert(restore->ready > 0);
-        restore->ready--;
-        restore->verdicts_due = false;
-        /* Nobody has heard that all was well: it is not any more. */
-        coordinator_restore_move(c, run, RESTORE_PULLING);
-    }
-    s->load_state = LOAD_NONE;
+    coordinator_restore_forget_ask(c, run, s);
 }
 
 /* Has the asking rank's agent make or digest its copy. */

@@ -57,6 +57,20 @@ bool coordinator_restore_is_asked(const struct restore *restore, const struct sh
     return s->load_restore == restore->id && s->load_state != LOAD_NONE;
 }
 
+void coordinator_restore_forget_ask(struct coordinator *c, struct run *run, struct shard *s)
+{
+    struct restore *restore = &run->restore;
+    bool untold = restore->state == RESTORE_ENDED && restore->status == CKPT_OK && !restore->told;
+    if (s->load_state == LOAD_READY && (restore->state == RESTORE_PULLING || untold)) {
+        assert(restore->ready > 0);
+        restore->ready--;
+        restore->verdicts_due = false;
+        /* Nobody has heard that all was well: it is not any more. */
+        coordinator_restore_move(c, run, RESTORE_PULLING);
+    }
+    s->load_state = LOAD_NONE;
+}
+
 /* Processes that load again may have saved before they did, so that a commit says nothing of who
  * has its verdict: what they go back to stays until all of them have it or have given up. Of the
  * first load of an attempt, the next commit tells that every rank has gone on. */

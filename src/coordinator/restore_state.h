@@ -16,6 +16,8 @@ void coordinator_restore_start(struct coordinator *c, struct run *run,
                                const struct message_load_ask *ask);
 /* The shard's rank has asked in this very load. */
 bool coordinator_restore_is_asked(const struct restore *restore, const struct shard *s);
+/* As if the shard's rank had not asked: its copy has gone, or its process has. */
+void coordinator_restore_forget_ask(struct coordinator *c, struct run *run, struct shard *s);
 /* Ranks are being given the checkpoint by a load, or may ask for it again. */
 bool coordinator_restore_uses(const struct coordinator *c, const struct checkpoint *k);
 /* As coordinator_restore_uses, and what a load that is choosing may come to use, or ranks that lost

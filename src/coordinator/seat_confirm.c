@@ -6,7 +6,9 @@
 #include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
+#include "coordinator/restore_state.h"
 #include "coordinator/seat.h"
+#include "coordinator/shard.h"
 #include "coordinator/update.h"
 
 void coordinator_seat_tell(struct coordinator *c, uint32_t member,
@@ -53,10 +55,26 @@ static void note_leaving(struct coordinator *c, const struct start *start, const
     }
 }
 
+/* What was digested for the process before is digested again for this one, when it asks. */
+static void forget_load(struct coordinator *c, const struct start *start, uint32_t rank)
+{
+    struct run *run = &c->runs[start->run];
+    const struct restore *restore = &run->restore;
+    if (restore->state == RESTORE_NONE || restore->checkpoint == NONE ||
+        restore->attempt != start->attempt) {
+        return;
+    }
+    struct shard *s = coordinator_shard_find(c, &c->checkpoints[restore->checkpoint], rank);
+    if (s != NULL && coordinator_restore_is_asked(restore, s)) {
+        coordinator_restore_forget_ask(c, run, s);
+    }
+}
+
 void coordinator_seat_take(struct coordinator *c, struct start *start, struct seat *seat,
                            uint32_t member, const struct message_seat_ask *ask)
 {
     bool is_new = !nonce_equal(&seat->nonce, &ask->seat);
+    bool is_another = is_new && !nonce_is_zero(&seat->nonce) && !nonce_is_zero(&ask->seat);
     note_leaving(c, start, seat);
     start->live -= seat->member != NONE;
     seat->nonce = nonce_is_zero(&ask->seat) ? seat->nonce : ask->seat;
@@ -65,6 +83,9 @@ void coordinator_seat_take(struct coordinator *c, struct start *start, struct se
     start->live += seat->member != NONE;
     if (is_new) {
         start->since_ms = c->now_ms;
+    }
+    if (is_another) {
+        forget_load(c, start, seat->rank);
     }
 }
 

@@ -6,7 +6,7 @@
  *    is up or down. Not counted: on a node that has been away for longer than a repair waits, of a
  *    shard of which a copy elsewhere was spoilt. Others had been made for it, nobody waits for it
  *    any more, and then those were proven different: that is evidence, and no absence. Nor on one
- *    that a person has forgotten.
+ *    that a person has forgotten, until it has told again what it has.
  *  - No load ends with less than what was consistent when it began, while that is so.
  *  - Where processes only stop and start: a committed shard is not copied again before enough of
  *    its copies have been away for some time, or a node that has one is full, from which it may

@@ -219,6 +219,10 @@ void ruler_take(struct sim *sim, uint32_t index, struct parcel *parcel)
         event.type = COORDINATOR_MESSAGE;
         event.message = &parcel->message;
         trace_message(sim, "ruler", index, "takes", event.link, &parcel->message);
+        if (parcel->message.type == MESSAGE_HEARTBEAT && parcel->message.heartbeat.inventory_told &&
+            index == sim->front) {
+            sim->nodes[link->ends[0].index].forgotten = false;
+        }
         break;
     case PARCEL_UP: {
         event.type = COORDINATOR_CONNECTED;
@@ -255,7 +259,6 @@ static void send_one(struct sim *sim, uint32_t index, uint32_t link_index,
     struct sim_link *link = &sim->links[link_index];
     if (message->type == MESSAGE_WELCOME && message->welcome.status == CKPT_OK) {
         link->welcomed = true;
-        sim->nodes[link->ends[0].index].forgotten = false;
     }
     trace_message(sim, "ruler", index, "sends", link->ends[1].link, message);
     judge_ruler_message(sim, index, link->ends[0].index, message);

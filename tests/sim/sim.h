@@ -161,7 +161,7 @@ struct sim_node {
     struct agent_config config;
     uint32_t wipes;
     bool drains;           /* somebody asked for it, in this seed */
-    bool forgotten;        /* by hand, while it was lost; until it is welcomed again */
+    bool forgotten;        /* by hand, while it was lost; until it has told what it has */
     uint64_t lost_ms;      /* when it last lost a copy: wiped, or by a damaged record */
     uint64_t full_ms;      /* when it last had no room for another shard, and freed one */
     uint64_t epoch_stored; /* with the memory: what the arena's header keeps; as the next */

@@ -196,6 +196,47 @@ static void a_place_is_taken_again_while_the_others_load(void **state)
     assert_int_equal(cluster_count(&cluster, MESSAGE_PULL_ORDER), 1); /* to its new node */
 }
 
+static uint64_t verify_ordered(uint32_t node)
+{
+    const struct message *order = cluster_find(&cluster, node, MESSAGE_VERIFY_ORDER);
+    assert_non_null(order);
+    return order->verify_order.order;
+}
+
+static void digested(uint32_t node, uint32_t rank, uint64_t order)
+{
+    struct message m = cluster_report(1, 10, rank, 2, COPY_VERIFIED, true, (uint8_t)(10 + rank));
+    m.shard_report.order = order;
+    cluster_message(&cluster, node, &m);
+}
+
+/* What was digested for the dead one is of before the new one asked, also on the same node. */
+static void who_takes_a_place_has_its_copy_digested_anew(void **state)
+{
+    (void)state;
+    (void)open_at(0, 1, 0, 2, 0);
+    (void)open_at(1, 2, 1, 2, 0);
+    cluster_save(&cluster, 1, 10, 2);
+    leave(0, 1, 0, 2);
+    leave(1, 2, 1, 2);
+    (void)open_at(0, 3, 0, 2, 0);
+    struct message_seat_told other = open_at(1, 4, 1, 2, 0);
+    struct message_seat_told dead = open_at(0, 3, 0, 2, 0);
+    assert_int_equal(load_at(0, &dead, 3, 2), CKPT_ERR_BUSY);
+    digested(0, 0, verify_ordered(0));
+    leave(0, 3, 0, 2);
+    struct message_seat_told again = open_at(0, 5, 0, 2, 0);
+    assert_int_equal(again.attempt, 2);
+    assert_int_equal(load_at(1, &other, 4, 2), CKPT_ERR_BUSY);
+    digested(1, 1, verify_ordered(1));
+    cluster_tick(&cluster, 1);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_LOAD_VERDICT), 0);
+    assert_int_equal(load_at(0, &again, 5, 2), CKPT_ERR_BUSY);
+    digested(0, 0, verify_ordered(0));
+    cluster_tick(&cluster, 1);
+    assert_int_equal(cluster_count(&cluster, MESSAGE_LOAD_VERDICT), 2);
+}
+
 /* Rank 1's node is away when rank 0 comes again: its process may have died too, and all of them be
  * another start; or it is back soon, and waits. */
 static void a_place_is_not_taken_again_while_nobody_knows(void **state)
@@ -470,6 +511,7 @@ int main(void)
         TEST(a_forming_start_refuses_nobody),
         TEST(a_place_is_taken_again_before_the_start_has_begun),
         TEST(a_place_is_taken_again_while_the_others_load),
+        TEST(who_takes_a_place_has_its_copy_digested_anew),
         TEST(a_place_is_not_taken_again_while_nobody_knows),
         TEST(who_has_gone_keeps_nobody_from_a_seat),
         TEST(nobody_is_told_before_all_are_seated),
