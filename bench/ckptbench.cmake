@@ -9,7 +9,7 @@ add_custom_target(ckptbench_commit
 
 # Six rooms, and a case a file beside them.
 ckpt_room(bench_process FROM bench/ckptbench DIR process
-  SOURCES belongings.c complain.c progress.c self.c
+  SOURCES belongings.c child_log.c complain.c progress.c self.c
   LINKS ckpt_base)
 ckpt_room(bench_memory FROM bench/ckptbench DIR memory
   SOURCES buffer.c copy.c

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ckptctl/document.h"
+
 struct cell {
     char *text;
     enum style style;
@@ -134,4 +136,21 @@ void table_free(struct table *table)
         free(table->cells);
     }
     free(table);
+}
+
+void table_show(const struct ctl *ctl, const json_t *document, const char *array,
+                const struct column *columns, size_t count, table_row *add_row, const char *empty)
+{
+    size_t i;
+    const json_t *entry;
+    if (ctl->json) {
+        print_json(document);
+        return;
+    }
+    struct table *table = table_make(columns, count);
+    json_array_foreach(json_object_get(document, array), i, entry)
+    {
+        add_row(table, ctl, entry);
+    }
+    table_print(table, ctl, empty);
 }

@@ -27,4 +27,11 @@ void table_print(struct table *table, const struct ctl *ctl, const char *empty);
 
 void table_free(struct table *table);
 
+/* Adds the cells of an entry; or none, so that there is no row of it. */
+typedef void table_row(struct table *table, const struct ctl *ctl, const json_t *entry);
+
+/* Prints a document as --json wants it, or the entries of one of its arrays as a table. */
+void table_show(const struct ctl *ctl, const json_t *document, const char *array,
+                const struct column *columns, size_t count, table_row *add_row, const char *empty);
+
 #endif

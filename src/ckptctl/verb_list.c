@@ -44,8 +44,9 @@ static void add_note(struct table *table, const json_t *checkpoint)
                has_reason ? reason : "", has_reason && lacks.text[0] ? "; " : "", lacks.text);
 }
 
-static void add_row(struct table *table, const json_t *checkpoint)
+static void add_row(struct table *table, const struct ctl *ctl, const json_t *checkpoint)
 {
+    (void)ctl;
     uint64_t world = field_number(checkpoint, "world");
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(checkpoint, "step"));
     table_cell(table, degree_style(checkpoint), "%s", STATE_TEXT(checkpoint));
@@ -75,20 +76,9 @@ static enum exit_code run(struct ctl *ctl)
     if (code != EXIT_DONE) {
         return code;
     }
-    json_t *checkpoints = json_object_get(document, "checkpoints");
-    sort_by(checkpoints, "step", true);
-    if (ctl->json) {
-        print_json(document);
-    } else {
-        struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
-        size_t i;
-        const json_t *checkpoint;
-        json_array_foreach(checkpoints, i, checkpoint)
-        {
-            add_row(table, checkpoint);
-        }
-        table_print(table, ctl, "the run has no checkpoint");
-    }
+    sort_by(json_object_get(document, "checkpoints"), "step", true);
+    table_show(ctl, document, "checkpoints", columns, sizeof(columns) / sizeof(columns[0]), add_row,
+               "the run has no checkpoint");
     json_decref(document);
     return EXIT_DONE;
 }

@@ -49,8 +49,9 @@ static void state_cell(struct table *table, const json_t *node)
                "%s%s%s", joined && drain[0] ? "" : state, !joined && drain[0] ? ", " : "", drain);
 }
 
-static void add_row(struct table *table, const json_t *node)
+static void add_row(struct table *table, const struct ctl *ctl, const json_t *node)
 {
+    (void)ctl;
     uint64_t bytes = field_number(node, "segment_bytes");
     uint64_t mismatches = field_number(node, "mismatches");
     table_cell(table, STYLE_PLAIN, "%s", field_text(node, "node"));
@@ -104,18 +105,8 @@ static enum exit_code run(struct ctl *ctl)
     if (only_lost) {
         keep_lost(json_object_get(document, "nodes"));
     }
-    if (ctl->json) {
-        print_json(document);
-    } else {
-        struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
-        size_t i;
-        const json_t *node;
-        json_array_foreach(json_object_get(document, "nodes"), i, node)
-        {
-            add_row(table, node);
-        }
-        table_print(table, ctl, only_lost ? "no node is lost" : "no agent has joined yet");
-    }
+    table_show(ctl, document, "nodes", columns, sizeof(columns) / sizeof(columns[0]), add_row,
+               only_lost ? "no node is lost" : "no agent has joined yet");
     json_decref(document);
     return EXIT_DONE;
 }

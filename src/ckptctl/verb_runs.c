@@ -27,8 +27,11 @@ static const struct column columns[] = {
     {.name = "COMMITTED"},
 };
 
-static void add_row(struct table *table, const json_t *run)
+static void add_row(struct table *table, const struct ctl *ctl, const json_t *run)
 {
+    if (ctl->user != CKPT_UID_ANY && ctl->user != field_number(run, "uid")) {
+        return;
+    }
     const json_t *latest = json_object_get(run, "latest");
     table_cell(table, STYLE_PLAIN, "%s", field_text(run, "run"));
     table_cell(table, STYLE_PLAIN, "%s", USER_TEXT(field_number(run, "uid")));
@@ -62,20 +65,8 @@ static enum exit_code run(struct ctl *ctl)
     if (code != EXIT_DONE) {
         return code;
     }
-    if (ctl->json) {
-        print_json(document);
-    } else {
-        struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
-        size_t i;
-        const json_t *entry;
-        json_array_foreach(json_object_get(document, "runs"), i, entry)
-        {
-            if (ctl->user == CKPT_UID_ANY || ctl->user == field_number(entry, "uid")) {
-                add_row(table, entry);
-            }
-        }
-        table_print(table, ctl, "no runs");
-    }
+    table_show(ctl, document, "runs", columns, sizeof(columns) / sizeof(columns[0]), add_row,
+               "no runs");
     json_decref(document);
     return EXIT_DONE;
 }

@@ -34,6 +34,14 @@ if(CKPT_TESTS AND PYTHON3)
   set_tests_properties(style_stairs style_stairs_finds PROPERTIES LABELS style)
 endif()
 
+# Nothing long is written twice, and that can fail.
+if(CKPT_TESTS AND PYTHON3)
+  add_test(NAME style_alike COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/alike.py)
+  add_test(NAME style_alike_finds
+           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/alike.py --self-test)
+  set_tests_properties(style_alike style_alike_finds PROPERTIES LABELS style)
+endif()
+
 # What the service manager is told, and that each of these rules can fail.
 if(CKPT_TESTS AND PYTHON3)
   add_test(NAME style_units COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/units.py)

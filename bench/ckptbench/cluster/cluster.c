@@ -14,60 +14,33 @@
 #include "base/limits.h"
 #include "base/reason.h"
 #include "process/belongings.h"
+#include "process/child_log.h"
 #include "process/clock.h"
 #include "process/self.h"
 
 #define START_TRIES 6000 /* of 20 ms */
 #define FLAGS_MAX 32
-#define LINE_MAX_BYTES 1024
 
 static const char *const names[CLUSTER_AGENTS] = {"a", "b", "c"};
 static const char *const domains[CLUSTER_AGENTS] = {"left", "right", "left"};
 
 /* ---- logs ---- */
 
-/* The last line of the log that has the text; with "", the last of all. */
-static bool find_line(const char *path, const char *text, char line_out[LINE_MAX_BYTES])
-{
-    char line[LINE_MAX_BYTES];
-    FILE *file = fopen(path, "re");
-    bool found = false;
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (strstr(line, text) != NULL && strchr(line, '\n') != NULL) {
-            line[strcspn(line, "\n")] = '\0';
-            memcpy(line_out, line, sizeof(line));
-            found = true;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return found;
-}
-
-static enum ckpt_status explain(const char *what, const char *log, enum ckpt_status status,
-                                char *reason)
-{
-    char line[LINE_MAX_BYTES] = "its log is empty";
-    (void)find_line(log, "", line);
-    return reason_refuse(reason, status, "%s: %.200s", what, line);
-}
-
 /* Waits for a line of the log, as long as the process lives. */
 static enum ckpt_status await_line(const char *what, pid_t pid, const char *log, const char *text,
-                                   char line_out[LINE_MAX_BYTES], char *reason)
+                                   char line_out[CHILD_LOG_LINE_BYTES], char *reason)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
     for (int i = 0; i < START_TRIES; i++) {
-        if (find_line(log, text, line_out)) {
+        if (child_log_find(log, text, line_out)) {
             return CKPT_OK;
         }
         if (!belongings_alive(pid)) {
-            return explain(what, log, CKPT_ERR_SYSTEM, reason);
+            return child_log_explain(what, log, CKPT_ERR_SYSTEM, reason);
         }
         nanosleep(&pause, NULL);
     }
-    return explain(what, log, CKPT_ERR_TIMEOUT, reason);
+    return child_log_explain(what, log, CKPT_ERR_TIMEOUT, reason);
 }
 
 /* ---- processes ---- */
@@ -97,7 +70,7 @@ static enum ckpt_status start_coordinator(const struct cluster_options *options,
 {
     char socket[PATH_MAX];
     char state[PATH_MAX];
-    char line[LINE_MAX_BYTES];
+    char line[CHILD_LOG_LINE_BYTES];
     snprintf(socket, sizeof(socket), "--socket=%s/ctl.sock", options->directory);
     snprintf(state, sizeof(state), "--state-directory=%s/ctl", options->directory);
     snprintf(cluster->coordinator_log, sizeof(cluster->coordinator_log), "%s/ctl.log",
@@ -115,8 +88,8 @@ static enum ckpt_status start_coordinator(const struct cluster_options *options,
     }
     const char *address = strstr(line, " address=");
     if (address == NULL) {
-        return explain("ckptctld does not say its address", cluster->coordinator_log,
-                       CKPT_ERR_PROTOCOL, reason);
+        return child_log_explain("ckptctld does not say its address", cluster->coordinator_log,
+                                 CKPT_ERR_PROTOCOL, reason);
     }
     address += strlen(" address=");
     snprintf(cluster->address, sizeof(cluster->address), "--coordinator=%.*s",
@@ -170,7 +143,7 @@ static enum ckpt_status start_agent(const struct cluster_options *options, struc
 enum ckpt_status cluster_start(const struct cluster_options *options, struct cluster *cluster_out,
                                char *reason)
 {
-    char line[LINE_MAX_BYTES];
+    char line[CHILD_LOG_LINE_BYTES];
     enum ckpt_status status = start_coordinator(options, cluster_out, reason);
     for (size_t i = 0; i < CLUSTER_AGENTS && status == CKPT_OK; i++) {
         status = start_agent(options, cluster_out, i, reason);
@@ -190,11 +163,13 @@ enum ckpt_status cluster_start(const struct cluster_options *options, struct clu
 enum ckpt_status cluster_check(const struct cluster *cluster, char *reason)
 {
     if (!belongings_alive(cluster->coordinator)) {
-        return explain("ckptctld ended", cluster->coordinator_log, CKPT_ERR_NO_COORDINATOR, reason);
+        return child_log_explain("ckptctld ended", cluster->coordinator_log,
+                                 CKPT_ERR_NO_COORDINATOR, reason);
     }
     for (size_t i = 0; i < CLUSTER_AGENTS; i++) {
         if (!belongings_alive(cluster->agents[i].pid)) {
-            return explain("ckptd ended", cluster->agents[i].log, CKPT_ERR_NO_AGENT, reason);
+            return child_log_explain("ckptd ended", cluster->agents[i].log, CKPT_ERR_NO_AGENT,
+                                     reason);
         }
     }
     return CKPT_OK;

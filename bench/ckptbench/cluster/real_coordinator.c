@@ -15,46 +15,20 @@
 #include "base/limits.h"
 #include "base/reason.h"
 #include "process/belongings.h"
+#include "process/child_log.h"
 
 #define START_TRIES 1500 /* of 20 ms */
-#define LINE_BYTES 1024
-
-/* The last whole line of the log that has the text; with "", the last of all. */
-static bool find_line(const char *path, const char *text, char line_out[LINE_BYTES])
-{
-    char line[LINE_BYTES];
-    FILE *file = fopen(path, "re");
-    bool found = false;
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (strstr(line, text) != NULL && strchr(line, '\n') != NULL) {
-            line[strcspn(line, "\n")] = '\0';
-            memcpy(line_out, line, sizeof(line));
-            found = true;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return found;
-}
-
-static enum ckpt_status explain(const struct real_coordinator *coordinator, const char *what,
-                                char *reason)
-{
-    char line[LINE_BYTES] = "its log is empty";
-    (void)find_line(coordinator->log, "", line);
-    return reason_refuse(reason, CKPT_ERR_SYSTEM, "%s: %.200s", what, line);
-}
 
 static enum ckpt_status await_ready(struct real_coordinator *coordinator, char *reason)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
-    char line[LINE_BYTES];
+    char line[CHILD_LOG_LINE_BYTES];
     for (int i = 0; i < START_TRIES; i++) {
-        if (find_line(coordinator->log, "event=ready", line)) {
+        if (child_log_find(coordinator->log, "event=ready", line)) {
             const char *address = strstr(line, " address=");
             if (address == NULL) {
-                return explain(coordinator, "it does not say its address", reason);
+                return child_log_explain("it does not say its address", coordinator->log,
+                                         CKPT_ERR_SYSTEM, reason);
             }
             address += strlen(" address=");
             snprintf(coordinator->address, sizeof(coordinator->address), "%.*s",
@@ -62,11 +36,11 @@ static enum ckpt_status await_ready(struct real_coordinator *coordinator, char *
             return CKPT_OK;
         }
         if (!belongings_alive(coordinator->pid)) {
-            return explain(coordinator, "it did not start", reason);
+            return child_log_explain("it did not start", coordinator->log, CKPT_ERR_SYSTEM, reason);
         }
         nanosleep(&pause, NULL);
     }
-    return explain(coordinator, "it does not listen", reason);
+    return child_log_explain("it does not listen", coordinator->log, CKPT_ERR_SYSTEM, reason);
 }
 
 enum ckpt_status real_coordinator_start(const struct real_coordinator_options *options,
