@@ -16,6 +16,7 @@
 
 static bool segments_are_free(const struct agent *a, const struct slot_record *record)
 {
+    assert(record->slot < a->config.slots);
     if (record->part.bytes > 0) {
         return agent_part_may_be_adopted(a, record);
     }
@@ -41,6 +42,7 @@ static bool segments_are_free(const struct agent *a, const struct slot_record *r
 
 static bool record_is_valid(const struct agent *a, const struct slot_record *record)
 {
+    assert(a->adopting);
     return agent_shard_is_valid(&record->shard) && record->world <= CKPT_WORLD_MAX &&
            record->shard.rank < record->world && record->copies >= 1 &&
            record->copies <= CKPT_COPIES_MAX && record->bytes > 0 && segments_are_free(a, record);
@@ -48,12 +50,15 @@ static bool record_is_valid(const struct agent *a, const struct slot_record *rec
 
 static void adopt_segments(struct agent *a, uint32_t slot, const struct slot_record *record)
 {
+    assert(slot < a->config.slots);
     struct slot *s = &a->slots[slot];
     if (record->part.bytes > 0) {
         agent_part_adopt(a, slot, record);
         return;
     }
     uint64_t tag = agent_rank_tag(&s->shard.run, s->shard.rank);
+    assert(s->segment_count == 0);
+    assert(a->segments_free >= record->segment_count);
     for (uint32_t i = 0; i < record->segment_count; i++) {
         struct segment *segment = &a->segments[record->segments[i]];
         segment->slot = slot;
@@ -73,6 +78,7 @@ static void adopt_segments(struct agent *a, uint32_t slot, const struct slot_rec
 /* Complete bytes that no other slot has too; a rank's cached copies have lost their readers. */
 static bool is_worth_keeping(struct agent *a, const struct slot_record *record)
 {
+    assert(a->slots[record->slot].state == SLOT_FREE);
     switch (record->state) {
     case SLOT_SEALED:
     case SLOT_ADOPTED:
@@ -101,6 +107,8 @@ static bool is_worth_keeping(struct agent *a, const struct slot_record *record)
 static void adopt_record(struct agent *a, const struct slot_record *record)
 {
     struct slot *s = &a->slots[record->slot];
+    assert(s->state == SLOT_FREE);
+    assert(record->generation <= a->generation_last);
     bool keep = is_worth_keeping(a, record);
     s->generation = record->generation;
     s->shard = record->shard;
@@ -136,6 +144,8 @@ static void adopt_record(struct agent *a, const struct slot_record *record)
 static void refuse_record(struct agent *a, const struct slot_record *record)
 {
     struct slot *s = &a->slots[record->slot];
+    assert(s->state == SLOT_FREE);
+    assert(record->generation <= a->generation_last);
     s->generation = record->generation;
     s->record_pending = true;
     agent_note(
@@ -146,14 +156,18 @@ static void refuse_record(struct agent *a, const struct slot_record *record)
 
 enum ckpt_status agent_adopt_check(const struct agent *a, const struct slot_record *record)
 {
+    assert(a->adopting);
     bool once = record->slot < a->config.slots && a->slots[record->slot].generation == 0;
     return once ? CKPT_OK : CKPT_ERR_INVALID;
 }
 
 void agent_adopt(struct agent *a, const struct slot_record *record, bool corrupt)
 {
+    assert(record->slot < a->config.slots);
     struct slot *s = &a->slots[record->slot];
-    assert(a->adopting && s->state == SLOT_FREE && s->segment_count == 0);
+    assert(a->adopting);
+    assert(s->state == SLOT_FREE);
+    assert(s->segment_count == 0);
     a->slots_high = record->slot >= a->slots_high ? record->slot + 1 : a->slots_high;
     a->found_records = true;
     if (record->generation > a->generation_last) {
@@ -173,6 +187,7 @@ void agent_adopt(struct agent *a, const struct slot_record *record, bool corrupt
 void agent_adopt_end(struct agent *a, uint64_t epoch, const struct nonce *cluster)
 {
     assert(a->adopting);
+    assert(a->slots_high <= a->config.slots);
     a->adopting = false;
     a->cluster = *cluster;
     a->epoch = PLANTED_BUG(FORGET_EPOCH) ? 0 : epoch;

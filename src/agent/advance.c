@@ -30,6 +30,7 @@
 
 static void on_peer_message(struct agent *a, uint32_t link, const struct message *message)
 {
+    assert(!a->adopting);
     if (message->type == MESSAGE_OFFER || message->type == MESSAGE_OFFER_CLOSED) {
         agent_pull_message(a, link, message);
     } else if (message->type == MESSAGE_OFFER_ASK || message->type == MESSAGE_OFFER_DONE) {
@@ -77,6 +78,7 @@ static enum ckpt_status check_event(const struct agent *a, const struct agent_ev
 
 static void on_event(struct agent *a, const struct agent_event *event)
 {
+    assert(a->update != NULL);
     switch (event->type) {
     case AGENT_TICK:
         return;
@@ -131,6 +133,7 @@ static void on_event(struct agent *a, const struct agent_event *event)
  * before what is said about them. */
 static void pump(struct agent *a)
 {
+    assert(a->update != NULL);
     agent_source_expire(a);
     agent_slots_expire(a);
     agent_slots_free_pump(a);
@@ -156,7 +159,9 @@ static void pump(struct agent *a)
 enum ckpt_status agent_advance(struct agent *a, const struct agent_event *event,
                                struct agent_update *update_out)
 {
-    assert(a != NULL && event != NULL && update_out != NULL);
+    assert(a != NULL);
+    assert(event != NULL);
+    assert(update_out != NULL);
     enum ckpt_status status = check_event(a, event);
     if (status == CKPT_OK && event->type == AGENT_ADOPT) {
         status = agent_adopt_check(a, event->record);

@@ -2,6 +2,8 @@
 /* What the coordinator decides about checkpoints, and what that means for their slots and saves. */
 #include "agent/checkpoint.h"
 
+#include <assert.h>
+
 #include "agent/identity.h"
 #include "agent/note.h"
 #include "agent/pull.h"
@@ -13,13 +15,16 @@
  * its attempt has is of none. World 0: a coordinator of before it said so. */
 static bool is_of_checkpoint(const struct slot *s, const struct shard_key *shard, uint32_t world)
 {
+    assert(s->segment_count > 0 || s->state == SLOT_FREE);
     return s->state != SLOT_FREE && (world == 0 || s->world == world) &&
            agent_shard_is_of(&s->shard, &shard->run, shard->attempt, shard->step);
 }
 
 void agent_checkpoint_consistent(struct agent *a, const struct shard_key *shard, uint32_t world)
 {
+    assert(shard->step != CKPT_STEP_LATEST);
     struct run *run = agent_run_make(a, &shard->run);
+    assert(run->used);
     if (!run->has_latest || shard->step > run->latest) {
         run->has_latest = true;
         run->latest = shard->step;
@@ -37,6 +42,7 @@ void agent_checkpoint_consistent(struct agent *a, const struct shard_key *shard,
 static void checkpoint_ends(struct agent *a, const struct message_checkpoint_state *state,
                             const struct shard_key *any)
 {
+    assert(state->state == CHECKPOINT_ABORTED || state->state == CHECKPOINT_RETIRED);
     struct run *run = agent_run_find(a, &state->run);
     if (run != NULL && run->has_latest && run->latest == state->step) {
         run->has_latest = false;
@@ -56,6 +62,7 @@ static void checkpoint_ends(struct agent *a, const struct message_checkpoint_sta
 
 static void note_save_waits(struct agent *a, const struct message_checkpoint_state *state)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     struct shard_key shard = {.run = state->run, .attempt = state->attempt, .step = state->step};
     for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
@@ -70,6 +77,7 @@ static void note_save_waits(struct agent *a, const struct message_checkpoint_sta
 
 void agent_checkpoint_state(struct agent *a, const struct message_checkpoint_state *state)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     if (!agent_run_is_valid(&state->run) || state->step == CKPT_STEP_LATEST ||
         !agent_text_ends(state->reason, CKPT_REASON_MAX)) {
         return;

@@ -34,6 +34,7 @@ static void move(struct coordinator_link *c, enum link_state to)
 
 void agent_coordinator_up(struct agent *a, const char *address)
 {
+    assert(!a->adopting);
     struct coordinator_link *c = &a->coordinator;
     if (address != NULL && strlen(address) < sizeof(a->config.address)) {
         strcpy(a->config.address, address);
@@ -55,6 +56,7 @@ void agent_coordinator_down(struct agent *a)
 /* Its memory stays, for the next agent of this node. */
 void agent_coordinator_stop(struct agent *a)
 {
+    assert(a->update != NULL);
     const struct coordinator_link *c = &a->coordinator;
     if (c->state == LINK_JOINED && (c->features & WIRE_FEATURE_GOODBYE) != 0) {
         struct agent_outgoing *out =
@@ -67,6 +69,7 @@ void agent_coordinator_stop(struct agent *a)
 
 static void send_join(struct agent *a)
 {
+    assert(a->coordinator.state == LINK_JOINING);
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_JOIN);
     assert(out != NULL);
     struct message_join *join = &out->message.join;
@@ -86,6 +89,7 @@ static void send_join(struct agent *a)
 /* All that is asked of the coordinator or told to it is so again: it may be another one. */
 static void resend_everything(struct agent *a)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         if (agent_copy_state(&a->slots[i]) != COPY_NONE) {
             agent_report_wanted(a, i);
@@ -106,6 +110,7 @@ static void resend_everything(struct agent *a)
 /* True: it is said now; it is so for as long as this node is not joined, and with every try. */
 static bool is_refused_by(struct agent *a, enum ckpt_status status)
 {
+    assert(status != CKPT_OK);
     struct coordinator_link *c = &a->coordinator;
     if (c->refused != status) {
         rare_ends(&c->refused_said);
@@ -116,6 +121,7 @@ static bool is_refused_by(struct agent *a, enum ckpt_status status)
 
 static void note_refused(struct agent *a, const struct message_welcome *welcome)
 {
+    assert(welcome->status != CKPT_OK);
     if (is_refused_by(a, welcome->status)) {
         const struct rare *said = &a->coordinator.refused_said;
         agent_note(a, welcome->status == CKPT_ERR_BUSY ? EVENT_join_waits : EVENT_join_refused,
@@ -128,6 +134,7 @@ static void note_refused(struct agent *a, const struct message_welcome *welcome)
 
 void agent_coordinator_welcome(struct agent *a, const struct message_welcome *welcome)
 {
+    assert(a->coordinator.state != LINK_DOWN);
     struct coordinator_link *c = &a->coordinator;
     if (welcome->status != CKPT_OK) {
         if (c->state != LINK_JOINED) {
@@ -160,6 +167,7 @@ void agent_coordinator_welcome(struct agent *a, const struct message_welcome *we
 /* Another cluster's: its words change nothing here. */
 static void turn_away(struct agent *a, const struct message_welcome *welcome)
 {
+    assert(!nonce_is_zero(&a->cluster));
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_NONE);
     assert(out != NULL);
     out->close = true;
@@ -179,6 +187,7 @@ static void turn_away(struct agent *a, const struct message_welcome *welcome)
  * be heard. One of before clusters had ids says none, and is taken by who has none. */
 static bool is_welcome_of_ours(struct agent *a, const struct message *message)
 {
+    assert(a->coordinator.state != LINK_DOWN);
     const struct nonce *cluster = &message->welcome.cluster;
     if (message->type != MESSAGE_WELCOME) {
         return false;
@@ -192,6 +201,8 @@ static bool is_welcome_of_ours(struct agent *a, const struct message *message)
 
 static void hear(struct agent *a, const struct message *welcome)
 {
+    assert(a->coordinator.state != LINK_DOWN);
+    assert(welcome->type == MESSAGE_WELCOME);
     struct coordinator_link *c = &a->coordinator;
     a->cluster = welcome->welcome.cluster;
     if (!incarnation_equal(&welcome->incarnation, &c->incarnation)) {
@@ -240,6 +251,7 @@ bool agent_coordinator_rules(struct agent *a, const struct message *message)
 /* A connection that carries nothing for a whole lease is dead, whatever the kernel thinks of it. */
 static void hang_up(struct agent *a)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_NONE);
     assert(out != NULL);
     out->close = true;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/coordinator_message.h"
 
+#include <assert.h>
+
 #include "agent/checkpoint.h"
 #include "agent/coordinator_link.h"
 #include "agent/job.h"
@@ -15,6 +17,7 @@
 
 void agent_coordinator_message(struct agent *a, const struct message *message)
 {
+    assert(!a->adopting);
     if (!agent_coordinator_rules(a, message)) {
         return;
     }

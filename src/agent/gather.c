@@ -43,6 +43,7 @@ static bool ranges_fit(const struct message_gather *ask, uint64_t slot_bytes)
 static bool is_repeat(struct agent *a, const struct rank_session *session,
                       const struct message_gather *ask)
 {
+    assert(session->filling != NONE);
     if (ask->number == 0 || ask->number != session->gather_number) {
         return false;
     }
@@ -55,6 +56,7 @@ static bool is_repeat(struct agent *a, const struct rank_session *session,
 void agent_gather_ask(struct agent *a, uint32_t index, const struct message_gather *ask)
 {
     struct rank_session *session = &a->sessions[index];
+    assert(session->open);
     char reason[CKPT_REASON_MAX + 1];
     if (!agent_save_names_filling(a, session, ask->step, ask->slot, ask->generation)) {
         reason_set(reason,
@@ -87,6 +89,8 @@ void agent_gather_ask(struct agent *a, uint32_t index, const struct message_gath
 
 void agent_gather_done(struct agent *a, uint32_t slot, enum ckpt_status status)
 {
+    assert(slot < a->config.slots);
+    assert(a->slots[slot].work == 0);
     const struct slot *s = &a->slots[slot];
     if (s->state != SLOT_FILLING) {
         return; /* nobody waits for it any more */

@@ -17,9 +17,11 @@
 void agent_grant_refuse(struct agent *a, const struct rank_session *session, uint64_t step,
                         enum ckpt_status status, const char *reason)
 {
+    assert(session->open);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_SLOT_GRANTED);
-    assert(out != NULL && status != CKPT_OK);
+    assert(out != NULL);
+    assert(status != CKPT_OK);
     struct message_slot_granted *granted = &out->message.slot_granted;
     granted->status = status;
     granted->step = step;
@@ -30,8 +32,11 @@ void agent_grant_refuse(struct agent *a, const struct rank_session *session, uin
 
 void agent_grant(struct agent *a, const struct rank_session *session)
 {
+    assert(session->open);
+    assert(session->filling != NONE);
     const struct slot *s = &a->slots[session->filling];
-    assert(s->state == SLOT_FILLING && !s->record_pending);
+    assert(s->state == SLOT_FILLING);
+    assert(!s->record_pending);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_SLOT_GRANTED);
     assert(out != NULL);
@@ -51,6 +56,9 @@ void agent_grant(struct agent *a, const struct rank_session *session)
 enum ckpt_status agent_grant_check_step(struct agent *a, const struct rank_session *session,
                                         uint64_t step, char *reason)
 {
+    assert(session->open);
+    assert(!session->reader);
+    assert(session->seat < a->seat_count);
     const struct run *run = agent_run_find(a, &session->run);
     if (step == CKPT_STEP_LATEST) {
         return reason_refuse(reason, CKPT_ERR_STEP,
@@ -87,6 +95,8 @@ enum ckpt_status agent_grant_check_step(struct agent *a, const struct rank_sessi
 struct slot_claim agent_grant_claim_of(const struct agent *a, const struct rank_session *session,
                                        uint64_t step, uint64_t bytes)
 {
+    assert(!session->reader);
+    assert(session->copies > 0);
     return (struct slot_claim){
         .shard = {session->run, session->attempt, step, session->rank},
         .seat = &a->seats[session->seat],
@@ -101,6 +111,7 @@ struct slot_claim agent_grant_claim_of(const struct agent *a, const struct rank_
 uint32_t agent_grant_find_claimed(const struct agent *a, const struct rank_session *session,
                                   const struct slot_claim *claim)
 {
+    assert(claim->owner);
     return session->attempt != 0 ? agent_slot_live(a, &claim->shard)
                                  : agent_seat_staged(a, session->seat, claim->shard.step);
 }
@@ -108,7 +119,9 @@ uint32_t agent_grant_find_claimed(const struct agent *a, const struct rank_sessi
 bool agent_grant_slot(struct agent *a, uint32_t index, const struct slot_claim *claim, char *reason,
                       enum ckpt_status *status_out)
 {
+    assert(claim->owner);
     struct rank_session *session = &a->sessions[index];
+    assert(session->filling == NONE);
     uint32_t slot;
     *status_out = agent_slot_claim(a, claim, SLOT_FILLING, &slot, reason);
     if (*status_out != CKPT_OK) {

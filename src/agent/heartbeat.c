@@ -47,6 +47,7 @@ static bool is_quiet(const struct agent *a)
  * word makes us look dead: five times in two leases. */
 static uint32_t heartbeat_interval_ms(const struct agent *a)
 {
+    assert(a->coordinator.heartbeat_ms > 0);
     const struct coordinator_link *c = &a->coordinator;
     uint32_t rare_ms = c->lease_ms / 5 * 2;
     return c->settled && rare_ms > c->heartbeat_ms && is_quiet(a) ? rare_ms : c->heartbeat_ms;
@@ -57,6 +58,7 @@ static uint32_t heartbeat_interval_ms(const struct agent *a)
  * their way. */
 static void resend_some(struct agent *a)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     struct coordinator_link *c = &a->coordinator;
     uint32_t sent = c->unsettled < UNSETTLED_LONG ? AGENT_INVENTORY_PER_HEARTBEAT : 0;
     for (uint32_t i = 0; i < a->slots_high && sent < AGENT_INVENTORY_PER_HEARTBEAT; i++) {
@@ -80,15 +82,18 @@ static void fill_bytes(const struct agent *a, struct message_heartbeat *heartbea
         heartbeat->bytes_held += s->segment_count > 0 ? s->bytes : 0;
     }
     agent_parts_room(a, &heartbeat->part_bytes_free, &heartbeat->part_bytes_largest);
+    assert(heartbeat->bytes_taken <= a->config.segments * a->config.segment_bytes);
 }
 
 static void send_heartbeat(struct agent *a)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_HEARTBEAT);
     assert(out != NULL);
     a->coordinator.room_came_back = false;
     out->message.heartbeat.segments_free = a->segments_free;
+    assert(a->segments_free <= a->config.segments);
     out->message.heartbeat.pulls = agent_pulls_under_way(a);
     out->message.heartbeat.unverified = count_unverified(a);
     out->message.heartbeat.has_inventory = true;
@@ -102,6 +107,7 @@ static void send_heartbeat(struct agent *a)
 
 void agent_heartbeat(struct agent *a)
 {
+    assert(a->coordinator.heartbeat_due_ms <= a->now_ms);
     send_heartbeat(a);
     a->coordinator.heartbeat_due_ms = a->now_ms + heartbeat_interval_ms(a);
     resend_some(a);
@@ -109,6 +115,7 @@ void agent_heartbeat(struct agent *a)
 
 void agent_room_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     struct coordinator_link *c = &a->coordinator;
     if (c->room_came_back && c->state == LINK_JOINED && agent_update_has_room(a)) {
         send_heartbeat(a);

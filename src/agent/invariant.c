@@ -17,10 +17,12 @@ static void check_segments(const struct agent *a)
             free += segment->parts_used == 0;
             continue;
         }
-        assert(segment->slot < a->config.slots && segment->parts_used == 0);
+        assert(segment->slot < a->config.slots);
+        assert(segment->parts_used == 0);
         assert(segment->first_part == NONE);
         const struct slot *s = &a->slots[segment->slot];
-        assert(segment->place < s->segment_count && s->segments[segment->place] == i);
+        assert(segment->place < s->segment_count);
+        assert(s->segments[segment->place] == i);
         assert(segment->uid == s->shard.run.uid);
         assert(!segment->unknown || s->state == SLOT_DIRTY);
     }
@@ -37,7 +39,8 @@ static void check_parts(const struct agent *a)
         uint32_t used = 0;
         for (uint32_t j = a->segments[i].first_part; j != NONE; j = a->parts[j].next) {
             const struct part *part = &a->parts[j];
-            assert(part->at.segment == i && part->at.offset >= end);
+            assert(part->at.segment == i);
+            assert(part->at.offset >= end);
             end = part->at.offset + part->at.bytes;
             used += part->is.slot != NONE;
             listed++;
@@ -50,8 +53,10 @@ static void check_parts(const struct agent *a)
         there += part->at.bytes > 0;
         if (part->is.slot != NONE) {
             const struct slot *s = &a->slots[part->is.slot];
-            assert(s->segment_count == 1 && s->segments[0] == CKPT_PART_ID_FIRST + i);
-            assert(s->bytes <= part->at.bytes && part->is.uid == s->shard.run.uid);
+            assert(s->segment_count == 1);
+            assert(s->segments[0] == CKPT_PART_ID_FIRST + i);
+            assert(s->bytes <= part->at.bytes);
+            assert(part->is.uid == s->shard.run.uid);
             assert(!part->is.unknown || s->state == SLOT_DIRTY);
         }
     }
@@ -89,7 +94,8 @@ static void check_work(const struct slot *s)
 /* One shard has one live slot; a slot's shard changes only with its generation. */
 static void check_generation(const struct agent *a, struct slot *s)
 {
-    assert(s->generation >= s->generation_checked && s->generation <= a->generation_last);
+    assert(s->generation >= s->generation_checked);
+    assert(s->generation <= a->generation_last);
     if (s->generation > s->generation_checked && s->state != SLOT_FREE && !s->doomed &&
         !agent_slot_waits(s)) {
         uint32_t live = agent_slot_live(a, &s->shard);
@@ -107,11 +113,16 @@ static void check_slot(struct slot *s)
 {
     check_work(s);
     if (s->state == SLOT_FREE) {
-        assert(s->segment_count == 0 && !s->doomed && !agent_slot_is_held(s));
-        assert(!s->renew_wanted && !s->digest_wanted && !s->cancel_wanted);
+        assert(s->segment_count == 0);
+        assert(!s->doomed);
+        assert(!agent_slot_is_held(s));
+        assert(!s->renew_wanted);
+        assert(!s->digest_wanted);
+        assert(!s->cancel_wanted);
         return;
     }
-    assert(s->segment_count > 0 && s->generation > 0);
+    assert(s->segment_count > 0);
+    assert(s->generation > 0);
     assert(s->state != SLOT_VERIFIED || s->has_digest);
     assert(s->state != SLOT_FILLING || s->owner);
     assert(s->state != SLOT_DIRTY || s->doomed || s->renew_wanted ||
@@ -146,7 +157,8 @@ static void check_pins(const struct agent *a)
             loans--;
         }
     }
-    assert(offers == 0 && loans == 0);
+    assert(offers == 0);
+    assert(loans == 0);
 }
 
 /* Each session's count is that of its part of the table. */
@@ -171,11 +183,13 @@ static void check_pulls(const struct agent *a)
             continue;
         }
         if (pull->state == PULL_QUEUED) {
-            assert(pull->slot == NONE && pull->peer == NONE);
+            assert(pull->slot == NONE);
+            assert(pull->peer == NONE);
             continue;
         }
         const struct slot *s = &a->slots[pull->slot];
-        assert(s->generation == pull->generation && !s->doomed);
+        assert(s->generation == pull->generation);
+        assert(!s->doomed);
         assert(s->state == (pull->state == PULL_RENEWING ? SLOT_DIRTY : SLOT_PULLING));
         assert((pull->state == PULL_READING) == (s->work != 0 && s->work_type == AGENT_WORK_READ));
         connected += pull->peer != NONE;
@@ -201,7 +215,8 @@ static void check_sessions(const struct agent *a)
         }
         const struct slot *s = &a->slots[session->filling];
         assert(s->state == SLOT_FILLING || s->state == SLOT_DIRTY);
-        assert(s->shard.rank == session->rank && s->shard.run.uid == session->uid);
+        assert(s->shard.rank == session->rank);
+        assert(s->shard.run.uid == session->uid);
         filling--;
     }
     assert(filling == 0);

@@ -41,6 +41,7 @@ static struct agent_job *find_job(const struct agent *a, const char *name)
 
 static bool has_ended(const struct agent_job *job)
 {
+    assert(job->used);
     return job->verb != JOB_BEGIN;
 }
 
@@ -48,6 +49,7 @@ static bool has_ended(const struct agent_job *job)
  * NULL: all are running. */
 static struct agent_job *claim(struct agent *a)
 {
+    assert(a->update != NULL);
     struct agent_job *best = NULL;
     for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
         struct agent_job *job = &a->jobs[i];
@@ -85,6 +87,7 @@ static enum ckpt_status make_job(struct agent *a, const struct rank_session *ses
                                  const struct message_job *told, struct agent_job **job_out,
                                  char *reason)
 {
+    assert(session->used);
     if (!agent_run_is_valid(&told->run)) {
         return reason_refuse(reason, CKPT_ERR_NOT_FOUND, "no job %s is known on node %s", told->job,
                              a->config.node);
@@ -116,6 +119,7 @@ static enum ckpt_status make_job(struct agent *a, const struct rank_session *ses
  * and Epilog say alike where they say it at all. */
 static int compare_start(const struct agent_job *job, const struct message_job *told)
 {
+    assert(job->used);
     if (told->attempt != 0 && told->attempt != job->attempt) {
         return told->attempt < job->attempt ? -1 : 1; /* 0: of what ended nobody knew it */
     }
@@ -144,6 +148,7 @@ static bool is_news(const struct agent_job *job, const struct message_job *told)
 
 static uint64_t spoken_ms(const struct agent *a, const struct message_job *told)
 {
+    assert(a->update != NULL);
     uint64_t now_ms = agent_node_clock_ms(a);
     bool is_late =
         told->said_ms != 0 && told->said_ms < now_ms && now_ms - told->said_ms <= HEARD_LATE_MS;
@@ -153,6 +158,8 @@ static uint64_t spoken_ms(const struct agent *a, const struct message_job *told)
 /* The end that was heard late is of what was there when it was said: the next start may be here. */
 static void on_end(struct agent *a, struct agent_job *job, const struct message_job *told)
 {
+    assert(job->used);
+    assert(told->verb != JOB_BEGIN);
     const struct run *run = agent_run_find(a, &job->run);
     job->ended_ms = spoken_ms(a, told);
     job->run_attempt = run != NULL ? agent_run_attempt_at(run, job->ended_ms) : 0;
@@ -160,6 +167,7 @@ static void on_end(struct agent *a, struct agent_job *job, const struct message_
 
 static void on_news(struct agent *a, struct agent_job *job, const struct message_job *told)
 {
+    assert(job->used);
     bool is_later = job->verb == 0 || compare_start(job, told) > 0;
     if (is_later) {
         job->attempt = told->attempt;
@@ -197,6 +205,7 @@ static void on_news(struct agent *a, struct agent_job *job, const struct message
  * that is, the job's comment says, which tasks do not know. */
 static void on_word(struct agent *a, struct agent_job *job, const struct message_job *told)
 {
+    assert(job->used);
     struct message_job word = *told;
     if (told->verb == JOB_SHOW) {
         word.verb = JOB_BEGIN;
@@ -212,6 +221,7 @@ static enum ckpt_status on_told(struct agent *a, const struct rank_session *sess
                                 const struct message_job *told, struct agent_job **job_out,
                                 char *reason)
 {
+    assert(session->used);
     struct agent_job *job = find_job(a, told->job);
     if (told->verb == JOB_SHOW && (job == NULL || !may_speak_of(a, session, job->run.uid))) {
         return reason_refuse(reason, CKPT_ERR_NOT_FOUND, "no job %s of yours is known on node %s",
@@ -244,6 +254,8 @@ static enum ckpt_status on_told(struct agent *a, const struct rank_session *sess
 
 void agent_job_told(struct agent *a, uint32_t index, const struct message_job *told)
 {
+    assert(index < a->session_count);
+    assert(a->sessions[index].used);
     const struct rank_session *session = &a->sessions[index];
     char reason[CKPT_REASON_MAX + 1] = "";
     struct agent_job *job = NULL;
@@ -282,6 +294,7 @@ void agent_job_ack(struct agent *a, const struct message_job_ack *ack)
 
 void agent_jobs_resend(struct agent *a)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
         a->jobs[i].acked = false;
         a->jobs[i].due_ms = a->now_ms;
@@ -290,6 +303,8 @@ void agent_jobs_resend(struct agent *a)
 
 static void send_job_report(struct agent *a, struct agent_job *job)
 {
+    assert(job->used);
+    assert(!job->acked);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_JOB_REPORT);
     assert(out != NULL);
@@ -310,6 +325,7 @@ static void send_job_report(struct agent *a, struct agent_job *job)
 
 void agent_jobs_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; i < CKPT_JOBS_PER_NODE_MAX; i++) {
         struct agent_job *job = &a->jobs[i];
         if (!job->used) {

@@ -6,6 +6,8 @@
  * number, and counts again. */
 #include "agent/let_go.h"
 
+#include <assert.h>
+
 #include "agent/identity.h"
 #include "agent/note.h"
 #include "agent/pull.h"
@@ -14,6 +16,7 @@
 
 static void call_off(struct agent *a, const struct message_let_go *order)
 {
+    assert(order->generation == 0);
     for (uint32_t i = 0; i < a->pull_count; i++) {
         struct pull *pull = &a->pulls[i];
         if (pull->state != PULL_UNUSED && pull->life == a->coordinator.life &&
@@ -28,11 +31,13 @@ static void call_off(struct agent *a, const struct message_let_go *order)
 
 static bool is_in_use(const struct slot *slot)
 {
+    assert(slot->state != SLOT_FREE);
     return agent_slot_is_held(slot) || slot->verify_pending || slot->digest_wanted;
 }
 
 void agent_let_go(struct agent *a, const struct message_let_go *order)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     if (!agent_shard_is_valid(&order->shard)) {
         agent_note(a, EVENT_order_refused, NULL, "let-go order %llu names no shard that can be",
                    (unsigned long long)order->order);

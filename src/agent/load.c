@@ -33,7 +33,8 @@ static void send_refusal(struct agent *a, const struct rank_session *session, ui
 {
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_LOADED);
-    assert(out != NULL && status != CKPT_OK);
+    assert(out != NULL);
+    assert(status != CKPT_OK);
     out->message.loaded.status = status;
     out->message.loaded.load = load;
     memcpy(out->message.loaded.reason, reason, strlen(reason) + 1);
@@ -42,7 +43,10 @@ static void send_refusal(struct agent *a, const struct rank_session *session, ui
 static void send_loaded(struct agent *a, const struct load *load)
 {
     const struct slot *s = &a->slots[load->slot];
-    assert(load->state == LOAD_LOANED && s->loans > 0 && s->generation == load->generation);
+    assert(load->state == LOAD_LOANED);
+    assert(s->loans > 0);
+    assert(s->generation == load->generation);
+    assert(s->state == SLOT_VERIFIED || s->doomed);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, a->sessions[load->session].link, MESSAGE_LOADED);
     assert(out != NULL);
@@ -66,6 +70,7 @@ static void send_loaded(struct agent *a, const struct load *load)
 /* Most processes have none, and are stepped over whole. */
 struct load *agent_load_next(const struct agent *a, uint32_t *cursor)
 {
+    assert(*cursor <= a->load_count);
     while (*cursor < a->load_count) {
         uint32_t at = *cursor;
         if (a->sessions[at / AGENT_LOADS_PER_RANK].loads == 0) {
@@ -83,6 +88,7 @@ struct load *agent_load_next(const struct agent *a, uint32_t *cursor)
 static void end(struct agent *a, struct load *load)
 {
     assert(a->sessions[load->session].loads > 0);
+    assert(load->session < a->session_count);
     a->sessions[load->session].loads--;
     move(load, LOAD_UNUSED);
     memset(load, 0, sizeof(*load));
@@ -90,6 +96,7 @@ static void end(struct agent *a, struct load *load)
 
 static struct load *find(struct agent *a, uint32_t session, bool collective, uint32_t number)
 {
+    assert(session < a->session_count);
     for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
         struct load *load = &a->loads[session * AGENT_LOADS_PER_RANK + i];
         if (load->state != LOAD_UNUSED && load->collective == collective && load->load == number) {
@@ -102,6 +109,7 @@ static struct load *find(struct agent *a, uint32_t session, bool collective, uin
 /* Each session has its own part of the table, so that none crowds out another. */
 static struct load *find_unused(struct agent *a, uint32_t session)
 {
+    assert(session < a->session_count);
     for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
         struct load *load = &a->loads[session * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_UNUSED) {
@@ -141,6 +149,7 @@ static uint32_t patience_ms(const struct agent *a, const struct message_load_ask
 void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_ask *ask)
 {
     struct rank_session *session = &a->sessions[index];
+    assert(session->open);
     char reason[CKPT_REASON_MAX + 1] = "";
     enum ckpt_status status = check(session, ask, reason);
     if (status != CKPT_OK) {
@@ -186,6 +195,7 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
 
 static struct load *find_asked(struct agent *a, const struct message_load_verdict *verdict)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     uint32_t cursor = 0;
     for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
         if (load->state != LOAD_ASKING || load->collective != verdict->collective) {
@@ -231,6 +241,7 @@ void agent_load_waits(struct agent *a, const struct message_load_waits *waits)
 static bool names_what_was_asked(const struct rank_session *session, const struct load *load,
                                  const struct shard_key *shard)
 {
+    assert(load->state == LOAD_ASKING);
     return agent_shard_is_valid(shard) && run_key_equal(&shard->run, &session->run) &&
            shard->rank == load->rank &&
            (load->step == CKPT_STEP_LATEST || load->step == shard->step);
@@ -238,6 +249,7 @@ static bool names_what_was_asked(const struct rank_session *session, const struc
 
 void agent_load_verdict(struct agent *a, const struct message_load_verdict *verdict)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     if (!agent_run_is_valid(&verdict->run) || !agent_text_ends(verdict->reason, CKPT_REASON_MAX)) {
         return;
     }
@@ -272,6 +284,7 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
 static void unloan(struct agent *a, struct load *load)
 {
     assert(load->state == LOAD_LOANED);
+    assert(a->slots[load->slot].loans > 0);
     agent_slot_unloan(a, load->slot);
     end(a, load);
 }
@@ -279,6 +292,7 @@ static void unloan(struct agent *a, struct load *load)
 /* One that this process does not hold changes nothing: a repeat. */
 void agent_load_release(struct agent *a, uint32_t index, const struct message_release *release)
 {
+    assert(a->sessions[index].open);
     for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_LOANED && load->slot == release->slot &&
@@ -292,6 +306,7 @@ void agent_load_release(struct agent *a, uint32_t index, const struct message_re
 /* To go on asking would have the coordinator give up the checkpoints that are saved meanwhile. */
 void agent_load_give_up(struct agent *a, uint32_t index, uint32_t but_load)
 {
+    assert(a->sessions[index].open);
     for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_ASKING && load->collective && load->load != but_load) {
@@ -302,6 +317,7 @@ void agent_load_give_up(struct agent *a, uint32_t index, uint32_t but_load)
 
 void agent_load_session_ends(struct agent *a, uint32_t index)
 {
+    assert(a->sessions[index].used);
     for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_LOANED) {
@@ -311,22 +327,26 @@ void agent_load_session_ends(struct agent *a, uint32_t index)
             end(a, load);
         }
     }
+    assert(a->sessions[index].loads == 0);
 }
 
 /* A verdict is of a start, so that the start has to be known; a fetch is of none. */
 static bool has_start(const struct agent *a, const struct load *load)
 {
+    assert(load->state == LOAD_ASKING);
     return !load->collective || a->sessions[load->session].attempt != 0;
 }
 
 static bool is_refused(const struct agent *a, const struct load *load)
 {
+    assert(load->state == LOAD_ASKING);
     const struct rank_session *session = &a->sessions[load->session];
     return load->collective && a->seats[session->seat].refused;
 }
 
 static void time_out(struct agent *a, struct load *load)
 {
+    assert(load->state == LOAD_ASKING);
     const struct rank_session *session = &a->sessions[load->session];
     char reason[CKPT_REASON_MAX + 1];
     enum ckpt_status status = CKPT_ERR_TIMEOUT;
@@ -347,6 +367,8 @@ static void time_out(struct agent *a, struct load *load)
 
 static void send_load_ask(struct agent *a, struct load *load)
 {
+    assert(load->state == LOAD_ASKING);
+    assert(a->coordinator.state == LINK_JOINED);
     const struct rank_session *session = &a->sessions[load->session];
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_LOAD_ASK);
     assert(out != NULL);
@@ -369,6 +391,7 @@ static void send_load_ask(struct agent *a, struct load *load)
 
 void agent_loads_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     uint32_t cursor = 0;
     for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
         if (load->state != LOAD_ASKING) {

@@ -11,6 +11,7 @@ void agent_note(struct agent *a, enum event_id event, const struct shard_key *sh
                 const char *format, ...)
 {
     assert(a->update != NULL);
+    assert(format != NULL);
     struct agent_update *update = a->update;
     if (update->note_count == AGENT_NOTES_MAX) {
         update->notes_lost++;

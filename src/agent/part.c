@@ -22,6 +22,7 @@ static struct room_kind kind_of(const struct agent *a)
 
 struct segment *agent_memory(const struct agent *a, uint16_t id)
 {
+    assert((uint32_t)id < CKPT_PART_ID_FIRST + a->config.parts);
     return id < CKPT_PART_ID_FIRST ? &a->segments[id] : &a->parts[id - CKPT_PART_ID_FIRST].is;
 }
 
@@ -39,6 +40,7 @@ uint64_t agent_room_bytes(const struct agent *a, uint64_t bytes)
 
 struct room_part agent_slot_part(const struct agent *a, const struct slot *slot)
 {
+    assert(slot->segment_count <= CKPT_SEGMENTS_PER_SHARD_MAX);
     bool has = slot->segment_count == 1 && slot->segments[0] >= CKPT_PART_ID_FIRST;
     return has ? a->parts[slot->segments[0] - CKPT_PART_ID_FIRST].at
                : (struct room_part){.bytes = 0};
@@ -56,6 +58,8 @@ uint64_t agent_slot_room(const struct agent *a, const struct slot *slot)
 static bool find_gap(const struct agent *a, uint32_t segment, uint64_t bytes, bool over_free,
                      uint64_t *offset_out)
 {
+    assert(segment < a->config.segments);
+    assert(bytes > 0);
     uint64_t at = 0;
     for (uint32_t i = a->segments[segment].first_part; i != NONE; i = a->parts[i].next) {
         const struct part *part = &a->parts[i];
@@ -93,6 +97,7 @@ static uint32_t find_fresh(const struct agent *a)
 
 static bool find_place(const struct agent *a, uint64_t bytes, struct room_part *at_out)
 {
+    assert(bytes < a->config.segment_bytes);
     at_out->bytes = bytes;
     for (int over_free = 0; over_free < 2; over_free++) {
         for (uint32_t i = 0; i < a->config.segments; i++) {
@@ -111,6 +116,7 @@ static bool find_place(const struct agent *a, uint64_t bytes, struct room_part *
 /* A number for one more part: one that is none, or of the part in no use that is oldest. */
 static uint32_t find_number(const struct agent *a)
 {
+    assert(a->parts_high <= a->config.parts);
     uint32_t oldest = NONE;
     for (uint32_t i = 0; i < a->parts_high; i++) {
         const struct part *part = &a->parts[i];
@@ -156,14 +162,17 @@ void agent_parts_room(const struct agent *a, uint64_t *free_out, uint64_t *large
         }
     }
     *free_out = cut - used;
+    assert(cut >= used);
 }
 
 /* --- The table -------------------------------------------------------------------------- */
 
 static void unlink_part(struct agent *a, uint32_t number)
 {
+    assert(number < a->parts_high);
     struct part *part = &a->parts[number];
-    assert(part->at.bytes > 0 && part->is.slot == NONE);
+    assert(part->at.bytes > 0);
+    assert(part->is.slot == NONE);
     uint32_t *at = &a->segments[part->at.segment].first_part;
     while (*at != number) {
         at = &a->parts[*at].next;
@@ -178,7 +187,9 @@ static void unlink_part(struct agent *a, uint32_t number)
 
 static void link_part(struct agent *a, uint32_t number, const struct room_part *place)
 {
+    assert(place->segment < a->config.segments);
     struct part *part = &a->parts[number];
+    assert(part->at.bytes == 0);
     uint32_t *at = &a->segments[place->segment].first_part;
     while (*at != NONE && a->parts[*at].at.offset < place->offset) {
         at = &a->parts[*at].next;
@@ -192,6 +203,7 @@ static void link_part(struct agent *a, uint32_t number, const struct room_part *
 /* Parts in no use that the place, or with NULL any, takes up are none any more. */
 static void forget(struct agent *a, uint32_t segment, const struct room_part *place)
 {
+    assert(segment < a->config.segments);
     uint32_t next;
     for (uint32_t i = a->segments[segment].first_part; i != NONE; i = next) {
         next = a->parts[i].next;
@@ -204,15 +216,20 @@ static void forget(struct agent *a, uint32_t segment, const struct room_part *pl
 
 void agent_parts_forget(struct agent *a, uint32_t segment)
 {
+    assert(a->segments[segment].parts_used == 0);
     forget(a, segment, NULL);
+    assert(a->segments[segment].first_part == NONE);
 }
 
 static void claim(struct agent *a, uint32_t slot, uint32_t number)
 {
+    assert(number < a->parts_high);
     struct part *part = &a->parts[number];
     struct slot *s = &a->slots[slot];
     struct segment *home = &a->segments[part->at.segment];
-    assert(part->is.slot == NONE && s->segment_count == 0 && home->slot == NONE);
+    assert(part->is.slot == NONE);
+    assert(s->segment_count == 0);
+    assert(home->slot == NONE);
     part->is.slot = slot;
     part->is.place = 0;
     part->is.used = true;
@@ -232,6 +249,7 @@ static void claim(struct agent *a, uint32_t slot, uint32_t number)
  * none. */
 static uint32_t find_own(const struct agent *a, const struct slot *s, uint64_t bytes)
 {
+    assert(s->segment_count == 0);
     uint64_t tag = agent_rank_tag(&s->shard.run, s->shard.rank);
     uint32_t found = NONE;
     for (uint32_t i = 0; i < a->parts_high; i++) {
@@ -251,6 +269,7 @@ static uint32_t find_own(const struct agent *a, const struct slot *s, uint64_t b
 
 bool agent_part_claim(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew_out)
 {
+    assert(a->slots[slot].segment_count == 0);
     uint32_t number = find_own(a, &a->slots[slot], bytes);
     *renew_out = number == NONE;
     if (number == NONE) {
@@ -272,9 +291,11 @@ bool agent_part_claim(struct agent *a, uint32_t slot, uint64_t bytes, bool *rene
 
 void agent_part_free(struct agent *a, uint16_t id)
 {
+    assert(id >= CKPT_PART_ID_FIRST);
     const struct part *part = &a->parts[id - CKPT_PART_ID_FIRST];
     struct segment *home = &a->segments[part->at.segment];
     assert(home->parts_used > 0);
+    assert(part->is.slot == NONE);
     home->parts_used -= !PLANTED_BUG(NEVER_WHOLE);
     a->segments_free += home->parts_used == 0;
 }
@@ -300,6 +321,7 @@ bool agent_part_may_be_adopted(const struct agent *a, const struct slot_record *
 
 void agent_part_adopt(struct agent *a, uint32_t slot, const struct slot_record *record)
 {
+    assert(a->adopting);
     uint32_t number = record->segments[0] - (uint32_t)CKPT_PART_ID_FIRST;
     link_part(a, number, &record->part);
     claim(a, slot, number);

@@ -12,7 +12,8 @@
 
 static bool close_peer(struct agent *a, struct peer *peer)
 {
-    assert(peer->used && peer->pulls == 0);
+    assert(peer->used);
+    assert(peer->pulls == 0);
     struct agent_work *work = agent_update_work(a, AGENT_WORK_PEER_CLOSE);
     if (work == NULL) {
         return false;
@@ -25,6 +26,7 @@ static bool close_peer(struct agent *a, struct peer *peer)
 /* There are more entries than pulls, so an unused or idle one is to be had. */
 static struct peer *find_entry(struct agent *a)
 {
+    assert(a->peer_count > a->config.pulls_max);
     struct peer *idlest = NULL;
     for (uint32_t i = 0; i < a->peer_count; i++) {
         struct peer *peer = &a->peers[i];
@@ -41,6 +43,7 @@ static struct peer *find_entry(struct agent *a)
 
 uint32_t agent_peer_claim(struct agent *a, const char *address)
 {
+    assert(address[0] != '\0');
     for (uint32_t i = 0; i < a->peer_count; i++) {
         struct peer *peer = &a->peers[i];
         if (peer->used && !peer->suspect && strcmp(peer->address, address) == 0) {
@@ -65,8 +68,10 @@ uint32_t agent_peer_claim(struct agent *a, const char *address)
 
 void agent_peer_release(struct agent *a, uint32_t index, bool suspect)
 {
+    assert(index < a->peer_count);
     struct peer *peer = &a->peers[index];
-    assert(peer->used && peer->pulls > 0);
+    assert(peer->used);
+    assert(peer->pulls > 0);
     peer->pulls--;
     peer->suspect = peer->suspect || suspect;
     peer->idle_since_ms = a->now_ms;
@@ -92,6 +97,7 @@ uint32_t agent_peer_by_link(const struct agent *a, uint32_t link)
 
 void agent_peers_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; i < a->peer_count; i++) {
         struct peer *peer = &a->peers[i];
         if (!peer->used || peer->pulls > 0) {

@@ -51,6 +51,7 @@ bool agent_pull_is_at_source(const struct pull *pull)
 
 struct pull *agent_pull_of_slot(struct agent *a, uint32_t slot)
 {
+    assert(slot < a->config.slots);
     for (uint32_t i = 0; i < a->pull_count; i++) {
         if (a->pulls[i].state != PULL_UNUSED && a->pulls[i].slot == slot) {
             return &a->pulls[i];
@@ -80,6 +81,7 @@ uint32_t agent_pulls_under_way(const struct agent *a)
 
 void agent_pull_enqueue(struct agent *a, const struct message_pull_order *order)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     for (uint32_t i = 0; i < a->pull_count; i++) {
         struct pull *pull = &a->pulls[i];
         if (pull->state != PULL_UNUSED) {
@@ -101,6 +103,7 @@ void agent_pull_enqueue(struct agent *a, const struct message_pull_order *order)
 
 static bool send_offer_done(struct agent *a, const struct pull *pull)
 {
+    assert(pull->offered);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_PEER, a->peers[pull->peer].link, MESSAGE_OFFER_DONE);
     if (out == NULL) {
@@ -116,6 +119,7 @@ static bool send_offer_done(struct agent *a, const struct pull *pull)
  * entry is free. Nothing is reported. */
 static void leave(struct agent *a, struct pull *pull, bool suspect)
 {
+    assert(pull->state != PULL_UNUSED);
     bool stays = PLANTED_BUG(CALLED_OFF_STAYS) && !suspect && a->coordinator.state == LINK_JOINED;
     if (pull->slot != NONE && a->slots[pull->slot].state != SLOT_VERIFIED && !stays) {
         assert(a->slots[pull->slot].generation == pull->generation);
@@ -138,6 +142,7 @@ static uint64_t pin_word_due_ms(const struct agent *a)
 
 void agent_pull_read(struct agent *a, struct pull *pull)
 {
+    assert(pull->offered);
     bool started = agent_work_read_start(a, pull->slot, a->peers[pull->peer].link);
     assert(started && "an event's update begins empty");
     (void)started;
@@ -148,7 +153,8 @@ void agent_pull_read(struct agent *a, struct pull *pull)
 void agent_pull_succeed(struct agent *a, struct pull *pull)
 {
     struct slot *s = &a->slots[pull->slot];
-    assert(pull->state == PULL_CLOSING && s->generation == pull->generation);
+    assert(pull->state == PULL_CLOSING);
+    assert(s->generation == pull->generation);
     s->verify = (struct order){pull->life, pull->order.order}; /* a repeat is reported again */
     s->report_order = pull->order.order;
     agent_slot_verified(a, pull->slot, &pull->digest);
@@ -164,6 +170,7 @@ void agent_pull_drop(struct agent *a, struct pull *pull)
 void agent_pull_fail(struct agent *a, struct pull *pull, enum ckpt_status status,
                      const char *reason)
 {
+    assert(status != CKPT_OK);
     char text[CKPT_REASON_MAX + 1];
     reason_set(text, "pull of step %llu rank %u from %.63s: %.120s",
                (unsigned long long)pull->order.shard.step, pull->order.shard.rank,
@@ -186,6 +193,7 @@ void agent_pulls_of_checkpoint_end(struct agent *a, const struct message_checkpo
 /* An earlier read into memory for the same shard has been cancelled and has not ended. */
 static bool waits_for_earlier(const struct agent *a, const struct pull *pull)
 {
+    assert(pull->state == PULL_QUEUED);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (s->doomed && s->work != 0 && shard_key_equal(&s->shard, &pull->order.shard)) {
@@ -210,6 +218,7 @@ static struct pull *next_queued(struct agent *a)
 
 static void begin(struct agent *a, struct pull *pull)
 {
+    assert(pull->state == PULL_QUEUED);
     char reason[CKPT_REASON_MAX + 1];
     struct slot_claim claim = {
         .shard = pull->order.shard,
@@ -236,6 +245,7 @@ static void begin(struct agent *a, struct pull *pull)
 
 static bool send_offer_ask(struct agent *a, const struct pull *pull)
 {
+    assert(pull->peer != NONE);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_PEER, a->peers[pull->peer].link, MESSAGE_OFFER_ASK);
     if (out == NULL) {
@@ -252,6 +262,8 @@ static bool send_offer_ask(struct agent *a, const struct pull *pull)
 /* Says what is due. False: no room for more in this turn. */
 static bool drive(struct agent *a, struct pull *pull)
 {
+    assert(agent_pull_is_at_source(pull));
+    assert(pull->slot != NONE);
     uint64_t ends_ms = pull->since_ms + a->config.pull_timeout_ms;
     if (pull->peer != NONE && a->peers[pull->peer].lookup_until_ms > ends_ms) {
         ends_ms = a->peers[pull->peer].lookup_until_ms;
@@ -286,6 +298,7 @@ static bool drive(struct agent *a, struct pull *pull)
 
 void agent_pulls_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     while (agent_pulls_under_way(a) < a->config.pulls_max) {
         struct pull *pull = next_queued(a);
         if (pull == NULL || !agent_update_has_room(a)) {

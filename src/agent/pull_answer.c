@@ -18,7 +18,8 @@
 void agent_pull_renewed(struct agent *a, uint32_t slot, enum ckpt_status status)
 {
     struct pull *pull = agent_pull_of_slot(a, slot);
-    assert(pull != NULL && pull->state == PULL_RENEWING);
+    assert(pull != NULL);
+    assert(pull->state == PULL_RENEWING);
     if (status != CKPT_OK) {
         agent_pull_fail(a, pull, CKPT_ERR_SYSTEM, "memory of another user could not be renewed");
         return;
@@ -31,7 +32,8 @@ void agent_pull_renewed(struct agent *a, uint32_t slot, enum ckpt_status status)
 void agent_pull_read_done(struct agent *a, uint32_t slot, const struct agent_event *event)
 {
     struct pull *pull = agent_pull_of_slot(a, slot);
-    assert(pull != NULL && pull->state == PULL_READING);
+    assert(pull != NULL);
+    assert(pull->state == PULL_READING);
     if (event->status != CKPT_OK) {
         agent_pull_fail(a, pull, event->status, "the transport could not read the source's memory");
         return;
@@ -42,6 +44,7 @@ void agent_pull_read_done(struct agent *a, uint32_t slot, const struct agent_eve
 
 static const char *what_is_wrong(const struct pull *pull, const struct message_offer *offer)
 {
+    assert(pull->state == PULL_ASKING);
     if (offer->generation != pull->order.source_generation) {
         return "the offer is of another generation";
     }
@@ -59,6 +62,7 @@ static const char *what_is_wrong(const struct pull *pull, const struct message_o
 
 static void on_offer(struct agent *a, struct pull *pull, const struct message_offer *offer)
 {
+    assert(pull->peer != NONE);
     if (pull->state != PULL_ASKING) {
         return; /* the answer to a repeat */
     }
@@ -81,6 +85,7 @@ static void on_offer(struct agent *a, struct pull *pull, const struct message_of
 static void on_offer_closed(struct agent *a, struct pull *pull,
                             const struct message_offer_closed *closed)
 {
+    assert(pull->peer != NONE);
     if (pull->state != PULL_CLOSING) {
         return;
     }

@@ -12,6 +12,7 @@ void agent_pull_fail_order(struct agent *a, const struct message_pull_order *ord
                            enum ckpt_status status, const char *reason)
 {
     assert(status != CKPT_OK);
+    assert(a->failure_next < a->failure_count);
     struct failure *failure = &a->failures[a->failure_next];
     a->failure_next = (a->failure_next + 1) % a->failure_count;
     memset(failure, 0, sizeof(*failure));

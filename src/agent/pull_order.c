@@ -42,6 +42,7 @@ static const char *what_is_wrong(const struct agent *a, const struct message_pul
 /* The shard is here, or a rank here writes it. */
 static void order_for_held(struct agent *a, uint32_t slot, const struct message_pull_order *order)
 {
+    assert(a->slots[slot].state != SLOT_FREE);
     struct slot *s = &a->slots[slot];
     if (s->bytes != order->bytes) {
         agent_pull_fail_order(a, order, a->coordinator.life, CKPT_ERR_SIZE,
@@ -83,6 +84,7 @@ static bool same_source(const struct message_pull_order *a, const struct message
 /* A newer order for a shard that is being pulled. From the same source only its number matters. */
 static void order_again(struct agent *a, struct pull *pull, const struct message_pull_order *order)
 {
+    assert(pull->state != PULL_UNUSED);
     struct order now = {a->coordinator.life, order->order};
     struct order before = {pull->life, pull->order.order};
     if (agent_order_compare(now, before) <= 0) {
@@ -107,6 +109,7 @@ static void order_again(struct agent *a, struct pull *pull, const struct message
 
 void agent_pull_order(struct agent *a, const struct message_pull_order *order)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     if (!agent_shard_is_valid(&order->shard)) {
         agent_note(a, EVENT_order_refused, NULL, "pull order %llu names no shard that can be",
                    (unsigned long long)order->order);

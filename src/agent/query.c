@@ -36,6 +36,7 @@ static void fill_gone(struct agent *a, struct message_checkpoint_info *info)
 static void answer_here(struct agent *a, const struct rank_session *session,
                         const struct message_checkpoint_ask *ask)
 {
+    assert(session->open);
     struct message_checkpoint_info *info = add_info(a, session, ask->reader);
     info->step = ask->step;
     info->status =
@@ -47,6 +48,7 @@ static void answer_here(struct agent *a, const struct rank_session *session,
 static bool answer_staged(struct agent *a, const struct rank_session *session,
                           const struct message_checkpoint_ask *ask)
 {
+    assert(session->open);
     if (session->reader || session->attempt != 0) {
         return false;
     }
@@ -65,6 +67,7 @@ static bool answer_staged(struct agent *a, const struct rank_session *session,
 static bool is_gone(const struct agent *a, const struct rank_session *session,
                     const struct message_checkpoint_info *info)
 {
+    assert(session->query.used);
     struct shard_key shard = {session->run, session->attempt, session->query.step, session->rank};
     return session->query.own && info->status == CKPT_ERR_NOT_FOUND &&
            info->state == CHECKPOINT_NONE && agent_slot_live(a, &shard) == NONE;
@@ -74,6 +77,7 @@ static bool is_gone(const struct agent *a, const struct rank_session *session,
 void agent_query_ask(struct agent *a, uint32_t index, const struct message_checkpoint_ask *ask)
 {
     struct rank_session *session = &a->sessions[index];
+    assert(session->open);
     struct query *query = &session->query;
     if (a->coordinator.state != LINK_JOINED || ask->here) {
         answer_here(a, session, ask);
@@ -99,6 +103,7 @@ void agent_query_ask(struct agent *a, uint32_t index, const struct message_check
 
 void agent_query_info(struct agent *a, const struct message_checkpoint_info *info)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     if (!agent_text_ends(info->reason, CKPT_REASON_MAX)) {
         return;
     }
@@ -126,6 +131,7 @@ void agent_query_info(struct agent *a, const struct message_checkpoint_info *inf
 
 static void time_out(struct agent *a, struct rank_session *session)
 {
+    assert(session->query.used);
     struct message_checkpoint_info *info = add_info(a, session, session->query.rank_reader);
     info->step = session->query.step;
     info->status = CKPT_ERR_NO_COORDINATOR;

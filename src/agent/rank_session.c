@@ -49,6 +49,7 @@ static void send_opened(struct agent *a, uint32_t link, enum ckpt_status status,
 static void refuse_open(struct agent *a, uint32_t link, const struct run_key *run,
                         enum ckpt_status status, const char *reason, bool close)
 {
+    assert(status != CKPT_OK);
     struct shard_key shard = {.run = *run};
     agent_refused(a, EVENT_open_refused, &shard, status, reason);
     send_opened(a, link, status, reason, close);
@@ -77,6 +78,7 @@ static uint32_t find_seat(const struct agent *a, uint32_t uid, uint32_t *mine_ou
 
 void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid)
 {
+    assert(!a->adopting);
     uint32_t mine = 0;
     if (find_session(a, link) != NONE) {
         return;
@@ -154,6 +156,8 @@ static enum ckpt_status check_words(const struct message_rank_open *ask, char *r
 static bool is_of_one_start(const struct agent *a, const struct rank_session *other,
                             const struct message_rank_open *ask)
 {
+    assert(other->open);
+    assert(!other->reader);
     const struct seat *seat = &a->seats[other->seat];
     return nonce_equal(&seat->name, &ask->name) && seat->attempt == ask->attempt &&
            !(seat->settled && ask->attempt == 0);
@@ -163,6 +167,7 @@ static bool is_of_one_start(const struct agent *a, const struct rank_session *ot
 static enum ckpt_status check_run(struct agent *a, const struct run_key *key,
                                   const struct message_rank_open *ask, char *reason)
 {
+    assert(ask->rank < ask->world);
     const struct run *run = agent_run_find(a, key);
     if (run != NULL && ask->attempt != 0 && ask->attempt < run->attempt) {
         return reason_refuse(
@@ -226,9 +231,11 @@ static struct nonce name_process(struct agent *a, const struct message_rank_open
 static enum ckpt_status claim_seat(struct agent *a, struct rank_session *session,
                                    const struct message_rank_open *ask, char *reason)
 {
+    assert(!session->reader);
     bool is_of_before = nonce_is_zero(&session->asked.seat);
     session->seat = agent_seat_claim(a, &session->run, ask, is_of_before);
     const struct seat *seat = &a->seats[session->seat];
+    assert(seat->used);
     session->attempt = seat->settled ? seat->attempt : 0;
     session->seat_sent = is_of_before || !nonce_is_zero(&ask->start);
     if (seat->refused) {
@@ -242,6 +249,7 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
     struct message_rank_open named = *words;
     const struct message_rank_open *ask = &named;
     struct rank_session *session = &a->sessions[index];
+    assert(session->used);
     char reason[CKPT_REASON_MAX + 1] = "";
     if (session->open) {
         bool repeat = is_repeat(session, ask);
@@ -282,6 +290,7 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
 /* What is said before RANK_OPEN, or is no rank's to say, is no use of this protocol. */
 static void hang_up(struct agent *a, const struct rank_session *session, enum message_type type)
 {
+    assert(session->used);
     agent_note(a, EVENT_rank_protocol, NULL,
                "a process of user %u sent message %d, which it may not send now: connection closed",
                session->uid, (int)type);

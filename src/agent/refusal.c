@@ -3,6 +3,7 @@
  * tries again with every step. */
 #include "agent/refusal.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "agent/note.h"
@@ -10,6 +11,7 @@
 void agent_refused(struct agent *a, enum event_id event, const struct shard_key *shard,
                    enum ckpt_status status, const char *reason)
 {
+    assert(status != CKPT_OK);
     struct refusals *r = &a->refusals;
     r->count++;
     r->status = status;
@@ -29,6 +31,7 @@ void agent_refused(struct agent *a, enum event_id event, const struct shard_key 
 /* The words are said once; how many there were, with every heartbeat. */
 void agent_refusals_fill(struct agent *a, struct message_heartbeat *heartbeat)
 {
+    assert(a->refusals.sent <= a->refusals.count);
     struct refusals *r = &a->refusals;
     heartbeat->refusals = r->count;
     if (r->count != r->sent) {

@@ -31,9 +31,11 @@ void agent_report_absent(struct agent *a, const struct shard_key *shard, uint64_
 
 static void send_report(struct agent *a, struct slot *s)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_SHARD_REPORT);
-    assert(out != NULL && !s->record_pending);
+    assert(out != NULL);
+    assert(!s->record_pending);
     struct message_shard_report *report = &out->message.shard_report;
     report->shard = s->shard;
     report->world = s->world;
@@ -41,6 +43,7 @@ static void send_report(struct agent *a, struct slot *s)
     report->bytes = s->bytes;
     report->generation = s->generation;
     report->state = agent_copy_state(s);
+    assert(report->state != COPY_NONE || s->none_pending);
     report->owner = s->owner;
     report->cached = s->cached;
     report->order = s->report_order;
@@ -75,12 +78,14 @@ uint64_t agent_inventory(const struct agent *a)
 
 static bool is_wanted(const struct slot *s)
 {
+    assert(s->generation > 0 || s->state == SLOT_FREE);
     return s->none_pending ||
            (!s->acked && agent_copy_state(s) != COPY_NONE && !agent_slot_waits(s));
 }
 
 void agent_reports_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; a->coordinator.state == LINK_JOINED && i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
         if (!is_wanted(s) || s->record_pending) {

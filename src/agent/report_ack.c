@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/report_ack.h"
 
+#include <assert.h>
+
 #include "agent/checkpoint.h"
 #include "agent/identity.h"
 #include "agent/note.h"
@@ -9,6 +11,7 @@
 
 static uint32_t find_acked(const struct agent *a, const struct message_shard_ack *ack)
 {
+    assert(a->slots_high <= a->config.slots);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (s->generation == ack->generation && s->generation != 0 &&
@@ -22,6 +25,7 @@ static uint32_t find_acked(const struct agent *a, const struct message_shard_ack
 /* The coordinator will not have this copy: it goes, whatever it has become since the report. */
 static void refused(struct agent *a, uint32_t slot, const struct message_shard_ack *ack)
 {
+    assert(agent_copy_state(&a->slots[slot]) != COPY_NONE);
     const struct slot *s = &a->slots[slot];
     agent_note(a, EVENT_copy_refused, &s->shard, "slot %u is freed (status %d): %.180s", slot,
                (int)ack->status, ack->reason);
@@ -34,6 +38,7 @@ static void refused(struct agent *a, uint32_t slot, const struct message_shard_a
 
 void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     uint32_t slot = find_acked(a, ack);
     if (slot == NONE || !agent_text_ends(ack->reason, CKPT_REASON_MAX)) {
         return;

@@ -3,6 +3,8 @@
  * made where somebody may give some. That takes a round trip. */
 #include "agent/room_wait.h"
 
+#include <assert.h>
+
 #include "agent/grant.h"
 #include "agent/part.h"
 #include "agent/slot_claim.h"
@@ -17,6 +19,8 @@ static uint32_t room_wait_ms(const struct agent *a, const struct message_slot_as
 
 bool agent_room_wait_begin(struct agent *a, uint32_t index, const struct message_slot_ask *ask)
 {
+    assert(index < a->session_count);
+    assert(a->sessions[index].open);
     if (a->coordinator.state != LINK_JOINED || (a->coordinator.features & WIRE_FEATURE_ROOM) == 0 ||
         room_wait_ms(a, ask) == 0) {
         return false;
@@ -31,6 +35,8 @@ bool agent_room_wait_begin(struct agent *a, uint32_t index, const struct message
 
 static bool send_need(struct agent *a, const struct rank_session *session)
 {
+    assert(session->room.used);
+    assert(a->coordinator.state == LINK_JOINED);
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_NEED);
     if (out == NULL) {
         return false;
@@ -50,6 +56,7 @@ static bool send_need(struct agent *a, const struct rank_session *session)
 static void wait_on(struct agent *a, uint32_t index)
 {
     struct rank_session *session = &a->sessions[index];
+    assert(session->filling == NONE);
     struct room_wait *room = &session->room;
     char reason[CKPT_REASON_MAX + 1] = "";
     enum ckpt_status status = CKPT_ERR_FULL;
@@ -77,6 +84,7 @@ static void wait_on(struct agent *a, uint32_t index)
 
 void agent_room_waits_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; i < a->session_count; i++) {
         if (a->sessions[i].used && a->sessions[i].room.used) {
             if (!agent_update_has_room(a)) {

@@ -18,6 +18,7 @@ struct run *agent_run_find(struct agent *a, const struct run_key *key)
 
 static bool is_needed(const struct agent *a, const struct run *run)
 {
+    assert(run->used);
     for (uint32_t i = 0; i < a->session_count; i++) {
         const struct rank_session *session = &a->sessions[i];
         if (session->used && session->open && run_key_equal(&session->run, &run->key)) {

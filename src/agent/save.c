@@ -17,6 +17,7 @@
 static bool ask_again(struct agent *a, struct rank_session *session,
                       const struct message_slot_ask *ask)
 {
+    assert(session->filling != NONE);
     const struct slot *s = &a->slots[session->filling];
     bool same = s->shard.step == ask->step && s->bytes == ask->bytes && !s->doomed;
     if (s->state == SLOT_DIRTY) {
@@ -45,6 +46,7 @@ static bool ask_again(struct agent *a, struct rank_session *session,
 void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_ask *ask)
 {
     struct rank_session *session = &a->sessions[index];
+    assert(session->open);
     char reason[CKPT_REASON_MAX + 1] = "";
     if (session->reader) {
         agent_grant_refuse(a, session, ask->step, CKPT_ERR_INVALID,
@@ -88,8 +90,10 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
 
 void agent_save_renewed(struct agent *a, uint32_t slot, enum ckpt_status status)
 {
+    assert(a->slots[slot].work == 0);
     struct slot *s = &a->slots[slot];
-    assert(s->state == SLOT_DIRTY && s->owner);
+    assert(s->state == SLOT_DIRTY);
+    assert(s->owner);
     for (uint32_t i = 0; i < a->session_count; i++) {
         struct rank_session *session = &a->sessions[i];
         if (!session->used || session->filling != slot) {
@@ -123,6 +127,7 @@ bool agent_save_names_filling(const struct agent *a, const struct rank_session *
 /* Why a slot that its rank seals is given up all the same; false: it is not. */
 static bool spoils_seal(const struct slot *s, const struct rank_session *session, char *reason)
 {
+    assert(s->state == SLOT_FILLING);
     if (s->doomed) {
         reason_set(reason, "step %llu was given up while rank %u still filled it",
                    (unsigned long long)s->shard.step, session->rank);
@@ -136,6 +141,7 @@ static bool spoils_seal(const struct slot *s, const struct rank_session *session
 void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal *seal)
 {
     struct rank_session *session = &a->sessions[index];
+    assert(session->open);
     if (!agent_save_names_filling(a, session, seal->step, seal->slot, seal->generation)) {
         const struct save *save = agent_save_find(session, seal->step);
         if (save != NULL && save->slot == seal->slot && save->generation == seal->generation) {
@@ -175,6 +181,7 @@ void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal 
 void agent_save_abandon(struct agent *a, uint32_t index, const struct message_abandon *abandon)
 {
     struct rank_session *session = &a->sessions[index];
+    assert(session->open);
     if (!agent_save_names_filling(a, session, abandon->step, abandon->slot, abandon->generation)) {
         return; /* a repeat, or not this rank's: there is nothing to give up */
     }

@@ -26,6 +26,7 @@ static void move(struct save *save, enum save_state to)
 void agent_save_outcome_send(struct agent *a, const struct rank_session *session, uint64_t step,
                              enum ckpt_status status, const char *reason)
 {
+    assert(session->used);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_SAVE_OUTCOME);
     assert(out != NULL);
@@ -36,6 +37,7 @@ void agent_save_outcome_send(struct agent *a, const struct rank_session *session
 
 struct save *agent_save_find(struct rank_session *session, uint64_t step)
 {
+    assert(session->used);
     for (uint32_t i = 0; i < AGENT_SAVES_KEPT; i++) {
         if (session->saves[i].state != SAVE_UNUSED && session->saves[i].step == step) {
             return &session->saves[i];
@@ -47,6 +49,8 @@ struct save *agent_save_find(struct rank_session *session, uint64_t step)
 struct save *agent_save_add(struct rank_session *session, uint64_t step, uint32_t slot,
                             uint64_t generation)
 {
+    assert(session->open);
+    assert(session->save_next < AGENT_SAVES_KEPT);
     struct save *save = &session->saves[session->save_next];
     session->save_next = (session->save_next + 1) % AGENT_SAVES_KEPT;
     move(save, SAVE_SEALED);
@@ -69,7 +73,8 @@ void agent_save_ends(struct save *save, enum ckpt_status status, const char *rea
 void agent_save_find_earlier(struct agent *a, uint32_t index)
 {
     struct rank_session *session = &a->sessions[index];
-    assert(session->open && !session->reader);
+    assert(session->open);
+    assert(!session->reader);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (!s->owner || s->doomed || agent_copy_state(s) == COPY_NONE ||
@@ -110,6 +115,7 @@ void agent_save_end(struct agent *a, const struct shard_key *shard, uint32_t wor
 
 void agent_saves_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; i < a->session_count; i++) {
         struct rank_session *session = &a->sessions[i];
         for (uint32_t j = 0; session->used && j < AGENT_SAVES_KEPT; j++) {

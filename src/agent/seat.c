@@ -24,6 +24,7 @@
 
 static bool is_staged_of(const struct slot *slot, const struct seat *seat)
 {
+    assert(seat->used);
     return agent_slot_waits(slot) && !slot->doomed && nonce_equal(&slot->seat, &seat->seat) &&
            run_key_equal(&slot->shard.run, &seat->run);
 }
@@ -40,6 +41,7 @@ static bool has_staged(const struct agent *a, const struct seat *seat)
 
 uint32_t agent_seat_staged(const struct agent *a, uint32_t seat, uint64_t step)
 {
+    assert(seat < a->seat_count);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         if (a->slots[i].shard.step == step && is_staged_of(&a->slots[i], &a->seats[seat])) {
             return i;
@@ -61,6 +63,7 @@ static struct seat *find(struct agent *a, const struct run_key *run, const struc
 
 static struct rank_session *session_of(struct agent *a, const struct seat *seat)
 {
+    assert(seat->used);
     for (uint32_t i = 0; i < a->session_count; i++) {
         struct rank_session *session = &a->sessions[i];
         if (session->used && session->open && !session->reader &&
@@ -91,6 +94,7 @@ static struct seat *make(struct agent *a)
 
 static void resend(struct agent *a, struct seat *seat)
 {
+    assert(seat->used);
     seat->answered = false;
     seat->due_ms = a->now_ms;
 }
@@ -117,11 +121,14 @@ uint32_t agent_seat_claim(struct agent *a, const struct run_key *run,
     }
     seat->ended = false;
     resend(a, seat);
+    assert(seat->used);
     return (uint32_t)(seat - a->seats);
 }
 
 void agent_seat_adopt(struct agent *a, uint32_t slot)
 {
+    assert(slot < a->config.slots);
+    assert(a->adopting);
     const struct slot *s = &a->slots[slot];
     if (find(a, &s->shard.run, &s->seat) != NULL) {
         return;
@@ -140,6 +147,8 @@ void agent_seat_adopt(struct agent *a, uint32_t slot)
 
 void agent_seat_leave(struct agent *a, uint32_t index)
 {
+    assert(index < a->seat_count);
+    assert(a->seats[index].used);
     struct seat *seat = &a->seats[index];
     seat->ended = true;
     resend(a, seat);
@@ -164,7 +173,9 @@ static bool is_of_before(const struct rank_session *session)
  * to this one, and was never told of. */
 static void name_slot(struct agent *a, uint32_t slot, const struct seat *seat)
 {
+    assert(seat->settled);
     struct slot *s = &a->slots[slot];
+    assert(agent_slot_waits(s));
     struct shard_key shard = s->shard;
     shard.attempt = seat->attempt;
     uint32_t other = agent_slot_live(a, &shard);
@@ -182,7 +193,9 @@ static void name_slot(struct agent *a, uint32_t slot, const struct seat *seat)
 
 static void settle(struct agent *a, struct seat *seat, const struct message_seat_told *told)
 {
+    assert(!seat->settled);
     struct rank_session *session = session_of(a, seat);
+    assert(session == NULL || session->open);
     seat->settled = true;
     seat->attempt = told->attempt;
     seat->start = told->start;
@@ -201,6 +214,8 @@ static void settle(struct agent *a, struct seat *seat, const struct message_seat
 /* What was staged under the seat is given up; what its process writes still, when it has. */
 static void give_up(struct agent *a, struct seat *seat, enum ckpt_status status, const char *reason)
 {
+    assert(seat->used);
+    assert(status != CKPT_OK);
     struct rank_session *session = session_of(a, seat);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
@@ -216,6 +231,7 @@ static void give_up(struct agent *a, struct seat *seat, enum ckpt_status status,
 
 static void refuse(struct agent *a, struct seat *seat, const struct message_seat_told *told)
 {
+    assert(told->status != CKPT_OK);
     struct rank_session *session = session_of(a, seat);
     bool is_news = !seat->refused;
     seat->refused = true;
@@ -229,6 +245,7 @@ static void refuse(struct agent *a, struct seat *seat, const struct message_seat
 
 void agent_seat_told(struct agent *a, const struct message_seat_told *told)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     struct seat *seat = agent_run_is_valid(&told->run) ? find(a, &told->run, &told->seat) : NULL;
     if (seat == NULL || seat->rank != told->rank || seat->refused ||
         !agent_text_ends(told->reason, CKPT_REASON_MAX)) {
@@ -259,6 +276,8 @@ void agent_seat_told(struct agent *a, const struct message_seat_told *told)
 
 static void send_seat_ask(struct agent *a, struct seat *seat)
 {
+    assert(seat->used);
+    assert(a->coordinator.state == LINK_JOINED);
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_COORDINATOR, 0, MESSAGE_SEAT_ASK);
     assert(out != NULL);
     struct message_seat_ask *ask = &out->message.seat_ask;
@@ -277,7 +296,9 @@ static void send_seat_ask(struct agent *a, struct seat *seat)
 
 static void send_rank_seated(struct agent *a, struct rank_session *session)
 {
+    assert(!session->reader);
     const struct seat *seat = &a->seats[session->seat];
+    assert(seat->settled || seat->refused);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_RANK_SEATED);
     assert(out != NULL);
@@ -293,6 +314,7 @@ static void send_rank_seated(struct agent *a, struct rank_session *session)
 /* A coordinator of before starts had names takes a number at the caller's word, and gives none. */
 static void go_by_number(struct agent *a, struct seat *seat)
 {
+    assert(seat->used);
     seat->answered = seat->attempt != 0 || seat->ended;
     seat->due_ms = a->now_ms + a->config.resend_ms;
     if (seat->attempt == 0) {
@@ -312,6 +334,7 @@ static bool is_over(const struct agent *a, const struct seat *seat)
 
 void agent_seats_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; i < a->seat_count; i++) {
         struct seat *seat = &a->seats[i];
         if (!seat->used) {

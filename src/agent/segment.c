@@ -19,6 +19,7 @@ enum fitness {
 
 static enum fitness fitness_of(const struct segment *segment, uint32_t uid, uint64_t tag)
 {
+    assert(segment->slot == NONE);
     if (segment->unknown) {
         return FITNESS_OTHER_USER;
     }
@@ -57,6 +58,7 @@ static void sort_by_use(struct agent *a, uint16_t *ids, uint32_t count)
 static uint32_t collect(struct agent *a, enum fitness fitness, uint32_t uid, uint64_t tag,
                         uint16_t *ids_out)
 {
+    assert(fitness < FITNESS_COUNT);
     uint32_t count = 0;
     for (uint32_t i = 0; i < a->config.segments; i++) {
         const struct segment *segment = &a->segments[i];
@@ -73,9 +75,11 @@ static uint32_t collect(struct agent *a, enum fitness fitness, uint32_t uid, uin
 
 static void claim(struct agent *a, uint32_t slot, uint16_t id)
 {
+    assert(id < a->config.segments);
     struct slot *s = &a->slots[slot];
     struct segment *segment = &a->segments[id];
-    assert(segment->slot == NONE && a->segments_free > 0);
+    assert(segment->slot == NONE);
+    assert(a->segments_free > 0);
     segment->slot = slot;
     segment->place = (uint16_t)s->segment_count;
     s->segments[s->segment_count++] = id;
@@ -85,8 +89,11 @@ static void claim(struct agent *a, uint32_t slot, uint16_t id)
 
 bool agent_segments_claim(struct agent *a, uint32_t slot, uint32_t count, bool *renew_out)
 {
+    assert(slot < a->config.slots);
     struct slot *s = &a->slots[slot];
-    assert(s->segment_count == 0 && count > 0 && count <= CKPT_SEGMENTS_PER_SHARD_MAX);
+    assert(s->segment_count == 0);
+    assert(count > 0);
+    assert(count <= CKPT_SEGMENTS_PER_SHARD_MAX);
     if (count > a->segments_free) {
         return false;
     }
@@ -117,6 +124,7 @@ bool agent_segments_claim(struct agent *a, uint32_t slot, uint32_t count, bool *
  * nobody else, not even of the same user, before it is renewed. */
 void agent_segments_free_of(struct agent *a, uint32_t slot)
 {
+    assert(a->slots[slot].work == 0 || a->slots[slot].doomed);
     struct slot *s = &a->slots[slot];
     for (uint32_t i = 0; i < s->segment_count; i++) {
         struct segment *segment = agent_memory(a, s->segments[i]);
@@ -136,6 +144,7 @@ void agent_segments_free_of(struct agent *a, uint32_t slot)
 void agent_segments_renewed(struct agent *a, uint32_t slot, bool done)
 {
     const struct slot *s = &a->slots[slot];
+    assert(s->state == SLOT_DIRTY);
     for (uint32_t i = 0; i < s->segment_count; i++) {
         agent_memory(a, s->segments[i])->unknown = !done;
     }

@@ -2,6 +2,8 @@
 /* Whether the coordinator answers, and since when it does not. */
 #include "agent/silence.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 
 /* And half a lease: who waits is told that nobody answers. */
@@ -36,6 +38,7 @@ bool agent_coordinator_answers(const struct agent *a, char reason_out[CKPT_REASO
 /* Who is settled is answered rarely (member.c of the coordinator), and waits so much longer. */
 uint64_t agent_coordinator_silent_at_ms(const struct agent *a)
 {
+    assert(a->coordinator.lease_ms > 0);
     const struct coordinator_link *c = &a->coordinator;
     return c->heard_ms + (uint64_t)c->lease_ms * (c->settled ? 2 : 1);
 }

@@ -86,6 +86,7 @@ bool agent_slot_is_held(const struct slot *slot)
 
 bool agent_slot_is_bad(const struct slot *slot)
 {
+    assert(slot->state != SLOT_FREE);
     return slot->has_digest &&
            memcmp(slot->digest.bytes, slot->found.bytes, sizeof(slot->digest.bytes)) != 0;
 }
@@ -106,6 +107,7 @@ bool agent_slot_may_be_loaned(const struct slot *slot)
 
 void agent_report_wanted(struct agent *a, uint32_t slot)
 {
+    assert(slot < a->config.slots);
     struct slot *s = &a->slots[slot];
     assert(agent_copy_state(s) != COPY_NONE);
     if (agent_slot_waits(s)) {
@@ -118,6 +120,7 @@ void agent_report_wanted(struct agent *a, uint32_t slot)
 static void become_dirty(struct agent *a, uint32_t slot)
 {
     struct slot *s = &a->slots[slot];
+    assert(s->segment_count > 0);
     assert(s->doomed);
     s->renew_wanted = false;
     s->digest_wanted = false;
@@ -133,6 +136,7 @@ static void become_dirty(struct agent *a, uint32_t slot)
 
 void agent_slot_doom(struct agent *a, uint32_t slot)
 {
+    assert(slot < a->config.slots);
     struct slot *s = &a->slots[slot];
     assert(s->state != SLOT_FREE);
     if (s->doomed) {
@@ -154,6 +158,7 @@ void agent_slot_doom(struct agent *a, uint32_t slot)
 void agent_slot_writer_gone(struct agent *a, uint32_t slot)
 {
     struct slot *s = &a->slots[slot];
+    assert(s->owner);
     assert(s->state == SLOT_FILLING || s->state == SLOT_DIRTY);
     s->doomed = true;
     become_dirty(a, slot);
@@ -161,8 +166,10 @@ void agent_slot_writer_gone(struct agent *a, uint32_t slot)
 
 void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *digest)
 {
+    assert(slot < a->config.slots);
     struct slot *s = &a->slots[slot];
-    assert(!s->doomed && s->segment_count > 0);
+    assert(!s->doomed);
+    assert(s->segment_count > 0);
     s->digest = *digest;
     s->found = *digest;
     s->has_digest = true;
@@ -175,6 +182,7 @@ void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *di
 void agent_slot_unloan(struct agent *a, uint32_t slot)
 {
     struct slot *s = &a->slots[slot];
+    assert(s->state == SLOT_VERIFIED || s->doomed);
     assert(s->loans > 0);
     s->loans--;
     if (s->loans == 0 && s->cached && !PLANTED_BUG(READER_GONE)) {
@@ -185,6 +193,7 @@ void agent_slot_unloan(struct agent *a, uint32_t slot)
 /* A cached copy whose reader went away before the verdict came has no last reader to free it. */
 void agent_slots_expire(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
         if (s->state != SLOT_VERIFIED || !s->cached || s->loans > 0 || PLANTED_BUG(READER_GONE)) {
@@ -222,6 +231,7 @@ void agent_slots_free_pump(struct agent *a)
 
 void agent_slots_lower(struct agent *a)
 {
+    assert(a->slots_high <= a->config.slots);
     while (a->slots_high > 0) {
         const struct slot *s = &a->slots[a->slots_high - 1];
         if (s->state != SLOT_FREE || s->none_pending || s->record_pending) {

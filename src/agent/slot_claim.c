@@ -50,7 +50,10 @@ static uint64_t filling_of(const struct agent *a, uint32_t uid)
 
 static void begin_generation(struct agent *a, struct slot *slot, const struct slot_claim *claim)
 {
-    assert(slot->state == SLOT_FREE && slot->segment_count == 0 && !agent_slot_is_held(slot));
+    assert(slot->state == SLOT_FREE);
+    assert(slot->segment_count == 0);
+    assert(!agent_slot_is_held(slot));
+    assert(claim->bytes > 0);
     uint64_t checked = slot->generation_checked;
     uint64_t before = slot->generation;
     uint16_t *segments = slot->segments;
@@ -85,6 +88,7 @@ bool agent_slot_has_room(const struct agent *a, uint64_t bytes, bool whole)
 /* A part where a part does, or segments: also where there are no more numbers of parts. */
 static bool claim_memory(struct agent *a, uint32_t slot, bool whole, bool *renew_out)
 {
+    assert(a->slots[slot].segment_count == 0);
     uint64_t bytes = a->slots[slot].bytes;
     uint64_t part = whole ? 0 : agent_part_bytes(a, bytes);
     return (part > 0 && agent_part_claim(a, slot, part, renew_out)) ||
@@ -94,6 +98,7 @@ static bool claim_memory(struct agent *a, uint32_t slot, bool whole, bool *renew
 static enum ckpt_status check_room(const struct agent *a, const struct slot_claim *claim,
                                    enum slot_state state, char *reason)
 {
+    assert(state == SLOT_FILLING || state == SLOT_PULLING);
     uint64_t needed = agent_slot_segments_needed(a, claim->bytes);
     uint64_t segment_bytes = a->config.segment_bytes;
     if (needed == 0 || needed > a->config.segments || needed > CKPT_SEGMENTS_PER_SHARD_MAX) {
@@ -138,6 +143,7 @@ enum ckpt_status agent_slot_claim(struct agent *a, const struct slot_claim *clai
 {
     assert(state == SLOT_FILLING || state == SLOT_PULLING);
     assert(agent_slot_live(a, &claim->shard) == NONE);
+    assert(claim->copies > 0);
     enum ckpt_status status = check_room(a, claim, state, reason);
     if (status != CKPT_OK) {
         return status;

@@ -40,7 +40,8 @@ static struct offer *find(struct agent *a, uint32_t link, uint64_t pull)
 static void unpin(struct agent *a, struct offer *offer)
 {
     struct slot *s = &a->slots[offer->slot];
-    assert(s->offers > 0 && s->generation == offer->generation);
+    assert(s->offers > 0);
+    assert(s->generation == offer->generation);
     s->offers--;
     move(offer, OFFER_UNUSED);
     memset(offer, 0, sizeof(*offer));
@@ -48,6 +49,7 @@ static void unpin(struct agent *a, struct offer *offer)
 
 static bool pin(struct agent *a, uint32_t link, uint64_t pull, uint32_t slot)
 {
+    assert(slot < a->config.slots);
     for (uint32_t i = 0; i < a->offer_count; i++) {
         struct offer *offer = &a->offers[i];
         if (offer->state == OFFER_UNUSED) {
@@ -94,6 +96,7 @@ static enum ckpt_status check(const struct agent *a, const struct message_offer_
 
 static void on_offer_ask(struct agent *a, uint32_t link, const struct message_offer_ask *ask)
 {
+    assert(!a->adopting);
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_PEER, link, MESSAGE_OFFER);
     assert(out != NULL);
     struct message_offer *answer = &out->message.offer;
@@ -130,6 +133,7 @@ static void on_offer_ask(struct agent *a, uint32_t link, const struct message_of
 static bool slot_lasted(const struct agent *a, const struct offer *offer,
                         const struct message_offer_done *done)
 {
+    assert(offer == NULL || offer->state == OFFER_PINNED);
     if (done->slot >= a->config.slots || a->slots[done->slot].generation != done->generation) {
         return false;
     }
@@ -174,6 +178,7 @@ void agent_source_peer_down(struct agent *a, uint32_t link)
 
 void agent_source_expire(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; i < a->offer_count; i++) {
         struct offer *offer = &a->offers[i];
         if (offer->state == OFFER_UNUSED) {

@@ -13,7 +13,8 @@
 /* The entries are large and only those below the counts are read: only the counts are cleared. */
 void agent_update_begin(struct agent *a, struct agent_update *update)
 {
-    assert(a->update == NULL && update != NULL);
+    assert(a->update == NULL);
+    assert(update != NULL);
     update->record_count = 0;
     update->work_count = 0;
     update->message_count = 0;
@@ -62,6 +63,7 @@ struct agent_work *agent_update_work(struct agent *a, enum agent_work_type type)
 static void fill_record(const struct agent *a, const struct slot *slot, uint32_t index,
                         struct slot_record *record)
 {
+    assert(index < a->config.slots);
     memset(record, 0, sizeof(*record));
     record->slot = index;
     record->state = slot->state;
@@ -89,8 +91,10 @@ static void fill_record(const struct agent *a, const struct slot *slot, uint32_t
  * written over when it is the last. */
 bool agent_update_record(struct agent *a, uint32_t slot)
 {
+    assert(slot < a->slots_high);
     struct agent_update *update = a->update;
-    assert(update != NULL && slot < a->config.slots);
+    assert(update != NULL);
+    assert(slot < a->config.slots);
     struct slot *s = &a->slots[slot];
     uint32_t count = update->record_count;
     if (count > 0 && update->records[count - 1].slot == slot) {
@@ -108,6 +112,7 @@ bool agent_update_record(struct agent *a, uint32_t slot)
 
 void agent_update_records_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         if (a->slots[i].record_pending && !agent_update_record(a, i)) {
             return;
@@ -117,6 +122,7 @@ void agent_update_records_pump(struct agent *a)
 
 bool agent_update_has_room(const struct agent *a)
 {
+    assert(a->update != NULL);
     struct agent_update *update = a->update;
     if (update->record_count < AGENT_RECORDS_MAX && update->work_count + 1 < AGENT_WORKS_MAX &&
         update->message_count + MESSAGES_KEPT_FREE <= AGENT_MESSAGES_MAX) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/verify_order.h"
 
+#include <assert.h>
+
 #include "agent/identity.h"
 #include "agent/note.h"
 #include "agent/report.h"
@@ -10,6 +12,7 @@
 /* A digest that is under way began before the order: another one follows it. */
 void agent_verify_order(struct agent *a, const struct message_verify_order *order)
 {
+    assert(a->coordinator.state == LINK_JOINED);
     if (!agent_shard_is_valid(&order->shard)) {
         agent_note(a, EVENT_order_refused, NULL, "verify order %llu names no shard that can be",
                    (unsigned long long)order->order);

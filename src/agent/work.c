@@ -20,7 +20,8 @@ uint32_t agent_work_find(const struct agent *a, uint64_t work)
 static bool start(struct agent *a, uint32_t slot, enum agent_work_type type)
 {
     struct slot *s = &a->slots[slot];
-    assert(s->work == 0 && s->segment_count > 0);
+    assert(s->work == 0);
+    assert(s->segment_count > 0);
     struct agent_work *work = agent_update_work(a, type);
     if (work == NULL) {
         return false;
@@ -102,6 +103,7 @@ static uint32_t find_next(const struct agent *a)
 
 static bool cancel_read(struct agent *a, uint32_t slot)
 {
+    assert(a->slots[slot].work != 0);
     struct slot *s = &a->slots[slot];
     struct agent_work *work = agent_update_work(a, AGENT_WORK_CANCEL);
     if (work == NULL) {
@@ -116,13 +118,15 @@ static bool cancel_read(struct agent *a, uint32_t slot)
 
 void agent_works_pump(struct agent *a)
 {
+    assert(a->update != NULL);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
         if (s->cancel_wanted && !cancel_read(a, i)) {
             return;
         }
         if (s->renew_wanted) {
-            assert(s->state == SLOT_DIRTY && !s->doomed);
+            assert(s->state == SLOT_DIRTY);
+            assert(!s->doomed);
             if (s->record_pending || !start(a, i, AGENT_WORK_RENEW)) {
                 a->update->again = true;
                 return;

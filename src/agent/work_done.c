@@ -20,6 +20,8 @@ static bool digest_counts(const struct slot *slot)
 
 static void digest_failed(struct agent *a, uint32_t slot, enum ckpt_status status)
 {
+    assert(status != CKPT_OK);
+    assert(!a->slots[slot].doomed);
     struct slot *s = &a->slots[slot];
     agent_note(a, EVENT_digest_failed, &s->shard,
                "the bytes in slot %u could not be digested (status %d): the copy is given up", slot,
@@ -29,6 +31,7 @@ static void digest_failed(struct agent *a, uint32_t slot, enum ckpt_status statu
 
 static void adopted_differs(struct agent *a, uint32_t slot)
 {
+    assert(a->slots[slot].state == SLOT_ADOPTED);
     agent_note(
         a, EVENT_digest_mismatch, &a->slots[slot].shard,
         "slot %u has changed since the agent before this one digested it: the copy is given up",
@@ -39,7 +42,8 @@ static void adopted_differs(struct agent *a, uint32_t slot)
 static void verified_again(struct agent *a, uint32_t slot, const struct digest *digest)
 {
     struct slot *s = &a->slots[slot];
-    assert(s->state == SLOT_VERIFIED && s->has_digest);
+    assert(s->state == SLOT_VERIFIED);
+    assert(s->has_digest);
     s->found = *digest;
     s->unread_since_ms = a->now_ms; /* of a cached copy: a restore is about to read it */
     if (!digest_equal(&s->digest, digest)) {
@@ -54,6 +58,7 @@ static void verified_again(struct agent *a, uint32_t slot, const struct digest *
 static void digest_done(struct agent *a, uint32_t slot, const struct agent_event *event)
 {
     struct slot *s = &a->slots[slot];
+    assert(s->state != SLOT_FREE);
     if (s->doomed) {
         return;
     }
@@ -80,6 +85,7 @@ static void digest_done(struct agent *a, uint32_t slot, const struct agent_event
 static void renew_done(struct agent *a, uint32_t slot, enum ckpt_status status)
 {
     struct slot *s = &a->slots[slot];
+    assert(s->state == SLOT_DIRTY);
     agent_segments_renewed(a, slot, status == CKPT_OK);
     if (s->doomed) {
         return;
@@ -104,6 +110,7 @@ void agent_work_done(struct agent *a, const struct agent_event *event)
     }
     struct slot *s = &a->slots[slot];
     enum agent_work_type type = s->work_type;
+    assert(s->segment_count > 0);
     s->work = 0;
     s->cancel_wanted = false;
     if (type == AGENT_WORK_DIGEST) {

@@ -42,6 +42,14 @@ if(CKPT_TESTS AND PYTHON3)
   set_tests_properties(style_alike style_alike_finds PROPERTIES LABELS style)
 endif()
 
+# How much the pure rooms assert, and that too little is found.
+if(CKPT_TESTS AND PYTHON3)
+  add_test(NAME style_asserts COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/asserts.py)
+  add_test(NAME style_asserts_finds
+           COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/asserts.py --self-test)
+  set_tests_properties(style_asserts style_asserts_finds PROPERTIES LABELS style)
+endif()
+
 # What the service manager is told, and that each of these rules can fail.
 if(CKPT_TESTS AND PYTHON3)
   add_test(NAME style_units COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/style/units.py)
