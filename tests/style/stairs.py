@@ -96,7 +96,8 @@ class Room:
             step, kind = os.path.splitext(file)
             if kind in (".c", ".h"):
                 self.steps.setdefault(step, {})[kind] = read(os.path.join(path, file))
-        self.faces = {os.path.basename(name), *FACES.get(name, ())} & set(self.steps)
+        own = os.path.basename(name) if name.count("/") == 1 else None
+        self.faces = {own, *FACES.get(name, ())} & set(self.steps)
         self.codes = {step: {kind: bare(text) for kind, text in files.items()}
                       for step, files in self.steps.items()}
 

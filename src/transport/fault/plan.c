@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transport/fault/fault.h"
+#include "transport/fault/plan.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How UCX is set up: by the program, so that nobody has to export variables. */
+#include "transport/ucx/configure.h"
+#include "transport/ucx/log.h"
+#include "transport/ucx/settings.h"
 #include "transport/ucx/ucx.h"
 
 #include <string.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What UCX logs goes to our log: it prints to standard output, which belongs to the program. Its
  * header for this needs GNU C since 1.17 (room.cmake). */
+#include "transport/ucx/log.h"
+#include "transport/ucx/settings.h"
 #include "transport/ucx/ucx.h"
 
 #include <pthread.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, closing, and the turn of the wheel. */
+#include "transport/ucx/configure.h"
+#include "transport/ucx/reader.h"
+#include "transport/ucx/region.h"
+#include "transport/ucx/source.h"
 #include "transport/ucx/ucx.h"
 #include "base/clock.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The side that pulls: endpoints, requests, and the handlers of what comes back. */
+#include "transport/ucx/reader.h"
+
+#include "transport/ucx/configure.h"
 #include "transport/ucx/ucx.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/ucx/region.h"
+#include "transport/ucx/source.h"
 #include "transport/ucx/ucx.h"
 #include "base/clock.h"
 

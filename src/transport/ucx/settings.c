@@ -5,6 +5,7 @@
  * with it ("TCP_KEEPIDLE"). The other name is taken and has no effect, which UCX tells when a
  * worker is made, and from 1.20.1 on it is refused. What did not take is said by name, whatever the
  * version: tuning is no reason not to start. */
+#include "transport/ucx/settings.h"
 #include "transport/ucx/ucx.h"
 
 #include <stdio.h>

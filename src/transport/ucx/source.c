@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The side that is read: clients, and jobs that serve their
  * requests a fragment at a time, in turn. */
+#include "transport/ucx/source.h"
+
+#include "transport/ucx/region.h"
 #include "transport/ucx/ucx.h"
 
 #include <netinet/in.h>

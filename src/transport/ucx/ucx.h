@@ -143,49 +143,4 @@ static inline struct ucx *as_ucx(struct transport *t)
     return (struct ucx *)(void *)t;
 }
 
-/* configure.c: mode is what follows "ucx:", or NULL. */
-enum ckpt_status ucx_context_open(const char *mode, const char *devices, struct ucx *u);
-enum ckpt_status ucx_status(ucs_status_t status);
-
-/* settings.c: parts are those in use, of enum ucx_part. */
-void ucx_settings_apply(ucp_config_t *config, unsigned parts);
-
-/* Whether a line of UCX's log tells that settings had no effect; then each of them was logged. */
-bool ucx_settings_ignored(const char *text);
-
-/* Whether the library that runs is of 1.MINOR or later. */
-bool ucx_is_since(unsigned minor);
-
-/* log.c */
-void ucx_log_take(void);
-
-/* region.c */
-enum ckpt_status ucx_register(struct transport *t, const struct transport_memory *memory,
-                              struct transport_region **region_out);
-enum ckpt_status ucx_deregister(struct transport_region *base);
-enum ckpt_status ucx_export(struct transport_region *base, uint8_t *descriptor_out,
-                            size_t *bytes_out);
-struct ucx_region *ucx_region_find(struct ucx *u, uint64_t id);
-void ucx_regions_close(struct ucx *u);
-
-/* reader.c */
-enum ckpt_status ucx_connect(struct transport *t, const uint8_t *address, size_t address_bytes,
-                             struct transport_endpoint **endpoint_out);
-void ucx_disconnect(struct transport_endpoint *base);
-enum ckpt_status ucx_start_read(const struct transport_read_request *request);
-void ucx_read_settle(struct ucx *u, struct ucx_read *read, enum ckpt_status status);
-enum ckpt_status ucx_reader_open(struct ucx *u);
-void ucx_endpoint_fail(struct ucx_endpoint *endpoint, enum ckpt_status status);
-void ucx_endpoints_tend(struct ucx *u);
-void ucx_endpoint_release(struct transport_endpoint *base);
-
-/* source.c */
-enum ckpt_status ucx_source_open(struct ucx *u);
-enum ckpt_status ucx_source_listen(struct ucx *u, const char *devices);
-bool ucx_source_serve(struct ucx *u);
-void ucx_clients_tend(struct ucx *u);
-void ucx_source_fail_region(struct ucx *u, const struct ucx_region *region);
-bool ucx_source_quiet(const struct ucx *u);
-void ucx_source_close(struct ucx *u);
-
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The source's end of peers' lanes: queue pairs that may be read through, and nothing else. */
+#include "transport/verbs/client.h"
+#include "transport/verbs/farewell.h"
+#include "transport/verbs/pair.h"
 #include "transport/verbs/verbs.h"
 
 #include <stdlib.h>

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/verbs/endpoint.h"
+#include "transport/verbs/lane.h"
+#include "transport/verbs/reader.h"
+#include "transport/verbs/removal.h"
 #include "transport/verbs/verbs.h"
 
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "transport/verbs/watch.h"
 
 static void add_lane(struct verbs_endpoint *endpoint, struct verbs_rail *rail, bool first)
 {

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/verbs/events.h"
+
+#include "transport/verbs/client.h"
+#include "transport/verbs/lane.h"
+#include "transport/verbs/rail.h"
+#include "transport/verbs/removal.h"
 #include "transport/verbs/verbs.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 /* The end of connections. An id that is destroyed says goodbye to the peer. That waits for the port
  * to be up: on Soft-RoCE (6.1) a management message that finds no way out puts the device's queue
  * pair for all such messages in error, and no connection is made through that device again. */
+#include "transport/verbs/farewell.h"
 #include "transport/verbs/verbs.h"
 
 #include <stdlib.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The reader's end of a connection: IDLE, ADDRESS, ROUTE, CONNECTING, UP, DRAINING, IDLE... */
+#include "transport/verbs/lane.h"
+#include "transport/verbs/farewell.h"
+#include "transport/verbs/pair.h"
+#include "transport/verbs/reader.h"
 #include "transport/verbs/verbs.h"
 
 #include <netinet/in.h>

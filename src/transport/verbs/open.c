@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, closing, and the turn of the wheel. */
+#include "transport/verbs/client.h"
+#include "transport/verbs/endpoint.h"
+#include "transport/verbs/events.h"
+#include "transport/verbs/farewell.h"
+#include "transport/verbs/lane.h"
+#include "transport/verbs/rails.h"
+#include "transport/verbs/reader.h"
+#include "transport/verbs/region.h"
+#include "transport/verbs/removal.h"
 #include "transport/verbs/verbs.h"
 
 #include <errno.h>
@@ -10,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "transport/verbs/watch.h"
 
 /* While work completes, the kernel is asked for news so often at most. */
 #define LOOK_NS UINT64_C(200000)

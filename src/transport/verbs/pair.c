@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Queue pairs. rdma_cm gives addresses, numbers and a random first PSN; what it would allow the
  * peer to do, and how long it would wait, is decided here. */
+#include "transport/verbs/pair.h"
 #include "transport/verbs/verbs.h"
 
 enum ckpt_status verbs_pair_create(struct verbs_rail *rail, struct verbs_party *party,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What would fail late, when gigabytes have been registered: asked before, and told with its
  * remedy. */
+#include "transport/verbs/preflight.h"
 #include "transport/verbs/verbs.h"
 
 #include <linux/capability.h>

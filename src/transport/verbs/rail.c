@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One rail: the port, its address, its objects, and what to say when it cannot be used. */
+#include "transport/verbs/rail.h"
 #include "transport/verbs/verbs.h"
 
 #include <errno.h>

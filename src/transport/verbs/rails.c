@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From names and devices to rails, and what to say when there are none. */
+#include "transport/verbs/rails.h"
+#include "transport/verbs/preflight.h"
+#include "transport/verbs/rail.h"
 #include "transport/verbs/verbs.h"
 
 #include <errno.h>

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads: cut into slices, issued, taken back, issued again, checked. */
+#include "transport/verbs/reader.h"
+
+#include "transport/verbs/lane.h"
+#include "transport/verbs/rail.h"
 #include "transport/verbs/verbs.h"
 
 #include <assert.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "transport/verbs/watch.h"
 
 #define POLL_MAX 32
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registered memory, and the slots by which readers learn that it was revoked. */
+#include "transport/verbs/region.h"
+
+#include "transport/verbs/client.h"
+#include "transport/verbs/rails.h"
 #include "transport/verbs/verbs.h"
 
 #include <errno.h>

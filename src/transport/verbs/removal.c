@@ -8,6 +8,14 @@
  * Who says so: rdma_cm, by an event for each id of the device (its listener is one), and, from
  * drivers that can go under their users' feet, IBV_EVENT_DEVICE_FATAL. Soft-RoCE gives the first
  * alone. */
+#include "transport/verbs/removal.h"
+
+#include "transport/verbs/client.h"
+#include "transport/verbs/farewell.h"
+#include "transport/verbs/lane.h"
+#include "transport/verbs/rail.h"
+#include "transport/verbs/reader.h"
+#include "transport/verbs/region.h"
 #include "transport/verbs/verbs.h"
 
 #include "base/clock.h"

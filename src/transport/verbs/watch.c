@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rails that are down, or by which no connection comes up: looked at again, and said once. */
+#include "transport/verbs/watch.h"
+
+#include "transport/verbs/rail.h"
 #include "transport/verbs/verbs.h"
 
 #include "base/log.h"

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
-#include "transport/ucx/ucx.h"
+#include "transport/ucx/settings.h"
 
 static struct {
     unsigned minor, release;
@@ -122,11 +122,11 @@ static void the_environment_wins(void **state)
         const char *variable;
         const char *setting; /* that is then left alone */
     } cases[] = {
-        {"UCX_ZCOPY_THRESH", "ZCOPY_THRESH"},   {"UCX_TCP_KEEPIDLE", "KEEPIDLE"},
-        {"UCX_TCP_RX_SEG_SIZE", "RX_SEG_SIZE"}, {"UCX_TCP_PUT_ENABLE", "PUT_ENABLE"},
-        {"UCX_TCP_BRIDGE_ENABLE", "BRIDGE_ENABLE"},
-        {"UCX_MM_SEG_SIZE", "MM_SEG_SIZE"},     {"UCX_POSIX_SEG_SIZE", "MM_SEG_SIZE"},
-        {"UCX_SYSV_SEG_SIZE", "MM_SEG_SIZE"},   {"UCX_MM_ERROR_HANDLING", "MM_ERROR_HANDLING"},
+        {"UCX_ZCOPY_THRESH", "ZCOPY_THRESH"},           {"UCX_TCP_KEEPIDLE", "KEEPIDLE"},
+        {"UCX_TCP_RX_SEG_SIZE", "RX_SEG_SIZE"},         {"UCX_TCP_PUT_ENABLE", "PUT_ENABLE"},
+        {"UCX_TCP_BRIDGE_ENABLE", "BRIDGE_ENABLE"},     {"UCX_MM_SEG_SIZE", "MM_SEG_SIZE"},
+        {"UCX_POSIX_SEG_SIZE", "MM_SEG_SIZE"},          {"UCX_SYSV_SEG_SIZE", "MM_SEG_SIZE"},
+        {"UCX_MM_ERROR_HANDLING", "MM_ERROR_HANDLING"},
     };
 
     (void)state;

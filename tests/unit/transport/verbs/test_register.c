@@ -18,7 +18,10 @@
 
 #include <cmocka.h>
 
-#include "transport/verbs/verbs.h"
+#include "transport/verbs/preflight.h"
+#include "transport/verbs/rails.h"
+#include "transport/verbs/region.h"
+#include "transport/verbs/removal.h"
 
 #define MRS_MAX 64
 

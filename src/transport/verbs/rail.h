@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the room: one port of a device. */
+#ifndef CKPT_TRANSPORT_VERBS_RAIL_H
+#define CKPT_TRANSPORT_VERBS_RAIL_H
+
+#include "transport/verbs/verbs.h"
+
+/* The port, its address, its objects. */
+enum ckpt_status verbs_rail_open(struct verbs *v, struct ibv_device *device, uint8_t port);
+/* Frees what is there of the rail's objects. */
+void verbs_rail_close(struct verbs_rail *rail);
+enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port);
+/* Asks the device; a rail that is found down is not used until an event says that it is up. */
+bool verbs_rail_look(struct verbs_rail *rail);
+
+/* Whether the network interface is up. When it is taken down its routes go first, and the port says
+ * a moment later that it is down: requests fail in between. */
+bool verbs_rail_has_way_out(const struct verbs_rail *rail);
+
+#endif
