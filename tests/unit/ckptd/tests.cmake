@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-ckpt_test(test_ckptd_quiet SOURCES unit/ckptd/test_quiet.c LINKS ckpt_ckptd)
+foreach(noun act hear options quiet)
+  ckpt_test(test_ckptd_${noun} SOURCES unit/ckptd/test_${noun}.c LINKS ckpt_ckptd)
+endforeach()
 
 # Rails and bindings on recorded machines.
 ckpt_test(test_ckptd_rails SOURCES unit/ckptd/test_rails.c LINKS ckpt_ckptd)
