@@ -10,6 +10,7 @@
 /* The head of every backend's own struct. */
 struct store {
     const struct store_backend *backend;
+    bool is_committing; /* the loop's own: one at a time */
     pthread_mutex_t lock;
     int fd; /* counts what is answered */
     struct store_call *answered;

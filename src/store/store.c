@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/store.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "store/backend.h"
@@ -42,8 +43,15 @@ enum ckpt_status store_make(const struct store_backend *backend, const char *loc
     return backend->make(backend, location, progress, store_out);
 }
 
+static bool commits(const struct store_call *call)
+{
+    return call->type == STORE_COMMIT || call->type == STORE_RULE;
+}
+
 void store_begin(struct store *store, struct store_call *call)
 {
+    assert(!commits(call) || !store->is_committing);
+    store->is_committing = store->is_committing || commits(call);
     store->backend->begin(store, call);
 }
 
@@ -57,6 +65,7 @@ void store_turn(struct store *store)
     struct store_call *call = backend_take(store);
     while (call != NULL) {
         struct store_call *next = call->next;
+        store->is_committing = store->is_committing && !commits(call);
         call->done(call->context);
         call = next;
     }

@@ -10,7 +10,9 @@
 
 #include <cmocka.h>
 
+#include "ckptctld/daemon.h"
 #include "ckptctld/options.h"
+#include "ckptctld/parts.h"
 #include "store/store.h"
 
 static enum ckpt_status read_flags(char **argv, int argc, struct options *options_out,
@@ -168,12 +170,26 @@ static void contradictions_are_refused(void **state)
     }
 }
 
+static void parts_that_made_nothing_stop(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    struct daemon *d = calloc(1, sizeof(*d));
+    assert_non_null(d);
+    while (ckptctld_parts[count] != NULL) {
+        count++;
+    }
+    parts_stop(ckptctld_parts, d, count);
+    free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_machines),
         cmocka_unit_test(every_flag_arrives),
         cmocka_unit_test(contradictions_are_refused),
+        cmocka_unit_test(parts_that_made_nothing_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-ckpt_test(test_ckptctld_options SOURCES unit/ckptctld/test_options.c LINKS ckpt_ckptctld)
+foreach(noun act commit hear options)
+  ckpt_test(test_ckptctld_${noun} SOURCES unit/ckptctld/test_${noun}.c LINKS ckpt_ckptctld)
+endforeach()

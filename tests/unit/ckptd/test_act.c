@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* In which order an update is carried out, and what of it is not when a record cannot be stored. The
- * machine, the arena and the threads only tell what they are asked. */
+/* In which order an update is carried out, and what of it is not when a record cannot be stored.
+ * The machine, the arena and the threads only tell what they are asked. */
 #include "unit/daemon/story.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What sessions say, as events of the machine, with neighbours that only tell what they are asked. */
+/* What sessions say, as events of the machine; the neighbours only tell what they are asked. */
 #include "unit/daemon/story.h"
 
 #include <event2/event.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent is told, through the keys of its parts; and that a part stops which never started. */
+/* What an agent is told, by the keys of its parts; and that a part stops which never started. */
 #include "unit/daemon/story.h"
 
 #include <stdlib.h>

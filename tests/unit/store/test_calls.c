@@ -177,8 +177,8 @@ static void closing_does_not_wait_for_ever(void **state)
     /* Of a store that is left alone nothing is given back. */
     static struct store *stuck;
     static struct store_call call = {.type = STORE_COMMIT, .done = never};
-    static struct store_call later = {.type = STORE_COMMIT, .done = never};
-    call.transaction = later.transaction = one;
+    static struct store_call later = {.type = STORE_EPOCH, .done = never};
+    call.transaction = one;
     assert_int_equal(store_make(&door_backend, "here", NULL, &stuck), CKPT_OK);
     struct store_call open = {.type = STORE_OPEN};
     assert_int_equal(fixture_ask(stuck, &open), CKPT_OK);
