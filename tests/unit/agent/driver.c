@@ -44,12 +44,24 @@ static void make(struct driver *d)
     char reason[CKPT_REASON_MAX + 1] = "";
     size_t bytes = agent_memory_bytes(&d->config, reason);
     assert_true(bytes > 0);
-    d->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    assert_non_null(d->memory);
-    memset(d->memory, 0, bytes);
+    assert_null(d->memory);
+    d->memory = machine_memory(bytes);
     assert_int_equal(agent_init(d->memory, bytes, &d->config, life(LIFE_OF_AGENT), 5, &d->agent),
                      CKPT_OK);
     memset(&d->update, 0xa5, sizeof(d->update)); /* what is read must have been written */
+}
+
+int driver_setup(void **state)
+{
+    *state = calloc(1, sizeof(struct driver));
+    return *state != NULL ? 0 : -1;
+}
+
+int driver_teardown(void **state)
+{
+    driver_stop(*state);
+    free(*state);
+    return 0;
 }
 
 void driver_begin(struct driver *d)

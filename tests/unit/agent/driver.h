@@ -4,14 +4,8 @@
 #ifndef CKPT_TESTS_AGENT_DRIVER_H
 #define CKPT_TESTS_AGENT_DRIVER_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "agent/agent.h"
+#include "unit/machine.h"
 
 #define SEGMENT 1000u /* bytes: sizes in the tests are read at a glance */
 #define ALICE 1000u
@@ -38,6 +32,10 @@ struct driver {
 struct incarnation life(uint8_t number);
 struct digest digest_of(uint8_t fill);
 struct shard_key key_of(uint32_t uid, uint64_t step, uint32_t rank); /* run "llama", attempt 1 */
+
+/* The fixture: a driver of zeros, to be started; stopped after the test, whatever became of it. */
+int driver_setup(void **state);
+int driver_teardown(void **state);
 
 /* 8 segments and slots, 4 processes, 2 pulls, adoption ended, no coordinator. */
 void driver_start(struct driver *d);

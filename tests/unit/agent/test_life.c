@@ -8,11 +8,10 @@
 
 static void configs_are_checked(void **state)
 {
-    (void)state;
-    struct driver d;
+    struct driver *d = *state;
     for (int i = 0; i < 16; i++) {
-        driver_config(&d);
-        struct agent_config *c = &d.config;
+        driver_config(d);
+        struct agent_config *c = &d->config;
         uint32_t *zeroed[] = {&c->segments,       &c->slots,          &c->ranks_max,
                               &c->pulls_max,      &c->copies_default, &c->heartbeat_ms,
                               &c->resend_ms,      &c->offer_pin_ms,   &c->pull_timeout_ms,
@@ -36,253 +35,235 @@ static void configs_are_checked(void **state)
         assert_int_equal(agent_memory_bytes(c, reason), 0);
         assert_true(reason[0] != '\0');
         static uint8_t memory[64] __attribute__((aligned(64)));
-        struct agent *agent = (struct agent *)&d;
+        struct agent *agent = (struct agent *)d;
         assert_int_equal(agent_init(memory, sizeof(memory), c, life(1), 1, &agent),
                          CKPT_ERR_CONFIG);
-        assert_ptr_equal(agent, &d);
+        assert_ptr_equal(agent, d);
     }
-    driver_config(&d);
+    driver_config(d);
     static uint8_t small[128] __attribute__((aligned(64)));
     struct agent *agent = NULL;
-    assert_int_equal(agent_init(small, sizeof(small), &d.config, life(1), 1, &agent),
+    assert_int_equal(agent_init(small, sizeof(small), &d->config, life(1), 1, &agent),
                      CKPT_ERR_MEMORY);
-    assert_int_equal(agent_init(small + 1, SIZE_MAX, &d.config, life(1), 1, &agent),
+    assert_int_equal(agent_init(small + 1, SIZE_MAX, &d->config, life(1), 1, &agent),
                      CKPT_ERR_MEMORY);
-    assert_int_equal(agent_init(small, SIZE_MAX, &d.config, life(0), 1, &agent), CKPT_ERR_INVALID);
+    assert_int_equal(agent_init(small, SIZE_MAX, &d->config, life(0), 1, &agent), CKPT_ERR_INVALID);
     assert_null(agent);
-    d.config.segments = d.config.slots = CKPT_ARENA_SEGMENTS_MAX;
+    d->config.segments = d->config.slots = CKPT_ARENA_SEGMENTS_MAX;
     char reason[CKPT_REASON_MAX + 1];
-    assert_in_range(agent_memory_bytes(&d.config, reason), 1, 64u << 20);
+    assert_in_range(agent_memory_bytes(&d->config, reason), 1, 64u << 20);
 }
 
 /* A coordinator of before there were goodbyes hears none. */
 static void who_ends_in_order_says_goodbye(void **state)
 {
-    (void)state;
-    struct driver d;
+    struct driver *d = *state;
     for (uint32_t features = 0; features <= WIRE_FEATURES; features += WIRE_FEATURES) {
-        driver_start(&d);
-        driver_join(&d);
+        driver_start(d);
+        driver_join(d);
         driver_coordinator(
-            &d, (struct message){
-                    .type = MESSAGE_WELCOME,
-                    .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000, .features = features}});
-        driver_event(&d, (struct agent_event){.type = AGENT_STOP});
-        assert_int_equal(driver_said_count(&d, MESSAGE_GOODBYE), features != 0);
-        driver_tick(&d, 60000);
-        assert_true(driver_silent(&d));
-        driver_stop(&d);
+            d, (struct message){
+                   .type = MESSAGE_WELCOME,
+                   .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000, .features = features}});
+        driver_event(d, (struct agent_event){.type = AGENT_STOP});
+        assert_int_equal(driver_said_count(d, MESSAGE_GOODBYE), features != 0);
+        driver_tick(d, 60000);
+        assert_true(driver_silent(d));
+        driver_stop(d);
     }
 }
 
 /* An agent that was stopped has heard nobody: that is not the coordinator's fault. */
 static void a_stopped_agent_suspects_itself_first(void **state)
 {
-    (void)state;
-    struct driver d;
-    driver_start(&d);
-    driver_join(&d);
-    d.now_ms += 30000;
-    driver_event(&d, (struct agent_event){.type = AGENT_TICK, .late_ms = 29000});
-    for (uint32_t i = 0; i < d.update.message_count; i++) {
-        assert_false(d.update.messages[i].close);
+    struct driver *d = *state;
+    driver_start(d);
+    driver_join(d);
+    d->now_ms += 30000;
+    driver_event(d, (struct agent_event){.type = AGENT_TICK, .late_ms = 29000});
+    for (uint32_t i = 0; i < d->update.message_count; i++) {
+        assert_false(d->update.messages[i].close);
     }
-    assert_in_range(d.update.deadline_ms, d.now_ms, d.now_ms + 1000);
-    driver_tick(&d, 5000); /* its lease, in which it ran */
-    assert_int_equal(d.update.message_count, 1);
-    assert_true(d.update.messages[0].close);
-    driver_stop(&d);
+    assert_in_range(d->update.deadline_ms, d->now_ms, d->now_ms + 1000);
+    driver_tick(d, 5000); /* its lease, in which it ran */
+    assert_int_equal(d->update.message_count, 1);
+    assert_true(d->update.messages[0].close);
 }
 
 /* Where it listens at every address, the connection says which one others are told. */
 static void the_connection_may_say_the_address(void **state)
 {
-    (void)state;
-    struct driver d;
-    driver_start(&d);
-    driver_event(&d,
-                 (struct agent_event){.type = AGENT_COORDINATOR_UP, .address = "10.0.0.7:7472"});
-    assert_string_equal(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOIN)->message.join.address,
+    struct driver *d = *state;
+    driver_start(d);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP, .address = "10.0.0.7:7472"});
+    assert_string_equal(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN)->message.join.address,
                         "10.0.0.7:7472");
-    driver_stop(&d);
 }
 
 static void a_join_is_repeated_until_welcome(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_start(&d);
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
-    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOIN);
+    struct driver *d = *state;
+    driver_start(d);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    const struct agent_outgoing *out = driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN);
     assert_string_equal(out->message.join.node, "n1");
     assert_string_equal(out->message.join.domain, "rack1");
     assert_string_equal(out->message.join.address, "n1:7000");
     assert_int_equal(out->message.join.protocol, WIRE_PROTOCOL_VERSION);
     assert_int_equal(out->message.join.segments, 8);
     assert_int_equal(out->message.join.segments_free, 8);
-    driver_tick(&d, d.config.resend_ms);
-    assert_non_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
-    driver_checkpoint(&d, 10, CHECKPOINT_CONSISTENT); /* not before the welcome */
-    driver_rank(&d, 1, ALICE, 0);
-    assert_int_equal(driver_ask(&d, 1, 10, SEGMENT)->status, CKPT_OK);
+    driver_tick(d, d->config.resend_ms);
+    assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
+    driver_checkpoint(d, 10, CHECKPOINT_CONSISTENT); /* not before the welcome */
+    driver_rank(d, 1, ALICE, 0);
+    assert_int_equal(driver_ask(d, 1, 10, SEGMENT)->status, CKPT_OK);
     struct message no = {.type = MESSAGE_WELCOME,
                          .welcome = {.status = CKPT_ERR_VERSION, .reason = "too old"}};
-    driver_coordinator(&d, no);
-    assert_non_null(strstr(driver_noted(&d, EVENT_join_refused)->text, "too old"));
-    driver_coordinator(&d, no);
-    assert_null(driver_noted(&d, EVENT_join_refused));
-    driver_tick(&d, d.config.heartbeat_ms);
-    assert_non_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
+    driver_coordinator(d, no);
+    assert_non_null(strstr(driver_noted(d, EVENT_join_refused)->text, "too old"));
+    driver_coordinator(d, no);
+    assert_null(driver_noted(d, EVENT_join_refused));
+    driver_tick(d, d->config.heartbeat_ms);
+    assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
     struct message welcome = {.type = MESSAGE_WELCOME,
                               .welcome = {.heartbeat_ms = 300, .lease_ms = 900}};
-    driver_coordinator(&d, welcome);
-    assert_non_null(driver_noted(&d, EVENT_joined));
-    driver_coordinator(&d, welcome);
-    assert_true(driver_silent(&d));
-    driver_tick(&d, 300);
-    assert_non_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
-    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
-    driver_stop(&d);
+    driver_coordinator(d, welcome);
+    assert_non_null(driver_noted(d, EVENT_joined));
+    driver_coordinator(d, welcome);
+    assert_true(driver_silent(d));
+    driver_tick(d, 300);
+    assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
+    assert_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
 }
 
 static void a_silent_coordinator_is_left(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_start(&d);
-    driver_join(&d);
+    struct driver *d = *state;
+    driver_start(d);
+    driver_join(d);
     struct message lease = {.type = MESSAGE_LEASE};
     for (int i = 0; i < 10; i++) {
-        driver_tick(&d, 1000);
-        assert_non_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
-        driver_coordinator(&d, lease);
+        driver_tick(d, 1000);
+        assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
+        driver_coordinator(d, lease);
     }
-    driver_tick(&d, 4999);
-    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_NONE));
-    driver_tick(&d, 1);
-    assert_true(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_NONE)->close);
-    driver_tick(&d, 60000);
-    assert_true(driver_silent(&d));
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
-    driver_join(&d);
-    driver_stop(&d);
+    driver_tick(d, 4999);
+    assert_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_NONE));
+    driver_tick(d, 1);
+    assert_true(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_NONE)->close);
+    driver_tick(d, 60000);
+    assert_true(driver_silent(d));
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+    driver_join(d);
 }
 
 static void a_restarted_agent_remembers_the_epoch(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_begin(&d);
-    driver_event(&d, (struct agent_event){.type = AGENT_ADOPT_END, .epoch = EPOCH + 1});
-    assert_int_equal(agent_epoch(d.agent), EPOCH + 1);
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    struct driver *d = *state;
+    driver_begin(d);
+    driver_event(d, (struct agent_event){.type = AGENT_ADOPT_END, .epoch = EPOCH + 1});
+    assert_int_equal(agent_epoch(d->agent), EPOCH + 1);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     struct message welcome = {.type = MESSAGE_WELCOME, .epoch = EPOCH};
     welcome.welcome.heartbeat_ms = 1000;
-    driver_coordinator(&d, welcome);
-    assert_non_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_STALE_EPOCH));
-    driver_tick(&d, 1000);
-    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT)); /* not joined */
+    driver_coordinator(d, welcome);
+    assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_STALE_EPOCH));
+    driver_tick(d, 1000);
+    assert_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT)); /* not joined */
     welcome.epoch = EPOCH + 1;
-    driver_coordinator(&d, welcome);
-    driver_tick(&d, 1000);
-    assert_non_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
-    driver_stop(&d);
+    driver_coordinator(d, welcome);
+    driver_tick(d, 1000);
+    assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
 }
 
 static void only_the_highest_epoch_rules(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_start(&d);
-    driver_join(&d);
-    assert_int_equal(agent_epoch(d.agent), EPOCH);
-    driver_rank(&d, 1, ALICE, 0);
-    uint32_t slot = driver_save(&d, 1, 10, SEGMENT);
+    struct driver *d = *state;
+    driver_start(d);
+    driver_join(d);
+    assert_int_equal(agent_epoch(d->agent), EPOCH);
+    driver_rank(d, 1, ALICE, 0);
+    uint32_t slot = driver_save(d, 1, 10, SEGMENT);
     struct message retire = {.type = MESSAGE_CHECKPOINT_STATE, .epoch = EPOCH - 1};
     retire.checkpoint_state.run = key_of(ALICE, 10, 0).run;
     retire.checkpoint_state.attempt = 1;
     retire.checkpoint_state.step = 10;
     retire.checkpoint_state.world = 4;
     retire.checkpoint_state.state = CHECKPOINT_RETIRED;
-    driver_coordinator(&d, retire);
-    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_STALE_EPOCH);
+    driver_coordinator(d, retire);
+    const struct agent_outgoing *out = driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_STALE_EPOCH);
     assert_int_equal(out->message.epoch, EPOCH);
-    assert_int_equal(driver_slot(&d, slot).state, SLOT_VERIFIED);
+    assert_int_equal(driver_slot(d, slot).state, SLOT_VERIFIED);
     struct message lease = {.type = MESSAGE_LEASE, .epoch = EPOCH + 2};
-    driver_coordinator(&d, lease);
-    assert_int_equal(agent_epoch(d.agent), EPOCH + 2);
+    driver_coordinator(d, lease);
+    assert_int_equal(agent_epoch(d->agent), EPOCH + 2);
     retire.epoch = EPOCH;
-    driver_coordinator(&d, retire);
-    assert_int_equal(driver_slot(&d, slot).state, SLOT_VERIFIED);
+    driver_coordinator(d, retire);
+    assert_int_equal(driver_slot(d, slot).state, SLOT_VERIFIED);
     struct message peer = {.type = MESSAGE_OFFER_DONE, .epoch = 1000};
-    driver_peer(&d, 5, peer); /* a peer raises no epoch */
-    assert_int_equal(agent_epoch(d.agent), EPOCH + 2);
+    driver_peer(d, 5, peer); /* a peer raises no epoch */
+    assert_int_equal(agent_epoch(d->agent), EPOCH + 2);
 
     /* Another coordinator on the same connection is joined before it is heard. */
     retire.epoch = EPOCH + 3;
     retire.incarnation = life(66);
-    driver_coordinator(&d, retire);
-    assert_int_equal(driver_slot(&d, slot).state, SLOT_VERIFIED);
-    assert_non_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
+    driver_coordinator(d, retire);
+    assert_int_equal(driver_slot(d, slot).state, SLOT_VERIFIED);
+    assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
     struct message welcome = {.type = MESSAGE_WELCOME,
                               .epoch = EPOCH + 3,
                               .incarnation = life(66),
                               .welcome = {.heartbeat_ms = 1000}};
-    driver_coordinator(&d, welcome);
-    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 1);
-    driver_coordinator(&d, retire);
-    assert_int_equal(driver_slot(&d, slot).state, SLOT_FREE);
-    driver_stop(&d);
+    driver_coordinator(d, welcome);
+    assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 1);
+    driver_coordinator(d, retire);
+    assert_int_equal(driver_slot(d, slot).state, SLOT_FREE);
 }
 
 static void strangers_change_nothing(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_start(&d);
-    struct nonce cluster = agent_cluster(d.agent);
+    struct driver *d = *state;
+    driver_start(d);
+    struct nonce cluster = agent_cluster(d->agent);
     assert_true(nonce_is_zero(&cluster));
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     struct message lease = {.type = MESSAGE_LEASE, .epoch = 1000, .incarnation = life(66)};
-    driver_coordinator(&d, lease); /* no WELCOME came before it */
-    assert_int_equal(agent_epoch(d.agent), 0);
-    driver_join(&d);
-    cluster = agent_cluster(d.agent);
+    driver_coordinator(d, lease); /* no WELCOME came before it */
+    assert_int_equal(agent_epoch(d->agent), 0);
+    driver_join(d);
+    cluster = agent_cluster(d->agent);
     assert_int_equal(cluster.bytes[0], CLUSTER);
 
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
-    const struct agent_outgoing *join = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_JOIN);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    const struct agent_outgoing *join = driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN);
     assert_true(nonce_equal(&join->message.join.cluster, &cluster));
     struct message welcome = {.type = MESSAGE_WELCOME, .epoch = 1000, .incarnation = life(66)};
     welcome.welcome.heartbeat_ms = 1000;
     welcome.welcome.cluster = (struct nonce){{CLUSTER + 1}};
-    driver_coordinator(&d, welcome);
-    assert_non_null(driver_noted(&d, EVENT_another_cluster));
-    assert_true(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_NONE)->close);
-    assert_int_equal(agent_epoch(d.agent), EPOCH);
-    assert_int_equal(agent_cluster(d.agent).bytes[0], CLUSTER);
-    driver_tick(&d, 10000);
-    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
-    driver_stop(&d);
+    driver_coordinator(d, welcome);
+    assert_non_null(driver_noted(d, EVENT_another_cluster));
+    assert_true(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_NONE)->close);
+    assert_int_equal(agent_epoch(d->agent), EPOCH);
+    assert_int_equal(agent_cluster(d->agent).bytes[0], CLUSTER);
+    driver_tick(d, 10000);
+    assert_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
 }
 
 static void without_a_coordinator_saves_stage(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_start(&d);
-    driver_rank(&d, 1, ALICE, 0);
-    uint32_t slot = driver_save(&d, 1, 10, SEGMENT);
-    driver_event(&d, (struct agent_event){.type = AGENT_TICK});
-    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 0);
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    struct driver *d = *state;
+    driver_start(d);
+    driver_rank(d, 1, ALICE, 0);
+    uint32_t slot = driver_save(d, 1, 10, SEGMENT);
+    driver_event(d, (struct agent_event){.type = AGENT_TICK});
+    assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 0);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     struct message welcome = {.type = MESSAGE_WELCOME, .welcome = {.heartbeat_ms = 1000}};
-    driver_coordinator(&d, welcome);
-    const struct agent_outgoing *out = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+    driver_coordinator(d, welcome);
+    const struct agent_outgoing *out = driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
     assert_int_equal(out->message.shard_report.state, COPY_VERIFIED);
-    assert_int_equal(out->message.shard_report.generation, driver_slot(&d, slot).generation);
-    driver_stop(&d);
+    assert_int_equal(out->message.shard_report.generation, driver_slot(d, slot).generation);
 }
 
 /* Words of any sender in any order, with values near those that mean something and values that mean
@@ -555,26 +536,25 @@ static void one_event(struct driver *d, struct prng *prng, struct chaos *chaos)
 
 static void any_words_in_any_order(void **state)
 {
-    (void)state;
+    struct driver *d = *state;
     uint32_t saved = 0, pulled = 0, renewed = 0, freed = 0;
     for (uint64_t seed = 1; seed <= 40; seed++) {
-        struct driver d = {0};
         struct chaos chaos = {0};
         struct prng prng;
         prng_seed(&prng, seed);
-        driver_start(&d);
-        driver_join(&d);
+        driver_start(d);
+        driver_join(d);
         for (int i = 0; i < 10000; i++) {
-            one_event(&d, &prng, &chaos);
-            for (uint32_t j = 0; j < d.update.record_count; j++) {
-                const struct slot_record *record = &d.update.records[j];
+            one_event(d, &prng, &chaos);
+            for (uint32_t j = 0; j < d->update.record_count; j++) {
+                const struct slot_record *record = &d->update.records[j];
                 saved += record->state == SLOT_VERIFIED && record->owner;
                 pulled += record->state == SLOT_VERIFIED && !record->owner;
-                freed += d.update.records[j].state == SLOT_FREE;
+                freed += d->update.records[j].state == SLOT_FREE;
             }
-            renewed += driver_works_count(&d, AGENT_WORK_RENEW);
+            renewed += driver_works_count(d, AGENT_WORK_RENEW);
         }
-        driver_stop(&d);
+        driver_stop(d);
     }
     /* The words did get somewhere. */
     assert_true(saved > 200);
@@ -586,17 +566,17 @@ static void any_words_in_any_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(configs_are_checked),
-        cmocka_unit_test(who_ends_in_order_says_goodbye),
-        cmocka_unit_test(a_stopped_agent_suspects_itself_first),
-        cmocka_unit_test(the_connection_may_say_the_address),
-        cmocka_unit_test(a_join_is_repeated_until_welcome),
-        cmocka_unit_test(a_silent_coordinator_is_left),
-        cmocka_unit_test(only_the_highest_epoch_rules),
-        cmocka_unit_test(a_restarted_agent_remembers_the_epoch),
-        cmocka_unit_test(strangers_change_nothing),
-        cmocka_unit_test(without_a_coordinator_saves_stage),
-        cmocka_unit_test(any_words_in_any_order),
+        MACHINE_TEST(configs_are_checked, driver),
+        MACHINE_TEST(who_ends_in_order_says_goodbye, driver),
+        MACHINE_TEST(a_stopped_agent_suspects_itself_first, driver),
+        MACHINE_TEST(the_connection_may_say_the_address, driver),
+        MACHINE_TEST(a_join_is_repeated_until_welcome, driver),
+        MACHINE_TEST(a_silent_coordinator_is_left, driver),
+        MACHINE_TEST(only_the_highest_epoch_rules, driver),
+        MACHINE_TEST(a_restarted_agent_remembers_the_epoch, driver),
+        MACHINE_TEST(strangers_change_nothing, driver),
+        MACHINE_TEST(without_a_coordinator_saves_stage, driver),
+        MACHINE_TEST(any_words_in_any_order, driver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,160 +49,150 @@ static struct reading begin_reading(struct driver *d, uint64_t step)
 
 static void start(struct driver *d)
 {
-    memset(d, 0, sizeof(*d));
     driver_start(d);
     driver_join(d);
 }
 
 static void a_pull_passes_through_its_states(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    struct message order = driver_order(&d, 10, 3, 2 * SEGMENT);
-    driver_coordinator(&d, order);
-    const struct agent_work *connect = driver_works(&d, AGENT_WORK_PEER_CONNECT);
+    struct driver *d = *state;
+    start(d);
+    struct message order = driver_order(d, 10, 3, 2 * SEGMENT);
+    driver_coordinator(d, order);
+    const struct agent_work *connect = driver_works(d, AGENT_WORK_PEER_CONNECT);
     assert_string_equal(connect->address, "n2:7000");
     assert_true((connect->link & AGENT_LINK_MADE_HERE) != 0);
     uint32_t link = connect->link;
-    const struct agent_outgoing *ask = driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK);
+    const struct agent_outgoing *ask = driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK);
     assert_int_equal(ask->link, link);
     assert_int_equal(ask->message.offer_ask.generation, 50);
-    struct message offer = offer_for(&d, &order);
+    struct message offer = offer_for(d, &order);
     struct shard_key key = key_of(ALICE, 10, 3);
-    uint32_t slot = driver_find(&d, &key);
-    assert_int_equal(driver_stored(&d, slot)->state, SLOT_PULLING);
-    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 0);
+    uint32_t slot = driver_find(d, &key);
+    assert_int_equal(driver_stored(d, slot)->state, SLOT_PULLING);
+    assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 0);
 
-    driver_peer(&d, link, offer);
-    const struct agent_work *read = driver_works(&d, AGENT_WORK_READ);
+    driver_peer(d, link, offer);
+    const struct agent_work *read = driver_works(d, AGENT_WORK_READ);
     assert_int_equal(read->slot, slot);
     assert_int_equal(read->link, link);
     assert_int_equal(read->bytes, 2 * SEGMENT);
     uint64_t work = read->work;
-    driver_peer(&d, link, offer); /* repeated: no second read */
-    assert_true(driver_silent(&d));
+    driver_peer(d, link, offer); /* repeated: no second read */
+    assert_true(driver_silent(d));
     struct message closed = {.type = MESSAGE_OFFER_CLOSED,
                              .offer_closed = {offer.offer.pull, CKPT_OK}};
-    driver_peer(&d, link, closed); /* before its time */
-    assert_true(driver_silent(&d));
+    driver_peer(d, link, closed); /* before its time */
+    assert_true(driver_silent(d));
 
-    driver_work(&d, work, CKPT_OK, 0x77);
-    assert_int_equal(driver_slot(&d, slot).state, SLOT_PULLING); /* not before the source agrees */
-    const struct agent_outgoing *done = driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_DONE);
+    driver_work(d, work, CKPT_OK, 0x77);
+    assert_int_equal(driver_slot(d, slot).state, SLOT_PULLING); /* not before the source agrees */
+    const struct agent_outgoing *done = driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_DONE);
     assert_int_equal(done->message.offer_done.slot, 3);
     assert_int_equal(done->message.offer_done.generation, 50);
-    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 0);
+    assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 0);
 
-    driver_peer(&d, link, closed);
-    assert_int_equal(driver_stored(&d, slot)->state, SLOT_VERIFIED);
+    driver_peer(d, link, closed);
+    assert_int_equal(driver_stored(d, slot)->state, SLOT_VERIFIED);
     const struct agent_outgoing *report =
-        driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+        driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
     assert_int_equal(report->message.shard_report.state, COPY_VERIFIED);
     assert_false(report->message.shard_report.owner);
     assert_int_equal(report->message.shard_report.order, order.pull_order.order);
     struct digest digest = digest_of(0x77);
     assert_memory_equal(&report->message.shard_report.digest, &digest, sizeof(digest));
-    driver_peer(&d, link, closed);
-    assert_true(driver_silent(&d));
-    driver_tick(&d, 30000);
-    assert_int_equal(driver_works(&d, AGENT_WORK_PEER_CLOSE)->link, link);
-    driver_stop(&d);
+    driver_peer(d, link, closed);
+    assert_true(driver_silent(d));
+    driver_tick(d, 30000);
+    assert_int_equal(driver_works(d, AGENT_WORK_PEER_CLOSE)->link, link);
 }
 
 static void repeats_of_an_order_change_nothing(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    struct reading r = begin_reading(&d, 10);
-    driver_coordinator(&d, r.order);
-    assert_true(driver_silent(&d));
+    struct driver *d = *state;
+    start(d);
+    struct reading r = begin_reading(d, 10);
+    driver_coordinator(d, r.order);
+    assert_true(driver_silent(d));
     struct message newer = r.order; /* from the same source: only the number matters */
-    newer.pull_order.order = ++d.orders;
-    driver_coordinator(&d, newer);
-    assert_true(driver_silent(&d));
-    driver_work(&d, r.work, CKPT_OK, 1);
+    newer.pull_order.order = ++d->orders;
+    driver_coordinator(d, newer);
+    assert_true(driver_silent(d));
+    driver_work(d, r.work, CKPT_OK, 1);
     struct message closed = {.type = MESSAGE_OFFER_CLOSED,
                              .offer_closed = {r.offer.offer.pull, CKPT_OK}};
-    driver_peer(&d, r.link, closed);
+    driver_peer(d, r.link, closed);
     const struct agent_outgoing *report =
-        driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+        driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
     assert_int_equal(report->message.shard_report.order, newer.pull_order.order);
-    driver_ack(&d, r.slot, true, CHECKPOINT_VERIFYING);
-    driver_coordinator(&d, newer); /* held: reported again, with the number */
-    report = driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+    driver_ack(d, r.slot, true, CHECKPOINT_VERIFYING);
+    driver_coordinator(d, newer); /* held: reported again, with the number */
+    report = driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
     assert_int_equal(report->message.shard_report.order, newer.pull_order.order);
-    assert_int_equal(d.update.work_count, 0);
-    driver_stop(&d);
+    assert_int_equal(d->update.work_count, 0);
 }
 
 static void another_source_ends_the_read_first(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    struct reading r = begin_reading(&d, 10);
-    struct message other = driver_order(&d, 10, 3, 2 * SEGMENT);
+    struct driver *d = *state;
+    start(d);
+    struct reading r = begin_reading(d, 10);
+    struct message other = driver_order(d, 10, 3, 2 * SEGMENT);
     strcpy(other.pull_order.source_address, "n3:7000");
     other.pull_order.source_incarnation = life(9);
-    driver_coordinator(&d, other);
-    assert_int_equal(driver_works(&d, AGENT_WORK_CANCEL)->cancels, r.work);
-    assert_null(driver_works(&d, AGENT_WORK_PEER_CONNECT));
-    assert_null(failed(&d)); /* nobody waits for the old order */
-    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_DIRTY);
-    driver_tick(&d, 100);
-    assert_null(driver_works(&d, AGENT_WORK_CANCEL));
-    assert_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
-    driver_work(&d, r.work, CKPT_OK, 1); /* it may even have succeeded */
-    assert_string_equal(driver_works(&d, AGENT_WORK_PEER_CONNECT)->address, "n3:7000");
-    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
-    driver_coordinator(&d, r.order); /* the old order is old */
-    assert_null(driver_works(&d, AGENT_WORK_CANCEL));
-    driver_stop(&d);
+    driver_coordinator(d, other);
+    assert_int_equal(driver_works(d, AGENT_WORK_CANCEL)->cancels, r.work);
+    assert_null(driver_works(d, AGENT_WORK_PEER_CONNECT));
+    assert_null(failed(d)); /* nobody waits for the old order */
+    assert_int_equal(driver_slot(d, r.slot).state, SLOT_DIRTY);
+    driver_tick(d, 100);
+    assert_null(driver_works(d, AGENT_WORK_CANCEL));
+    assert_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    driver_work(d, r.work, CKPT_OK, 1); /* it may even have succeeded */
+    assert_string_equal(driver_works(d, AGENT_WORK_PEER_CONNECT)->address, "n3:7000");
+    assert_non_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    driver_coordinator(d, r.order); /* the old order is old */
+    assert_null(driver_works(d, AGENT_WORK_CANCEL));
 }
 
 static void a_source_that_refuses_ends_the_pull(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    struct message order = driver_order(&d, 10, 3, SEGMENT);
-    driver_coordinator(&d, order);
-    struct message offer = offer_for(&d, &order);
-    uint32_t link = driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK)->link;
+    struct driver *d = *state;
+    start(d);
+    struct message order = driver_order(d, 10, 3, SEGMENT);
+    driver_coordinator(d, order);
+    struct message offer = offer_for(d, &order);
+    uint32_t link = driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK)->link;
     offer.offer.status = CKPT_ERR_STALE;
     strcpy(offer.offer.reason, "another generation");
-    driver_peer(&d, link + 1, offer); /* not that connection */
+    driver_peer(d, link + 1, offer); /* not that connection */
     offer.offer.pull++;
-    driver_peer(&d, link, offer); /* not that pull */
-    assert_true(driver_silent(&d));
+    driver_peer(d, link, offer); /* not that pull */
+    assert_true(driver_silent(d));
     offer.offer.pull--;
-    driver_peer(&d, link, offer);
-    assert_int_equal(failed(&d)->status, CKPT_ERR_STALE);
-    assert_int_equal(failed(&d)->order, order.pull_order.order);
-    assert_non_null(strstr(failed(&d)->reason, "another generation"));
-    assert_int_equal(agent_segments_free(d.agent), 8);
-    driver_coordinator(&d, order); /* a repeat is told how it ended, not tried again */
-    assert_int_equal(failed(&d)->status, CKPT_ERR_STALE);
-    assert_int_equal(d.update.work_count + d.update.record_count, 0);
-    order.pull_order.order = ++d.orders;
-    driver_coordinator(&d, order);
-    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
-    assert_null(driver_works(&d, AGENT_WORK_PEER_CONNECT)); /* the connection is still there */
-    driver_stop(&d);
+    driver_peer(d, link, offer);
+    assert_int_equal(failed(d)->status, CKPT_ERR_STALE);
+    assert_int_equal(failed(d)->order, order.pull_order.order);
+    assert_non_null(strstr(failed(d)->reason, "another generation"));
+    assert_int_equal(agent_segments_free(d->agent), 8);
+    driver_coordinator(d, order); /* a repeat is told how it ended, not tried again */
+    assert_int_equal(failed(d)->status, CKPT_ERR_STALE);
+    assert_int_equal(d->update.work_count + d->update.record_count, 0);
+    order.pull_order.order = ++d->orders;
+    driver_coordinator(d, order);
+    assert_non_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    assert_null(driver_works(d, AGENT_WORK_PEER_CONNECT)); /* the connection is still there */
 }
 
 static void offers_that_do_not_add_up_are_refused(void **state)
 {
-    (void)state;
+    struct driver *d = *state;
     for (int i = 0; i < 6; i++) {
-        struct driver d;
-        start(&d);
-        struct message order = driver_order(&d, 10, 3, 2 * SEGMENT);
-        driver_coordinator(&d, order);
-        struct message offer = offer_for(&d, &order);
-        uint32_t link = driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK)->link;
+        start(d);
+        struct message order = driver_order(d, 10, 3, 2 * SEGMENT);
+        driver_coordinator(d, order);
+        struct message offer = offer_for(d, &order);
+        uint32_t link = driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK)->link;
         offer.offer.generation += i == 0;
         offer.offer.bytes += i == 1;
         offer.offer.region_count += i == 2;
@@ -211,169 +201,157 @@ static void offers_that_do_not_add_up_are_refused(void **state)
         if (i == 5) {
             offer.incarnation = life(77); /* started anew behind the same address */
         }
-        driver_peer(&d, link, offer);
-        assert_int_equal(failed(&d)->status, i == 5 ? CKPT_ERR_STALE : CKPT_ERR_PROTOCOL);
-        assert_null(driver_works(&d, AGENT_WORK_READ));
-        assert_int_equal(agent_segments_free(d.agent), 8);
-        driver_stop(&d);
+        driver_peer(d, link, offer);
+        assert_int_equal(failed(d)->status, i == 5 ? CKPT_ERR_STALE : CKPT_ERR_PROTOCOL);
+        assert_null(driver_works(d, AGENT_WORK_READ));
+        assert_int_equal(agent_segments_free(d->agent), 8);
+        driver_stop(d);
     }
 }
 
 static void a_read_that_fails_is_reported(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    struct reading r = begin_reading(&d, 10);
-    driver_work(&d, r.work, CKPT_ERR_TIMEOUT, 0);
-    assert_int_equal(failed(&d)->status, CKPT_ERR_TIMEOUT);
-    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_FREE);
-    assert_non_null(driver_works(&d, AGENT_WORK_PEER_CLOSE)); /* suspect */
-    r = begin_reading(&d, 11);
-    driver_work(&d, r.work, CKPT_ERR_CORRUPT, 0);
-    assert_int_equal(failed(&d)->status, CKPT_ERR_CORRUPT);
-    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_DONE)); /* its pin is given back */
-    r = begin_reading(&d, 12);
-    driver_work(&d, r.work, CKPT_OK, 0);
+    struct driver *d = *state;
+    start(d);
+    struct reading r = begin_reading(d, 10);
+    driver_work(d, r.work, CKPT_ERR_TIMEOUT, 0);
+    assert_int_equal(failed(d)->status, CKPT_ERR_TIMEOUT);
+    assert_int_equal(driver_slot(d, r.slot).state, SLOT_FREE);
+    assert_non_null(driver_works(d, AGENT_WORK_PEER_CLOSE)); /* suspect */
+    r = begin_reading(d, 11);
+    driver_work(d, r.work, CKPT_ERR_CORRUPT, 0);
+    assert_int_equal(failed(d)->status, CKPT_ERR_CORRUPT);
+    assert_non_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_DONE)); /* its pin is given back */
+    r = begin_reading(d, 12);
+    driver_work(d, r.work, CKPT_OK, 0);
     struct message closed = {.type = MESSAGE_OFFER_CLOSED,
                              .offer_closed = {r.offer.offer.pull, CKPT_ERR_STALE}};
-    driver_peer(&d, r.link, closed);
-    assert_int_equal(failed(&d)->status, CKPT_ERR_STALE);
-    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_FREE);
-    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 0); /* it never was a copy */
-    driver_stop(&d);
+    driver_peer(d, r.link, closed);
+    assert_int_equal(failed(d)->status, CKPT_ERR_STALE);
+    assert_int_equal(driver_slot(d, r.slot).state, SLOT_FREE);
+    assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 0); /* it never was a copy */
 }
 
 static void a_lost_connection_ends_its_pulls(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    struct reading r = begin_reading(&d, 10);
-    driver_coordinator(&d, driver_order(&d, 11, 3, SEGMENT));
-    assert_null(driver_works(&d, AGENT_WORK_PEER_CONNECT)); /* shared */
-    driver_event(&d, (struct agent_event){.type = AGENT_PEER_DOWN, .link = r.link});
-    assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED), 2);
-    assert_int_equal(failed(&d)->status, CKPT_ERR_LINK);
-    assert_int_equal(driver_works(&d, AGENT_WORK_CANCEL)->cancels, r.work);
-    assert_int_equal(agent_segments_free(d.agent), 6); /* the transport may still write */
-    driver_work(&d, r.work, CKPT_ERR_LINK, 0);
-    assert_int_equal(agent_segments_free(d.agent), 8);
-    driver_event(&d, (struct agent_event){.type = AGENT_PEER_DOWN, .link = r.link});
-    assert_true(driver_silent(&d));
-    driver_stop(&d);
+    struct driver *d = *state;
+    start(d);
+    struct reading r = begin_reading(d, 10);
+    driver_coordinator(d, driver_order(d, 11, 3, SEGMENT));
+    assert_null(driver_works(d, AGENT_WORK_PEER_CONNECT)); /* shared */
+    driver_event(d, (struct agent_event){.type = AGENT_PEER_DOWN, .link = r.link});
+    assert_int_equal(driver_said_count(d, MESSAGE_PULL_FAILED), 2);
+    assert_int_equal(failed(d)->status, CKPT_ERR_LINK);
+    assert_int_equal(driver_works(d, AGENT_WORK_CANCEL)->cancels, r.work);
+    assert_int_equal(agent_segments_free(d->agent), 6); /* the transport may still write */
+    driver_work(d, r.work, CKPT_ERR_LINK, 0);
+    assert_int_equal(agent_segments_free(d->agent), 8);
+    driver_event(d, (struct agent_event){.type = AGENT_PEER_DOWN, .link = r.link});
+    assert_true(driver_silent(d));
 }
 
 /* Its coordinator hears of it, once it is there again; the next one, whose order with that number
  * is another, does not. */
 static void a_failure_is_told_to_who_ordered(void **state)
 {
-    (void)state;
+    struct driver *d = *state;
     for (uint8_t welcomed_by = LIFE_OF_COORDINATOR; welcomed_by < LIFE_OF_COORDINATOR + 3;
          welcomed_by += 2) {
-        struct driver d;
-        start(&d);
-        struct reading r = begin_reading(&d, 10);
-        driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
-        driver_work(&d, r.work, CKPT_ERR_TIMEOUT, 0);
-        assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED), 0);
-        driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+        start(d);
+        struct reading r = begin_reading(d, 10);
+        driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+        driver_work(d, r.work, CKPT_ERR_TIMEOUT, 0);
+        assert_int_equal(driver_said_count(d, MESSAGE_PULL_FAILED), 0);
+        driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
         struct message welcome = {.type = MESSAGE_WELCOME,
                                   .incarnation = life(welcomed_by),
                                   .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000}};
-        driver_coordinator(&d, welcome);
-        assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED),
+        driver_coordinator(d, welcome);
+        assert_int_equal(driver_said_count(d, MESSAGE_PULL_FAILED),
                          welcomed_by == LIFE_OF_COORDINATOR);
-        driver_stop(&d);
+        driver_stop(d);
     }
 }
 
 static void silence_is_asked_again_and_given_up(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    struct message order = driver_order(&d, 10, 3, SEGMENT);
-    driver_coordinator(&d, order);
-    assert_true(d.update.deadline_ms <= d.now_ms + d.config.resend_ms);
-    driver_tick(&d, d.config.resend_ms - 1);
-    assert_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
-    driver_tick(&d, 1);
-    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    struct driver *d = *state;
+    start(d);
+    struct message order = driver_order(d, 10, 3, SEGMENT);
+    driver_coordinator(d, order);
+    assert_true(d->update.deadline_ms <= d->now_ms + d->config.resend_ms);
+    driver_tick(d, d->config.resend_ms - 1);
+    assert_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    driver_tick(d, 1);
+    assert_non_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
     struct message lease = {.type = MESSAGE_LEASE};
-    driver_coordinator(&d, lease);
-    driver_tick(&d, d.config.pull_timeout_ms - d.config.resend_ms);
-    assert_int_equal(failed(&d)->status, CKPT_ERR_TIMEOUT);
-    assert_int_equal(agent_segments_free(d.agent), 8);
-    driver_coordinator(&d, lease);
-    struct reading r = begin_reading(&d, 11);
-    driver_tick(&d, d.config.offer_pin_ms / 4); /* a long read keeps the source's pin */
-    driver_coordinator(&d, lease);
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
-    driver_join(&d);
-    driver_tick(&d, d.config.offer_pin_ms / 4);
-    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
-    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_PULLING);
-    driver_work(&d, r.work, CKPT_OK, 0);
-    driver_tick(&d, d.config.resend_ms);
-    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_DONE));
-    driver_stop(&d);
+    driver_coordinator(d, lease);
+    driver_tick(d, d->config.pull_timeout_ms - d->config.resend_ms);
+    assert_int_equal(failed(d)->status, CKPT_ERR_TIMEOUT);
+    assert_int_equal(agent_segments_free(d->agent), 8);
+    driver_coordinator(d, lease);
+    struct reading r = begin_reading(d, 11);
+    driver_tick(d, d->config.offer_pin_ms / 4); /* a long read keeps the source's pin */
+    driver_coordinator(d, lease);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+    driver_join(d);
+    driver_tick(d, d->config.offer_pin_ms / 4);
+    assert_non_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    assert_int_equal(driver_slot(d, r.slot).state, SLOT_PULLING);
+    driver_work(d, r.work, CKPT_OK, 0);
+    driver_tick(d, d->config.resend_ms);
+    assert_non_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_DONE));
 }
 
 /* Whoever has to wait for the resolver does not count it as the peer's silence. */
 static void a_look_up_is_no_silence(void **state)
 {
-    (void)state;
-    struct driver d;
+    struct driver *d = *state;
     struct message lease = {.type = MESSAGE_LEASE};
-    start(&d);
-    driver_coordinator(&d, driver_order(&d, 10, 3, SEGMENT));
-    uint32_t link = driver_works(&d, AGENT_WORK_PEER_CONNECT)->link;
-    driver_event(&d, (struct agent_event){.type = AGENT_PEER_LOOKUP, .link = link});
+    start(d);
+    driver_coordinator(d, driver_order(d, 10, 3, SEGMENT));
+    uint32_t link = driver_works(d, AGENT_WORK_PEER_CONNECT)->link;
+    driver_event(d, (struct agent_event){.type = AGENT_PEER_LOOKUP, .link = link});
     for (uint64_t ms = 0; ms < 30000; ms += 500) {
-        driver_tick(&d, 500);
-        assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED), 0);
-        driver_coordinator(&d, lease);
+        driver_tick(d, 500);
+        assert_int_equal(driver_said_count(d, MESSAGE_PULL_FAILED), 0);
+        driver_coordinator(d, lease);
     }
-    driver_event(&d, (struct agent_event){.type = AGENT_PEER_UP, .link = link});
-    driver_tick(&d, d.config.pull_timeout_ms - 1);
-    assert_int_equal(driver_said_count(&d, MESSAGE_PULL_FAILED), 0);
-    driver_coordinator(&d, lease);
-    driver_tick(&d, 1); /* from there on it is */
-    assert_int_equal(failed(&d)->status, CKPT_ERR_TIMEOUT);
-    driver_event(&d, (struct agent_event){.type = AGENT_PEER_LOOKUP, .link = link + 7});
-    driver_event(&d, (struct agent_event){.type = AGENT_PEER_UP, .link = link + 7});
-    driver_stop(&d);
+    driver_event(d, (struct agent_event){.type = AGENT_PEER_UP, .link = link});
+    driver_tick(d, d->config.pull_timeout_ms - 1);
+    assert_int_equal(driver_said_count(d, MESSAGE_PULL_FAILED), 0);
+    driver_coordinator(d, lease);
+    driver_tick(d, 1); /* from there on it is */
+    assert_int_equal(failed(d)->status, CKPT_ERR_TIMEOUT);
+    driver_event(d, (struct agent_event){.type = AGENT_PEER_LOOKUP, .link = link + 7});
+    driver_event(d, (struct agent_event){.type = AGENT_PEER_UP, .link = link + 7});
 }
 
 static void pulls_beyond_the_maximum_wait(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    struct reading first = begin_reading(&d, 10);
-    struct reading second = begin_reading(&d, 11);
-    struct message third = driver_order(&d, 12, 3, SEGMENT);
-    driver_coordinator(&d, third);
-    assert_true(driver_silent(&d));
-    driver_checkpoint(&d, 12, CHECKPOINT_ABORTED); /* one that waits is dropped */
-    third.pull_order.order = ++d.orders;
-    driver_coordinator(&d, third);
-    driver_work(&d, first.work, CKPT_ERR_CORRUPT, 0);
-    driver_settle(&d);
+    struct driver *d = *state;
+    start(d);
+    struct reading first = begin_reading(d, 10);
+    struct reading second = begin_reading(d, 11);
+    struct message third = driver_order(d, 12, 3, SEGMENT);
+    driver_coordinator(d, third);
+    assert_true(driver_silent(d));
+    driver_checkpoint(d, 12, CHECKPOINT_ABORTED); /* one that waits is dropped */
+    third.pull_order.order = ++d->orders;
+    driver_coordinator(d, third);
+    driver_work(d, first.work, CKPT_ERR_CORRUPT, 0);
+    driver_settle(d);
     struct shard_key key = key_of(ALICE, 12, 3);
-    assert_int_equal(driver_slot(&d, driver_find(&d, &key)).state, SLOT_PULLING);
-    assert_int_equal(driver_slot(&d, second.slot).state, SLOT_PULLING);
-    driver_stop(&d);
+    assert_int_equal(driver_slot(d, driver_find(d, &key)).state, SLOT_PULLING);
+    assert_int_equal(driver_slot(d, second.slot).state, SLOT_PULLING);
 }
 
 static void orders_are_refused(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
+    struct driver *d = *state;
+    start(d);
     for (int i = 0; i < 11; i++) {
-        struct message order = driver_order(&d, 10, 3, SEGMENT);
+        struct message order = driver_order(d, 10, 3, SEGMENT);
         struct message_pull_order *o = &order.pull_order;
         o->world = i == 0 ? 3 : i == 1 ? 0 : o->world;
         o->copies = i == 2 ? 0 : i == 3 ? CKPT_COPIES_MAX + 1 : o->copies;
@@ -390,124 +368,117 @@ static void orders_are_refused(void **state)
         } else if (i == 10) {
             o->source_incarnation = life(LIFE_OF_AGENT);
         }
-        driver_coordinator(&d, order);
-        assert_int_equal(failed(&d)->status, CKPT_ERR_INVALID);
-        assert_int_equal(d.update.record_count + d.update.work_count, 0);
+        driver_coordinator(d, order);
+        assert_int_equal(failed(d)->status, CKPT_ERR_INVALID);
+        assert_int_equal(d->update.record_count + d->update.work_count, 0);
     }
-    struct message order = driver_order(&d, 10, 3, SEGMENT);
+    struct message order = driver_order(d, 10, 3, SEGMENT);
     strcpy(order.pull_order.shard.run.name, "/");
-    driver_coordinator(&d, order);
-    assert_true(driver_silent(&d));
-    assert_non_null(driver_noted(&d, EVENT_order_refused));
-    order = driver_order(&d, 10, 3, 8 * SEGMENT + 1);
-    driver_coordinator(&d, order);
-    assert_int_equal(failed(&d)->status, CKPT_ERR_TOO_LARGE);
-    order = driver_order(&d, 10, 3, UINT64_MAX);
-    driver_coordinator(&d, order);
-    assert_int_equal(failed(&d)->status, CKPT_ERR_TOO_LARGE);
-    driver_pull(&d, 9, 3, 6 * SEGMENT);
-    driver_coordinator(&d, driver_order(&d, 10, 3, 3 * SEGMENT));
-    assert_int_equal(failed(&d)->status, CKPT_ERR_FULL);
-    driver_coordinator(&d, driver_order(&d, 9, 3, 5 * SEGMENT));
-    assert_int_equal(failed(&d)->status, CKPT_ERR_SIZE);
-    driver_stop(&d);
+    driver_coordinator(d, order);
+    assert_true(driver_silent(d));
+    assert_non_null(driver_noted(d, EVENT_order_refused));
+    order = driver_order(d, 10, 3, 8 * SEGMENT + 1);
+    driver_coordinator(d, order);
+    assert_int_equal(failed(d)->status, CKPT_ERR_TOO_LARGE);
+    order = driver_order(d, 10, 3, UINT64_MAX);
+    driver_coordinator(d, order);
+    assert_int_equal(failed(d)->status, CKPT_ERR_TOO_LARGE);
+    driver_pull(d, 9, 3, 6 * SEGMENT);
+    driver_coordinator(d, driver_order(d, 10, 3, 3 * SEGMENT));
+    assert_int_equal(failed(d)->status, CKPT_ERR_FULL);
+    driver_coordinator(d, driver_order(d, 9, 3, 5 * SEGMENT));
+    assert_int_equal(failed(d)->status, CKPT_ERR_SIZE);
 }
 
 static void the_owner_pulls_nothing_over_its_own(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    driver_rank(&d, 1, ALICE, 3);
-    struct message_slot_granted granted = *driver_ask(&d, 1, 10, SEGMENT);
-    driver_coordinator(&d, driver_order(&d, 10, 3, SEGMENT));
-    assert_int_equal(failed(&d)->status, CKPT_ERR_BUSY);
-    driver_seal(&d, 1, 10, granted.slot, granted.generation);
-    uint64_t work = driver_works(&d, AGENT_WORK_DIGEST)->work;
-    driver_coordinator(&d, driver_order(&d, 10, 3, SEGMENT));
-    assert_int_equal(failed(&d)->status, CKPT_ERR_BUSY);
-    assert_int_equal(driver_slot(&d, granted.slot).state, SLOT_SEALED);
-    driver_work(&d, work, CKPT_OK, 1);
+    struct driver *d = *state;
+    start(d);
+    driver_rank(d, 1, ALICE, 3);
+    struct message_slot_granted granted = *driver_ask(d, 1, 10, SEGMENT);
+    driver_coordinator(d, driver_order(d, 10, 3, SEGMENT));
+    assert_int_equal(failed(d)->status, CKPT_ERR_BUSY);
+    driver_seal(d, 1, 10, granted.slot, granted.generation);
+    uint64_t work = driver_works(d, AGENT_WORK_DIGEST)->work;
+    driver_coordinator(d, driver_order(d, 10, 3, SEGMENT));
+    assert_int_equal(failed(d)->status, CKPT_ERR_BUSY);
+    assert_int_equal(driver_slot(d, granted.slot).state, SLOT_SEALED);
+    driver_work(d, work, CKPT_OK, 1);
     /* A digested one is digested again: the order wants it good now. */
-    struct message order = driver_order(&d, 10, 3, SEGMENT);
-    driver_coordinator(&d, order);
-    assert_null(failed(&d));
-    assert_null(driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT));
-    driver_work(&d, driver_works(&d, AGENT_WORK_DIGEST)->work, CKPT_OK, 1);
+    struct message order = driver_order(d, 10, 3, SEGMENT);
+    driver_coordinator(d, order);
+    assert_null(failed(d));
+    assert_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT));
+    driver_work(d, driver_works(d, AGENT_WORK_DIGEST)->work, CKPT_OK, 1);
     const struct agent_outgoing *report =
-        driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+        driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
     assert_int_equal(report->message.shard_report.order, order.pull_order.order);
-    driver_stop(&d);
 }
 
 static void a_pull_into_another_users_memory_renews_it(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    driver_rank(&d, 1, BOB, 0);
-    struct message_slot_granted granted = *driver_ask(&d, 1, 1, 8 * SEGMENT);
+    struct driver *d = *state;
+    start(d);
+    driver_rank(d, 1, BOB, 0);
+    struct message_slot_granted granted = *driver_ask(d, 1, 1, 8 * SEGMENT);
     struct message abandon = {.type = MESSAGE_ABANDON,
                               .abandon = {1, granted.slot, granted.generation}};
-    driver_rank_says(&d, 1, abandon);
-    struct message order = driver_order(&d, 10, 3, SEGMENT);
-    driver_coordinator(&d, order);
-    assert_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
-    uint64_t work = driver_works(&d, AGENT_WORK_RENEW)->work;
-    driver_work(&d, work, CKPT_OK, 0);
-    assert_non_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
-    driver_coordinator(&d, driver_order(&d, 11, 3, SEGMENT));
-    work = driver_works(&d, AGENT_WORK_RENEW)->work;
-    driver_work(&d, work, CKPT_ERR_MEMORY, 0);
-    assert_int_equal(failed(&d)->status, CKPT_ERR_SYSTEM);
-    driver_coordinator(&d, driver_order(&d, 12, 3, SEGMENT)); /* aborted while it is renewed */
-    work = driver_works(&d, AGENT_WORK_RENEW)->work;
-    driver_checkpoint(&d, 12, CHECKPOINT_ABORTED);
-    driver_work(&d, work, CKPT_OK, 0);
-    assert_null(driver_said(&d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
-    assert_int_equal(agent_segments_free(d.agent), 7);
-    driver_stop(&d);
+    driver_rank_says(d, 1, abandon);
+    struct message order = driver_order(d, 10, 3, SEGMENT);
+    driver_coordinator(d, order);
+    assert_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    uint64_t work = driver_works(d, AGENT_WORK_RENEW)->work;
+    driver_work(d, work, CKPT_OK, 0);
+    assert_non_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    driver_coordinator(d, driver_order(d, 11, 3, SEGMENT));
+    work = driver_works(d, AGENT_WORK_RENEW)->work;
+    driver_work(d, work, CKPT_ERR_MEMORY, 0);
+    assert_int_equal(failed(d)->status, CKPT_ERR_SYSTEM);
+    driver_coordinator(d, driver_order(d, 12, 3, SEGMENT)); /* aborted while it is renewed */
+    work = driver_works(d, AGENT_WORK_RENEW)->work;
+    driver_checkpoint(d, 12, CHECKPOINT_ABORTED);
+    driver_work(d, work, CKPT_OK, 0);
+    assert_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
+    assert_int_equal(agent_segments_free(d->agent), 7);
 }
 
 static void the_digest_of_an_earlier_work_never_counts(void **state)
 {
-    (void)state;
-    struct driver d;
-    start(&d);
-    struct reading r = begin_reading(&d, 10);
-    driver_checkpoint(&d, 10, CHECKPOINT_ABORTED);
-    assert_int_equal(driver_works(&d, AGENT_WORK_CANCEL)->cancels, r.work);
-    struct reading next = begin_reading(&d, 11);
+    struct driver *d = *state;
+    start(d);
+    struct reading r = begin_reading(d, 10);
+    driver_checkpoint(d, 10, CHECKPOINT_ABORTED);
+    assert_int_equal(driver_works(d, AGENT_WORK_CANCEL)->cancels, r.work);
+    struct reading next = begin_reading(d, 11);
     assert_true(next.slot != r.slot); /* the cancelled read still holds its slot */
-    driver_work(&d, r.work, CKPT_OK, 1);
-    assert_int_equal(driver_slot(&d, r.slot).state, SLOT_FREE);
-    driver_work(&d, r.work, CKPT_OK, 1);
-    driver_work(&d, next.work + 65536, CKPT_OK, 1);
-    driver_work(&d, UINT64_MAX, CKPT_OK, 1);
-    driver_work(&d, 0, CKPT_OK, 1);
-    assert_true(driver_silent(&d));
-    assert_int_equal(driver_slot(&d, next.slot).state, SLOT_PULLING);
-    driver_stop(&d);
+    driver_work(d, r.work, CKPT_OK, 1);
+    assert_int_equal(driver_slot(d, r.slot).state, SLOT_FREE);
+    driver_work(d, r.work, CKPT_OK, 1);
+    driver_work(d, next.work + 65536, CKPT_OK, 1);
+    driver_work(d, UINT64_MAX, CKPT_OK, 1);
+    driver_work(d, 0, CKPT_OK, 1);
+    assert_true(driver_silent(d));
+    assert_int_equal(driver_slot(d, next.slot).state, SLOT_PULLING);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pull_passes_through_its_states),
-        cmocka_unit_test(repeats_of_an_order_change_nothing),
-        cmocka_unit_test(another_source_ends_the_read_first),
-        cmocka_unit_test(a_source_that_refuses_ends_the_pull),
-        cmocka_unit_test(offers_that_do_not_add_up_are_refused),
-        cmocka_unit_test(a_read_that_fails_is_reported),
-        cmocka_unit_test(a_lost_connection_ends_its_pulls),
-        cmocka_unit_test(a_failure_is_told_to_who_ordered),
-        cmocka_unit_test(silence_is_asked_again_and_given_up),
-        cmocka_unit_test(a_look_up_is_no_silence),
-        cmocka_unit_test(pulls_beyond_the_maximum_wait),
-        cmocka_unit_test(orders_are_refused),
-        cmocka_unit_test(the_owner_pulls_nothing_over_its_own),
-        cmocka_unit_test(a_pull_into_another_users_memory_renews_it),
-        cmocka_unit_test(the_digest_of_an_earlier_work_never_counts),
+        MACHINE_TEST(a_pull_passes_through_its_states, driver),
+        MACHINE_TEST(repeats_of_an_order_change_nothing, driver),
+        MACHINE_TEST(another_source_ends_the_read_first, driver),
+        MACHINE_TEST(a_source_that_refuses_ends_the_pull, driver),
+        MACHINE_TEST(offers_that_do_not_add_up_are_refused, driver),
+        MACHINE_TEST(a_read_that_fails_is_reported, driver),
+        MACHINE_TEST(a_lost_connection_ends_its_pulls, driver),
+        MACHINE_TEST(a_failure_is_told_to_who_ordered, driver),
+        MACHINE_TEST(silence_is_asked_again_and_given_up, driver),
+        MACHINE_TEST(a_look_up_is_no_silence, driver),
+        MACHINE_TEST(pulls_beyond_the_maximum_wait, driver),
+        MACHINE_TEST(orders_are_refused, driver),
+        MACHINE_TEST(the_owner_pulls_nothing_over_its_own, driver),
+        MACHINE_TEST(a_pull_into_another_users_memory_renews_it, driver),
+        MACHINE_TEST(the_digest_of_an_earlier_work_never_counts, driver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,79 +44,72 @@ static const struct message_save_outcome *outcome(const struct driver *d)
 
 static void a_save_is_staged_until_the_start_has_its_number(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_start(&d);
-    driver_join(&d);
-    open_rank(&d, 1, 0);
-    assert_int_equal(asked(&d)->attempt, 0);
-    assert_true(nonce_equal(&asked(&d)->seat, &seat));
-    uint32_t slot = driver_save(&d, 1, 10, SEGMENT);
-    assert_int_equal(driver_slot(&d, slot).shard.attempt, 0);
-    driver_tick(&d, d.config.resend_ms);
-    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 0);
-    assert_non_null(asked(&d)); /* until it is told */
-    tell(&d, CKPT_ERR_BUSY, 0);
-    assert_int_equal(driver_said_count(&d, MESSAGE_SHARD_REPORT), 0);
-    tell(&d, CKPT_OK, 3);
-    assert_int_equal(driver_slot(&d, slot).shard.attempt, 3);
-    assert_int_equal(driver_stored(&d, slot)->shard.attempt, 3);
+    struct driver *d = *state;
+    driver_start(d);
+    driver_join(d);
+    open_rank(d, 1, 0);
+    assert_int_equal(asked(d)->attempt, 0);
+    assert_true(nonce_equal(&asked(d)->seat, &seat));
+    uint32_t slot = driver_save(d, 1, 10, SEGMENT);
+    assert_int_equal(driver_slot(d, slot).shard.attempt, 0);
+    driver_tick(d, d->config.resend_ms);
+    assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 0);
+    assert_non_null(asked(d)); /* until it is told */
+    tell(d, CKPT_ERR_BUSY, 0);
+    assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 0);
+    tell(d, CKPT_OK, 3);
+    assert_int_equal(driver_slot(d, slot).shard.attempt, 3);
+    assert_int_equal(driver_stored(d, slot)->shard.attempt, 3);
     assert_int_equal(
-        driver_said(&d, AGENT_TO_RANK, MESSAGE_RANK_SEATED)->message.rank_seated.attempt, 3);
-    driver_settle(&d);
-    driver_tick(&d, d.config.resend_ms);
-    assert_null(asked(&d));
+        driver_said(d, AGENT_TO_RANK, MESSAGE_RANK_SEATED)->message.rank_seated.attempt, 3);
+    driver_settle(d);
+    driver_tick(d, d->config.resend_ms);
+    assert_null(asked(d));
     const struct agent_outgoing *report =
-        driver_said(&d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
+        driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
     assert_int_equal(report->message.shard_report.shard.attempt, 3);
-    driver_stop(&d);
 }
 
 static void a_rank_without_a_place_is_told_why(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_start(&d);
-    driver_join(&d);
-    open_rank(&d, 1, 4);
-    uint32_t slot = driver_save(&d, 1, 10, SEGMENT);
-    tell(&d, CKPT_ERR_ATTEMPT, 0);
-    assert_int_equal(outcome(&d)->status, CKPT_ERR_ATTEMPT);
-    driver_settle(&d);
-    assert_int_equal(driver_slot(&d, slot).state, SLOT_FREE);
-    assert_int_equal(driver_ask(&d, 1, 11, SEGMENT)->status, CKPT_ERR_ATTEMPT);
+    struct driver *d = *state;
+    driver_start(d);
+    driver_join(d);
+    open_rank(d, 1, 4);
+    uint32_t slot = driver_save(d, 1, 10, SEGMENT);
+    tell(d, CKPT_ERR_ATTEMPT, 0);
+    assert_int_equal(outcome(d)->status, CKPT_ERR_ATTEMPT);
+    driver_settle(d);
+    assert_int_equal(driver_slot(d, slot).state, SLOT_FREE);
+    assert_int_equal(driver_ask(d, 1, 11, SEGMENT)->status, CKPT_ERR_ATTEMPT);
     struct message load = {.type = MESSAGE_LOAD_ASK};
     load.load_ask = (struct message_load_ask){
         .step = CKPT_STEP_LATEST, .collective = true, .load = 1, .world = 4};
-    driver_rank_says(&d, 1, load);
-    assert_int_equal(driver_said(&d, AGENT_TO_RANK, MESSAGE_LOADED)->message.loaded.status,
+    driver_rank_says(d, 1, load);
+    assert_int_equal(driver_said(d, AGENT_TO_RANK, MESSAGE_LOADED)->message.loaded.status,
                      CKPT_ERR_ATTEMPT);
-    driver_stop(&d);
 }
 
 static void what_waits_too_long_is_given_up(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_start(&d);
-    driver_join(&d);
-    open_rank(&d, 1, 0);
-    (void)driver_save(&d, 1, 10, SEGMENT);
-    tell(&d, CKPT_ERR_TIMEOUT, 0);
-    assert_int_equal(outcome(&d)->status, CKPT_ERR_ABORTED);
-    assert_non_null(strstr(outcome(&d)->reason, "1 of 4"));
-    uint32_t slot = driver_save(&d, 1, 11, SEGMENT); /* and the rank goes on */
-    tell(&d, CKPT_OK, 1);
-    assert_int_equal(driver_slot(&d, slot).shard.attempt, 1);
-    driver_stop(&d);
+    struct driver *d = *state;
+    driver_start(d);
+    driver_join(d);
+    open_rank(d, 1, 0);
+    (void)driver_save(d, 1, 10, SEGMENT);
+    tell(d, CKPT_ERR_TIMEOUT, 0);
+    assert_int_equal(outcome(d)->status, CKPT_ERR_ABORTED);
+    assert_non_null(strstr(outcome(d)->reason, "1 of 4"));
+    uint32_t slot = driver_save(d, 1, 11, SEGMENT); /* and the rank goes on */
+    tell(d, CKPT_OK, 1);
+    assert_int_equal(driver_slot(d, slot).shard.attempt, 1);
 }
 
 /* Its process and its agent have gone: what it staged asks for itself. */
 static void what_is_staged_outlives_its_agent(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_begin(&d);
+    struct driver *d = *state;
+    driver_begin(d);
     struct slot_record record = {.slot = 2, .state = SLOT_SEALED, .generation = 30};
     record.shard = key_of(ALICE, 10, 0);
     record.shard.attempt = 0;
@@ -126,42 +119,39 @@ static void what_is_staged_outlives_its_agent(void **state)
     record.bytes = SEGMENT;
     record.owner = true;
     record.segment_count = 1;
-    driver_event(&d, (struct agent_event){.type = AGENT_ADOPT, .record = &record});
-    driver_event(&d, (struct agent_event){.type = AGENT_ADOPT_END});
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
-    driver_coordinator(&d, (struct message){.type = MESSAGE_WELCOME,
-                                            .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000}});
-    assert_true(asked(&d)->ended && asked(&d)->staged);
-    tell(&d, CKPT_OK, 2);
-    assert_int_equal(driver_slot(&d, 2).shard.attempt, 2);
-    driver_stop(&d);
+    driver_event(d, (struct agent_event){.type = AGENT_ADOPT, .record = &record});
+    driver_event(d, (struct agent_event){.type = AGENT_ADOPT_END});
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    driver_coordinator(d, (struct message){.type = MESSAGE_WELCOME,
+                                           .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000}});
+    assert_true(asked(d)->ended && asked(d)->staged);
+    tell(d, CKPT_OK, 2);
+    assert_int_equal(driver_slot(d, 2).shard.attempt, 2);
 }
 
 /* A coordinator of before starts had names takes the caller's number, and has none to give. */
 static void an_earlier_coordinator_takes_numbers(void **state)
 {
-    (void)state;
-    struct driver d = {0};
-    driver_start(&d);
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    struct driver *d = *state;
+    driver_start(d);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     struct message welcome = {.type = MESSAGE_WELCOME, .epoch = EPOCH, .incarnation = life(9)};
     welcome.welcome.heartbeat_ms = 1000;
-    driver_event(&d, (struct agent_event){.type = AGENT_COORDINATOR_MESSAGE, .message = &welcome});
-    open_rank(&d, 1, 4);
-    assert_null(asked(&d));
-    uint32_t slot = driver_save(&d, 1, 10, SEGMENT);
-    assert_int_equal(driver_slot(&d, slot).shard.attempt, 4);
-    driver_stop(&d);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_MESSAGE, .message = &welcome});
+    open_rank(d, 1, 4);
+    assert_null(asked(d));
+    uint32_t slot = driver_save(d, 1, 10, SEGMENT);
+    assert_int_equal(driver_slot(d, slot).shard.attempt, 4);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_save_is_staged_until_the_start_has_its_number),
-        cmocka_unit_test(a_rank_without_a_place_is_told_why),
-        cmocka_unit_test(what_waits_too_long_is_given_up),
-        cmocka_unit_test(what_is_staged_outlives_its_agent),
-        cmocka_unit_test(an_earlier_coordinator_takes_numbers),
+        MACHINE_TEST(a_save_is_staged_until_the_start_has_its_number, driver),
+        MACHINE_TEST(a_rank_without_a_place_is_told_why, driver),
+        MACHINE_TEST(what_waits_too_long_is_given_up, driver),
+        MACHINE_TEST(what_is_staged_outlives_its_agent, driver),
+        MACHINE_TEST(an_earlier_coordinator_takes_numbers, driver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
