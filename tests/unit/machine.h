@@ -17,6 +17,20 @@
 #define MACHINE_TEST(test, fixture)                                                                \
     cmocka_unit_test_setup_teardown(test, fixture##_setup, fixture##_teardown)
 
+/* A table of what is wrong: SPOILS makes the function of a row, which spoils *it, and {ROW(name)}
+ * the row. ROW_HOLDS fails with its name. */
+#define SPOILS(row, type, ...)                                                                     \
+    static void row(type *it)                                                                      \
+    {                                                                                              \
+        __VA_ARGS__;                                                                               \
+    }
+#define ROW(row) .name = #row, .spoil = (row)
+#define ROW_HOLDS(row, condition)                                                                  \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fail_msg("%s: it does not hold that %s", (row)->name, #condition);                     \
+        }                                                                                          \
+    } while (0)
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
 /* For a machine to be made in: of zeros, aligned as it wants it; for free(). */

@@ -139,29 +139,54 @@ static void incomplete_copies_are_freed(void **state)
     assert_true(renew->generation > 90);
 }
 
+SPOILS(a_segment_of_another_record, struct slot_record, it->segments[1] = 2)
+SPOILS(a_segment_that_is_not_there, struct slot_record, it->segments[1] = 8)
+SPOILS(a_segment_of_the_first_record, struct slot_record, it->segments[1] = 0)
+SPOILS(one_segment_too_many, struct slot_record, it->segment_count = 3)
+SPOILS(no_segment, struct slot_record, it->segment_count = 0)
+SPOILS(more_segments_than_can_be, struct slot_record, it->segment_count = UINT32_MAX)
+SPOILS(no_bytes, struct slot_record, it->bytes = 0)
+SPOILS(more_bytes_than_can_be, struct slot_record, it->bytes = UINT64_MAX)
+SPOILS(a_rank_outside_its_world, struct slot_record, it->world = 3)
+SPOILS(no_world, struct slot_record, it->world = 0)
+SPOILS(too_many_copies, struct slot_record, it->copies = 5)
+SPOILS(an_unknown_state, struct slot_record, it->state = (enum slot_state)17)
+SPOILS(no_generation, struct slot_record, it->generation = 0)
+SPOILS(a_name_that_is_none, struct slot_record, strcpy(it->shard.run.name, "a//b"))
+static const struct impossible {
+    const char *name;
+    void (*spoil)(struct slot_record *it);
+} impossible[] = {
+    {ROW(a_segment_of_another_record)},
+    {ROW(a_segment_that_is_not_there)},
+    {ROW(a_segment_of_the_first_record)},
+    {ROW(one_segment_too_many)},
+    {ROW(no_segment)},
+    {ROW(more_segments_than_can_be)},
+    {ROW(no_bytes)},
+    {ROW(more_bytes_than_can_be)},
+    {ROW(a_rank_outside_its_world)},
+    {ROW(no_world)},
+    {ROW(too_many_copies)},
+    {ROW(an_unknown_state)},
+    {ROW(no_generation)},
+    {ROW(a_name_that_is_none)},
+};
+
 static void records_that_cannot_be_are_refused(void **state)
 {
     struct driver *d = *state;
-    for (int i = 0; i < 14; i++) {
+    for (size_t i = 0; i < ROWS(impossible); i++) {
+        const struct impossible *row = &impossible[i];
         driver_begin(d);
         adopt(d, record_of(0, SLOT_VERIFIED, 30, 10, 0), false);
         struct slot_record record = record_of(1, SLOT_VERIFIED, 31, 11, 2);
-        record.segments[1] = i == 0 ? 2 : i == 1 ? 8 : i == 2 ? 0 : record.segments[1];
-        record.segment_count = i == 3 ? 3 : i == 4 ? 0 : record.segment_count;
-        record.segment_count = i == 5 ? UINT32_MAX : record.segment_count;
-        record.bytes = i == 6 ? 0 : i == 7 ? UINT64_MAX : record.bytes;
-        record.world = i == 8 ? 3 : i == 9 ? 0 : record.world;
-        record.copies = i == 10 ? 5 : record.copies;
-        record.state = i == 11 ? (enum slot_state)17 : record.state;
-        record.generation = i == 12 ? 0 : record.generation;
-        if (i == 13) {
-            strcpy(record.shard.run.name, "a//b");
-        }
+        row->spoil(&record);
         adopt(d, record, false);
-        assert_non_null(driver_noted(d, EVENT_record_refused));
-        assert_int_equal(driver_slot(d, 1).state, SLOT_FREE);
-        assert_int_equal(driver_stored(d, 1)->state, SLOT_FREE);
-        assert_int_equal(agent_segments_free(d->agent), 6);
+        ROW_HOLDS(row, driver_noted(d, EVENT_record_refused) != NULL);
+        ROW_HOLDS(row, driver_slot(d, 1).state == SLOT_FREE);
+        ROW_HOLDS(row, driver_stored(d, 1)->state == SLOT_FREE);
+        ROW_HOLDS(row, agent_segments_free(d->agent) == 6);
         struct slot_record corrupt = record_of(2, SLOT_VERIFIED, 60, 12, 4);
         adopt(d, corrupt, true);
         assert_int_equal(driver_slot(d, 2).state, SLOT_FREE);

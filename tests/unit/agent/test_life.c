@@ -6,39 +6,60 @@
 
 #include "base/prng.h"
 
+SPOILS(no_segments, struct agent_config, it->segments = 0)
+SPOILS(no_slots, struct agent_config, it->slots = 0)
+SPOILS(no_ranks, struct agent_config, it->ranks_max = 0)
+SPOILS(no_pulls, struct agent_config, it->pulls_max = 0)
+SPOILS(no_copies, struct agent_config, it->copies_default = 0)
+SPOILS(no_heartbeat, struct agent_config, it->heartbeat_ms = 0)
+SPOILS(no_resend, struct agent_config, it->resend_ms = 0)
+SPOILS(no_offer_pin, struct agent_config, it->offer_pin_ms = 0)
+SPOILS(no_pull_timeout, struct agent_config, it->pull_timeout_ms = 0)
+SPOILS(no_load_timeout, struct agent_config, it->load_timeout_ms = 0)
+SPOILS(too_many_slots, struct agent_config, it->slots = CKPT_ARENA_SEGMENTS_MAX + 1)
+SPOILS(too_many_segments, struct agent_config, it->segments = CKPT_ARENA_SEGMENTS_MAX + 1)
+SPOILS(segments_of_no_bytes, struct agent_config, it->segment_bytes = 0)
+SPOILS(no_node, struct agent_config, it->node[0] = '\0')
+SPOILS(a_domain_that_is_no_name, struct agent_config, strcpy(it->domain, "a b"))
+SPOILS(an_address_without_end, struct agent_config, memset(it->address, 'x', sizeof(it->address)))
+static const struct unusable {
+    const char *name;
+    void (*spoil)(struct agent_config *it);
+} unusable[] = {
+    {ROW(no_segments)},
+    {ROW(no_slots)},
+    {ROW(no_ranks)},
+    {ROW(no_pulls)},
+    {ROW(no_copies)},
+    {ROW(no_heartbeat)},
+    {ROW(no_resend)},
+    {ROW(no_offer_pin)},
+    {ROW(no_pull_timeout)},
+    {ROW(no_load_timeout)},
+    {ROW(too_many_slots)},
+    {ROW(too_many_segments)},
+    {ROW(segments_of_no_bytes)},
+    {ROW(no_node)},
+    {ROW(a_domain_that_is_no_name)},
+    {ROW(an_address_without_end)},
+};
+
 static void configs_are_checked(void **state)
 {
     struct driver *d = *state;
-    for (int i = 0; i < 16; i++) {
+    for (size_t i = 0; i < ROWS(unusable); i++) {
+        const struct unusable *row = &unusable[i];
         driver_config(d);
         struct agent_config *c = &d->config;
-        uint32_t *zeroed[] = {&c->segments,       &c->slots,          &c->ranks_max,
-                              &c->pulls_max,      &c->copies_default, &c->heartbeat_ms,
-                              &c->resend_ms,      &c->offer_pin_ms,   &c->pull_timeout_ms,
-                              &c->load_timeout_ms};
-        if (i < 10) {
-            *zeroed[i] = 0;
-        } else if (i == 10) {
-            c->slots = CKPT_ARENA_SEGMENTS_MAX + 1;
-        } else if (i == 11) {
-            c->segments = CKPT_ARENA_SEGMENTS_MAX + 1;
-        } else if (i == 12) {
-            c->segment_bytes = 0;
-        } else if (i == 13) {
-            c->node[0] = '\0';
-        } else if (i == 14) {
-            strcpy(c->domain, "a b");
-        } else {
-            memset(c->address, 'x', sizeof(c->address));
-        }
+        row->spoil(c);
         char reason[CKPT_REASON_MAX + 1] = "";
-        assert_int_equal(agent_memory_bytes(c, reason), 0);
-        assert_true(reason[0] != '\0');
+        ROW_HOLDS(row, agent_memory_bytes(c, reason) == 0);
+        ROW_HOLDS(row, reason[0] != '\0');
         static uint8_t memory[64] __attribute__((aligned(64)));
         struct agent *agent = (struct agent *)d;
-        assert_int_equal(agent_init(memory, sizeof(memory), c, life(1), 1, &agent),
-                         CKPT_ERR_CONFIG);
-        assert_ptr_equal(agent, d);
+        ROW_HOLDS(row,
+                  agent_init(memory, sizeof(memory), c, life(1), 1, &agent) == CKPT_ERR_CONFIG);
+        ROW_HOLDS(row, agent == (struct agent *)d);
     }
     driver_config(d);
     static uint8_t small[128] __attribute__((aligned(64)));

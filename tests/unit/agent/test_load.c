@@ -136,6 +136,29 @@ static void a_load_is_handed_out_on_a_verdict(void **state)
     assert_true(driver_silent(d));
 }
 
+SPOILS(of_another_user, struct message_load_verdict, it->run.uid = BOB)
+SPOILS(of_another_attempt, struct message_load_verdict, it->attempt = 2)
+SPOILS(for_another_rank, struct message_load_verdict, it->asking_rank = 2)
+SPOILS(for_a_fetch, struct message_load_verdict, it->collective = false, it->reader = 0)
+SPOILS(for_another_load, struct message_load_verdict, it->load = 2)
+SPOILS(of_a_shard_held_but_not_asked_for, struct message_load_verdict, it->shard.rank = 2)
+SPOILS(of_another_users_shard, struct message_load_verdict, it->shard.run.uid = BOB)
+SPOILS(of_another_step, struct message_load_verdict, it->shard.step = 9)
+SPOILS(with_a_reason_without_end, struct message_load_verdict,
+       memset(it->reason, 'x', sizeof(it->reason)))
+SPOILS(of_a_run_without_end, struct message_load_verdict,
+       memset(it->run.name, 'x', sizeof(it->run.name)))
+static const struct {
+    const char *name;
+    void (*spoil)(struct message_load_verdict *it);
+} astray[] = {
+    {ROW(of_another_user)},           {ROW(of_another_attempt)},
+    {ROW(for_another_rank)},          {ROW(for_a_fetch)},
+    {ROW(for_another_load)},          {ROW(of_a_shard_held_but_not_asked_for)},
+    {ROW(of_another_users_shard)},    {ROW(of_another_step)},
+    {ROW(with_a_reason_without_end)}, {ROW(of_a_run_without_end)},
+};
+
 static void verdicts_are_checked(void **state)
 {
     struct driver *d = *state;
@@ -144,25 +167,11 @@ static void verdicts_are_checked(void **state)
     driver_pull(d, 10, 2, SEGMENT);
     ask(d, 1, true, 1, 10, 0);
     struct message_load_ask load_ask = *asked(d);
-    for (int i = 0; i < 10; i++) {
+    for (size_t i = 0; i < ROWS(astray); i++) {
         struct message wrong = verdict(&load_ask, 10, CKPT_OK);
-        struct message_load_verdict *v = &wrong.load_verdict;
-        v->run.uid = i == 0 ? BOB : v->run.uid;
-        v->attempt = i == 1 ? 2 : v->attempt;
-        v->asking_rank = i == 2 ? 2 : v->asking_rank;
-        v->collective = i == 3 ? false : v->collective;
-        v->load = i == 4 ? 2 : v->load;
-        v->shard.rank = i == 5 ? 2 : v->shard.rank; /* held here, but not asked for */
-        v->shard.run.uid = i == 6 ? BOB : v->shard.run.uid;
-        v->shard.step = i == 7 ? 9 : v->shard.step;
-        if (i == 8) {
-            memset(v->reason, 'x', sizeof(v->reason));
-        } else if (i == 9) {
-            memset(v->run.name, 'x', sizeof(v->run.name));
-        }
-        v->reader = i == 3 ? 0 : v->reader;
+        astray[i].spoil(&wrong.load_verdict);
         driver_coordinator(d, wrong);
-        assert_null(loaded(d));
+        ROW_HOLDS(&astray[i], loaded(d) == NULL);
     }
     assert_int_equal(driver_slot(d, slot).pins, 0);
     driver_coordinator(d, verdict(&load_ask, 10, CKPT_OK));

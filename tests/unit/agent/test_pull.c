@@ -184,25 +184,37 @@ static void a_source_that_refuses_ends_the_pull(void **state)
     assert_null(driver_works(d, AGENT_WORK_PEER_CONNECT)); /* the connection is still there */
 }
 
+SPOILS(of_another_generation, struct message, it->offer.generation++)
+SPOILS(of_more_bytes, struct message, it->offer.bytes++)
+SPOILS(of_a_region_too_many, struct message, it->offer.region_count++)
+SPOILS(of_a_region_too_few, struct message, it->offer.region_count--)
+SPOILS(of_segments_of_no_bytes, struct message, it->offer.segment_bytes = 0)
+SPOILS(of_who_was_started_anew, struct message, it->incarnation = life(77))
+static const struct {
+    const char *name;
+    void (*spoil)(struct message *it);
+    enum ckpt_status expected;
+} bad_offers[] = {
+    {"of_another_generation", of_another_generation, CKPT_ERR_PROTOCOL},
+    {"of_more_bytes", of_more_bytes, CKPT_ERR_PROTOCOL},
+    {"of_a_region_too_many", of_a_region_too_many, CKPT_ERR_PROTOCOL},
+    {"of_a_region_too_few", of_a_region_too_few, CKPT_ERR_PROTOCOL},
+    {"of_segments_of_no_bytes", of_segments_of_no_bytes, CKPT_ERR_PROTOCOL},
+    {"of_who_was_started_anew", of_who_was_started_anew, CKPT_ERR_STALE},
+};
+
 static void offers_that_do_not_add_up_are_refused(void **state)
 {
     struct driver *d = *state;
-    for (int i = 0; i < 6; i++) {
+    for (size_t i = 0; i < ROWS(bad_offers); i++) {
         start(d);
         struct message order = driver_order(d, 10, 3, 2 * SEGMENT);
         driver_coordinator(d, order);
         struct message offer = offer_for(d, &order);
         uint32_t link = driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK)->link;
-        offer.offer.generation += i == 0;
-        offer.offer.bytes += i == 1;
-        offer.offer.region_count += i == 2;
-        offer.offer.region_count -= i == 3;
-        offer.offer.segment_bytes = i == 4 ? 0 : SEGMENT;
-        if (i == 5) {
-            offer.incarnation = life(77); /* started anew behind the same address */
-        }
+        bad_offers[i].spoil(&offer);
         driver_peer(d, link, offer);
-        assert_int_equal(failed(d)->status, i == 5 ? CKPT_ERR_STALE : CKPT_ERR_PROTOCOL);
+        ROW_HOLDS(&bad_offers[i], failed(d)->status == bad_offers[i].expected);
         assert_null(driver_works(d, AGENT_WORK_READ));
         assert_int_equal(agent_segments_free(d->agent), 8);
         driver_stop(d);
@@ -346,31 +358,45 @@ static void pulls_beyond_the_maximum_wait(void **state)
     assert_int_equal(driver_slot(d, second.slot).state, SLOT_PULLING);
 }
 
+SPOILS(of_a_rank_outside_its_world, struct message_pull_order, it->world = 3)
+SPOILS(of_no_world, struct message_pull_order, it->world = 0)
+SPOILS(for_no_copies, struct message_pull_order, it->copies = 0)
+SPOILS(for_too_many_copies, struct message_pull_order, it->copies = CKPT_COPIES_MAX + 1)
+SPOILS(for_no_bytes, struct message_pull_order, it->bytes = 0)
+SPOILS(for_an_unknown_purpose, struct message_pull_order, it->purpose = (enum pull_purpose)9)
+SPOILS(from_a_node_that_is_no_name, struct message_pull_order, strcpy(it->source_node, "a b"))
+SPOILS(from_an_address_without_end, struct message_pull_order,
+       memset(it->source_address, 'x', sizeof(it->source_address)))
+SPOILS(from_no_address, struct message_pull_order, it->source_address[0] = '\0')
+SPOILS(from_no_incarnation, struct message_pull_order, it->source_incarnation = life(0))
+SPOILS(from_this_agent, struct message_pull_order, it->source_incarnation = life(LIFE_OF_AGENT))
+static const struct {
+    const char *name;
+    void (*spoil)(struct message_pull_order *it);
+} bad_orders[] = {
+    {ROW(of_a_rank_outside_its_world)},
+    {ROW(of_no_world)},
+    {ROW(for_no_copies)},
+    {ROW(for_too_many_copies)},
+    {ROW(for_no_bytes)},
+    {ROW(for_an_unknown_purpose)},
+    {ROW(from_a_node_that_is_no_name)},
+    {ROW(from_an_address_without_end)},
+    {ROW(from_no_address)},
+    {ROW(from_no_incarnation)},
+    {ROW(from_this_agent)},
+};
+
 static void orders_are_refused(void **state)
 {
     struct driver *d = *state;
     start(d);
-    for (int i = 0; i < 11; i++) {
+    for (size_t i = 0; i < ROWS(bad_orders); i++) {
         struct message order = driver_order(d, 10, 3, SEGMENT);
-        struct message_pull_order *o = &order.pull_order;
-        o->world = i == 0 ? 3 : i == 1 ? 0 : o->world;
-        o->copies = i == 2 ? 0 : i == 3 ? CKPT_COPIES_MAX + 1 : o->copies;
-        o->bytes = i == 4 ? 0 : o->bytes;
-        o->purpose = i == 5 ? (enum pull_purpose)9 : o->purpose;
-        if (i == 6) {
-            strcpy(o->source_node, "a b");
-        } else if (i == 7) {
-            memset(o->source_address, 'x', sizeof(o->source_address));
-        } else if (i == 8) {
-            o->source_address[0] = '\0';
-        } else if (i == 9) {
-            o->source_incarnation = life(0);
-        } else if (i == 10) {
-            o->source_incarnation = life(LIFE_OF_AGENT);
-        }
+        bad_orders[i].spoil(&order.pull_order);
         driver_coordinator(d, order);
-        assert_int_equal(failed(d)->status, CKPT_ERR_INVALID);
-        assert_int_equal(d->update.record_count + d->update.work_count, 0);
+        ROW_HOLDS(&bad_orders[i], failed(d)->status == CKPT_ERR_INVALID);
+        ROW_HOLDS(&bad_orders[i], d->update.record_count + d->update.work_count == 0);
     }
     struct message order = driver_order(d, 10, 3, SEGMENT);
     strcpy(order.pull_order.shard.run.name, "/");

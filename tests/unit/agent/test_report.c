@@ -68,35 +68,40 @@ static void room_that_comes_back_is_said_at_once_and_once(void **state)
     assert_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
 }
 
+SPOILS(of_a_later_generation, struct message_shard_ack, it->generation++)
+SPOILS(of_another_user, struct message_shard_ack, it->shard.run.uid = BOB)
+SPOILS(of_another_attempt, struct message_shard_ack, it->shard.attempt = 2)
+SPOILS(with_a_reason_without_end, struct message_shard_ack,
+       memset(it->reason, 'x', sizeof(it->reason)))
+/* The next slot's: nobody has heard of it. */
+SPOILS(of_what_is_still_filling, struct message_shard_ack, it->shard.step = 11, it->generation++)
+static const struct {
+    const char *name;
+    void (*spoil)(struct message_shard_ack *it);
+} bad_acks[] = {
+    {ROW(of_a_later_generation)},     {ROW(of_another_user)},          {ROW(of_another_attempt)},
+    {ROW(with_a_reason_without_end)}, {ROW(of_what_is_still_filling)},
+};
+
 static void acks_are_checked(void **state)
 {
     struct driver *d = *state;
     start(d);
     uint32_t slot = driver_save(d, 1, 10, SEGMENT);
     struct message_slot_granted filling = *driver_ask(d, 1, 11, SEGMENT);
-    for (int i = 0; i < 5; i++) {
+    assert_int_equal(filling.generation, driver_slot(d, slot).generation + 1);
+    for (size_t i = 0; i < ROWS(bad_acks); i++) {
         struct message ack = {.type = MESSAGE_SHARD_ACK};
         ack.shard_ack.shard = key_of(ALICE, 10, 0);
         ack.shard_ack.generation = driver_slot(d, slot).generation;
         ack.shard_ack.state = COPY_VERIFIED;
         ack.shard_ack.keep = false;
         ack.shard_ack.status = CKPT_ERR_STEP;
-        if (i == 0) {
-            ack.shard_ack.generation++;
-        } else if (i == 1) {
-            ack.shard_ack.shard.run.uid = BOB;
-        } else if (i == 2) {
-            ack.shard_ack.shard.attempt = 2;
-        } else if (i == 3) {
-            memset(ack.shard_ack.reason, 'x', sizeof(ack.shard_ack.reason));
-        } else {
-            ack.shard_ack.shard.step = 11; /* still filling: nobody has heard of it */
-            ack.shard_ack.generation = filling.generation;
-        }
+        bad_acks[i].spoil(&ack.shard_ack);
         driver_coordinator(d, ack);
-        assert_true(driver_silent(d));
-        assert_int_equal(driver_slot(d, slot).state, SLOT_VERIFIED);
-        assert_int_equal(driver_slot(d, filling.slot).state, SLOT_FILLING);
+        ROW_HOLDS(&bad_acks[i], driver_silent(d));
+        ROW_HOLDS(&bad_acks[i], driver_slot(d, slot).state == SLOT_VERIFIED);
+        ROW_HOLDS(&bad_acks[i], driver_slot(d, filling.slot).state == SLOT_FILLING);
     }
 }
 
