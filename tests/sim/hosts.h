@@ -40,7 +40,7 @@ struct parcel *parcel_new(enum parcel_type type);
 void parcel_free(struct parcel *parcel);
 uint32_t end_host(const struct sim_end *end); /* host number; a rank's is its node's */
 
-/* describe.c */
+/* trace.c */
 void trace_message(struct sim *sim, const char *who, uint32_t index, const char *what,
                    uint32_t link, const struct message *message);
 

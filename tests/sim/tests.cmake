@@ -6,7 +6,8 @@ endif()
 
 set(CKPT_SIM_SOURCES main.c batch.c planted.c mix.c turns.c sim.c host.c net.c memory.c work.c
     node.c
-    ruler.c rank.c rank_save.c rank_odd.c job.c hook.c nemesis.c operator.c describe.c
+    ruler.c rank.c rank_save.c rank_odd.c job.c hook.c nemesis.c operator.c trace.c
+    ../describe.c
     judge.c judge_commit.c judge_latest.c judge_slot.c judge_room.c judge_agent.c
     judge_restore.c judge_absence.c judge_drain.c judge_copies.c judge_liveness.c)
 ckpt_program(ckptsim DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
@@ -21,6 +22,8 @@ target_compile_definitions(ckptsim_bugs PRIVATE CKPT_PLANTED_BUGS=1 NDEBUG)
 target_compile_options(ckptsim_bugs PRIVATE -Wno-unused-variable -Wno-unused-function
                        -Wno-unused-but-set-variable -Wno-unused-parameter
                        -Wno-array-bounds -Wno-stringop-overflow)
+target_include_directories(ckptsim PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+target_include_directories(ckptsim_bugs PRIVATE ${CMAKE_SOURCE_DIR}/tests)
 foreach(machine agent coordinator)
   get_target_property(sources ckpt_${machine} SOURCES)
   target_sources(ckptsim_bugs PRIVATE ${sources})

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads, fetches and questions of ranks: asked on, handed out, released. */
-#include "unit/agent/driver.h"
+#include "unit/agent/story.h"
 
 #include <string.h>
 
@@ -83,6 +83,31 @@ static void a_rank_that_saves_no_longer_waits_for_its_load(void **state)
     assert_null(asked(d));
     ask(d, 1, true, 2, CKPT_STEP_LATEST, 3);
     assert_non_null(asked(d));
+}
+
+static void a_load_from_the_ask_to_its_release(void **state)
+{
+    struct driver *d = *state;
+    start(d);
+    driver_story(
+        d, "> process 1 asks for load 1: step 10\n"
+           "< coordinator: load_ask 1000:llama/1 rank 3 of 4 load 1 collective\n"
+           "> order 1: pull step 10 rank 3, 1000 bytes, from n2\n"
+           "< store slot 0 PULLING gen 1\n"
+           "< connect n2:7000\n"
+           "< n2: offer_ask 1000:llama/1 step 10 rank 3 gen 50\n"
+           "> n2 offers slot 5 gen 50, 1000 bytes\n"
+           "< read slot 0, 1000 bytes\n"
+           "> the work of slot 0 ends, digest 7\n"
+           "< n2: offer_done slot 5 gen 50\n"
+           "> n2 agrees to the end\n"
+           "< store slot 0 VERIFIED gen 1\n"
+           "< coordinator: shard_report 1000:llama/1 step 10 rank 3 gen 1 VERIFIED order 1 0707\n"
+           "> coordinator knows of slot 0\n"
+           "> verdict: load 1 is step 10\n"
+           "< process 1: loaded load 1 status 0 attempt 1 step 10 rank 3 slot 0, read-only\n"
+           "> process 1 releases slot 0 gen 1\n"
+           "> process 1 releases slot 0 gen 1\n");
 }
 
 static void a_load_is_handed_out_on_a_verdict(void **state)
@@ -481,6 +506,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MACHINE_TEST(a_load_that_waits_says_for_what, driver),
         MACHINE_TEST(a_rank_that_saves_no_longer_waits_for_its_load, driver),
+        MACHINE_TEST(a_load_from_the_ask_to_its_release, driver),
         MACHINE_TEST(a_load_is_handed_out_on_a_verdict, driver),
         MACHINE_TEST(verdicts_are_checked, driver),
         MACHINE_TEST(a_copy_that_vanished_is_asked_for_again, driver),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From an order to a verified copy, and every way in which that ends otherwise. */
-#include "unit/agent/driver.h"
+#include "unit/agent/story.h"
 
 #include <string.h>
 
@@ -57,54 +57,25 @@ static void a_pull_passes_through_its_states(void **state)
 {
     struct driver *d = *state;
     start(d);
-    struct message order = driver_order(d, 10, 3, 2 * SEGMENT);
-    driver_coordinator(d, order);
-    const struct agent_work *connect = driver_works(d, AGENT_WORK_PEER_CONNECT);
-    assert_string_equal(connect->address, "n2:7000");
-    assert_true((connect->link & AGENT_LINK_MADE_HERE) != 0);
-    uint32_t link = connect->link;
-    const struct agent_outgoing *ask = driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK);
-    assert_int_equal(ask->link, link);
-    assert_int_equal(ask->message.offer_ask.generation, 50);
-    struct message offer = offer_for(d, &order);
-    struct shard_key key = key_of(ALICE, 10, 3);
-    uint32_t slot = driver_find(d, &key);
-    assert_int_equal(driver_stored(d, slot)->state, SLOT_PULLING);
-    assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 0);
-
-    driver_peer(d, link, offer);
-    const struct agent_work *read = driver_works(d, AGENT_WORK_READ);
-    assert_int_equal(read->slot, slot);
-    assert_int_equal(read->link, link);
-    assert_int_equal(read->bytes, 2 * SEGMENT);
-    uint64_t work = read->work;
-    driver_peer(d, link, offer); /* repeated: no second read */
-    assert_true(driver_silent(d));
-    struct message closed = {.type = MESSAGE_OFFER_CLOSED,
-                             .offer_closed = {offer.offer.pull, CKPT_OK}};
-    driver_peer(d, link, closed); /* before its time */
-    assert_true(driver_silent(d));
-
-    driver_work(d, work, CKPT_OK, 0x77);
-    assert_int_equal(driver_slot(d, slot).state, SLOT_PULLING); /* not before the source agrees */
-    const struct agent_outgoing *done = driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_DONE);
-    assert_int_equal(done->message.offer_done.slot, 3);
-    assert_int_equal(done->message.offer_done.generation, 50);
-    assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 0);
-
-    driver_peer(d, link, closed);
-    assert_int_equal(driver_stored(d, slot)->state, SLOT_VERIFIED);
-    const struct agent_outgoing *report =
-        driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
-    assert_int_equal(report->message.shard_report.state, COPY_VERIFIED);
-    assert_false(report->message.shard_report.owner);
-    assert_int_equal(report->message.shard_report.order, order.pull_order.order);
-    struct digest digest = digest_of(0x77);
-    assert_memory_equal(&report->message.shard_report.digest, &digest, sizeof(digest));
-    driver_peer(d, link, closed);
-    assert_true(driver_silent(d));
-    driver_tick(d, 30000);
-    assert_int_equal(driver_works(d, AGENT_WORK_PEER_CLOSE)->link, link);
+    driver_story(
+        d, "> order 1: pull step 10 rank 3, 2000 bytes, from n2\n"
+           "< store slot 0 PULLING gen 1\n"
+           "< connect n2:7000\n"
+           "< n2: offer_ask 1000:llama/1 step 10 rank 3 gen 50\n"
+           "> n2 offers slot 3 gen 50, 2000 bytes\n"
+           "< read slot 0, 2000 bytes\n"
+           "> n2 offers slot 3 gen 50, 2000 bytes\n"
+           "> n2 agrees to the end\n"
+           "> the work of slot 0 ends, digest 119\n"
+           "< n2: offer_done slot 3 gen 50\n"
+           "> n2 agrees to the end\n"
+           "< store slot 0 VERIFIED gen 1\n"
+           "< coordinator: shard_report 1000:llama/1 step 10 rank 3 gen 1 VERIFIED order 1 7777\n"
+           "> n2 agrees to the end\n"
+           "> coordinator knows of slot 0\n"
+           "> 30000 ms pass\n"
+           "< close n2\n"
+           "< coordinator: closed\n");
 }
 
 static void repeats_of_an_order_change_nothing(void **state)

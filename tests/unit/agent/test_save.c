@@ -1,8 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A rank's way to a sealed, digested shard, and every refusal on it. */
-#include "unit/agent/driver.h"
+#include "unit/agent/story.h"
 
 #include <string.h>
+
+static void a_save_from_the_ask_to_its_outcome(void **state)
+{
+    struct driver *d = *state;
+    driver_start(d);
+    driver_join(d);
+    driver_rank(d, 1, ALICE, 2);
+    driver_story(
+        d,
+        "> process 1 asks for a slot: step 10, 2001 bytes\n"
+        "< store slot 0 FILLING gen 1\n"
+        "< process 1: slot_granted step 10 slot 0 gen 1 status 0, writable\n"
+        "> process 1 asks for a slot: step 10, 2001 bytes\n"
+        "< process 1: slot_granted step 10 slot 0 gen 1 status 0, writable\n"
+        "> process 1 seals step 10: slot 0 gen 1\n"
+        "< store slot 0 SEALED gen 1\n"
+        "< digest slot 0, 2001 bytes\n"
+        "< coordinator: shard_report 1000:llama/1 step 10 rank 2 gen 1 SEALED order 0 owner 0000\n"
+        "> process 1 seals step 10: slot 0 gen 1\n"
+        "> the work of slot 0 ends, digest 9\n"
+        "< store slot 0 VERIFIED gen 1\n"
+        "< coordinator: shard_report 1000:llama/1 step 10 rank 2 gen 1 VERIFIED order 0 owner "
+        "0909\n"
+        "> coordinator knows of slot 0\n"
+        "> step 10 is consistent\n"
+        "< process 1: save_outcome step 10 status 0\n"
+        "> step 10 is consistent\n");
+}
 
 static void a_save_passes_through_its_states(void **state)
 {
@@ -501,6 +529,7 @@ static void a_rank_of_another_world_hears_nothing_of_a_commit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        MACHINE_TEST(a_save_from_the_ask_to_its_outcome, driver),
         MACHINE_TEST(a_save_passes_through_its_states, driver),
         MACHINE_TEST(repeats_change_nothing, driver),
         MACHINE_TEST(opens_are_refused, driver),

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages in a line of the trace. */
+#include "describe.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-
-#include "hosts.h"
-#include "wire/message_codec.h"
 
 static int shard(char *text, size_t size, const struct shard_key *key)
 {
@@ -13,23 +10,73 @@ static int shard(char *text, size_t size, const struct shard_key *key)
                     key->attempt, key->step, key->rank);
 }
 
-/* Adds to text what tells this message from the next one of its type. */
-static void add_body(const struct message *m, char *text, size_t size)
+static const char *copy(enum copy_state state)
+{
+    static const char *const names[] = {"NONE", "SEALED", "ADOPTED", "VERIFIED"};
+    return (unsigned)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
+/* Between processes and their agent, and between agents. */
+static void add_of_nodes(const struct message *m, char *text, size_t size)
+{
+    int used = 0;
+    switch ((int)m->type) {
+    case MESSAGE_SLOT_ASK:
+        snprintf(text, size, " step %" PRIu64 " bytes %" PRIu64, m->slot_ask.step,
+                 m->slot_ask.bytes);
+        break;
+    case MESSAGE_SLOT_GRANTED:
+        snprintf(text, size, " step %" PRIu64 " slot %u gen %" PRIu64 " status %d",
+                 m->slot_granted.step, m->slot_granted.slot, m->slot_granted.generation,
+                 (int)m->slot_granted.status);
+        break;
+    case MESSAGE_SEAL:
+        snprintf(text, size, " step %" PRIu64 " slot %u gen %" PRIu64, m->seal.step, m->seal.slot,
+                 m->seal.generation);
+        break;
+    case MESSAGE_SAVE_OUTCOME:
+        snprintf(text, size, " step %" PRIu64 " status %d", m->save_outcome.step,
+                 (int)m->save_outcome.status);
+        break;
+    case MESSAGE_OFFER_ASK:
+        used = shard(text, size, &m->offer_ask.shard);
+        snprintf(text + used, size - (size_t)used, " gen %" PRIu64, m->offer_ask.generation);
+        break;
+    case MESSAGE_OFFER:
+        snprintf(text, size, " slot %u gen %" PRIu64 " bytes %" PRIu64 " status %d", m->offer.slot,
+                 m->offer.generation, m->offer.bytes, (int)m->offer.status);
+        break;
+    case MESSAGE_OFFER_DONE:
+        snprintf(text, size, " slot %u gen %" PRIu64, m->offer_done.slot, m->offer_done.generation);
+        break;
+    case MESSAGE_OFFER_CLOSED:
+        snprintf(text, size, " status %d", (int)m->offer_closed.status);
+        break;
+    case MESSAGE_RELEASE:
+        snprintf(text, size, " slot %u gen %" PRIu64, m->release.slot, m->release.generation);
+        break;
+    default:
+        text[0] = '\0';
+        break;
+    }
+}
+
+void describe_body(const struct message *m, char *text, size_t size)
 {
     int used = 0;
     switch ((int)m->type) {
     case MESSAGE_SHARD_REPORT:
         used = shard(text, size, &m->shard_report.shard);
         snprintf(text + used, size - (size_t)used,
-                 " gen %" PRIu64 " state %d order %" PRIu64 "%s%s %02x%02x",
-                 m->shard_report.generation, (int)m->shard_report.state, m->shard_report.order,
+                 " gen %" PRIu64 " %s order %" PRIu64 "%s%s %02x%02x", m->shard_report.generation,
+                 copy(m->shard_report.state), m->shard_report.order,
                  m->shard_report.owner ? " owner" : "", m->shard_report.cached ? " cached" : "",
                  m->shard_report.digest.bytes[0], m->shard_report.digest.bytes[1]);
         break;
     case MESSAGE_SHARD_ACK:
         used = shard(text, size, &m->shard_ack.shard);
-        snprintf(text + used, size - (size_t)used, " gen %" PRIu64 " state %d keep %d status %d",
-                 m->shard_ack.generation, (int)m->shard_ack.state, m->shard_ack.keep,
+        snprintf(text + used, size - (size_t)used, " gen %" PRIu64 " %s keep %d status %d",
+                 m->shard_ack.generation, copy(m->shard_ack.state), m->shard_ack.keep,
                  (int)m->shard_ack.status);
         break;
     case MESSAGE_PULL_ORDER:
@@ -70,29 +117,8 @@ static void add_body(const struct message *m, char *text, size_t size)
                  m->checkpoint_state.run.name, m->checkpoint_state.attempt,
                  m->checkpoint_state.step, (int)m->checkpoint_state.state);
         break;
-    case MESSAGE_SLOT_ASK:
-        snprintf(text, size, " step %" PRIu64 " bytes %" PRIu64, m->slot_ask.step,
-                 m->slot_ask.bytes);
-        break;
-    case MESSAGE_SLOT_GRANTED:
-        snprintf(text, size, " step %" PRIu64 " slot %u gen %" PRIu64 " status %d",
-                 m->slot_granted.step, m->slot_granted.slot, m->slot_granted.generation,
-                 (int)m->slot_granted.status);
-        break;
     default:
-        text[0] = '\0';
+        add_of_nodes(m, text, size);
         break;
     }
-}
-
-void trace_message(struct sim *sim, const char *who, uint32_t index, const char *what,
-                   uint32_t link, const struct message *message)
-{
-    if (!sim->trace) {
-        return;
-    }
-    char body[320];
-    add_body(message, body, sizeof body);
-    sim_trace(sim, "%s %u %s %s link %u epoch %" PRIu64 " seq %" PRIu64 "%s", who, index, what,
-              message_type_name(message->type), link, message->epoch, message->sequence, body);
 }
