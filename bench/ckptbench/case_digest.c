@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ckptbench digest: each engine and b3sum on one thread, over the same bytes, in turn. */
+/* ckptbench digest: each engine, both kinds of digest, and what they are measured against, on one
+ * thread, over the same bytes, in turn. */
+#define XXH_INLINE_ALL
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <xxhash.h>
+
 #include "base/limits.h"
 #include "process/belongings.h"
 #include "memory/buffer.h"
@@ -17,7 +21,7 @@
 #include "report/busy.h"
 #include "case.h"
 #include "process/clock.h"
-#include "digest/digest.h"
+#include "digest/fingerprint.h"
 #include "options.h"
 #include "process/progress.h"
 #include "report/report.h"
@@ -39,13 +43,16 @@ static const struct config_program program = {
     .name = "ckptbench digest",
     .version = CKPT_VERSION,
     .summary =
-        "Measures BLAKE3 on one thread by each engine that this CPU runs, and by b3sum "
-        "--num-threads 1 where there is one, over the same bytes of the same file, in turn. All "
-        "must give the same digest.",
+        "Measures BLAKE3 and fingerprints on one thread by each engine that this CPU runs, and "
+        "BLAKE3 by b3sum --num-threads 1 where there is one, over the same bytes of the same file, "
+        "in turn. All engines must give the same.",
     .keys = keys,
     .key_count = KEY_COUNT,
     .details = "b3sum is shown twice: by the time it took, and by the user time it took, which is\n"
-               "without its start and its mapping of the file. The ratios are to these two.\n",
+               "without its start and its mapping of the file. The ratios of BLAKE3 are to these\n"
+               "two; those of a fingerprint to BLAKE3 by the same engine. The widest engine's is\n"
+               "also held against XXH3 of 128 bits, and against a loop that merely loads the\n"
+               "bytes: faster than that no digest can be.\n",
     .examples = "  ckptbench digest --bytes=256MiB --repeat=9 --json=digest.json\n",
 };
 
@@ -62,6 +69,13 @@ struct contest {
     struct samples b3sum_speed;
     struct samples b3sum_user_speed;
     struct digest digest;
+    struct fingerprint_key key;
+    struct digest fingerprint;
+    struct samples fingerprint_speed[ENGINES_MAX];
+    struct samples fingerprint_ratio[ENGINES_MAX];
+    struct samples xxh3_speed, xxh3_ratio; /* of the widest engine's fingerprint to it */
+    struct samples load_speed, load_ratio;
+    volatile uint64_t is_kept;
 };
 
 static bool make_data(struct contest *contest, const char *directory)
@@ -159,6 +173,65 @@ static bool engine_turn(struct contest *contest, size_t i, bool counts)
     return true;
 }
 
+static bool fingerprint_turn(struct contest *contest, size_t i, bool counts)
+{
+    struct digest fingerprint;
+    uint64_t start = clock_now_ns();
+    fingerprint_bytes(contest->engines[i], &contest->key, contest->data, contest->bytes,
+                      &fingerprint);
+    double seconds = seconds_since(start);
+    if (i == 0 && !counts) {
+        contest->fingerprint = fingerprint;
+    } else if (!digest_equal(&fingerprint, &contest->fingerprint)) {
+        complain("digest: engine %s gives another fingerprint than %s",
+                 digest_engine_name(contest->engines[i]), digest_engine_name(contest->engines[0]));
+        return false;
+    }
+    if (counts) {
+        samples_add(&contest->fingerprint_speed[i], gbps(contest->bytes, seconds));
+        samples_add(&contest->fingerprint_ratio[i],
+                    gbps(contest->bytes, seconds) /
+                        contest->speed[i].values[contest->speed[i].count - 1]);
+    }
+    return true;
+}
+
+/* Eight chains of additions, so that only the loads take time. */
+static uint64_t load_all(const uint8_t *data, uint64_t bytes)
+{
+    uint64_t sums[8] = {0}, sum = 0;
+    for (uint64_t at = 0; at + sizeof(sums) <= bytes; at += sizeof(sums)) {
+        uint64_t words[8];
+        memcpy(words, data + at, sizeof(words));
+        for (size_t i = 0; i < 8; i++) {
+            sums[i] += words[i];
+        }
+        __builtin_prefetch(data + at + 4096);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        sum += sums[i];
+    }
+    return sum;
+}
+
+static void rivals_turn(struct contest *contest, bool counts)
+{
+    const struct samples *widest = &contest->fingerprint_speed[contest->engine_count - 1];
+    uint64_t start = clock_now_ns();
+    XXH128_hash_t hash = XXH3_128bits(contest->data, contest->bytes);
+    double xxh3 = gbps(contest->bytes, seconds_since(start));
+    start = clock_now_ns();
+    uint64_t sum = load_all(contest->data, contest->bytes);
+    double load = gbps(contest->bytes, seconds_since(start));
+    contest->is_kept = hash.low64 ^ sum; /* so that neither is left out */
+    if (counts) {
+        samples_add(&contest->xxh3_speed, xxh3);
+        samples_add(&contest->load_speed, load);
+        samples_add(&contest->xxh3_ratio, widest->values[widest->count - 1] / xxh3);
+        samples_add(&contest->load_ratio, widest->values[widest->count - 1] / load);
+    }
+}
+
 /* Of a turn that has just ended. */
 static void add_ratios(struct contest *contest)
 {
@@ -183,10 +256,11 @@ static bool take_turns(struct contest *contest, uint32_t repeat)
             progress_part(turn * contest->engine_count + i, (repeat + 1) * contest->engine_count,
                           "digest: turn %u of %u, %s", turn, repeat,
                           digest_engine_name(contest->engines[i]));
-            if (!engine_turn(contest, i, turn > 0)) {
+            if (!engine_turn(contest, i, turn > 0) || !fingerprint_turn(contest, i, turn > 0)) {
                 return false;
             }
         }
+        rivals_turn(contest, turn > 0);
         if (contest->b3sum[0] != '\0' && !b3sum_turn(contest, turn > 0)) {
             return false;
         }
@@ -217,10 +291,30 @@ static void tell_engine(const struct contest *contest, size_t i, struct report *
     report_add(report, key, label, "", 2, &contest->user_ratio[i]);
 }
 
+static void tell_fingerprints(const struct contest *contest, struct report *report)
+{
+    for (size_t i = 0; i < contest->engine_count; i++) {
+        const char *name = digest_engine_name(contest->engines[i]);
+        char key[64];
+        char label[64];
+        snprintf(key, sizeof(key), "fingerprint_%s_gbps", name);
+        snprintf(label, sizeof(label), "fingerprint, %s", name);
+        report_add(report, key, label, "GB/s", 2, &contest->fingerprint_speed[i]);
+        snprintf(key, sizeof(key), "fingerprint_%s_ratio", name);
+        snprintf(label, sizeof(label), "fingerprint / BLAKE3, %s", name);
+        report_add(report, key, label, "", 2, &contest->fingerprint_ratio[i]);
+    }
+    report_add(report, "xxh3_gbps", "XXH3, 128 bits", "GB/s", 2, &contest->xxh3_speed);
+    report_add(report, "load_gbps", "loads alone", "GB/s", 2, &contest->load_speed);
+    report_add(report, "fingerprint_xxh3_ratio", "fingerprint / XXH3", "", 2, &contest->xxh3_ratio);
+    report_add(report, "fingerprint_load_ratio", "fingerprint / loads alone", "", 2,
+               &contest->load_ratio);
+}
+
 static bool tell(const struct contest *contest, const struct config *config)
 {
     struct report *report =
-        report_make("digest", "BLAKE3 on one thread, 10^9 bytes a second, and ratios to b3sum");
+        report_make("digest", "digests on one thread, 10^9 bytes a second, and ratios");
     if (report == NULL) {
         return false;
     }
@@ -240,6 +334,7 @@ static bool tell(const struct contest *contest, const struct config *config)
     for (size_t i = 0; i < contest->engine_count; i++) {
         tell_engine(contest, i, report);
     }
+    tell_fingerprints(contest, report);
     bool given = report_give(report, &(struct report_files){config_text(config, KEY_JSON),
                                                             config_text(config, KEY_CSV)});
     report_free(&report);
@@ -260,6 +355,7 @@ static enum bench_exit run(int argc, char **argv)
         return BENCH_FAILED;
     }
     contest->bytes = (uint64_t)config_number(config, KEY_BYTES);
+    fingerprint_key_derive((const uint8_t[FINGERPRINT_SECRET_BYTES]){1}, &contest->key);
     self_find("b3sum", contest->b3sum, sizeof(contest->b3sum));
     for (size_t i = 0; i < digest_engine_count() && contest->engine_count < ENGINES_MAX; i++) {
         if (digest_engine_supported(digest_engine_at(i))) {
@@ -275,7 +371,8 @@ static enum bench_exit run(int argc, char **argv)
     return good ? BENCH_OK : BENCH_FAILED;
 }
 
-const struct bench_case case_digest = {.name = "digest",
-                                       .summary = "each BLAKE3 engine beside b3sum, on one thread",
-                                       .program = &program,
-                                       .run = run};
+const struct bench_case case_digest = {
+    .name = "digest",
+    .summary = "each engine of both kinds beside b3sum and XXH3, on one thread",
+    .program = &program,
+    .run = run};

@@ -127,4 +127,6 @@ const struct digest_engine digest_engine_avx2 = {
     .supported = supported,
     .leaves = leaves,
     .parents = parents,
+    .nh = nh_avx2,
+    .sixteen = poly1305_avx2,
 };

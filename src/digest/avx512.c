@@ -188,4 +188,6 @@ const struct digest_engine digest_engine_avx512 = {
     .supported = supported,
     .leaves = leaves,
     .parents = parents,
+    .nh = nh_avx512,
+    .sixteen = poly1305_avx2,
 };

@@ -143,6 +143,15 @@ void digest_stream_update(struct digest_stream *stream, const void *data, size_t
 /* The hash of everything so far. The stream is not changed: more may be added afterwards. */
 void digest_stream_final(const struct digest_stream *stream, struct digest *digest_out);
 
+/*
+ * digest_derive() is BLAKE3's key derivation: fills out with bytes that only who knows the secret
+ * can know, and others for each context. The context is a constant of the program, 1 KiB of text at
+ * most, which says what the bytes are for and is used nowhere else.
+ */
+#define DIGEST_SECRET_BYTES 32
+void digest_derive(const char *context, const uint8_t secret[DIGEST_SECRET_BYTES], void *out,
+                   size_t bytes);
+
 #ifdef __cplusplus
 }
 #endif

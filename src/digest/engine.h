@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 #include "digest/digest.h"
+#include "digest/nh.h"
+#include "digest/poly1305.h"
 
 #define BLAKE3_BLOCK_BYTES 64
 #define BLAKE3_LEAF_BYTES 1024
@@ -18,6 +20,8 @@
 #define BLAKE3_CHUNK_END 2u
 #define BLAKE3_PARENT 4u
 #define BLAKE3_ROOT 8u
+#define BLAKE3_DERIVE_KEY_CONTEXT 32u
+#define BLAKE3_DERIVE_KEY_MATERIAL 64u
 
 /* Section 2.1, table 1: the key words of the plain hash, those of SHA-256. */
 #define BLAKE3_IV0 0x6a09e667u
@@ -52,6 +56,10 @@ struct digest_engine {
     /* The chaining values of count parents from 2 * count chaining values. None is a root. cvs_out
      * may be cvs: a result is written after all that lies there was read. */
     void (*parents)(const uint8_t *cvs, size_t count, uint8_t *cvs_out);
+
+    /* Of fingerprints: NH of whole messages of 1 KiB (nh.h). */
+    nh_messages *nh;
+    poly1305_sixteen *sixteen; /* NULL: the polynomial is taken without vectors */
 };
 
 extern const struct digest_engine digest_engine_scalar;

@@ -95,4 +95,5 @@ const struct digest_engine digest_engine_neon = {
     .supported = supported,
     .leaves = leaves,
     .parents = parents,
+    .nh = nh_neon,
 };

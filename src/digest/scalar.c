@@ -5,26 +5,8 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "digest/engine.h"
-
-static inline uint32_t load_le32(const uint8_t *bytes)
-{
-    uint32_t word;
-
-    memcpy(&word, bytes, sizeof(word));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap32(word);
-#endif
-    return word;
-}
-
-static inline void store_le32(uint8_t *bytes, uint32_t word)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap32(word);
-#endif
-    memcpy(bytes, &word, sizeof(word));
-}
 
 static inline uint32_t rotate_right(uint32_t word, unsigned bits)
 {
@@ -55,9 +37,10 @@ static inline uint32_t rotate_right(uint32_t word, unsigned bits)
     MIX(v2, v7, v8, v13, m[s12], m[s13]);                                                          \
     MIX(v3, v4, v9, v14, m[s14], m[s15]);
 
-/* One compression, truncated to the chaining value that it leaves in cv (section 2.2). */
+/* One compression (section 2.2). It leaves the chaining value, its first half, in cv; the second is
+ * of use only where a root's output is longer than that, and more_out is NULL elsewhere. */
 static inline void compress(uint32_t cv[8], const uint8_t *block, uint64_t counter,
-                            uint32_t block_bytes, uint32_t flags)
+                            uint32_t block_bytes, uint32_t flags, uint32_t *more_out)
 {
     uint32_t m[16];
     uint32_t v0 = cv[0], v1 = cv[1], v2 = cv[2], v3 = cv[3];
@@ -70,6 +53,13 @@ static inline void compress(uint32_t cv[8], const uint8_t *block, uint64_t count
         m[i] = load_le32(block + 4 * i);
     }
     BLAKE3_ROUNDS(ROUND)
+    if (more_out != NULL) {
+        const uint32_t upper[8] = {v8, v9, v10, v11, v12, v13, v14, v15};
+
+        for (size_t i = 0; i < 8; i++) {
+            more_out[i] = upper[i] ^ cv[i];
+        }
+    }
     cv[0] = v0 ^ v8;
     cv[1] = v1 ^ v9;
     cv[2] = v2 ^ v10;
@@ -100,20 +90,20 @@ void digest_scalar_parent(const uint8_t *pair, uint32_t flags, uint8_t *cv_out)
     uint32_t cv[8];
 
     start(cv);
-    compress(cv, pair, 0, BLAKE3_BLOCK_BYTES, BLAKE3_PARENT | flags);
+    compress(cv, pair, 0, BLAKE3_BLOCK_BYTES, BLAKE3_PARENT | flags, NULL);
     store_cv(cv, cv_out);
 }
 
-void digest_scalar_leaf(const uint8_t *data, size_t bytes, uint64_t leaf_index, uint32_t flags,
-                        uint8_t *cv_out)
+/* One leaf from the key that cv holds, to the chaining value that it holds then. */
+static inline void leaf(uint32_t cv[8], const uint8_t *data, size_t bytes, uint64_t leaf_index,
+                        uint32_t flags)
 {
     uint8_t last[BLAKE3_BLOCK_BYTES] = {0};
+    uint32_t mode = flags & ~BLAKE3_ROOT;
     uint32_t block_flags = BLAKE3_CHUNK_START;
-    uint32_t cv[8];
 
-    start(cv);
     while (bytes > BLAKE3_BLOCK_BYTES) {
-        compress(cv, data, leaf_index, BLAKE3_BLOCK_BYTES, block_flags);
+        compress(cv, data, leaf_index, BLAKE3_BLOCK_BYTES, block_flags | mode, NULL);
         block_flags = 0;
         data += BLAKE3_BLOCK_BYTES;
         bytes -= BLAKE3_BLOCK_BYTES;
@@ -121,8 +111,46 @@ void digest_scalar_leaf(const uint8_t *data, size_t bytes, uint64_t leaf_index, 
     if (bytes > 0) {
         memcpy(last, data, bytes);
     }
-    compress(cv, last, leaf_index, (uint32_t)bytes, block_flags | BLAKE3_CHUNK_END | flags);
+    compress(cv, last, leaf_index, (uint32_t)bytes, block_flags | BLAKE3_CHUNK_END | flags, NULL);
+}
+
+void digest_scalar_leaf(const uint8_t *data, size_t bytes, uint64_t leaf_index, uint32_t flags,
+                        uint8_t *cv_out)
+{
+    uint32_t cv[8];
+
+    start(cv);
+    leaf(cv, data, bytes, leaf_index, flags);
     store_cv(cv, cv_out);
+}
+
+/* Section 2.3: the context's hash is the key under which the secret is hashed, and the root's
+ * output goes on with the counter. */
+void digest_derive(const char *context, const uint8_t secret[DIGEST_SECRET_BYTES], void *out,
+                   size_t bytes)
+{
+    const uint32_t flags =
+        BLAKE3_CHUNK_START | BLAKE3_CHUNK_END | BLAKE3_ROOT | BLAKE3_DERIVE_KEY_MATERIAL;
+    uint8_t block[BLAKE3_BLOCK_BYTES] = {0};
+    uint32_t key[8];
+
+    start(key);
+    leaf(key, (const uint8_t *)context, strlen(context), 0,
+         BLAKE3_DERIVE_KEY_CONTEXT | BLAKE3_ROOT);
+    memcpy(block, secret, DIGEST_SECRET_BYTES);
+    for (uint64_t counter = 0; bytes > 0; counter++) {
+        size_t taken = bytes < BLAKE3_BLOCK_BYTES ? bytes : BLAKE3_BLOCK_BYTES;
+        uint8_t output[BLAKE3_BLOCK_BYTES];
+        uint32_t cv[8], more[8];
+
+        memcpy(cv, key, sizeof(cv));
+        compress(cv, block, counter, DIGEST_SECRET_BYTES, flags, more);
+        store_cv(cv, output);
+        store_cv(more, output + BLAKE3_BLOCK_BYTES / 2);
+        memcpy(out, output, taken);
+        out = (uint8_t *)out + taken;
+        bytes -= taken;
+    }
 }
 
 static bool supported(void)
@@ -150,4 +178,5 @@ const struct digest_engine digest_engine_scalar = {
     .supported = supported,
     .leaves = leaves,
     .parents = parents,
+    .nh = nh_scalar,
 };

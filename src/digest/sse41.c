@@ -112,4 +112,5 @@ const struct digest_engine digest_engine_sse41 = {
     .supported = supported,
     .leaves = leaves,
     .parents = parents,
+    .nh = nh_sse41,
 };

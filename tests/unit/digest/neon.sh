@@ -15,7 +15,7 @@ if ! command -v "$compiler" >/dev/null; then
 fi
 mkdir -p "$scratch"
 objects=
-for file in digest engine neon scalar stream tree; do
+for file in digest engine fingerprint neon nh_neon nh_scalar poly1305 scalar stream tree; do
     "$compiler" -std=c17 -O3 -D_GNU_SOURCE -Wall -Wextra -Wconversion -Wshadow -Werror \
         -I"$source/src" -I"$source/include" \
         -c "$source/src/digest/$file.c" -o "$scratch/$file.o"

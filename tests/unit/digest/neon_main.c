@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The official vectors and every count of leaves and parents, by the engines of an arm64 build, in
- * a program that needs no test library for that machine. Run by neon.sh. */
+/* The official vectors, every count of leaves and parents, and fingerprints, by the engines of an
+ * arm64 build, in a program that needs no test library for that machine. Run by neon.sh. */
 #include <stdio.h>
 #include <string.h>
 
 #include "digest/engine.h"
+#include "digest/fingerprint.h"
 #include "unit/digest/test_vectors.h"
 
 #define INPUT_BYTES 102400
@@ -53,6 +54,26 @@ static int check_counts(const struct digest_engine *engine)
     return wrong;
 }
 
+static int check_fingerprints(const struct digest_engine *engine)
+{
+    static const uint8_t secret[FINGERPRINT_SECRET_BYTES] = {1, 2, 3};
+    struct fingerprint_key key;
+    int wrong = 0;
+
+    fingerprint_key_derive(secret, &key);
+    for (size_t bytes = 0; bytes < INPUT_BYTES - 16; bytes += 997) {
+        struct digest expected, found;
+
+        fingerprint_bytes(&digest_engine_scalar, &key, input + bytes % 16, bytes, &expected);
+        fingerprint_bytes(engine, &key, input + bytes % 16, bytes, &found);
+        wrong += !digest_equal(&expected, &found);
+    }
+    if (wrong > 0) {
+        printf("%s: %d fingerprints differ from scalar's\n", engine->name, wrong);
+    }
+    return wrong;
+}
+
 int main(void)
 {
     int wrong = digest_engine_by_name("neon") == NULL;
@@ -64,7 +85,7 @@ int main(void)
         const struct digest_engine *engine = digest_engine_at(i);
 
         printf("engine %s\n", engine->name);
-        wrong += check_vectors(engine) + check_counts(engine);
+        wrong += check_vectors(engine) + check_counts(engine) + check_fingerprints(engine);
     }
     printf("%s\n", wrong == 0 ? "ok" : "FAILED");
     return wrong != 0;
