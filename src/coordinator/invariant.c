@@ -56,26 +56,103 @@ static void check_checkpoint(const struct coordinator *c, uint32_t place)
     check_run(c, k->run);
 }
 
-/* One member a turn. */
-static void check_inventory(struct coordinator *c)
+/* Of one order at most, which is about this copy as it is. */
+static void check_order(const struct coordinator *c, const struct copy *copy)
 {
+    switch ((enum order_kind)copy->order_kind) {
+    case ORDER_NONE:
+        return;
+    case ORDER_PULL:
+        assert(copy->state != COPY_VERIFIED && !copy->bad);
+        assert(copy->source != NONE && copy->source != copy->member);
+        break;
+    case ORDER_VERIFY:
+        break;
+    case ORDER_LET_GO:
+        assert(copy->state == COPY_VERIFIED && !copy->called_back);
+        break;
+    }
+    assert(copy->order != 0 && copy->order < c->next_order && copy->ordered_ms <= c->now_ms);
+}
+
+/* Each member has one copy of it at most, and each order is about one copy. */
+static void check_copies(const struct coordinator *c, const struct shard *s)
+{
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        const struct copy *copy = &s->copies[i];
+        if (copy->member == NONE) {
+            assert(copy->order_kind == ORDER_NONE && copy->state == COPY_NONE);
+            continue;
+        }
+        assert(c->members[copy->member].state == MEMBER_JOINED);
+        assert(copy->state != COPY_VERIFIED || copy->has_digest);
+        check_order(c, copy);
+        for (uint32_t j = 0; j < i; j++) {
+            const struct copy *other = &s->copies[j];
+            assert(other->member != copy->member);
+            assert(other->order_kind == ORDER_NONE || copy->order_kind == ORDER_NONE ||
+                   other->order != copy->order);
+        }
+    }
+}
+
+/* The checkpoint's counters, counted anew. */
+static void check_shards(const struct coordinator *c, const struct checkpoint *k)
+{
+    uint32_t shards = 0, sealed = 0, ready = 0;
+    uint64_t bytes = 0;
+    for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
+        const struct shard *s = &c->shards[i];
+        assert(s->used && s->checkpoint == checkpoint_index(c, k) && s->rank < k->world);
+        assert(!s->queued || !s->parked);
+        assert(s->ready == (s->sealed && coordinator_redundancy_is_met(c, s)));
+        shards++;
+        sealed += s->sealed;
+        ready += s->ready;
+        bytes += s->sealed ? s->bytes : 0;
+        check_copies(c, s);
+    }
+    assert(shards == k->shards && sealed == k->sealed && ready == k->ready);
+    assert(!checkpoint_is_open(k) || bytes == k->bytes);
+}
+
+/* The member's counters, counted anew; what its copies weigh, of one member a turn. */
+static void check_member(struct coordinator *c, uint32_t member, bool weighs)
+{
+    const struct member *m = &c->members[member];
+    uint32_t verified = 0, orders = 0, pulls = 0;
     uint64_t inventory = 0;
+    uint32_t previous = NONE;
+    for (uint32_t i = m->first_copy; i != NONE;) {
+        struct copy *copy;
+        const struct shard *s = coordinator_copy_shard(c, i, &copy);
+        assert(s->used && copy->member == member && copy->previous == previous);
+        assert(!weighs || copy->weight == coordinator_copy_weight(c, s, copy));
+        verified += copy->state == COPY_VERIFIED;
+        orders += copy->order_kind != ORDER_NONE;
+        pulls += copy->order_kind == ORDER_PULL;
+        inventory += copy->weight;
+        previous = i;
+        i = copy->next;
+    }
+    assert(verified == m->copies_verified && orders == m->orders && pulls == m->pulls);
+    assert(inventory == m->inventory);
+    assert(m->state == MEMBER_JOINED || (m->first_copy == NONE && !m->connected));
+    assert((m->state == MEMBER_LOST) == index_set_has(&c->members_lost, member));
+}
+
+static void check_members(struct coordinator *c)
+{
     if (c->member_count == 0) {
         return;
     }
     c->sample_member = (c->sample_member + 1) % c->member_count;
-    const struct member *m = &c->members[c->sample_member];
-    for (uint32_t i = m->first_copy; i != NONE;) {
-        struct copy *copy;
-        const struct shard *s = coordinator_copy_shard(c, i, &copy);
-        assert(copy->weight == coordinator_copy_weight(c, s, copy));
-        inventory += copy->weight;
-        i = copy->next;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        check_member(c, i, i == c->sample_member);
     }
-    assert(inventory == m->inventory);
 }
 
-/* What may be chosen, counted anew; and what counts of each open checkpoint. */
+/* What may be chosen, counted anew. */
 static void check_drains(const struct coordinator *c)
 {
     uint32_t drains = 0;
@@ -91,10 +168,6 @@ static void check_drains(const struct coordinator *c)
         open += c->domain_open[i] > 0;
     }
     assert(drains == c->drains && open == c->domains_open);
-    for (uint32_t i = 0; i < c->shards_high; i++) {
-        const struct shard *s = &c->shards[i];
-        assert(!s->used || s->ready == (s->sealed && coordinator_redundancy_is_met(c, s)));
-    }
 }
 
 /* Counted anew. */
@@ -127,11 +200,14 @@ static void check_all(struct coordinator *c)
 {
     for (uint32_t i = 0; i < c->checkpoints_high; i++) {
         check_checkpoint(c, i);
+        if (c->checkpoints[i].used) {
+            check_shards(c, &c->checkpoints[i]);
+        }
     }
     for (uint32_t i = 0; i < c->runs_high; i++) {
         check_run(c, i);
     }
-    check_inventory(c);
+    check_members(c);
     check_holdings(c);
     check_drains(c);
 }
