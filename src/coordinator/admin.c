@@ -2,6 +2,8 @@
 /* The verbs of a person that change something. The daemon has authorised them. */
 #include "coordinator/admin.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/checkpoint_table.h"
@@ -15,6 +17,7 @@
 
 static void verify(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used);
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         c->shards[i].verify_wanted = true;
         coordinator_queue_push(c, &c->shards[i]);
@@ -24,6 +27,7 @@ static void verify(struct coordinator *c, struct checkpoint *k)
 /* Everything newer than step: `latest` moves back, by command and on record. */
 static void retire_newer(struct coordinator *c, struct run *run, uint64_t step)
 {
+    assert(run->used);
     for (uint32_t i = run->first_checkpoint; i != NONE;) {
         struct checkpoint *k = &c->checkpoints[i];
         i = k->next_in_run;
@@ -52,6 +56,8 @@ static void retire_newer(struct coordinator *c, struct run *run, uint64_t step)
 
 static void retire(struct coordinator *c, struct run *run, struct checkpoint *k, bool newer)
 {
+    assert(run->used);
+    assert(k->used);
     if (coordinator_restore_uses(c, k)) {
         c->update->admin_status = CKPT_ERR_BUSY;
         reason_set(c->update->admin_reason, "a restore of step %llu is under way",

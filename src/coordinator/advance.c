@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dispatch of events. */
+#include <assert.h>
+
 #include "base/planted_bug.h"
 #include "coordinator/admin.h"
 #include "coordinator/attend.h"
@@ -21,6 +23,7 @@
 
 static void tick(struct coordinator *c, bool unread)
 {
+    assert(c->started);
     c->tick_ms = c->now_ms + c->config.heartbeat_ms / 2;
     coordinator_members_tick(c, unread);
     coordinator_drains_tick(c);

@@ -2,12 +2,15 @@
 /* What goes out of a checkpoint: to every agent, and on record. */
 #include "coordinator/announce.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "coordinator/update.h"
 
 void coordinator_checkpoint_broadcast(struct coordinator *c, const struct checkpoint *k,
                                       enum checkpoint_state state)
 {
+    assert(k->used);
     struct message *m =
         coordinator_update_message(c, COORDINATOR_LINK_ALL, MESSAGE_CHECKPOINT_STATE);
     m->checkpoint_state.run = c->runs[k->run].key;
@@ -21,6 +24,7 @@ void coordinator_checkpoint_broadcast(struct coordinator *c, const struct checkp
 
 void coordinator_checkpoint_tell_waiting(struct coordinator *c, const struct checkpoint *k)
 {
+    assert(k->used);
     struct message *m =
         coordinator_update_message(c, COORDINATOR_LINK_ALL, MESSAGE_CHECKPOINT_STATE);
     m->checkpoint_state.run = c->runs[k->run].key;
@@ -37,6 +41,7 @@ struct coordinator_record *coordinator_checkpoint_record(struct coordinator *c,
                                                          const struct checkpoint *k,
                                                          enum coordinator_record_type type)
 {
+    assert(k->used);
     struct coordinator_record *record = coordinator_update_record(c, type);
     record->run = c->runs[k->run].key;
     record->attempt = k->attempt;

@@ -6,6 +6,8 @@
  * just failed) parks it until the next round. */
 #include "coordinator/attend.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/copy.h"
@@ -25,6 +27,8 @@
 static void ask_for_room(struct coordinator *c, struct shard *s, const struct holders *h,
                          enum ckpt_status status)
 {
+    assert(h->taken_count + h->avoid_count <= COORDINATOR_COPIES_MAX);
+    assert(s->used);
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     const struct run *run = &c->runs[k->run];
     uint32_t member;
@@ -41,6 +45,8 @@ static void ask_for_room(struct coordinator *c, struct shard *s, const struct ho
  * is never aborted, and what it lacks is seen as it is (degree.c). */
 static void note_trouble(struct checkpoint *k, const struct shard *s, enum ckpt_status status)
 {
+    assert(k->used);
+    assert(s->used);
     if (!checkpoint_is_open(k)) {
         return;
     }
@@ -57,6 +63,8 @@ static void note_trouble(struct checkpoint *k, const struct shard *s, enum ckpt_
 /* Orders one more copy. False: nothing can be done now. */
 static bool order_copy(struct coordinator *c, struct shard *s, const struct holders *h)
 {
+    assert(h->taken_count + h->avoid_count <= COORDINATOR_COPIES_MAX);
+    assert(s->used);
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
     struct copy *source = coordinator_shard_source(c, s, NONE);
     uint32_t member;
@@ -79,6 +87,7 @@ static bool order_copy(struct coordinator *c, struct shard *s, const struct hold
 
 static void verify_copies(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         struct copy *copy = &s->copies[i];
         if (copy->member != NONE && copy->state == COPY_VERIFIED && !copy->cached &&
@@ -92,6 +101,7 @@ static void verify_copies(struct coordinator *c, struct shard *s)
 /* A copy that was to be let go, and is wanted after all. */
 static bool call_back(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     bool called = false;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         if (s->copies[i].member != NONE && s->copies[i].order_kind == ORDER_LET_GO) {
@@ -105,6 +115,7 @@ static bool call_back(struct coordinator *c, struct shard *s)
 /* Of nodes that are to go, and too many even though others are still to be made. */
 static void let_leaving_go(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     struct copy *copy = coordinator_shard_surplus(c, s);
     while (copy != NULL && coordinator_copy_leaves(c, s, copy) &&
            coordinator_update_has_room(c, 1) && coordinator_shard_record_homes(c, s, copy)) {
@@ -117,6 +128,7 @@ static void let_leaving_go(struct coordinator *c, struct shard *s)
 /* What was committed, and has too few copies or too many. */
 static void attend_committed(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     struct copy *leaving = coordinator_shard_leaving(c, s);
     struct holders h;
     enum redundancy next = coordinator_redundancy_next(c, s, &h);
@@ -147,6 +159,7 @@ static void attend_committed(struct coordinator *c, struct shard *s)
 
 static void attend(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
     if (!checkpoint_is_open(k) && !checkpoint_is_committed(k)) {
         return;

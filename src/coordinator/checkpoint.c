@@ -31,12 +31,14 @@ static const unsigned moves[] = {
 void coordinator_checkpoint_move(struct coordinator *c, struct checkpoint *k,
                                  enum checkpoint_state state)
 {
+    assert(k->used);
     assert(MAY_MOVE(moves, k->state, state));
     coordinator_checkpoint_set_state(c, k, state);
 }
 
 void coordinator_checkpoint_verifying(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used);
     coordinator_checkpoint_move(c, k, CHECKPOINT_VERIFYING);
 }
 
@@ -49,6 +51,8 @@ static uint32_t duration_ms(uint64_t from_ms, uint64_t to_ms)
 void coordinator_checkpoint_time_seal(const struct coordinator *c, struct checkpoint *k,
                                       uint32_t member)
 {
+    assert(k->used);
+    assert(member < c->member_count);
     if (k->sealed == 0) {
         k->opened_ms = c->now_ms;
         k->is_timed = true;
@@ -60,6 +64,8 @@ void coordinator_checkpoint_time_seal(const struct coordinator *c, struct checkp
 void coordinator_checkpoint_time_commit(struct coordinator *c, const struct run *run,
                                         struct checkpoint *k, uint64_t wall_ms)
 {
+    assert(run->used);
+    assert(k->used);
     const struct checkpoint *before =
         run->has_latest ? coordinator_checkpoint_find_step(c, run, run->latest) : NULL;
     k->wall_ms = wall_ms;
@@ -74,6 +80,7 @@ void coordinator_checkpoint_time_commit(struct coordinator *c, const struct run 
 
 void coordinator_run_refresh_latest(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     run->has_latest = false;
     run->latest = 0;
     index_set_add(&c->runs_keeping, run_index(c, run));
@@ -89,6 +96,7 @@ void coordinator_run_refresh_latest(struct coordinator *c, struct run *run)
 void coordinator_run_pass_over(struct coordinator *c, const struct run *run, uint32_t attempt,
                                uint64_t step)
 {
+    assert(run->used);
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
         if (k->state == CHECKPOINT_QUARANTINED && (k->step > step || k->attempt < attempt)) {
@@ -116,6 +124,7 @@ static enum event_id event_of_abort(enum ckpt_status status)
 void coordinator_checkpoint_abort(struct coordinator *c, struct checkpoint *k,
                                   enum ckpt_status status, const char *format, ...)
 {
+    assert(k->used);
     assert(status != CKPT_OK);
     coordinator_checkpoint_move(c, k, CHECKPOINT_ABORTED);
     va_list arguments;
@@ -130,6 +139,7 @@ void coordinator_checkpoint_abort(struct coordinator *c, struct checkpoint *k,
 
 void coordinator_checkpoint_retire(struct coordinator *c, struct checkpoint *k, const char *reason)
 {
+    assert(k->used);
     struct run *run = &c->runs[k->run];
     assert(checkpoint_is_committed(k));
     coordinator_checkpoint_record(c, k, RECORD_RETIRED);
@@ -142,6 +152,7 @@ void coordinator_checkpoint_retire(struct coordinator *c, struct checkpoint *k, 
 
 void coordinator_checkpoint_withdraw(struct coordinator *c, const struct checkpoint *k)
 {
+    assert(k->used);
     struct run *run = &c->runs[k->run];
     bool known = run->withdrawn_attempt == run->attempt && k->step <= run->withdrawn_step;
     if (known || k->attempt < run->attempt || (run->has_latest && k->step < run->latest)) {
@@ -158,6 +169,7 @@ void coordinator_checkpoint_withdraw(struct coordinator *c, const struct checkpo
 void coordinator_checkpoint_quarantine(struct coordinator *c, struct checkpoint *k,
                                        const char *reason)
 {
+    assert(k->used);
     coordinator_checkpoint_withdraw(c, k);
     struct coordinator_record *record = coordinator_checkpoint_record(c, k, RECORD_QUARANTINED);
     reason_set(record->reason, "%s", reason);
@@ -173,6 +185,7 @@ void coordinator_checkpoint_quarantine(struct coordinator *c, struct checkpoint 
 bool coordinator_checkpoint_is_committed_now(const struct coordinator *c,
                                              const struct checkpoint *k)
 {
+    assert(k->used);
     const struct run_key *run = &c->runs[k->run].key;
     for (uint32_t i = 0; i < c->update->record_count; i++) {
         const struct coordinator_record *record = &c->update->records[i];
@@ -187,6 +200,8 @@ bool coordinator_checkpoint_is_committed_now(const struct coordinator *c,
 void coordinator_run_gone_on(struct coordinator *c, const struct run *run,
                              const struct shard_key *at, uint32_t member)
 {
+    assert(run->used);
+    assert(member < c->member_count);
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
         if (checkpoint_is_open(k) && k->step < at->step && k->attempt == at->attempt &&
@@ -201,6 +216,7 @@ void coordinator_run_gone_on(struct coordinator *c, const struct run *run,
 void coordinator_run_raise_attempt(struct coordinator *c, struct run *run, uint32_t attempt,
                                    bool keep_verifying, const struct nonce *start)
 {
+    assert(run->used);
     assert(attempt >= run->attempt);
     coordinator_start_retire(c, run);
     struct coordinator_record *record = coordinator_update_record(c, RECORD_ATTEMPT);

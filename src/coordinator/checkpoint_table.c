@@ -14,6 +14,7 @@
 struct checkpoint *coordinator_checkpoint_find_step(struct coordinator *c, const struct run *run,
                                                     uint64_t step)
 {
+    assert(run->used);
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
         if (k->step == step && k->state != CHECKPOINT_ABORTED) {
@@ -26,6 +27,7 @@ struct checkpoint *coordinator_checkpoint_find_step(struct coordinator *c, const
 struct checkpoint *coordinator_checkpoint_find(struct coordinator *c, const struct run *run,
                                                uint32_t attempt, uint64_t step)
 {
+    assert(run->used);
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
         if (k->step == step && k->attempt == attempt) {
@@ -37,6 +39,7 @@ struct checkpoint *coordinator_checkpoint_find(struct coordinator *c, const stru
 
 void coordinator_checkpoint_remove(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used);
     coordinator_checkpoint_free_shards(c, k);
     struct restore *restore = &c->runs[k->run].restore;
     if (restore->state != RESTORE_NONE && restore->checkpoint == checkpoint_index(c, k)) {
@@ -58,6 +61,7 @@ void coordinator_checkpoint_remove(struct coordinator *c, struct checkpoint *k)
     index_set_remove(&c->checkpoints_aborted, checkpoint_index(c, k));
     index_set_add(&c->checkpoints_free, checkpoint_index(c, k));
     coordinator_share_checkpoint(c, k, false);
+    assert(c->checkpoints_used > 0);
     c->checkpoints_used--;
     memset(k, 0, sizeof *k);
 }
@@ -77,6 +81,7 @@ static struct checkpoint *checkpoint_evict(struct coordinator *c)
 void coordinator_checkpoint_set_state(struct coordinator *c, struct checkpoint *k,
                                       enum checkpoint_state state)
 {
+    assert(k->used);
     uint32_t place = checkpoint_index(c, k);
     bool was_consistent = k->state == CHECKPOINT_CONSISTENT;
     k->state = (uint8_t)state;
@@ -94,6 +99,7 @@ void coordinator_checkpoint_set_state(struct coordinator *c, struct checkpoint *
 struct checkpoint *coordinator_checkpoint_add(struct coordinator *c, struct run *run,
                                               uint32_t attempt, uint64_t step, uint32_t world)
 {
+    assert(run->used);
     uint32_t place = coordinator_table_take(&c->checkpoints_free, &c->checkpoints_high,
                                             c->config.checkpoints_max);
     struct checkpoint *k = place == NONE ? checkpoint_evict(c) : &c->checkpoints[place];

@@ -28,6 +28,7 @@
  * leaves the run to be looked at again; otherwise it is not. */
 static void retention(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     uint32_t kept = 0;
     index_set_remove(&c->runs_keeping, run_index(c, run));
     for (uint32_t i = run->first_checkpoint; i != NONE;) {
@@ -65,6 +66,7 @@ static void retention(struct coordinator *c, struct run *run)
 
 static void commit(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used && k->state == CHECKPOINT_VERIFYING);
     struct run *run = &c->runs[k->run];
     assert(k->shards == k->world && k->sealed == k->world);
     coordinator_checkpoint_time_commit(c, run, k, c->wall_ms);
@@ -94,6 +96,7 @@ static void commit(struct coordinator *c, struct checkpoint *k)
 /* Whether the commit rule holds, read from the copies themselves and not from the counters. */
 static bool commit_is_due(const struct coordinator *c, const struct checkpoint *k)
 {
+    assert(k->used);
     for (uint32_t rank = 0; rank < k->world; rank++) {
         const struct shard *s = coordinator_shard_find(c, k, rank);
         if ((s == NULL || !s->sealed || !coordinator_redundancy_is_met(c, s)) &&
@@ -109,12 +112,14 @@ static bool commit_is_due(const struct coordinator *c, const struct checkpoint *
 static bool attempt_may_commit(const struct coordinator *c, const struct run *run,
                                const struct checkpoint *k)
 {
+    assert(run->used);
     return k->attempt == run->attempt ||
            (k->state == CHECKPOINT_VERIFYING && !run->chosen && !coordinator_run_has_begun(c, run));
 }
 
 void coordinator_commit_if_due(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used);
     const struct run *run = &c->runs[k->run];
     uint32_t missing = PLANTED_BUG(MISSING_RANK) && k->world > 1;
     if (k->state != CHECKPOINT_VERIFYING || k->ready + missing < k->world ||
@@ -145,6 +150,8 @@ void coordinator_commit_if_due(struct coordinator *c, struct checkpoint *k)
 static uint64_t progress_due_ms(const struct coordinator *c, const struct run *run,
                                 const struct checkpoint *k)
 {
+    assert(run->used);
+    assert(k->used);
     uint64_t due_ms = k->progress_ms + c->config.save_timeout_ms;
     if (PLANTED_BUG(OPEN_FOR_EVER)) {
         return UINT64_MAX;
@@ -160,6 +167,7 @@ static uint64_t progress_due_ms(const struct coordinator *c, const struct run *r
 /* Copies apart from nodes that drain are still to be made, and have been for long. */
 static bool is_short_of_others(const struct coordinator *c, const struct checkpoint *k)
 {
+    assert(k->used);
     return c->drains > 0 && k->state == CHECKPOINT_VERIFYING &&
            c->now_ms >= k->progress_ms + c->config.repair_after_ms;
 }

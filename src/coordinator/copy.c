@@ -10,6 +10,7 @@
 static uint32_t copy_number(const struct coordinator *c, const struct shard *s,
                             const struct copy *copy)
 {
+    assert(s->used);
     return shard_index(c, s) * COORDINATOR_COPIES_MAX + (uint32_t)(copy - s->copies);
 }
 
@@ -40,6 +41,8 @@ static bool copy_is_husk(const struct copy *copy)
 
 struct copy *coordinator_copy_add(struct coordinator *c, struct shard *s, uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     assert(coordinator_copy_find(s, member) == NULL);
     struct copy *copy = coordinator_copy_find(s, NONE);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && copy == NULL; i++) {
@@ -78,6 +81,7 @@ static const unsigned moves[] = {
 
 void coordinator_copy_move(struct coordinator *c, struct copy *copy, enum copy_state to)
 {
+    assert(copy->member != NONE);
     struct member *m = &c->members[copy->member];
     assert(MAY_MOVE(moves, copy->state, to));
     assert(copy->state != COPY_VERIFIED || m->copies_verified > 0);
@@ -88,6 +92,7 @@ void coordinator_copy_move(struct coordinator *c, struct copy *copy, enum copy_s
 
 void coordinator_copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind)
 {
+    assert(copy->member != NONE);
     struct member *m = &c->members[copy->member];
     if (copy->order_kind == ORDER_PULL) {
         assert(m->pulls > 0);
@@ -104,6 +109,8 @@ void coordinator_copy_set_order(struct coordinator *c, struct copy *copy, enum o
 
 void coordinator_copy_drop(struct coordinator *c, struct shard *s, struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     struct member *m = &c->members[copy->member];
     uint32_t number = copy_number(c, s, copy);
     struct copy *other;
@@ -127,13 +134,6 @@ void coordinator_copy_drop(struct coordinator *c, struct shard *s, struct copy *
     copy->member = NONE;
 }
 
-bool coordinator_copy_is_good(const struct shard *s, const struct copy *copy)
-{
-    return copy->member != NONE && copy->state == COPY_VERIFIED && !copy->cached && !copy->bad &&
-           copy->order_kind != ORDER_LET_GO && s->has_digest &&
-           digest_equal(&copy->digest, &s->digest);
-}
-
 uint64_t coordinator_copy_weight(const struct coordinator *c, const struct shard *s,
                                  const struct copy *copy)
 {
@@ -153,14 +153,20 @@ void coordinator_copy_weigh(struct coordinator *c, const struct shard *s, struct
     copy->weight = weight;
 }
 
+void coordinator_shard_weigh(struct coordinator *c, struct shard *s)
+{
+    assert(s->used);
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].member != NONE) {
+            coordinator_copy_weigh(c, s, &s->copies[i]);
+        }
+    }
+}
+
 void coordinator_checkpoint_weigh(struct coordinator *c, const struct checkpoint *k)
 {
+    assert(k->used);
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
-        struct shard *s = &c->shards[i];
-        for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
-            if (s->copies[j].member != NONE) {
-                coordinator_copy_weigh(c, s, &s->copies[j]);
-            }
-        }
+        coordinator_shard_weigh(c, &c->shards[i]);
     }
 }

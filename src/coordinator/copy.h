@@ -18,13 +18,13 @@ void coordinator_copy_move(struct coordinator *c, struct copy *copy, enum copy_s
 void coordinator_copy_set_order(struct coordinator *c, struct copy *copy, enum order_kind kind);
 /* The copy is not known any more. */
 void coordinator_copy_drop(struct coordinator *c, struct shard *s, struct copy *copy);
-/* Counts toward the commit rule, and may be read by others. */
-bool coordinator_copy_is_good(const struct shard *s, const struct copy *copy);
 /* What its agent should say of it, as far as is known here. */
 uint64_t coordinator_copy_weight(const struct coordinator *c, const struct shard *s,
                                  const struct copy *copy);
 /* After whatever may have changed it. */
 void coordinator_copy_weigh(struct coordinator *c, const struct shard *s, struct copy *copy);
+/* All copies of the shard. */
+void coordinator_shard_weigh(struct coordinator *c, struct shard *s);
 /* All copies of the checkpoint: it has become consistent, or is so no longer. */
 void coordinator_checkpoint_weigh(struct coordinator *c, const struct checkpoint *k);
 

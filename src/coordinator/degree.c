@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What people ask of a checkpoint: how whole it is now, and what it waits for. The machine decides
  * nothing by it. */
-#include "coordinator/copy.h"
+#include <assert.h>
+
 #include "coordinator/home.h"
 #include "coordinator/place.h"
 #include "coordinator/redundancy.h"
@@ -45,6 +46,7 @@ static const char *node_of(const struct coordinator *c, uint32_t member)
 /* On which node the rank runs, as far as it has told. */
 static const char *seat_node(const struct coordinator *c, const struct run *run, uint32_t rank)
 {
+    assert(run->used);
     const struct seat *seat =
         run->start != NONE ? coordinator_seat_find(c, &c->starts[run->start], rank) : NULL;
     return seat != NULL ? node_of(c, seat->member) : "";
@@ -53,11 +55,12 @@ static const char *seat_node(const struct coordinator *c, const struct run *run,
 /* A copy that is on its way to count, pulled or else digested; NULL: there is none. */
 static const struct copy *coming(const struct shard *s, bool pulled)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
         bool pulls = copy->order_kind == ORDER_PULL && copy->purpose != PULL_FETCH &&
                      copy->state == COPY_NONE;
-        bool digests = !copy->bad && !coordinator_copy_is_good(s, copy) &&
+        bool digests = !copy->bad && !copy_is_good(s, copy) &&
                        (copy->order_kind == ORDER_VERIFY || copy->state == COPY_ADOPTED ||
                         copy->state == COPY_SEALED);
         if (copy->member != NONE && !copy->cached && (pulled ? pulls : digests)) {
@@ -70,6 +73,7 @@ static const struct copy *coming(const struct shard *s, bool pulled)
 /* A node that has a copy, and is away or has not told all yet; NULL: none. */
 static const char *away_node(const struct coordinator *c, const struct shard *s)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         const struct home *home = s->homes[i] != NONE ? &c->homes[s->homes[i]] : NULL;
         if (home != NULL && !coordinator_home_is_heard(c, home)) {
@@ -83,6 +87,8 @@ static const char *away_node(const struct coordinator *c, const struct shard *s)
 static struct coordinator_wait_view hindrance(const struct coordinator *c, const struct shard *s,
                                               const struct holders *h)
 {
+    assert(h->taken_count + h->avoid_count <= COORDINATOR_COPIES_MAX);
+    assert(s->used);
     struct coordinator_wait_view view = {.wait = WAIT_ORDER, .node = "", .from = ""};
     bool is_committed = checkpoint_is_committed(&c->checkpoints[s->checkpoint]);
     const char *away = is_committed ? away_node(c, s) : NULL;
@@ -103,6 +109,7 @@ static struct coordinator_wait_view hindrance(const struct coordinator *c, const
 
 static struct coordinator_wait_view wait_of(const struct coordinator *c, const struct shard *s)
 {
+    assert(s->used);
     struct coordinator_wait_view view = {.wait = WAIT_ORDER, .node = "", .from = ""};
     struct holders h;
     if (coordinator_redundancy_next(c, s, &h) == REDUNDANCY_SHORT) {

@@ -2,6 +2,8 @@
 /* The door for every message: who may say it, and who hears it. */
 #include "coordinator/door.h"
 
+#include <assert.h>
+
 #include "coordinator/fetch.h"
 #include "coordinator/heartbeat.h"
 #include "coordinator/job.h"
@@ -18,6 +20,7 @@
 
 static void agent_message(struct coordinator *c, struct member *m, const struct message *message)
 {
+    assert(m->state == MEMBER_JOINED);
     uint32_t index = (uint32_t)(m - c->members);
     switch ((int)message->type) {
     case MESSAGE_HEARTBEAT:
@@ -59,6 +62,8 @@ static void agent_message(struct coordinator *c, struct member *m, const struct 
  * is of this cluster: it has obeyed another coordinator of ours. Anyone else's says nothing. */
 static void on_higher_epoch(struct coordinator *c, const struct member *m, uint64_t epoch)
 {
+    assert(epoch > c->epoch);
+    assert(m->state != MEMBER_FREE);
     bool is_proof = m->is_of_cluster;
     coordinator_note(
         c, is_proof ? EVENT_stale_coordinator : EVENT_strange_epoch, about_node(m->node),

@@ -16,6 +16,7 @@
  * command alone, or with the node's name. */
 #include "coordinator/drain.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/reason.h"
@@ -34,6 +35,7 @@
 
 static void drain_look_again(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
         struct shard *s = coordinator_copy_shard(c, i, &copy);
@@ -58,6 +60,7 @@ void coordinator_drains_refresh(struct coordinator *c)
 
 bool coordinator_drain_makes_do(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used);
     if (c->drains == 0 || k->makes_do || c->domains_open < k->copies ||
         PLANTED_BUG(DRAIN_HOLDS_SAVES)) {
         return false;
@@ -92,6 +95,7 @@ static void try_again(struct coordinator *c)
 static void record_drain(struct coordinator *c, enum coordinator_record_type type,
                          const struct member *m)
 {
+    assert(m->state != MEMBER_FREE);
     struct coordinator_record *record = coordinator_update_record(c, type);
     strcpy(record->run.name, m->node);
     reason_set(record->reason, "%s", c->domain_names[c->places[m - c->members].domain]);
@@ -165,11 +169,12 @@ enum ckpt_status coordinator_replay_drain(struct coordinator *c,
 /* A copy that was in use when it was to be let go is not any more, perhaps. */
 static void look_at_kept(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
         struct shard *s = coordinator_copy_shard(c, i, &copy);
         i = copy->next;
-        if (coordinator_copy_is_good(s, copy) && copy->order_kind == ORDER_NONE &&
+        if (copy_is_good(s, copy) && copy->order_kind == ORDER_NONE &&
             checkpoint_is_committed(&c->checkpoints[s->checkpoint])) {
             coordinator_queue_push(c, s);
         }
@@ -178,6 +183,7 @@ static void look_at_kept(struct coordinator *c, uint32_t member)
 
 void coordinator_drains_tick(struct coordinator *c)
 {
+    assert(c->drains <= c->member_count);
     try_again(c);
     coordinator_drains_refresh(c); /* before a commit in this turn */
     for (uint32_t i = 0; c->drains > 0 && i < c->member_count; i++) {

@@ -2,6 +2,8 @@
 /* Whether a node that is to go may go: what is kept there alone, and what it waits for. */
 #include "coordinator/drain_view.h"
 
+#include <assert.h>
+
 #include "coordinator/copy.h"
 #include "coordinator/home.h"
 #include "coordinator/place.h"
@@ -13,14 +15,16 @@
 /* A copy that a restore could be made from, now or when its digest has ended. */
 static bool is_something(const struct copy *copy)
 {
+    assert(copy->member != NONE);
     return !copy->cached && !copy->bad &&
            (copy->state == COPY_VERIFIED || copy->state == COPY_ADOPTED);
 }
 
 static bool has_good_copy(const struct shard *s)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (coordinator_copy_is_good(s, &s->copies[i])) {
+        if (copy_is_good(s, &s->copies[i])) {
             return true;
         }
     }
@@ -31,6 +35,7 @@ static bool has_good_copy(const struct shard *s)
 static const char *why_left(const struct coordinator *c, const struct shard *s, bool is_draining,
                             bool *stuck_out)
 {
+    assert(s->used);
     struct holders h = coordinator_shard_holders(c, s);
     uint32_t member;
     *stuck_out = !has_good_copy(s);
@@ -60,6 +65,7 @@ static const char *why_left(const struct coordinator *c, const struct shard *s, 
 static void add_item(const struct coordinator *c, const struct shard *s,
                      struct coordinator_drain_view *view)
 {
+    assert(s->used);
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     struct coordinator_drain_item item = {
         .run = c->runs[k->run].key, .attempt = k->attempt, .step = k->step, .rank = s->rank};
@@ -83,6 +89,7 @@ static void add_item(const struct coordinator *c, const struct shard *s,
 static void look_at_joined(const struct coordinator *c, uint32_t member,
                            struct coordinator_drain_view *view)
 {
+    assert(member < c->member_count);
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
         const struct shard *s = coordinator_copy_shard((struct coordinator *)c, i, &copy);
@@ -142,6 +149,7 @@ bool coordinator_drain_view(const struct coordinator *c, const char *node,
 
 bool coordinator_drain_is_safe(const struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
         const struct shard *s = coordinator_copy_shard((struct coordinator *)c, i, &copy);

@@ -7,6 +7,8 @@
  * asks what day it is, so a restart gives every run its whole time again. */
 #include "coordinator/expire.h"
 
+#include <assert.h>
+
 #include "coordinator/job.h"
 #include "coordinator/note.h"
 #include "coordinator/restore_state.h"
@@ -17,6 +19,7 @@
 
 static uint64_t idle_since_ms(const struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     uint64_t since_ms = run->active_ms > run->touched_ms ? run->active_ms : run->touched_ms;
     return since_ms > c->started_ms ? since_ms : c->started_ms;
 }
@@ -24,6 +27,7 @@ static uint64_t idle_since_ms(const struct coordinator *c, const struct run *run
 /* Whether there is anything that expires. A checkpoint that is open is work under way. */
 static bool has_something(const struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     uint32_t consistent = 0;
     uint32_t others = 0;
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
@@ -40,6 +44,7 @@ static bool has_something(const struct coordinator *c, const struct run *run)
 
 static void expire(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     bool all = c->config.expire_last;
     if (coordinator_run_has_live_seat(c, run)) {
         run->active_ms = c->now_ms; /* its ranks are connected: it computes for long */

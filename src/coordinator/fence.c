@@ -47,6 +47,7 @@ static void put_out(struct coordinator *c, const struct fence *fence)
 /* The place for one more of the user's: his own oldest one, once he has more than his share. */
 static struct fence *fence_place(struct coordinator *c, uint32_t uid)
 {
+    assert(c->fences_high <= c->fences_max);
     if (c->fences_high < c->fences_max) {
         return &c->fences[c->fences_high++];
     }
@@ -71,6 +72,7 @@ static struct fence *fence_place(struct coordinator *c, uint32_t uid)
 
 void coordinator_fence_keep(struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     if (run->attempt == 0) {
         return;
     }
@@ -95,6 +97,7 @@ void coordinator_fence_keep(struct coordinator *c, const struct run *run)
 
 void coordinator_fence_recall(const struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     const struct fence *fence = coordinator_fence_find(c, &run->key);
     if (fence != NULL) {
         run->attempt = fence->attempt;

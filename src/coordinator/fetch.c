@@ -49,6 +49,8 @@ static enum ckpt_status find(struct coordinator *c, const struct run *run,
 static bool answer_again(struct coordinator *c, const struct shard *s, const struct copy *copy,
                          struct fetch *f)
 {
+    assert(f->member < c->member_count);
+    assert(s->used);
     f->digested = f->digested && copy != NULL && copy->state == COPY_VERIFIED && !copy->bad &&
                   copy->generation == f->generation && copy->order_kind != ORDER_LET_GO;
     if (f->digested) {
@@ -61,6 +63,7 @@ static bool answer_again(struct coordinator *c, const struct shard *s, const str
 void coordinator_on_fetch_ask(struct coordinator *c, uint32_t member,
                               const struct message_load_ask *ask)
 {
+    assert(member < c->member_count);
     char reason[CKPT_REASON_MAX + 1] = "";
     struct checkpoint *k = NULL;
     enum ckpt_status status = find(c, coordinator_run_find(c, &ask->run), ask, &k, reason);
@@ -105,6 +108,8 @@ void coordinator_on_fetch_ask(struct coordinator *c, uint32_t member,
 void coordinator_fetch_copy_verified(struct coordinator *c, struct shard *s,
                                      const struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     struct fetch *f = coordinator_fetch_first(c, s, copy->member);
     for (; f != NULL; f = coordinator_fetch_next(c, f, s)) {
         f->digested = true;

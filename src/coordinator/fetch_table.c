@@ -17,24 +17,30 @@
 
 static uint32_t *bucket_of(struct coordinator *c, const struct shard *s, uint32_t member)
 {
+    assert(s->used);
     uint64_t hash = (s->weight ^ member) * UINT64_C(0x9e3779b97f4a7c15);
     return &c->fetch_buckets[hash >> 32 & c->fetch_mask];
 }
 
 static uint32_t fetch_index(const struct coordinator *c, const struct fetch *f)
 {
+    assert(f->member < c->member_count);
     return (uint32_t)(f - c->fetches);
 }
 
 static bool is_of(const struct coordinator *c, const struct fetch *f, const struct shard *s,
                   uint32_t member)
 {
+    assert(f->member < c->member_count);
+    assert(s->used);
     return f->shard == shard_index(c, s) && f->weight == s->weight && f->member == member;
 }
 
 static struct fetch *next_of(struct coordinator *c, uint32_t i, const struct shard *s,
                              uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     while (i != NONE && !is_of(c, &c->fetches[i], s, member)) {
         i = c->fetches[i].next_in_bucket;
     }
@@ -43,17 +49,22 @@ static struct fetch *next_of(struct coordinator *c, uint32_t i, const struct sha
 
 struct fetch *coordinator_fetch_first(struct coordinator *c, const struct shard *s, uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     return c->fetch_count == 0 ? NULL : next_of(c, *bucket_of(c, s, member), s, member);
 }
 
 struct fetch *coordinator_fetch_next(struct coordinator *c, const struct fetch *f,
                                      const struct shard *s)
 {
+    assert(f->member < c->member_count);
+    assert(s->used);
     return next_of(c, f->next_in_bucket, s, f->member);
 }
 
 static void unlink_age(struct coordinator *c, const struct fetch *f)
 {
+    assert(f->member < c->member_count);
     struct fetch_ages *ages = &c->fetch_ages[f->told];
     *(f->older == NONE ? &ages->oldest : &c->fetches[f->older].newer) = f->newer;
     *(f->newer == NONE ? &ages->newest : &c->fetches[f->newer].older) = f->older;
@@ -61,6 +72,7 @@ static void unlink_age(struct coordinator *c, const struct fetch *f)
 
 static void link_newest(struct coordinator *c, struct fetch *f)
 {
+    assert(f->member < c->member_count);
     struct fetch_ages *ages = &c->fetch_ages[f->told];
     f->asked_ms = c->now_ms;
     f->older = ages->newest;
@@ -71,6 +83,7 @@ static void link_newest(struct coordinator *c, struct fetch *f)
 
 void coordinator_fetch_set_told(struct coordinator *c, struct fetch *f, bool told)
 {
+    assert(f->member < c->member_count);
     struct member *m = &c->members[f->member];
     unlink_age(c, f);
     m->fetches += (uint32_t)f->told - (uint32_t)told;
@@ -80,6 +93,7 @@ void coordinator_fetch_set_told(struct coordinator *c, struct fetch *f, bool tol
 
 static void forget(struct coordinator *c, struct fetch *f)
 {
+    assert(f->member < c->member_count);
     uint32_t *at = f->bucket;
     while (*at != fetch_index(c, f)) {
         assert(*at != NONE);
@@ -96,6 +110,7 @@ static void forget(struct coordinator *c, struct fetch *f)
 /* A place for one more who waits; NONE: there is none, for this member or for all. */
 static uint32_t find_place(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     uint32_t share = c->fetches_max / MEMBER_SHARE;
     if (c->members[member].fetches >= (share > MEMBER_FETCHES ? share : MEMBER_FETCHES)) {
         return NONE;
@@ -112,6 +127,8 @@ struct fetch *coordinator_fetch_remember(struct coordinator *c, const struct sha
                                          uint32_t member, const struct message_load_ask *ask,
                                          bool *is_new_out)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     *is_new_out = false;
     for (struct fetch *f = coordinator_fetch_first(c, s, member); f != NULL;
          f = coordinator_fetch_next(c, f, s)) {
@@ -156,6 +173,7 @@ void coordinator_fetches_tick(struct coordinator *c)
 
 void coordinator_fetches_forget_member(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     for (size_t i = 0; i < 2; i++) {
         for (uint32_t at = c->fetch_ages[i].oldest; at != NONE;) {
             struct fetch *f = &c->fetches[at];

@@ -2,6 +2,8 @@
 /* The bytes that a copy takes on a node, and those that are left there. */
 #include "coordinator/fit.h"
 
+#include <assert.h>
+
 #include "base/room.h"
 
 static struct room_kind kind_of(const struct coordinator *c, uint32_t member)
@@ -12,6 +14,8 @@ static struct room_kind kind_of(const struct coordinator *c, uint32_t member)
 
 uint64_t coordinator_shard_room(const struct coordinator *c, const struct shard *s, uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     struct room_kind kind = kind_of(c, member);
     return room_of_shard(&kind, s->bytes);
 }
@@ -19,6 +23,8 @@ uint64_t coordinator_shard_room(const struct coordinator *c, const struct shard 
 struct placement_room coordinator_shard_needs(const struct coordinator *c, const struct shard *s,
                                               uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     struct room_kind kind = kind_of(c, member);
     uint64_t segments = room_whole_segments(&kind, s->bytes);
     return (struct placement_room){.segments =
@@ -28,6 +34,8 @@ struct placement_room coordinator_shard_needs(const struct coordinator *c, const
 
 void coordinator_shard_take_room(struct coordinator *c, const struct shard *s, uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     struct placement_member *place = &c->places[member];
     struct placement_room needs = coordinator_shard_needs(c, s, member);
     struct placement_room part = {.segments = UINT32_MAX, .part_bytes = needs.part_bytes};

@@ -7,8 +7,9 @@
  * that, and a load goes on naming it: only a mark gives such a checkpoint up. */
 #include "coordinator/forget.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
-#include "coordinator/copy.h"
 #include "coordinator/home.h"
 #include "coordinator/job.h"
 #include "coordinator/linger.h"
@@ -23,8 +24,9 @@
 /* Nobody else has a copy of it, or may have one. */
 static bool is_last(const struct coordinator *c, const struct shard *s, uint32_t home)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (coordinator_copy_is_good(s, &s->copies[i])) {
+        if (copy_is_good(s, &s->copies[i])) {
             return false;
         }
     }
@@ -39,6 +41,7 @@ static bool is_last(const struct coordinator *c, const struct shard *s, uint32_t
 
 static bool is_of(const struct shard *s, uint32_t home)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (home != NONE && s->homes[i] == home) {
             return true;
@@ -134,6 +137,7 @@ void coordinator_node_forget(struct coordinator *c, const char *node, bool force
 
 static uint32_t count_live(const struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     uint32_t live = 0;
     for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
         live += c->starts[i].live;
@@ -143,6 +147,7 @@ static uint32_t count_live(const struct coordinator *c, const struct run *run)
 
 void coordinator_run_forget(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     const char *why = "by command: the run is forgotten";
     if (coordinator_run_has_live_seat(c, run)) {
         c->update->admin_status = CKPT_ERR_BUSY;

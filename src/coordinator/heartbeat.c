@@ -2,6 +2,8 @@
 /* What a heartbeat brings: life, room, and orders that were never answered. */
 #include "coordinator/heartbeat.h"
 
+#include <assert.h>
+
 #include "coordinator/copy.h"
 #include "coordinator/order.h"
 #include "coordinator/queue.h"
@@ -13,6 +15,8 @@
 static void answer_heartbeat(struct coordinator *c, struct member *m,
                              const struct message_heartbeat *heartbeat)
 {
+    assert(m->connected);
+    assert(m->state != MEMBER_FREE);
     bool settled = heartbeat->has_inventory && heartbeat->inventory == m->inventory;
     uint64_t due_ms = m->leased_ms + c->config.lease_ms - c->config.heartbeat_ms / 2;
     if (settled && m->settled && c->now_ms < due_ms) {
@@ -26,6 +30,7 @@ static void answer_heartbeat(struct coordinator *c, struct member *m,
 void coordinator_on_heartbeat(struct coordinator *c, struct member *m,
                               const struct message_heartbeat *heartbeat)
 {
+    assert(m->state != MEMBER_FREE);
     uint32_t index = (uint32_t)(m - c->members);
     struct placement_member *place = &c->places[index];
     uint64_t most = m->segments * m->segment_bytes;

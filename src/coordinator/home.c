@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/planted_bug.h"
-#include "coordinator/copy.h"
 #include "coordinator/table.h"
 
 uint32_t coordinator_home_find(const struct coordinator *c, const char *node)
@@ -77,6 +76,7 @@ void coordinator_homes_init(struct coordinator *c)
 
 void coordinator_homes_member_joined(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     uint32_t index = coordinator_home_find(c, c->members[member].node);
     if (index != NONE) {
         c->homes[index].member = member;
@@ -86,6 +86,7 @@ void coordinator_homes_member_joined(struct coordinator *c, uint32_t member)
 
 void coordinator_homes_member_lost(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     uint32_t index = coordinator_home_find(c, c->members[member].node);
     if (index != NONE) {
         c->homes[index].member = NONE;
@@ -100,6 +101,7 @@ bool coordinator_node_is_home(const struct coordinator *c, const char *node)
 
 void coordinator_shard_release_homes(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE) {
             home_release(c, s->homes[i]);
@@ -110,6 +112,7 @@ void coordinator_shard_release_homes(struct coordinator *c, struct shard *s)
 
 void coordinator_shard_drop_home(struct coordinator *c, struct shard *s, uint32_t home)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] == home) {
             home_release(c, home);
@@ -121,6 +124,7 @@ void coordinator_shard_drop_home(struct coordinator *c, struct shard *s, uint32_
 void coordinator_shard_set_homes(struct coordinator *c, struct shard *s,
                                  const char nodes[][CKPT_NODE_NAME_MAX + 1], uint32_t count)
 {
+    assert(s->used);
     coordinator_shard_release_homes(c, s);
     for (uint32_t i = 0; i < count && i < CKPT_COPIES_MAX; i++) {
         s->homes[i] = home_hold(c, nodes[i], NONE);
@@ -130,11 +134,12 @@ void coordinator_shard_set_homes(struct coordinator *c, struct shard *s,
 void coordinator_shard_set_homes_as_held(struct coordinator *c, struct shard *s,
                                          const struct copy *without)
 {
+    assert(s->used);
     uint32_t count = 0;
     coordinator_shard_release_homes(c, s);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && count < CKPT_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
-        if (copy != without && coordinator_copy_is_good(s, copy)) {
+        if (copy != without && copy_is_good(s, copy)) {
             s->homes[count++] = home_hold(c, c->members[copy->member].node, copy->member);
         }
     }
@@ -142,6 +147,8 @@ void coordinator_shard_set_homes_as_held(struct coordinator *c, struct shard *s,
 
 bool coordinator_shard_is_home(const struct coordinator *c, const struct shard *s, uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE && c->homes[s->homes[i]].member == member) {
             return true;
@@ -152,6 +159,7 @@ bool coordinator_shard_is_home(const struct coordinator *c, const struct shard *
 
 bool coordinator_shard_has_homes(const struct shard *s)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {
         if (s->homes[i] != NONE) {
             return true;
@@ -162,6 +170,7 @@ bool coordinator_shard_has_homes(const struct shard *s)
 
 bool coordinator_home_is_heard(const struct coordinator *c, const struct home *home)
 {
+    assert(home->shards > 0);
     if (PLANTED_BUG(GOODBYE_IS_FOR_EVER) && home->seen && home->member == NONE) {
         const struct member *m = coordinator_member_by_name((struct coordinator *)c, home->node);
         return m == NULL || m->stopped;

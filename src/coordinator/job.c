@@ -15,6 +15,7 @@
  * the coordinator, and a run that nobody speaks of is kept. */
 #include "coordinator/job.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "coordinator/checkpoint.h"
@@ -98,6 +99,7 @@ static void complete_start(const struct coordinator *c, struct run_job *job,
 
 static void take_start(struct coordinator *c, struct run *run, const struct message_job *told)
 {
+    assert(run->used);
     coordinator_run_set_ended(c, run, false);
     run->job = (struct run_job){.start = told->attempt,
                                 .started_s = told->started_s,
@@ -108,6 +110,7 @@ static void take_start(struct coordinator *c, struct run *run, const struct mess
 
 static void on_begin(struct coordinator *c, struct run *run, const struct message_job *told)
 {
+    assert(run->used);
     int order = compare_start(c, &run->job, told);
     if (order == 0) {
         complete_start(c, &run->job, told);
@@ -125,6 +128,7 @@ static void on_begin(struct coordinator *c, struct run *run, const struct messag
 
 static void on_end(struct coordinator *c, struct run *run, const struct message_job *told)
 {
+    assert(run->used);
     int order = compare_start(c, &run->job, told);
     uint64_t ended_ms = ago(c, told->ended_ms_ago);
     bool is_past = told->run_attempt != 0 && told->run_attempt < run->attempt;
@@ -164,6 +168,7 @@ static void on_end(struct coordinator *c, struct run *run, const struct message_
 void coordinator_on_job_report(struct coordinator *c, struct member *m,
                                const struct message_job *told)
 {
+    assert(m->state != MEMBER_FREE);
     struct message *ack = coordinator_update_message(c, m->link, MESSAGE_JOB_ACK);
     ack->job_ack.verb = told->verb;
     ack->job_ack.attempt = told->attempt;
@@ -183,6 +188,7 @@ void coordinator_on_job_report(struct coordinator *c, struct member *m,
  * again. */
 static void look_whether_it_lives(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     if (!coordinator_run_has_live_seat(c, run)) {
         return;
     }
@@ -201,6 +207,7 @@ static bool is_restoring(const struct run *run)
 
 bool coordinator_run_release(struct coordinator *c, struct run *run, bool all, const char *why)
 {
+    assert(run->used);
     bool kept = all;
     for (uint32_t i = run->first_checkpoint; i != NONE;) {
         struct checkpoint *k = &c->checkpoints[i];
@@ -230,6 +237,7 @@ bool coordinator_run_release(struct coordinator *c, struct run *run, bool all, c
 
 static void release_when_due(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     bool may_be_news = run->job.linger_ms > 0 && /* other agents may know of a later start */
                        c->now_ms < c->started_ms + c->config.restore_settle_ms;
     if (!coordinator_run_lingers(c, run) || c->now_ms < coordinator_run_linger_until_ms(run) ||
@@ -247,6 +255,7 @@ static void release_when_due(struct coordinator *c, struct run *run)
 
 static bool is_short(const struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     const struct member *m = &c->members[member];
     const struct placement_member *place = &c->places[member];
     uint64_t free = place->segments_free * m->segment_bytes + place->part_bytes_free;
@@ -256,6 +265,7 @@ static bool is_short(const struct coordinator *c, uint32_t member)
 
 static uint32_t count_consistent(const struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     uint32_t count = 0;
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         count += c->checkpoints[i].state == CHECKPOINT_CONSISTENT;
@@ -265,6 +275,7 @@ static uint32_t count_consistent(const struct coordinator *c, const struct run *
 
 static bool may_give(const struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     return coordinator_run_lingers(c, run) && !is_restoring(run) &&
            (!run->job.requeueable || count_consistent(c, run) > 1);
 }
@@ -272,6 +283,7 @@ static bool may_give(const struct coordinator *c, const struct run *run)
 /* Of the runs that have something on the member and may give, the one that ended first. */
 static struct run *find_giver(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     struct run *best = NULL;
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;

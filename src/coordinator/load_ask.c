@@ -2,6 +2,8 @@
 /* The door for loads: a rank's, which has part in its run's one restore, or a reader's. */
 #include "coordinator/load_ask.h"
 
+#include <assert.h>
+
 #include "base/planted_bug.h"
 #include "coordinator/fetch.h"
 #include "coordinator/restore.h"
@@ -15,6 +17,8 @@
 static void collective_ask(struct coordinator *c, struct run *run, uint32_t member,
                            const struct message_load_ask *ask)
 {
+    assert(run->used);
+    assert(member < c->member_count);
     struct restore *restore = &run->restore;
     bool none = restore->state == RESTORE_NONE;
     uint32_t attempt = none ? run->verdict_attempt : restore->attempt;
@@ -71,6 +75,8 @@ static bool ask_is_valid(const struct message_load_ask *ask)
 static bool is_seated(struct coordinator *c, struct run *run, uint32_t member,
                       const struct message_load_ask *ask)
 {
+    assert(run->used);
+    assert(member < c->member_count);
     const struct message_seat_ask seat = {.run = ask->run,
                                           .rank = ask->rank,
                                           .world = ask->world,
@@ -91,6 +97,7 @@ static bool is_seated(struct coordinator *c, struct run *run, uint32_t member,
 void coordinator_on_load_ask(struct coordinator *c, uint32_t member,
                              const struct message_load_ask *ask)
 {
+    assert(member < c->member_count);
     if (!ask_is_valid(ask)) {
         coordinator_send_verdict(c, member, ask, CKPT_ERR_INVALID, "load with invalid values",
                                  NULL);

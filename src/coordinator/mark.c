@@ -11,9 +11,10 @@
  * stays readable by its number. */
 #include "coordinator/mark.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "coordinator/checkpoint.h"
-#include "coordinator/copy.h"
 #include "coordinator/note.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/update.h"
@@ -21,6 +22,7 @@
 static struct coordinator_record *record_of(struct coordinator *c, const struct checkpoint *k,
                                             enum coordinator_record_type type)
 {
+    assert(k->used);
     struct coordinator_record *record = coordinator_update_record(c, type);
     record->run = c->runs[k->run].key;
     record->attempt = k->attempt;
@@ -30,10 +32,11 @@ static struct coordinator_record *record_of(struct coordinator *c, const struct 
 
 static bool is_whole(const struct coordinator *c, const struct checkpoint *k)
 {
+    assert(k->used);
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         bool good = false;
         for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX && !good; j++) {
-            good = coordinator_copy_is_good(&c->shards[i], &c->shards[i].copies[j]);
+            good = copy_is_good(&c->shards[i], &c->shards[i].copies[j]);
         }
         if (!good) {
             return false;
@@ -44,6 +47,7 @@ static bool is_whole(const struct coordinator *c, const struct checkpoint *k)
 
 void coordinator_offer_again_if_whole(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used);
     struct run *run = &c->runs[k->run];
     if (k->state != CHECKPOINT_QUARANTINED || k->mark == MARK_POISONED || k->passed_over ||
         (run->has_latest && run->latest > k->step) || !is_whole(c, k) ||
@@ -62,6 +66,7 @@ void coordinator_offer_again_if_whole(struct coordinator *c, struct checkpoint *
 void coordinator_mark_checkpoint(struct coordinator *c, struct checkpoint *k,
                                  enum checkpoint_mark mark)
 {
+    assert(k->used);
     if (!checkpoint_is_committed(k)) {
         c->update->admin_status = CKPT_ERR_INVALID;
         reason_set(c->update->admin_reason,

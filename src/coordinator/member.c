@@ -32,6 +32,7 @@ void coordinator_member_link(struct coordinator *c, struct member *m, uint32_t l
 
 void coordinator_member_unlink(struct coordinator *c, struct member *m)
 {
+    assert(m->state != MEMBER_FREE);
     uint32_t index = (uint32_t)(m - c->members);
     uint32_t *at = &c->link_buckets[(m->link * 2654435761u) & c->link_mask];
     while (*at != index) {
@@ -46,6 +47,7 @@ void coordinator_member_unlink(struct coordinator *c, struct member *m)
 /* Everything the member held is gone from the tables; whatever depended on it gets attention. */
 static void drop_copies(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     struct member *m = &c->members[member];
     while (m->first_copy != NONE) {
         struct copy *copy;
@@ -60,6 +62,7 @@ static void drop_copies(struct coordinator *c, uint32_t member)
 
 static void member_leaves(struct coordinator *c, struct member *m)
 {
+    assert(m->state != MEMBER_FREE);
     uint32_t index = (uint32_t)(m - c->members);
     if (c->update->record_count == 0 || c->update->records[0].type != RECORD_EPOCH) {
         c->epoch++;
@@ -83,6 +86,7 @@ static void member_leaves(struct coordinator *c, struct member *m)
 
 void coordinator_member_lost(struct coordinator *c, struct member *m, const char *why)
 {
+    assert(m->state != MEMBER_FREE);
     member_leaves(c, m);
     coordinator_note(c, EVENT_agent_lost, about_node(m->node), "%s; its copies no longer count",
                      why);
@@ -90,6 +94,7 @@ void coordinator_member_lost(struct coordinator *c, struct member *m, const char
 
 void coordinator_member_stopped(struct coordinator *c, struct member *m)
 {
+    assert(m->state != MEMBER_FREE);
     m->stopped = true;
     member_leaves(c, m);
     coordinator_note(

@@ -18,6 +18,8 @@
 static void fill_order(struct coordinator *c, const struct shard *s, const struct copy *copy,
                        struct message_pull_order *order)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     const struct member *source = &c->members[copy->source];
     order->order = copy->order;
@@ -35,6 +37,8 @@ static void fill_order(struct coordinator *c, const struct shard *s, const struc
 static void say_let_go(struct coordinator *c, const struct shard *s, const struct copy *copy,
                        uint64_t generation)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     struct message *m =
         coordinator_update_message(c, c->members[copy->member].link, MESSAGE_LET_GO);
     m->let_go.order = copy->order;
@@ -46,6 +50,8 @@ static void say_let_go(struct coordinator *c, const struct shard *s, const struc
  * back. */
 static void send_order(struct coordinator *c, struct shard *s, struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     const struct member *m = &c->members[copy->member];
     copy->ordered_ms = c->now_ms;
     if (!m->connected || !coordinator_update_has_room(c, 1)) {
@@ -68,12 +74,15 @@ static void send_order(struct coordinator *c, struct shard *s, struct copy *copy
 
 bool coordinator_order_is_stale(const struct coordinator *c, const struct copy *copy)
 {
+    assert(copy->member != NONE);
     return !PLANTED_BUG(ORDER_ONCE) && c->now_ms >= copy->ordered_ms + c->config.resend_ms;
 }
 
 bool coordinator_order_pull(struct coordinator *c, struct shard *s, uint32_t member,
                             struct copy *source, enum pull_purpose purpose)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     uint32_t source_member = source->member;
     uint64_t source_generation = source->generation;
     struct copy *copy = coordinator_place_for(c, s, member, source_member, purpose);
@@ -100,6 +109,8 @@ bool coordinator_order_pull(struct coordinator *c, struct shard *s, uint32_t mem
 
 void coordinator_order_verify(struct coordinator *c, struct shard *s, struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     assert(copy->order_kind != ORDER_PULL);
     coordinator_copy_set_order(c, copy, ORDER_VERIFY);
     copy->order = c->next_order++;
@@ -108,6 +119,8 @@ void coordinator_order_verify(struct coordinator *c, struct shard *s, struct cop
 
 void coordinator_order_renew(struct coordinator *c, struct shard *s, struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     assert(copy->order_kind != ORDER_NONE);
     copy->order = c->next_order++;
     send_order(c, s, copy);
@@ -115,6 +128,8 @@ void coordinator_order_renew(struct coordinator *c, struct shard *s, struct copy
 
 void coordinator_order_resend(struct coordinator *c, struct shard *s, struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     if (copy->order_kind == ORDER_PULL) {
         struct copy *source = coordinator_copy_find(s, copy->source);
         if (source == NULL || source->generation != copy->source_generation || source->bad) {
@@ -134,12 +149,15 @@ void coordinator_order_resend(struct coordinator *c, struct shard *s, struct cop
 
 static bool understands_room(const struct coordinator *c, const struct copy *copy)
 {
+    assert(copy->member != NONE);
     return (c->members[copy->member].features & WIRE_FEATURE_ROOM) != 0;
 }
 
 void coordinator_order_let_go(struct coordinator *c, struct shard *s, struct copy *copy)
 {
-    assert(coordinator_copy_is_good(s, copy) && copy->order_kind == ORDER_NONE);
+    assert(s->used);
+    assert(copy_is_of(s, copy));
+    assert(copy_is_good(s, copy) && copy->order_kind == ORDER_NONE);
     if (understands_room(c, copy)) {
         coordinator_copy_set_order(c, copy, ORDER_LET_GO);
         copy->order = c->next_order++;
@@ -161,6 +179,8 @@ void coordinator_order_let_go(struct coordinator *c, struct shard *s, struct cop
 
 void coordinator_order_stay(struct coordinator *c, struct shard *s, struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     assert(copy->order_kind == ORDER_LET_GO && copy->state == COPY_VERIFIED);
     coordinator_copy_move(c, copy, COPY_ADOPTED);
     copy->has_digest = false;
@@ -171,6 +191,8 @@ void coordinator_order_stay(struct coordinator *c, struct shard *s, struct copy 
 
 void coordinator_order_call_off(struct coordinator *c, struct shard *s, struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     assert(copy->order_kind == ORDER_PULL);
     if (c->members[copy->member].connected && understands_room(c, copy) &&
         coordinator_update_has_room(c, 1)) {

@@ -2,6 +2,8 @@
 /* Which copy is read from, and where the next one goes. */
 #include "coordinator/place.h"
 
+#include <assert.h>
+
 #include "coordinator/copy.h"
 #include "coordinator/drain_rule.h"
 #include "coordinator/fit.h"
@@ -19,7 +21,7 @@ struct copy *coordinator_shard_source(struct coordinator *c, struct shard *s, ui
         }
         bool sealed = checkpoint_is_open(k) && copy->owner &&
                       (copy->state == COPY_SEALED || copy->state == COPY_VERIFIED);
-        if ((sealed || coordinator_copy_is_good(s, copy)) &&
+        if ((sealed || copy_is_good(s, copy)) &&
             (best == NULL || copy->source_failures < best->source_failures)) {
             best = copy;
         }
@@ -30,6 +32,8 @@ struct copy *coordinator_shard_source(struct coordinator *c, struct shard *s, ui
 struct copy *coordinator_place_for(struct coordinator *c, struct shard *s, uint32_t member,
                                    uint32_t source, enum pull_purpose purpose)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     struct copy *copy = coordinator_copy_find(s, member);
     copy = copy != NULL ? copy : coordinator_copy_add(c, s, member);
     if (copy == NULL && purpose != PULL_REPLICATE) {
@@ -44,6 +48,8 @@ struct copy *coordinator_place_for(struct coordinator *c, struct shard *s, uint3
 
 struct copy *coordinator_place_for_found(struct coordinator *c, struct shard *s, uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     struct copy *copy = coordinator_copy_add(c, s, member);
     struct copy *extra = NULL;
     if (copy != NULL || !coordinator_redundancy_gains(c, s, member)) {
@@ -52,7 +58,7 @@ struct copy *coordinator_place_for_found(struct coordinator *c, struct shard *s,
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         struct copy *other = &s->copies[i];
         bool is_asked_for = s->load_state != LOAD_NONE && s->load_member == other->member;
-        bool is_twin = coordinator_copy_is_good(s, other) && other->order_kind == ORDER_NONE &&
+        bool is_twin = copy_is_good(s, other) && other->order_kind == ORDER_NONE &&
                        !coordinator_shard_is_read_from(s, other->member) &&
                        !coordinator_redundancy_loses(c, s, other);
         bool is_repair = other->order_kind == ORDER_PULL && other->purpose == PULL_REPLICATE;
@@ -70,6 +76,8 @@ struct copy *coordinator_place_for_found(struct coordinator *c, struct shard *s,
 /* Where placement starts: the owner, or whoever holds a copy. */
 static uint32_t origin_of(const struct shard *s, const struct holders *h)
 {
+    assert(h->taken_count + h->avoid_count <= COORDINATOR_COPIES_MAX);
+    assert(s->used);
     uint32_t origin = h->taken_count > 0 ? h->taken[0] : h->avoid[0];
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         if (s->copies[i].member != NONE && s->copies[i].owner) {
@@ -91,6 +99,8 @@ static struct placement_map map_of(const struct coordinator *c, const struct sha
 enum ckpt_status coordinator_place_choose_full(const struct coordinator *c, const struct shard *s,
                                                const struct holders *h, uint32_t *member_out)
 {
+    assert(h->taken_count + h->avoid_count <= COORDINATOR_COPIES_MAX);
+    assert(s->used);
     struct placement_map map = map_of(c, s);
     struct placement_room none = {.segments = 0};
     return placement_choose(&map, origin_of(s, h), h->taken, h->taken_count, h->avoid,
@@ -100,6 +110,8 @@ enum ckpt_status coordinator_place_choose_full(const struct coordinator *c, cons
 enum ckpt_status coordinator_place_choose(const struct coordinator *c, const struct shard *s,
                                           const struct holders *h, uint32_t *member_out)
 {
+    assert(h->taken_count + h->avoid_count <= COORDINATOR_COPIES_MAX);
+    assert(s->used);
     struct placement_map map = map_of(c, s);
     uint32_t origin = origin_of(s, h);
     struct placement_room needs = coordinator_shard_needs(c, s, origin);
@@ -114,6 +126,8 @@ enum ckpt_status coordinator_place_choose(const struct coordinator *c, const str
 
 bool coordinator_copy_may_leave(const struct coordinator *c, struct shard *s, struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     uint32_t member;
     if (copy->owner || !coordinator_copy_is_idle(c, s, copy) || coordinator_shard_is_pulled(s) ||
         !coordinator_redundancy_is_met(c, s) || coordinator_shard_leaving(c, s) != NULL) {

@@ -2,6 +2,7 @@
 /* A pull that failed: the copy was not made, and perhaps its source is to blame, or a full node. */
 #include "coordinator/pull_failed.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "coordinator/checkpoint.h"
@@ -17,6 +18,7 @@
 void coordinator_on_pull_failed(struct coordinator *c, uint32_t member,
                                 const struct message_pull_failed *f)
 {
+    assert(member < c->member_count);
     const struct found found = coordinator_find(c, &f->shard, member);
     struct run *run = found.run;
     struct checkpoint *k = found.checkpoint;

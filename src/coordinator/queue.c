@@ -6,6 +6,7 @@
 
 void coordinator_queue_remove(struct coordinator *c, struct shard *s)
 {
+    assert(s->queued != s->parked);
     uint32_t *head = s->parked ? &c->parked : &c->queue_head;
     if (s->previous_in_queue == NONE) {
         *head = s->next_in_queue;
@@ -22,6 +23,7 @@ void coordinator_queue_remove(struct coordinator *c, struct shard *s)
 
 void coordinator_queue_push(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     if (s->queued) {
         return;
     }
@@ -52,6 +54,7 @@ struct shard *coordinator_queue_pop(struct coordinator *c)
 
 void coordinator_queue_park(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     if (s->queued || s->parked) {
         return;
     }

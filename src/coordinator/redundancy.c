@@ -43,8 +43,8 @@ static uint32_t count(const struct coordinator *c, const struct shard *s,
     uint32_t chosen = 0;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
-        if (coordinator_copy_is_good(s, copy) && copy != choice->spare &&
-            copy->member != choice->without && !(choice->keeps && c->places[copy->member].last) &&
+        if (copy_is_good(s, copy) && copy != choice->spare && copy->member != choice->without &&
+            !(choice->keeps && c->places[copy->member].last) &&
             !(choice->stays && coordinator_copy_leaves(c, s, copy))) {
             members[chosen++] = copy->member;
         }
@@ -72,6 +72,7 @@ bool coordinator_redundancy_is_met(const struct coordinator *c, const struct sha
 bool coordinator_redundancy_is_met_without(const struct coordinator *c, const struct shard *s,
                                            uint32_t member)
 {
+    assert(s->used);
     struct choice choice = all;
     choice.keeps = true;
     choice.without = member;
@@ -81,6 +82,7 @@ bool coordinator_redundancy_is_met_without(const struct coordinator *c, const st
 /* Of those that are to stay. */
 static bool is_met_by_staying(const struct coordinator *c, const struct shard *s)
 {
+    assert(s->used);
     struct choice choice = all;
     choice.stays = true;
     return count(c, s, &choice) >= wanted(c, s);
@@ -89,8 +91,7 @@ static bool is_met_by_staying(const struct coordinator *c, const struct shard *s
 static bool some_leave(const struct coordinator *c, const struct shard *s)
 {
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (coordinator_copy_is_good(s, &s->copies[i]) &&
-            coordinator_copy_leaves(c, s, &s->copies[i])) {
+        if (copy_is_good(s, &s->copies[i]) && coordinator_copy_leaves(c, s, &s->copies[i])) {
             return true;
         }
     }
@@ -111,7 +112,7 @@ struct holders coordinator_shard_holders(const struct coordinator *c, const stru
             !copy->bad && !copy->cached && (copy->state == COPY_ADOPTED || (open && copy->owner));
         bool waits = copy->state == COPY_VERIFIED && !s->has_digest && !copy->cached;
         if (!coordinator_copy_leaves(c, s, copy) &&
-            (coordinator_copy_is_good(s, copy) || pulling || counts_soon || waits)) {
+            (copy_is_good(s, copy) || pulling || counts_soon || waits)) {
             h.taken[h.taken_count++] = copy->member;
         } else {
             h.avoid[h.avoid_count++] = copy->member;
@@ -137,6 +138,8 @@ enum redundancy coordinator_redundancy_next(const struct coordinator *c, const s
 bool coordinator_redundancy_gains(const struct coordinator *c, const struct shard *s,
                                   uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     struct choice choice = all;
     choice.with = member;
     return count(c, s, &choice) > count(c, s, &all);
@@ -145,6 +148,8 @@ bool coordinator_redundancy_gains(const struct coordinator *c, const struct shar
 bool coordinator_redundancy_loses(const struct coordinator *c, const struct shard *s,
                                   const struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     struct choice choice = all;
     choice.spare = copy;
     return count(c, s, &choice) < count(c, s, &all);
@@ -153,15 +158,17 @@ bool coordinator_redundancy_loses(const struct coordinator *c, const struct shar
 /* How many are kept when there are too many. */
 static uint32_t kept(const struct coordinator *c, const struct shard *s)
 {
+    assert(s->used);
     uint32_t copies = wanted(c, s);
     return copies - (PLANTED_BUG(TRIM_TOO_FAR) && copies > 1);
 }
 
 bool coordinator_redundancy_is_exceeded(const struct coordinator *c, const struct shard *s)
 {
+    assert(s->used);
     uint32_t copies = 0;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        copies += coordinator_copy_is_good(s, &s->copies[i]);
+        copies += copy_is_good(s, &s->copies[i]);
     }
     return copies > kept(c, s);
 }
@@ -169,6 +176,7 @@ bool coordinator_redundancy_is_exceeded(const struct coordinator *c, const struc
 /* As many as are kept, or as there are, are left without the spare one. */
 static bool is_spared(const struct coordinator *c, const struct shard *s, struct choice choice)
 {
+    assert(s->used);
     uint32_t left = count(c, s, &choice);
     choice.spare = NULL;
     return left >= kept(c, s) || left >= count(c, s, &choice);
@@ -177,6 +185,8 @@ static bool is_spared(const struct coordinator *c, const struct shard *s, struct
 bool coordinator_redundancy_spares(const struct coordinator *c, const struct shard *s,
                                    const struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     struct choice choice = all;
     choice.spare = copy;
     if (!is_spared(c, s, choice)) {
@@ -188,12 +198,9 @@ bool coordinator_redundancy_spares(const struct coordinator *c, const struct sha
 
 void coordinator_shard_refresh(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
-    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (s->copies[i].member != NONE) {
-            coordinator_copy_weigh(c, s, &s->copies[i]);
-        }
-    }
+    coordinator_shard_weigh(c, s);
     bool ready = s->sealed && coordinator_redundancy_is_met(c, s);
     if (ready != s->ready) {
         coordinator_checkpoint_touch(c, k);

@@ -9,11 +9,11 @@
  * Too many: the one missed least is let go, unless its agent says that it is in use. */
 #include "coordinator/repair.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/planted_bug.h"
-#include "coordinator/copy.h"
 #include "coordinator/home.h"
 #include "coordinator/order.h"
 #include "coordinator/redundancy.h"
@@ -26,6 +26,7 @@
 
 static bool is_taken(const struct holders *h, uint32_t member)
 {
+    assert(h->taken_count + h->avoid_count <= COORDINATOR_COPIES_MAX);
     for (uint32_t i = 0; i < h->taken_count; i++) {
         if (h->taken[i] == member) {
             return true;
@@ -37,6 +38,7 @@ static bool is_taken(const struct holders *h, uint32_t member)
 /* Until when a copy of this home that is not known of may still turn up. */
 static uint64_t home_due_ms(const struct coordinator *c, const struct home *home)
 {
+    assert(home->shards > 0);
     if (PLANTED_BUG(NO_SETTLE) && !(home->seen && home->member == NONE)) {
         return 0;
     }
@@ -52,6 +54,8 @@ static uint64_t home_due_ms(const struct coordinator *c, const struct home *home
 bool coordinator_repair_is_due(const struct coordinator *c, const struct shard *s,
                                const struct holders *h)
 {
+    assert(h->taken_count + h->avoid_count <= COORDINATOR_COPIES_MAX);
+    assert(s->used);
     if (PLANTED_BUG(REPAIR_AT_ONCE)) {
         return true;
     }
@@ -71,11 +75,12 @@ bool coordinator_repair_is_due(const struct coordinator *c, const struct shard *
 static bool homes_are_right(const struct coordinator *c, const struct shard *s,
                             const struct copy *without)
 {
+    assert(s->used);
     uint32_t good = 0;
     uint32_t homes = 0;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
-        if (copy != without && coordinator_copy_is_good(s, copy)) {
+        if (copy != without && copy_is_good(s, copy)) {
             good++;
             if (!coordinator_shard_is_home(c, s, copy->member)) {
                 return false;
@@ -90,6 +95,7 @@ static bool homes_are_right(const struct coordinator *c, const struct shard *s,
 
 void coordinator_shard_write_homes(struct coordinator *c, const struct shard *s)
 {
+    assert(s->used);
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     struct coordinator_record *record = coordinator_update_record(c, RECORD_HOLDERS);
     record->run = c->runs[k->run].key;
@@ -108,6 +114,7 @@ void coordinator_shard_write_homes(struct coordinator *c, const struct shard *s)
 bool coordinator_shard_record_homes(struct coordinator *c, struct shard *s,
                                     const struct copy *without)
 {
+    assert(s->used);
     if (!coordinator_shard_has_homes(s) || homes_are_right(c, s, without)) {
         return true;
     }
@@ -122,6 +129,7 @@ bool coordinator_shard_record_homes(struct coordinator *c, struct shard *s,
 
 static void call_pulls_off(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         struct copy *copy = &s->copies[i];
         bool is_loaded = s->load_state != LOAD_NONE && s->load_member == copy->member;
@@ -134,6 +142,7 @@ static void call_pulls_off(struct coordinator *c, struct shard *s)
 
 bool coordinator_shard_let_surplus_go(struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     struct copy *copy;
     call_pulls_off(c, s);
     while (!PLANTED_BUG(NEVER_TRIM) && (copy = coordinator_shard_surplus(c, s)) != NULL) {

@@ -2,6 +2,7 @@
 /* Durable records back into the tables, before anything else happens. */
 #include "coordinator/replay.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/reason.h"
@@ -40,6 +41,7 @@ static enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint 
 static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run,
                                           const struct coordinator_record *record)
 {
+    assert(run->used);
     if (record->shards == NULL || record->world < 1 || record->world > CKPT_WORLD_MAX ||
         record->copies < 1 || record->copies > CKPT_COPIES_MAX) {
         return CKPT_ERR_CORRUPT;
@@ -79,6 +81,7 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
 static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
                                       const struct coordinator_record *record)
 {
+    assert(run->used);
     struct checkpoint *k = coordinator_checkpoint_find(c, run, record->attempt, record->step);
     switch (record->type) {
     case RECORD_EPOCH:
@@ -138,6 +141,7 @@ static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
 enum ckpt_status coordinator_on_replay(struct coordinator *c,
                                        const struct coordinator_record *record)
 {
+    assert(c->replaying);
     if (record->type == RECORD_CLUSTER && record->epoch <= c->epoch) {
         c->cluster = nonce_is_zero(&c->cluster) ? coordinator_record_named(record) : c->cluster;
         return nonce_is_zero(&c->cluster) ? CKPT_ERR_CORRUPT : CKPT_OK;

@@ -12,12 +12,16 @@
  * that it holds) is unknown, and no difference. */
 #include "coordinator/replica.h"
 
+#include <assert.h>
+
 #include "coordinator/checkpoint.h"
 #include "coordinator/shard.h"
 
 void coordinator_replica_note(struct checkpoint *k, struct shard *s,
                               const struct message_shard_report *r)
 {
+    assert(k->used);
+    assert(s->used);
     if (r->owner && r->replica_said) {
         k->in_shares = true;
         s->replica_said = true;
@@ -31,6 +35,8 @@ void coordinator_replica_note(struct checkpoint *k, struct shard *s,
 static const struct shard *differs_from(const struct coordinator *c, const struct checkpoint *k,
                                         const struct shard *s)
 {
+    assert(k->used);
+    assert(s->used);
     if (!s->replica_said || s->replica_leader >= k->world) {
         return NULL;
     }
@@ -43,6 +49,7 @@ static const struct shard *differs_from(const struct coordinator *c, const struc
 
 bool coordinator_replica_refuses(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used);
     struct run *run = &c->runs[k->run];
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         const struct shard *s = &c->shards[i];

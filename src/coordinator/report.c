@@ -39,6 +39,7 @@ static enum ckpt_status contradiction(struct coordinator *c, const struct checkp
                                       const struct shard *s, uint32_t member,
                                       const struct message_shard_report *r, char *reason)
 {
+    assert(k->used);
     if (k->state == CHECKPOINT_ABORTED) {
         reason_set(reason, "%s", k->reason);
         return k->status;
@@ -76,6 +77,7 @@ static enum ckpt_status contradiction(struct coordinator *c, const struct checkp
 static void on_copy_gone(struct coordinator *c, uint32_t member,
                          const struct message_shard_report *r)
 {
+    assert(member < c->member_count);
     const struct found found = coordinator_find(c, &r->shard, member);
     const struct checkpoint *k = found.checkpoint;
     struct shard *s = found.shard;
@@ -91,12 +93,14 @@ static void on_copy_gone(struct coordinator *c, uint32_t member,
         c, member, r, k == NULL ? CHECKPOINT_NONE : (enum checkpoint_state)k->state, CKPT_OK, "");
 }
 
-/* The shard for the report, new when its owner announces it first; NULL: refused, and answered. */
+/* The shard for the report; s: as it is known, NULL when its owner announces it first. NULL:
+ * refused, and answered. */
 static struct shard *shard_for_report(struct coordinator *c, uint32_t member, struct checkpoint *k,
-                                      const struct message_shard_report *r)
+                                      struct shard *s, const struct message_shard_report *r)
 {
+    assert(member < c->member_count);
+    assert(k->used);
     char reason[CKPT_REASON_MAX + 1] = "";
-    struct shard *s = coordinator_shard_find(c, k, r->shard.rank);
     enum ckpt_status status = contradiction(c, k, s, member, r, reason);
     if (status != CKPT_OK) {
         coordinator_report_refuse(c, member, r, (enum checkpoint_state)k->state, status, reason);
@@ -133,6 +137,8 @@ static struct shard *shard_for_report(struct coordinator *c, uint32_t member, st
 static struct copy *copy_for_report(struct coordinator *c, uint32_t member, struct shard *s,
                                     const struct message_shard_report *r)
 {
+    assert(member < c->member_count);
+    assert(s->used);
     enum checkpoint_state state = (enum checkpoint_state)c->checkpoints[s->checkpoint].state;
     struct copy *copy = coordinator_copy_find(s, member);
     if (copy == NULL) {
@@ -158,6 +164,7 @@ static struct copy *copy_for_report(struct coordinator *c, uint32_t member, stru
 /* The copy is in another slot than the one that was known: nothing that was said of that holds. */
 static void generation_moves(struct coordinator *c, struct copy *copy, uint64_t generation)
 {
+    assert(copy->member != NONE);
     assert(generation > copy->generation);
     coordinator_copy_move(c, copy, COPY_NONE);
     copy->has_digest = false;
@@ -171,6 +178,7 @@ static void generation_moves(struct coordinator *c, struct copy *copy, uint64_t 
 void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
                                  const struct message_shard_report *r)
 {
+    assert(member < c->member_count);
     if (!report_is_valid(r)) {
         coordinator_report_refuse(c, member, r, CHECKPOINT_NONE, CKPT_ERR_INVALID,
                                   "report with invalid values");
@@ -180,9 +188,10 @@ void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
         on_copy_gone(c, member, r);
         return;
     }
-    struct checkpoint *k = coordinator_find(c, &r->shard, NONE).checkpoint;
+    const struct found found = coordinator_find(c, &r->shard, NONE);
+    struct checkpoint *k = found.checkpoint;
     k = k != NULL ? k : coordinator_report_open(c, member, r);
-    struct shard *s = k == NULL ? NULL : shard_for_report(c, member, k, r);
+    struct shard *s = k == NULL ? NULL : shard_for_report(c, member, k, found.shard, r);
     struct copy *copy = s == NULL ? NULL : copy_for_report(c, member, s, r);
     if (copy == NULL) {
         return;

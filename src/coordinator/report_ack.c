@@ -2,6 +2,7 @@
 /* What an agent hears of its report. */
 #include "coordinator/report_ack.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/reason.h"
@@ -13,6 +14,7 @@ void coordinator_report_ack(struct coordinator *c, uint32_t member,
                             const struct message_shard_report *r, enum checkpoint_state checkpoint,
                             enum ckpt_status status, const char *reason)
 {
+    assert(member < c->member_count);
     struct message *m = coordinator_update_message(c, c->members[member].link, MESSAGE_SHARD_ACK);
     m->shard_ack.shard = r->shard;
     m->shard_ack.generation = r->generation;
@@ -28,6 +30,7 @@ void coordinator_report_refuse(struct coordinator *c, uint32_t member,
                                enum checkpoint_state checkpoint, enum ckpt_status status,
                                const char *reason)
 {
+    assert(member < c->member_count);
     struct trouble what = {
         .kind = TROUBLE_REPORT, .status = status, .has_rank = true, .shard = r->shard};
     strcpy(what.node, c->members[member].node);

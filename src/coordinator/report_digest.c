@@ -2,6 +2,8 @@
 /* A copy's digest is judged: by the shard's, and by what the copy said before. */
 #include "coordinator/report_digest.h"
 
+#include <assert.h>
+
 #include "coordinator/checkpoint.h"
 #include "coordinator/commit.h"
 #include "coordinator/copy.h"
@@ -20,6 +22,7 @@
  * The source digests again; until it has, others are preferred. */
 static void suspect_source(struct coordinator *c, struct shard *s, uint32_t source_member)
 {
+    assert(s->used);
     struct copy *source = source_member == NONE ? NULL : coordinator_copy_find(s, source_member);
     if (source == NULL) {
         return;
@@ -36,6 +39,8 @@ static void suspect_source(struct coordinator *c, struct shard *s, uint32_t sour
 static void on_mismatch(struct coordinator *c, struct shard *s, struct copy *copy,
                         const struct message_shard_report *r, const char *what)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
     struct member *m = &c->members[copy->member];
     uint32_t member = copy->member;
@@ -84,6 +89,7 @@ static void on_mismatch(struct coordinator *c, struct shard *s, struct copy *cop
 /* The owner's first digest is the reference: holders that were faster are judged now. */
 static void set_reference(struct coordinator *c, struct shard *s, const struct digest *digest)
 {
+    assert(s->used);
     s->has_digest = true;
     s->digest = *digest;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
@@ -108,6 +114,8 @@ static void set_reference(struct coordinator *c, struct shard *s, const struct d
 static void on_verified(struct coordinator *c, struct shard *s, struct copy *copy,
                         const struct message_shard_report *r)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
     uint64_t order = copy->order;
     bool answered = r->order != 0 && r->order == order;
@@ -150,6 +158,7 @@ static void on_verified(struct coordinator *c, struct shard *s, struct copy *cop
 static bool is_out_of_the_blue(const struct checkpoint *k, const struct copy *copy,
                                const struct message_shard_report *r)
 {
+    assert(k->used);
     bool answers = copy->order_kind != ORDER_NONE && r->order != 0 && r->order == copy->order;
     return checkpoint_is_open(k) && !r->owner && copy->state != COPY_VERIFIED && !answers;
 }
@@ -157,6 +166,8 @@ static bool is_out_of_the_blue(const struct checkpoint *k, const struct copy *co
 static void prove(struct coordinator *c, struct shard *s, struct copy *copy,
                   const struct message_shard_report *r)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     if (copy->order_kind == ORDER_NONE) {
         coordinator_copy_move(c, copy, COPY_ADOPTED);
         coordinator_copy_weigh(c, s, copy);
@@ -169,6 +180,8 @@ static void prove(struct coordinator *c, struct shard *s, struct copy *copy,
 void coordinator_report_digest(struct coordinator *c, struct shard *s, struct copy *copy,
                                const struct message_shard_report *r)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     bool changed = r->changed || (copy->has_digest && !digest_equal(&copy->digest, &r->digest));
     bool differs = s->has_digest && !digest_equal(&s->digest, &r->digest);

@@ -2,6 +2,8 @@
 /* A checkpoint opens at the first report of it, or is refused. */
 #include "coordinator/report_open.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
@@ -63,6 +65,7 @@ static enum ckpt_status may_open(struct coordinator *c, const struct run *run,
  * in the tables at all, no share ends a run that has begun. One at a time. */
 static bool may_go_on(const struct coordinator *c, const struct run *run, uint32_t world)
 {
+    assert(run->used);
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         if (checkpoint_is_open(&c->checkpoints[i])) {
             return false;
@@ -75,6 +78,7 @@ static bool may_go_on(const struct coordinator *c, const struct run *run, uint32
 struct checkpoint *coordinator_report_open(struct coordinator *c, uint32_t member,
                                            const struct message_shard_report *r)
 {
+    assert(member < c->member_count);
     char reason[CKPT_REASON_MAX + 1] = "";
     struct run *run = coordinator_run_find(c, &r->shard.run);
     bool is_first = r->owner && r->state != COPY_ADOPTED && !r->cached;

@@ -30,6 +30,7 @@
  * tells the other ranks the same step, though a newer one may have become consistent meanwhile. */
 static void end_if_ready(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     struct restore *restore = &run->restore;
     if (restore->state != RESTORE_PULLING || restore->ready < restore->world) {
         return;
@@ -52,6 +53,8 @@ static void end_if_ready(struct coordinator *c, struct run *run)
 
 static void become_ready(struct coordinator *c, struct run *run, struct shard *s)
 {
+    assert(run->used);
+    assert(s->used);
     struct restore *restore = &run->restore;
     s->load_state = LOAD_READY;
     restore->ready++;
@@ -68,6 +71,8 @@ static void become_ready(struct coordinator *c, struct run *run, struct shard *s
 void coordinator_restore_copy_verified(struct coordinator *c, struct shard *s, struct copy *copy,
                                        uint64_t order)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     struct run *run = &c->runs[c->checkpoints[s->checkpoint].run];
     struct restore *restore = &run->restore;
     if (order != 0 && restore->state != RESTORE_NONE && restore->checkpoint == s->checkpoint &&
@@ -79,6 +84,8 @@ void coordinator_restore_copy_verified(struct coordinator *c, struct shard *s, s
 
 void coordinator_restore_copy_gone(struct coordinator *c, struct shard *s, uint32_t member)
 {
+    assert(s->used);
+    assert(member < c->member_count);
     struct run *run = &c->runs[c->checkpoints[s->checkpoint].run];
     struct restore *restore = &run->restore;
     if (restore->state == RESTORE_NONE || !coordinator_restore_is_asked(restore, s) ||
@@ -91,6 +98,8 @@ void coordinator_restore_copy_gone(struct coordinator *c, struct shard *s, uint3
 /* Has the asking rank's agent make or digest its copy. */
 static void ask_copy(struct coordinator *c, struct run *run, struct shard *s, uint32_t member)
 {
+    assert(run->used);
+    assert(s->used);
     struct restore *restore = &run->restore;
     struct copy *copy = coordinator_copy_find(s, member);
     if (copy != NULL && copy->order_kind == ORDER_LET_GO) {
@@ -103,8 +112,7 @@ static void ask_copy(struct coordinator *c, struct run *run, struct shard *s, ui
         s->load_order = copy->order;
     } else if (copy != NULL && copy->state == COPY_ADOPTED) {
         return; /* its first digest is under way */
-    } else if (copy != NULL && coordinator_copy_is_good(s, copy) &&
-               PLANTED_BUG(RESTORE_UNVERIFIED)) {
+    } else if (copy != NULL && copy_is_good(s, copy) && PLANTED_BUG(RESTORE_UNVERIFIED)) {
         s->load_restore = restore->id;
         s->load_member = member;
         become_ready(c, run, s);
@@ -139,6 +147,8 @@ static void ask_copy(struct coordinator *c, struct run *run, struct shard *s, ui
 void coordinator_restore_ask(struct coordinator *c, struct run *run, uint32_t member,
                              const struct message_load_ask *ask)
 {
+    assert(run->used);
+    assert(member < c->member_count);
     struct restore *restore = &run->restore;
     struct shard *s = coordinator_shard_find(c, &c->checkpoints[restore->checkpoint], ask->rank);
     assert(s != NULL);
@@ -179,6 +189,7 @@ void coordinator_restore_ask(struct coordinator *c, struct run *run, uint32_t me
 /* Sends what verdicts fit; the rest goes out in the next turn. */
 static void send_verdicts(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     struct restore *restore = &run->restore;
     struct checkpoint *k = &c->checkpoints[restore->checkpoint];
     for (; restore->verdict_rank < restore->world; restore->verdict_rank++) {

@@ -8,13 +8,13 @@
  * next older one is tried. */
 #include "coordinator/restore_choose.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
-#include "coordinator/copy.h"
 #include "coordinator/home.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/shard.h"
@@ -25,12 +25,13 @@
 static bool all_shards_alive(const struct coordinator *c, const struct checkpoint *k,
                              bool *held_out, uint32_t *rank_out)
 {
+    assert(k->used);
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         const struct shard *s = &c->shards[i];
         bool good = false;
         bool held = false;
         for (uint32_t j = 0; j < COORDINATOR_COPIES_MAX; j++) {
-            good = good || coordinator_copy_is_good(s, &s->copies[j]);
+            good = good || copy_is_good(s, &s->copies[j]);
             held = held || (s->copies[j].member != NONE && s->copies[j].state == COPY_ADOPTED);
         }
         if (!good) {
@@ -50,6 +51,7 @@ static void name_node(char *nodes_out, const char *node)
 
 bool coordinator_shard_is_away(const struct coordinator *c, const struct shard *s, char *nodes_out)
 {
+    assert(s->used);
     bool away = false;
     nodes_out[0] = '\0';
     if (PLANTED_BUG(QUARANTINE_THE_ABSENT)) {
@@ -71,6 +73,7 @@ bool coordinator_shard_is_away(const struct coordinator *c, const struct shard *
 /* A copy whose digest is under way, or is asked for. */
 static bool shard_is_being_proven(const struct shard *s)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
         if (copy->member != NONE && !copy->cached &&
@@ -83,6 +86,7 @@ static bool shard_is_being_proven(const struct shard *s)
 
 static struct checkpoint *candidate(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     struct restore *restore = &run->restore;
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         struct checkpoint *k = &c->checkpoints[i];
@@ -99,6 +103,7 @@ static struct checkpoint *candidate(struct coordinator *c, struct run *run)
 
 static void end_without_candidate(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     char reason[CKPT_REASON_MAX + 1];
     struct restore *restore = &run->restore;
     if (restore->decided) {
@@ -127,6 +132,8 @@ static void end_without_candidate(struct coordinator *c, struct run *run)
 static bool older_is_alive(const struct coordinator *c, const struct run *run,
                            const struct checkpoint *k)
 {
+    assert(run->used);
+    assert(k->used);
     bool held;
     uint32_t rank;
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
@@ -147,6 +154,8 @@ static bool a_member_is_lost(const struct coordinator *c)
 void coordinator_restore_pass_failed(struct coordinator *c, struct run *run, struct checkpoint *k,
                                      uint32_t rank)
 {
+    assert(run->used);
+    assert(k->used);
     struct restore *restore = &run->restore;
     char reason[CKPT_REASON_MAX + 1];
     char nodes[CKPT_REASON_MAX + 1];
@@ -201,6 +210,7 @@ void coordinator_restore_pass_failed(struct coordinator *c, struct run *run, str
 static bool newer_is_verifying(const struct coordinator *c, const struct run *run,
                                const struct checkpoint *k)
 {
+    assert(run->used);
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         const struct checkpoint *other = &c->checkpoints[i];
         if (other->state == CHECKPOINT_VERIFYING && (k == NULL || other->step > k->step)) {
@@ -212,6 +222,7 @@ static bool newer_is_verifying(const struct coordinator *c, const struct run *ru
 
 void coordinator_restore_choose(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     struct restore *restore = &run->restore;
     struct checkpoint *k = candidate(c, run);
     bool settling = c->now_ms < restore->settle_ms;

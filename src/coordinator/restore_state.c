@@ -25,6 +25,7 @@ static const unsigned moves[] = {
 
 void coordinator_restore_move(struct coordinator *c, struct run *run, enum restore_state to)
 {
+    assert(run->used);
     assert(MAY_MOVE(moves, run->restore.state, to));
     run->restore.state = (uint8_t)to;
     coordinator_restore_stirs(c, run);
@@ -32,12 +33,14 @@ void coordinator_restore_move(struct coordinator *c, struct run *run, enum resto
 
 void coordinator_restore_stirs(struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     index_set_put(&c->runs_loading, run_index(c, run), coordinator_restore_waits(&run->restore));
 }
 
 void coordinator_restore_start(struct coordinator *c, struct run *run,
                                const struct message_load_ask *ask)
 {
+    assert(run->used);
     run->restore = (struct restore){.state = run->restore.state,
                                     .id = c->next_restore++,
                                     .attempt = ask->attempt,
@@ -54,11 +57,13 @@ void coordinator_restore_start(struct coordinator *c, struct run *run,
 
 bool coordinator_restore_is_asked(const struct restore *restore, const struct shard *s)
 {
+    assert(s->used);
     return s->load_restore == restore->id && s->load_state != LOAD_NONE;
 }
 
 void coordinator_restore_forget_ask(struct coordinator *c, struct run *run, struct shard *s)
 {
+    assert(run->used && c->checkpoints[s->checkpoint].run == run_index(c, run));
     struct restore *restore = &run->restore;
     bool untold = restore->state == RESTORE_ENDED && restore->status == CKPT_OK && !restore->told;
     if (s->load_state == LOAD_READY && (restore->state == RESTORE_PULLING || untold)) {
@@ -76,12 +81,14 @@ void coordinator_restore_forget_ask(struct coordinator *c, struct run *run, stru
  * first load of an attempt, the next commit tells that every rank has gone on. */
 static bool may_be_asked_again(const struct coordinator *c, const struct restore *restore)
 {
+    assert(restore->state != RESTORE_NONE);
     return restore->status == CKPT_OK && restore->load > 1 &&
            c->now_ms < restore->started_ms + 2 * (uint64_t)c->config.restore_timeout_ms;
 }
 
 bool coordinator_restore_uses(const struct coordinator *c, const struct checkpoint *k)
 {
+    assert(k->used);
     const struct restore *restore = &c->runs[k->run].restore;
     return (restore->state == RESTORE_PULLING ||
             (restore->state == RESTORE_ENDED &&
@@ -91,6 +98,7 @@ bool coordinator_restore_uses(const struct coordinator *c, const struct checkpoi
 
 bool coordinator_restore_may_use(const struct coordinator *c, const struct checkpoint *k)
 {
+    assert(k->used);
     const struct run *run = &c->runs[k->run];
     const struct restore *restore = &run->restore;
     bool chooses = restore->state == RESTORE_CHOOSING &&

@@ -13,6 +13,7 @@
  * saves of one run wait for each other's memory, the first of them gets it. */
 #include "coordinator/room.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/planted_bug.h"
@@ -46,6 +47,7 @@ struct gift {
 
 static uint64_t bytes_of_user(const struct coordinator *c, uint32_t member, uint32_t uid)
 {
+    assert(member < c->member_count);
     uint64_t bytes = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
@@ -62,6 +64,7 @@ static uint64_t bytes_of_user(const struct coordinator *c, uint32_t member, uint
 static enum giver giver_of(const struct coordinator *c, const struct checkpoint *k,
                            const struct run_key *needs)
 {
+    assert(k->used);
     const struct run *run = &c->runs[k->run];
     bool is_set_aside =
         k->state == CHECKPOINT_QUARANTINED && (k->mark == MARK_POISONED || k->passed_over);
@@ -92,6 +95,7 @@ static void prefer_gift(struct gift *gift, struct checkpoint *k, enum giver give
 /* The nearest giver's oldest. */
 static struct gift find_gift(struct coordinator *c, uint32_t member, const struct run *needs)
 {
+    assert(member < c->member_count);
     struct gift gift = {.giver = GIVER_NONE};
     uint32_t looked_at = NONE; /* copies of one checkpoint often lie side by side */
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
@@ -115,6 +119,7 @@ static struct gift find_gift(struct coordinator *c, uint32_t member, const struc
 /* Lets go what is one too many, and is on that member. */
 static uint64_t trim(struct coordinator *c, uint32_t member, uint64_t bytes)
 {
+    assert(member < c->member_count);
     uint64_t freed = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE && freed < bytes;) {
         struct copy *copy;
@@ -135,6 +140,7 @@ static uint64_t trim(struct coordinator *c, uint32_t member, uint64_t bytes)
  * move to where there is room. Bytes that come free so. */
 static uint64_t move_away(struct coordinator *c, uint32_t member, uint64_t bytes)
 {
+    assert(member < c->member_count);
     uint64_t freed = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE && freed < bytes;) {
         struct copy *copy;
@@ -155,6 +161,7 @@ static uint64_t move_away(struct coordinator *c, uint32_t member, uint64_t bytes
 /* A save that ends soon may leave room, so that only lasting need is worth a copy's way. */
 static bool is_short_for_long(const struct coordinator *c, struct member *m)
 {
+    assert(m->state != MEMBER_FREE);
     bool goes_on = m->short_ms > 0 && c->now_ms < m->short_ms + c->config.repair_after_ms &&
                    m->relieved_ms <= m->short_since_ms;
     m->short_since_ms = goes_on ? m->short_since_ms : c->now_ms;
@@ -165,6 +172,7 @@ static bool is_short_for_long(const struct coordinator *c, struct member *m)
 bool coordinator_make_room(struct coordinator *c, uint32_t member, const struct run *run,
                            uint64_t bytes)
 {
+    assert(member < c->member_count);
     struct member *m = &c->members[member];
     if (m->relieved_ms > 0 && c->now_ms < m->relieved_ms + c->config.resend_ms) {
         return true;
@@ -207,6 +215,8 @@ bool coordinator_make_room(struct coordinator *c, uint32_t member, const struct 
 
 static uint64_t bytes_of(const struct coordinator *c, const struct checkpoint *k, uint32_t member)
 {
+    assert(k->used);
+    assert(member < c->member_count);
     uint64_t bytes = 0;
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         struct shard *s = &((struct coordinator *)c)->shards[i];
@@ -219,6 +229,8 @@ static uint64_t bytes_of(const struct coordinator *c, const struct checkpoint *k
 void coordinator_make_room_for_first(struct coordinator *c, uint32_t member,
                                      const struct checkpoint *k, uint64_t bytes)
 {
+    assert(member < c->member_count);
+    assert(k->used);
     struct member *m = &c->members[member];
     bool is_first = checkpoint_is_open(k) && k->sealed == k->world;
     const struct run *run = &c->runs[k->run];
@@ -252,6 +264,7 @@ void coordinator_make_room_for_first(struct coordinator *c, uint32_t member,
 
 void coordinator_on_need(struct coordinator *c, uint32_t member, const struct message_need *need)
 {
+    assert(member < c->member_count);
     const struct run *run = coordinator_run_find(c, &need->shard.run);
     /* A run that has never saved has nothing to give itself; its user's others have. */
     const struct run unknown = {.key = need->shard.run};

@@ -52,6 +52,7 @@ static uint32_t domain_intern(struct coordinator *c, const char *name)
 
 static void domain_forget(struct coordinator *c, uint32_t domain)
 {
+    assert(domain < c->domain_count);
     const char *name = c->domain_names[domain];
     uint32_t *at = &c->domain_buckets[coordinator_name_hash(0, name) & c->link_mask];
     while (*at != domain) {
@@ -65,6 +66,8 @@ static void domain_forget(struct coordinator *c, uint32_t domain)
 
 static void place_in_domain(struct coordinator *c, uint32_t member, uint32_t domain)
 {
+    assert(domain < c->domain_count);
+    assert(member < c->member_count);
     struct placement_domain *d = &c->domains[domain];
     if (d->size == 0) {
         d->first = member;
@@ -79,6 +82,7 @@ static void place_in_domain(struct coordinator *c, uint32_t member, uint32_t dom
 /* Those behind it in its domain move up. */
 static void take_out_of_domain(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     uint32_t domain = c->places[member].domain;
     struct placement_domain *d = &c->domains[domain];
     uint32_t previous = NONE;
@@ -104,6 +108,7 @@ static void take_out_of_domain(struct coordinator *c, uint32_t member)
 bool coordinator_roster_is_in(const struct coordinator *c, const struct member *m,
                               const char *domain)
 {
+    assert(m->state != MEMBER_FREE);
     return strcmp(c->domain_names[c->places[m - c->members].domain], domain) == 0;
 }
 
@@ -111,6 +116,7 @@ bool coordinator_roster_is_in(const struct coordinator *c, const struct member *
  * those that stay are counted. */
 static void place_set(struct coordinator *c, uint32_t member, bool usable, bool last)
 {
+    assert(member < c->member_count);
     struct placement_member *place = &c->places[member];
     uint32_t *open = &c->domain_open[place->domain];
     bool was_open = place->usable && !place->last;
@@ -127,11 +133,13 @@ static void place_set(struct coordinator *c, uint32_t member, bool usable, bool 
 
 void coordinator_roster_set_usable(struct coordinator *c, uint32_t member, bool usable)
 {
+    assert(member < c->member_count);
     place_set(c, member, usable, c->members[member].draining);
 }
 
 void coordinator_roster_set_draining(struct coordinator *c, uint32_t member, bool draining)
 {
+    assert(member < c->member_count);
     struct member *m = &c->members[member];
     m->draining = draining;
     m->drained = false;
@@ -140,6 +148,7 @@ void coordinator_roster_set_draining(struct coordinator *c, uint32_t member, boo
 
 void coordinator_roster_move(struct coordinator *c, const struct member *m, const char *domain)
 {
+    assert(m->state != MEMBER_FREE);
     uint32_t index = (uint32_t)(m - c->members);
     assert(m->state == MEMBER_LOST && m->first_copy == NONE);
     take_out_of_domain(c, index);
@@ -154,6 +163,7 @@ static void say_undrained(struct coordinator *c, const char *node)
 
 void coordinator_roster_forget(struct coordinator *c, struct member *m, const char *why)
 {
+    assert(m->state != MEMBER_FREE);
     uint32_t index = (uint32_t)(m - c->members);
     assert(m->state == MEMBER_LOST && !m->connected && m->first_copy == NONE);
     if (m->draining) {
@@ -178,6 +188,7 @@ void coordinator_roster_forget(struct coordinator *c, struct member *m, const ch
 /* The lower, the less is lost with its name. */
 static uint32_t worth(const struct coordinator *c, const struct member *m)
 {
+    assert(m->state != MEMBER_FREE);
     return (m->draining ? 2u : 0u) + (coordinator_node_is_home(c, m->node) ? 1u : 0u);
 }
 

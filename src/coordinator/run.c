@@ -28,6 +28,7 @@ struct run *coordinator_run_find(struct coordinator *c, const struct run_key *ke
 
 static void run_remove(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     uint32_t *link = &c->run_buckets[run_hash(&run->key) & c->run_mask];
     while (*link != run_index(c, run)) {
         assert(*link != NONE);

@@ -2,6 +2,7 @@
 /* Starts and their seats: finding, adding, removing. */
 #include "coordinator/seat.h"
 
+#include <assert.h>
 #include <string.h>
 
 static uint32_t *seat_bucket(const struct coordinator *c, uint32_t start, uint32_t rank)
@@ -12,6 +13,7 @@ static uint32_t *seat_bucket(const struct coordinator *c, uint32_t start, uint32
 struct seat *coordinator_seat_find(const struct coordinator *c, const struct start *start,
                                    uint32_t rank)
 {
+    assert(start->used);
     uint32_t index = start_index(c, start);
     uint32_t i = *seat_bucket(c, index, rank);
     for (; i != NONE; i = c->seats[i].next_in_bucket) {
@@ -24,6 +26,7 @@ struct seat *coordinator_seat_find(const struct coordinator *c, const struct sta
 
 static void seat_unlink(struct coordinator *c, const struct seat *seat)
 {
+    assert(seat->start != NONE);
     uint32_t place = (uint32_t)(seat - c->seats);
     uint32_t *at = seat_bucket(c, seat->start, seat->rank);
     while (*at != place) {
@@ -34,6 +37,7 @@ static void seat_unlink(struct coordinator *c, const struct seat *seat)
 
 void coordinator_start_free(struct coordinator *c, struct start *start)
 {
+    assert(start->used);
     struct run *run = &c->runs[start->run];
     while (start->first_seat != NONE) {
         struct seat *seat = &c->seats[start->first_seat];
@@ -73,6 +77,7 @@ static void seats_reclaim(struct coordinator *c, const struct start *but)
 
 struct seat *coordinator_seat_add(struct coordinator *c, struct start *start, uint32_t rank)
 {
+    assert(start->used);
     if (c->first_free_seat == NONE && c->seats_high == c->config.shards_max) {
         seats_reclaim(c, start);
     }
@@ -99,6 +104,7 @@ struct seat *coordinator_seat_add(struct coordinator *c, struct start *start, ui
 
 void coordinator_seat_free(struct coordinator *c, struct seat *seat)
 {
+    assert(seat->start != NONE);
     struct start *start = &c->starts[seat->start];
     uint32_t place = (uint32_t)(seat - c->seats);
     uint32_t *at = &start->first_seat;
@@ -107,6 +113,7 @@ void coordinator_seat_free(struct coordinator *c, struct seat *seat)
     }
     *at = seat->next_in_start;
     seat_unlink(c, seat);
+    assert(start->seats > 0 && start->live <= start->seats);
     start->seats--;
     start->live -= seat->member != NONE;
     *seat = (struct seat){.start = NONE, .member = NONE, .next_in_bucket = c->first_free_seat};
@@ -115,6 +122,7 @@ void coordinator_seat_free(struct coordinator *c, struct seat *seat)
 
 struct start *coordinator_start_add(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     for (uint32_t i = 0; c->starts_free > 0 && i < c->starts_max; i++) {
         struct start *start = &c->starts[i];
         if (!start->used) {
@@ -134,6 +142,7 @@ struct start *coordinator_start_add(struct coordinator *c, struct run *run)
 
 void coordinator_start_retire(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     if (run->start != NONE) {
         coordinator_start_free(c, &c->starts[run->start]);
     }
@@ -141,6 +150,7 @@ void coordinator_start_retire(struct coordinator *c, struct run *run)
 
 void coordinator_starts_free_of(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     while (run->first_start != NONE) {
         coordinator_start_free(c, &c->starts[run->first_start]);
     }
@@ -148,6 +158,7 @@ void coordinator_starts_free_of(struct coordinator *c, struct run *run)
 
 struct start *coordinator_start_of(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     if (run->attempt == 0) {
         return NULL;
     }
@@ -166,6 +177,7 @@ struct start *coordinator_start_of(struct coordinator *c, struct run *run)
 
 bool coordinator_run_has_begun(const struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     if (run->begun || run->verdict_attempt == run->attempt) {
         return true;
     }
@@ -179,6 +191,7 @@ bool coordinator_run_has_begun(const struct coordinator *c, const struct run *ru
 
 bool coordinator_run_was_complete(const struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     if (run->verdict_attempt == run->attempt) {
         return true;
     }
@@ -193,12 +206,14 @@ bool coordinator_run_was_complete(const struct coordinator *c, const struct run 
 
 bool coordinator_run_is_complete(struct coordinator *c, struct run *run)
 {
+    assert(run->used);
     const struct start *start = coordinator_start_of(c, run);
     return start != NULL && start->world > 0 && start->seats == start->world;
 }
 
 uint32_t coordinator_run_live_seats(const struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     uint32_t live = 0;
     for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
         live += c->starts[i].live;
@@ -208,5 +223,6 @@ uint32_t coordinator_run_live_seats(const struct coordinator *c, const struct ru
 
 bool coordinator_run_has_live_seat(const struct coordinator *c, const struct run *run)
 {
+    assert(run->used);
     return coordinator_run_live_seats(c, run) > 0;
 }

@@ -3,6 +3,8 @@
  * it was seated may act for its start. */
 #include "coordinator/seat_confirm.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
@@ -15,6 +17,7 @@ void coordinator_seat_tell(struct coordinator *c, uint32_t member,
                            const struct message_seat_ask *ask, enum ckpt_status status,
                            const char *reason)
 {
+    assert(member < c->member_count);
     struct message *m = coordinator_update_message(c, c->members[member].link, MESSAGE_SEAT_TOLD);
     struct message_seat_told *told = &m->seat_told;
     told->run = ask->run;
@@ -28,6 +31,8 @@ void coordinator_seat_tell(struct coordinator *c, uint32_t member,
 void coordinator_seat_tell_taken(struct coordinator *c, uint32_t member,
                                  const struct message_seat_ask *ask, const struct start *start)
 {
+    assert(member < c->member_count);
+    assert(start->used);
     coordinator_seat_tell(c, member, ask, CKPT_OK, "");
     struct message_seat_told *told =
         &c->update->messages[c->update->message_count - 1].message.seat_told;
@@ -38,6 +43,8 @@ void coordinator_seat_tell_taken(struct coordinator *c, uint32_t member,
 void coordinator_seat_tell_used(struct coordinator *c, uint32_t member,
                                 const struct message_seat_ask *ask, const struct run *run)
 {
+    assert(member < c->member_count);
+    assert(run->used);
     char reason[CKPT_REASON_MAX + 1];
     reason_set(
         reason,
@@ -50,6 +57,8 @@ void coordinator_seat_tell_used(struct coordinator *c, uint32_t member,
 /* Up to now the run had this rank. */
 static void note_leaving(struct coordinator *c, const struct start *start, const struct seat *seat)
 {
+    assert(start->used);
+    assert(seat->start != NONE);
     if (seat->member != NONE) {
         c->runs[start->run].active_ms = c->now_ms;
     }
@@ -58,6 +67,7 @@ static void note_leaving(struct coordinator *c, const struct start *start, const
 /* What was digested for the process before is digested again for this one, when it asks. */
 static void forget_load(struct coordinator *c, const struct start *start, uint32_t rank)
 {
+    assert(start->used);
     struct run *run = &c->runs[start->run];
     const struct restore *restore = &run->restore;
     if (restore->state == RESTORE_NONE || restore->checkpoint == NONE ||
@@ -73,6 +83,8 @@ static void forget_load(struct coordinator *c, const struct start *start, uint32
 void coordinator_seat_take(struct coordinator *c, struct start *start, struct seat *seat,
                            uint32_t member, const struct message_seat_ask *ask)
 {
+    assert(start->used);
+    assert(seat->start != NONE);
     bool is_new = !nonce_equal(&seat->nonce, &ask->seat);
     bool is_another = is_new && !nonce_is_zero(&seat->nonce) && !nonce_is_zero(&ask->seat);
     note_leaving(c, start, seat);
@@ -91,6 +103,7 @@ void coordinator_seat_take(struct coordinator *c, struct start *start, struct se
 
 void coordinator_seat_leave(struct coordinator *c, struct seat *seat)
 {
+    assert(seat->start != NONE);
     struct start *start = &c->starts[seat->start];
     note_leaving(c, start, seat);
     start->live -= seat->member != NONE;
@@ -107,6 +120,7 @@ void coordinator_seat_leave(struct coordinator *c, struct seat *seat)
 
 void coordinator_seats_of_member_lost(struct coordinator *c, uint32_t member)
 {
+    assert(member < c->member_count);
     for (uint32_t i = 0; i < c->seats_high; i++) {
         if (c->seats[i].start != NONE && c->seats[i].member == member) {
             coordinator_seat_leave(c, &c->seats[i]);
@@ -117,6 +131,7 @@ void coordinator_seats_of_member_lost(struct coordinator *c, uint32_t member)
 struct seat *coordinator_seat_of_process(struct coordinator *c, const struct run *run,
                                          uint32_t rank, const struct nonce *nonce)
 {
+    assert(run->used);
     for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
         struct seat *seat = coordinator_seat_find(c, &c->starts[i], rank);
         if (seat != NULL && nonce_equal(&seat->nonce, nonce)) {
@@ -129,6 +144,8 @@ struct seat *coordinator_seat_of_process(struct coordinator *c, const struct run
 enum ckpt_status coordinator_seat_confirm(struct coordinator *c, struct run *run, uint32_t member,
                                           const struct message_seat_ask *ask, char *reason)
 {
+    assert(run->used);
+    assert(member < c->member_count);
     if (ask->attempt < run->attempt) {
         reason_set(reason, "attempt %u of the run has begun: this process is of attempt %u",
                    run->attempt, ask->attempt);

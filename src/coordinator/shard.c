@@ -43,6 +43,7 @@ struct shard *coordinator_shard_find(const struct coordinator *c, const struct c
 
 struct shard *coordinator_shard_add(struct coordinator *c, struct checkpoint *k, uint32_t rank)
 {
+    assert(k->used);
     assert(coordinator_shard_find(c, k, rank) == NULL);
     if (c->free_shards == 0) {
         return NULL;
@@ -102,11 +103,13 @@ static void shard_free(struct coordinator *c, struct shard *s)
     s->used = false;
     s->next_in_bucket = c->first_free_shard;
     c->first_free_shard = shard_index(c, s);
+    assert(c->free_shards < c->config.shards_max);
     c->free_shards++;
 }
 
 void coordinator_checkpoint_free_shards(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used);
     while (k->first_shard != NONE) {
         struct shard *s = &c->shards[k->first_shard];
         k->first_shard = s->next_in_checkpoint;
@@ -116,6 +119,7 @@ void coordinator_checkpoint_free_shards(struct coordinator *c, struct checkpoint
         shard_free(c, s);
     }
     k->shards = k->sealed = k->ready = 0;
+    assert(c->reserved_shards >= k->reserved);
     c->reserved_shards -= k->reserved;
     k->reserved = 0;
 }

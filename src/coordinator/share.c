@@ -38,6 +38,7 @@ static uint32_t user_add(struct coordinator *c, uint32_t uid)
 
 static void user_remove(struct coordinator *c, uint32_t user)
 {
+    assert(user < c->users_high);
     uint32_t *at = bucket_of(c, c->users[user].uid);
     assert(c->users[user].checkpoints == 0 && c->users[user].shards == 0);
     while (*at != user) {
@@ -50,10 +51,12 @@ static void user_remove(struct coordinator *c, uint32_t user)
 
 void coordinator_share_run(struct coordinator *c, struct run *run, bool is_there)
 {
+    assert(run->used);
     if (is_there) {
         uint32_t user = user_find(c, run->key.uid);
         run->user = user != NONE ? user : user_add(c, run->key.uid);
     }
+    assert(is_there || (c->users[run->user].runs > 0 && c->held.runs > 0));
     c->users[run->user].runs += is_there ? 1 : -1ULL;
     c->held.runs += is_there ? 1 : -1ULL;
     if (c->users[run->user].runs == 0) {
@@ -63,10 +66,12 @@ void coordinator_share_run(struct coordinator *c, struct run *run, bool is_there
 
 void coordinator_share_checkpoint(struct coordinator *c, struct checkpoint *k, bool counts)
 {
+    assert(k->used);
     struct holdings *user = &c->users[c->runs[k->run].user];
     if (k->counted == counts) {
         return;
     }
+    assert(counts || (user->checkpoints > 0 && user->shards >= k->world));
     k->counted = counts;
     user->checkpoints += counts ? 1 : -1ULL;
     c->held.checkpoints += counts ? 1 : -1ULL;
@@ -128,6 +133,7 @@ bool coordinator_share_is_larger(const struct coordinator *c, uint32_t uid, uint
  * newest consistent checkpoints, and of what may become one. A run whose job has ended gives. */
 static uint64_t firm_bytes(struct coordinator *c, uint32_t member, uint32_t uid)
 {
+    assert(member < c->member_count);
     uint64_t bytes = 0;
     for (uint32_t i = c->members[member].first_copy; i != NONE;) {
         struct copy *copy;
@@ -146,6 +152,7 @@ static uint64_t firm_bytes(struct coordinator *c, uint32_t member, uint32_t uid)
 bool coordinator_share_lets_settle(struct coordinator *c, uint32_t member, uint32_t uid,
                                    char *reason)
 {
+    assert(member < c->member_count);
     const struct member *m = &c->members[member];
     uint64_t firm = uid == 0 ? 0 : firm_bytes(c, member, uid);
     uint64_t bytes = m->segments * m->segment_bytes;

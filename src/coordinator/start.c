@@ -12,6 +12,7 @@
  * told again by the agents, those of one that has none are asked for again. */
 #include "coordinator/start.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "coordinator/run.h"
@@ -31,6 +32,7 @@ static bool ask_is_valid(const struct message_seat_ask *ask)
 
 static void ask_leaving(struct coordinator *c, uint32_t member, const struct message_seat_ask *ask)
 {
+    assert(member < c->member_count);
     struct run *run = coordinator_run_find(c, &ask->run);
     struct seat *seat =
         run == NULL ? NULL : coordinator_seat_of_process(c, run, ask->rank, &ask->seat);
@@ -43,6 +45,7 @@ static void ask_leaving(struct coordinator *c, uint32_t member, const struct mes
 void coordinator_on_seat_ask(struct coordinator *c, uint32_t member,
                              const struct message_seat_ask *ask)
 {
+    assert(member < c->member_count);
     char reason[CKPT_REASON_MAX + 1] = "";
     if (!ask_is_valid(ask)) {
         coordinator_seat_tell(c, member, ask, CKPT_ERR_INVALID, "a seat with invalid values");
@@ -82,6 +85,7 @@ void coordinator_on_seat_ask(struct coordinator *c, uint32_t member,
 /* Tells the ranks of a start that is complete; what is lost they ask for again. */
 static void tell_start(struct coordinator *c, struct start *start)
 {
+    assert(start->used);
     while (start->telling != NONE && coordinator_update_has_room(c, 1)) {
         const struct seat *seat = &c->seats[start->telling];
         start->telling = seat->next_in_start;

@@ -2,6 +2,8 @@
 /* A start whose number the caller insists on. */
 #include "coordinator/start_insist.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
@@ -13,6 +15,8 @@
 static struct seat *seat_insist(struct coordinator *c, struct run *run, struct start *start,
                                 uint32_t member, const struct message_seat_ask *ask)
 {
+    assert(run->used);
+    assert(start->used);
     char reason[CKPT_REASON_MAX + 1];
     struct seat *seat = coordinator_seat_find(c, start, ask->rank);
     bool is_other = start->world != 0 && !nonce_equal(&start->name, &ask->name);
@@ -59,6 +63,8 @@ static struct seat *seat_insist(struct coordinator *c, struct run *run, struct s
 void coordinator_start_ask_insisting(struct coordinator *c, struct run *run, uint32_t member,
                                      const struct message_seat_ask *ask)
 {
+    assert(run->used);
+    assert(member < c->member_count);
     if (ask->attempt < run->attempt) {
         coordinator_seat_tell_used(c, member, ask, run);
         return;

@@ -2,6 +2,8 @@
 /* A start that is given its number when every rank of the world has a seat. */
 #include "coordinator/start_number.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/note.h"
@@ -12,6 +14,7 @@
 /* Somebody of the start is known to live: his node is connected. */
 static bool has_heard_seat(const struct coordinator *c, const struct start *start)
 {
+    assert(start->used);
     for (uint32_t i = start->first_seat; i != NONE; i = c->seats[i].next_in_start) {
         uint32_t member = c->seats[i].member;
         if (member != NONE && c->members[member].connected) {
@@ -29,6 +32,7 @@ static bool has_heard_seat(const struct coordinator *c, const struct start *star
 static struct seat *seat_in_own(struct coordinator *c, struct run *run, struct start *start,
                                 const struct message_seat_ask *ask, bool *waits_out)
 {
+    assert(run->used);
     *waits_out = false;
     if (start == NULL || start->is_recalled || nonce_is_zero(&start->nonce) ||
         coordinator_run_has_begun(c, run) || start->world != ask->world ||
@@ -60,6 +64,7 @@ static void mix_name(struct nonce *name, const struct nonce *seat)
 static bool is_recalled_as(struct coordinator *c, const struct start *own,
                            const struct start *forming)
 {
+    assert(forming->used);
     struct nonce name = {{0}};
     if (own == NULL || !own->is_recalled || own->seats + forming->seats < forming->world ||
         (own->world != 0 && own->world != forming->world)) {
@@ -80,6 +85,8 @@ static bool is_recalled_as(struct coordinator *c, const struct start *own,
 /* The seats of the forming one are of the run's own start, and so is this rank. */
 static void join_recalled(struct coordinator *c, struct start *own, struct start *forming)
 {
+    assert(own->used);
+    assert(forming->used);
     own->world = forming->world;
     own->name = forming->name;
     own->is_recalled = false;
@@ -108,6 +115,7 @@ static void join_recalled(struct coordinator *c, struct start *own, struct start
 static struct start *forming_for(struct coordinator *c, struct run *run,
                                  const struct message_seat_ask *ask)
 {
+    assert(run->used);
     uint32_t count = 0;
     struct start *oldest = NULL;
     for (uint32_t i = run->first_start; i != NONE; i = c->starts[i].next_in_run) {
@@ -139,6 +147,8 @@ static struct start *forming_for(struct coordinator *c, struct run *run,
 /* Every rank of the world has a seat: the start gets its number, and is the run's own. */
 static void complete(struct coordinator *c, struct run *run, struct start *start)
 {
+    assert(run->used);
+    assert(start->used);
     start->nonce = (struct nonce){{0}};
     for (uint32_t i = start->first_seat; i != NONE; i = c->seats[i].next_in_start) {
         mix_name(&start->nonce, &c->seats[i].nonce);
@@ -158,6 +168,7 @@ static void complete(struct coordinator *c, struct run *run, struct start *start
 
 static void note_pending(struct coordinator *c, const struct start *start, const char *reason)
 {
+    assert(start->used);
     if (c->now_ms >= start->since_ms + START_WAITS_MS) {
         struct trouble what = {.kind = TROUBLE_START, .status = CKPT_ERR_BUSY};
         what.shard.run = c->runs[start->run].key;
@@ -168,6 +179,8 @@ static void note_pending(struct coordinator *c, const struct start *start, const
 static void tell_pending(struct coordinator *c, uint32_t member, const struct message_seat_ask *ask,
                          const struct start *start)
 {
+    assert(member < c->member_count);
+    assert(start->used);
     char reason[CKPT_REASON_MAX + 1];
     bool is_late = c->now_ms >= start->since_ms + c->config.save_timeout_ms;
     reason_set(reason, "%u of %u ranks have opened the run in this start%s", start->seats,
@@ -180,6 +193,8 @@ static void tell_pending(struct coordinator *c, uint32_t member, const struct me
 void coordinator_start_ask_number(struct coordinator *c, struct run *run, uint32_t member,
                                   const struct message_seat_ask *ask)
 {
+    assert(run->used);
+    assert(member < c->member_count);
     struct seat *seat = coordinator_seat_of_process(c, run, ask->rank, &ask->seat);
     bool waits = false;
     seat = seat != NULL ? seat : seat_in_own(c, run, coordinator_start_of(c, run), ask, &waits);

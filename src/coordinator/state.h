@@ -469,4 +469,18 @@ static inline bool checkpoint_is_committed(const struct checkpoint *k)
     return k->state == CHECKPOINT_CONSISTENT || k->state == CHECKPOINT_QUARANTINED;
 }
 
+/* It is one of the shard's, and in use. */
+static inline bool copy_is_of(const struct shard *s, const struct copy *copy)
+{
+    return copy >= s->copies && copy < s->copies + COORDINATOR_COPIES_MAX && copy->member != NONE;
+}
+
+/* Counts toward the commit rule, and may be read by others. */
+static inline bool copy_is_good(const struct shard *s, const struct copy *copy)
+{
+    return copy->member != NONE && copy->state == COPY_VERIFIED && !copy->cached && !copy->bad &&
+           copy->order_kind != ORDER_LET_GO && s->has_digest &&
+           digest_equal(&copy->digest, &s->digest);
+}
+
 #endif

@@ -2,7 +2,8 @@
 /* Which copy of a shard may go: one that nobody uses, and of these the one that is missed least. */
 #include "coordinator/surplus.h"
 
-#include "coordinator/copy.h"
+#include <assert.h>
+
 #include "coordinator/drain_rule.h"
 #include "coordinator/home.h"
 #include "coordinator/redundancy.h"
@@ -12,9 +13,9 @@
 
 struct copy *coordinator_shard_leaving(const struct coordinator *c, struct shard *s)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (coordinator_copy_is_good(s, &s->copies[i]) &&
-            coordinator_copy_leaves(c, s, &s->copies[i])) {
+        if (copy_is_good(s, &s->copies[i]) && coordinator_copy_leaves(c, s, &s->copies[i])) {
             return &s->copies[i];
         }
     }
@@ -23,6 +24,7 @@ struct copy *coordinator_shard_leaving(const struct coordinator *c, struct shard
 
 bool coordinator_shard_is_read_from(const struct shard *s, uint32_t member)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         if (s->copies[i].order_kind == ORDER_PULL && s->copies[i].source == member) {
             return true;
@@ -33,6 +35,7 @@ bool coordinator_shard_is_read_from(const struct shard *s, uint32_t member)
 
 bool coordinator_shard_is_pulled(const struct shard *s)
 {
+    assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
         const struct copy *copy = &s->copies[i];
         if (copy->member != NONE && copy->order_kind == ORDER_PULL &&
@@ -47,6 +50,8 @@ bool coordinator_shard_is_pulled(const struct shard *s)
  * owner's most of all. */
 static uint32_t worth(const struct coordinator *c, const struct shard *s, const struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     return coordinator_copy_leaves(c, s, copy)
                ? 0
                : 1 + (copy->owner ? 2u : 0u) + coordinator_shard_is_home(c, s, copy->member);
@@ -56,6 +61,8 @@ static uint32_t worth(const struct coordinator *c, const struct shard *s, const 
  * ended, and nobody has asked for a while: what the rank has mapped, its agent knows. */
 static bool is_loaded(const struct coordinator *c, const struct shard *s, const struct copy *copy)
 {
+    assert(s->used);
+    assert(copy_is_of(s, copy));
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     const struct run *run = &c->runs[k->run];
     if (s->load_state == LOAD_NONE || s->load_member != copy->member) {
@@ -69,10 +76,11 @@ static bool is_loaded(const struct coordinator *c, const struct shard *s, const 
 bool coordinator_copy_is_idle(const struct coordinator *c, const struct shard *s,
                               const struct copy *copy)
 {
+    assert(s->used);
     bool was_kept = copy->kept_ms > 0 &&
                     c->now_ms < copy->kept_ms + WORD_RESENDS * (uint64_t)c->config.resend_ms;
-    return coordinator_copy_is_good(s, copy) && copy->order_kind == ORDER_NONE &&
-           !is_loaded(c, s, copy) && !was_kept && !coordinator_shard_is_read_from(s, copy->member);
+    return copy_is_good(s, copy) && copy->order_kind == ORDER_NONE && !is_loaded(c, s, copy) &&
+           !was_kept && !coordinator_shard_is_read_from(s, copy->member);
 }
 
 struct copy *coordinator_shard_surplus(const struct coordinator *c, struct shard *s)

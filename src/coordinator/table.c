@@ -2,6 +2,7 @@
 /* What the tables share: places in them, and finding by name or number. */
 #include "coordinator/table.h"
 
+#include <assert.h>
 #include <string.h>
 
 uint32_t coordinator_name_hash(uint32_t start, const char *name)
@@ -26,6 +27,7 @@ uint32_t coordinator_table_take(struct index_set *free_places, uint32_t *high, u
 void coordinator_shard_key(const struct coordinator *c, const struct shard *s,
                            struct shard_key *key_out)
 {
+    assert(s->used);
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     key_out->run = c->runs[k->run].key;
     key_out->attempt = k->attempt;
@@ -57,6 +59,7 @@ struct member *coordinator_member_by_link(struct coordinator *c, uint32_t link)
 
 void coordinator_checkpoint_touch(struct coordinator *c, const struct checkpoint *k)
 {
+    assert(k->used);
     uint32_t place = checkpoint_index(c, k);
     uint32_t count = c->touched_count;
     if (count < TOUCHED_MAX && (count == 0 || c->touched[count - 1] != place)) {

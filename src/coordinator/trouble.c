@@ -3,6 +3,7 @@
  * once and then rarely. Nothing is decided by it. */
 #include "coordinator/trouble.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,6 +146,7 @@ bool coordinator_trouble_view(const struct coordinator *c, uint32_t index,
 
 void coordinator_trouble_of_save(struct coordinator *c, struct checkpoint *k)
 {
+    assert(k->used);
     uint64_t waits_ms = k->status != CKPT_OK ? SAVE_WAITS_MS : SAVE_STANDS_MS;
     if (c->now_ms < k->progress_ms + waits_ms || !coordinator_update_has_room(c, 2)) {
         return;
@@ -165,6 +167,7 @@ void coordinator_trouble_of_save(struct coordinator *c, struct checkpoint *k)
 void coordinator_trouble_of_agent(struct coordinator *c, struct member *m,
                                   const struct message_heartbeat *heartbeat)
 {
+    assert(m->state != MEMBER_FREE);
     bool is_news = heartbeat->refusals != m->refusals;
     m->refusals = heartbeat->refusals;
     if (!is_news || heartbeat->refused_status == CKPT_OK) {

@@ -2,6 +2,8 @@
 /* What ranks and readers hear of their loads, and how a load ends. */
 #include "coordinator/verdict.h"
 
+#include <assert.h>
+
 #include "base/reason.h"
 #include "coordinator/note.h"
 #include "coordinator/restore_state.h"
@@ -12,6 +14,7 @@ void coordinator_send_verdict(struct coordinator *c, uint32_t member,
                               const struct message_load_ask *ask, enum ckpt_status status,
                               const char *reason, const struct shard *s)
 {
+    assert(member < c->member_count);
     if (!c->members[member].connected) {
         return; /* it asks again */
     }
@@ -35,6 +38,7 @@ void coordinator_send_verdict(struct coordinator *c, uint32_t member,
 void coordinator_send_waits(struct coordinator *c, uint32_t member,
                             const struct message_load_ask *ask, const char *reason)
 {
+    assert(member < c->member_count);
     const struct member *to = &c->members[member];
     if (!to->connected || (to->features & WIRE_FEATURE_ROOM) == 0 ||
         !coordinator_update_has_room(c, 1)) {
@@ -55,6 +59,7 @@ void coordinator_send_waits(struct coordinator *c, uint32_t member,
 const struct checkpoint *coordinator_run_newest_quarantined(const struct coordinator *c,
                                                             const struct run *run)
 {
+    assert(run->used);
     for (uint32_t i = run->first_checkpoint; i != NONE; i = c->checkpoints[i].next_in_run) {
         if (c->checkpoints[i].state == CHECKPOINT_QUARANTINED) {
             return &c->checkpoints[i];
@@ -68,6 +73,7 @@ const struct checkpoint *coordinator_run_newest_quarantined(const struct coordin
 static enum event_id event_of_verdict(const struct coordinator *c, const struct run *run,
                                       enum ckpt_status status)
 {
+    assert(run->used);
     if (status == CKPT_OK || status == CKPT_ERR_WORLD ||
         (status == CKPT_ERR_NO_CHECKPOINT && coordinator_run_newest_quarantined(c, run) == NULL)) {
         return EVENT_restore_verdict;
@@ -79,7 +85,9 @@ static enum event_id event_of_verdict(const struct coordinator *c, const struct 
 void coordinator_restore_end(struct coordinator *c, struct run *run, enum ckpt_status status,
                              const char *reason)
 {
+    assert(run->used);
     struct restore *restore = &run->restore;
+    assert(status != CKPT_OK || restore->checkpoint != NONE);
     restore->status = status;
     run->begun = true;
     run->active_ms = c->now_ms;

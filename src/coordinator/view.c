@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Read-only views of the tables. */
+#include <assert.h>
 #include <string.h>
 
-#include "coordinator/copy.h"
 #include "coordinator/find.h"
 #include "coordinator/linger.h"
 #include "coordinator/redundancy.h"
@@ -168,6 +168,7 @@ bool coordinator_checkpoint_view(const struct coordinator *c, uint32_t index,
 
 static struct coordinator_copy_view copy_view(const struct coordinator *c, const struct copy *copy)
 {
+    assert(copy->member != NONE);
     const struct member *m = &c->members[copy->member];
     return (struct coordinator_copy_view){
         .node = m->node,
@@ -187,6 +188,7 @@ static struct coordinator_copy_view copy_view(const struct coordinator *c, const
 static struct coordinator_home_view home_view(const struct coordinator *c, const struct shard *s,
                                               const struct home *home)
 {
+    assert(s->used);
     struct coordinator_home_view view = {
         .node = home->node, .joined = home->member != NONE, .seen = home->seen};
     const struct member *m =
@@ -195,8 +197,8 @@ static struct coordinator_home_view home_view(const struct coordinator *c, const
             : coordinator_member_by_name((struct coordinator *)c, home->node); /* changes nothing */
     view.stopped = m != NULL && m->stopped;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX && view.joined; i++) {
-        view.has = view.has || (s->copies[i].member == home->member &&
-                                coordinator_copy_is_good(s, &s->copies[i]));
+        view.has =
+            view.has || (s->copies[i].member == home->member && copy_is_good(s, &s->copies[i]));
     }
     return view;
 }

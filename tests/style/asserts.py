@@ -15,7 +15,7 @@ import tempfile
 # At least so many a function. A bar is raised with its room, and never lowered.
 BARS = {
     "src/agent": 1.2,
-    "src/coordinator": 0.17,
+    "src/coordinator": 1.0,
 }
 
 
