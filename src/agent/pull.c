@@ -120,7 +120,8 @@ static bool send_offer_done(struct agent *a, const struct pull *pull)
 static void leave(struct agent *a, struct pull *pull, bool suspect)
 {
     assert(pull->state != PULL_UNUSED);
-    bool stays = PLANTED_BUG(CALLED_OFF_STAYS) && !suspect && a->coordinator.state == LINK_JOINED;
+    bool stays = PLANTED_BUG(CALLED_OFF_STAYS) && pull->state == PULL_ASKING && !suspect &&
+                 a->coordinator.state == LINK_JOINED;
     if (pull->slot != NONE && a->slots[pull->slot].state != SLOT_VERIFIED && !stays) {
         assert(a->slots[pull->slot].generation == pull->generation);
         agent_slot_doom(a, pull->slot);

@@ -7,13 +7,14 @@
  *    shard of which a copy elsewhere was spoilt. Others had been made for it, nobody waits for it
  *    any more, and then those were proven different: that is evidence, and no absence. Nor on one
  *    that a person has forgotten, until it has told again what it has.
- *  - No load ends with less than what was consistent when it began, while that is so.
+ *  - No load ends with less than what was consistent when it began, while that is so; nor, where no
+ *    byte of a memory is lost, in a word of loss before it has waited for as long as loads do.
  *  - Where processes only stop and start: a committed shard is not copied again before enough of
  *    its copies have been away for some time, or a node that has one is full, from which it may
  *    move to another; and nobody is lost who is there.
  *
- * Not verified: that a load which ends in an error waited as long as it could; the last two where
- * the network fails too, for what a coordinator can have heard is not drawn here. */
+ * Not verified: that a load which ends in another error waited as long as it could; the last two
+ * where the network fails too, for what a coordinator can have heard is not drawn here. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -83,7 +84,9 @@ void judge_quarantined(struct sim *sim, const struct commit *commit)
 void judge_fell_back(struct sim *sim, const struct sim_job *job, enum ckpt_status status,
                      uint64_t step)
 {
-    bool is_less = status == CKPT_ERR_NO_CHECKPOINT ||
+    bool is_early = status == CKPT_ERR_LOST && sim->mix.keeps_memory &&
+                    sim->now_ms < job->phase_since_ms + SIM_CONFIG_RESTORE_TIMEOUT_MS;
+    bool is_less = status == CKPT_ERR_NO_CHECKPOINT || is_early ||
                    (status == CKPT_OK && job->had_newest && step < job->newest_step);
     if (!job->had_newest || !is_less || sim->mix.liar >= 0) {
         return;

@@ -47,8 +47,8 @@ enum fault_kind {
     FAULT_ROLLING,     /* every agent in turn is started anew */
     FAULT_LATE_RANK,   /* a rank of a start opens long after the others */
     FAULT_GREEDY,      /* a user takes runs and seats that nobody needs */
-    FAULT_ADMIN,       /* not a fault: retire and verify by hand */
-    /* Nor are these: operator.c */
+    /* Not faults: operator.c */
+    FAULT_ADMIN, /* retire and verify by hand */
     FAULT_STOP,
     FAULT_DRAIN,
     FAULT_DRAINED_WIPED, /* a node that may go does */

@@ -190,6 +190,24 @@ static void crash_agent(struct sim *sim, bool wipe)
     }
 }
 
+/* Every node that has a copy of some shard of a run's newest checkpoint, for long; and its job, so
+ * that somebody asks for it. */
+static void fell_holders(struct sim *sim)
+{
+    struct sim_job *job = &sim->jobs[sim_between(sim, 0, sim->mix.runs - 1)];
+    const struct commit *newest = judge_newest(sim, job->run);
+    if (!newest) {
+        return;
+    }
+    uint32_t rank = sim_between(sim, 0, newest->world - 1);
+    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+        if (judge_node_holds(sim, newest, rank, node)) {
+            nemesis_fell(sim, node, false, sim_between(sim, 6000, 12000));
+        }
+    }
+    job_fail(sim, job, sim_between(sim, 20, 1500));
+}
+
 /* The coordinator starts anew, and agents that went with it come back later than it does, each in
  * its own time; now and then one of them wiped. */
 static void return_late(struct sim *sim)
@@ -201,7 +219,11 @@ static void return_late(struct sim *sim)
         return;
     }
     sim_fault(sim, FAULT_LATE_RETURN);
-    for (uint32_t node = 0; node < sim->mix.nodes; node++) {
+    if (sim_chance(sim, PPM / 4)) {
+        fell_holders(sim);
+        patience_ms = 0;
+    }
+    for (uint32_t node = 0; node < sim->mix.nodes && patience_ms > 0; node++) {
         if (sim_chance(sim, PPM / 2)) {
             nemesis_fell(sim, node, wipes, sim_between(sim, 200, patience_ms));
             wipes = false;
@@ -270,32 +292,6 @@ static void fail_job(struct sim *sim)
     }
 }
 
-static void type_admin_verb(struct sim *sim)
-{
-    uint32_t ruler = sim->front;
-    const struct sim_job *job = &sim->jobs[sim_between(sim, 0, sim->mix.runs - 1)];
-    const struct commit *newest = judge_newest(sim, job->run);
-    if (!sim->rulers[ruler].host.alive || !newest) {
-        return;
-    }
-    struct parcel *parcel = parcel_new(PARCEL_ADMIN);
-    parcel->host = SIM_NODES_MAX + ruler;
-    parcel->life = sim->rulers[ruler].host.life;
-    parcel->admin =
-        (struct message_admin_ask){.verb = ADMIN_VERIFY, .run = job->key, .step = newest->step};
-    if (sim_chance(sim, PPM / 2)) {
-        parcel->admin.verb = ADMIN_RETIRE;
-        parcel->admin.newer = sim_chance(sim, PPM / 2);
-        parcel->admin.step = newest->step - 10 * sim_between(sim, 0, 2);
-        sim->judge->retire_step[job->run] = true;
-        if (parcel->admin.newer) {
-            sim->judge->retire_newer[job->run] = true;
-        }
-    }
-    sim_fault(sim, FAULT_ADMIN);
-    sim_later(sim, 0, TURN_PARCEL, 0, 0, 0, parcel);
-}
-
 static void strike_host(struct sim *sim, enum fault_kind kind)
 {
     uint32_t index;
@@ -356,9 +352,7 @@ void nemesis_strike(struct sim *sim, enum fault_kind kind, uint32_t who)
         fail_job(sim);
     } else if (kind == FAULT_RANK_DIES_FILLING) {
         sim->next_fill_dies = true;
-    } else if (kind == FAULT_ADMIN) {
-        type_admin_verb(sim);
-    } else if (kind >= FAULT_STOP) {
+    } else if (kind >= FAULT_ADMIN) {
         operator_strike(sim, kind);
     } else {
         strike_host(sim, kind);

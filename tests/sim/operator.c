@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whoever operates the cluster, while it fails: stops agents in order, drains nodes and takes away
- * those that may go, forgets nodes that are gone and runs that nobody wants. */
+/* Whoever operates the cluster, while it fails: verifies and retires, stops agents in order, drains
+ * nodes and takes away those that may go, forgets nodes that are gone and runs nobody wants. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -27,6 +27,27 @@ static void type_of_node(struct sim *sim, enum admin_verb verb, uint32_t node)
     struct message_admin_ask ask = {.verb = verb};
     ask.force = verb == ADMIN_NODE_FORGET && sim_chance(sim, PPM / 8);
     strcpy(ask.node, sim->nodes[node].name);
+    type(sim, &ask);
+}
+
+static void verify_or_retire(struct sim *sim)
+{
+    const struct sim_job *job = &sim->jobs[sim_between(sim, 0, sim->mix.runs - 1)];
+    const struct commit *newest = judge_newest(sim, job->run);
+    if (!sim->rulers[sim->front].host.alive || !newest) {
+        return;
+    }
+    struct message_admin_ask ask = {.verb = ADMIN_VERIFY, .run = job->key, .step = newest->step};
+    if (sim_chance(sim, PPM / 2)) {
+        ask.verb = ADMIN_RETIRE;
+        ask.newer = sim_chance(sim, PPM / 2);
+        ask.step = newest->step - 10 * sim_between(sim, 0, 2);
+        sim->judge->retire_step[job->run] = true;
+        if (ask.newer) {
+            sim->judge->retire_newer[job->run] = true;
+        }
+    }
+    sim_fault(sim, FAULT_ADMIN);
     type(sim, &ask);
 }
 
@@ -93,7 +114,9 @@ static void forget_run(struct sim *sim)
 
 void operator_strike(struct sim *sim, enum fault_kind kind)
 {
-    if (kind == FAULT_STOP) {
+    if (kind == FAULT_ADMIN) {
+        verify_or_retire(sim);
+    } else if (kind == FAULT_STOP) {
         stop_agent(sim, sim_between(sim, 0, sim->mix.nodes - 1));
     } else if (kind == FAULT_DRAIN) {
         drain(sim);

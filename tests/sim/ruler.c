@@ -46,7 +46,7 @@ static void draw_config(struct sim *sim, struct coordinator_config *config)
     config->resend_ms = 300;
     config->restore_settle_ms = SIM_CONFIG_SETTLE_MS;
     config->repair_after_ms = SIM_CONFIG_REPAIR_AFTER_MS;
-    config->restore_timeout_ms = 8000;
+    config->restore_timeout_ms = SIM_CONFIG_RESTORE_TIMEOUT_MS;
     config->restore_passes = 2;
     config->pull_attempts_max = 4;
     config->invariant_full = true;

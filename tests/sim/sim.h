@@ -33,6 +33,7 @@
 #define SIM_CONFIG_HEARTBEAT_MS 200
 #define SIM_CONFIG_LEASE_MS 1000
 #define SIM_CONFIG_SETTLE_MS 1500
+#define SIM_CONFIG_RESTORE_TIMEOUT_MS 8000
 #define SIM_CONFIG_REPAIR_AFTER_MS 1500
 /* What passes at most until a coordinator has heard of a process that is back, and what it has. */
 #define SIM_HEARD_MS 3000
