@@ -40,8 +40,7 @@ void cluster_start_config(struct cluster *cluster, struct coordinator_config con
     char reason[CKPT_REASON_MAX + 1];
     memset(cluster, 0, sizeof *cluster);
     size_t bytes = coordinator_memory_bytes(&config, reason);
-    cluster->memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
-    memset(cluster->memory, 0, bytes);
+    cluster->memory = machine_memory(bytes);
     cluster->now_ms = 1000;
     enum ckpt_status status = coordinator_init(cluster->memory, bytes, &config, 5, 1, &cluster->c);
     assert(status == CKPT_OK);
@@ -60,6 +59,14 @@ void cluster_start_config(struct cluster *cluster, struct coordinator_config con
 void cluster_start(struct cluster *cluster, uint32_t keep)
 {
     cluster_start_with(cluster, keep, NULL, 0);
+}
+
+void cluster_start_nodes(struct cluster *cluster, uint32_t nodes)
+{
+    cluster_start(cluster, 2);
+    for (uint32_t node = 0; node < nodes; node++) {
+        cluster_join(cluster, node, (uint8_t)(node + 1));
+    }
 }
 
 void cluster_stop(struct cluster *cluster)

@@ -5,6 +5,7 @@
 #define CKPT_TESTS_COORDINATOR_CLUSTER_H
 
 #include "coordinator/coordinator.h"
+#include "unit/machine.h"
 
 struct cluster {
     struct coordinator *c;
@@ -15,6 +16,8 @@ struct cluster {
 };
 
 void cluster_start(struct cluster *cluster, uint32_t keep);
+/* The same, which keeps two checkpoints, with so many nodes, each in its domain. */
+void cluster_start_nodes(struct cluster *cluster, uint32_t nodes);
 /* The same, with records of the store replayed. */
 void cluster_start_with(struct cluster *cluster, uint32_t keep,
                         const struct coordinator_record *records, uint32_t count);
@@ -39,6 +42,21 @@ struct nonce cluster_start_name(uint32_t attempt);
 struct nonce cluster_seat_name(uint32_t attempt, uint32_t rank);
 /* All ranks of the attempt are seated, rank i on node i. */
 void cluster_seat(struct cluster *cluster, uint32_t attempt, uint32_t world);
+
+/* The file's cluster, of so many nodes, for MACHINE_TEST(test, cluster). */
+#define CLUSTER_OF(nodes)                                                                          \
+    static struct cluster cluster;                                                                 \
+    static int cluster_setup(void **state)                                                         \
+    {                                                                                              \
+        cluster_start_nodes(&cluster, nodes);                                                      \
+        *state = &cluster;                                                                         \
+        return 0;                                                                                  \
+    }                                                                                              \
+    static int cluster_teardown(void **state)                                                      \
+    {                                                                                              \
+        cluster_stop(*state);                                                                      \
+        return 0;                                                                                  \
+    }
 
 /* A report of rank's shard of step by node: node n has link n, life n. */
 struct message cluster_report(uint32_t attempt, uint64_t step, uint32_t rank, uint32_t world,

@@ -16,10 +16,7 @@ static struct cluster cluster;
 static int start(void **state)
 {
     (void)state;
-    cluster_start(&cluster, 2);
-    for (uint32_t node = 0; node < NODES; node++) {
-        cluster_join(&cluster, node, (uint8_t)(node + 1));
-    }
+    cluster_start_nodes(&cluster, NODES);
     cluster_alive(&cluster, NODES, 0);
     cluster.wall_ms = WALL_MS;
     return 0;

@@ -1,33 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cases that the simulator found, each by hand. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "unit/coordinator/cluster.h"
 
-static struct cluster cluster;
-
-static int start(void **state)
-{
-    (void)state;
-    cluster_start(&cluster, 2);
-    for (uint32_t node = 0; node < 3; node++) {
-        cluster_join(&cluster, node, (uint8_t)(node + 1));
-    }
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
-    return 0;
-}
+CLUSTER_OF(3)
 
 /* However often something is heard, the round that looks at leases and time-outs stays due. */
 static void messages_do_not_put_off_the_next_round(void **state)
@@ -258,16 +236,14 @@ static void a_copy_in_a_new_domain_takes_the_place_of_a_twin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(messages_do_not_put_off_the_next_round, start, stop),
-        cmocka_unit_test_setup_teardown(a_copy_out_of_the_blue_must_answer_an_order, start, stop),
-        cmocka_unit_test_setup_teardown(a_copy_with_two_digests_never_counts, start, stop),
-        cmocka_unit_test_setup_teardown(a_source_that_gave_other_bytes_digests_again, start, stop),
-        cmocka_unit_test_setup_teardown(what_is_retired_by_command_stays_retired, start, stop),
-        cmocka_unit_test_setup_teardown(a_copy_in_a_new_domain_takes_the_place_of_a_twin, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(a_withdrawal_is_replayed, start, stop),
-        cmocka_unit_test_setup_teardown(a_step_saved_again_after_its_quarantine_is_replayed, start,
-                                        stop),
+        MACHINE_TEST(messages_do_not_put_off_the_next_round, cluster),
+        MACHINE_TEST(a_copy_out_of_the_blue_must_answer_an_order, cluster),
+        MACHINE_TEST(a_copy_with_two_digests_never_counts, cluster),
+        MACHINE_TEST(a_source_that_gave_other_bytes_digests_again, cluster),
+        MACHINE_TEST(what_is_retired_by_command_stays_retired, cluster),
+        MACHINE_TEST(a_copy_in_a_new_domain_takes_the_place_of_a_twin, cluster),
+        MACHINE_TEST(a_withdrawal_is_replayed, cluster),
+        MACHINE_TEST(a_step_saved_again_after_its_quarantine_is_replayed, cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

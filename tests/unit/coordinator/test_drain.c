@@ -14,10 +14,7 @@ static struct cluster cluster;
 static int start(void **state)
 {
     (void)state;
-    cluster_start(&cluster, 2);
-    for (uint32_t node = 0; node < 3; node++) {
-        cluster_join(&cluster, node, (uint8_t)(node + 1));
-    }
+    cluster_start_nodes(&cluster, 3);
     cluster_save(&cluster, 1, 10, 1); /* on n0, whose rank it is, and n1 */
     cluster_alive(&cluster, 3, 0);
     return 0;

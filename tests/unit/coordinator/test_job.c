@@ -16,10 +16,7 @@ static struct cluster cluster;
 static int start(void **state)
 {
     (void)state;
-    cluster_start(&cluster, 2);
-    for (uint32_t node = 0; node < 4; node++) {
-        cluster_join(&cluster, node, (uint8_t)(node + 1));
-    }
+    cluster_start_nodes(&cluster, 4);
     cluster_save(&cluster, 1, 10, 2);
     cluster_save(&cluster, 1, 20, 2);
     return 0;

@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What agents may say that is not so: the coordinator goes on. tests/storm found these. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "unit/coordinator/cluster.h"
 
-static struct cluster cluster;
-
-static int start(void **state)
-{
-    (void)state;
-    cluster_start(&cluster, 2);
-    for (uint32_t node = 0; node < 2; node++) {
-        cluster_join(&cluster, node, (uint8_t)(node + 1));
-    }
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
-    return 0;
-}
+CLUSTER_OF(2)
 
 /* It made no copy, whatever it says: its checkpoint ends as it does after other failures. */
 static void a_failure_with_the_status_ok_is_a_failure(void **state)
@@ -133,9 +111,9 @@ static void a_copy_that_became_another_counts_no_more(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_failure_with_the_status_ok_is_a_failure, start, stop),
-        cmocka_unit_test_setup_teardown(a_shard_whose_places_are_all_taken_waits, start, stop),
-        cmocka_unit_test_setup_teardown(a_copy_that_became_another_counts_no_more, start, stop),
+        MACHINE_TEST(a_failure_with_the_status_ok_is_a_failure, cluster),
+        MACHINE_TEST(a_shard_whose_places_are_all_taken_waits, cluster),
+        MACHINE_TEST(a_copy_that_became_another_counts_no_more, cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

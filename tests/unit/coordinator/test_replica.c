@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ranks that say that they hold the same state: what differs is never committed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "unit/coordinator/cluster.h"
 
 #define WORLD 3
 
-static struct cluster cluster;
-
-static int start(void **state)
-{
-    (void)state;
-    cluster_start(&cluster, 2);
-    for (uint32_t node = 0; node < WORLD; node++) {
-        cluster_join(&cluster, node, (uint8_t)(node + 1));
-    }
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
-    return 0;
-}
+CLUSTER_OF(WORLD)
 
 /* What a rank says with its seal. */
 struct word {
@@ -153,14 +131,12 @@ static void a_leader_that_no_world_has_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(ranks_that_agree_commit, start, stop),
-        cmocka_unit_test_setup_teardown(a_rank_that_differs_is_named_and_nothing_is_committed,
-                                        start, stop),
-        cmocka_unit_test_setup_teardown(after_that_shares_are_refused_and_whole_states_are_taken,
-                                        start, stop),
-        cmocka_unit_test_setup_teardown(what_was_not_said_is_no_difference, start, stop),
-        cmocka_unit_test_setup_teardown(groups_have_leaders_of_their_own, start, stop),
-        cmocka_unit_test_setup_teardown(a_leader_that_no_world_has_changes_nothing, start, stop),
+        MACHINE_TEST(ranks_that_agree_commit, cluster),
+        MACHINE_TEST(a_rank_that_differs_is_named_and_nothing_is_committed, cluster),
+        MACHINE_TEST(after_that_shares_are_refused_and_whole_states_are_taken, cluster),
+        MACHINE_TEST(what_was_not_said_is_no_difference, cluster),
+        MACHINE_TEST(groups_have_leaders_of_their_own, cluster),
+        MACHINE_TEST(a_leader_that_no_world_has_changes_nothing, cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One verdict for all ranks; fetches beside it; records back after a restart. */
-#include "unit/coordinator/cluster.h"
+#include "unit/coordinator/story.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
-static struct cluster cluster;
-
-static int start(void **state)
-{
-    (void)state;
-    cluster_start(&cluster, 2);
-    for (uint32_t node = 0; node < 4; node++) {
-        cluster_join(&cluster, node, (uint8_t)(node + 1));
-    }
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
-    return 0;
-}
+CLUSTER_OF(4)
 
 static struct message ask(uint32_t attempt, uint32_t load, uint32_t rank, uint32_t world)
 {
@@ -82,6 +61,31 @@ static void the_verdict_waits_for_the_last_rank(void **state)
     m = ask(2, 1, 1, 2); /* the verdict was lost: the same one again */
     cluster_message(&cluster, 3, &m);
     assert_non_null(cluster_find(&cluster, 3, MESSAGE_LOAD_VERDICT));
+}
+
+/* Rank 0 is back on its node, rank 1 on another: one copy is digested again, one is made, which is
+ * one too many then. A verdict that was lost is said again. */
+static void a_restore_is_one_verdict_on_record(void **state)
+{
+    cluster_save(*state, 1, 10, 2); /* rank 0: n0, n1; rank 1: n1, n2 */
+    cluster_seat(*state, 2, 2);
+    cluster_story(*state,
+                  "> n0: asks load 1 of attempt 2 rank 0 of 2\n"
+                  "< n0: verify_order 1000:run/1 step 10 rank 0 order 4 gen 10\n"
+                  "> n0: verified step 10 rank 0 of 2 order 4\n"
+                  "< n0: shard_ack 1000:run/1 step 10 rank 0 gen 10 VERIFIED keep 1 status 0\n"
+                  "> n3: asks load 1 of attempt 2 rank 1 of 2\n"
+                  "< n3: pull_order 1000:run/1 step 10 rank 1 order 5 purpose 1 from n1 gen 10\n"
+                  "> n3: verified step 10 rank 1 of 2 order 5\n"
+                  "< record VERDICT attempt 2 step 10\n"
+                  "< record HOLDERS attempt 1 step 10\n"
+                  "< n3: shard_ack 1000:run/1 step 10 rank 1 gen 10 VERIFIED keep 1 status 0\n"
+                  "< n2: let_go\n"
+                  "> after 1 ms\n"
+                  "< n0: load_verdict 1000:run/1 step 10 rank 0 to 0 load 1 status 0 collective\n"
+                  "< n3: load_verdict 1000:run/1 step 10 rank 1 to 1 load 1 status 0 collective\n"
+                  "> n3: asks load 1 of attempt 2 rank 1 of 2\n"
+                  "< n3: load_verdict 1000:run/1 step 10 rank 1 to 1 load 1 status 0 collective\n");
 }
 
 /* Between the decision and the first word of it. */
@@ -422,23 +426,18 @@ static void a_verdict_outlives_its_coordinator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_verdict_waits_for_the_last_rank, start, stop),
-        cmocka_unit_test_setup_teardown(a_copy_that_goes_before_anyone_is_told_holds_all_back,
-                                        start, stop),
-        cmocka_unit_test_setup_teardown(a_run_without_checkpoint_and_another_world_are_told, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(a_lost_shard_quarantines_and_falls_to_the_older, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(copies_on_nodes_that_are_away_are_not_given_up, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(a_source_whose_bytes_differ_has_to_digest_them, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(a_pull_that_fails_goes_to_the_next_source, start, stop),
-        cmocka_unit_test_setup_teardown(a_fetch_waits_for_nobody_and_never_counts, start, stop),
-        cmocka_unit_test_setup_teardown(a_flood_of_fetches_leaves_room, start, stop),
-        cmocka_unit_test_setup_teardown(records_come_back_and_copies_are_judged_by_them, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(a_verdict_outlives_its_coordinator, start, stop),
+        MACHINE_TEST(the_verdict_waits_for_the_last_rank, cluster),
+        MACHINE_TEST(a_restore_is_one_verdict_on_record, cluster),
+        MACHINE_TEST(a_copy_that_goes_before_anyone_is_told_holds_all_back, cluster),
+        MACHINE_TEST(a_run_without_checkpoint_and_another_world_are_told, cluster),
+        MACHINE_TEST(a_lost_shard_quarantines_and_falls_to_the_older, cluster),
+        MACHINE_TEST(copies_on_nodes_that_are_away_are_not_given_up, cluster),
+        MACHINE_TEST(a_source_whose_bytes_differ_has_to_digest_them, cluster),
+        MACHINE_TEST(a_pull_that_fails_goes_to_the_next_source, cluster),
+        MACHINE_TEST(a_fetch_waits_for_nobody_and_never_counts, cluster),
+        MACHINE_TEST(a_flood_of_fetches_leaves_room, cluster),
+        MACHINE_TEST(records_come_back_and_copies_are_judged_by_them, cluster),
+        MACHINE_TEST(a_verdict_outlives_its_coordinator, cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

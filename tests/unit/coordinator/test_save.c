@@ -2,31 +2,10 @@
 /* The commit rule and everything that must stop it. */
 #include "unit/coordinator/cluster.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
-static struct cluster cluster;
-
-static int start(void **state)
-{
-    (void)state;
-    cluster_start(&cluster, 2);
-    for (uint32_t node = 0; node < 4; node++) {
-        cluster_join(&cluster, node, (uint8_t)(node + 1));
-    }
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
-    return 0;
-}
+CLUSTER_OF(4)
 
 static void commits_when_every_rank_has_two_equal_copies(void **state)
 {
@@ -245,22 +224,18 @@ static void a_higher_epoch_makes_it_step_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(commits_when_every_rank_has_two_equal_copies, start, stop),
-        cmocka_unit_test_setup_teardown(the_owner_alone_is_not_enough, start, stop),
-        cmocka_unit_test_setup_teardown(a_holder_with_another_digest_is_refused_and_replaced, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(an_owner_that_changes_its_digest_aborts, start, stop),
-        cmocka_unit_test_setup_teardown(contradictions_are_refused_and_touch_nothing, start, stop),
-        cmocka_unit_test_setup_teardown(retention_keeps_two_and_retires_in_the_same_transaction,
-                                        start, stop),
-        cmocka_unit_test_setup_teardown(a_loss_raises_the_epoch_and_repairs, start, stop),
-        cmocka_unit_test_setup_teardown(without_progress_it_is_aborted_and_says_who_is_missing,
-                                        start, stop),
-        cmocka_unit_test_setup_teardown(room_that_comes_back_is_used_at_once, start, stop),
-        cmocka_unit_test_setup_teardown(a_heartbeat_repeats_only_what_has_no_answer, start, stop),
-        cmocka_unit_test_setup_teardown(nodes_and_domains_are_told_apart_by_their_whole_names,
-                                        start, stop),
-        cmocka_unit_test_setup_teardown(a_higher_epoch_makes_it_step_down, start, stop),
+        MACHINE_TEST(commits_when_every_rank_has_two_equal_copies, cluster),
+        MACHINE_TEST(the_owner_alone_is_not_enough, cluster),
+        MACHINE_TEST(a_holder_with_another_digest_is_refused_and_replaced, cluster),
+        MACHINE_TEST(an_owner_that_changes_its_digest_aborts, cluster),
+        MACHINE_TEST(contradictions_are_refused_and_touch_nothing, cluster),
+        MACHINE_TEST(retention_keeps_two_and_retires_in_the_same_transaction, cluster),
+        MACHINE_TEST(a_loss_raises_the_epoch_and_repairs, cluster),
+        MACHINE_TEST(without_progress_it_is_aborted_and_says_who_is_missing, cluster),
+        MACHINE_TEST(room_that_comes_back_is_used_at_once, cluster),
+        MACHINE_TEST(a_heartbeat_repeats_only_what_has_no_answer, cluster),
+        MACHINE_TEST(nodes_and_domains_are_told_apart_by_their_whole_names, cluster),
+        MACHINE_TEST(a_higher_epoch_makes_it_step_down, cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,35 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A coordinator that did not run for a while: it suspects itself first. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "unit/coordinator/cluster.h"
 
 #define LEASE_MS 3000
 #define GRACE_MS 1000
 
-static struct cluster cluster;
-
-static int start(void **state)
-{
-    (void)state;
-    cluster_start(&cluster, 2);
-    cluster_join(&cluster, 0, 1);
-    cluster_join(&cluster, 1, 2);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
-    return 0;
-}
+CLUSTER_OF(2)
 
 static void advance(struct coordinator_event event, uint64_t passed_ms)
 {
@@ -138,11 +117,11 @@ static void who_hung_up_in_a_stall_gets_a_whole_lease(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_stall_is_not_the_agents_silence, start, stop),
-        cmocka_unit_test_setup_teardown(a_message_may_be_the_first_to_come, start, stop),
-        cmocka_unit_test_setup_teardown(time_outside_goes_on, start, stop),
-        cmocka_unit_test_setup_teardown(nobody_is_lost_while_words_lie_unread, start, stop),
-        cmocka_unit_test_setup_teardown(who_hung_up_in_a_stall_gets_a_whole_lease, start, stop),
+        MACHINE_TEST(a_stall_is_not_the_agents_silence, cluster),
+        MACHINE_TEST(a_message_may_be_the_first_to_come, cluster),
+        MACHINE_TEST(time_outside_goes_on, cluster),
+        MACHINE_TEST(nobody_is_lost_while_words_lie_unread, cluster),
+        MACHINE_TEST(who_hung_up_in_a_stall_gets_a_whole_lease, cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,30 +2,9 @@
 /* Starts of a run: who is of one, which number it has, and what an earlier one can do no more. */
 #include "unit/coordinator/cluster.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
-static struct cluster cluster;
-
-static int start(void **state)
-{
-    (void)state;
-    cluster_start(&cluster, 2);
-    for (uint32_t node = 0; node < 4; node++) {
-        cluster_join(&cluster, node, (uint8_t)(node + 1));
-    }
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
-    return 0;
-}
+CLUSTER_OF(4)
 
 /* A process, by its number, is rank of world at node; it insists on attempt, or not (0). */
 static struct message_seat_ask process(uint8_t number, uint32_t rank, uint32_t world,
@@ -504,7 +483,7 @@ static void who_asks_hears_of_the_newest_start_and_who_is_there(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define TEST(f) MACHINE_TEST(f, cluster)
     const struct CMUnitTest tests[] = {
         TEST(a_start_gets_its_number_when_all_are_seated),
         TEST(a_rank_that_comes_back_begins_the_next_start),
