@@ -20,7 +20,8 @@ struct session_channel {
     /* What it waits for to go on with what it was asked for: EV_READ, EV_WRITE, or both. */
     short (*want)(const struct session *session);
 
-    /* Closes the socket and what waits to be sent or taken along with bytes. */
+    /* Once, at the end: closes the socket, if there is one yet, and what waits to be sent or taken
+     * along with bytes. */
     void (*close)(struct session *session);
 };
 

@@ -82,7 +82,10 @@ static void shut(struct session *session)
         close(session->process);
         session->process = -1;
     }
-    session->channel->close(session);
+    if (session->channel) {
+        session->channel->close(session);
+        session->channel = NULL;
+    }
 }
 
 void session_free(struct session *session)

@@ -61,7 +61,7 @@ struct session {
     const struct session_events *events;
     void *context;
     int fd;
-    const struct session_channel *channel; /* what carries its bytes */
+    const struct session_channel *channel; /* what carries its bytes; NULL: closed */
     bool is_local;
     uint32_t uid;
     char peer[CKPT_ADDRESS_MAX + 1];
