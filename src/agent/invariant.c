@@ -184,7 +184,7 @@ static void check_pulls(const struct agent *a)
         }
         if (pull->state == PULL_QUEUED) {
             assert(pull->slot == NONE);
-            assert(pull->peer == NONE);
+            assert(pull->source.peer == NONE);
             continue;
         }
         const struct slot *s = &a->slots[pull->slot];
@@ -192,7 +192,7 @@ static void check_pulls(const struct agent *a)
         assert(!s->doomed);
         assert(s->state == (pull->state == PULL_RENEWING ? SLOT_DIRTY : SLOT_PULLING));
         assert((pull->state == PULL_READING) == (s->work != 0 && s->work_type == AGENT_WORK_READ));
-        connected += pull->peer != NONE;
+        connected += pull->source.peer != NONE;
     }
     for (uint32_t i = 0; i < a->peer_count; i++) {
         connected -= a->peers[i].pulls;

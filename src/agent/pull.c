@@ -79,6 +79,17 @@ uint32_t agent_pulls_under_way(const struct agent *a)
     return count;
 }
 
+struct pull_source agent_pull_source_of(const struct message_pull_order *order)
+{
+    struct pull_source source = {.kind = PULL_FROM_AGENT,
+                                 .incarnation = order->source_incarnation,
+                                 .generation = order->source_generation,
+                                 .peer = NONE};
+    memcpy(source.node, order->source_node, sizeof(source.node));
+    memcpy(source.address, order->source_address, sizeof(source.address));
+    return source;
+}
+
 void agent_pull_enqueue(struct agent *a, const struct message_pull_order *order)
 {
     assert(a->coordinator.state == LINK_JOINED);
@@ -93,7 +104,7 @@ void agent_pull_enqueue(struct agent *a, const struct message_pull_order *order)
         pull->life = a->coordinator.life;
         pull->order = *order;
         pull->slot = NONE;
-        pull->peer = NONE;
+        pull->source = agent_pull_source_of(order);
         pull->since_ms = a->now_ms;
         return;
     }
@@ -103,15 +114,15 @@ void agent_pull_enqueue(struct agent *a, const struct message_pull_order *order)
 
 static bool send_offer_done(struct agent *a, const struct pull *pull)
 {
-    assert(pull->offered);
-    struct agent_outgoing *out =
-        agent_update_message(a, AGENT_TO_PEER, a->peers[pull->peer].link, MESSAGE_OFFER_DONE);
+    assert(pull->source.offered);
+    struct agent_outgoing *out = agent_update_message(
+        a, AGENT_TO_PEER, a->peers[pull->source.peer].link, MESSAGE_OFFER_DONE);
     if (out == NULL) {
         return false;
     }
     out->message.offer_done.pull = pull->number;
-    out->message.offer_done.slot = pull->source_slot;
-    out->message.offer_done.generation = pull->order.source_generation;
+    out->message.offer_done.slot = pull->source.slot;
+    out->message.offer_done.generation = pull->source.generation;
     return true;
 }
 
@@ -126,16 +137,16 @@ static void leave(struct agent *a, struct pull *pull, bool suspect)
         assert(a->slots[pull->slot].generation == pull->generation);
         agent_slot_doom(a, pull->slot);
     }
-    if (pull->peer != NONE) {
-        if (pull->offered && pull->state != PULL_CLOSING && !suspect && agent_update_has_room(a)) {
+    if (pull->source.peer != NONE) {
+        if (pull->source.offered && pull->state != PULL_CLOSING && !suspect &&
+            agent_update_has_room(a)) {
             send_offer_done(a, pull);
         }
-        agent_peer_release(a, pull->peer, suspect);
+        agent_peer_release(a, pull->source.peer, suspect);
     }
     move(pull, PULL_UNUSED);
 }
 
-/* While it reads, an ask is the word that keeps the source's slot pinned. */
 static uint64_t pin_word_due_ms(const struct agent *a)
 {
     return a->now_ms + a->config.offer_pin_ms / PIN_WORDS;
@@ -143,8 +154,8 @@ static uint64_t pin_word_due_ms(const struct agent *a)
 
 void agent_pull_read(struct agent *a, struct pull *pull)
 {
-    assert(pull->offered);
-    bool started = agent_work_read_start(a, pull->slot, a->peers[pull->peer].link);
+    assert(pull->source.offered);
+    bool started = agent_work_read_start(a, pull->slot, a->peers[pull->source.peer].link);
     assert(started && "an event's update begins empty");
     (void)started;
     agent_pull_move(a, pull, PULL_READING);
@@ -175,7 +186,7 @@ void agent_pull_fail(struct agent *a, struct pull *pull, enum ckpt_status status
     char text[CKPT_REASON_MAX + 1];
     reason_set(text, "pull of step %llu rank %u from %.63s: %.120s",
                (unsigned long long)pull->order.shard.step, pull->order.shard.rank,
-               pull->order.source_node, reason);
+               pull->source.node, reason);
     agent_pull_fail_order(a, &pull->order, pull->life, status, text);
     leave(a, pull, status == CKPT_ERR_TIMEOUT || status == CKPT_ERR_LINK);
 }
@@ -246,17 +257,35 @@ static void begin(struct agent *a, struct pull *pull)
 
 static bool send_offer_ask(struct agent *a, const struct pull *pull)
 {
-    assert(pull->peer != NONE);
+    assert(pull->source.peer != NONE);
     struct agent_outgoing *out =
-        agent_update_message(a, AGENT_TO_PEER, a->peers[pull->peer].link, MESSAGE_OFFER_ASK);
+        agent_update_message(a, AGENT_TO_PEER, a->peers[pull->source.peer].link, MESSAGE_OFFER_ASK);
     if (out == NULL) {
         return false;
     }
     struct message_offer_ask *ask = &out->message.offer_ask;
     ask->pull = pull->number;
     ask->shard = pull->order.shard;
-    ask->source_incarnation = pull->order.source_incarnation;
-    ask->generation = pull->order.source_generation;
+    ask->source_incarnation = pull->source.incarnation;
+    ask->generation = pull->source.generation;
+    return true;
+}
+
+/* Asks for the bytes, or says that they are here; while they are read, an ask is the word that
+ * keeps the source's slot pinned. False: no room for more in this turn. */
+static bool turn_to_source(struct agent *a, struct pull *pull)
+{
+    struct pull_source *source = &pull->source;
+    assert(source->kind == PULL_FROM_AGENT);
+    if (source->peer == NONE) {
+        source->peer = agent_peer_claim(a, source->address);
+    }
+    if (source->peer == NONE) {
+        return false;
+    }
+    bool said = pull->state == PULL_CLOSING ? send_offer_done(a, pull) : send_offer_ask(a, pull);
+    assert(said);
+    (void)said;
     return true;
 }
 
@@ -266,8 +295,8 @@ static bool drive(struct agent *a, struct pull *pull)
     assert(agent_pull_is_at_source(pull));
     assert(pull->slot != NONE);
     uint64_t ends_ms = pull->since_ms + a->config.pull_timeout_ms;
-    if (pull->peer != NONE && a->peers[pull->peer].lookup_until_ms > ends_ms) {
-        ends_ms = a->peers[pull->peer].lookup_until_ms;
+    if (pull->source.peer != NONE && a->peers[pull->source.peer].lookup_until_ms > ends_ms) {
+        ends_ms = a->peers[pull->source.peer].lookup_until_ms;
     }
     if (pull->state != PULL_READING && ends_ms <= a->now_ms) {
         agent_pull_fail(a, pull, CKPT_ERR_TIMEOUT, "it does not answer");
@@ -277,16 +306,9 @@ static bool drive(struct agent *a, struct pull *pull)
         if (!agent_update_has_room(a)) {
             return false;
         }
-        if (pull->peer == NONE) {
-            pull->peer = agent_peer_claim(a, pull->order.source_address);
-            if (pull->peer == NONE) {
-                return false;
-            }
+        if (!turn_to_source(a, pull)) {
+            return false;
         }
-        bool said =
-            pull->state == PULL_CLOSING ? send_offer_done(a, pull) : send_offer_ask(a, pull);
-        assert(said);
-        (void)said;
         pull->due_ms =
             pull->state == PULL_READING ? pin_word_due_ms(a) : a->now_ms + a->config.resend_ms;
     }

@@ -5,6 +5,8 @@
 
 #include "agent/state.h"
 
+/* The source that the order names; not reached yet. */
+struct pull_source agent_pull_source_of(const struct message_pull_order *order);
 /* The order is one more that waits its turn. */
 void agent_pull_enqueue(struct agent *a, const struct message_pull_order *order);
 /* To the next state, now. */

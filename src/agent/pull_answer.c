@@ -45,7 +45,7 @@ void agent_pull_read_done(struct agent *a, uint32_t slot, const struct agent_eve
 static const char *what_is_wrong(const struct pull *pull, const struct message_offer *offer)
 {
     assert(pull->state == PULL_ASKING);
-    if (offer->generation != pull->order.source_generation) {
+    if (offer->generation != pull->source.generation) {
         return "the offer is of another generation";
     }
     if (offer->bytes != pull->order.bytes) {
@@ -62,7 +62,7 @@ static const char *what_is_wrong(const struct pull *pull, const struct message_o
 
 static void on_offer(struct agent *a, struct pull *pull, const struct message_offer *offer)
 {
-    assert(pull->peer != NONE);
+    assert(pull->source.peer != NONE);
     if (pull->state != PULL_ASKING) {
         return; /* the answer to a repeat */
     }
@@ -72,8 +72,8 @@ static void on_offer(struct agent *a, struct pull *pull, const struct message_of
                                                                         : "refused");
         return;
     }
-    pull->offered = true;
-    pull->source_slot = offer->slot;
+    pull->source.offered = true;
+    pull->source.slot = offer->slot;
     const char *wrong = what_is_wrong(pull, offer);
     if (wrong != NULL) {
         agent_pull_fail(a, pull, CKPT_ERR_PROTOCOL, wrong);
@@ -85,7 +85,7 @@ static void on_offer(struct agent *a, struct pull *pull, const struct message_of
 static void on_offer_closed(struct agent *a, struct pull *pull,
                             const struct message_offer_closed *closed)
 {
-    assert(pull->peer != NONE);
+    assert(pull->source.peer != NONE);
     if (pull->state != PULL_CLOSING) {
         return;
     }
@@ -104,10 +104,10 @@ void agent_pull_message(struct agent *a, uint32_t link, const struct message *me
     for (uint32_t i = 0; i < a->pull_count; i++) {
         struct pull *pull = &a->pulls[i];
         if (!agent_pull_is_at_source(pull) || pull->number != number ||
-            a->peers[pull->peer].link != link) {
+            a->peers[pull->source.peer].link != link) {
             continue;
         }
-        if (!incarnation_equal(&message->incarnation, &pull->order.source_incarnation)) {
+        if (!incarnation_equal(&message->incarnation, &pull->source.incarnation)) {
             if (pull->state != PULL_READING) {
                 agent_pull_fail(a, pull, CKPT_ERR_STALE, "the source has been started anew");
             }
@@ -128,7 +128,7 @@ void agent_pull_peer_up(struct agent *a, uint32_t link)
     }
     a->peers[peer].lookup_until_ms = 0;
     for (uint32_t i = 0; i < a->pull_count; i++) {
-        if (agent_pull_is_at_source(&a->pulls[i]) && a->pulls[i].peer == peer) {
+        if (agent_pull_is_at_source(&a->pulls[i]) && a->pulls[i].source.peer == peer) {
             a->pulls[i].since_ms = a->now_ms;
         }
     }
@@ -141,7 +141,7 @@ void agent_pull_peer_down(struct agent *a, uint32_t link)
         return;
     }
     for (uint32_t i = 0; i < a->pull_count; i++) {
-        if (agent_pull_is_at_source(&a->pulls[i]) && a->pulls[i].peer == peer) {
+        if (agent_pull_is_at_source(&a->pulls[i]) && a->pulls[i].source.peer == peer) {
             agent_pull_fail(a, &a->pulls[i], CKPT_ERR_LINK, "its connection was lost or refused");
         }
     }

@@ -74,11 +74,10 @@ static void order_for_held(struct agent *a, uint32_t slot, const struct message_
     assert(false && "a live slot that is pulled has its pull");
 }
 
-static bool same_source(const struct message_pull_order *a, const struct message_pull_order *b)
+static bool same_source(const struct pull_source *a, const struct pull_source *b)
 {
-    return incarnation_equal(&a->source_incarnation, &b->source_incarnation) &&
-           a->source_generation == b->source_generation && a->bytes == b->bytes &&
-           strcmp(a->source_address, b->source_address) == 0;
+    return a->kind == b->kind && incarnation_equal(&a->incarnation, &b->incarnation) &&
+           a->generation == b->generation && strcmp(a->address, b->address) == 0;
 }
 
 /* A newer order for a shard that is being pulled. From the same source only its number matters. */
@@ -90,7 +89,9 @@ static void order_again(struct agent *a, struct pull *pull, const struct message
     if (agent_order_compare(now, before) <= 0) {
         return;
     }
-    if (pull->state != PULL_QUEUED && !same_source(&pull->order, order)) {
+    struct pull_source source = agent_pull_source_of(order);
+    bool is_same = same_source(&pull->source, &source) && pull->order.bytes == order->bytes;
+    if (pull->state != PULL_QUEUED && !is_same) {
         agent_pull_drop(a, pull);
         agent_pull_enqueue(a, order);
         return;
@@ -100,6 +101,9 @@ static void order_again(struct agent *a, struct pull *pull, const struct message
         counts && order->purpose == PULL_FETCH ? pull->order.purpose : order->purpose;
     pull->order = *order;
     pull->order.purpose = purpose;
+    if (!is_same) {
+        pull->source = source;
+    }
     pull->life = a->coordinator.life;
     if (pull->slot != NONE && counts && a->slots[pull->slot].cached) {
         a->slots[pull->slot].cached = false;

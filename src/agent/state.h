@@ -238,6 +238,22 @@ enum pull_state {
     PULL_CLOSING, /* all bytes are here; was the source's slot still the same? */
 };
 
+enum pull_source_kind {
+    PULL_FROM_AGENT = 1, /* a peer offers its slot, and says at the end whether it lasted */
+};
+
+/* Where the bytes of a pull come from: as its order says, and how far it has been reached. */
+struct pull_source {
+    enum pull_source_kind kind;
+    char node[CKPT_NODE_NAME_MAX + 1];
+    char address[CKPT_ADDRESS_MAX + 1];
+    struct incarnation incarnation;
+    uint64_t generation;
+    uint32_t peer; /* NONE: there is no connection yet */
+    uint32_t slot; /* there, as offered */
+    bool offered;
+};
+
 struct pull {
     enum pull_state state;
     uint64_t number;
@@ -245,9 +261,7 @@ struct pull {
     struct message_pull_order order;
     uint32_t slot;
     uint64_t generation;
-    uint32_t peer;
-    uint32_t source_slot;
-    bool offered;
+    struct pull_source source;
     struct digest digest;
     uint64_t since_ms; /* in this state */
     uint64_t due_ms;
