@@ -2,7 +2,7 @@
 /* A test that is the protocol: what the coordinator hears, and all that it then records and says.
  *
  *   > n0: asks load 1 of attempt 2 rank 0 of 2
- *   < n0: VERIFY_ORDER 1000:run/1 step 10 rank 0 order 4 gen 10
+ *   < n0: verify_order 1000:run/1 step 10 rank 0 order 4 gen 10
  *   > n0: verified step 10 rank 0 of 2 order 4
  *   < record VERDICT attempt 2 step 10
  *
