@@ -27,8 +27,8 @@ with open("build/tidy/compile_commands.json", "w", encoding="utf-8") as file:
 END
 
 if [ $# -eq 0 ]; then
-    # neon.c is for another machine.
-    mapfile -t files < <(git ls-files 'src/*.c' | grep -v '/neon\.c$')
+    # These are for another machine.
+    mapfile -t files < <(git ls-files 'src/*.c' | grep -vE '/(nh_)?neon\.c$')
 else
     files=("$@")
 fi

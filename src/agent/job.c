@@ -205,7 +205,7 @@ static void on_news(struct agent *a, struct agent_job *job, const struct message
  * that is, the job's comment says, which tasks do not know. */
 static void on_word(struct agent *a, struct agent_job *job, const struct message_job *told)
 {
-    assert(job->used);
+    assert(job != NULL && job->used);
     struct message_job word = *told;
     if (told->verb == JOB_SHOW) {
         word.verb = JOB_BEGIN;

@@ -32,14 +32,20 @@ static inline void add_product(wide sums[3], const uint64_t a[3], const uint64_t
     sums[2] += (wide)a[0] * r[2] + (wide)a[1] * r[1] + (wide)a[2] * r[0];
 }
 
+/* What lies above the lowest `bits`, which fits: no sum reaches 2^106. */
+static inline uint64_t above(wide sum, unsigned bits)
+{
+    return (uint64_t)(sum >> bits);
+}
+
 /* Afterwards the limbs have their own bits, but for one more in the second at most. */
 static inline void carry(wide sums[3], uint64_t limbs_out[3])
 {
     uint64_t first;
 
-    sums[1] += (uint64_t)(sums[0] >> LIMB_BITS);
-    sums[2] += (uint64_t)(sums[1] >> LIMB_BITS);
-    first = ((uint64_t)sums[0] & LIMB_MASK) + (uint64_t)(sums[2] >> TOP_BITS) * 5;
+    sums[1] += above(sums[0], LIMB_BITS);
+    sums[2] += above(sums[1], LIMB_BITS);
+    first = ((uint64_t)sums[0] & LIMB_MASK) + above(sums[2], TOP_BITS) * 5;
     limbs_out[0] = first & LIMB_MASK;
     limbs_out[1] = ((uint64_t)sums[1] & LIMB_MASK) + (first >> LIMB_BITS);
     limbs_out[2] = (uint64_t)sums[2] & TOP_MASK;
