@@ -185,10 +185,12 @@ void job_rank_answered(struct sim *sim, struct sim_job *job)
         return;
     }
     bool mixed = false;
+    bool begun = job->has_begun; /* an agent's own word, of nobody there, begins nothing */
     for (uint32_t rank = 0; rank < job->world; rank++) {
         if (!job->ranks[rank].answered) {
             return;
         }
+        begun = begun || job->ranks[rank].answer != CKPT_ERR_NO_COORDINATOR;
         mixed = mixed || job->ranks[rank].answer != job->ranks[0].answer ||
                 (job->ranks[0].answer == CKPT_OK &&
                  job->ranks[rank].answer_step != job->ranks[0].answer_step);
@@ -197,7 +199,7 @@ void job_rank_answered(struct sim *sim, struct sim_job *job)
     sim_trace(sim, "job %s attempt %u load %u: %s step %" PRIu64, job->key.name, job->attempt,
               job->load, ckpt_status_name(answer), job->ranks[0].answer_step);
     judge_restored(sim, job, answer, job->ranks[0].answer_step);
-    job->has_begun = true;
+    job->has_begun = begun;
     if (job->is_reused && (answer == CKPT_OK || answer == CKPT_ERR_NO_CHECKPOINT)) {
         sim_violation(sim, "run %u: a second start under attempt %u is told %s", job->run,
                       job->attempt, ckpt_status_name(answer));
