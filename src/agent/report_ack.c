@@ -22,7 +22,7 @@ static uint32_t find_acked(const struct agent *a, const struct message_shard_ack
     return NONE;
 }
 
-/* The coordinator will not have this copy: it goes, whatever it has become since the report. */
+/* The coordinator will not have this copy: it goes. */
 static void refused(struct agent *a, uint32_t slot, const struct message_shard_ack *ack)
 {
     assert(agent_copy_state(&a->slots[slot]) != COPY_NONE);
@@ -52,7 +52,11 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
         return;
     }
     if (!ack->keep) {
-        refused(a, slot, ack);
+        /* Want of room ends. The next word of a copy that has become more since may find room, and
+         * count: its own answer is waited for. */
+        if (ack->state == state || ack->status != CKPT_ERR_FULL) {
+            refused(a, slot, ack);
+        }
         return;
     }
     if (s->state == SLOT_VERIFIED && agent_slot_is_bad(s)) {

@@ -131,6 +131,45 @@ static void a_refused_copy_is_freed_and_its_rank_told(void **state)
     assert_null(reported(d));
 }
 
+/* The coordinator may have found room meanwhile, and count the copy as it was told last. */
+static void want_of_room_for_an_earlier_word_frees_nothing(void **state)
+{
+    struct driver *d = *state;
+    start(d);
+    uint32_t slot = driver_save(d, 1, 10, SEGMENT);
+    assert_int_equal(driver_slot(d, slot).state, SLOT_VERIFIED);
+    struct message ack = {.type = MESSAGE_SHARD_ACK};
+    ack.shard_ack.shard = key_of(ALICE, 10, 0);
+    ack.shard_ack.generation = driver_slot(d, slot).generation;
+    ack.shard_ack.status = CKPT_ERR_FULL;
+    static const enum copy_state earlier[] = {COPY_SEALED, COPY_ADOPTED};
+    for (size_t i = 0; i < ROWS(earlier); i++) {
+        ack.shard_ack.state = earlier[i];
+        driver_coordinator(d, ack);
+        assert_true(driver_silent(d));
+        assert_int_equal(driver_slot(d, slot).state, SLOT_VERIFIED);
+    }
+    driver_tick(d, d->config.resend_ms);
+    assert_int_equal(reported(d)->state, COPY_VERIFIED); /* until that is answered */
+    driver_ack(d, slot, false, CHECKPOINT_NONE);
+    assert_int_equal(driver_stored(d, slot)->state, SLOT_FREE);
+    assert_non_null(driver_said(d, AGENT_TO_RANK, MESSAGE_SAVE_OUTCOME));
+}
+
+static void what_contradicts_an_earlier_word_frees_the_copy(void **state)
+{
+    struct driver *d = *state;
+    start(d);
+    uint32_t slot = driver_save(d, 1, 10, SEGMENT);
+    struct message ack = {.type = MESSAGE_SHARD_ACK};
+    ack.shard_ack.shard = key_of(ALICE, 10, 0);
+    ack.shard_ack.generation = driver_slot(d, slot).generation;
+    ack.shard_ack.state = COPY_SEALED;
+    ack.shard_ack.status = CKPT_ERR_STEP;
+    driver_coordinator(d, ack);
+    assert_int_equal(driver_stored(d, slot)->state, SLOT_FREE);
+}
+
 static void gone_copies_are_told_until_that_is_heard(void **state)
 {
     struct driver *d = *state;
@@ -449,6 +488,8 @@ int main(void)
         MACHINE_TEST(room_that_comes_back_is_said_at_once_and_once, driver),
         MACHINE_TEST(acks_are_checked, driver),
         MACHINE_TEST(a_refused_copy_is_freed_and_its_rank_told, driver),
+        MACHINE_TEST(want_of_room_for_an_earlier_word_frees_nothing, driver),
+        MACHINE_TEST(what_contradicts_an_earlier_word_frees_the_copy, driver),
         MACHINE_TEST(gone_copies_are_told_until_that_is_heard, driver),
         MACHINE_TEST(an_ack_makes_a_lost_commit_good, driver),
         MACHINE_TEST(copies_are_told_again_in_rotation, driver),
