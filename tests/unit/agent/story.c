@@ -5,10 +5,8 @@
 #include <string.h>
 
 #include "describe.h"
+#include "unit/story.h"
 #include "wire/message_codec.h"
-
-#define STORY_BYTES_MAX 8192
-#define NUMBERS_MAX 4
 
 struct story {
     struct driver *d;
@@ -16,21 +14,8 @@ struct story {
     uint64_t pull;
     uint64_t works[CKPT_ARENA_SEGMENTS_MAX]; /* the last of each slot */
     struct message_load_ask asked;
-    char told[STORY_BYTES_MAX];
-    size_t used;
+    struct story_text told;
 };
-
-static void add(struct story *story, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct story *story, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    int bytes =
-        vsnprintf(story->told + story->used, sizeof story->told - story->used, format, arguments);
-    va_end(arguments);
-    assert_in_range(bytes, 0, sizeof story->told - story->used - 1);
-    story->used += (size_t)bytes;
-}
 
 /* --- What is heard ---------------------------------------------------------------------- */
 
@@ -143,10 +128,10 @@ static const struct {
 static void hear(struct story *story, const char *line)
 {
     for (size_t i = 0; i < ROWS(words); i++) {
-        unsigned long long n[NUMBERS_MAX] = {0};
+        unsigned long long n[STORY_NUMBERS_MAX] = {0};
         int end = 0;
         /* Numbers, then where the words end; a format with fewer of them writes only those. */
-        void *at[NUMBERS_MAX + 1] = {&end, &end, &end, &end, &end};
+        void *at[STORY_NUMBERS_MAX + 1] = {&end, &end, &end, &end, &end};
         for (int j = 0; j < words[i].count; j++) {
             at[j] = &n[j];
         }
@@ -169,8 +154,8 @@ static void add_record(struct story *story, const struct slot_record *record)
     static const char *const states[] = {"FREE",    "FILLING",  "SEALED", "PULLING",
                                          "ADOPTED", "VERIFIED", "DIRTY"};
     assert_true((unsigned)record->state < ROWS(states));
-    add(story, "< store slot %u %s gen %llu\n", record->slot, states[record->state],
-        (unsigned long long)record->generation);
+    story_add(&story->told, "< store slot %u %s gen %llu\n", record->slot, states[record->state],
+              (unsigned long long)record->generation);
 }
 
 static void add_work(struct story *story, const struct agent_work *work)
@@ -183,13 +168,13 @@ static void add_work(struct story *story, const struct agent_work *work)
     if (work->type == AGENT_WORK_PEER_CONNECT) {
         assert_true((work->link & AGENT_LINK_MADE_HERE) != 0);
         story->link = work->link;
-        add(story, "< connect %s\n", work->address);
+        story_add(&story->told, "< connect %s\n", work->address);
     } else if (work->type == AGENT_WORK_PEER_CLOSE) {
         assert_int_equal(work->link, story->link);
-        add(story, "< close n2\n");
+        story_add(&story->told, "< close n2\n");
     } else {
-        add(story, "< %s slot %u, %llu bytes\n", names[work->type], work->slot,
-            (unsigned long long)work->bytes);
+        story_add(&story->told, "< %s slot %u, %llu bytes\n", names[work->type], work->slot,
+                  (unsigned long long)work->bytes);
     }
     if (work->work != 0) {
         story->works[work->slot] = work->work;
@@ -201,21 +186,21 @@ static void add_message(struct story *story, const struct agent_outgoing *out)
     const struct message *message = &out->message;
     char body[320];
     if (out->target == AGENT_TO_COORDINATOR) {
-        add(story, "< coordinator: ");
+        story_add(&story->told, "< coordinator: ");
     } else if (out->target == AGENT_TO_RANK) {
-        add(story, "< process %u: ", out->link);
+        story_add(&story->told, "< process %u: ", out->link);
     } else {
         assert_int_equal(out->link, story->link);
-        add(story, "< n2: ");
+        story_add(&story->told, "< n2: ");
     }
     describe_body(message, body, sizeof body);
     const char *name = message->type == MESSAGE_NONE ? "" : message_type_name(message->type);
-    add(story, "%s%s%s%s\n", name, body,
-        out->attach == ATTACH_WRITABLE    ? ", writable"
-        : out->attach == ATTACH_READ_ONLY ? ", read-only"
-        : out->attach == ATTACH_REGIONS   ? ", its regions"
-                                          : "",
-        out->close ? "closed" : "");
+    story_add(&story->told, "%s%s%s%s\n", name, body,
+              out->attach == ATTACH_WRITABLE    ? ", writable"
+              : out->attach == ATTACH_READ_ONLY ? ", read-only"
+              : out->attach == ATTACH_REGIONS   ? ", its regions"
+                                                : "",
+              out->close ? "closed" : "");
     if (message->type == MESSAGE_OFFER_ASK) {
         story->pull = message->offer_ask.pull;
     } else if (message->type == MESSAGE_LOAD_ASK) {
@@ -237,25 +222,14 @@ static void add_update(struct story *story)
     }
 }
 
+static void hear_and_do(void *context, const char *event)
+{
+    hear(context, event);
+    add_update(context);
+}
+
 void driver_story(struct driver *d, const char *text)
 {
     struct story story = {.d = d};
-    char line[256];
-    for (const char *at = text; *at != '\0';) {
-        size_t bytes = strcspn(at, "\n");
-        assert_in_range(bytes, 3, sizeof line - 1);
-        memcpy(line, at, bytes);
-        line[bytes] = '\0';
-        at += bytes + (at[bytes] == '\n');
-        if (line[0] == '>') {
-            add(&story, "%s\n", line);
-            hear(&story, line + 2);
-            add_update(&story);
-        } else if (line[0] != '<') {
-            fail_msg("neither heard nor done: %s", line);
-        }
-    }
-    if (strcmp(text, story.told) != 0) {
-        fail_msg("the story went so:\n%s", story.told);
-    }
+    story_tell(&story.told, text, hear_and_do, &story);
 }

@@ -5,28 +5,13 @@
 #include <stdio.h>
 
 #include "describe.h"
+#include "unit/story.h"
 #include "wire/message_codec.h"
-
-#define STORY_BYTES_MAX 8192
-#define NUMBERS_MAX 4
 
 struct story {
     struct cluster *cluster;
-    char told[STORY_BYTES_MAX];
-    size_t used;
+    struct story_text told;
 };
-
-static void add(struct story *story, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct story *story, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    int bytes =
-        vsnprintf(story->told + story->used, sizeof story->told - story->used, format, arguments);
-    va_end(arguments);
-    assert_in_range(bytes, 0, sizeof story->told - story->used - 1);
-    story->used += (size_t)bytes;
-}
 
 /* --- What is heard ---------------------------------------------------------------------- */
 
@@ -100,7 +85,7 @@ static bool is_said(const char *line, const char *words, uint64_t *n)
 
 static void hear(struct story *story, const char *line)
 {
-    uint64_t n[NUMBERS_MAX] = {0};
+    uint64_t n[STORY_NUMBERS_MAX] = {0};
     if (is_said(line, "after # ms", n)) {
         cluster_tick(story->cluster, n[0]);
         return;
@@ -138,45 +123,35 @@ static void add_update(struct story *story)
     char body[320];
     for (uint32_t i = 0; i < update->record_count; i++) {
         const struct coordinator_record *record = &update->records[i];
-        add(story, "< record %s attempt %u", record_name(record->type), record->attempt);
+        story_add(&story->told, "< record %s attempt %u", record_name(record->type),
+                  record->attempt);
         if (record->type == RECORD_ATTEMPT) { /* the name of its start stands in step and bytes */
-            add(story, "\n");
+            story_add(&story->told, "\n");
         } else {
-            add(story, " step %" PRIu64 "\n", record->step);
+            story_add(&story->told, " step %" PRIu64 "\n", record->step);
         }
     }
     for (uint32_t i = 0; i < update->message_count; i++) {
         const struct coordinator_outgoing *out = &update->messages[i];
         describe_body(&out->message, body, sizeof body);
         if (out->link == COORDINATOR_LINK_ALL) {
-            add(story, "< all: ");
+            story_add(&story->told, "< all: ");
         } else {
-            add(story, "< n%u: ", out->link);
+            story_add(&story->told, "< n%u: ", out->link);
         }
-        add(story, "%s%s%s\n", message_type_name(out->message.type), body,
-            out->close ? ", closed" : "");
+        story_add(&story->told, "%s%s%s\n", message_type_name(out->message.type), body,
+                  out->close ? ", closed" : "");
     }
+}
+
+static void hear_and_do(void *context, const char *event)
+{
+    hear(context, event);
+    add_update(context);
 }
 
 void cluster_story(struct cluster *cluster, const char *text)
 {
     struct story story = {.cluster = cluster};
-    char line[256];
-    for (const char *at = text; *at != '\0';) {
-        size_t bytes = strcspn(at, "\n");
-        assert_in_range(bytes, 3, sizeof line - 1);
-        memcpy(line, at, bytes);
-        line[bytes] = '\0';
-        at += bytes + (at[bytes] == '\n');
-        if (line[0] == '>') {
-            add(&story, "%s\n", line);
-            hear(&story, line + 2);
-            add_update(&story);
-        } else if (line[0] != '<') {
-            fail_msg("neither heard nor done: %s", line);
-        }
-    }
-    if (strcmp(text, story.told) != 0) {
-        fail_msg("the story went so:\n%s", story.told);
-    }
+    story_tell(&story.told, text, hear_and_do, &story);
 }

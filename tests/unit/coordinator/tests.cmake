@@ -3,6 +3,6 @@ foreach(noun save restore repair mark distrust job liars share replica stall inv
         start degree trouble drain member attend replay admin)
   ckpt_test(test_coordinator_${noun}
             SOURCES unit/coordinator/test_${noun}.c unit/coordinator/cluster.c
-                    unit/coordinator/story.c describe.c
+                    unit/coordinator/story.c unit/story.c describe.c
             LINKS ckpt_coordinator)
 endforeach()
