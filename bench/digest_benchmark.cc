@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// BLAKE3 by each engine this CPU runs: one chunk that is in the cache, 1 GiB that is not, a fold.
+// BLAKE3 by each engine this CPU runs: one chunk that is in the cache, 1 GiB that is not, a fold;
+// and fingerprints.
 // Compare with `b3sum --num-threads 1`; docs/digest.md has the roofline.
 #include <cstdint>
 #include <cstdlib>
@@ -8,7 +9,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "digest/digest.h"
+#include "digest/fingerprint.h"
 
 constexpr size_t chunk_bytes = size_t{1} << 20;
 
@@ -52,6 +53,23 @@ static void bytes(benchmark::State &state, const digest_engine *engine)
     for (auto _ : state) {
         digest_bytes(engine, data, size, &root);
         benchmark::DoNotOptimize(root);
+    }
+    state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * size));
+    std::free(data);
+}
+
+static void fingerprint(benchmark::State &state, const digest_engine *engine)
+{
+    const uint8_t secret[FINGERPRINT_SECRET_BYTES] = {1};
+    auto size = static_cast<size_t>(state.range(0));
+    uint8_t *data = memory(size);
+    fingerprint_key key;
+    digest value;
+
+    fingerprint_key_derive(secret, &key);
+    for (auto _ : state) {
+        fingerprint_bytes(engine, &key, data, size, &value);
+        benchmark::DoNotOptimize(value);
     }
     state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * size));
     std::free(data);
@@ -108,6 +126,10 @@ int main(int argc, char **argv)
         benchmark::RegisterBenchmark(("stream/" + name).c_str(), stream, engine)
             ->Arg(4 << 10)
             ->Arg(1 << 20);
+        benchmark::RegisterBenchmark(("fingerprint/" + name).c_str(), fingerprint, engine)
+            ->Arg(256 << 10)
+            ->Arg(256 << 20)
+            ->Unit(benchmark::kMicrosecond);
     }
     benchmark::RegisterBenchmark("fold", fold)->Arg(1 << 10)->Arg(1 << 18);
     benchmark::Initialize(&argc, argv);
