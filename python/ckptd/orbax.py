@@ -32,13 +32,21 @@ _STEP = re.compile(r"(\d+)(?:\.orbax-checkpoint-tmp.*)?\Z")  # "run_100.orbax-ch
 
 @dataclass
 class _Committed:
-    """What Orbax waits for before it renames the step's folder."""
+    """What Orbax waits for before it renames the step's folder.
+
+    The folder is made meanwhile, by another of the futures that Orbax waits for before this one:
+    it is written to here, and not where the tree is staged.
+    """
 
     handle: Handle
     seconds: float
+    note: Any  # the path of the file, on rank 0 alone
+    text: str
 
     def result(self, timeout: float | None = None) -> None:
         self.handle.consistent(self.seconds if timeout is None else timeout)
+        if self.note is not None:
+            self.note.write_text(self.text)
 
     def cancel(self) -> bool:
         return False
@@ -57,14 +65,12 @@ class Handler(ocp.AsyncCheckpointHandler):
     async def async_save(self, directory: Any, args: Save) -> list[_Committed]:
         """Stages the tree: it may be donated when this returns. UsageError when neither `args` nor
         the folder's name has a step; else as ckptd.jax.Checkpointer.save()."""
-        if hasattr(directory, "await_creation"):  # Orbax makes it while we copy
-            directory = await directory.await_creation()
         step = _step_of(directory) if args.step is None else args.step
         handle = self._checkpoint.save(step, args.item)
         context = self._checkpoint.context
-        if context.rank == 0:
-            (directory / _MARKER).write_text(json.dumps({"run": context.run, "step": step}))
-        return [_Committed(handle, self._timeout)]
+        note = directory / _MARKER if context.rank == 0 else None
+        text = json.dumps({"run": context.run, "step": step})
+        return [_Committed(handle, self._timeout, note, text)]
 
     def save(self, directory: Any, args: Save) -> None:
         """async_save(), and its end."""

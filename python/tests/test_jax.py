@@ -251,6 +251,32 @@ def other_run_job(run, socket, folder):
             manager.close()
 
 
+def late_folder_job(run, socket, folder):
+    import asyncio
+
+    import ckptd.jax
+    import ckptd.orbax
+    from etils import epath
+
+    with ckptd.jax.Checkpointer(run, socket=socket) as checkpoint:
+        handler = ckptd.orbax.Handler(checkpoint)
+        place = epath.Path(folder) / "7"
+        save = ckptd.orbax.Save(tree_of((2, 2)))
+        committed = asyncio.run(handler.async_save(place, save))
+        place.mkdir()
+        for future in committed:
+            future.result()
+        same(handler.restore(place, ckptd.orbax.Restore(tree_of((2, 2), empty=True))),
+             tree_of((2, 2)), my_own=True)
+
+
+def test_orbax_makes_its_folder_while_the_tree_is_staged(start_cluster, run, tmp_path):
+    """create_directories_asynchronously is its default: what is written at once may fail."""
+    cluster = start_cluster(agents=2)
+    jax_ranks.run_job(late_folder_job, devices=4, sockets=sockets_of(cluster), run=run,
+                      folder=str(tmp_path))
+
+
 def test_orbax(start_cluster, run, tmp_path):
     """Its CheckpointManager keeps its folder, and the bytes are ckptd's, over a restart."""
     cluster = start_cluster(agents=2)
