@@ -23,18 +23,16 @@ void fingerprint_key_derive(const uint8_t secret[FINGERPRINT_SECRET_BYTES],
                             struct fingerprint_key *key_out)
 {
     static const uint8_t order[NH_UNIT_WORDS] = {0, 2, 1, 3};
-    uint8_t bytes[4 * FINGERPRINT_KEY_WORDS], r[POLY1305_BLOCK_BYTES], id[8];
+    uint8_t bytes[4 * FINGERPRINT_KEY_WORDS], r[POLY1305_BLOCK_BYTES];
 
     digest_derive("ckptd fingerprint 1: NH", secret, bytes, sizeof(bytes));
     digest_derive("ckptd fingerprint 1: Poly1305", secret, r, sizeof(r));
-    digest_derive("ckptd fingerprint 1: id", secret, id, sizeof(id));
     for (size_t i = 0; i < FINGERPRINT_KEY_WORDS; i++) {
         size_t unit = i / NH_UNIT_WORDS * NH_UNIT_WORDS;
 
         key_out->words[i] = load_le32(bytes + 4 * (unit + order[i % NH_UNIT_WORDS]));
     }
     poly1305_key_make(r, &key_out->poly);
-    key_out->id = load_le64(id);
 }
 
 enum ckpt_status fingerprint_chunk(const struct digest_engine *engine,

@@ -39,18 +39,16 @@ extern "C" {
 #define FINGERPRINT_VALUE_BYTES 16
 #define FINGERPRINT_KEY_WORDS 268 /* 256 of a message, and 4 more for each further pass */
 
-/* A key made ready for use. The fields are private, but for id. Copies are as good; nothing is
- * freed. Whoever holds one wipes it when its run is forgotten. */
+/* A key made ready for use; the fields are private. Copies are as good; nothing is freed. What
+ * names it is digest_key_id() of key.h. */
 struct fingerprint_key {
     /* NH's words. Those of each unit of 16 bytes lie in the order 0, 2, 1, 3: see nh.h. */
     uint32_t words[FINGERPRINT_KEY_WORDS];
     struct poly1305_key poly;
-    /* Names the secret and tells nothing about it: values of two keys are never compared. */
-    uint64_t id;
 };
 
-/* Makes a key of 32 random bytes. NH's words, Poly1305's r and the id are derived from them with
- * BLAKE3's key derivation, each with a context of its own. */
+/* Makes a key of 32 random bytes. NH's words and Poly1305's r are derived from them with BLAKE3's
+ * key derivation, each with a context of its own, as the key's id is. */
 void fingerprint_key_derive(const uint8_t secret[FINGERPRINT_SECRET_BYTES],
                             struct fingerprint_key *key_out);
 

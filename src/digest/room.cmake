@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-set(digest_sources digest.c engine.c fingerprint.c nh_scalar.c poly1305.c scalar.c stream.c tree.c)
+set(digest_sources digest.c engine.c fingerprint.c key.c nh_scalar.c poly1305.c scalar.c stream.c
+                   tree.c)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND digest_sources sse41.c avx2.c avx512.c nh_sse41.c nh_avx2.c nh_avx512.c
                              poly1305_avx2.c)

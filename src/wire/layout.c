@@ -47,6 +47,17 @@ bool wire_checkpoint_state_is_known(uint32_t value)
     return false;
 }
 
+bool wire_digest_kind_is_known(uint32_t value)
+{
+    switch ((enum digest_kind)value) {
+    case DIGEST_KIND_UNKNOWN:
+    case DIGEST_KIND_BLAKE3:
+    case DIGEST_KIND_FINGERPRINT:
+        return true;
+    }
+    return false;
+}
+
 bool wire_copy_state_is_known(uint32_t value)
 {
     switch ((enum copy_state)value) {

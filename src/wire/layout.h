@@ -117,6 +117,12 @@ struct wire_layout {
         WIRE_ROW(WIRE_FIXED, body, proto, field, struct incarnation, ProtobufCBinaryData),         \
             .max = sizeof(struct incarnation)                                                      \
     }
+/* Empty where the sender's body has none, then all zeros. */
+#define FIELD_SECRET(body, proto, field)                                                           \
+    {                                                                                              \
+        WIRE_ROW(WIRE_FIXED, body, proto, field, struct digest_secret, ProtobufCBinaryData),       \
+            .max = sizeof(struct digest_secret), .may_be_empty = true                              \
+    }
 /* All zeros where the sender's body has none. */
 #define FIELD_NONCE(body, proto, field)                                                            \
     {                                                                                              \
@@ -168,6 +174,10 @@ struct wire_layout {
     FIELD_NESTED(body, proto, field, shard_key, ShardKey, wire_layout_shard_key)
 #define FIELD_SHARD_OR_EMPTY(body, proto, field)                                                   \
     FIELD_NESTED(body, proto, field, shard_key, ShardKey, wire_layout_shard_key_or_empty)
+#define FIELD_DIGEST_KIND(body, proto, field)                                                      \
+    FIELD_ENUM(body, proto, field, digest_kind, DigestKind, wire_digest_kind_is_known)
+#define FIELD_DIGEST_KEY(body, proto, field)                                                       \
+    FIELD_NESTED(body, proto, field, digest_key, DigestKey, wire_layout_digest_key)
 #define FIELD_CHECKPOINT_STATE(body, proto, field)                                                 \
     FIELD_ENUM(body, proto, field, checkpoint_state, CheckpointState,                              \
                wire_checkpoint_state_is_known)
@@ -190,6 +200,7 @@ struct wire_layout {
 #define WIRE_LAYOUT_DECLARE(type, noun, ...) extern const struct wire_layout wire_layout_##noun;
 MESSAGE_TYPE_TABLE(WIRE_LAYOUT_DECLARE, WIRE_LAYOUT_DECLARE)
 #undef WIRE_LAYOUT_DECLARE
+extern const struct wire_layout wire_layout_digest_key;
 extern const struct wire_layout wire_layout_run_key;
 extern const struct wire_layout wire_layout_run_key_or_empty;
 extern const struct wire_layout wire_layout_shard_key;
@@ -201,6 +212,7 @@ const struct wire_layout *wire_layout_of(enum message_type type);
 bool wire_status_is_known(uint32_t value);
 bool wire_checkpoint_state_is_known(uint32_t value);
 bool wire_copy_state_is_known(uint32_t value);
+bool wire_digest_kind_is_known(uint32_t value);
 bool wire_pull_purpose_is_known(uint32_t value);
 bool wire_admin_verb_is_known(uint32_t value);
 bool wire_job_verb_is_known(uint32_t value);

@@ -14,6 +14,12 @@ static const struct wire_field run_key_or_empty_fields[] = {
 };
 WIRE_LAYOUT(run_key_or_empty, run_key, run_key);
 
+static const struct wire_field digest_key_fields[] = {
+    FIELD_DIGEST_KIND(digest_key, DigestKey, kind),
+    FIELD_SECRET(digest_key, DigestKey, secret),
+};
+WIRE_LAYOUT(digest_key, digest_key, digest_key);
+
 static const struct wire_field shard_key_fields[] = {
     FIELD_RUN(shard_key, ShardKey, run),
     FIELD_U32(shard_key, ShardKey, attempt, UINT32_MAX),
@@ -80,6 +86,7 @@ static const struct wire_field seat_told_fields[] = {
     FIELD_REASON(message_seat_told, SeatTold, reason),
     FIELD_U32(message_seat_told, SeatTold, attempt, UINT32_MAX),
     FIELD_NONCE(message_seat_told, SeatTold, start),
+    FIELD_DIGEST_KEY(message_seat_told, SeatTold, key),
 };
 WIRE_LAYOUT(seat_told, message_seat_told, seat_told);
 
@@ -126,6 +133,7 @@ static const struct wire_field shard_report_fields[] = {
     FIELD_U32(message_shard_report, ShardReport, replica_leader, CKPT_WORLD_MAX),
     FIELD_U32(message_shard_report, ShardReport, replica_part, UINT32_MAX),
     FIELD_U64(message_shard_report, ShardReport, replica_value),
+    FIELD_U64(message_shard_report, ShardReport, digest_key),
 };
 WIRE_LAYOUT(shard_report, message_shard_report, shard_report);
 
@@ -137,6 +145,7 @@ static const struct wire_field shard_ack_fields[] = {
     FIELD_BOOL(message_shard_ack, ShardAck, keep),
     FIELD_STATUS(message_shard_ack, ShardAck, status),
     FIELD_REASON(message_shard_ack, ShardAck, reason),
+    FIELD_DIGEST_KEY(message_shard_ack, ShardAck, key),
 };
 WIRE_LAYOUT(shard_ack, message_shard_ack, shard_ack);
 
@@ -152,6 +161,7 @@ static const struct wire_field pull_order_fields[] = {
     FIELD_TEXT(message_pull_order, PullOrder, source_address, CKPT_ADDRESS_MAX),
     FIELD_INCARNATION(message_pull_order, PullOrder, source_incarnation),
     FIELD_U64(message_pull_order, PullOrder, source_generation),
+    FIELD_DIGEST_KEY(message_pull_order, PullOrder, key),
 };
 WIRE_LAYOUT(pull_order, message_pull_order, pull_order);
 
@@ -167,6 +177,7 @@ static const struct wire_field verify_order_fields[] = {
     FIELD_U64(message_verify_order, VerifyOrder, order),
     FIELD_SHARD(message_verify_order, VerifyOrder, shard),
     FIELD_U64(message_verify_order, VerifyOrder, generation),
+    FIELD_DIGEST_KEY(message_verify_order, VerifyOrder, key),
 };
 WIRE_LAYOUT(verify_order, message_verify_order, verify_order);
 

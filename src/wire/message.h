@@ -34,6 +34,9 @@
     1U /* LET_GO, NEED, LOAD_WAITS, and a heartbeat that says inventory_told */
 #define WIRE_FEATURE_STARTS 2U  /* SEAT_ASK, SEAT_TOLD, and a load's start */
 #define WIRE_FEATURE_GOODBYE 4U /* GOODBYE */
+/* The key of SEAT_TOLD, SHARD_ACK, PULL_ORDER and VERIFY_ORDER, and a report's digest_key. Who does
+ * not know it proves with BLAKE3. */
+#define WIRE_FEATURE_FINGERPRINT 8U
 #define WIRE_FEATURES (WIRE_FEATURE_ROOM | WIRE_FEATURE_STARTS | WIRE_FEATURE_GOODBYE)
 
 enum message_type {

@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/limits.h"
 #include "digest/digest.h"
+#include "digest/key.h"
 #include "wire/key.h"
 #include "wire/state.h"
 #include <ckpt/status.h>
@@ -61,6 +62,8 @@ struct message_seat_told {
     char reason[CKPT_REASON_MAX + 1];
     uint32_t attempt;
     struct nonce start;
+    struct digest_key key; /* of the run; this and the next ones: of unknown kind from a coordinator
+                            * without WIRE_FEATURE_FINGERPRINT */
 };
 
 struct message_welcome {
@@ -117,6 +120,7 @@ struct message_shard_report {
     uint32_t replica_leader;
     uint32_t replica_part;
     uint64_t replica_value;
+    uint64_t digest_key; /* id of what digest is under (digest/key.h) */
 };
 
 struct message_shard_ack {
@@ -127,6 +131,7 @@ struct message_shard_ack {
     bool keep;                        /* false: free the slot */
     enum ckpt_status status;          /* why not, when keep is false */
     char reason[CKPT_REASON_MAX + 1];
+    struct digest_key key; /* of the run, where a copy is not proven with it */
 };
 
 struct message_pull_order {
@@ -140,6 +145,7 @@ struct message_pull_order {
     char source_address[CKPT_ADDRESS_MAX + 1];
     struct incarnation source_incarnation;
     uint64_t source_generation;
+    struct digest_key key; /* that the copy is to be proven with */
 };
 
 struct message_pull_failed {
@@ -154,6 +160,7 @@ struct message_verify_order {
     uint64_t order;
     struct shard_key shard;
     uint64_t generation;
+    struct digest_key key; /* that the copy is to be proven with */
 };
 
 /* The shard has more copies than its run asked for: free yours, or end the pull of it that has this

@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/limits.h"
 #include "digest/digest.h"
+#include "digest/key.h"
 #include "wire/key.h"
 #include "wire/state.h"
 #include <ckpt/status.h>
@@ -157,7 +158,8 @@ struct message_loaded {
     uint64_t bytes;
     struct digest digest;
     uint32_t segment_count;
-    uint64_t part_bytes; /* as of a grant */
+    uint64_t part_bytes;          /* as of a grant */
+    enum digest_kind digest_kind; /* unknown: of an agent of before the field, BLAKE3 */
 };
 
 struct message_release {

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "digest/fingerprint.h"
+#include "digest/key.h"
 
 #define BYTES_MAX (4 * CKPT_CHUNK_BYTES)
 
@@ -22,12 +23,12 @@ static void print_hex(const uint8_t *bytes, size_t count)
 }
 
 static void by_engine(const struct digest_engine *engine, const struct fingerprint_key *key,
-                      const uint8_t *data, size_t bytes)
+                      uint64_t id, const uint8_t *data, size_t bytes)
 {
     uint64_t count = digest_chunk_count(bytes);
     struct digest fingerprint;
 
-    printf("%s %016" PRIx64, digest_engine_name(engine), key->id);
+    printf("%s %016" PRIx64, digest_engine_name(engine), id);
     for (uint64_t i = 0; i < count; i++) {
         uint8_t value[FINGERPRINT_VALUE_BYTES];
 
@@ -44,16 +45,17 @@ static void by_engine(const struct digest_engine *engine, const struct fingerpri
 
 int main(int argc, char **argv)
 {
-    uint8_t secret[FINGERPRINT_SECRET_BYTES];
+    struct digest_key id_of = {.kind = DIGEST_KIND_FINGERPRINT};
+    uint8_t *secret = id_of.secret.bytes;
     uint8_t *data = malloc(BYTES_MAX);
     struct fingerprint_key key;
     size_t bytes;
 
-    if (argc != 2 || strlen(argv[1]) != 2 * sizeof(secret) || data == NULL) {
+    if (argc != 2 || strlen(argv[1]) != 2 * sizeof(id_of.secret) || data == NULL) {
         fprintf(stderr, "usage: fingerprint_main SECRET < BYTES\n");
         return 2;
     }
-    for (size_t i = 0; i < sizeof(secret); i++) {
+    for (size_t i = 0; i < sizeof(id_of.secret); i++) {
         char digits[3] = {argv[1][2 * i], argv[1][2 * i + 1], '\0'};
 
         secret[i] = (uint8_t)strtoul(digits, NULL, 16);
@@ -62,7 +64,7 @@ int main(int argc, char **argv)
     fingerprint_key_derive(secret, &key);
     for (size_t i = 0; i < digest_engine_count(); i++) {
         if (digest_engine_supported(digest_engine_at(i))) {
-            by_engine(digest_engine_at(i), &key, data, bytes);
+            by_engine(digest_engine_at(i), &key, digest_key_id(&id_of), data, bytes);
         }
     }
     free(data);

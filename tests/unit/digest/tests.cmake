@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(noun vectors engines digest fingerprint b3sum)
+foreach(noun vectors engines digest fingerprint key b3sum)
   ckpt_test(test_digest_${noun} SOURCES unit/digest/test_${noun}.c LINKS ckpt_digest ckpt_base)
 endforeach()
 
