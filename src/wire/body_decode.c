@@ -218,7 +218,7 @@ static enum ckpt_status decode_nested(const struct decode *d)
         if (proto == NULL) {
             return CKPT_ERR_TOO_LARGE;
         }
-        layout->proto->message_init(proto);
+        protobuf_c_message_init(layout->proto, proto);
     }
     return wire_body_decode(layout, proto, d->scratch, to(d));
 }

@@ -223,7 +223,7 @@ enum ckpt_status wire_body_encode(const struct wire_layout *layout, const void *
     if (proto == NULL) {
         return CKPT_ERR_INTERNAL;
     }
-    layout->proto->message_init(proto);
+    protobuf_c_message_init(layout->proto, proto);
     for (size_t i = 0; i < layout->field_count; i++) {
         const struct encode e = {
             .layout = layout,
