@@ -25,57 +25,75 @@ void verbs_rail_check(struct verbs_rail *rail)
     }
 }
 
-static bool is_peer_alive(const struct verbs_endpoint *endpoint)
+/* What the connections tell of a rail. */
+struct sight {
+    bool reached; /* a peer is reached by it */
+    bool lost;    /* a peer that others reach is not, for longer than a new connection takes */
+};
+
+/* Whether the peer is reached at all, and by which rails. */
+static bool find_reached(const struct verbs_endpoint *endpoint, bool reached[VERBS_RAILS_MAX])
 {
+    bool alive = false;
+
     for (uint32_t i = 0; i < endpoint->lanes_count; i++) {
-        if (endpoint->lanes[i].state == VERBS_LANE_UP) {
-            return true;
+        const struct verbs_lane *lane = &endpoint->lanes[i];
+        if (endpoint->failure == CKPT_OK && lane->state == VERBS_LANE_UP) {
+            reached[lane->rail->index] = true;
+            alive = true;
         }
     }
-    return false;
+    return alive;
 }
 
-/* Notes the rails by which a peer is not reached that others reach. */
+/* A peer that no rail reaches tells nothing of any. */
 static void look_at_lanes(struct verbs_endpoint *endpoint, uint64_t now_ns,
-                          bool lost[VERBS_RAILS_MAX])
+                          struct sight sights[VERBS_RAILS_MAX])
 {
-    bool alive = endpoint->failure == CKPT_OK && is_peer_alive(endpoint);
+    bool reached[VERBS_RAILS_MAX] = {false};
+    bool alive = find_reached(endpoint, reached);
 
     for (uint32_t i = 0; i < endpoint->lanes_count; i++) {
         struct verbs_lane *lane = &endpoint->lanes[i];
-        if (!alive || !lane->rail->up || lane->state == VERBS_LANE_UP) {
+        uint32_t rail = lane->rail->index;
+        sights[rail].reached |= reached[rail];
+        if (!alive || !lane->rail->up || reached[rail]) {
             lane->down_ns = 0;
         } else if (lane->down_ns == 0) {
             lane->down_ns = now_ns;
         } else if (now_ns - lane->down_ns >= SILENT_NS) {
-            lost[lane->rail->index] = true;
+            sights[rail].lost = true;
         }
+    }
+}
+
+/* Without a peer to try it with, what was last known of a rail stays. */
+static void look_at_rail(struct verbs_rail *rail, struct sight sight)
+{
+    if (!rail->up) {
+        /* The event that it is up again may be missing, or have come before the port was. */
+        (void)verbs_rail_look(rail);
+    } else if (sight.lost) {
+        say_silent(rail, "none of its connections to a peer comes up, those of others do");
+    } else if (sight.reached) {
+        rail->silent = false;
     }
 }
 
 void verbs_rails_watch(struct verbs *v, uint64_t now_ns)
 {
-    bool lost[VERBS_RAILS_MAX] = {false};
+    struct sight sights[VERBS_RAILS_MAX] = {{false, false}};
 
     if (now_ns - v->watched_ns < WATCH_NS) {
         return;
     }
     v->watched_ns = now_ns;
     for (struct transport_endpoint *e = v->reads.endpoints; e != NULL; e = e->next) {
-        look_at_lanes(as_verbs_endpoint(e), now_ns, lost);
+        look_at_lanes(as_verbs_endpoint(e), now_ns, sights);
     }
     for (uint32_t i = 0; i < v->rails_count; i++) {
-        struct verbs_rail *rail = &v->rails[i];
-        if (rail->removed) {
-            continue;
-        }
-        if (!rail->up) {
-            /* The event that it is up again may be missing, or have come before the port was. */
-            (void)verbs_rail_look(rail);
-        } else if (lost[i]) {
-            say_silent(rail, "none of its connections to a peer comes up, those of others do");
-        } else {
-            rail->silent = false;
+        if (!v->rails[i].removed) {
+            look_at_rail(&v->rails[i], sights[i]);
         }
     }
 }

@@ -197,6 +197,21 @@ static void a_restarted_agent_remembers_the_epoch(void **state)
     assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT));
 }
 
+static void heartbeats_tell_of_rails(void **state)
+{
+    struct driver *d = *state;
+    driver_start(d);
+    driver_join(d);
+    for (uint32_t up = 0; up <= 2; up++) {
+        d->now_ms += 1000;
+        driver_event(d, (struct agent_event){.type = AGENT_TICK, .rails = 2, .rails_up = up});
+        const struct agent_outgoing *out = driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_HEARTBEAT);
+        assert_non_null(out);
+        assert_int_equal(out->message.heartbeat.rails, 2);
+        assert_int_equal(out->message.heartbeat.rails_up, up);
+    }
+}
+
 static void only_the_highest_epoch_rules(void **state)
 {
     struct driver *d = *state;
@@ -593,6 +608,7 @@ int main(void)
         MACHINE_TEST(the_connection_may_say_the_address, driver),
         MACHINE_TEST(a_join_is_repeated_until_welcome, driver),
         MACHINE_TEST(a_silent_coordinator_is_left, driver),
+        MACHINE_TEST(heartbeats_tell_of_rails, driver),
         MACHINE_TEST(only_the_highest_epoch_rules, driver),
         MACHINE_TEST(a_restarted_agent_remembers_the_epoch, driver),
         MACHINE_TEST(strangers_change_nothing, driver),

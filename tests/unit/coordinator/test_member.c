@@ -100,6 +100,24 @@ static void the_word_of_a_life_before_is_not_heard(void **state)
     assert_true(cluster.update.messages[0].close);
 }
 
+/* What `ckptctl nodes` shows of a node's rails is the last heartbeat's. */
+static void rails_are_as_the_last_heartbeat_says(void **state)
+{
+    (void)state;
+    cluster_join(&cluster, 0, 1);
+    for (uint32_t up = 0; up <= 2; up++) {
+        struct message beat = {.type = MESSAGE_HEARTBEAT};
+        beat.heartbeat.segments_free = 16;
+        beat.heartbeat.rails = 2;
+        beat.heartbeat.rails_up = up;
+        cluster_message(&cluster, 0, &beat);
+        struct coordinator_member_view seen;
+        assert_true(coordinator_member_view(cluster.c, 0, &seen));
+        assert_int_equal(seen.rails, 2);
+        assert_int_equal(seen.rails_up, up);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +125,7 @@ int main(void)
         MACHINE_TEST(who_is_silent_for_a_lease_is_lost_on_record, cluster),
         MACHINE_TEST(who_says_goodbye_is_known_to_have_stopped, cluster),
         MACHINE_TEST(the_word_of_a_life_before_is_not_heard, cluster),
+        MACHINE_TEST(rails_are_as_the_last_heartbeat_says, cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,4 +40,6 @@ if(TARGET PkgConfig::VERBS)
   ckpt_test(test_transport_verbs_gid SOURCES unit/transport/verbs/test_gid.c LINKS ckpt_transport)
   ckpt_test(test_transport_verbs_register SOURCES unit/transport/verbs/test_register.c
             LINKS ckpt_transport)
+  ckpt_test(test_transport_verbs_watch SOURCES unit/transport/verbs/test_watch.c
+            LINKS ckpt_transport)
 endif()
