@@ -150,20 +150,24 @@ static double now_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
-/* A save that fails costs its line in the log: training goes on. */
+/* A save that fails costs its line in the log: training goes on. What is saved is said before: who
+ * is killed in the midst of it may have saved it nevertheless. */
 static void save(struct ckpt *ckpt, struct model *model, uint32_t wait_ms)
 {
     struct ckpt_tensor tensors[TENSORS];
     const struct ckpt_metadata metadata = {"trainer", "ckpt-example-trainer"};
+    printf(" sum=%016" PRIx64 "\n", sum(model));
+    (void)fflush(stdout);
     describe(model, tensors);
     double begin = now_ms();
     enum ckpt_status status = ckpt_save(ckpt, model->step, tensors, TENSORS, &metadata, 1);
     double stall = now_ms() - begin;
     if (status != CKPT_OK) {
-        printf(" save=%s (%s)", ckpt_status_name(status), ckpt_reason(ckpt));
+        printf("save of step=%" PRIu64 ": %s (%s)", model->step, ckpt_status_name(status),
+               ckpt_reason(ckpt));
         return;
     }
-    printf(" saved sum=%016" PRIx64 " stall_ms=%.3f", sum(model), stall);
+    printf("saved step=%" PRIu64 " stall_ms=%.3f", model->step, stall);
     if (wait_ms > 0) {
         status = ckpt_wait(ckpt, model->step, wait_ms);
         printf(" %s after_ms=%.1f", status == CKPT_OK ? "consistent" : ckpt_status_name(status),

@@ -62,10 +62,9 @@ class SlurmCase(unittest.TestCase):
         self.assertEqual(self.slurm.state(job), "COMPLETED", self.slurm.output(job))
 
     def saved(self, job, name="job"):
-        """(rank, step) -> the set of sums that were saved as that."""
+        """(rank, step) -> the set of sums that were saved as that, or were about to be."""
         sums = {}
-        pattern = (r"(?m)^(\d+): (?:last )?step=(\d+)(?: loss=\S+)?"
-                   r" saved sum=([0-9a-f]+)")
+        pattern = r"(?m)^(\d+): (?:last )?step=(\d+)(?: loss=\S+)? sum=([0-9a-f]+)"
         for rank, step, value in re.findall(pattern, self.slurm.output(job, name)):
             sums.setdefault((int(rank), int(step)), set()).add(value)
         return sums

@@ -39,8 +39,9 @@ class Requeue(SlurmCase):
         start("preempted", 1, "--nodelist=n3")
         start("array", 1, "--nodelist=n4", "--array=0-1")
         start("lost", 2, "--exclude=n1,n2,n3", nodes=2)
-        # srun labels each component's tasks from 0 on.
-        task = f"{case.trainer(100000)} | sed -u \"s/^/$SLURM_PROCID: /\""
+        # srun labels each component's tasks from 0 on. SIGTERM goes to all of a step: sed would die
+        # of it, and what the trainer says of its last save would be lost.
+        task = f"trap \"\" TERM; {case.trainer(100000)} | sed -u \"s/^/$SLURM_PROCID: /\""
         cls.jobs["het"] = cls.slurm.submit(
             f"{pause(LINGER_S + 4)}srun --het-group=0,1 --kill-on-bad-exit=1 sh -c '{task}'\n",
             "--requeue", "--nodelist=n1", ":", "--nodes=2", "--ntasks=2", "--nodelist=n2,n4",
@@ -138,7 +139,9 @@ class Requeue(SlurmCase):
             told = self.slurm.ckptctl("job", "show", f"sandbox/{job}", host=node)
             self.assertIn("state=running", told.stdout, told.stderr)
             self.assertIn(f"run=slurm/sandbox/{job} ", told.stdout)
-        self.assertNotIn("without checkpoints", self.slurm.output(job, "het"))
+        output = self.slurm.output(job, "het")
+        self.assertNotIn("without checkpoints", output)
+        self.assertEqual(len(re.findall(r"(?m)^\d+: asked to end at step=", output)), 3, output)
         self.check("het")
 
     def test_z_hooks_that_an_agent_finds_late(self):
