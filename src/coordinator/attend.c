@@ -66,9 +66,9 @@ static bool order_copy(struct coordinator *c, struct shard *s, const struct hold
     assert(h->taken_count + h->avoid_count <= COORDINATOR_COPIES_MAX);
     assert(s->used);
     struct checkpoint *k = &c->checkpoints[s->checkpoint];
-    struct copy *source = coordinator_shard_source(c, s, NONE);
+    struct source source = coordinator_shard_source(c, s, NONE);
     uint32_t member;
-    if (source == NULL) {
+    if (source.kind == SOURCE_NONE) {
         return false;
     }
     enum ckpt_status status = coordinator_place_choose(c, s, h, &member);
@@ -174,7 +174,7 @@ static void attend(struct coordinator *c, struct shard *s)
     if (!s->sealed) {
         return;
     }
-    if (coordinator_shard_source(c, s, NONE) == NULL) {
+    if (coordinator_shard_source(c, s, NONE).kind == SOURCE_NONE) {
         coordinator_checkpoint_abort(c, k, CKPT_ERR_LOST, "rank %u: the node that saved it is gone",
                                      s->rank);
         return;

@@ -55,8 +55,7 @@ struct copy *coordinator_copy_add(struct coordinator *c, struct shard *s, uint32
         return NULL;
     }
     struct member *m = &c->members[member];
-    *copy =
-        (struct copy){.member = member, .next = m->first_copy, .previous = NONE, .source = NONE};
+    *copy = (struct copy){.member = member, .next = m->first_copy, .previous = NONE};
     if (m->first_copy != NONE) {
         struct copy *first;
         coordinator_copy_shard(c, m->first_copy, &first);
@@ -104,7 +103,8 @@ void coordinator_copy_set_order(struct coordinator *c, struct copy *copy, enum o
     assert(copy->order_kind == ORDER_NONE || m->orders > 0);
     m->orders -= copy->order_kind != ORDER_NONE;
     m->orders += kind != ORDER_NONE;
-    copy->order_kind = (uint8_t)kind;
+    assert(kind <= ORDER_LET_GO);
+    copy->order_kind = kind & 3U;
 }
 
 void coordinator_copy_drop(struct coordinator *c, struct shard *s, struct copy *copy)

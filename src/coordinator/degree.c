@@ -120,7 +120,7 @@ static struct coordinator_wait_view wait_of(const struct coordinator *c, const s
     if (view.wait == WAIT_ORDER && copy != NULL) {
         view.wait = pulled != NULL ? WAIT_PULL : WAIT_DIGEST;
         view.node = node_of(c, copy->member);
-        view.from = pulled != NULL ? node_of(c, copy->source) : "";
+        view.from = pulled != NULL ? node_of(c, copy->source.member) : "";
     }
     return view;
 }

@@ -90,9 +90,9 @@ void coordinator_on_fetch_ask(struct coordinator *c, uint32_t member,
     } else if (copy != NULL && copy->state == COPY_VERIFIED && !copy->bad) {
         coordinator_order_verify(c, s, copy);
     } else if (copy == NULL || copy->state != COPY_ADOPTED) {
-        struct copy *source = coordinator_shard_source(c, s, member);
+        struct source source = coordinator_shard_source(c, s, member);
         char nodes[CKPT_REASON_MAX + 1];
-        if (source != NULL) {
+        if (source.kind != SOURCE_NONE) {
             (void)coordinator_order_pull(c, s, member, source, PULL_FETCH);
         } else if (coordinator_shard_is_away(c, s, nodes)) {
             reason_set(reason, "the copies of rank %u's shard are away, on node %.150s", ask->rank,

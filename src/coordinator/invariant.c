@@ -64,7 +64,7 @@ static void check_order(const struct coordinator *c, const struct copy *copy)
         return;
     case ORDER_PULL:
         assert(copy->state != COPY_VERIFIED && !copy->bad);
-        assert(copy->source != NONE && copy->source != copy->member);
+        assert(copy->source.kind == SOURCE_COPY && copy->source.member != copy->member);
         break;
     case ORDER_VERIFY:
         break;

@@ -21,7 +21,8 @@ static void fill_order(struct coordinator *c, const struct shard *s, const struc
     assert(s->used);
     assert(copy_is_of(s, copy));
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
-    const struct member *source = &c->members[copy->source];
+    assert(copy->source.kind == SOURCE_COPY);
+    const struct member *source = &c->members[copy->source.member];
     order->order = copy->order;
     coordinator_shard_key(c, s, &order->shard);
     order->world = k->world;
@@ -31,7 +32,7 @@ static void fill_order(struct coordinator *c, const struct shard *s, const struc
     strcpy(order->source_node, source->node);
     strcpy(order->source_address, source->address);
     order->source_incarnation = source->incarnation;
-    order->source_generation = copy->source_generation;
+    order->source_generation = copy->source.generation;
 }
 
 static void say_let_go(struct coordinator *c, const struct shard *s, const struct copy *copy,
@@ -79,18 +80,17 @@ bool coordinator_order_is_stale(const struct coordinator *c, const struct copy *
 }
 
 bool coordinator_order_pull(struct coordinator *c, struct shard *s, uint32_t member,
-                            struct copy *source, enum pull_purpose purpose)
+                            struct source source, enum pull_purpose purpose)
 {
     assert(s->used);
     assert(member < c->member_count);
-    uint32_t source_member = source->member;
-    uint64_t source_generation = source->generation;
-    struct copy *copy = coordinator_place_for(c, s, member, source_member, purpose);
+    assert(source.kind != SOURCE_NONE);
+    struct copy *copy = coordinator_place_for(c, s, member, &source, purpose);
     if (copy == NULL) {
         coordinator_queue_park(c, s);
         return false;
     }
-    assert(copy->state != COPY_VERIFIED && copy->member != source_member);
+    assert(copy->state != COPY_VERIFIED && !source_is_at(&source, copy->member));
     coordinator_copy_set_order(c, copy, ORDER_PULL);
     coordinator_copy_move(c, copy, COPY_NONE);
     copy->owner = false;
@@ -100,8 +100,7 @@ bool coordinator_order_pull(struct coordinator *c, struct shard *s, uint32_t mem
     coordinator_copy_weigh(c, s, copy);
     copy->purpose = (uint8_t)purpose;
     copy->order = c->next_order++;
-    copy->source = source_member;
-    copy->source_generation = source_generation;
+    copy->source = source;
     coordinator_shard_take_room(c, s, member);
     send_order(c, s, copy);
     return true;
@@ -131,17 +130,16 @@ void coordinator_order_resend(struct coordinator *c, struct shard *s, struct cop
     assert(s->used);
     assert(copy_is_of(s, copy));
     if (copy->order_kind == ORDER_PULL) {
-        struct copy *source = coordinator_copy_find(s, copy->source);
-        if (source == NULL || source->generation != copy->source_generation || source->bad) {
-            source = coordinator_shard_source(c, s, copy->member);
-            if (source == NULL) {
+        const struct copy *read = coordinator_source_copy(s, &copy->source);
+        if (read == NULL || read->generation != copy->source.generation || read->bad) {
+            struct source source = coordinator_shard_source(c, s, copy->member);
+            if (source.kind == SOURCE_NONE) {
                 coordinator_copy_drop(c, s, copy);
                 coordinator_queue_push(c, s);
                 return;
             }
             copy->order = c->next_order++;
-            copy->source = source->member;
-            copy->source_generation = source->generation;
+            copy->source = source;
         }
     }
     send_order(c, s, copy);

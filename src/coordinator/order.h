@@ -9,7 +9,7 @@
 bool coordinator_order_is_stale(const struct coordinator *c, const struct copy *copy);
 /* False: all places for copies of the shard are taken, and it is parked. */
 bool coordinator_order_pull(struct coordinator *c, struct shard *s, uint32_t member,
-                            struct copy *source, enum pull_purpose purpose);
+                            struct source source, enum pull_purpose purpose);
 /* The copy is digested again. */
 void coordinator_order_verify(struct coordinator *c, struct shard *s, struct copy *copy);
 /* The same order under another number: an answer to the old one says nothing any more. */

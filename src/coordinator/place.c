@@ -10,12 +10,13 @@
 #include "coordinator/redundancy.h"
 #include "coordinator/surplus.h"
 
-struct copy *coordinator_shard_source(struct coordinator *c, struct shard *s, uint32_t not_member)
+struct source coordinator_shard_source(const struct coordinator *c, const struct shard *s,
+                                       uint32_t not_member)
 {
     const struct checkpoint *k = &c->checkpoints[s->checkpoint];
-    struct copy *best = NULL;
+    const struct copy *best = NULL;
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        struct copy *copy = &s->copies[i];
+        const struct copy *copy = &s->copies[i];
         if (copy->member == NONE || copy->member == not_member || copy->bad || copy->cached) {
             continue;
         }
@@ -26,11 +27,20 @@ struct copy *coordinator_shard_source(struct coordinator *c, struct shard *s, ui
             best = copy;
         }
     }
-    return best;
+    return best == NULL ? (struct source){.kind = SOURCE_NONE}
+                        : (struct source){.kind = SOURCE_COPY,
+                                          .member = best->member,
+                                          .generation = best->generation};
+}
+
+struct copy *coordinator_source_copy(struct shard *s, const struct source *source)
+{
+    assert(s->used);
+    return source->kind == SOURCE_COPY ? coordinator_copy_find(s, source->member) : NULL;
 }
 
 struct copy *coordinator_place_for(struct coordinator *c, struct shard *s, uint32_t member,
-                                   uint32_t source, enum pull_purpose purpose)
+                                   const struct source *source, enum pull_purpose purpose)
 {
     assert(s->used);
     assert(member < c->member_count);
@@ -38,7 +48,7 @@ struct copy *coordinator_place_for(struct coordinator *c, struct shard *s, uint3
     copy = copy != NULL ? copy : coordinator_copy_add(c, s, member);
     if (copy == NULL && purpose != PULL_REPLICATE) {
         struct copy *extra = coordinator_shard_surplus(c, s);
-        if (extra != NULL && extra->member != source) {
+        if (extra != NULL && !source_is_at(source, extra->member)) {
             coordinator_copy_drop(c, s, extra);
             copy = coordinator_copy_add(c, s, member);
         }

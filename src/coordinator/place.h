@@ -5,12 +5,16 @@
 
 #include "coordinator/redundancy.h"
 
-/* The copy to read from: a good one, or the owner's sealed one; the one that failed least often. */
-struct copy *coordinator_shard_source(struct coordinator *c, struct shard *s, uint32_t not_member);
+/* Where to read it from: a good copy, or the owner's sealed one; the one that failed least often.
+ * SOURCE_NONE: there is none. */
+struct source coordinator_shard_source(const struct coordinator *c, const struct shard *s,
+                                       uint32_t not_member);
+/* The copy that a source is. NULL: it is gone, or was none. */
+struct copy *coordinator_source_copy(struct shard *s, const struct source *source);
 /* The place of a copy that is to be made. A reader's or a restoring rank's takes that of a copy too
  * many, whose agent is told to free it at its next report. */
 struct copy *coordinator_place_for(struct coordinator *c, struct shard *s, uint32_t member,
-                                   uint32_t source, enum pull_purpose purpose);
+                                   const struct source *source, enum pull_purpose purpose);
 /* The place of a copy that turns up, perhaps where all places are taken. One in a domain that has
  * no good copy yet takes that of one in a domain that has two, or of a repair under way. NULL: it
  * is one too many. */

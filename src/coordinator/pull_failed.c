@@ -10,6 +10,7 @@
 #include "coordinator/drain.h"
 #include "coordinator/find.h"
 #include "coordinator/fit.h"
+#include "coordinator/place.h"
 #include "coordinator/queue.h"
 #include "coordinator/restore.h"
 #include "coordinator/room.h"
@@ -34,7 +35,7 @@ void coordinator_on_pull_failed(struct coordinator *c, uint32_t member,
     strcpy(what.node, c->members[member].node);
     (void)coordinator_trouble_happens(c, EVENT_pull_failed, &what, "%s", f->reason);
 
-    struct copy *source = copy->source == NONE ? NULL : coordinator_copy_find(s, copy->source);
+    struct copy *source = coordinator_source_copy(s, &copy->source);
     if (source != NULL && status != CKPT_ERR_FULL && source->source_failures < UINT8_MAX) {
         source->source_failures++;
     }

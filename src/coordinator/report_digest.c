@@ -45,7 +45,7 @@ static void on_mismatch(struct coordinator *c, struct shard *s, struct copy *cop
     struct member *m = &c->members[copy->member];
     uint32_t member = copy->member;
     bool owner = copy->owner;
-    uint32_t source = copy->order_kind == ORDER_PULL ? copy->source : NONE;
+    uint32_t source = copy->order_kind == ORDER_PULL ? copy->source.member : NONE;
     coordinator_note(c, EVENT_digest_mismatch, about_copy(m->node, &r->shard), "%s", what);
     m->mismatches++;
 

@@ -127,8 +127,8 @@ static void ask_copy(struct coordinator *c, struct run *run, struct shard *s, ui
         coordinator_order_verify(c, s, copy);
         s->load_order = copy->order;
     } else {
-        struct copy *source = coordinator_shard_source(c, s, member);
-        if (source == NULL) {
+        struct source source = coordinator_shard_source(c, s, member);
+        if (source.kind == SOURCE_NONE) {
             coordinator_restore_pass_failed(c, run, &c->checkpoints[s->checkpoint], s->rank);
             return;
         }

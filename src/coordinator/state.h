@@ -23,16 +23,28 @@ enum order_kind {
     ORDER_LET_GO, /* state is COPY_VERIFIED, and it does not count any more */
 };
 
+enum source_kind {
+    SOURCE_NONE = 0,
+    SOURCE_COPY, /* a member's copy: its slot, as long as that has this generation */
+};
+
+/* Where a pull reads from. */
+struct source {
+    uint64_t generation;
+    uint32_t member;
+    uint8_t kind; /* enum source_kind */
+};
+
 /* One member's copy of one shard. In use when member != NONE. Its number is
  * shard * COORDINATOR_COPIES_MAX + its place among the shard's. */
 struct copy {
     uint32_t member;
     uint32_t next; /* in the member's list, a copy's number; as previous */
     uint32_t previous;
-    uint8_t state; /* enum copy_state */
-    uint8_t order_kind;
+    uint8_t state;           /* enum copy_state */
     uint8_t purpose;         /* enum pull_purpose of a pull */
     uint8_t source_failures; /* pulls from it that failed */
+    uint8_t order_kind : 2;  /* enum order_kind */
     bool owner : 1;
     bool cached : 1;
     bool called_back : 1; /* after it was to be let go: only the answer to that counts */
@@ -40,9 +52,8 @@ struct copy {
                            * else is left */
     bool has_digest : 1;
     bool leaves : 1; /* its node is full of newest copies: it is let go when another node has it */
-    uint32_t source; /* member that a pull reads from */
+    struct source source; /* of a pull */
     uint64_t generation;
-    uint64_t source_generation;
     uint64_t order;
     uint64_t ordered_ms;
     uint64_t verified_ms;
@@ -473,6 +484,11 @@ static inline bool checkpoint_is_committed(const struct checkpoint *k)
 static inline bool copy_is_of(const struct shard *s, const struct copy *copy)
 {
     return copy >= s->copies && copy < s->copies + COORDINATOR_COPIES_MAX && copy->member != NONE;
+}
+
+static inline bool source_is_at(const struct source *source, uint32_t member)
+{
+    return source->kind == SOURCE_COPY && source->member == member;
 }
 
 /* Counts toward the commit rule, and may be read by others. */

@@ -26,7 +26,8 @@ bool coordinator_shard_is_read_from(const struct shard *s, uint32_t member)
 {
     assert(s->used);
     for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
-        if (s->copies[i].order_kind == ORDER_PULL && s->copies[i].source == member) {
+        const struct copy *copy = &s->copies[i];
+        if (copy->order_kind == ORDER_PULL && source_is_at(&copy->source, member)) {
             return true;
         }
     }
