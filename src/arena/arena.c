@@ -10,6 +10,7 @@
 #include "arena/index.h"
 #include "arena/segments.h"
 #include "arena/state.h"
+#include "arena/values.h"
 
 static enum ckpt_status check_options(const struct arena_options *options,
                                       char reason[ARENA_REASON_BYTES])
@@ -72,6 +73,7 @@ static struct arena *allocate(const struct arena_options *options)
         free(arena);
         return NULL;
     }
+    (void)pthread_mutex_init(&arena->values_mutex, NULL);
     for (uint32_t i = 0; i < arena->segment_count + arena->part_count; i++) {
         arena->segments[i].fd = -1;
         arena->segments[i].node = -1;
@@ -89,12 +91,14 @@ static void release(struct arena *arena, bool discard)
 {
     arena_segments_close(arena);
     arena_index_close(arena);
+    arena_values_close(arena);
     if (discard) {
         arena_directory_undo(arena);
     }
     if (arena->directory_fd >= 0) {
         (void)close(arena->directory_fd);
     }
+    (void)pthread_mutex_destroy(&arena->values_mutex);
     (void)pthread_mutex_destroy(&arena->header_mutex);
     free(arena->segments);
     free(arena);
@@ -124,6 +128,7 @@ enum ckpt_status arena_open(const struct arena_options *options, struct arena **
         return status;
     }
     arena->is_stopped = NULL;
+    arena_values_open(arena);
     arena_index_publish(arena);
     *arena_out = arena;
     return CKPT_OK;

@@ -337,6 +337,47 @@ void arena_epoch_raise(struct arena *arena, uint64_t epoch);
 struct nonce arena_cluster(struct arena *arena);
 void arena_cluster_set(struct arena *arena, const struct nonce *cluster);
 
+/* Chunk values: of a slot that was proven by its fingerprint, the 16 bytes of each chunk that the
+ * fingerprint was folded from (digest/fingerprint.h), so that one chunk can be proven without the
+ * others. They lie beside the records and outlive the agent as these do.
+ *
+ * What is kept is of one digest: of a slot, its generation, the id of the key and the bytes; values
+ * of an earlier user of the slot, or under another key, are not found. The arena cannot tell
+ * whether they are right: whoever uses them folds them first, and compares with the fingerprint
+ * that the checkpoint was committed with. From any thread. */
+#define ARENA_VALUE_BYTES 16
+struct arena_values {
+    uint32_t slot;
+    uint64_t generation;
+    uint64_t digest_key;      /* id of the key */
+    uint64_t bytes;           /* of the shard */
+    const uint16_t *segments; /* of the slot, as in its record */
+    uint32_t segment_count;
+    struct room_part part;
+};
+
+/* arena_values_store -- keeps the values of all chunks, in their order, in place of what was kept
+ * of the slot. Killed in between, there are none.
+ *
+ * ERRORS:
+ *   CKPT_ERR_INVALID  no such slot or segment, generation 0, no bytes, or more than fit
+ *   CKPT_ERR_MEMORY   the arena keeps none: see arena_keeps_values() */
+enum ckpt_status arena_values_store(struct arena *arena, const struct arena_values *of,
+                                    const uint8_t *values);
+
+/* arena_values_load -- all of them; values_out has room for ARENA_VALUE_BYTES a chunk.
+ *
+ * ERRORS, and what is in values_out does not count:
+ *   CKPT_ERR_NOT_FOUND  none are kept of that generation, key and size
+ *   CKPT_ERR_CORRUPT    a checksum differs
+ *   CKPT_ERR_INVALID    as arena_values_store() */
+enum ckpt_status arena_values_load(struct arena *arena, const struct arena_values *of,
+                                   uint8_t *values_out);
+
+/* arena_keeps_values -- false: there was no room for the file of them (a 65,536th of the arena) at
+ * arena_open(), and every chunk's value has to be computed again. */
+bool arena_keeps_values(const struct arena *arena);
+
 /* arena_inventory -- visits every slot, in order, with what is to be believed of it.
  *
  * status is that of arena_record_load(), or CKPT_ERR_CORRUPT when the record is whole but cannot be

@@ -287,7 +287,7 @@ static bool is_arena_file(const struct arena *arena, const char *name)
 {
     (void)arena;
     return strcmp(name, "index") == 0 || strcmp(name, "index-new") == 0 ||
-           strncmp(name, "segment-", 8) == 0 ||
+           strcmp(name, "values") == 0 || strncmp(name, "segment-", 8) == 0 ||
            strncmp(name, PART_PREFIX, strlen(PART_PREFIX)) == 0;
 }
 

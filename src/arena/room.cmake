@@ -7,6 +7,6 @@ ckpt_room_headers(digest)
 ckpt_room_headers(wire)
 ckpt_room(arena
   SOURCES arena.c beside.c cgroup.c directory.c explain.c guard.c index.c inventory.c parts.c pin.c
-          preflight.c record.c repair.c segment.c segments.c slot_view.c
+          preflight.c record.c repair.c segment.c segments.c slot_view.c values.c
   LINKS ckpt_arena_view ckpt_base ckpt_agent_headers ckpt_digest_headers ckpt_wire_headers
         Threads::Threads)

@@ -42,8 +42,11 @@ struct arena {
     int index_fd;
     uint8_t *index; /* mapped; laid out in index.c */
     size_t index_bytes;
-    bool index_fresh;  /* made by this arena_open(), and not published */
-    bool is_made_here; /* by this arena_open(): it adopted nothing */
+    uint8_t *values; /* mapped; laid out in values.c; NULL: none are kept */
+    size_t values_bytes;
+    pthread_mutex_t values_mutex; /* guards what is in them */
+    bool index_fresh;             /* made by this arena_open(), and not published */
+    bool is_made_here;            /* by this arena_open(): it adopted nothing */
     bool directory_is_made_here;
     bool is_default_directory;    /* no option named it */
     bool (*is_stopped)(void);     /* while it is opened; else NULL */

@@ -11,6 +11,8 @@ ckpt_test(test_arena_guard SOURCES unit/arena/test_arena_guard.c unit/arena/fixt
           LINKS ckpt_arena)
 ckpt_test(test_arena_parts SOURCES unit/arena/test_arena_parts.c unit/arena/fixture.c
           LINKS ckpt_arena TIMEOUT 300)
+ckpt_test(test_arena_values SOURCES unit/arena/test_arena_values.c unit/arena/fixture.c
+          LINKS ckpt_arena)
 ckpt_test(test_arena_view SOURCES unit/arena/test_arena_view.c unit/arena/fixture.c
           LINKS ckpt_arena)
 ckpt_test(test_arena_cgroup SOURCES unit/arena/test_cgroup.c unit/arena/fixture.c
