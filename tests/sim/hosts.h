@@ -75,9 +75,14 @@ void memory_store_record(struct sim *sim, uint32_t node, const struct slot_recor
 void memory_renew(struct sim *sim, uint32_t node, uint32_t id, const struct room_part *part);
 void memory_touch(struct sim *sim, uint32_t node, uint32_t slot, const char *why);
 bool memory_flip(struct sim *sim, bool owner);
-/* Digest of the bytes that the slot's record says it has, as they are now. */
-bool memory_digest(struct sim *sim, uint32_t node, uint32_t slot, struct digest *digest_out);
-void digest_of(const uint8_t *bytes, uint32_t count, struct digest *digest_out);
+/* Digest, under a key, of the bytes that the slot's record says it has, as they are now. */
+bool memory_digest(struct sim *sim, uint32_t node, uint32_t slot, uint64_t key,
+                   struct digest *digest_out);
+/* The digest of bytes under the key with this id. It ends with the id, and the one that is under
+ * DIGEST_KEY_ID_BLAKE3 can be turned into the one under any other. */
+void digest_of(const uint8_t *bytes, uint32_t count, uint64_t key, struct digest *digest_out);
+void digest_under(const struct digest *plain, uint64_t key, struct digest *digest_out);
+uint64_t digest_key_of(const struct digest *digest);
 
 /* work.c */
 void work_start(struct sim *sim, uint32_t node, const struct agent_work *work,

@@ -61,7 +61,7 @@ struct ghost *judge_ghost_add(struct sim *sim, const struct sim_job *job, uint32
                             .slot = rank->slot,
                             .generation = rank->generation,
                             .bytes = rank->bytes};
-    digest_of(bytes, rank->bytes, &ghost->digest);
+    digest_of(bytes, rank->bytes, DIGEST_KEY_ID_BLAKE3, &ghost->digest);
     ghost->tainted = slot->touched && slot->touched_generation == rank->generation &&
                      node->wipes == ghost->wipes;
     *bucket = ghost;
@@ -73,8 +73,10 @@ struct ghost *judge_ghost_find(struct sim *sim, uint32_t run, uint32_t attempt, 
 {
     struct ghost *ghost = sim->judge->ghosts[bucket_of(run, attempt, step, rank)];
     for (; ghost; ghost = ghost->next) {
+        struct digest keyed;
+        digest_under(&ghost->digest, digest_key_of(digest), &keyed);
         if (ghost->run == run && ghost->attempt == attempt && ghost->step == step &&
-            ghost->rank == rank && digest_equal(&ghost->digest, digest)) {
+            ghost->rank == rank && digest_equal(&keyed, digest)) {
             return ghost;
         }
     }
@@ -134,7 +136,8 @@ bool judge_slot_is_intact(struct sim *sim, uint32_t node, uint32_t slot,
                           const struct digest *digest)
 {
     struct digest now;
-    return memory_digest(sim, node, slot, &now) && digest_equal(&now, digest);
+    return memory_digest(sim, node, slot, digest_key_of(digest), &now) &&
+           digest_equal(&now, digest);
 }
 
 bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generation,

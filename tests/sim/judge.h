@@ -20,7 +20,7 @@ struct ghost {
     uint32_t slot;
     uint64_t generation;
     uint32_t bytes;
-    struct digest digest;
+    struct digest digest; /* under DIGEST_KEY_ID_BLAKE3 */
     bool tainted; /* the owner's memory was changed after the seal: what is committed may be that */
 };
 

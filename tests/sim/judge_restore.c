@@ -191,7 +191,7 @@ static bool read_mapped(struct sim *sim, const struct message_loaded *loaded,
         return false;
     }
     memory_read(sim, mapping, 0, (uint32_t)loaded->bytes, bytes);
-    digest_of(bytes, (uint32_t)loaded->bytes, digest_out);
+    digest_of(bytes, (uint32_t)loaded->bytes, digest_key_of(&loaded->digest), digest_out);
     return true;
 }
 

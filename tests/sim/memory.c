@@ -4,16 +4,43 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "hosts.h"
 #include "judge.h"
 
-void digest_of(const uint8_t *bytes, uint32_t count, struct digest *digest_out)
+static const struct digest_engine *engine_of(void)
 {
     static const struct digest_engine *engine;
     if (!engine) {
         (void)digest_engine_select(NULL, &engine);
     }
-    digest_bytes(engine, bytes, count, digest_out);
+    return engine;
+}
+
+#define KEY_AT (CKPT_DIGEST_BYTES - 8)
+
+void digest_of(const uint8_t *bytes, uint32_t count, uint64_t key, struct digest *digest_out)
+{
+    struct digest plain;
+    digest_bytes(engine_of(), bytes, count, &plain);
+    digest_under(&plain, key, digest_out);
+}
+
+void digest_under(const struct digest *plain, uint64_t key, struct digest *digest_out)
+{
+    struct digest keyed = *plain;
+    store_le64(keyed.bytes + KEY_AT, key);
+    if (key != DIGEST_KEY_ID_BLAKE3) {
+        digest_bytes(engine_of(), keyed.bytes, sizeof(keyed.bytes), digest_out);
+        keyed = *digest_out;
+        store_le64(keyed.bytes + KEY_AT, key);
+    }
+    *digest_out = keyed;
+}
+
+uint64_t digest_key_of(const struct digest *digest)
+{
+    return load_le64(digest->bytes + KEY_AT);
 }
 
 struct sim_segment *memory_file(struct sim *sim, uint32_t node, uint32_t id)
@@ -280,7 +307,8 @@ bool memory_flip(struct sim *sim, bool owner)
     return true;
 }
 
-bool memory_digest(struct sim *sim, uint32_t node, uint32_t slot, struct digest *digest_out)
+bool memory_digest(struct sim *sim, uint32_t node, uint32_t slot, uint64_t key,
+                   struct digest *digest_out)
 {
     const struct sim_slot *held = &sim->nodes[node].slots[slot];
     uint8_t bytes[SIM_SHARD_BYTES_MAX];
@@ -291,6 +319,6 @@ bool memory_digest(struct sim *sim, uint32_t node, uint32_t slot, struct digest 
     struct sim_mapping mapping;
     map_segments(sim, node, held->record.segment_count, held->record.segments, &mapping);
     memory_read(sim, &mapping, 0, (uint32_t)held->record.bytes, bytes);
-    digest_of(bytes, (uint32_t)held->record.bytes, digest_out);
+    digest_of(bytes, (uint32_t)held->record.bytes, key, digest_out);
     return true;
 }

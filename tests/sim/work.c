@@ -33,7 +33,7 @@ static void finish(struct sim *sim, struct sim_work *work, enum ckpt_status stat
     parcel->status = status;
     work->active = false;
     if (status == CKPT_OK && (work->type == AGENT_WORK_DIGEST || work->type == AGENT_WORK_READ)) {
-        digest_of(work->shadow, work->bytes, &parcel->digest);
+        digest_of(work->shadow, work->bytes, DIGEST_KEY_ID_BLAKE3, &parcel->digest);
         if (!sim->faults_over && sim->mix.liar == (int)work->node &&
             sim_chance(sim, sim->mix.lie_ppm)) {
             parcel->digest.bytes[0] ^= 0x5a;
