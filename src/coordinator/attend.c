@@ -133,10 +133,12 @@ static void attend_committed(struct coordinator *c, struct shard *s)
     struct holders h;
     enum redundancy next = coordinator_redundancy_next(c, s, &h);
     if (next == REDUNDANCY_MET) {
-        if (!coordinator_shard_let_surplus_go(c, s)) {
-            coordinator_queue_park(c, s);
-        } else if (leaving != NULL) {
+        bool done = coordinator_shard_let_surplus_go(c, s);
+        if (done && leaving != NULL) {
             leaving->leaves = false;
+        }
+        if (!done || coordinator_redundancy_is_exceeded(c, s)) {
+            coordinator_queue_park(c, s); /* what is in use goes later, and nobody says when */
         }
         return;
     }

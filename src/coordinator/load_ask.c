@@ -32,6 +32,7 @@ static void collective_ask(struct coordinator *c, struct run *run, uint32_t memb
                                  "a later load of this run has begun: start a new attempt", NULL);
         return;
     }
+    restore->asked_ms = c->now_ms;
     if (ask->world != restore->world || ask->step != restore->step_wanted) {
         coordinator_send_verdict(
             c, member, ask, CKPT_ERR_WORLD,

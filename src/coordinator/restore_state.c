@@ -48,6 +48,7 @@ void coordinator_restore_start(struct coordinator *c, struct run *run,
                                     .world = ask->world,
                                     .step_wanted = ask->step,
                                     .started_ms = c->now_ms,
+                                    .asked_ms = c->now_ms,
                                     .settle_ms = c->now_ms + c->config.restore_settle_ms,
                                     .decided = ask->attempt == run->verdict_attempt &&
                                                ask->load == run->verdict_load,

@@ -153,6 +153,7 @@ struct restore {
     bool tried;     /* below is set */
     bool decided;   /* the verdict is on record: no other step */
     uint64_t started_ms;
+    uint64_t asked_ms;  /* when a rank last asked, or all were told */
     uint64_t settle_ms; /* until when a missing copy may still turn up */
     uint64_t pass_ms;   /* when the last failed pass was */
     uint32_t passes;

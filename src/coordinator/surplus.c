@@ -71,7 +71,7 @@ static bool is_loaded(const struct coordinator *c, const struct shard *s, const 
     }
     return !coordinator_copy_leaves(c, s, copy) || coordinator_restore_waits(&run->restore) ||
            coordinator_restore_uses(c, k) ||
-           c->now_ms < run->active_ms + WORD_RESENDS * (uint64_t)c->config.resend_ms;
+           c->now_ms < run->restore.asked_ms + WORD_RESENDS * (uint64_t)c->config.resend_ms;
 }
 
 bool coordinator_copy_is_idle(const struct coordinator *c, const struct shard *s,

@@ -89,6 +89,7 @@ void coordinator_restore_end(struct coordinator *c, struct run *run, enum ckpt_s
     struct restore *restore = &run->restore;
     assert(status != CKPT_OK || restore->checkpoint != NONE);
     restore->status = status;
+    restore->asked_ms = c->now_ms;
     run->begun = true;
     run->active_ms = c->now_ms;
     reason_set(restore->reason, "%s", reason);

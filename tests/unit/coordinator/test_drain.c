@@ -20,6 +20,22 @@ static int start(void **state)
     return 0;
 }
 
+/* The same, of a coordinator that soon looks whether a run's ranks are still there. */
+static int start_expiring(void **state)
+{
+    (void)state;
+    struct coordinator_config config;
+    cluster_config(&config, 2);
+    config.expire_ms = 1000;
+    cluster_start_config(&cluster, config, NULL, 0);
+    for (uint32_t node = 0; node < 3; node++) {
+        cluster_join(&cluster, node, (uint8_t)(node + 1));
+    }
+    cluster_save(&cluster, 1, 10, 1);
+    cluster_alive(&cluster, 3, 0);
+    return 0;
+}
+
 static int stop(void **state)
 {
     (void)state;
@@ -218,6 +234,41 @@ static void what_is_committed_in_this_turn_makes_no_room_in_it(void **state)
     assert_int_equal(cluster.update.records[0].step, 20);
 }
 
+/* n0's rank restores from n0, which is then drained. What the rank restored stays for a while, and
+ * goes though nothing more is said of it. */
+static void what_was_restored_there_goes_when_its_load_is_long_over(void **state)
+{
+    (void)state;
+    struct message ask = {.type = MESSAGE_LOAD_ASK,
+                          .load_ask = {.run = {.uid = 1000, .name = "run"},
+                                       .attempt = 2,
+                                       .start = cluster_start_name(2),
+                                       .seat = cluster_seat_name(2, 0),
+                                       .world = 1,
+                                       .step = CKPT_STEP_LATEST,
+                                       .collective = true,
+                                       .load = 1}};
+    cluster_seat(&cluster, 2, 1);
+    cluster_message(&cluster, 0, &ask);
+    const struct message *order = cluster_find(&cluster, 0, MESSAGE_VERIFY_ORDER);
+    assert_non_null(order);
+    struct message m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, true, 10);
+    m.shard_report.order = order->verify_order.order;
+    cluster_message(&cluster, 0, &m);
+    cluster_tick(&cluster, 1);
+    assert_non_null(cluster_find(&cluster, 0, MESSAGE_LOAD_VERDICT));
+    assert_int_equal(admin(ADMIN_NODE_DRAIN, "n0", false), CKPT_OK);
+    pull(2, 10, 10);
+    assert_null(cluster_find(&cluster, 0, MESSAGE_LET_GO));
+    uint64_t told_ms = cluster.now_ms;
+    while (cluster_find(&cluster, 0, MESSAGE_LET_GO) == NULL) {
+        assert_true(cluster.now_ms < told_ms + 10000);
+        cluster_alive(&cluster, 3, 0);
+        cluster_tick(&cluster, 250);
+    }
+    assert_true(cluster.now_ms >= told_ms + 4000);
+}
+
 static void a_drain_is_known_to_the_next_coordinator(void **state)
 {
     (void)state;
@@ -313,6 +364,8 @@ int main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(what_is_committed_in_this_turn_makes_no_room_in_it, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(what_was_restored_there_goes_when_its_load_is_long_over,
+                                        start_expiring, stop),
         cmocka_unit_test_setup_teardown(a_drain_is_known_to_the_next_coordinator, start, stop),
         cmocka_unit_test_setup_teardown(who_says_goodbye_has_stopped_and_is_waited_for, start,
                                         stop),

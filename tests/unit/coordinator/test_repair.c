@@ -182,6 +182,22 @@ static void a_copy_in_use_is_kept_and_asked_for_later(void **state)
     assert_null(cluster_find(&cluster, 0, MESSAGE_LET_GO)); /* the owner's is the last to go */
 }
 
+/* All three are, and after a while one of them is asked for again. */
+static void what_is_in_use_everywhere_is_asked_for_later(void **state)
+{
+    (void)state;
+    says(1, COPY_VERIFIED, bring_back_too_late());
+    says(2, COPY_VERIFIED, cluster_find(&cluster, 2, MESSAGE_LET_GO)->let_go.order);
+    says(0, COPY_VERIFIED, cluster_find(&cluster, 0, MESSAGE_LET_GO)->let_go.order);
+    assert_int_equal(counting_copies(), 3);
+    bool asked = false;
+    for (uint32_t i = 0; i < 12 && !asked; i++) {
+        cluster_pass(&cluster, 500, NODES, 0);
+        asked = counting_copies() == 2;
+    }
+    assert_true(asked);
+}
+
 static void a_copy_called_back_counts_by_its_answer_alone(void **state)
 {
     (void)state;
@@ -435,6 +451,7 @@ int main(void)
         OF_CLUSTER(the_copy_missed_least_is_let_go),
         OF_CLUSTER(a_word_that_is_lost_is_said_again),
         OF_CLUSTER(a_copy_in_use_is_kept_and_asked_for_later),
+        OF_CLUSTER(what_is_in_use_everywhere_is_asked_for_later),
         OF_CLUSTER(a_copy_called_back_counts_by_its_answer_alone),
         OF_CLUSTER(a_new_coordinator_knows_whom_to_wait_for),
         OF_CLUSTER(a_full_node_gets_what_is_older_and_never_the_newest),
