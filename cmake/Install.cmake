@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What `cmake --install` puts where. Components: `library` is what a trainer runs with, `dev` what
-# it is built with, `programs` the rest: the daemons in sbin/, what people type in bin/.
+# it is built with, `kernels` what it opens where there is a GPU (only a build with nvcc has it),
+# `programs` the rest: the daemons in sbin/, what people type in bin/.
 include(CMakePackageConfigHelpers)
 set(CKPT_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/ckpt)
 
@@ -9,6 +10,9 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/ckpt DESTINATION ${CMAKE_INSTALL_I
 install(TARGETS ckpt EXPORT ckptTargets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT dev
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(TARGET ckpt_kernels)
+  install(PROGRAMS ${CKPT_KERNELS_FILE} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT kernels)
+endif()
 install(EXPORT ckptTargets NAMESPACE ckpt:: DESTINATION ${CKPT_PACKAGE_DIR} COMPONENT dev)
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/ckpt-config.cmake.in
   ${CMAKE_BINARY_DIR}/ckpt-config.cmake INSTALL_DESTINATION ${CKPT_PACKAGE_DIR})

@@ -13,6 +13,9 @@ set(CPACK_PACKAGE_CONTACT "The ckptd maintainers <ckptd@localhost>")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL library dev programs python doc)
+if(TARGET ckpt_kernels)
+  list(APPEND CPACK_COMPONENTS_ALL kernels)
+endif()
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
@@ -43,6 +46,10 @@ set(about
   ".")
 ckpt_debian(library libckpt0 libs ABOUT "checkpoints in the memory of two nodes, library"
   LINES ${about} "This is the library that a training process saves and loads by.")
+if(TARGET ckpt_kernels)
+  ckpt_debian(kernels libckpt-kernels1 libs ABOUT "checkpoints in the memory of two nodes, on GPUs"
+    LINES ${about} "This is what libckpt opens where tensors are on a GPU.")
+endif()
 ckpt_debian(dev libckpt-dev libdevel DEPENDS "libckpt0 (= ${PROJECT_VERSION})"
   ABOUT "checkpoints in the memory of two nodes, to build with"
   LINES ${about} "This has the headers, and what pkg-config and CMake find.")

@@ -14,7 +14,7 @@ COLUMNS_MAX = 100
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 700
 
-CODE = (".c", ".h", ".cc", ".def", ".proto")
+CODE = (".c", ".h", ".cc", ".cu", ".def", ".proto")
 SCRIPTS = (".py", ".sh", ".cmake", ".proto", "Makefile", "CMakeLists.txt", "/run", "/packages")
 NAMES = {"util", "utils", "common", "misc", "helper", "helpers", "core", "manager"}
 
