@@ -64,6 +64,17 @@ static void retention(struct coordinator *c, struct run *run)
     }
 }
 
+/* Who holds a save that has come to its end was not short of room for it. */
+static void holders_are_not_short(struct coordinator *c, const struct shard *s)
+{
+    assert(s->used);
+    for (uint32_t i = 0; i < COORDINATOR_COPIES_MAX; i++) {
+        if (s->copies[i].member != NONE) {
+            c->members[s->copies[i].member].short_ms = 0;
+        }
+    }
+}
+
 static void commit(struct coordinator *c, struct checkpoint *k)
 {
     assert(k->used && k->state == CHECKPOINT_VERIFYING);
@@ -73,6 +84,7 @@ static void commit(struct coordinator *c, struct checkpoint *k)
     coordinator_checkpoint_record(c, k, RECORD_CONSISTENT)->wall_ms = k->wall_ms;
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         coordinator_shard_set_homes_as_held(c, &c->shards[i], NULL);
+        holders_are_not_short(c, &c->shards[i]);
         if (coordinator_shard_is_pulled(&c->shards[i]) ||
             coordinator_shard_surplus(c, &c->shards[i]) != NULL || k->makes_do) {
             coordinator_queue_push(

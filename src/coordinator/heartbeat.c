@@ -44,7 +44,6 @@ void coordinator_on_heartbeat(struct coordinator *c, struct member *m,
         if (segments + parts > 0) {
             coordinator_queue_unpark(c, parts > UINT32_MAX - segments ? UINT32_MAX
                                                                       : segments + (uint32_t)parts);
-            m->short_ms = 0;
         }
         place->segments_free = heartbeat->segments_free;
         place->part_bytes_free = heartbeat->part_bytes_free;

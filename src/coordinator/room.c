@@ -158,7 +158,8 @@ static uint64_t move_away(struct coordinator *c, uint32_t member, uint64_t bytes
     return freed;
 }
 
-/* A save that ends soon may leave room, so that only lasting need is worth a copy's way. */
+/* A save that ends soon may leave room, so that only lasting need is worth a copy's way. One that
+ * is given up for the next leaves room as well, and the need goes on. */
 static bool is_short_for_long(const struct coordinator *c, struct member *m)
 {
     assert(m->state != MEMBER_FREE);

@@ -139,6 +139,17 @@ static void clear(struct sim *sim)
     }
 }
 
+/* How many of the job's shards a node may have to hold of one checkpoint. With as many copies as
+ * domains the smallest domain has one of each. */
+static uint32_t documented_shards(const struct sim *sim, const struct sim_job *job)
+{
+    uint32_t nodes = sim->mix.nodes;
+    uint32_t smallest = nodes / sim->mix.domains;
+    uint32_t even = (job->world + nodes - 1) / nodes * job->copies;
+    uint32_t forced = job->copies >= sim->mix.domains ? (job->world + smallest - 1) / smallest : 0;
+    return even > forced ? even : forced;
+}
+
 /* What docs/operating.md asks for a node: (keep + 1) x copies shards for each rank that it may be
  * given, and N / (N - 1) of that in whole shards, so that the loss of a node leaves room. */
 static uint32_t documented_segments(const struct sim *sim)
@@ -154,7 +165,7 @@ static uint32_t documented_segments(const struct sim *sim)
                 (job->shard_bytes[rank] + sim->mix.segment_bytes - 1) / sim->mix.segment_bytes;
             largest = needs > largest ? needs : largest;
         }
-        uint32_t shards = (job->world + nodes - 1) / nodes * (keep + 1) * job->copies;
+        uint32_t shards = documented_shards(sim, job) * (keep + 1);
         segments += (shards * nodes + nodes - 2) / (nodes - 1) * largest;
     }
     return segments < SIM_SEGMENTS_MAX ? segments : SIM_SEGMENTS_MAX;

@@ -191,6 +191,31 @@ static void a_save_does_not_wait_for_ever_for_room_elsewhere(void **state)
     assert_false(view_of("n0").safe);
 }
 
+/* n1 has no room for its own rank: its saves are given up one for the next, and each leaves room
+ * for a moment. That counts as one need, which goes on: n0 is to hold copies again. */
+static void saves_that_push_each_other_out_do_not_wait_for_ever(void **state)
+{
+    (void)state;
+    assert_int_equal(admin(ADMIN_NODE_DRAIN, "n0", false), CKPT_OK);
+    pull(2, 10, 10);
+    struct message need = {
+        .type = MESSAGE_NEED,
+        .need = {
+            .shard = {.run = {.uid = 1000, .name = "run"}, .attempt = 1, .step = 20, .rank = 0},
+            .segments = 1}};
+    for (uint32_t i = 0; i < 24; i++) {
+        struct message alive = {.type = MESSAGE_HEARTBEAT};
+        alive.heartbeat.inventory_told = true;
+        alive.heartbeat.segments_free = i % 4 == 0; /* one was given up */
+        cluster_message(&cluster, 1, &alive);
+        cluster_message(&cluster, 1, &need);
+        cluster_alive(&cluster, 3, 1u << 1);
+        cluster_tick(&cluster, 500);
+    }
+    cluster_save(&cluster, 1, 20, 1);
+    assert_int_equal(cluster_checkpoint(&cluster, 20).state, CHECKPOINT_CONSISTENT);
+}
+
 /* n0's rank saves, n1 pulls. */
 static void save_on_n1(uint64_t step)
 {
@@ -361,6 +386,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(where_too_few_domains_are_left_saves_go_on_as_before, start,
                                         stop),
         cmocka_unit_test_setup_teardown(a_save_does_not_wait_for_ever_for_room_elsewhere, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(saves_that_push_each_other_out_do_not_wait_for_ever, start,
                                         stop),
         cmocka_unit_test_setup_teardown(what_is_committed_in_this_turn_makes_no_room_in_it, start,
                                         stop),
