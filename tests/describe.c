@@ -30,6 +30,12 @@ static void add_of_nodes(const struct message *m, char *text, size_t size)
                  m->slot_granted.step, m->slot_granted.slot, m->slot_granted.generation,
                  (int)m->slot_granted.status);
         break;
+    case MESSAGE_PREPARE:
+        snprintf(text, size,
+                 " %u of %" PRIu64 " bytes after gen %" PRIu64 " gen %" PRIu64 " status %d",
+                 m->prepare.number, m->prepare.bytes, m->prepare.after, m->prepare.generation,
+                 (int)m->prepare.status);
+        break;
     case MESSAGE_SEAL:
         snprintf(text, size, " step %" PRIu64 " slot %u gen %" PRIu64, m->seal.step, m->seal.slot,
                  m->seal.generation);

@@ -13,6 +13,7 @@
 #include "agent/load.h"
 #include "agent/note.h"
 #include "agent/peer.h"
+#include "agent/prepare.h"
 #include "agent/pull.h"
 #include "agent/pull_answer.h"
 #include "agent/pull_failure.h"
@@ -143,6 +144,7 @@ static void pump(struct agent *a)
     agent_peers_pump(a);
     agent_slots_free_pump(a);
     agent_room_waits_pump(a);
+    agent_prepares_pump(a);
     agent_works_pump(a);
     agent_update_records_pump(a);
     agent_seats_pump(a);

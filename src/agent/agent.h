@@ -154,7 +154,13 @@ struct agent_work {
 enum agent_target { AGENT_TO_COORDINATOR = 1, AGENT_TO_PEER, AGENT_TO_RANK };
 
 /* Descriptors of slot's segments ride along with the message. */
-enum agent_attach { ATTACH_NONE = 0, ATTACH_WRITABLE, ATTACH_READ_ONLY, ATTACH_REGIONS };
+enum agent_attach {
+    ATTACH_NONE = 0,
+    ATTACH_WRITABLE,
+    ATTACH_READ_ONLY,
+    ATTACH_REGIONS,
+    ATTACH_PREPARED, /* those that the message names, writable: of no slot */
+};
 
 struct agent_outgoing {
     enum agent_target target;

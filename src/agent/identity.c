@@ -43,6 +43,12 @@ uint64_t agent_rank_tag(const struct run_key *run, uint32_t rank)
     return hash_add(hash, &rank, sizeof(rank));
 }
 
+struct slot_owner agent_slot_owner(const struct shard_key *shard)
+{
+    return (struct slot_owner){.uid = shard->run.uid,
+                               .tag = agent_rank_tag(&shard->run, shard->rank)};
+}
+
 int agent_order_compare(struct order a, struct order b)
 {
     if (a.life != b.life) {

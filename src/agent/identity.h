@@ -16,6 +16,8 @@ bool agent_shard_is_valid(const struct shard_key *shard);
 bool agent_text_ends(const char *text, size_t max);
 /* By which a rank's memory is known again. */
 uint64_t agent_rank_tag(const struct run_key *run, uint32_t rank);
+/* By which the memory of that shard's rank is known again. */
+struct slot_owner agent_slot_owner(const struct shard_key *shard);
 /* < 0, 0 or > 0: a is the earlier order, the same, or the later. */
 int agent_order_compare(struct order a, struct order b);
 

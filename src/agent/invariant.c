@@ -127,6 +127,7 @@ static void check_slot(struct slot *s)
     assert(s->state != SLOT_FILLING || s->owner);
     assert(s->state != SLOT_DIRTY || s->doomed || s->renew_wanted ||
            s->work_type == AGENT_WORK_RENEW);
+    assert(!s->prepares || (s->state == SLOT_DIRTY && s->doomed && !s->owner));
     assert(!s->doomed || s->state == SLOT_DIRTY || s->state == SLOT_FILLING);
     assert(s->loans == 0 || s->state == SLOT_VERIFIED || s->doomed);
     assert(s->offers == 0 || s->state == SLOT_SEALED || s->state == SLOT_VERIFIED || s->doomed);

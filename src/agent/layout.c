@@ -38,6 +38,7 @@ static size_t lay_out(struct agent *a, const struct agent_config *c, uint8_t *me
     a->segments = carve(memory, &offset, c->segments, sizeof(*a->segments));
     a->parts = carve(memory, &offset, c->parts, sizeof(*a->parts));
     a->scratch = carve(memory, &offset, c->segments, sizeof(*a->scratch));
+    a->prepared = carve(memory, &offset, c->segments, sizeof(*a->prepared));
     a->slots = carve(memory, &offset, c->slots, sizeof(*a->slots));
     a->slot_segments =
         carve(memory, &offset, c->slots * segments_per_slot, sizeof(*a->slot_segments));
@@ -100,6 +101,7 @@ enum ckpt_status agent_init(void *memory, size_t bytes, const struct agent_confi
     for (uint32_t i = 0; i < a->session_count; i++) {
         a->sessions[i].filling = NONE;
         a->sessions[i].seat = NONE;
+        a->sessions[i].prepare.slot = NONE;
     }
     *agent_out = a;
     return CKPT_OK;

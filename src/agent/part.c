@@ -5,7 +5,8 @@
  * then its bytes count as free, and whoever needs them takes them: the file is dropped when the
  * next one is made in its place, or the segment is made whole, by the renewal of who takes it. So a
  * segment is free as soon as no part of it is in use. New parts go to the first place there is, of
- * the segments that have parts in use already, so that those behind come free. */
+ * the segments that have parts in use or awaited already, so that those behind come free. What a
+ * rank that is here has mapped, for its next saves, goes last. */
 #include "agent/part.h"
 
 #include <assert.h>
@@ -54,8 +55,32 @@ uint64_t agent_slot_room(const struct agent *a, const struct slot *slot)
 
 /* --- Places ----------------------------------------------------------------------------- */
 
-/* The first place for so many bytes in the segment; parts in no use are in its way or not. */
-static bool find_gap(const struct agent *a, uint32_t segment, uint64_t bytes, bool over_free,
+bool agent_part_is_awaited_in(const struct agent *a, uint32_t segment)
+{
+    assert(segment < a->config.segments);
+    for (uint32_t i = a->segments[segment].first_part; i != NONE; i = a->parts[i].next) {
+        if (a->parts[i].is.awaited) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Which parts in no use a new one may take up. */
+enum over {
+    OVER_NONE = 0,
+    OVER_FREE, /* that nobody waits for */
+    OVER_AWAITED,
+};
+
+static bool is_in_the_way(const struct part *part, enum over over)
+{
+    assert(part->at.bytes > 0);
+    return part->is.slot != NONE || over == OVER_NONE || (part->is.awaited && over == OVER_FREE);
+}
+
+/* The first place for so many bytes in the segment. */
+static bool find_gap(const struct agent *a, uint32_t segment, uint64_t bytes, enum over over,
                      uint64_t *offset_out)
 {
     assert(segment < a->config.segments);
@@ -63,7 +88,7 @@ static bool find_gap(const struct agent *a, uint32_t segment, uint64_t bytes, bo
     uint64_t at = 0;
     for (uint32_t i = a->segments[segment].first_part; i != NONE; i = a->parts[i].next) {
         const struct part *part = &a->parts[i];
-        if (over_free && part->is.slot == NONE) {
+        if (!is_in_the_way(part, over)) {
             continue;
         }
         if (part->at.offset >= at + bytes || PLANTED_BUG(PARTS_OVERLAP)) {
@@ -81,36 +106,66 @@ static bool is_fresh(const struct segment *segment)
     return segment->slot == NONE && segment->parts_used == 0;
 }
 
-/* A segment to cut: one that nobody has had, if there is one. */
+/* A segment to cut: one that nobody has had, if there is one; one that a rank awaits, if there is
+ * no other. */
 static uint32_t find_fresh(const struct agent *a)
 {
     uint32_t found = NONE;
     for (uint32_t i = 0; i < a->config.segments; i++) {
         const struct segment *segment = &a->segments[i];
-        if (is_fresh(segment) && !segment->used && !segment->unknown) {
+        if (!is_fresh(segment) || agent_part_is_awaited_in(a, i)) {
+            continue;
+        }
+        if (!segment->used && !segment->unknown) {
             return i;
         }
-        found = is_fresh(segment) && found == NONE ? i : found;
+        if (found == NONE || (a->segments[found].awaited && !segment->awaited)) {
+            found = i;
+        }
     }
     return found;
 }
 
-static bool find_place(const struct agent *a, uint64_t bytes, struct room_part *at_out)
+static bool find_place_over(const struct agent *a, uint64_t bytes, enum over over,
+                            struct room_part *at_out)
+{
+    for (uint32_t i = 0; i < a->config.segments; i++) {
+        const struct segment *segment = &a->segments[i];
+        bool is_cut =
+            segment->parts_used > 0 || (segment->slot == NONE && agent_part_is_awaited_in(a, i));
+        at_out->segment = i;
+        if (is_cut && find_gap(a, i, bytes, over, &at_out->offset)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Beside all parts, over those that are nobody's, in a segment that is to be cut; and last, where
+ * it may go there, over what a rank awaits. */
+static bool find_place(const struct agent *a, uint64_t bytes, enum over worst,
+                       struct room_part *at_out)
 {
     assert(bytes < a->config.segment_bytes);
     at_out->bytes = bytes;
-    for (int over_free = 0; over_free < 2; over_free++) {
-        for (uint32_t i = 0; i < a->config.segments; i++) {
-            at_out->segment = i;
-            if (a->segments[i].parts_used > 0 &&
-                find_gap(a, i, bytes, over_free != 0, &at_out->offset)) {
-                return true;
-            }
-        }
+    if (find_place_over(a, bytes, OVER_NONE, at_out) ||
+        find_place_over(a, bytes, OVER_FREE, at_out)) {
+        return true;
     }
     at_out->segment = find_fresh(a);
     at_out->offset = 0;
-    return at_out->segment != NONE;
+    if (at_out->segment == NONE) {
+        return worst == OVER_AWAITED && find_place_over(a, bytes, OVER_AWAITED, at_out);
+    }
+    return worst == OVER_AWAITED || !a->segments[at_out->segment].awaited;
+}
+
+/* Of two in no use: which is given up. */
+static bool goes_before(const struct part *a, const struct part *b)
+{
+    assert(a->is.slot == NONE);
+    assert(b->is.slot == NONE);
+    return a->is.awaited != b->is.awaited ? b->is.awaited : a->is.generation < b->is.generation;
 }
 
 /* A number for one more part: one that is none, or of the part in no use that is oldest. */
@@ -123,8 +178,7 @@ static uint32_t find_number(const struct agent *a)
         if (part->at.bytes == 0) {
             return i;
         }
-        if (part->is.slot == NONE &&
-            (oldest == NONE || part->is.generation < a->parts[oldest].is.generation)) {
+        if (part->is.slot == NONE && (oldest == NONE || goes_before(part, &a->parts[oldest]))) {
             oldest = i;
         }
     }
@@ -134,7 +188,7 @@ static uint32_t find_number(const struct agent *a)
 bool agent_part_fits(const struct agent *a, uint64_t bytes)
 {
     struct room_part at;
-    return find_number(a) != NONE && find_place(a, bytes, &at);
+    return find_number(a) != NONE && find_place(a, bytes, OVER_AWAITED, &at);
 }
 
 void agent_parts_room(const struct agent *a, uint64_t *free_out, uint64_t *largest_out)
@@ -156,7 +210,7 @@ void agent_parts_room(const struct agent *a, uint64_t *free_out, uint64_t *large
         cut += a->config.segment_bytes;
         for (uint64_t bytes = largest; bytes > *largest_out && bytes >= a->config.page_bytes;
              bytes /= 2) {
-            if (find_gap(a, i, bytes, true, &offset)) {
+            if (find_gap(a, i, bytes, OVER_AWAITED, &offset)) {
                 *largest_out = bytes;
             }
         }
@@ -236,6 +290,7 @@ static void claim(struct agent *a, uint32_t slot, uint32_t number)
     part->is.uid = s->shard.run.uid;
     part->is.tag = agent_rank_tag(&s->shard.run, s->shard.rank);
     part->is.generation = s->generation;
+    part->is.awaited = s->prepares || s->owner;
     s->segments[0] = (uint16_t)(CKPT_PART_ID_FIRST + number);
     s->segment_count = 1;
     if (home->parts_used++ == 0) {
@@ -243,47 +298,120 @@ static void claim(struct agent *a, uint32_t slot, uint32_t number)
         a->segments_free--;
     }
     home->unknown = true; /* made whole again before it is used so */
+    home->awaited = false;
 }
 
-/* The part of this size that the rank had two saves ago, else one of its user's. NONE: there is
- * none. */
-static uint32_t find_own(const struct agent *a, const struct slot *s, uint64_t bytes)
+/* A part of this size in no use that the user may have as it is. */
+static bool is_ready(const struct part *part, uint32_t uid, uint64_t bytes)
 {
-    assert(s->segment_count == 0);
-    uint64_t tag = agent_rank_tag(&s->shard.run, s->shard.rank);
+    return part->at.bytes == bytes && part->is.slot == NONE && !part->is.unknown &&
+           part->is.uid == uid;
+}
+
+enum whose {
+    WHOSE_AWAITED = 0, /* the rank's, and mapped in its process */
+    WHOSE_OWN,         /* the rank's */
+    WHOSE_USER,        /* its user's, that no rank awaits */
+    WHOSE_COUNT,
+};
+
+static enum whose whose(const struct segment *is, const struct slot_owner *owner)
+{
+    assert(is->slot == NONE);
+    assert(is->uid == owner->uid);
+    if (is->tag == owner->tag) {
+        return is->awaited ? WHOSE_AWAITED : WHOSE_OWN;
+    }
+    return is->awaited ? WHOSE_COUNT : WHOSE_USER;
+}
+
+/* The oldest of that size above generation `after`. NONE: there is none. */
+static uint32_t find_ready(const struct agent *a, const struct slot_owner *owner, enum whose kind,
+                           uint64_t bytes, uint64_t after)
+{
+    assert(kind < WHOSE_COUNT);
     uint32_t found = NONE;
     for (uint32_t i = 0; i < a->parts_high; i++) {
         const struct segment *is = &a->parts[i].is;
-        if (a->parts[i].at.bytes != bytes || is->slot != NONE || is->unknown ||
-            is->uid != s->shard.run.uid) {
-            continue;
+        if (is_ready(&a->parts[i], owner->uid, bytes) && whose(is, owner) == kind &&
+            is->generation > after &&
+            (found == NONE || is->generation < a->parts[found].is.generation)) {
+            found = i;
         }
-        const struct segment *best = found != NONE ? &a->parts[found].is : NULL;
-        bool is_better =
-            best == NULL || (is->tag == tag) > (best->tag == tag) ||
-            ((is->tag == tag) == (best->tag == tag) && is->generation < best->generation);
-        found = is_better ? i : found;
     }
     return found;
+}
+
+bool agent_part_next(struct agent *a, const struct slot_owner *owner, uint64_t bytes,
+                     uint64_t after, uint16_t *id_out, uint64_t *generation_out)
+{
+    uint32_t number = find_ready(a, owner, WHOSE_AWAITED, bytes, after);
+    if (number == NONE) {
+        return false;
+    }
+    assert(a->parts[number].is.generation > after);
+    *id_out = (uint16_t)(CKPT_PART_ID_FIRST + number);
+    *generation_out = a->parts[number].is.generation;
+    return true;
+}
+
+bool agent_part_prepare(struct agent *a, const struct slot_owner *owner, uint64_t bytes)
+{
+    uint32_t number = find_ready(a, owner, WHOSE_OWN, bytes, 0);
+    number = number != NONE ? number : find_ready(a, owner, WHOSE_USER, bytes, 0);
+    if (number == NONE) {
+        return false;
+    }
+    assert(!a->parts[number].is.awaited);
+    a->parts[number].is.tag = owner->tag;
+    a->parts[number].is.generation = ++a->generation_last;
+    a->parts[number].is.awaited = true;
+    return true;
+}
+
+/* A new part, which has to be made. NONE, and nothing changed: there is no room. */
+static uint32_t place_new(struct agent *a, uint64_t bytes, enum over worst)
+{
+    struct room_part at;
+    uint32_t number = find_number(a);
+    bool is_awaited = number != NONE && a->parts[number].is.awaited;
+    if (number == NONE || (is_awaited && worst != OVER_AWAITED) ||
+        !find_place(a, bytes, worst, &at)) {
+        return NONE;
+    }
+    if (a->parts[number].at.bytes > 0) {
+        unlink_part(a, number);
+    }
+    forget(a, at.segment, &at);
+    link_part(a, number, &at);
+    a->parts[number].is.unknown = true;
+    assert(number < a->parts_high);
+    return number;
 }
 
 bool agent_part_claim(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew_out)
 {
     assert(a->slots[slot].segment_count == 0);
-    uint32_t number = find_own(a, &a->slots[slot], bytes);
+    const struct slot_owner owner = agent_slot_owner(&a->slots[slot].shard);
+    uint32_t number = NONE;
+    for (enum whose kind = WHOSE_AWAITED; kind < WHOSE_COUNT && number == NONE; kind++) {
+        number = find_ready(a, &owner, kind, bytes, 0);
+    }
     *renew_out = number == NONE;
+    number = number != NONE ? number : place_new(a, bytes, OVER_AWAITED);
     if (number == NONE) {
-        struct room_part at;
-        number = find_number(a);
-        if (number == NONE || !find_place(a, bytes, &at)) {
-            return false;
-        }
-        if (a->parts[number].at.bytes > 0) {
-            unlink_part(a, number);
-        }
-        forget(a, at.segment, &at);
-        link_part(a, number, &at);
-        a->parts[number].is.unknown = true;
+        return false;
+    }
+    claim(a, slot, number);
+    return true;
+}
+
+bool agent_part_claim_ahead(struct agent *a, uint32_t slot, uint64_t bytes)
+{
+    assert(a->slots[slot].prepares);
+    uint32_t number = place_new(a, bytes, OVER_FREE);
+    if (number == NONE) {
+        return false;
     }
     claim(a, slot, number);
     return true;
@@ -325,6 +453,7 @@ void agent_part_adopt(struct agent *a, uint32_t slot, const struct slot_record *
     uint32_t number = record->segments[0] - (uint32_t)CKPT_PART_ID_FIRST;
     link_part(a, number, &record->part);
     claim(a, slot, number);
+    a->parts[number].is.awaited = false;
     /* Dirty: it may not have been made. */
     a->parts[number].is.unknown = record->state == SLOT_DIRTY;
 }

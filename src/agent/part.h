@@ -24,6 +24,18 @@ void agent_parts_forget(struct agent *a, uint32_t segment);
 /* Gives the slot a part of so many bytes. False, and nothing changed: there is no room.
  * *renew_out: it has to be made before its user may see it. */
 bool agent_part_claim(struct agent *a, uint32_t slot, uint64_t bytes, bool *renew_out);
+/* The part of so many bytes that the rank's save after that of the part `after` (0: its next save)
+ * would get. False: none that it knows of comes next. */
+bool agent_part_next(struct agent *a, const struct slot_owner *owner, uint64_t bytes,
+                     uint64_t after, uint16_t *id_out, uint64_t *generation_out);
+/* Has the rank await a part of its own or its user's, that no rank awaits, for the save after those
+ * that have one already. False: there is none. */
+bool agent_part_prepare(struct agent *a, const struct slot_owner *owner, uint64_t bytes);
+/* Gives the slot, which prepares, a new part, to be made. False, and nothing changed: there is no
+ * room beside what ranks await. */
+bool agent_part_claim_ahead(struct agent *a, uint32_t slot, uint64_t bytes);
+/* Whether a rank awaits a part in the segment. */
+bool agent_part_is_awaited_in(const struct agent *a, uint32_t segment);
 /* The part is in no use, and stays for the next one. */
 void agent_part_free(struct agent *a, uint16_t id);
 /* Whether what a record claims can be. */

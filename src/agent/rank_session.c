@@ -9,6 +9,7 @@
 #include "agent/job.h"
 #include "agent/load.h"
 #include "agent/note.h"
+#include "agent/prepare.h"
 #include "agent/query.h"
 #include "agent/refusal.h"
 #include "agent/run.h"
@@ -32,8 +33,8 @@ static uint32_t find_session(const struct agent *a, uint32_t link)
     return NONE;
 }
 
-static void send_opened(struct agent *a, uint32_t link, enum ckpt_status status, const char *reason,
-                        bool close)
+static struct message_rank_opened *
+send_opened(struct agent *a, uint32_t link, enum ckpt_status status, const char *reason, bool close)
 {
     struct agent_outgoing *out = agent_update_message(a, AGENT_TO_RANK, link, MESSAGE_RANK_OPENED);
     assert(out != NULL);
@@ -44,6 +45,8 @@ static void send_opened(struct agent *a, uint32_t link, enum ckpt_status status,
     memcpy(opened->node, a->config.node, sizeof(opened->node));
     opened->segment_bytes = a->config.segment_bytes;
     opened->coordinator_known = a->coordinator.state == LINK_JOINED;
+    opened->prepares = true;
+    return opened;
 }
 
 static void refuse_open(struct agent *a, uint32_t link, const struct run_key *run,
@@ -52,7 +55,7 @@ static void refuse_open(struct agent *a, uint32_t link, const struct run_key *ru
     assert(status != CKPT_OK);
     struct shard_key shard = {.run = *run};
     agent_refused(a, EVENT_open_refused, &shard, status, reason);
-    send_opened(a, link, status, reason, close);
+    (void)send_opened(a, link, status, reason, close);
 }
 
 /* A seat for one more process of the user; NONE: all, or all that he may have, are taken. */
@@ -100,6 +103,7 @@ void agent_rank_up(struct agent *a, uint32_t link, uint32_t uid)
     session->uid = uid;
     session->filling = NONE;
     session->seat = NONE;
+    session->prepare.slot = NONE;
 }
 
 void agent_rank_down(struct agent *a, uint32_t link)
@@ -114,6 +118,7 @@ void agent_rank_down(struct agent *a, uint32_t link)
         agent_slot_writer_gone(a, session->filling);
     }
     agent_load_session_ends(a, index);
+    agent_prepare_session_ends(a, index);
     if (session->open && !session->reader) {
         agent_seat_leave(a, session->seat);
     }
@@ -253,9 +258,9 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
     char reason[CKPT_REASON_MAX + 1] = "";
     if (session->open) {
         bool repeat = is_repeat(session, ask);
-        send_opened(a, session->link, repeat ? CKPT_OK : CKPT_ERR_INVALID,
-                    repeat ? "" : "this connection is another rank's already: open a new one",
-                    false);
+        (void)send_opened(a, session->link, repeat ? CKPT_OK : CKPT_ERR_INVALID,
+                          repeat ? "" : "this connection is another rank's already: open a new one",
+                          false);
         return;
     }
     struct run_key key = {.uid = session->uid};
@@ -284,7 +289,8 @@ static void open_session(struct agent *a, uint32_t index, const struct message_r
         status = claim_seat(a, session, ask, reason);
         agent_save_find_earlier(a, index);
     }
-    send_opened(a, session->link, status, reason, false);
+    struct message_rank_opened *opened = send_opened(a, session->link, status, reason, false);
+    opened->last_bytes = session->reader ? 0 : agent_prepare_last_bytes(a, session);
 }
 
 /* What is said before RANK_OPEN, or is no rank's to say, is no use of this protocol. */
@@ -319,6 +325,8 @@ void agent_rank_message(struct agent *a, uint32_t link, const struct message *me
         agent_save_seal(a, index, &message->seal);
     } else if (message->type == MESSAGE_ABANDON) {
         agent_save_abandon(a, index, &message->abandon);
+    } else if (message->type == MESSAGE_PREPARE) {
+        agent_prepare_ask(a, index, &message->prepare);
     } else if (message->type == MESSAGE_GATHER) {
         agent_gather_ask(a, index, &message->gather);
     } else if (message->type == MESSAGE_LOAD_ASK) {

@@ -17,12 +17,19 @@ static uint32_t room_wait_ms(const struct agent *a, const struct message_slot_as
     return half_ms > 0 && half_ms < a->config.room_wait_ms ? half_ms : a->config.room_wait_ms;
 }
 
+static bool can_be_made(const struct agent *a)
+{
+    assert(a->session_count > 0);
+    return a->coordinator.state == LINK_JOINED &&
+           (a->coordinator.features & WIRE_FEATURE_ROOM) != 0;
+}
+
 bool agent_room_wait_begin(struct agent *a, uint32_t index, const struct message_slot_ask *ask)
 {
     assert(index < a->session_count);
     assert(a->sessions[index].open);
-    if (a->coordinator.state != LINK_JOINED || (a->coordinator.features & WIRE_FEATURE_ROOM) == 0 ||
-        room_wait_ms(a, ask) == 0) {
+    bool comes = agent_slot_is_ahead(a); /* free when it has been renewed */
+    if (!comes && (!can_be_made(a) || room_wait_ms(a, ask) == 0)) {
         return false;
     }
     a->sessions[index].room = (struct room_wait){.used = true,
@@ -61,7 +68,7 @@ static void wait_on(struct agent *a, uint32_t index)
     char reason[CKPT_REASON_MAX + 1] = "";
     enum ckpt_status status = CKPT_ERR_FULL;
     bool has_room = agent_slot_has_room(a, room->bytes, !session->asked.takes_parts);
-    bool ends = room->ends_ms <= a->now_ms || a->coordinator.state != LINK_JOINED;
+    bool ends = (room->ends_ms <= a->now_ms || !can_be_made(a)) && !agent_slot_is_ahead(a);
     if (has_room || ends) {
         struct slot_claim claim = agent_grant_claim_of(a, session, room->step, room->bytes);
         uint64_t step = room->step;
@@ -76,10 +83,12 @@ static void wait_on(struct agent *a, uint32_t index)
             free_name ? reason : "a copy of that step came here while the save waited for room");
         return;
     }
-    if (room->due_ms <= a->now_ms && send_need(a, session)) {
+    if (room->due_ms <= a->now_ms && (!can_be_made(a) || send_need(a, session))) {
         room->due_ms = a->now_ms + a->config.resend_ms;
     }
-    agent_update_deadline(a, room->due_ms < room->ends_ms ? room->due_ms : room->ends_ms);
+    bool is_late = room->ends_ms <= a->now_ms; /* it waits for what is renewed ahead */
+    agent_update_deadline(a,
+                          room->due_ms < room->ends_ms || is_late ? room->due_ms : room->ends_ms);
 }
 
 void agent_room_waits_pump(struct agent *a)

@@ -137,6 +137,47 @@ static enum ckpt_status check_room(const struct agent *a, const struct slot_clai
     return CKPT_OK;
 }
 
+bool agent_slot_is_ahead(const struct agent *a)
+{
+    for (uint32_t i = 0; i < a->slots_high; i++) {
+        if (a->slots[i].prepares && a->slots[i].state != SLOT_FREE) {
+            assert(a->slots[i].doomed);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool agent_slot_claim_ahead(struct agent *a, const struct slot_claim *claim, uint32_t *slot_out)
+{
+    assert(claim->seat == NULL);
+    assert(!claim->owner);
+    uint32_t slot = find_free(a);
+    uint64_t part = claim->whole ? 0 : agent_part_bytes(a, claim->bytes);
+    if (slot == NONE || a->slots[slot].none_pending) {
+        return false;
+    }
+    assert(claim->copies > 0);
+    assert(claim->world > claim->shard.rank);
+    struct slot *s = &a->slots[slot];
+    const struct slot before = *s;
+    begin_generation(a, s, claim);
+    s->prepares = true;
+    uint32_t needed = (uint32_t)agent_slot_segments_needed(a, claim->bytes);
+    if (part > 0 ? !agent_part_claim_ahead(a, slot, part)
+                 : !agent_segments_claim_ahead(a, slot, needed)) {
+        *s = before;
+        return false;
+    }
+    a->slots_high = slot >= a->slots_high ? slot + 1 : a->slots_high;
+    agent_slot_move(s, SLOT_DIRTY);
+    s->doomed = true;
+    s->renew_wanted = true;
+    agent_update_record(a, slot);
+    *slot_out = slot;
+    return true;
+}
+
 enum ckpt_status agent_slot_claim(struct agent *a, const struct slot_claim *claim,
                                   enum slot_state state, uint32_t *slot_out,
                                   char reason[CKPT_REASON_MAX + 1])

@@ -27,4 +27,10 @@ enum ckpt_status agent_slot_claim(struct agent *a, const struct slot_claim *clai
                                   enum slot_state state, uint32_t *slot_out,
                                   char reason[CKPT_REASON_MAX + 1]);
 
+/* Takes a slot for no shard, and memory for a save of the claim's rank to come, that is renewed and
+ * then free. False, and nothing changed: there is none beside what others wait for. */
+bool agent_slot_claim_ahead(struct agent *a, const struct slot_claim *claim, uint32_t *slot_out);
+/* Whether memory is renewed ahead now. */
+bool agent_slot_is_ahead(const struct agent *a);
+
 #endif

@@ -18,6 +18,7 @@
 #define AGENT_SEATS_KEPT 4          /* of processes: for root and the agent's user, the hooks' */
 #define AGENT_SEATS_SHARE 75        /* percent of the others that one user may take by himself */
 #define AGENT_FILLING_SHARE 75      /* percent of the segments that one user may fill at once */
+#define AGENT_PREPARED_SHARE 75     /* percent of the memory that one user's ranks may be told of */
 #define AGENT_LOADS_PER_RANK 64     /* shards that one process may hold or ask for at once */
 #define AGENT_DIGESTS_MAX 8         /* under way at once */
 #define AGENT_ADOPTED_DIGESTS_MAX 4 /* of those, for what was found after a restart */
@@ -39,7 +40,9 @@ struct segment {
     bool unknown;        /* whose they are is not known: renewed before its next use */
     uint32_t uid;        /* whose */
     uint64_t tag;        /* run and rank of the last use, hashed */
-    uint64_t generation; /* of the last use */
+    uint64_t generation; /* of the last use, or of what it was prepared for */
+    bool awaited;        /* a rank that is here, by its tag, has it mapped or was told to: its saves
+                          * come there first, and others take what is left before */
     /* Of a segment; with a part in use it is in no slot itself. */
     uint32_t first_part; /* NONE: it has none */
     uint32_t parts_used;
@@ -50,6 +53,12 @@ struct part {
     struct segment is;   /* as of a segment */
     struct room_part at; /* of 0 bytes: there is none of this number */
     uint32_t next;       /* of its segment's, by offset */
+};
+
+/* A rank, by what its memory is known again. */
+struct slot_owner {
+    uint32_t uid;
+    uint64_t tag;
 };
 
 struct slot {
@@ -63,6 +72,7 @@ struct slot {
     bool digest_wanted;
     bool cancel_wanted;
     bool in_doubt; /* a process that left without a word may have the memory mapped still */
+    bool prepares; /* no shard's: its memory is renewed for a save to come, and then free */
     uint64_t generation;
     uint64_t generation_checked; /* by the invariants */
     struct shard_key shard;      /* attempt 0: its start has no number yet */
@@ -133,6 +143,17 @@ struct room_wait {
     uint64_t due_ms; /* when the coordinator hears of it again */
 };
 
+/* A rank's ask for the memory of a save to come; one at a time. */
+struct prepare {
+    bool used;
+    uint32_t number;
+    uint64_t bytes;
+    uint64_t after;
+    uint64_t order;      /* of its coming */
+    uint32_t slot;       /* in which the memory is renewed; NONE: it is not, or not yet */
+    uint64_t generation; /* of that */
+};
+
 /* A process's place in a start of its run: seat.c. */
 struct seat {
     bool used;
@@ -186,6 +207,7 @@ struct rank_session {
     struct save saves[AGENT_SAVES_KEPT];
     uint32_t save_next;
     struct query query;
+    struct prepare prepare;
     struct room_wait room;
     char waits[CKPT_REASON_MAX + 1]; /* what its load waits for, as the coordinator last said */
 };
@@ -353,6 +375,7 @@ struct agent {
     uint64_t work_last;
     uint64_t pull_last;
     uint64_t reader_last;
+    uint64_t prepare_last;
     uint32_t link_last;
     uint32_t failure_next;
     uint32_t segments_free; /* with no part in use */
@@ -367,7 +390,8 @@ struct agent {
     struct part *parts;
     struct slot *slots;
     uint16_t *slot_segments;
-    uint16_t *scratch; /* as many as segments */
+    uint16_t *scratch;  /* as many as segments */
+    uint16_t *prepared; /* of the answer to a prepare in the update under way; as many */
     struct run *runs;
     struct rank_session *sessions;
     struct seat *seats;

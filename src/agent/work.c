@@ -126,7 +126,7 @@ void agent_works_pump(struct agent *a)
         }
         if (s->renew_wanted) {
             assert(s->state == SLOT_DIRTY);
-            assert(!s->doomed);
+            assert(!s->doomed || s->prepares);
             if (s->record_pending || !start(a, i, AGENT_WORK_RENEW)) {
                 a->update->again = true;
                 return;

@@ -45,7 +45,9 @@
     X(SAFE_TOO_EARLY, "a draining node may go though a newest copy is there alone")                \
     X(DRAIN_HOLDS_SAVES, "a save waits for copies apart from a draining node that cannot be")      \
     X(PARTS_OVERLAP, "a part of a segment is made where another lies")                             \
-    X(NEVER_WHOLE, "a segment that once had parts is never whole again")
+    X(NEVER_WHOLE, "a segment that once had parts is never whole again")                           \
+    X(PREPARE_AS_IT_IS, "memory is told to a rank before another user's bytes in it are gone")     \
+    X(PREPARE_FOR_EVER, "memory that was renewed ahead is never free again")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

@@ -159,18 +159,15 @@ static void act_on_work(struct daemon *d, const struct agent_work *asked)
     fail_work(d, work, asked);
 }
 
-/* Opens the descriptors that ride along. 0: there was an error, or nothing to open. */
-static uint32_t open_segments(struct daemon *d, uint32_t slot, bool read_only, int *descriptors)
+/* 0: there was an error, or nothing to open. */
+static uint32_t open_listed(struct daemon *d, const uint16_t *segments, uint32_t segment_count,
+                            bool read_only, int *descriptors)
 {
-    struct agent_slot_view view;
     uint32_t count = 0;
-    if (!agent_slot_view(d->machine, slot, &view)) {
-        return 0;
-    }
-    for (; count < view.segment_count; count++) {
-        if (arena_segment_fd(d->arena, view.segments[count], read_only, &descriptors[count]) !=
+    for (; count < segment_count; count++) {
+        if (arena_segment_fd(d->arena, segments[count], read_only, &descriptors[count]) !=
             CKPT_OK) {
-            log_event(EVENT_segment_not_opened, "segment=%u error=\"%m\"", view.segments[count]);
+            log_event(EVENT_segment_not_opened, "segment=%u error=\"%m\"", segments[count]);
             while (count > 0) {
                 close(descriptors[--count]);
             }
@@ -178,6 +175,22 @@ static uint32_t open_segments(struct daemon *d, uint32_t slot, bool read_only, i
         }
     }
     return count;
+}
+
+/* Opens the descriptors that ride along. 0: there was an error, or nothing to open. */
+static uint32_t open_segments(struct daemon *d, const struct agent_outgoing *out, int *descriptors)
+{
+    struct agent_slot_view view;
+    if (out->attach == ATTACH_PREPARED) {
+        assert(out->message.type == MESSAGE_PREPARE);
+        const struct message_prepare *prepare = &out->message.prepare;
+        return open_listed(d, prepare->segments, prepare->segment_count, false, descriptors);
+    }
+    if (!agent_slot_view(d->machine, out->attach_slot, &view)) {
+        return 0;
+    }
+    return open_listed(d, view.segments, view.segment_count, out->attach == ATTACH_READ_ONLY,
+                       descriptors);
 }
 
 static void send_offer(struct daemon *d, const struct agent_outgoing *out)
@@ -212,7 +225,7 @@ static void act_on_message(struct daemon *d, const struct agent_outgoing *out)
         return;
     }
     if (out->attach != ATTACH_NONE) {
-        count = open_segments(d, out->attach_slot, out->attach == ATTACH_READ_ONLY, descriptors);
+        count = open_segments(d, out, descriptors);
         if (count == 0) {
             session_close(session); /* better no answer than one without its memory */
             return;

@@ -23,6 +23,8 @@ static const struct wire_field rank_opened_fields[] = {
     FIELD_NAME_OR_EMPTY(message_rank_opened, RankOpened, node, CKPT_NODE_NAME_MAX),
     FIELD_U64(message_rank_opened, RankOpened, segment_bytes),
     FIELD_BOOL(message_rank_opened, RankOpened, coordinator_known),
+    FIELD_BOOL(message_rank_opened, RankOpened, prepares),
+    FIELD_U64(message_rank_opened, RankOpened, last_bytes),
 };
 WIRE_LAYOUT(rank_opened, message_rank_opened, rank_opened);
 
@@ -53,6 +55,18 @@ static const struct wire_field slot_granted_fields[] = {
     FIELD_U64(message_slot_granted, SlotGranted, part_bytes),
 };
 WIRE_LAYOUT(slot_granted, message_slot_granted, slot_granted);
+
+static const struct wire_field prepare_fields[] = {
+    FIELD_U32(message_prepare, Prepare, number, UINT32_MAX),
+    FIELD_U64(message_prepare, Prepare, bytes),
+    FIELD_U64(message_prepare, Prepare, after),
+    FIELD_STATUS(message_prepare, Prepare, status),
+    FIELD_REASON(message_prepare, Prepare, reason),
+    FIELD_U64(message_prepare, Prepare, generation),
+    FIELD_IDS(message_prepare, Prepare, segments, segment_count, CKPT_SEGMENTS_PER_SHARD_MAX),
+    FIELD_U64(message_prepare, Prepare, part_bytes),
+};
+WIRE_LAYOUT(prepare, message_prepare, prepare);
 
 static const struct wire_field seal_fields[] = {
     FIELD_U64(message_seal, Seal, step),

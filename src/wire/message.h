@@ -61,6 +61,8 @@ enum message_type {
     MESSAGE_GATHER = 16, /* + one descriptor, of a dma-buf */
     MESSAGE_GATHERED = 17,
     MESSAGE_RANK_SEATED = 18, /* pushed by the agent when the rank's start has its number */
+    /* Only to an agent whose RANK_OPENED says that it prepares. */
+    MESSAGE_PREPARE = 19, /* rank -> agent, and back as the answer; + descriptors, writable */
 
     /* agent <-> coordinator */
     MESSAGE_JOIN = 20,
@@ -109,6 +111,7 @@ struct message {
         struct message_rank_seated rank_seated;
         struct message_slot_ask slot_ask;
         struct message_slot_granted slot_granted;
+        struct message_prepare prepare;
         struct message_seal seal;
         struct message_abandon abandon;
         struct message_gather gather;

@@ -38,6 +38,7 @@
     X(MESSAGE_GATHER, gather, gather)                                                              \
     X(MESSAGE_GATHERED, gathered, gathered)                                                        \
     X(MESSAGE_RANK_SEATED, rank_seated, rank_seated)                                               \
+    X(MESSAGE_PREPARE, prepare, prepare)                                                           \
     X(MESSAGE_JOIN, join, join)                                                                    \
     X(MESSAGE_WELCOME, welcome, welcome)                                                           \
     X(MESSAGE_HEARTBEAT, heartbeat, heartbeat)                                                     \

@@ -35,6 +35,8 @@ struct message_rank_opened {
     char node[CKPT_NODE_NAME_MAX + 1];
     uint64_t segment_bytes;
     bool coordinator_known; /* false: saves stage, but nothing becomes consistent for now */
+    bool prepares;          /* it takes PREPARE; false: one of before there was any */
+    uint64_t last_bytes;    /* of the newest shard of this rank and world that is here; 0: none */
 };
 
 /* Which start of its run the rank is of. CKPT_OK: attempt and start are settled for good. Anything
@@ -63,6 +65,20 @@ struct message_slot_granted {
     const uint16_t *segments; /* ids, so that a kept mapping can be used again; in the decoder's
                                * buffer, or the sender's state */
     uint64_t part_bytes; /* that the only file has, of a segment's size; 0: they are segments */
+};
+
+/* The memory of a save to come. The ask has the first three; the answer all. */
+struct message_prepare {
+    uint32_t number; /* of the ask, rising with each of a connection */
+    uint64_t bytes;  /* of the shard */
+    uint64_t after;  /* the memory of the save that follows the one whose memory is `generation`;
+                      * 0: of the next save */
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+    uint64_t generation;
+    uint32_t segment_count;
+    const uint16_t *segments; /* as of a grant, as what follows */
+    uint64_t part_bytes;
 };
 
 struct message_seal {

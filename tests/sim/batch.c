@@ -79,6 +79,8 @@ static void add_stats(struct sim_stats *to, const struct sim_stats *from)
     to->restores += from->restores;
     to->fetches += from->fetches;
     to->gathers += from->gathers;
+    to->prepared += from->prepared;
+    to->prepared_for_others += from->prepared_for_others;
     to->verdicts_bad += from->verdicts_bad;
     to->live_judged += from->live_judged;
     to->excused += from->excused;

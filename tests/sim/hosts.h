@@ -56,6 +56,10 @@ void node_died(struct sim *sim, uint32_t node);
 /* memory.c */
 bool memory_map_slot(struct sim *sim, uint32_t node, uint32_t slot,
                      struct sim_mapping *mapping_out);
+void memory_map_segments(struct sim *sim, uint32_t node, uint32_t count, const uint16_t *segments,
+                         struct sim_mapping *mapping_out);
+/* A process of the user may write there from now on. */
+void memory_hand(struct sim *sim, const struct sim_mapping *mapping, uint32_t user);
 /* Copies through a mapping; a byte whose file is gone reads as 0 and swallows writes. */
 void memory_read(struct sim *sim, const struct sim_mapping *mapping, uint32_t offset,
                  uint32_t bytes, uint8_t *to);
@@ -122,6 +126,14 @@ void rank_save_fill(struct sim *sim, struct sim_job *job, uint32_t rank);
 void rank_save_gathered(struct sim *sim, struct sim_job *job, uint32_t rank,
                         const struct message_gathered *gathered);
 void rank_save_tamper(struct sim *sim, struct sim_rank *rank);
+
+/* rank_prepare.c */
+void rank_prepare_ask(struct sim *sim, struct sim_job *job, uint32_t rank, uint64_t after);
+void rank_prepare_told(struct sim *sim, struct sim_job *job, uint32_t rank,
+                       const struct parcel *parcel);
+/* The rank's next save has been granted these. */
+void rank_prepare_granted(struct sim *sim, struct sim_job *job, uint32_t rank,
+                          const struct parcel *parcel);
 
 /* rank_odd.c */
 void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t rank);

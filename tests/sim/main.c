@@ -32,6 +32,7 @@ static const char help[] =
 /* A batch that saw less than this proves nothing; of what a seed gives on average. */
 #define COMMITS_PER_SEED_MIN 2
 #define RESTORES_PER_SEED_MIN 1
+#define PREPARED_PER_VAIN_MIN 4
 #define SEEDS_FOR_ALL_FAULTS 500
 
 static void print_stats(const struct sim_stats *s, uint64_t us)
@@ -41,10 +42,10 @@ static void print_stats(const struct sim_stats *s, uint64_t us)
            s->seeds, s->turns, s->advances, s->messages, (double)us / 1e6,
            s->seeds ? (double)us / 1e3 / (double)s->seeds : 0.0);
     printf("commits %" PRIu64 "  restores %" PRIu64 "  fetches %" PRIu64 "  gathers %" PRIu64
-           "  failed loads %" PRIu64 "  restores that had to succeed %" PRIu64
-           "  excused flips %" PRIu64 "\n",
-           s->commits, s->restores, s->fetches, s->gathers, s->verdicts_bad, s->live_judged,
-           s->excused);
+           "  prepared saves %" PRIu64 " (in vain %" PRIu64 ")  failed loads %" PRIu64
+           "  restores that had to succeed %" PRIu64 "  excused flips %" PRIu64 "\n",
+           s->commits, s->restores, s->fetches, s->gathers, s->prepared, s->prepared_for_others,
+           s->verdicts_bad, s->live_judged, s->excused);
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
         printf("  %-34s %" PRIu64 "\n", fault_kind_name((enum fault_kind)kind), s->faults[kind]);
     }
@@ -70,9 +71,12 @@ static int run_batch(const struct batch *batch)
     }
     if (result.stats.commits < COMMITS_PER_SEED_MIN * result.stats.seeds ||
         result.stats.restores < RESTORES_PER_SEED_MIN * result.stats.seeds ||
-        (result.stats.seeds >= SEEDS_FOR_ALL_FAULTS && result.stats.gathers == 0) ||
+        (result.stats.seeds >= SEEDS_FOR_ALL_FAULTS &&
+         (result.stats.gathers == 0 ||
+          result.stats.prepared < PREPARED_PER_VAIN_MIN * result.stats.prepared_for_others ||
+          result.stats.prepared == 0)) ||
         result.stats.seeds == 0) {
-        printf("too few commits, restores or gathers: this batch proves nothing\n");
+        printf("too few commits, restores, gathers or prepared saves: this batch proves nothing\n");
         return 1;
     }
     printf("ok\n");

@@ -61,7 +61,7 @@ static void mark_dirty(struct sim *sim, uint32_t node, uint32_t slot)
     }
 }
 
-static void map_segments(struct sim *sim, uint32_t node, uint32_t count, const uint16_t *segments,
+void memory_map_segments(struct sim *sim, uint32_t node, uint32_t count, const uint16_t *segments,
                          struct sim_mapping *mapping_out)
 {
     *mapping_out = (struct sim_mapping){.node = node, .wipes = sim->nodes[node].wipes};
@@ -78,13 +78,20 @@ static void map_segments(struct sim *sim, uint32_t node, uint32_t count, const u
     }
 }
 
+void memory_hand(struct sim *sim, const struct sim_mapping *mapping, uint32_t user)
+{
+    for (uint32_t i = 0; i < mapping->count; i++) {
+        memory_file(sim, mapping->node, mapping->segments[i])->users |= 1u << user;
+    }
+}
+
 bool memory_map_slot(struct sim *sim, uint32_t node, uint32_t slot, struct sim_mapping *mapping_out)
 {
     struct agent_slot_view view;
     if (!agent_slot_view(sim->nodes[node].machine, slot, &view)) {
         return false;
     }
-    map_segments(sim, node, view.segment_count, view.segments, mapping_out);
+    memory_map_segments(sim, node, view.segment_count, view.segments, mapping_out);
     return true;
 }
 
@@ -317,7 +324,7 @@ bool memory_digest(struct sim *sim, uint32_t node, uint32_t slot, uint64_t key,
         return false;
     }
     struct sim_mapping mapping;
-    map_segments(sim, node, held->record.segment_count, held->record.segments, &mapping);
+    memory_map_segments(sim, node, held->record.segment_count, held->record.segments, &mapping);
     memory_read(sim, &mapping, 0, (uint32_t)held->record.bytes, bytes);
     digest_of(bytes, (uint32_t)held->record.bytes, key, digest_out);
     return true;

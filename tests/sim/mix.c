@@ -216,5 +216,6 @@ void sim_mix_draw(struct prng *prng, struct sim_mix *mix_out)
     mix.gathers = prng_chance(prng, PPM / 3);
     mix.page_bytes = prng_chance(prng, PPM * 2 / 3) ? 8u << between(prng, 0, 2) : 0;
     mix.small_shards = prng_chance(prng, PPM / 2);
+    mix.prepares = prng_chance(prng, PPM / 2);
     *mix_out = mix;
 }

@@ -110,6 +110,7 @@ struct sim_mix {
     uint32_t slow_commit_ppm;     /* of transactions: seconds instead of milliseconds */
     uint32_t late_rank_ppm;       /* of the ranks of a start */
     bool gathers;                 /* ranks have device memory, which their agents read */
+    bool prepares;                /* ranks ask for the memory of saves to come */
     bool hooks;                   /* a scheduler tells the agents when a job begins and ends */
     uint32_t gap_ms[FAULT_KINDS]; /* of those that the nemesis starts */
 };

@@ -127,6 +127,12 @@ static struct parcel *copy_message(const struct message *message, enum agent_att
             parcel->segments[i] = granted->segments[i];
         }
         granted->segments = parcel->segments;
+    } else if (message->type == MESSAGE_PREPARE) {
+        struct message_prepare *prepare = &parcel->message.prepare;
+        for (uint32_t i = 0; i < prepare->segment_count && i < SIM_SHARD_SEGMENTS_MAX; i++) {
+            parcel->segments[i] = prepare->segments[i];
+        }
+        prepare->segments = parcel->segments;
     } else if (message->type == MESSAGE_GATHER) {
         struct message_gather *gather = &parcel->message.gather;
         gather->range_count = gather->range_count > 0;

@@ -365,8 +365,14 @@ static void send(struct sim *sim, uint32_t index, const struct agent_outgoing *o
     }
     struct message message = outgoing->message;
     struct sim_mapping mapping;
-    bool mapped = outgoing->attach != ATTACH_NONE &&
+    bool is_prepared = outgoing->attach == ATTACH_PREPARED;
+    bool mapped = outgoing->attach != ATTACH_NONE && !is_prepared &&
                   memory_map_slot(sim, index, outgoing->attach_slot, &mapping);
+    if (is_prepared) {
+        mapped = true;
+        memory_map_segments(sim, index, message.prepare.segment_count, message.prepare.segments,
+                            &mapping);
+    }
     struct message_region regions[SIM_SHARD_SEGMENTS_MAX];
     uint8_t descriptors[SIM_SHARD_SEGMENTS_MAX][SIM_DESCRIPTOR_BYTES];
     if (mapped && outgoing->attach == ATTACH_REGIONS) {
@@ -379,6 +385,10 @@ static void send(struct sim *sim, uint32_t index, const struct agent_outgoing *o
         if (outgoing->target == AGENT_TO_RANK) {
             judge_rank_message(sim, index, &sim->links[link].ends[1 - side], &message,
                                mapped ? &mapping : NULL);
+        }
+        if (is_prepared) {
+            uint32_t job = sim->links[link].ends[1 - side].index / SIM_WORLD_MAX;
+            memory_hand(sim, &mapping, sim->jobs[job].user);
         }
         net_send(sim, link, side, &message, outgoing->attach, mapped ? &mapping : NULL);
     }

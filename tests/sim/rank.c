@@ -110,6 +110,7 @@ void rank_disconnect(struct sim *sim, struct sim_job *job, uint32_t index)
         rank->link = 0;
     }
     rank->opened = false;
+    rank->is_prepared = false;
     rank->orphan = false;
     read_on(sim, rank);
     rank->tampers = false;
@@ -207,6 +208,9 @@ static void train(struct sim *sim, struct sim_job *job, uint32_t index)
         ask_checkpoint(sim, job, index);
     } else if (!sim->quiet && !rank->fetches && !rank->holds && sim_chance(sim, PPM / 40)) {
         fetch(sim, job, index);
+    }
+    if (sim->mix.prepares && !rank->is_prepared && sim_chance(sim, PPM / 4)) {
+        rank_prepare_ask(sim, job, index, 0);
     }
     if (rank->odd && sim_chance(sim, PPM / 10)) {
         sim_fault(sim, FAULT_ODD_RANK);
@@ -352,6 +356,8 @@ void rank_take(struct sim *sim, uint32_t who, struct parcel *parcel)
         take_opened(sim, job, index, &parcel->message.rank_opened);
     } else if (parcel->message.type == MESSAGE_SLOT_GRANTED) {
         rank_save_granted(sim, job, index, parcel);
+    } else if (parcel->message.type == MESSAGE_PREPARE) {
+        rank_prepare_told(sim, job, index, parcel);
     } else if (parcel->message.type == MESSAGE_GATHERED) {
         rank_save_gathered(sim, job, index, &parcel->message.gathered);
     } else if (parcel->message.type == MESSAGE_LOADED) {

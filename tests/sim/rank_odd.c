@@ -25,8 +25,9 @@ static void take_a_run(struct sim *sim, struct sim_job *job, uint32_t index)
 void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
 {
     static const enum message_type types[] = {
-        MESSAGE_RANK_OPEN, MESSAGE_SLOT_ASK, MESSAGE_SEAL, MESSAGE_ABANDON,      MESSAGE_LOAD_ASK,
-        MESSAGE_RELEASE,   MESSAGE_LOADED,   MESSAGE_JOIN, MESSAGE_SHARD_REPORT, MESSAGE_GATHER,
+        MESSAGE_RANK_OPEN,    MESSAGE_SLOT_ASK, MESSAGE_SEAL,    MESSAGE_ABANDON,
+        MESSAGE_LOAD_ASK,     MESSAGE_RELEASE,  MESSAGE_LOADED,  MESSAGE_JOIN,
+        MESSAGE_SHARD_REPORT, MESSAGE_GATHER,   MESSAGE_PREPARE,
     };
     struct message message = {0};
     message.type = types[sim_between(sim, 0, sizeof types / sizeof types[0] - 1)];
@@ -48,6 +49,12 @@ void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
                                                  .slot = slot,
                                                  .generation = generation,
                                                  .number = sim_between(sim, 0, 2)};
+    } else if (message.type == MESSAGE_PREPARE) {
+        message.prepare = (struct message_prepare){
+            .number = sim_between(sim, 0, 3),
+            .bytes = sim_chance(sim, PPM / 2) ? sim_between(sim, 0, SIM_SHARD_BYTES_MAX)
+                                              : prng_next(&sim->prng),
+            .after = sim_chance(sim, PPM / 2) ? 0 : prng_next(&sim->prng)};
     } else if (message.type == MESSAGE_SLOT_ASK) {
         message.slot_ask.step = sim_chance(sim, PPM / 2) ? 0 : UINT64_MAX - sim_between(sim, 0, 1);
         message.slot_ask.bytes = sim_chance(sim, PPM / 2) ? 0 : prng_next(&sim->prng);

@@ -169,6 +169,7 @@ void rank_save_granted(struct sim *sim, struct sim_job *job, uint32_t index,
     rank->slot = granted->slot;
     rank->generation = granted->generation;
     rank->writable = parcel->attached;
+    rank_prepare_granted(sim, job, index, parcel);
 }
 
 void rank_save_tamper(struct sim *sim, struct sim_rank *rank)

@@ -237,6 +237,7 @@ enum rank_phase {
     RANK_FILLING,
 };
 
+#define SIM_MAPS_KEPT 8
 struct sim_rank {
     enum rank_phase phase;
     uint32_t process; /* number of this process, as its life */
@@ -259,8 +260,12 @@ struct sim_rank {
     uint32_t gathers;      /* asked for, into this slot */
     uint32_t gather_bytes; /* of the one that is not answered yet; 0: none */
     struct sim_mapping writable;
-    bool orphan;  /* fills on though its agent is gone */
-    bool tampers; /* writes again into what it sealed */
+    uint32_t prepares;                      /* asked for on this connection */
+    bool is_prepared;                       /* was told the memory of its next save */
+    uint32_t mapped;                        /* counts the next */
+    struct sim_mapping maps[SIM_MAPS_KEPT]; /* that this process was told or granted, the last */
+    bool orphan;                            /* fills on though its agent is gone */
+    bool tampers;                           /* writes again into what it sealed */
     uint32_t tampers_left;
 
     bool answered;
@@ -340,10 +345,12 @@ struct sim_stats {
     uint64_t commits;
     uint64_t restores; /* ranks that got their bytes back */
     uint64_t fetches;
-    uint64_t gathers;      /* that went well */
-    uint64_t verdicts_bad; /* collective loads that ended in an error */
-    uint64_t converged;    /* seeds whose copies were counted when all was quiet */
-    uint64_t live_judged;  /* runs whose restore had to succeed after the faults */
+    uint64_t gathers;             /* that went well */
+    uint64_t prepared;            /* saves that were granted what their rank had been told, */
+    uint64_t prepared_for_others; /* and those that were not */
+    uint64_t verdicts_bad;        /* collective loads that ended in an error */
+    uint64_t converged;           /* seeds whose copies were counted when all was quiet */
+    uint64_t live_judged;         /* runs whose restore had to succeed after the faults */
     uint64_t faults[FAULT_KINDS];
     uint64_t excused; /* bytes that differ, by a flip that nothing could have seen yet */
 };

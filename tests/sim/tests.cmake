@@ -6,7 +6,7 @@ endif()
 
 set(CKPT_SIM_SOURCES main.c batch.c planted.c mix.c turns.c sim.c host.c net.c memory.c work.c
     node.c
-    ruler.c rank.c rank_save.c rank_odd.c job.c hook.c nemesis.c operator.c trace.c
+    ruler.c rank.c rank_save.c rank_prepare.c rank_odd.c job.c hook.c nemesis.c operator.c trace.c
     ../describe.c
     judge.c judge_commit.c judge_latest.c judge_slot.c judge_room.c judge_agent.c
     judge_restore.c judge_absence.c judge_drain.c judge_copies.c judge_liveness.c)
