@@ -73,6 +73,9 @@ function(ckpt_test name)
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 120)
   endif()
+  if(CKPT_SANITIZE) # which costs up to six times the processor
+    math(EXPR TEST_TIMEOUT "${TEST_TIMEOUT} * 6")
+  endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} SKIP_RETURN_CODE 77
                                           LABELS "unit;${TEST_LABELS}")
 endfunction()

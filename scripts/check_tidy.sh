@@ -26,9 +26,15 @@ with open("build/tidy/compile_commands.json", "w", encoding="utf-8") as file:
     json.dump(list(first.values()), file)
 END
 
+# What is for another machine, or for a library that is not here, has no flags to be read with.
 if [ $# -eq 0 ]; then
-    # These are for another machine.
-    mapfile -t files < <(git ls-files 'src/*.c' | grep -vE '/(nh_)?neon\.c$')
+    mapfile -t files < <(git ls-files 'src/*.c' | grep -xFf <(python3 -c '
+import json, os
+
+for entry in json.load(open("build/tidy/compile_commands.json", encoding="utf-8")):
+    print(os.path.relpath(os.path.join(entry["directory"], entry["file"])))'))
+    comm -23 <(git ls-files 'src/*.c' | sort) <(printf '%s\n' "${files[@]}" | sort) |
+        sed 's/^/not compiled here: /'
 else
     files=("$@")
 fi

@@ -121,7 +121,7 @@ debian13() {
         { status=$?; echo "$root"; return "$status"; }
     clone=$(clone_for debian13)
     "$clone/scripts/root_run.sh" "$root" make demo
-    "$clone/scripts/root_run.sh" "$root" scripts/check.sh style dev minimal tidy cppcheck
+    "$clone/scripts/root_run.sh" "$root" scripts/check.sh style dev asan minimal fuzz tidy cppcheck
 }
 
 # Packages of both Debians, each installed, used and removed in a root that has nothing else.

@@ -98,8 +98,9 @@ static void remove_temporary(struct whole *whole)
     if (!directory) {
         return;
     }
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        (void)unlinkat(dirfd(directory), entry->d_name, 0);
+    int folder = dirfd(directory);
+    for (struct dirent *entry; folder >= 0 && (entry = readdir(directory));) {
+        (void)unlinkat(folder, entry->d_name, 0);
     }
     closedir(directory);
     (void)rmdir(whole->temporary);

@@ -52,16 +52,19 @@ static bool connect_within(int fd, const struct address *address, uint64_t end_m
     int error = 0;
     socklen_t bytes = sizeof(error);
     const struct sockaddr *socket = (const struct sockaddr *)&address->socket;
-    int failed = connect(fd, socket, address->bytes);
-    while (failed != 0 && errno == EAGAIN && clock_now_ms() < end_ms) {
+    int failure = connect(fd, socket, address->bytes) == 0 ? 0 : errno;
+    while (failure == EAGAIN && clock_now_ms() < end_ms) {
         (void)poll(NULL, 0, CONNECT_PAUSE_MS);
-        failed = connect(fd, socket, address->bytes);
+        failure = connect(fd, socket, address->bytes) == 0 ? 0 : errno;
     }
-    if (failed == 0) {
+    if (failure == 0) {
         return true;
     }
-    if (errno != EINPROGRESS || !await(fd, POLLOUT, end_ms) ||
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0) {
+    if (failure != EINPROGRESS) {
+        errno = failure;
+        return false;
+    }
+    if (!await(fd, POLLOUT, end_ms) || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0) {
         return false;
     }
     errno = error;
@@ -131,7 +134,7 @@ static enum ckpt_status send_ask(struct ctl *ctl, const struct message_admin_ask
     }
     for (size_t sent = 0; sent < bytes;) {
         ssize_t some = send(link->fd, frame + sent, bytes - sent, MSG_NOSIGNAL);
-        if (some > 0) {
+        if (some >= 0) {
             sent += (size_t)some;
         } else if (errno != EINTR && (errno != EAGAIN || !await(link->fd, POLLOUT, end_ms))) {
             return refuse_silent(ctl, "went away", reason_out);

@@ -67,7 +67,7 @@ static bool read_job(const struct ctl *ctl, enum job_verb verb, struct message_j
     told->run.uid = ctl->user != CKPT_UID_ANY ? ctl->user : (uint32_t)getuid();
     told->attempt = (uint32_t)option_number(ctl, KEY_ATTEMPT);
     if (ctl->operand_count == 3) {
-        struct message_admin_ask named = {0};
+        struct message_admin_ask named = {.verb = ADMIN_RUNS}; /* its run alone is used */
         if (!name_run(ctl, ctl->operands[2], &named)) {
             return false;
         }

@@ -37,7 +37,9 @@ enum giver {
     GIVER_SAME_USER,
     GIVER_OTHER_USER,
     GIVER_SET_ASIDE, /* and the three again, of what is set aside */
-    GIVER_NONE = 2 * GIVER_SET_ASIDE,
+    GIVER_SET_ASIDE_SAME_USER,
+    GIVER_SET_ASIDE_OTHER_USER,
+    GIVER_NONE,
 };
 
 struct gift {
@@ -81,7 +83,7 @@ static enum giver giver_of(const struct coordinator *c, const struct checkpoint 
 
 static bool is_of_other(enum giver giver)
 {
-    return giver == GIVER_OTHER_USER || giver == GIVER_SET_ASIDE + GIVER_OTHER_USER;
+    return giver == GIVER_OTHER_USER || giver == GIVER_SET_ASIDE_OTHER_USER;
 }
 
 static void prefer_gift(struct gift *gift, struct checkpoint *k, enum giver giver)

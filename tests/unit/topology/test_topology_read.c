@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -232,8 +233,16 @@ static void prints_the_matrix(void **state)
     topology_delete(&t);
 }
 
+/* hwloc's plugin for PCI, where it is one, is unloaded with a library that holds its devices in a
+ * static variable: memory that LeakSanitizer then finds lost, in a module without a name. */
+static void keep_pciaccess(void)
+{
+    (void)dlopen("libpciaccess.so.0", RTLD_NOW | RTLD_NODELETE);
+}
+
 int main(void)
 {
+    keep_pciaccess();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_machine_it_runs_on),
         cmocka_unit_test(finds_the_parts_of_a_dgx),
