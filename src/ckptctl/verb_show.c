@@ -20,6 +20,7 @@ static const struct config_key keys[] = {
 static const struct column columns[] = {
     {.name = "RANK", .right = true},
     {.name = "BYTES", .right = true},
+    {.name = "KIND"},
     {.name = "DIGEST"},
     {.name = "COPIES"},
 };
@@ -133,9 +134,11 @@ static void print_shards(const struct ctl *ctl, const json_t *checkpoint)
     {
         char copies[640];
         const char *digest = field_text(shard, "digest");
+        const char *kind = field_text(shard, "digest_kind");
         enum style style = describe_copies(shard, copies, sizeof(copies));
         table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(shard, "rank"));
         table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(shard, "bytes"));
+        table_cell(table, STYLE_PLAIN, "%s", kind[0] ? kind : "-");
         table_cell(table, STYLE_PLAIN, "%s", digest[0] ? digest : "-");
         table_cell(table, is_whole(checkpoint, shard) ? style : STYLE_BAD, "%s",
                    copies[0] ? copies : "none");
@@ -177,8 +180,9 @@ const struct verb verb_show = {
     .help =
         "What a person asks first: how whole it is now (ckptctl list --help says the words), when\n"
         "it was committed and how long that took, what is wrong by rank and node. Then one line a\n"
-        "rank. DIGEST is BLAKE3 of the shard: b3sum of the exported file prints the\n"
-        "same. COPIES are nodes that hold one that they have digested themselves, unless said\n"
+        "rank. DIGEST is what its copies were proven equal by, of the KIND beside it: blake3 is\n"
+        "what b3sum prints of the exported file, fingerprint is under a key of the run's own.\n"
+        "COPIES are nodes that hold one that they have digested themselves, unless said\n"
         "otherwise. STEP is a number or \"latest\", which is the default.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),

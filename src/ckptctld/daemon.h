@@ -95,6 +95,7 @@ struct daemon {
     size_t memory_bytes;
     struct coordinator *machine;
     struct coordinator_update update;
+    struct digest_secret secret; /* of the run that begins next; told and logged by nobody */
     struct event *deadline_event;
     struct lateness lateness;
     uint64_t armed_ms; /* what deadline_event waits for; UINT64_MAX: nothing */

@@ -11,6 +11,9 @@
 #define EXPIRE_MAX_MS (3650LL * DAY_MS)
 #define FORGET_MAX_MS (40LL * DAY_MS) /* of 32 bits */
 
+static const char *const digests[] = {"blake3", "fingerprint", NULL};
+static const enum digest_kind digest_kinds[] = {DIGEST_KIND_BLAKE3, DIGEST_KIND_FINGERPRINT};
+
 /* The defaults of sizes and times are coordinator_config_default's; a unit test compares them. */
 static const struct config_key keys[MACHINE_KEYS] = {
     [MACHINE_AGENTS] = {.section = "coordinator",
@@ -189,6 +192,15 @@ static const struct config_key keys[MACHINE_KEYS] = {
                              .type = CONFIG_BOOL,
                              .fallback = "no",
                              .help = "gives up the newest checkpoint of an expired run too"},
+    [MACHINE_DIGEST] = {.section = "coordinator",
+                        .name = "digest",
+                        .flag = "digest",
+                        .type = CONFIG_ENUM,
+                        .choices = digests,
+                        .fallback = "blake3",
+                        .help = "what copies of a new run are proven with: fingerprint, under a "
+                                "key of the run's own, at the speed of memory, or blake3. A run "
+                                "goes on with what it began with"},
 };
 
 static uint32_t number(const struct config *config, enum machine_key key)
@@ -220,6 +232,7 @@ struct coordinator_config machine_config(const struct config *config)
         .user_share_percent = number(config, MACHINE_USER_SHARE),
         .expire_ms = (uint64_t)part_number(config, &part_machine, MACHINE_EXPIRE),
         .expire_last = part_number(config, &part_machine, MACHINE_EXPIRE_LAST) != 0,
+        .digest = digest_kinds[number(config, MACHINE_DIGEST)],
     };
 }
 
@@ -278,10 +291,16 @@ static bool make_memory(struct daemon *daemon)
     return true;
 }
 
+bool machine_draw_secret(struct daemon *daemon)
+{
+    return getrandom(&daemon->secret, sizeof(daemon->secret), 0) == sizeof(daemon->secret);
+}
+
 enum ckpt_status machine_make(struct daemon *daemon, uint64_t epoch)
 {
     uint64_t seed;
-    if (!make_memory(daemon) || getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+    if (!make_memory(daemon) || getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
+        !machine_draw_secret(daemon)) {
         return CKPT_ERR_MEMORY;
     }
     return coordinator_init(daemon->memory, daemon->memory_bytes, &daemon->options.machine, epoch,

@@ -29,6 +29,7 @@ enum machine_key {
     MACHINE_USER_SHARE,
     MACHINE_EXPIRE,
     MACHINE_EXPIRE_LAST,
+    MACHINE_DIGEST,
     MACHINE_KEYS
 };
 
@@ -36,6 +37,9 @@ struct coordinator_config machine_config(const struct config *config);
 
 /* A machine without records, that is to rule in this epoch. CKPT_ERR_MEMORY. */
 enum ckpt_status machine_make(struct daemon *daemon, uint64_t epoch);
+
+/* Draws what a run that begins next has its key from; false: there are no random numbers. */
+bool machine_draw_secret(struct daemon *daemon);
 
 /* No thread reads it any more. */
 void machine_free(struct daemon *daemon);

@@ -275,10 +275,11 @@ static json_t *shard_entry(const struct coordinator_shard_view *shard)
         json_array_append_new(copies, copy_entry(&shard->copies[i]));
     }
     digest_hex(&shard->digest, hex);
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "rank", number(shard->rank), "bytes",
-                     number(shard->bytes), "digest",
-                     shard->has_digest ? json_string(hex) : json_null(), "copies", copies,
-                     "copies_now", number(shard->copies_now), "homes", homes(shard));
+    return json_pack(
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "rank", number(shard->rank), "bytes", number(shard->bytes),
+        "digest", shard->has_digest ? json_string(hex) : json_null(), "digest_kind",
+        shard->has_digest ? json_string(digest_kind_name(shard->digest_kind)) : json_null(),
+        "copies", copies, "copies_now", number(shard->copies_now), "homes", homes(shard));
 }
 
 json_t *table_shards(const struct daemon *daemon, uint32_t index, uint32_t from)

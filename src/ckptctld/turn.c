@@ -9,6 +9,7 @@
 #include "base/reason.h"
 #include "ckptctld/act.h"
 #include "ckptctld/commit.h"
+#include "ckptctld/machine.h"
 #include "session/session.h"
 
 /* Turns of the machine in a row when it has more to say, before sockets get their turn again. */
@@ -41,10 +42,16 @@ static bool turn(struct daemon *daemon, struct coordinator_event *event)
     event->now_ms = clock_now_ms();
     event->wall_ms = clock_wall_ms();
     event->late_ms = lateness_take(&daemon->lateness, event->now_ms, LATE_SLACK_MS);
+    event->secret = &daemon->secret;
     enum ckpt_status status = coordinator_advance(daemon->machine, event, update);
     if (status != CKPT_OK) {
         log_event(EVENT_event_refused, "type=%d status=%s", (int)event->type,
                   ckpt_status_name(status));
+        daemon_leave(daemon, EXIT_START);
+        return false;
+    }
+    if (update->secret_used && !machine_draw_secret(daemon)) {
+        log_event(EVENT_start_failed, "text=\"no random numbers\"");
         daemon_leave(daemon, EXIT_START);
         return false;
     }

@@ -77,9 +77,14 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
     if (event->type == COORDINATOR_REPLAY && !c->replaying) {
         return CKPT_ERR_INVALID;
     }
+    if (event->type == COORDINATOR_MESSAGE && event->secret == NULL &&
+        c->config.digest == DIGEST_KIND_FINGERPRINT) {
+        return CKPT_ERR_INVALID;
+    }
     enum ckpt_status status = CKPT_OK;
     coordinator_update_begin(c, update_out);
     c->touched_count = 0;
+    c->secret = event->secret;
     take_time(c, event);
 
     switch (event->type) {
@@ -110,6 +115,7 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
     c->update->again = c->update->again || c->queue_head != NONE;
     c->update->deadline_ms = c->tick_ms + c->stalled_ms;
     coordinator_invariant_check(c);
+    c->secret = NULL;
     c->update = NULL;
     return status;
 }

@@ -81,7 +81,9 @@ static void commit(struct coordinator *c, struct checkpoint *k)
     struct run *run = &c->runs[k->run];
     assert(k->shards == k->world && k->sealed == k->world);
     coordinator_checkpoint_time_commit(c, run, k, c->wall_ms);
-    coordinator_checkpoint_record(c, k, RECORD_CONSISTENT)->wall_ms = k->wall_ms;
+    struct coordinator_record *record = coordinator_checkpoint_record(c, k, RECORD_CONSISTENT);
+    record->wall_ms = k->wall_ms;
+    record->key = run->digest_key;
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         coordinator_shard_set_homes_as_held(c, &c->shards[i], NULL);
         holders_are_not_short(c, &c->shards[i]);

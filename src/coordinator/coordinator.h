@@ -16,6 +16,9 @@
  *  - The first word of a later attempt voids every uncommitted checkpoint of the earlier ones.
  *  - One restore session per (start, load) gives all ranks one verdict, and none before all ranks
  *    of the world are seated in one start. An attempt is the number of one start, and of no other.
+ *  - A run's copies are proven under one key from its first word to its last commit: the key is on
+ *    record before any agent is told of it, and a digest under another one is unknown, never
+ *    different.
  *  - Only who has joined is heard, and only an agent of this cluster, joined, can end its rule. */
 #ifndef CKPT_COORDINATOR_H
 #define CKPT_COORDINATOR_H
@@ -24,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "digest/key.h"
 #include "wire/message.h"
 #include "wire/note.h"
 
@@ -56,6 +60,7 @@ struct coordinator_config {
     bool expire_last;             /* and not that one either */
     uint32_t pull_attempts_max;   /* failed pulls and digest mismatches of one uncommitted shard
                                    * before its checkpoint is aborted */
+    enum digest_kind digest;      /* that runs begin with: fingerprint or BLAKE3 */
     bool invariant_full;          /* every turn checks the whole tables, not what it touched and
                                    * a few entries in turn; for simulators and tests */
 };
@@ -101,8 +106,9 @@ enum coordinator_record_type {
     RECORD_DRAINED,   /* by command: a node takes no new copies. Its name stands where a run's
                        * does, of user 0, and its domain in reason */
     RECORD_UNDRAINED, /* it does again, or is forgotten */
+    RECORD_KEY,       /* what a run's copies are proven with; without one: BLAKE3 */
 };
-#define RECORD_LAST RECORD_UNDRAINED
+#define RECORD_LAST RECORD_KEY
 
 /* One rank's shard of a commit, and which nodes held it then. */
 struct coordinator_record_shard {
@@ -128,6 +134,8 @@ struct coordinator_record {
                        * earlier version) */
     const struct coordinator_record_shard *shards;
     char reason[CKPT_REASON_MAX + 1]; /* of holders: the nodes' names, a space between two */
+    struct digest_key key; /* of a key; of a commit: that its digests are under. Of unknown kind in
+                            * a record of an earlier version, which means BLAKE3 */
 };
 
 /* The 128 bits of a name in a record of an attempt or of a cluster. */
@@ -148,6 +156,9 @@ struct coordinator_event {
      * lost in such a turn; update.read_first says when the process must read and tick again. */
     bool unread;
     uint32_t link; /* the daemon's number of a connection; never reused in one life */
+    /* COORDINATOR_MESSAGE, where runs begin with fingerprints: 32 fresh random bytes, a run's that
+     * may begin in this turn. update.secret_used: not fresh any more. */
+    const struct digest_secret *secret;
     const struct message *message;           /* COORDINATOR_MESSAGE */
     const struct coordinator_record *record; /* COORDINATOR_REPLAY */
     const struct message_admin_ask *admin;   /* COORDINATOR_ADMIN */
@@ -178,6 +189,7 @@ struct coordinator_update {
     bool read_first;      /* somebody's lease is over: accept who waits, read what has arrived from
                            * anybody, then advance with a COORDINATOR_TICK that is not `unread` */
     bool step_down;       /* another coordinator rules: end, send nothing more */
+    bool secret_used;     /* the event's secret is a run's key: draw another for the next event */
     /* ADMIN: how the verb ended. */
     enum ckpt_status admin_status;
     bool admin_more; /* well, so far: what it is asked for was too much for one turn; ask again */
@@ -195,7 +207,7 @@ struct coordinator_update {
  * Never blocks, allocates, reads a clock or does I/O. One turn's work is bounded: what does not fit
  * stays queued in the state and `again` is set. Messages that are malformed, stale or unexpected
  * change nothing. Returns CKPT_OK, or CKPT_ERR_INVALID (now_ms went back; late_ms is more than has
- * passed; an event type unknown) with *c and the outputs unchanged. */
+ * passed; an event type unknown; a secret is missing) with *c and the outputs unchanged. */
 enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordinator_event *event,
                                      struct coordinator_update *update_out);
 
@@ -355,7 +367,8 @@ struct coordinator_shard_view {
     uint64_t bytes;
     bool has_digest;
     struct digest digest; /* the reference: the owner's, or the committed one */
-    uint32_t copies_now;  /* as the commit rule counts them */
+    enum digest_kind digest_kind;
+    uint32_t copies_now; /* as the commit rule counts them */
     uint32_t copy_count;
     struct coordinator_copy_view copies[COORDINATOR_COPIES_MAX];
     uint32_t home_count; /* of a committed one; 0: not on record */

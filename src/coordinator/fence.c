@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What outlives a run that had to make room in the table: its newest attempt, and up to where it
- * was given up. Without that a process of an earlier start could save again under its name.
+/* What outlives a run that had to make room in the table: its newest attempt, up to where it was
+ * given up, and what its copies are proven with. Without that a process of an earlier start could
+ * save again under its name.
  *
  * On record it is for ever; here are those that were put out last. A run is known by its owner and
  * a hash of its name: two of one owner's that share one have the higher attempt of both, and the
@@ -8,6 +9,8 @@
 #include "coordinator/fence.h"
 
 #include <assert.h>
+
+#include "coordinator/digest_key.h"
 
 /* FNV-1a (Fowler, Noll, Vo). */
 static uint64_t hash_name(const char *name)
@@ -73,7 +76,7 @@ static struct fence *fence_place(struct coordinator *c, uint32_t uid)
 void coordinator_fence_keep(struct coordinator *c, const struct run *run)
 {
     assert(run->used);
-    if (run->attempt == 0) {
+    if (run->attempt == 0 && run->digest_key.kind != DIGEST_KIND_FINGERPRINT) {
         return;
     }
     const struct fence *known = coordinator_fence_find(c, &run->key);
@@ -92,17 +95,21 @@ void coordinator_fence_keep(struct coordinator *c, const struct run *run)
                             .start = run->start_nonce,
                             .withdrawn_attempt = run->withdrawn_attempt,
                             .withdrawn_step = run->withdrawn_step,
+                            .key = run->digest_key,
                             .next_in_bucket = next};
 }
 
-void coordinator_fence_recall(const struct coordinator *c, struct run *run)
+bool coordinator_fence_recall(struct coordinator *c, struct run *run)
 {
     assert(run->used);
     const struct fence *fence = coordinator_fence_find(c, &run->key);
-    if (fence != NULL) {
-        run->attempt = fence->attempt;
-        run->start_nonce = fence->start;
-        run->withdrawn_attempt = fence->withdrawn_attempt;
-        run->withdrawn_step = fence->withdrawn_step;
+    if (fence == NULL) {
+        return false;
     }
+    run->attempt = fence->attempt;
+    run->start_nonce = fence->start;
+    run->withdrawn_attempt = fence->withdrawn_attempt;
+    run->withdrawn_step = fence->withdrawn_step;
+    coordinator_key_set(c, run, &fence->key);
+    return true;
 }

@@ -9,7 +9,7 @@
 const struct fence *coordinator_fence_find(const struct coordinator *c, const struct run_key *key);
 /* Before the run is put out. */
 void coordinator_fence_keep(struct coordinator *c, const struct run *run);
-/* When the run comes into the table: what was kept of it. */
-void coordinator_fence_recall(const struct coordinator *c, struct run *run);
+/* When the run comes into the table: what was kept of it. False: nothing. */
+bool coordinator_fence_recall(struct coordinator *c, struct run *run);
 
 #endif

@@ -33,6 +33,7 @@ void coordinator_config_default(struct coordinator_config *config_out)
         .user_share_percent = 75,
         .expire_ms = UINT64_C(7) * 24 * 3600 * 1000,
         .pull_attempts_max = 6,
+        .digest = DIGEST_KIND_BLAKE3,
     };
 }
 
@@ -83,6 +84,9 @@ static const char *config_fault(const struct coordinator_config *k)
     }
     if (k->user_share_percent < 1 || k->user_share_percent > 100) {
         return "user_share_percent must be 1 to 100";
+    }
+    if (k->digest != DIGEST_KIND_FINGERPRINT && k->digest != DIGEST_KIND_BLAKE3) {
+        return "digest must be fingerprint or blake3";
     }
     return NULL;
 }
@@ -198,6 +202,7 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
     c->next_order = 1 + (seed & 0xffff);
     c->next_restore = 1;
     c->replaying = true;
+    c->needs_fingerprints = config->digest == DIGEST_KIND_FINGERPRINT;
     c->queue_head = c->queue_tail = c->parked = NONE;
     c->fetch_ages[0] = c->fetch_ages[1] = (struct fetch_ages){NONE, NONE};
     memset(c->domain_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));

@@ -28,6 +28,10 @@ static void check_run(const struct coordinator *c, uint32_t place)
     assert(restore->state != RESTORE_PULLING || restore->ready <= restore->world);
     assert(!coordinator_restore_waits(restore) || index_set_has(&c->runs_loading, place));
     assert(run->job.ended == index_set_has(&c->runs_ended, place));
+    assert(run->digest_key.kind == DIGEST_KIND_BLAKE3 ||
+           (run->digest_key.kind == DIGEST_KIND_FINGERPRINT && c->has_keys));
+    assert((run->digest_key.kind == DIGEST_KIND_BLAKE3) ==
+           (run->digest_key_id == DIGEST_KEY_ID_BLAKE3));
 }
 
 static void check_checkpoint(const struct coordinator *c, uint32_t place)

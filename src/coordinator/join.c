@@ -68,6 +68,23 @@ static bool is_strange(const struct coordinator *c, const struct message_join *j
     return true;
 }
 
+/* Its agent proves with BLAKE3 alone; reason says what to do. */
+static bool is_of_before_keys(const struct coordinator *c, const struct message_join *join,
+                              char *reason)
+{
+    if (!c->needs_fingerprints || (join->features & WIRE_FEATURE_FINGERPRINT) != 0) {
+        return false;
+    }
+    reason_set(reason,
+               "node %s: its agent proves with BLAKE3 alone, and runs of this cluster are proven "
+               "by fingerprints: upgrade the agent%s",
+               join->node,
+               c->has_keys ? ""
+                           : ", or set [coordinator] digest = blake3 and start the coordinator "
+                             "again");
+    return true;
+}
+
 /* The member for a join, or NULL when it was refused. */
 static struct member *member_for_join(struct coordinator *c, uint32_t link,
                                       const struct message *message)
@@ -87,6 +104,10 @@ static struct member *member_for_join(struct coordinator *c, uint32_t link,
     }
     if (is_strange(c, join, reason)) {
         refuse(c, link, join, CKPT_ERR_DENIED, reason);
+        return NULL;
+    }
+    if (is_of_before_keys(c, join, reason)) {
+        refuse(c, link, join, CKPT_ERR_VERSION, reason);
         return NULL;
     }
     if (address_is_any(join->address)) {
@@ -175,7 +196,7 @@ void coordinator_on_join(struct coordinator *c, uint32_t link, const struct mess
     struct message *welcome = coordinator_update_message(c, link, MESSAGE_WELCOME);
     welcome->welcome.heartbeat_ms = c->config.heartbeat_ms;
     welcome->welcome.lease_ms = c->config.lease_ms;
-    welcome->welcome.features = WIRE_FEATURES;
+    welcome->welcome.features = WIRE_FEATURES | WIRE_FEATURE_FINGERPRINT;
     welcome->welcome.cluster = c->cluster;
     coordinator_note(c, rejoined ? EVENT_agent_rejoined : EVENT_agent_joined, about_node(m->node),
                      "at %s, domain %s, %u segments", m->address,

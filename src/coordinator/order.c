@@ -9,6 +9,7 @@
 #include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/copy.h"
+#include "coordinator/digest_key.h"
 #include "coordinator/fit.h"
 #include "coordinator/place.h"
 #include "coordinator/queue.h"
@@ -29,6 +30,7 @@ static void fill_order(struct coordinator *c, const struct shard *s, const struc
     order->copies = k->copies;
     order->bytes = s->bytes;
     order->purpose = (enum pull_purpose)copy->purpose;
+    order->key = *coordinator_key_told(c, &c->runs[k->run]);
     strcpy(order->source_node, source->node);
     strcpy(order->source_address, source->address);
     order->source_incarnation = source->incarnation;
@@ -70,6 +72,8 @@ static void send_order(struct coordinator *c, struct shard *s, struct copy *copy
     struct message *message = coordinator_update_message(c, m->link, MESSAGE_VERIFY_ORDER);
     message->verify_order.order = copy->order;
     message->verify_order.generation = copy->generation;
+    message->verify_order.key =
+        *coordinator_key_told(c, &c->runs[c->checkpoints[s->checkpoint].run]);
     coordinator_shard_key(c, s, &message->verify_order.shard);
 }
 

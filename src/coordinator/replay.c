@@ -8,6 +8,7 @@
 #include "base/reason.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/checkpoint_table.h"
+#include "coordinator/digest_key.h"
 #include "coordinator/drain.h"
 #include "coordinator/home.h"
 #include "coordinator/run.h"
@@ -38,6 +39,19 @@ static enum ckpt_status replay_holders(struct coordinator *c, struct checkpoint 
     return CKPT_OK;
 }
 
+/* What was committed is under the key that its record names, whatever else is known: there is room
+ * for few runs of all that ever were, and a run's own record may be long past when its commit
+ * comes. All that stands is under one. */
+static enum ckpt_status replay_key(struct coordinator *c, struct run *run,
+                                   const struct digest_key *key)
+{
+    assert(run->used);
+    if (run->first_checkpoint == NONE) {
+        coordinator_key_set(c, run, key);
+    }
+    return coordinator_key_equal(key, &run->digest_key) ? CKPT_OK : CKPT_ERR_CORRUPT;
+}
+
 static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run,
                                           const struct coordinator_record *record)
 {
@@ -48,7 +62,8 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
     }
     /* A later attempt may have saved again what was quarantined. */
     if (coordinator_checkpoint_find(c, run, record->attempt, record->step) != NULL ||
-        (run->has_latest && record->step <= run->latest)) {
+        (run->has_latest && record->step <= run->latest) ||
+        replay_key(c, run, &record->key) != CKPT_OK) {
         return CKPT_ERR_CORRUPT;
     }
     struct checkpoint *k =
@@ -91,6 +106,9 @@ static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
     case RECORD_DRAINED:
     case RECORD_UNDRAINED:
         break;
+    case RECORD_KEY:
+        return record->key.kind == DIGEST_KIND_UNKNOWN ? CKPT_ERR_CORRUPT
+                                                       : replay_key(c, run, &record->key);
     case RECORD_CONSISTENT:
         return replay_consistent(c, run, record);
     case RECORD_WITHDRAWN:

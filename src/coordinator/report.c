@@ -15,6 +15,7 @@
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/copy.h"
+#include "coordinator/digest_key.h"
 #include "coordinator/find.h"
 #include "coordinator/place.h"
 #include "coordinator/queue.h"
@@ -89,8 +90,7 @@ static void on_copy_gone(struct coordinator *c, uint32_t member,
         coordinator_restore_copy_gone(c, s, member);
         coordinator_queue_push(c, s);
     }
-    coordinator_report_ack(
-        c, member, r, k == NULL ? CHECKPOINT_NONE : (enum checkpoint_state)k->state, CKPT_OK, "");
+    coordinator_report_ack(c, member, r, k, CKPT_OK, "");
 }
 
 /* The shard for the report; s: as it is known, NULL when its owner announces it first. NULL:
@@ -139,23 +139,24 @@ static struct copy *copy_for_report(struct coordinator *c, uint32_t member, stru
 {
     assert(member < c->member_count);
     assert(s->used);
-    enum checkpoint_state state = (enum checkpoint_state)c->checkpoints[s->checkpoint].state;
+    const struct checkpoint *k = &c->checkpoints[s->checkpoint];
     struct copy *copy = coordinator_copy_find(s, member);
     if (copy == NULL) {
         copy = r->cached ? coordinator_copy_add(c, s, member)
                          : coordinator_place_for_found(c, s, member);
     }
     if (copy == NULL) {
-        coordinator_report_refuse(c, member, r, state, CKPT_ERR_FULL, "more copies than are kept");
+        coordinator_report_refuse(c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_FULL,
+                                  "more copies than are kept");
         return NULL;
     }
     assert(copy->member == member);
     if (r->generation < copy->generation) {
-        coordinator_report_ack(c, member, r, state, CKPT_ERR_STALE, "an older generation");
+        coordinator_report_ack(c, member, r, k, CKPT_ERR_STALE, "an older generation");
         return NULL;
     }
     if (copy->bad && copy->state == COPY_NONE && copy->generation == r->generation) {
-        coordinator_report_ack(c, member, r, state, CKPT_ERR_DIGEST, "refused before");
+        coordinator_report_ack(c, member, r, k, CKPT_ERR_DIGEST, "refused before");
         return NULL;
     }
     return copy;
@@ -173,6 +174,25 @@ static void generation_moves(struct coordinator *c, struct copy *copy, uint64_t 
     if (copy->order_kind == ORDER_LET_GO) {
         coordinator_copy_set_order(c, copy, ORDER_NONE); /* of the slot before */
     }
+}
+
+/* Its digest says something here. That a copy has had two is so under whichever key it had them. */
+static bool is_judged(const struct coordinator *c, const struct checkpoint *k,
+                      const struct message_shard_report *r)
+{
+    assert(k->used);
+    return r->state == COPY_VERIFIED &&
+           (r->changed || coordinator_key_is_of(c, &c->runs[k->run], r));
+}
+
+/* What a copy is whose digest says nothing. */
+static enum copy_state unproven(const struct checkpoint *k, const struct message_shard_report *r)
+{
+    assert(k->used);
+    if (r->state != COPY_VERIFIED) {
+        return r->state;
+    }
+    return r->owner && checkpoint_is_open(k) ? COPY_SEALED : COPY_ADOPTED;
 }
 
 void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
@@ -202,14 +222,14 @@ void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
     copy->owner = r->owner;
     copy->cached = r->cached;
     coordinator_shard_refresh(c, s); /* a copy that counted may be another, or a reader's, by now */
-    if (r->state == COPY_VERIFIED) {
+    if (is_judged(c, k, r)) {
         coordinator_report_digest(c, s, copy, r);
         return;
     }
     if (copy->state != COPY_VERIFIED) {
-        coordinator_copy_move(c, copy, r->state);
+        coordinator_copy_move(c, copy, unproven(k, r));
         coordinator_queue_push(c, s);
     }
     coordinator_shard_refresh(c, s);
-    coordinator_report_ack(c, member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+    coordinator_report_ack(c, member, r, k, CKPT_OK, "");
 }

@@ -6,13 +6,15 @@
 #include <string.h>
 
 #include "base/reason.h"
+#include "coordinator/digest_key.h"
 #include "coordinator/note.h"
 #include "coordinator/trouble.h"
 #include "coordinator/update.h"
 
-void coordinator_report_ack(struct coordinator *c, uint32_t member,
-                            const struct message_shard_report *r, enum checkpoint_state checkpoint,
-                            enum ckpt_status status, const char *reason)
+static struct message_shard_ack *answer(struct coordinator *c, uint32_t member,
+                                        const struct message_shard_report *r,
+                                        enum checkpoint_state checkpoint, enum ckpt_status status,
+                                        const char *reason)
 {
     assert(member < c->member_count);
     struct message *m = coordinator_update_message(c, c->members[member].link, MESSAGE_SHARD_ACK);
@@ -23,6 +25,24 @@ void coordinator_report_ack(struct coordinator *c, uint32_t member,
     m->shard_ack.keep = status == CKPT_OK;
     m->shard_ack.status = status;
     reason_set(m->shard_ack.reason, "%s", reason);
+    return &m->shard_ack;
+}
+
+void coordinator_report_ack(struct coordinator *c, uint32_t member,
+                            const struct message_shard_report *r, const struct checkpoint *k,
+                            enum ckpt_status status, const char *reason)
+{
+    assert(k == NULL || k->used);
+    struct message_shard_ack *ack =
+        answer(c, member, r, k == NULL ? CHECKPOINT_NONE : (enum checkpoint_state)k->state, status,
+               reason);
+    if (k == NULL || status != CKPT_OK) {
+        return;
+    }
+    const struct run *run = &c->runs[k->run];
+    if (r->state != COPY_VERIFIED || !coordinator_key_is_of(c, run, r)) {
+        ack->key = *coordinator_key_told(c, run);
+    }
 }
 
 void coordinator_report_refuse(struct coordinator *c, uint32_t member,
@@ -41,5 +61,5 @@ void coordinator_report_refuse(struct coordinator *c, uint32_t member,
     } else {
         (void)coordinator_trouble_happens(c, EVENT_report_refused, &what, "%s", reason);
     }
-    coordinator_report_ack(c, member, r, checkpoint, status, reason);
+    (void)answer(c, member, r, checkpoint, status, reason);
 }

@@ -5,9 +5,10 @@
 
 #include "coordinator/state.h"
 
-/* The answer to a report; keep goes with CKPT_OK. */
+/* The answer to a report of a copy of k; NULL: of none that is known. keep goes with CKPT_OK, and
+ * with it the run's key where the copy is not proven with that. */
 void coordinator_report_ack(struct coordinator *c, uint32_t member,
-                            const struct message_shard_report *r, enum checkpoint_state checkpoint,
+                            const struct message_shard_report *r, const struct checkpoint *k,
                             enum ckpt_status status, const char *reason);
 /* The report is refused, and people may see why. */
 void coordinator_report_refuse(struct coordinator *c, uint32_t member,

@@ -56,8 +56,7 @@ static void on_mismatch(struct coordinator *c, struct shard *s, struct copy *cop
     coordinator_shard_refresh(c, s);
     coordinator_restore_copy_gone(c, s, member);
     if (m->connected) { /* otherwise it hears of it when it reports again */
-        coordinator_report_ack(c, member, r, (enum checkpoint_state)k->state, CKPT_ERR_DIGEST,
-                               what);
+        coordinator_report_ack(c, member, r, k, CKPT_ERR_DIGEST, what);
     }
 
     if (!checkpoint_is_open(k)) {
@@ -142,7 +141,7 @@ static void on_verified(struct coordinator *c, struct shard *s, struct copy *cop
         }
     }
     coordinator_shard_refresh(c, s);
-    coordinator_report_ack(c, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+    coordinator_report_ack(c, copy->member, r, k, CKPT_OK, "");
     coordinator_restore_copy_verified(c, s, copy, answered ? order : 0);
     if (s->has_digest && answered) {
         coordinator_fetch_copy_verified(c, s, copy); /* digested after the ask, not some time ago */
@@ -173,8 +172,7 @@ static void prove(struct coordinator *c, struct shard *s, struct copy *copy,
         coordinator_copy_weigh(c, s, copy);
         coordinator_order_verify(c, s, copy);
     }
-    coordinator_report_ack(c, copy->member, r,
-                           (enum checkpoint_state)c->checkpoints[s->checkpoint].state, CKPT_OK, "");
+    coordinator_report_ack(c, copy->member, r, &c->checkpoints[s->checkpoint], CKPT_OK, "");
 }
 
 void coordinator_report_digest(struct coordinator *c, struct shard *s, struct copy *copy,
@@ -191,7 +189,7 @@ void coordinator_report_digest(struct coordinator *c, struct shard *s, struct co
                             : "differs from the shard's digest");
     } else if ((copy->order_kind == ORDER_LET_GO || copy->called_back) && r->order != copy->order) {
         /* Said before the order came there, or of a copy that may be gone by now. */
-        coordinator_report_ack(c, copy->member, r, (enum checkpoint_state)k->state, CKPT_OK, "");
+        coordinator_report_ack(c, copy->member, r, k, CKPT_OK, "");
     } else if (is_out_of_the_blue(k, copy, r)) {
         prove(c, s, copy, r);
     } else {

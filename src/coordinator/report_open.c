@@ -98,7 +98,7 @@ struct checkpoint *coordinator_report_open(struct coordinator *c, uint32_t membe
          * owner's that is being digested: its next word may be on its way, and is what counts. */
         bool wait = c->now_ms < c->started_ms + c->config.restore_settle_ms || r->owner;
         if (wait) {
-            coordinator_report_ack(c, member, r, CHECKPOINT_NONE, CKPT_OK, "");
+            coordinator_report_ack(c, member, r, NULL, CKPT_OK, "");
         } else {
             coordinator_report_refuse(c, member, r, CHECKPOINT_ABORTED, CKPT_ERR_ABORTED,
                                       "its owner is gone");

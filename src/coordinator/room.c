@@ -282,7 +282,8 @@ void coordinator_on_need(struct coordinator *c, uint32_t member, const struct me
 bool coordinator_make_place(struct coordinator *c, const struct run_key *needs)
 {
     struct gift gift = {.giver = GIVER_NONE};
-    if (c->update->record_count + 2 > COORDINATOR_RECORDS_MAX ||
+    /* Besides this one: the key and the attempt of the run that comes. */
+    if (c->update->record_count + 3 > COORDINATOR_RECORDS_MAX ||
         !coordinator_update_has_room(c, 4) || PLANTED_BUG(FULL_IS_FINAL)) {
         return false;
     }

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "coordinator/digest_key.h"
 #include "coordinator/fence.h"
 #include "coordinator/seat.h"
 #include "coordinator/share.h"
@@ -77,6 +78,7 @@ struct run *coordinator_run_add(struct coordinator *c, const struct run_key *key
     uint32_t *bucket = &c->run_buckets[run_hash(key) & c->run_mask];
     *run = (struct run){.used = true,
                         .key = *key,
+                        .digest_key = {.kind = DIGEST_KIND_BLAKE3},
                         .next_in_bucket = *bucket,
                         .first_checkpoint = NONE,
                         .first_start = NONE,
@@ -84,6 +86,8 @@ struct run *coordinator_run_add(struct coordinator *c, const struct run_key *key
                         .touched_ms = c->now_ms};
     coordinator_share_run(c, run, true);
     *bucket = run_index(c, run);
-    coordinator_fence_recall(c, run);
+    if (!coordinator_fence_recall(c, run) && !c->replaying) {
+        coordinator_key_begin(c, run);
+    }
     return run;
 }

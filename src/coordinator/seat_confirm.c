@@ -8,7 +8,9 @@
 #include "base/reason.h"
 #include "base/planted_bug.h"
 #include "coordinator/checkpoint.h"
+#include "coordinator/digest_key.h"
 #include "coordinator/restore_state.h"
+#include "coordinator/run.h"
 #include "coordinator/seat.h"
 #include "coordinator/shard.h"
 #include "coordinator/update.h"
@@ -26,6 +28,11 @@ void coordinator_seat_tell(struct coordinator *c, uint32_t member,
     told->ended = ask->ended;
     told->status = status;
     reason_set(told->reason, "%s", reason);
+    const struct run *run =
+        status == CKPT_OK || status == CKPT_ERR_BUSY ? coordinator_run_find(c, &ask->run) : NULL;
+    if (run != NULL) {
+        told->key = *coordinator_key_told(c, run);
+    }
 }
 
 void coordinator_seat_tell_taken(struct coordinator *c, uint32_t member,

@@ -218,6 +218,7 @@ struct fence {
     struct nonce start;
     uint32_t withdrawn_attempt;
     uint64_t withdrawn_step;
+    struct digest_key key;
     uint32_t next_in_bucket;
 };
 
@@ -238,10 +239,12 @@ struct run {
     uint32_t attempt;
     struct nonce start_nonce; /* of the start that has this attempt; zero: not known */
     uint64_t attempt_ms;      /* when it rose, in this life of the coordinator; 0: before that */
-    bool begun;               /* it has restored or saved something */
-    bool chosen;              /* a load has settled on a step; nobody was told yet */
-    uint32_t first_start;     /* newest first */
-    uint32_t start;           /* the one that has the attempt; NONE: not in the table yet */
+    struct digest_key digest_key; /* that its copies are proven with: digest_key.c */
+    uint64_t digest_key_id;       /* of that */
+    bool begun;                   /* it has restored or saved something */
+    bool chosen;                  /* a load has settled on a step; nobody was told yet */
+    uint32_t first_start;         /* newest first */
+    uint32_t start;               /* the one that has the attempt; NONE: not in the table yet */
     uint32_t world;
     bool has_latest;
     uint64_t latest;
@@ -339,8 +342,9 @@ struct trouble {
 
 struct coordinator {
     struct coordinator_config config;
-    struct coordinator_update *update; /* of the turn under way; NULL between two */
-    struct nonce cluster;              /* zero before it was made */
+    struct coordinator_update *update;  /* of the turn under way; NULL between two */
+    const struct digest_secret *secret; /* of the turn under way, for a run that begins */
+    struct nonce cluster;               /* zero before it was made */
     uint64_t epoch;
     uint64_t now_ms;        /* of this machine's clock, which runs while its process does */
     uint64_t wall_ms;       /* the calendar's, of the event: shown, never compared */
@@ -349,6 +353,8 @@ struct coordinator {
     uint64_t started_ms;
     bool replaying;
     bool started;
+    bool needs_fingerprints; /* some run has a fingerprint's key, or may get one */
+    bool has_keys;           /* some run has had one */
     uint64_t next_order;
     uint32_t next_restore;
     uint64_t parked_ms; /* when the parked were last looked at */

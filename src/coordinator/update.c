@@ -18,6 +18,7 @@ void coordinator_update_begin(struct coordinator *c, struct coordinator_update *
     update->again = false;
     update->read_first = false;
     update->step_down = false;
+    update->secret_used = false;
     update->admin_status = CKPT_OK;
     update->admin_more = false;
     update->admin_reason[0] = '\0';

@@ -218,6 +218,8 @@ bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_ind
         .bytes = s->bytes,
         .has_digest = s->has_digest,
         .digest = s->digest,
+        .digest_kind = s->has_digest ? c->runs[c->checkpoints[checkpoint_index].run].digest_key.kind
+                                     : DIGEST_KIND_UNKNOWN,
         .copies_now = coordinator_redundancy(c, s),
     };
     for (uint32_t i = 0; i < CKPT_COPIES_MAX; i++) {

@@ -61,6 +61,7 @@ const struct store_rule store_rules[STORE_RULES] = {
     {RECORD_CLUSTER, RECORD_CLUSTER, false},
     {RECORD_DRAINED, RECORD_DRAINED, false},
     {RECORD_UNDRAINED, RECORD_DRAINED, false},
+    {RECORD_KEY, RECORD_KEY, false},
 };
 
 bool store_is_kept(const struct coordinator_record *record)

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/reason.h"
@@ -11,6 +13,29 @@
 #include "store/sqlite_call.h"
 
 #define BUSY_MS 500 /* a lock that another program holds for longer is said to the caller */
+
+/* Keys of runs are in it: nobody else is to read it, or the log beside it that a process before
+ * this one may have left, though a person or a backup gave them another mode. */
+static enum ckpt_status hide(struct sqlite *sqlite, int fd)
+{
+    static const char *const beside[] = {"-wal", "-shm"};
+    struct stat found;
+    char path[PATH_MAX + 8];
+    bool is_hidden = fstat(fd, &found) == 0 &&
+                     ((found.st_mode & (S_IRWXG | S_IRWXO)) == 0 || fchmod(fd, 0600) == 0);
+    for (size_t i = 0; i < 2 && is_hidden; i++) {
+        snprintf(path, sizeof(path), "%s%s", sqlite->path, beside[i]);
+        is_hidden = stat(path, &found) != 0 || (found.st_mode & (S_IRWXG | S_IRWXO)) == 0 ||
+                    chmod(path, 0600) == 0;
+    }
+    return is_hidden
+               ? CKPT_OK
+               : reason_refuse(sqlite->medium.reason, CKPT_ERR_SYSTEM,
+                               "others may read %s, which holds the keys of runs, and its "
+                               "mode cannot be made 0600: %s: let the user that ckptctld runs "
+                               "as own it",
+                               sqlite->path, strerror(errno));
+}
 
 enum ckpt_status sqlite_connect(struct sqlite *sqlite)
 {
@@ -20,7 +45,11 @@ enum ckpt_status sqlite_connect(struct sqlite *sqlite)
         return reason_refuse(sqlite->medium.reason, store_errno_status(errno), "cannot open %s: %s",
                              sqlite->path, strerror(errno));
     }
+    enum ckpt_status hidden = hide(sqlite, fd);
     close(fd);
+    if (hidden != CKPT_OK) {
+        return hidden;
+    }
     int result = sqlite3_open_v2(sqlite->path, &sqlite->database,
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (result != SQLITE_OK) {

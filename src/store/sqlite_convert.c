@@ -58,13 +58,14 @@ static enum ckpt_status seal_old(struct sqlite *from)
     return status;
 }
 
-#define OLD_ROW SQLITE_COLUMNS_1 ", 0, shards.sizes_and_digests"
+#define OLD_ROW SQLITE_COLUMNS_1 SQLITE_NOT_IN_1 ", shards.sizes_and_digests"
 
 /* All of them; and those that may matter, found without the index of what is checked. */
 static const char every_row[] = "SELECT " OLD_ROW " FROM record LEFT JOIN shards ON shards.record ="
                                 " record.id ORDER BY record.id";
 static const char rows_that_matter[] =
-    "SELECT " SQLITE_COLUMNS_1 ", 0, NULL FROM record WHERE type NOT IN (2, 3) UNION ALL"
+    "SELECT " SQLITE_COLUMNS_1 SQLITE_NOT_IN_1
+    ", NULL FROM record WHERE type NOT IN (2, 3) UNION ALL"
     " SELECT " OLD_ROW " FROM shards CROSS JOIN record ON record.id = shards.record ORDER BY 1";
 _Static_assert(RECORD_CONSISTENT == 2 && RECORD_RETIRED == 3, "the statements say the same");
 

@@ -68,7 +68,7 @@ static enum ckpt_status open_database(struct sqlite *sqlite, const char *directo
             status = sqlite_connect(sqlite);
         }
     } else if (status == CKPT_OK && version < SQLITE_SCHEMA_VERSION) {
-        status = sqlite_schema_extend(sqlite);
+        status = sqlite_schema_extend(sqlite, version);
     }
     if (status == CKPT_OK && version != 0) {
         status = sqlite_prepare(sqlite);

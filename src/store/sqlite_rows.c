@@ -16,6 +16,30 @@
 #include "store/shard_blob.h"
 #include "store/sqlite_call.h"
 
+/* A key's kind, and its secret where it has one. */
+#define KEY_BYTES (1 + DIGEST_SECRET_BYTES)
+
+static size_t key_encode(const struct digest_key *key, uint8_t bytes_out[KEY_BYTES])
+{
+    bytes_out[0] = (uint8_t)key->kind;
+    memcpy(bytes_out + 1, key->secret.bytes, DIGEST_SECRET_BYTES);
+    return key->kind == DIGEST_KIND_UNKNOWN       ? 0
+           : key->kind == DIGEST_KIND_FINGERPRINT ? KEY_BYTES
+                                                  : 1;
+}
+
+static bool key_decode(const uint8_t *bytes, size_t count, struct digest_key *key_out)
+{
+    memset(key_out, 0, sizeof(*key_out));
+    if (count == 1 && bytes[0] == DIGEST_KIND_BLAKE3) {
+        key_out->kind = DIGEST_KIND_BLAKE3;
+    } else if (count == KEY_BYTES && bytes[0] == DIGEST_KIND_FINGERPRINT) {
+        key_out->kind = DIGEST_KIND_FINGERPRINT;
+        memcpy(key_out->secret.bytes, bytes + 1, DIGEST_SECRET_BYTES);
+    }
+    return count == 0 || key_out->kind != DIGEST_KIND_UNKNOWN;
+}
+
 static uint32_t row_crc(uint64_t row, const struct coordinator_record *record, uint32_t shards_crc)
 {
     uint8_t fixed[8 * 9 + 4];
@@ -35,7 +59,8 @@ static uint32_t row_crc(uint64_t row, const struct coordinator_record *record, u
         store_le64(fixed, record->wall_ms);
         crc = crc32c(crc, fixed, 8);
     }
-    return crc;
+    uint8_t key[KEY_BYTES]; /* empty in rows of version 3 */
+    return crc32c(crc, key, key_encode(&record->key, key));
 }
 
 static int bind_number(sqlite3_stmt *statement, int place, uint64_t number)
@@ -204,6 +229,9 @@ static enum ckpt_status insert(struct sqlite *sqlite, struct sqlite_extent *exte
     bind_number(statement, 1 + COLUMN_SHARDS_CRC, shards_crc);
     bind_number(statement, 1 + COLUMN_CRC, crc);
     bind_number(statement, 1 + COLUMN_WALL, record->wall_ms);
+    uint8_t key[KEY_BYTES];
+    size_t key_bytes = key_encode(&record->key, key);
+    sqlite3_bind_blob(statement, 1 + COLUMN_KEY, key, (int)key_bytes, SQLITE_STATIC);
     extent->rows++;
     extent->sum += row_share(row, crc);
     return sqlite_run(sqlite, STATEMENT_INSERT);
@@ -245,6 +273,12 @@ static bool read_shards(sqlite3_stmt *row, const struct coordinator_record *reco
            shard_blob_decode(blob, bytes, record->world, shards);
 }
 
+static bool read_key(sqlite3_stmt *row, struct digest_key *key_out)
+{
+    size_t bytes = (size_t)sqlite3_column_bytes(row, COLUMN_KEY);
+    return key_decode(sqlite3_column_blob(row, COLUMN_KEY), bytes, key_out);
+}
+
 static uint64_t column_number(sqlite3_stmt *row, enum column column)
 {
     return (uint64_t)sqlite3_column_int64(row, (int)column);
@@ -265,7 +299,8 @@ static bool read_record(sqlite3_stmt *row, struct coordinator_record *record_out
     record->bytes = column_number(row, COLUMN_BYTES);
     record->wall_ms = column_number(row, COLUMN_WALL);
     if (!read_text(row, COLUMN_RUN, record->run.name, sizeof(record->run.name)) ||
-        !read_text(row, COLUMN_REASON, record->reason, sizeof(record->reason))) {
+        !read_text(row, COLUMN_REASON, record->reason, sizeof(record->reason)) ||
+        !read_key(row, &record->key)) {
         return false;
     }
     uint32_t shards_crc = (uint32_t)column_number(row, COLUMN_SHARDS_CRC);

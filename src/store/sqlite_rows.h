@@ -21,9 +21,11 @@ enum column {
     COLUMN_SHARDS_CRC,
     COLUMN_CRC,
     COLUMN_WALL,   /* not in version 1 */
+    COLUMN_KEY,    /* nor this one, nor in versions 2 and 3 */
     COLUMN_SHARDS, /* joined */
 };
-#define SQLITE_COLUMNS SQLITE_COLUMNS_1 ", record.wall_ms"
+#define SQLITE_COLUMNS SQLITE_COLUMNS_1 ", record.wall_ms, record.digest_key"
+#define SQLITE_NOT_IN_1 ", 0, x''"
 #define SQLITE_COLUMNS_1                                                                           \
     "record.id, record.type, record.epoch, record.uid, record.run, record.attempt, record.step,"   \
     " record.world, record.copies, record.bytes, record.reason, record.shards_crc, record.crc"

@@ -20,21 +20,26 @@ static const char schema[] =
     "  uid INTEGER NOT NULL, run TEXT NOT NULL, attempt INTEGER NOT NULL, step INTEGER NOT NULL,"
     "  world INTEGER NOT NULL, copies INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     "  reason TEXT NOT NULL, shards_crc INTEGER NOT NULL, crc INTEGER NOT NULL,"
-    "  wall_ms INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "  wall_ms INTEGER NOT NULL DEFAULT 0, digest_key BLOB NOT NULL DEFAULT x'') STRICT;"
     "CREATE INDEX record_subject ON record (type, uid, run, attempt, step);"
     "CREATE TABLE shards (record INTEGER PRIMARY KEY, sizes_and_digests BLOB NOT NULL) STRICT;"
     "CREATE TABLE extent (id INTEGER PRIMARY KEY CHECK (id = 1), last_id INTEGER NOT NULL,"
     "  row_count INTEGER NOT NULL, row_sum INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
     "PRAGMA application_id = 1129009236;"
-    "PRAGMA user_version = 3;";
-_Static_assert(SQLITE_APPLICATION_ID == 1129009236 && SQLITE_SCHEMA_VERSION == 3,
+    "PRAGMA user_version = 4;";
+_Static_assert(SQLITE_APPLICATION_ID == 1129009236 && SQLITE_SCHEMA_VERSION == 4,
                "the schema says the same");
 
-/* Version 2 had no times: what it wrote has the column's default, and no row is touched. */
-static const char extension[] = "BEGIN IMMEDIATE;"
-                                "ALTER TABLE record ADD COLUMN wall_ms INTEGER NOT NULL DEFAULT 0;"
-                                "PRAGMA user_version = 3;"
-                                "COMMIT";
+/* Version 2 had no times, and 3 no keys: what they wrote has the columns' defaults, and no row is
+ * touched. */
+static const char times[] = "BEGIN IMMEDIATE;"
+                            "ALTER TABLE record ADD COLUMN wall_ms INTEGER NOT NULL DEFAULT 0;"
+                            "PRAGMA user_version = 3;"
+                            "COMMIT";
+static const char keys[] = "BEGIN IMMEDIATE;"
+                           "ALTER TABLE record ADD COLUMN digest_key BLOB NOT NULL DEFAULT x'';"
+                           "PRAGMA user_version = 4;"
+                           "COMMIT";
 
 static const char *const statements[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -43,7 +48,7 @@ static const char *const statements[STATEMENT_COUNT] = {
     [STATEMENT_EPOCH] = "SELECT ifnull(max(epoch), 0) FROM record WHERE type = 1",
     [STATEMENT_EXTENT] = "SELECT last_id, row_count, row_sum, crc FROM extent",
     [STATEMENT_SET_EXTENT] = "INSERT OR REPLACE INTO extent VALUES (1,?,?,?,?)",
-    [STATEMENT_INSERT] = "INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [STATEMENT_INSERT] = "INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [STATEMENT_ADD_SHARDS] = "INSERT INTO shards VALUES (?,?)",
     [STATEMENT_FIND_OF_RUN] =
         "SELECT id, crc FROM record WHERE type = ? AND uid = ? AND run = ? LIMIT 1",
@@ -85,9 +90,11 @@ enum ckpt_status sqlite_schema_make(struct sqlite *sqlite)
     return status;
 }
 
-enum ckpt_status sqlite_schema_extend(struct sqlite *sqlite)
+enum ckpt_status sqlite_schema_extend(struct sqlite *sqlite, long version)
 {
-    return sqlite_execute(sqlite, extension, "extend it for this version");
+    static const char what[] = "extend it for this version";
+    enum ckpt_status status = version < 3 ? sqlite_execute(sqlite, times, what) : CKPT_OK;
+    return status == CKPT_OK ? sqlite_execute(sqlite, keys, what) : status;
 }
 
 enum ckpt_status sqlite_schema_version(struct sqlite *sqlite, long *version_out)

@@ -11,8 +11,8 @@ enum ckpt_status sqlite_schema_version(struct sqlite *sqlite, long *version_out)
 
 enum ckpt_status sqlite_schema_make(struct sqlite *sqlite);
 
-/* Makes the open database of version 2 one of this version, in its place. */
-enum ckpt_status sqlite_schema_extend(struct sqlite *sqlite);
+/* Makes the open database of version 2 or 3 one of this version, in its place. */
+enum ckpt_status sqlite_schema_extend(struct sqlite *sqlite, long version);
 enum ckpt_status sqlite_prepare(struct sqlite *sqlite);
 
 /* SQLite's own check of its structure. */

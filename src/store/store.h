@@ -10,7 +10,8 @@
  * with what is there and not with what ever was. store_rules says which record voids which:
  *
  *   EPOCH                         the EPOCH before it
- *   ATTEMPT, WITHDRAWN, VERDICT   the one of its type and run before it
+ *   ATTEMPT, WITHDRAWN, VERDICT,
+ *   KEY                           the one of its type and run before it
  *   CLUSTER                       the CLUSTER before it
  *   MARK                          the MARK of its checkpoint before it
  *   DRAINED                       the DRAINED of its node before it
@@ -19,8 +20,11 @@
  *   RETIRED                       CONSISTENT, QUARANTINED, HOLDERS and MARK of its checkpoint, and
  *                                 it is not kept
  *
- * Everything else stays: a run's fence (its attempt, what was withdrawn, its verdict) outlives all
- * of its checkpoints.
+ * Everything else stays: a run's fence (its attempt, what was withdrawn, its verdict, its key)
+ * outlives all of its checkpoints.
+ *
+ * Keys of runs are secrets: what a medium writes is for its owner's eyes alone, mode 0600, and no
+ * reason names one.
  *
  * Epoch fence: a transaction with a record of an epoch below the store's highest, or with a
  * RECORD_EPOCH that does not raise it, is refused as CKPT_ERR_STALE: another coordinator rules. Any
@@ -65,7 +69,7 @@ struct store_rule {
     enum coordinator_record_type earlier;
     bool of_checkpoint;
 };
-#define STORE_RULES 13
+#define STORE_RULES 14
 extern const struct store_rule store_rules[STORE_RULES];
 
 /* How far a long open or replay has come, for whoever wants to look from another thread. */
@@ -146,7 +150,8 @@ struct store_backend {
 };
 
 /* "sqlite": one database in the directory `location`, made (0700) where it is missing. Durable:
- * WAL, synchronous=FULL. docs/formats.md has its tables. */
+ * WAL, synchronous=FULL; its files are for nobody else (0600), and made so where they were not.
+ * docs/formats.md has its tables. */
 extern const struct store_backend store_sqlite;
 
 /* "memory": lost at close; for tests and benchmarks. location is not looked at. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "hosts.h"
 #include "judge.h"
 #include "store/rules.h"
@@ -55,6 +56,13 @@ static void draw_config(struct sim *sim, struct coordinator_config *config)
     }
 }
 
+static void draw_secret(struct sim *sim, struct sim_ruler *ruler)
+{
+    for (size_t i = 0; i < sizeof(ruler->secret.bytes); i += 8) {
+        store_le64(ruler->secret.bytes + i, prng_next(&sim->prng));
+    }
+}
+
 static void apply(struct sim *sim, uint32_t index);
 
 static void advance(struct sim *sim, uint32_t index, struct coordinator_event *event)
@@ -63,12 +71,16 @@ static void advance(struct sim *sim, uint32_t index, struct coordinator_event *e
     event->now_ms = sim->now_ms;
     event->wall_ms = sim->now_ms * UINT64_C(0x9e3779b97f4a7c15) >> 20; /* it jumps, to and fro */
     event->late_ms = lateness_take(&ruler->host.lateness, sim->now_ms, 0);
+    event->secret = &ruler->secret;
     sim->stats.advances++;
     enum ckpt_status status = coordinator_advance(ruler->machine, event, &ruler->update);
     if (status != CKPT_OK) {
         sim_violation(sim, "ruler %u: coordinator_advance says %s", index,
                       ckpt_status_name(status));
         return;
+    }
+    if (ruler->update.secret_used) {
+        draw_secret(sim, ruler);
     }
     apply(sim, index);
 }
@@ -155,6 +167,7 @@ bool ruler_start(struct sim *sim, uint32_t *ruler_out)
     ruler->epoch = sim->store.epoch + 1;
     ruler->next_link = 1;
     ruler->transaction_count = 0;
+    draw_secret(sim, ruler);
     sim_trace(sim, "ruler %u starts, epoch %" PRIu64, index, ruler->epoch);
     struct sim_record record = {.record = {.type = RECORD_EPOCH, .epoch = ruler->epoch}};
     append(sim, index, &record);

@@ -197,6 +197,7 @@ struct sim_ruler {
     size_t memory_bytes;
     struct coordinator *machine;
     uint64_t epoch;
+    struct digest_secret secret; /* of the run that begins next */
     struct coordinator_update update;
     uint32_t transaction_count;
     struct sim_record transaction[COORDINATOR_RECORDS_MAX];

@@ -7,7 +7,7 @@ if(CKPT_TESTS AND NOT CKPT_SANITIZE)
       add_test(NAME style_pure_${room}
                COMMAND ${CMAKE_SOURCE_DIR}/tests/style/pure_symbols.sh $<TARGET_FILE:ckpt_${room}>
                        -- $<TARGET_FILE:ckpt_placement> $<TARGET_FILE:ckpt_wire>
-                          $<TARGET_FILE:ckpt_base>)
+                          $<TARGET_FILE:ckpt_digest> $<TARGET_FILE:ckpt_base>)
       set_tests_properties(style_pure_${room} PROPERTIES LABELS style)
     endif()
   endforeach()

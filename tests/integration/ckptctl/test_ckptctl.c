@@ -199,10 +199,10 @@ static void a_checkpoint_is_shown_whole(void **state)
                   "holds       1.9 MiB of 2 ranks, 2 of them sealed\n"
                   "copies      2 asked for; 2 of 2 shards have them, the one that has fewest "
                   "has 2\n\n"
-                  "RANK    BYTES  DIGEST  ");
-    expect_output(session,
-                  "   0  1000000  6464646464646464646464646464646464646464646464646464646464"
-                  "646464  node0(owner) node1\n");
+                  "RANK    BYTES  KIND    DIGEST  ");
+    expect_output(
+        session, "   0  1000000  blake3  6464646464646464646464646464646464646464646464646464646464"
+                 "646464  node0(owner) node1\n");
     assert_int_equal(run(session, "show", PLAYER_RUN, NULL), 0);
     expect_output(session, "step 200: consistent");
     assert_int_equal(run(session, "show", PLAYER_RUN, "150", NULL), 1);

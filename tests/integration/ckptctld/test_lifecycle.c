@@ -285,7 +285,7 @@ static void a_higher_epoch_in_the_store_ends_it(void **state)
     snprintf(path, sizeof(path), "%s/state/records.db", cluster->directory);
     assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
     assert_int_equal(sqlite3_exec(database,
-                                  "INSERT INTO record VALUES (3,1,77,0,'',0,0,0,0,0,'',0,0,0)",
+                                  "INSERT INTO record VALUES (3,1,77,0,'',0,0,0,0,0,'',0,0,0,x'')",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
     sqlite3_close(database);

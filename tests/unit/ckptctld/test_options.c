@@ -75,6 +75,7 @@ static char *every_flag[] = {"ckptctld",
                              "--user-share=60",
                              "--expire=48h",
                              "--expire-last",
+                             "--digest=fingerprint",
                              "--log-level=debug",
                              "--log-format=journal",
                              "--epoch-above=99",
@@ -105,6 +106,7 @@ static void every_flag_arrives(void **state)
         .expire_ms = UINT64_C(48) * 3600 * 1000,
         .expire_last = true,
         .pull_attempts_max = 13,
+        .digest = DIGEST_KIND_FINGERPRINT,
     };
     char reason[CKPT_REASON_MAX + 1];
     struct config *config = NULL;

@@ -10,9 +10,11 @@ static void advance(struct cluster *cluster, struct coordinator_event *event)
 {
     event->now_ms = cluster->now_ms;
     event->wall_ms = cluster->wall_ms;
+    event->secret = &cluster->secret;
     enum ckpt_status status = coordinator_advance(cluster->c, event, &cluster->update);
     assert(status == CKPT_OK);
     (void)status;
+    cluster->secret.bytes[0] += cluster->update.secret_used;
 }
 
 void cluster_config(struct coordinator_config *config_out, uint32_t keep)
@@ -23,6 +25,7 @@ void cluster_config(struct coordinator_config *config_out, uint32_t keep)
     config_out->checkpoints_max = 16;
     config_out->shards_max = 64;
     config_out->keep = keep;
+    config_out->digest = DIGEST_KIND_BLAKE3;
     config_out->invariant_full = true;
 }
 
@@ -104,7 +107,7 @@ void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, u
     message.join.cluster = coordinator_cluster(cluster->c);
     message.join.segment_bytes = 1 << 20;
     message.join.segments = message.join.segments_free = 16;
-    message.join.features = WIRE_FEATURES;
+    message.join.features = WIRE_FEATURES | WIRE_FEATURE_FINGERPRINT;
     memset(&message.incarnation, life, sizeof message.incarnation);
     struct coordinator_event event = {
         .type = COORDINATOR_MESSAGE, .link = node, .message = &message};

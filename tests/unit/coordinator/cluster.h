@@ -11,7 +11,8 @@ struct cluster {
     struct coordinator *c;
     void *memory;
     uint64_t now_ms;
-    uint64_t wall_ms; /* of the next events */
+    uint64_t wall_ms;            /* of the next events */
+    struct digest_secret secret; /* of the next run; the first byte counts the used ones */
     struct coordinator_update update;
 };
 

@@ -111,7 +111,7 @@ static const char *record_name(enum coordinator_record_type type)
         [RECORD_VERDICT] = "VERDICT",     [RECORD_HOLDERS] = "HOLDERS",
         [RECORD_MARK] = "MARK",           [RECORD_OFFERED] = "OFFERED",
         [RECORD_CLUSTER] = "CLUSTER",     [RECORD_DRAINED] = "DRAINED",
-        [RECORD_UNDRAINED] = "UNDRAINED",
+        [RECORD_UNDRAINED] = "UNDRAINED", [RECORD_KEY] = "KEY",
     };
     assert_in_range(type, RECORD_EPOCH, RECORD_LAST);
     return names[type];

@@ -21,6 +21,7 @@
 
 #include "base/fault_point.h"
 #include "store/shard_blob.h"
+#include "unit/store/files.h"
 #include "unit/store/fixture.h"
 
 /* SQLite's own syncs come through here: counted, and made to fail. */
@@ -50,51 +51,14 @@ int fsync(int fd)
     return sync_or_fail(fd);
 }
 
-static char directory[64];
-static char reason[CKPT_REASON_MAX + 1];
-
-static char *path_of(const char *file, char path_out[128])
-{
-    snprintf(path_out, 128, "%s/%s", directory, file);
-    return path_out;
-}
-
-static int make(void **state)
-{
-    (void)state;
-    snprintf(directory, sizeof(directory), "/tmp/ckpt_sqlite_XXXXXX");
-    reason[0] = '\0';
-    return mkdtemp(directory) ? 0 : -1;
-}
-
-static int clear(void **state)
-{
-    (void)state;
-    static const char *const files[] = {"records.db",   "records.db-wal", "records.db-shm",
-                                        "records.mark", "ckptctld.lock",  "records.db.new"};
-    char path[128];
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        unlink(path_of(files[i], path));
-    }
-    return rmdir(directory);
-}
-
-static struct store *open_good(void)
-{
-    struct store *store = NULL;
-    if (fixture_open(&store_sqlite, directory, NULL, &store, reason) != CKPT_OK) {
-        fail_msg("%s", reason);
-    }
-    return store;
-}
-
 static void expect_refused(enum ckpt_status status, const char *words)
 {
     struct store *store = NULL;
-    assert_int_equal(fixture_open(&store_sqlite, directory, NULL, &store, reason), status);
+    assert_int_equal(fixture_open(&store_sqlite, files_directory, NULL, &store, files_reason),
+                     status);
     assert_null(store);
-    if (!strstr(reason, words)) {
-        fail_msg("'%s' is not in '%s'", words, reason);
+    if (!strstr(files_reason, words)) {
+        fail_msg("'%s' is not in '%s'", words, files_reason);
     }
 }
 
@@ -102,18 +66,9 @@ static void fill(void)
 {
     struct coordinator_record records[] = {record_epoch(1), record_consistent(1, 100, 64),
                                            record_consistent(1, 200, 64)};
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_int_equal(commit(store, records, 3), CKPT_OK);
     fixture_close(&store);
-}
-
-static void run_sql(const char *sql)
-{
-    char path[128];
-    sqlite3 *database;
-    assert_int_equal(sqlite3_open(path_of("records.db", path), &database), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(database);
 }
 
 static int count_rows(void)
@@ -121,7 +76,7 @@ static int count_rows(void)
     char path[128];
     sqlite3 *database;
     sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_open(path_of("records.db", path), &database), SQLITE_OK);
+    assert_int_equal(sqlite3_open(files_path("records.db", path), &database), SQLITE_OK);
     assert_int_equal(
         sqlite3_prepare_v2(database, "SELECT count(*) FROM record", -1, &statement, NULL),
         SQLITE_OK);
@@ -136,7 +91,7 @@ static int count_rows(void)
 static void flip(const char *file, const void *needle, size_t bytes)
 {
     char path[128];
-    int fd = open(path_of(file, path), O_RDWR);
+    int fd = open(files_path(file, path), O_RDWR);
     struct stat status;
     assert_true(fd >= 0 && fstat(fd, &status) == 0);
     char *content = malloc((size_t)status.st_size);
@@ -153,7 +108,7 @@ static void records_survive_a_close(void **state)
 {
     (void)state;
     fill();
-    struct store *store = open_good();
+    struct store *store = files_open();
     uint64_t epoch;
     assert_string_equal(replay(store).text, "epoch:1 consistent:100 consistent:200 ");
     assert_int_equal(fixture_epoch(store, &epoch), CKPT_OK);
@@ -168,7 +123,7 @@ static void die_after(void (*body)(struct store *store))
     assert_true(child >= 0);
     if (child == 0) {
         struct store *store = NULL;
-        if (fixture_open(&store_sqlite, directory, NULL, &store, reason) == CKPT_OK) {
+        if (fixture_open(&store_sqlite, files_directory, NULL, &store, files_reason) == CKPT_OK) {
             body(store);
             raise(SIGKILL);
         }
@@ -192,7 +147,7 @@ static void records_survive_a_kill(void **state)
 {
     (void)state;
     die_after(commit_two);
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_string_equal(replay(store).text, "epoch:1 consistent:100 consistent:200 ");
     fixture_close(&store);
 }
@@ -204,7 +159,8 @@ static void die_inside_a_commit(struct store *store)
     struct coordinator_record second[] = {record_consistent(1, 200, 64),
                                           record_of(RECORD_RETIRED, 1, 100)};
     if (commit(store, first, 2) == CKPT_OK &&
-        fault_points_arm("coordinator_in_transaction=crash", reason, sizeof(reason)) == CKPT_OK) {
+        fault_points_arm("coordinator_in_transaction=crash", files_reason, sizeof(files_reason)) ==
+            CKPT_OK) {
         commit(store, second, 2);
     }
     _exit(1);
@@ -214,7 +170,7 @@ static void a_kill_inside_a_commit_leaves_nothing_of_it(void **state)
 {
     (void)state;
     die_after(die_inside_a_commit);
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_string_equal(replay(store).text, "epoch:1 consistent:100 ");
     fixture_close(&store);
 }
@@ -223,15 +179,16 @@ static void after_a_failed_commit_none_succeeds(void **state)
 {
     (void)state;
     struct coordinator_record records[] = {record_epoch(1), record_epoch(2)};
-    struct store *store = open_good();
-    assert_int_equal(fault_points_arm("coordinator_in_transaction=error@1", reason, sizeof(reason)),
-                     CKPT_OK);
+    struct store *store = files_open();
+    assert_int_equal(
+        fault_points_arm("coordinator_in_transaction=error@1", files_reason, sizeof(files_reason)),
+        CKPT_OK);
     assert_int_equal(commit(store, records, 1), CKPT_ERR_DISK);
     assert_int_equal(commit(store, records, 1), CKPT_ERR_DISK);
-    assert_int_equal(fault_points_arm("", reason, sizeof(reason)), CKPT_OK);
+    assert_int_equal(fault_points_arm("", files_reason, sizeof(files_reason)), CKPT_OK);
     assert_int_equal(commit(store, records, 1), CKPT_ERR_DISK);
     fixture_close(&store);
-    store = open_good();
+    store = files_open();
     assert_string_equal(replay(store).text, "");
     fixture_close(&store);
 }
@@ -243,7 +200,7 @@ static void a_full_disk_passes(void **state)
     (void)state;
     struct coordinator_record epoch = record_epoch(1);
     struct coordinator_record big = record_consistent(1, 100, CKPT_WORLD_MAX);
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
     struct rlimit before;
     struct rlimit small;
@@ -260,7 +217,7 @@ static void a_full_disk_passes(void **state)
     assert_string_equal(replay(store).text, "epoch:1 ");
     assert_int_equal(commit(store, &big, 1), CKPT_OK);
     fixture_close(&store);
-    store = open_good();
+    store = files_open();
     assert_string_equal(replay(store).text, "epoch:1 consistent:100 ");
     fixture_close(&store);
 }
@@ -273,8 +230,8 @@ static void another_programs_lock_passes(void **state)
     sqlite3 *other;
     struct coordinator_record epoch = record_epoch(2);
     fill();
-    struct store *store = open_good();
-    assert_int_equal(sqlite3_open(path_of("records.db", path), &other), SQLITE_OK);
+    struct store *store = files_open();
+    assert_int_equal(sqlite3_open(files_path("records.db", path), &other), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(commit(store, &epoch, 1), CKPT_ERR_TIMEOUT);
     assert_true(store_may_pass(CKPT_ERR_TIMEOUT));
@@ -285,7 +242,7 @@ static void another_programs_lock_passes(void **state)
     sqlite3_exec(other, "PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE", NULL, NULL, NULL);
     expect_refused(CKPT_ERR_TIMEOUT, "another program");
     sqlite3_close(other);
-    store = open_good();
+    store = files_open();
     assert_string_equal(replay(store).text, "consistent:100 consistent:200 epoch:2 ");
     fixture_close(&store);
 }
@@ -293,7 +250,7 @@ static void another_programs_lock_passes(void **state)
 static void each_commit_is_synced(void **state)
 {
     (void)state;
-    struct store *store = open_good();
+    struct store *store = files_open();
     for (uint64_t i = 1; i <= 5; i++) {
         struct coordinator_record epoch = record_epoch(i);
         int before = syncs;
@@ -308,7 +265,7 @@ static void a_failed_sync_is_never_made_good(void **state)
 {
     (void)state;
     struct coordinator_record epochs[] = {record_epoch(1), record_epoch(2), record_epoch(3)};
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_int_equal(commit(store, epochs, 1), CKPT_OK);
     syncs_fail = true;
     enum ckpt_status status = commit(store, epochs + 1, 1);
@@ -318,7 +275,7 @@ static void a_failed_sync_is_never_made_good(void **state)
     assert_int_equal(commit(store, epochs + 2, 1), CKPT_ERR_DISK);
     fixture_close(&store);
     /* It may be there or not; what was told is. */
-    store = open_good();
+    store = files_open();
     uint64_t epoch;
     assert_int_equal(fixture_epoch(store, &epoch), CKPT_OK);
     assert_true(epoch == 1 || epoch == 2);
@@ -328,12 +285,12 @@ static void a_failed_sync_is_never_made_good(void **state)
 static void a_second_process_is_refused(void **state)
 {
     (void)state;
-    struct store *store = open_good();
+    struct store *store = files_open();
     char pid[32];
     snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
     expect_refused(CKPT_ERR_BUSY, pid);
     fixture_close(&store);
-    store = open_good();
+    store = files_open();
     fixture_close(&store);
 }
 
@@ -344,7 +301,7 @@ static void a_flipped_digest_is_found(void **state)
     struct coordinator_record record = record_consistent(1, 200, 64);
     struct coordinator_record_shard shard = made_shard(NULL, &record, 17);
     flip("records.db", shard.digest.bytes, sizeof(shard.digest.bytes));
-    struct store *store = open_good();
+    struct store *store = files_open();
     struct seen seen = replay(store);
     assert_int_equal(seen.status, CKPT_ERR_CORRUPT);
     assert_non_null(strstr(fixture_reason, "row 3 has damaged shards"));
@@ -356,7 +313,7 @@ static void a_flipped_record_is_found(void **state)
     (void)state;
     fill();
     flip("records.db", "step 100", 8);
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
     assert_non_null(strstr(fixture_reason, "row 2 is damaged"));
     fixture_close(&store);
@@ -379,15 +336,15 @@ static void changed_and_missing_rows_are_found(void **state)
     };
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         fill();
-        run_sql(changes[i].sql);
-        struct store *store = open_good();
+        files_sql(changes[i].sql);
+        struct store *store = files_open();
         assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
         if (!strstr(fixture_reason, changes[i].words)) {
             fail_msg("%s: %s", changes[i].sql, fixture_reason);
         }
         fixture_close(&store);
-        assert_int_equal(clear(NULL), 0);
-        assert_int_equal(make(NULL), 0);
+        assert_int_equal(files_clear(NULL), 0);
+        assert_int_equal(files_make(NULL), 0);
     }
 }
 
@@ -395,9 +352,9 @@ static void a_damaged_extent_is_found(void **state)
 {
     (void)state;
     fill();
-    run_sql("UPDATE extent SET row_count = 2");
+    files_sql("UPDATE extent SET row_count = 2");
     expect_refused(CKPT_ERR_CORRUPT, "extent is damaged");
-    run_sql("DELETE FROM extent");
+    files_sql("DELETE FROM extent");
     expect_refused(CKPT_ERR_CORRUPT, "extent is damaged or missing");
 }
 
@@ -405,13 +362,13 @@ static void an_older_database_is_found(void **state)
 {
     (void)state;
     fill();
-    run_sql("CREATE TABLE kept AS SELECT * FROM extent");
+    files_sql("CREATE TABLE kept AS SELECT * FROM extent");
     struct coordinator_record epoch = record_epoch(2);
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
     fixture_close(&store);
-    run_sql("UPDATE extent SET (last_id, row_count, row_sum, crc) ="
-            " (SELECT last_id, row_count, row_sum, crc FROM kept); DROP TABLE kept");
+    files_sql("UPDATE extent SET (last_id, row_count, row_sum, crc) ="
+              " (SELECT last_id, row_count, row_sum, crc FROM kept); DROP TABLE kept");
     expect_refused(CKPT_ERR_CORRUPT, "ends at row 3, but row 4 was committed");
 }
 
@@ -435,8 +392,8 @@ static void a_damaged_index_is_found(void **state)
 {
     (void)state;
     fill();
-    run_sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'attempt',"
-            " 'world') WHERE name = 'record_subject'");
+    files_sql("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'attempt',"
+              " 'world') WHERE name = 'record_subject'");
     expect_refused(CKPT_ERR_CORRUPT, "is damaged");
 }
 
@@ -444,9 +401,9 @@ static void other_files_are_refused(void **state)
 {
     (void)state;
     char path[128];
-    run_sql("CREATE TABLE other (x)");
+    files_sql("CREATE TABLE other (x)");
     expect_refused(CKPT_ERR_CORRUPT, "another program");
-    assert_int_equal(unlink(path_of("records.db", path)), 0);
+    assert_int_equal(unlink(files_path("records.db", path)), 0);
     FILE *file = fopen(path, "w");
     for (int i = 0; i < 1000; i++) {
         fputs("not a database", file);
@@ -455,8 +412,8 @@ static void other_files_are_refused(void **state)
     expect_refused(CKPT_ERR_CORRUPT, "records.db");
     assert_int_equal(unlink(path), 0);
     fill();
-    run_sql("PRAGMA user_version = 4");
-    expect_refused(CKPT_ERR_VERSION, "schema version 4");
+    files_sql("PRAGMA user_version = 5");
+    expect_refused(CKPT_ERR_VERSION, "schema version 5");
 }
 
 static void shards_of_the_version_before_are_taken(void **state)
@@ -485,10 +442,10 @@ static void a_directory_that_cannot_be_is_refused(void **state)
 {
     (void)state;
     struct store *store = NULL;
-    assert_int_equal(fixture_open(&store_sqlite, "/proc/ckptctld", NULL, &store, reason),
+    assert_int_equal(fixture_open(&store_sqlite, "/proc/ckptctld", NULL, &store, files_reason),
                      CKPT_ERR_SYSTEM);
-    assert_non_null(strstr(reason, "/proc/ckptctld"));
-    assert_int_equal(fixture_open(&store_sqlite, "/dev/null", NULL, &store, reason),
+    assert_non_null(strstr(files_reason, "/proc/ckptctld"));
+    assert_int_equal(fixture_open(&store_sqlite, "/dev/null", NULL, &store, files_reason),
                      CKPT_ERR_SYSTEM);
     assert_null(store);
 }
@@ -498,13 +455,13 @@ static void files_are_private(void **state)
     (void)state;
     static const char *const files[] = {"records.db", "records.db-wal", "records.mark",
                                         "ckptctld.lock"};
-    struct store *store = open_good();
+    struct store *store = files_open();
     struct coordinator_record epoch = record_epoch(1);
     assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char path[128];
         struct stat status;
-        assert_int_equal(stat(path_of(files[i], path), &status), 0);
+        assert_int_equal(stat(files_path(files[i], path), &status), 0);
         assert_int_equal(status.st_mode & 0777, 0600);
     }
     fixture_close(&store);
@@ -518,7 +475,7 @@ static void the_file_does_not_grow_by_what_is_retired(void **state)
     struct stat early;
     struct stat late;
     struct coordinator_record epoch = record_epoch(1);
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_int_equal(commit(store, &epoch, 1), CKPT_OK);
     for (uint64_t step = 1; step <= 300; step++) {
         struct coordinator_record records[] = {record_consistent(1, step, 1024),
@@ -526,35 +483,21 @@ static void the_file_does_not_grow_by_what_is_retired(void **state)
                                                record_of(RECORD_RETIRED, 1, step - 2)};
         assert_int_equal(commit(store, records, step > 2 ? 3 : 2), CKPT_OK);
         if (step == 100) {
-            assert_int_equal(stat(path_of("records.db", path), &early), 0);
+            assert_int_equal(stat(files_path("records.db", path), &early), 0);
         }
     }
     fixture_close(&store);
-    assert_int_equal(stat(path_of("records.db", path), &late), 0);
+    assert_int_equal(stat(files_path("records.db", path), &late), 0);
     assert_true(late.st_size <= early.st_size);
     assert_int_equal(count_rows(), 4);
-    store = open_good();
+    store = files_open();
     assert_string_equal(replay(store).text, "epoch:1 consistent:299 consistent:300 verdict:300 ");
     fixture_close(&store);
 }
 
-static void make_version(const char *golden, const char *changes)
-{
-    char path[128];
-    char sql[16384];
-    FILE *file = fopen(golden, "r");
-    assert_non_null(file);
-    size_t bytes = fread(sql, 1, sizeof(sql) - 1, file);
-    fclose(file);
-    sql[bytes] = '\0';
-    run_sql(sql);
-    run_sql(changes);
-    assert_int_equal(chmod(path_of("records.db", path), 0600), 0);
-}
-
 static void make_version_1(const char *changes)
 {
-    make_version(GOLDEN_DIR "/records_v1.sql", changes);
+    files_golden(GOLDEN_DIR "/records_v1.sql", changes);
 }
 
 /* Its rows stay as they are, and have no time; what is committed from now on has. */
@@ -562,9 +505,9 @@ static void version_2_is_extended_in_its_place(void **state)
 {
     (void)state;
     struct coordinator_record more[] = {record_epoch(3), record_consistent(3, 400, 2)};
-    make_version(GOLDEN_DIR "/records_v2.sql", "");
+    files_golden(GOLDEN_DIR "/records_v2.sql", "");
     times_are_made = false;
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_string_equal(replay(store).text,
                         "attempt:3 consistent:200 mark:200 epoch:2 verdict:200 consistent:300 ");
     times_are_made = true;
@@ -574,7 +517,7 @@ static void version_2_is_extended_in_its_place(void **state)
     retired.step = 300;
     assert_int_equal(commit(store, &retired, 1), CKPT_OK);
     fixture_close(&store);
-    store = open_good();
+    store = files_open();
     assert_string_equal(replay(store).text, "attempt:3 verdict:200 epoch:3 consistent:400 ");
     fixture_close(&store);
 }
@@ -582,8 +525,8 @@ static void version_2_is_extended_in_its_place(void **state)
 static void damage_of_version_2_is_found(void **state)
 {
     (void)state;
-    make_version(GOLDEN_DIR "/records_v2.sql", "UPDATE record SET step = 201 WHERE id = 5");
-    struct store *store = open_good();
+    files_golden(GOLDEN_DIR "/records_v2.sql", "UPDATE record SET step = 201 WHERE id = 5");
+    struct store *store = files_open();
     assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
     fixture_close(&store);
 }
@@ -592,8 +535,8 @@ static void a_changed_time_is_found(void **state)
 {
     (void)state;
     fill();
-    run_sql("UPDATE record SET wall_ms = wall_ms + 1 WHERE id = 2");
-    struct store *store = open_good();
+    files_sql("UPDATE record SET wall_ms = wall_ms + 1 WHERE id = 2");
+    struct store *store = files_open();
     assert_int_equal(replay(store).status, CKPT_ERR_CORRUPT);
     fixture_close(&store);
 }
@@ -607,7 +550,7 @@ static void version_1_is_converted(void **state)
     make_version_1("");
     holders_are_made = false;
     times_are_made = false;
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_string_equal(replay(store).text, "attempt:3 consistent:300 verdict:200 withdrawn:300 "
                                             "quarantined:300 epoch:5 consistent:200 verdict:200 ");
     assert_int_equal(fixture_epoch(store, &epoch), CKPT_OK);
@@ -615,8 +558,8 @@ static void version_1_is_converted(void **state)
     assert_int_equal(commit(store, more, 2), CKPT_OK);
     fixture_close(&store);
     assert_int_equal(count_rows(), 6);
-    assert_int_not_equal(access(path_of("records.db.new", path), F_OK), 0);
-    store = open_good();
+    assert_int_not_equal(access(files_path("records.db.new", path), F_OK), 0);
+    store = files_open();
     assert_string_equal(replay(store).text, "attempt:3 verdict:200 withdrawn:300 consistent:200 "
                                             "verdict:200 epoch:6 ");
     holders_are_made = true;
@@ -641,8 +584,8 @@ static void damage_of_version_1_is_found(void **state)
         make_version_1(changes[i].sql);
         expect_refused(CKPT_ERR_CORRUPT, changes[i].words);
         expect_refused(CKPT_ERR_CORRUPT, changes[i].words);
-        assert_int_equal(clear(NULL), 0);
-        assert_int_equal(make(NULL), 0);
+        assert_int_equal(files_clear(NULL), 0);
+        assert_int_equal(files_make(NULL), 0);
     }
 }
 
@@ -652,10 +595,10 @@ static void a_left_conversion_is_made_anew(void **state)
     (void)state;
     char path[128];
     make_version_1("");
-    FILE *file = fopen(path_of("records.db.new", path), "w");
+    FILE *file = fopen(files_path("records.db.new", path), "w");
     fputs("half of it", file);
     fclose(file);
-    struct store *store = open_good();
+    struct store *store = files_open();
     assert_int_equal(replay(store).status, CKPT_OK);
     fixture_close(&store);
     assert_int_not_equal(access(path, F_OK), 0);
@@ -663,7 +606,6 @@ static void a_left_conversion_is_made_anew(void **state)
 
 int main(void)
 {
-#define OF_FILES(test) cmocka_unit_test_setup_teardown(test, make, clear)
     const struct CMUnitTest tests[] = {
         OF_FILES(records_survive_a_close),
         OF_FILES(shards_of_the_version_before_are_taken),
