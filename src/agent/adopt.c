@@ -122,11 +122,12 @@ static void adopt_record(struct agent *a, const struct slot_record *record)
     s->cached = record->cached;
     s->has_digest = record->has_digest;
     s->digest = record->digest;
+    s->digest_key = record->digest_key;
     s->in_doubt = true;
     adopt_segments(a, record->slot, record);
     if (keep && PLANTED_BUG(TRUST_RECORD) && record->has_digest) {
         agent_slot_move(s, SLOT_ADOPTED);
-        agent_slot_verified(a, record->slot, &record->digest);
+        agent_slot_verified(a, record->slot, &record->digest, record->digest_key);
     } else if (keep) {
         agent_slot_move(s, SLOT_ADOPTED);
         s->digest_wanted = true;

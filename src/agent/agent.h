@@ -10,7 +10,9 @@
  *    rises each time it leaves FREE, drawn from one counter of the whole arena, so that of two
  *    reports about one shard the higher generation is the later. The slot record is stored before
  *    anything is said about it.
- *  - COPY_VERIFIED is reported only from a digest that this incarnation computed over this memory.
+ *  - COPY_VERIFIED is reported only from a digest that this incarnation computed over this memory,
+ *    under the key of its run that the coordinator told last; with another key since then it goes
+ *    back to ADOPTED.
  *  - A slot is not freed while a peer reads it, while the transport writes it, while a digest runs
  *    over it or while a rank maps a restored shard from it: it is marked doomed and freed after.
  *  - Segments pass to another user only renewed: a new file, so that no descriptor or mapping that
@@ -27,6 +29,7 @@
 
 #include "agent/slot_record.h"
 #include "base/room.h"
+#include "digest/key.h"
 #include "wire/message.h"
 #include "wire/note.h"
 
@@ -148,6 +151,7 @@ struct agent_work {
     uint64_t bytes;
     uint64_t cancels;
     uint32_t link; /* AGENT_WORK_READ: the source's connection; AGENT_WORK_GATHER: the rank's */
+    struct digest_key key; /* AGENT_WORK_DIGEST, AGENT_WORK_READ: that the digest is under */
     char address[CKPT_ADDRESS_MAX + 1];
 };
 
@@ -218,7 +222,8 @@ struct agent_slot_view {
     bool doomed;
     bool has_digest;
     struct digest digest;
-    uint32_t pins; /* offers to peers and loans to ranks */
+    uint64_t digest_key; /* id of the key that it is under */
+    uint32_t pins;       /* offers to peers and loans to ranks */
     uint32_t segment_count;
     const uint16_t *segments;
     struct room_part part; /* as in its record */

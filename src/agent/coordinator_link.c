@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/digest_key.h"
 #include "agent/heartbeat.h"
 #include "agent/identity.h"
 #include "agent/job.h"
@@ -150,6 +151,7 @@ void agent_coordinator_welcome(struct agent *a, const struct message_welcome *we
         welcome->lease_ms > c->heartbeat_ms && welcome->lease_ms <= INTERVAL_MS_MAX;
     c->lease_ms = lease_is_sane ? welcome->lease_ms : 0;
     c->features = welcome->features;
+    agent_digest_key_tells(a, (c->features & WIRE_FEATURE_FINGERPRINT) != 0);
     if (c->state == LINK_JOINED) {
         return;
     }

@@ -129,9 +129,13 @@ static void check_slot(struct slot *s)
            s->work_type == AGENT_WORK_RENEW);
     assert(!s->prepares || (s->state == SLOT_DIRTY && s->doomed && !s->owner));
     assert(!s->doomed || s->state == SLOT_DIRTY || s->state == SLOT_FILLING);
-    assert(s->loans == 0 || s->state == SLOT_VERIFIED || s->doomed);
-    assert(s->offers == 0 || s->state == SLOT_SEALED || s->state == SLOT_VERIFIED || s->doomed);
+    /* A copy that is proven again may be lent, or be read, from before. */
+    assert(s->loans == 0 || s->state == SLOT_VERIFIED || s->state == SLOT_ADOPTED || s->doomed);
+    assert(s->offers == 0 || s->state == SLOT_SEALED || s->state == SLOT_VERIFIED ||
+           s->state == SLOT_ADOPTED || s->doomed);
     assert(!s->digest_wanted || agent_copy_state(s) != COPY_NONE);
+    assert(!s->name_pending || agent_copy_state(s) != COPY_NONE);
+    assert(!s->name_due || s->name_known);
 }
 
 static void check_pins(const struct agent *a)

@@ -46,7 +46,7 @@ static void send_loaded(struct agent *a, const struct load *load)
     assert(load->state == LOAD_LOANED);
     assert(s->loans > 0);
     assert(s->generation == load->generation);
-    assert(s->state == SLOT_VERIFIED || s->doomed);
+    assert(s->state == SLOT_VERIFIED || s->state == SLOT_ADOPTED || s->doomed);
     struct agent_outgoing *out =
         agent_update_message(a, AGENT_TO_RANK, a->sessions[load->session].link, MESSAGE_LOADED);
     assert(out != NULL);
@@ -63,6 +63,8 @@ static void send_loaded(struct agent *a, const struct load *load)
     loaded->generation = s->generation;
     loaded->bytes = s->bytes;
     loaded->digest = s->digest;
+    loaded->digest_kind =
+        s->digest_key == DIGEST_KEY_ID_BLAKE3 ? DIGEST_KIND_BLAKE3 : DIGEST_KIND_FINGERPRINT;
     loaded->segment_count = s->segment_count;
     loaded->part_bytes = agent_slot_part(a, s).bytes;
 }

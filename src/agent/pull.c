@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/digest_key.h"
 #include "agent/identity.h"
 #include "agent/note.h"
 #include "agent/peer.h"
@@ -169,8 +170,10 @@ void agent_pull_succeed(struct agent *a, struct pull *pull)
     assert(s->generation == pull->generation);
     s->verify = (struct order){pull->life, pull->order.order}; /* a repeat is reported again */
     s->report_order = pull->order.order;
-    agent_slot_verified(a, pull->slot, &pull->digest);
+    agent_slot_verified(a, pull->slot, &pull->digest, pull->digest_key);
+    uint32_t slot = pull->slot;
     leave(a, pull, false);
+    (void)agent_digest_key_check(a, slot); /* another may have been told since it was read */
 }
 
 void agent_pull_drop(struct agent *a, struct pull *pull)

@@ -39,6 +39,7 @@ void agent_pull_read_done(struct agent *a, uint32_t slot, const struct agent_eve
         return;
     }
     pull->digest = event->digest;
+    pull->digest_key = a->slots[slot].work_key;
     agent_pull_move(a, pull, PULL_CLOSING);
 }
 

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/digest_key.h"
 #include "agent/identity.h"
 #include "agent/note.h"
 #include "agent/pull.h"
@@ -127,6 +128,7 @@ void agent_pull_order(struct agent *a, const struct message_pull_order *order)
         agent_pull_fail_order(a, order, a->coordinator.life, CKPT_ERR_INVALID, wrong);
         return;
     }
+    agent_digest_key_told(a, &order->shard.run, &order->key);
     struct pull *pull = agent_pull_of_shard(a, &order->shard);
     if (pull != NULL) {
         order_again(a, pull, order);

@@ -55,9 +55,28 @@ static void send_report(struct agent *a, struct slot *s)
     }
     if (report->state == COPY_VERIFIED) {
         report->digest = s->found;
+        report->digest_key = s->digest_key;
         report->changed = agent_slot_is_bad(s);
     }
     s->report_due_ms = a->now_ms + a->config.resend_ms;
+}
+
+/* The digest that an order asked for beside the proof. Nothing of the copy has changed by it, so
+ * that its answer means nothing for the copy's own report; which goes first. */
+static void send_name(struct agent *a, struct slot *s)
+{
+    assert(s->name_known);
+    uint64_t due_ms = s->report_due_ms;
+    send_report(a, s);
+    struct message_shard_report *report =
+        &a->update->messages[a->update->message_count - 1].message.shard_report;
+    report->state = COPY_VERIFIED;
+    report->order = s->name_asked.number;
+    report->digest = s->name_digest;
+    report->digest_key = DIGEST_KEY_ID_BLAKE3;
+    report->changed = false;
+    s->report_due_ms = due_ms;
+    s->name_due = false;
 }
 
 uint64_t agent_inventory(const struct agent *a)
@@ -88,15 +107,23 @@ void agent_reports_pump(struct agent *a)
     assert(a->update != NULL);
     for (uint32_t i = 0; a->coordinator.state == LINK_JOINED && i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
-        if (!is_wanted(s) || s->record_pending) {
+        if (s->record_pending) {
             continue;
         }
-        if (s->report_due_ms <= a->now_ms) {
+        bool wanted = is_wanted(s);
+        bool is_due = wanted ? s->report_due_ms <= a->now_ms : s->name_due;
+        if (is_due) {
             if (!agent_update_has_room(a)) {
                 return;
             }
-            send_report(a, s);
+            if (wanted) {
+                send_report(a, s);
+            } else {
+                send_name(a, s);
+            }
         }
-        agent_update_deadline(a, s->report_due_ms);
+        if (wanted) {
+            agent_update_deadline(a, s->report_due_ms);
+        }
     }
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "agent/checkpoint.h"
+#include "agent/digest_key.h"
 #include "agent/identity.h"
 #include "agent/note.h"
 #include "agent/save_outcome.h"
@@ -34,6 +35,15 @@ static void refused(struct agent *a, uint32_t slot, const struct message_shard_a
         agent_save_end(a, &s->shard, AGENT_ONE_RANK, status, ack->reason);
     }
     agent_slot_doom(a, slot);
+}
+
+/* Without it nothing can be proven, and the answer to a report brings it. */
+static bool is_key_known(const struct agent *a, const struct slot *s)
+{
+    struct digest_key key;
+    uint64_t id;
+    assert(agent_copy_state(s) != COPY_NONE);
+    return agent_digest_key_of(a, &s->shard.run, &key, &id);
 }
 
 void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
@@ -67,8 +77,13 @@ void agent_report_ack(struct agent *a, const struct message_shard_ack *ack)
         agent_slot_doom(a, slot);
         return;
     }
+    agent_digest_key_told(a, &s->shard.run, &ack->key);
+    state = agent_copy_state(s); /* under another key it counts for less, or is given up */
+    if (state == COPY_NONE) {
+        return;
+    }
     s->untold = false;
-    if (ack->state == state) {
+    if (ack->state == state && (state == COPY_VERIFIED || is_key_known(a, s))) {
         s->acked = true;
         s->report_order = 0;
     }

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/digest_key.h"
 #include "agent/identity.h"
 #include "agent/note.h"
 #include "agent/run.h"
@@ -251,6 +252,7 @@ void agent_seat_told(struct agent *a, const struct message_seat_told *told)
         !agent_text_ends(told->reason, CKPT_REASON_MAX)) {
         return;
     }
+    agent_digest_key_told(a, &told->run, &told->key);
     bool is_full = told->status == CKPT_ERR_FULL; /* there may be room later */
     bool pending = told->status == CKPT_ERR_BUSY || told->status == CKPT_ERR_TIMEOUT || is_full;
     seat->status = told->status;

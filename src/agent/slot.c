@@ -12,14 +12,15 @@
 /*           .--> FILLING --> SEALED --.
  *   FREE ---+--> PULLING -------------+--> VERIFIED
  *    ^      '--> ADOPTED -------------'
- *    '-- DIRTY <-- any; DIRTY --> FILLING, PULLING once renewed */
+ *    '-- DIRTY <-- any; DIRTY --> FILLING, PULLING once renewed; VERIFIED --> ADOPTED where the run
+ *        has another key now */
 static const unsigned moves[] = {
     [SLOT_FREE] = TO(SLOT_FILLING) | TO(SLOT_PULLING) | TO(SLOT_ADOPTED) | TO(SLOT_DIRTY),
     [SLOT_FILLING] = TO(SLOT_SEALED) | TO(SLOT_DIRTY),
     [SLOT_SEALED] = TO(SLOT_VERIFIED) | TO(SLOT_DIRTY),
     [SLOT_PULLING] = TO(SLOT_VERIFIED) | TO(SLOT_DIRTY),
     [SLOT_ADOPTED] = TO(SLOT_VERIFIED) | TO(SLOT_DIRTY),
-    [SLOT_VERIFIED] = TO(SLOT_DIRTY),
+    [SLOT_VERIFIED] = TO(SLOT_ADOPTED) | TO(SLOT_DIRTY),
     [SLOT_DIRTY] = TO(SLOT_FREE) | TO(SLOT_FILLING) | TO(SLOT_PULLING),
 };
 
@@ -126,6 +127,8 @@ static void become_dirty(struct agent *a, uint32_t slot)
     s->renew_wanted = false;
     s->digest_wanted = false;
     s->verify_pending = false;
+    s->name_pending = false;
+    s->name_due = false;
     s->cancel_wanted =
         s->work != 0 && (s->work_type == AGENT_WORK_READ || s->work_type == AGENT_WORK_GATHER);
     if (s->state != SLOT_DIRTY) {
@@ -165,7 +168,8 @@ void agent_slot_writer_gone(struct agent *a, uint32_t slot)
     become_dirty(a, slot);
 }
 
-void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *digest)
+void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *digest,
+                         uint64_t digest_key)
 {
     assert(slot < a->config.slots);
     struct slot *s = &a->slots[slot];
@@ -173,6 +177,7 @@ void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *di
     assert(s->segment_count > 0);
     s->digest = *digest;
     s->found = *digest;
+    s->digest_key = digest_key;
     s->has_digest = true;
     agent_slot_move(s, SLOT_VERIFIED);
     s->unread_since_ms = a->now_ms;
@@ -183,7 +188,7 @@ void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *di
 void agent_slot_unloan(struct agent *a, uint32_t slot)
 {
     struct slot *s = &a->slots[slot];
-    assert(s->state == SLOT_VERIFIED || s->doomed);
+    assert(s->state == SLOT_VERIFIED || s->state == SLOT_ADOPTED || s->doomed);
     assert(s->loans > 0);
     s->loans--;
     if (s->loans == 0 && s->cached && !PLANTED_BUG(READER_GONE)) {

@@ -26,8 +26,10 @@ void agent_report_wanted(struct agent *a, uint32_t slot);
 void agent_slot_doom(struct agent *a, uint32_t slot);
 /* The rank has abandoned the slot, is gone, or has sealed a doomed one. */
 void agent_slot_writer_gone(struct agent *a, uint32_t slot);
-/* The digest is of this incarnation, over the memory as it is: the copy counts from now on. */
-void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *digest);
+/* The digest is of this incarnation, over the memory as it is, under the key of that id: the copy
+ * counts from now on. */
+void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *digest,
+                         uint64_t digest_key);
 /* One load of the slot less. */
 void agent_slot_unloan(struct agent *a, uint32_t slot);
 /* Dooms cached copies that nobody has read for long. */

@@ -42,6 +42,7 @@ struct slot_record {
     bool cached;
     bool has_digest;
     struct digest digest;
+    uint64_t digest_key; /* id of the key that it is under */
     uint32_t segment_count;
     uint16_t segments[CKPT_SEGMENTS_PER_SHARD_MAX];
     struct room_part part; /* that its only id is of; of 0 bytes: its ids are of segments */

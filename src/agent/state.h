@@ -82,17 +82,26 @@ struct slot {
     uint32_t world;
     uint32_t copies;
     uint64_t bytes;
-    struct digest digest; /* the first of this generation, as in the record */
+    struct digest digest; /* the first of this generation under its key, as in the record */
     struct digest found;  /* the latest */
+    uint64_t digest_key;  /* id of the key that both are under */
     uint32_t segment_count;
     uint16_t *segments;
     uint32_t offers; /* entries of the offer table */
     uint32_t loans;  /* loads that ranks have mapped */
     uint64_t work;   /* under way, 0: none */
     enum agent_work_type work_type;
+    uint64_t work_key;       /* id of the key that its digest is under; also of the last work */
+    bool work_names;         /* the digest under way is for `name_asked` */
     bool work_serves_verify; /* the digest under way began after the verify order came */
     bool verify_pending;
     struct order verify;
+    /* BLAKE3 of what lies here, asked for beside the proof by another key: verify_order.c. */
+    struct order name_asked;
+    bool name_pending; /* to be begun */
+    bool name_known;
+    bool name_due; /* to be told */
+    struct digest name_digest;
     enum checkpoint_state checkpoint; /* as the coordinator last said */
     uint64_t unread_since_ms;         /* cached: without a reader since */
     /* An owner's, in this life of the agent: what its rank said with the seal. */
@@ -116,6 +125,8 @@ struct run {
     bool has_latest;
     uint64_t latest; /* the newest consistent step heard of in this life */
     uint64_t used_ms;
+    struct digest_key digest_key; /* as last told; of an unknown kind: it was not */
+    uint64_t digest_key_id;
 };
 
 enum save_state {
@@ -285,7 +296,8 @@ struct pull {
     uint64_t generation;
     struct pull_source source;
     struct digest digest;
-    uint64_t since_ms; /* in this state */
+    uint64_t digest_key; /* id of the key that it is under */
+    uint64_t since_ms;   /* in this state */
     uint64_t due_ms;
 };
 
@@ -368,6 +380,7 @@ struct agent {
     uint32_t rails;       /* as the last event said; the next too */
     uint32_t rails_up;
     bool started;
+    bool keys_are_told; /* by the coordinator that was heard last */
     uint64_t epoch;
     bool adopting;
     bool found_records;

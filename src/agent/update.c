@@ -82,6 +82,7 @@ static void fill_record(const struct agent *a, const struct slot *slot, uint32_t
     record->cached = slot->cached;
     record->has_digest = slot->has_digest;
     record->digest = slot->digest;
+    record->digest_key = slot->digest_key;
     record->segment_count = slot->segment_count;
     memcpy(record->segments, slot->segments, slot->segment_count * sizeof(uint16_t));
     record->part = agent_slot_part(a, slot);

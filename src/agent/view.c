@@ -20,6 +20,7 @@ bool agent_slot_view(const struct agent *a, uint32_t slot, struct agent_slot_vie
         .doomed = s->doomed,
         .has_digest = s->has_digest,
         .digest = s->state == SLOT_VERIFIED ? s->found : s->digest,
+        .digest_key = s->digest_key,
         .pins = s->offers + s->loans,
         .segment_count = s->segment_count,
         .segments = s->segments,

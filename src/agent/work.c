@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "agent/digest_key.h"
 #include "agent/update.h"
 
 /* A work's number holds its slot, so that a completion finds it, or finds that it is stale. */
@@ -35,6 +36,19 @@ static bool start(struct agent *a, uint32_t slot, enum agent_work_type type)
     return true;
 }
 
+/* The slot's work, which was started last, digests under its run's key; where that is not known, or
+ * its name is asked for, by BLAKE3. */
+static void digest_under(struct agent *a, struct slot *s, bool names)
+{
+    assert(a->update->work_count > 0);
+    struct agent_work *work = &a->update->works[a->update->work_count - 1];
+    assert(work->work == s->work);
+    if (names || !agent_digest_key_of(a, &s->shard.run, &work->key, &s->work_key)) {
+        work->key = (struct digest_key){.kind = DIGEST_KIND_BLAKE3};
+        s->work_key = DIGEST_KEY_ID_BLAKE3;
+    }
+}
+
 bool agent_work_read_start(struct agent *a, uint32_t slot, uint32_t link)
 {
     assert(a->slots[slot].state == SLOT_PULLING);
@@ -42,6 +56,8 @@ bool agent_work_read_start(struct agent *a, uint32_t slot, uint32_t link)
         return false;
     }
     a->update->works[a->update->work_count - 1].link = link;
+    /* Its order told the key; where none did, the report's answer does, and it is proven again. */
+    digest_under(a, &a->slots[slot], false);
     return true;
 }
 
@@ -55,12 +71,34 @@ bool agent_work_gather_start(struct agent *a, uint32_t slot, uint32_t link)
     return true;
 }
 
+/* Of the run that was asked about last: neighbours are mostly of one. */
+struct known_key {
+    const struct run_key *run;
+    bool is_known;
+};
+
+static bool is_key_known(const struct agent *a, const struct slot *slot, struct known_key *last)
+{
+    assert(slot->state != SLOT_FREE);
+    if (last->run == NULL || !run_key_equal(last->run, &slot->shard.run)) {
+        struct digest_key key;
+        uint64_t id;
+        last->run = &slot->shard.run;
+        last->is_known = agent_digest_key_of(a, last->run, &key, &id);
+    }
+    return last->is_known;
+}
+
 /* Which slot's digest comes next: what a rank waits for, then what the coordinator asks for, then
  * what was found after a restart. */
-static unsigned digest_rank(const struct slot *slot)
+static unsigned digest_rank(const struct agent *a, const struct slot *slot, struct known_key *last)
 {
-    if (!slot->digest_wanted || slot->work != 0) {
+    if (slot->work != 0 || !(slot->digest_wanted || slot->name_pending)) {
         return 0;
+    }
+    bool is_to_be_proven = slot->digest_wanted && is_key_known(a, slot, last);
+    if (!is_to_be_proven) {
+        return slot->name_pending ? 2 : 0;
     }
     switch (slot->state) {
     case SLOT_SEALED:
@@ -83,14 +121,16 @@ static uint32_t find_next(const struct agent *a)
 {
     uint32_t under_way = 0, adopted = 0, best = NONE;
     unsigned best_rank = 0;
+    struct known_key last = {NULL, false};
     for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *s = &a->slots[i];
         if (s->work != 0 && s->work_type == AGENT_WORK_DIGEST) {
             under_way++;
             adopted += s->state == SLOT_ADOPTED;
         }
-        if (digest_rank(s) > best_rank) {
-            best_rank = digest_rank(s);
+        unsigned rank = digest_rank(a, s, &last);
+        if (rank > best_rank) {
+            best_rank = rank;
             best = i;
         }
     }
@@ -99,6 +139,26 @@ static uint32_t find_next(const struct agent *a)
         return NONE;
     }
     return best;
+}
+
+/* False: no room in the update. */
+static bool digest_start(struct agent *a, uint32_t slot)
+{
+    struct slot *s = &a->slots[slot];
+    struct known_key last = {NULL, false};
+    assert(s->digest_wanted || s->name_pending);
+    if (!start(a, slot, AGENT_WORK_DIGEST)) {
+        return false;
+    }
+    s->work_names = !(s->digest_wanted && is_key_known(a, s, &last));
+    digest_under(a, s, s->work_names);
+    if (s->work_names) {
+        s->name_pending = false;
+    } else {
+        s->digest_wanted = false;
+        s->work_serves_verify = s->verify_pending;
+    }
+    return true;
 }
 
 static bool cancel_read(struct agent *a, uint32_t slot)
@@ -135,10 +195,8 @@ void agent_works_pump(struct agent *a)
         }
     }
     for (uint32_t next = find_next(a); next != NONE; next = find_next(a)) {
-        if (!start(a, next, AGENT_WORK_DIGEST)) {
+        if (!digest_start(a, next)) {
             return;
         }
-        a->slots[next].digest_wanted = false;
-        a->slots[next].work_serves_verify = a->slots[next].verify_pending;
     }
 }

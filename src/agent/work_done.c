@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "agent/digest_key.h"
 #include "agent/gather.h"
 #include "agent/note.h"
 #include "agent/pull_answer.h"
@@ -55,6 +56,19 @@ static void verified_again(struct agent *a, uint32_t slot, const struct digest *
     agent_report_wanted(a, slot);
 }
 
+/* An order that came while it was computed wants it computed anew. */
+static void name_done(const struct agent *a, struct slot *s, const struct digest *name)
+{
+    assert(s->work_key == DIGEST_KEY_ID_BLAKE3);
+    assert(agent_copy_state(s) != COPY_NONE);
+    (void)a;
+    if (!s->name_pending) {
+        s->name_digest = *name;
+        s->name_known = true;
+        s->name_due = true;
+    }
+}
+
 static void digest_done(struct agent *a, uint32_t slot, const struct agent_event *event)
 {
     struct slot *s = &a->slots[slot];
@@ -66,7 +80,17 @@ static void digest_done(struct agent *a, uint32_t slot, const struct agent_event
         digest_failed(a, slot, event->status);
         return;
     }
-    if (s->state == SLOT_ADOPTED && s->has_digest && !digest_equal(&s->digest, &event->digest)) {
+    if (s->work_names) {
+        name_done(a, s, &event->digest);
+        return;
+    }
+    if (agent_digest_key_is_other(a, &s->shard.run, s->work_key)) {
+        s->digest_wanted = true; /* its run was told to have another key meanwhile */
+        return;
+    }
+    /* One of the record under another key is unknown, and not another. */
+    if (s->state == SLOT_ADOPTED && s->has_digest && s->digest_key == s->work_key &&
+        !digest_equal(&s->digest, &event->digest)) {
         adopted_differs(a, slot);
         return;
     }
@@ -76,7 +100,7 @@ static void digest_done(struct agent *a, uint32_t slot, const struct agent_event
         s->report_order = s->verify.number;
     }
     if (digest_counts(s)) {
-        agent_slot_verified(a, slot, &event->digest);
+        agent_slot_verified(a, slot, &event->digest, s->work_key);
     } else {
         verified_again(a, slot, &event->digest);
     }

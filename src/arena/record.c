@@ -47,7 +47,8 @@ struct record_image {
     uint32_t part_segment; /* this and the next two: from version 3 on */
     uint64_t part_offset;
     uint64_t part_bytes;
-    uint8_t zero_b[1756];
+    uint64_t digest_key; /* from version 4 on */
+    uint8_t zero_b[1748];
     uint32_t crc; /* CRC-32C of all bytes before it */
 };
 
@@ -74,7 +75,8 @@ _Static_assert(offsetof(struct record_image, insisted) == 2312, "format");
 _Static_assert(offsetof(struct record_image, part_segment) == 2316, "format");
 _Static_assert(offsetof(struct record_image, part_offset) == 2320, "format");
 _Static_assert(offsetof(struct record_image, part_bytes) == 2328, "format");
-_Static_assert(offsetof(struct record_image, zero_b) == 2336, "format");
+_Static_assert(offsetof(struct record_image, digest_key) == 2336, "format");
+_Static_assert(offsetof(struct record_image, zero_b) == 2344, "format");
 _Static_assert(offsetof(struct record_image, crc) == 4092, "format");
 
 static bool is_zero(const void *bytes, size_t n)
@@ -229,6 +231,7 @@ enum ckpt_status arena_record_encode(const struct slot_record *record, uint64_t 
         (uint8_t)((record->owner ? FLAG_OWNER : 0u) | (record->has_digest ? FLAG_HAS_DIGEST : 0u));
     if (record->has_digest) {
         memcpy(image.digest, record->digest.bytes, sizeof image.digest);
+        image.digest_key = htole64(record->digest_key);
     }
     size_t length = 0;
     (void)measure_name(record->shard.run.name, &length);
@@ -248,7 +251,8 @@ static bool has_zero_padding(const struct record_image *image, const struct slot
     size_t tail = (CKPT_SEGMENTS_PER_SHARD_MAX - record->segment_count) * sizeof(uint16_t);
     return is_zero(image->zero_a, sizeof image->zero_a) &&
            is_zero(image->zero_b, sizeof image->zero_b) &&
-           (record->has_digest || is_zero(image->digest, sizeof image->digest)) &&
+           (record->has_digest ||
+            (is_zero(image->digest, sizeof image->digest) && image->digest_key == 0)) &&
            is_zero(image->run + name_length, sizeof image->run - name_length) &&
            is_zero(image->segments + record->segment_count, tail);
 }
@@ -256,9 +260,9 @@ static bool has_zero_padding(const struct record_image *image, const struct slot
 /* What a version does not have is zero in it. */
 static bool has_fields_of_version(const uint8_t *bytes, uint32_t version)
 {
-    static const size_t ends[ARENA_RECORD_VERSION] = {offsetof(struct record_image, seat),
-                                                      offsetof(struct record_image, part_segment),
-                                                      offsetof(struct record_image, zero_b)};
+    static const size_t ends[ARENA_RECORD_VERSION] = {
+        offsetof(struct record_image, seat), offsetof(struct record_image, part_segment),
+        offsetof(struct record_image, digest_key), offsetof(struct record_image, zero_b)};
     size_t end = ends[version - 1];
     return is_zero(bytes + end, offsetof(struct record_image, crc) - end);
 }
@@ -303,6 +307,7 @@ enum ckpt_status arena_record_decode(const uint8_t *bytes, size_t n, struct slot
     record.has_digest = (image.flags & FLAG_HAS_DIGEST) != 0;
     record.state = from_stored((enum stored_state)image.state, record.has_digest);
     memcpy(record.digest.bytes, image.digest, sizeof record.digest.bytes);
+    record.digest_key = le64toh(image.digest_key);
     record.part = (struct room_part){.segment = le32toh(image.part_segment),
                                      .offset = le64toh(image.part_offset),
                                      .bytes = le64toh(image.part_bytes)};

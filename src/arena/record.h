@@ -22,7 +22,7 @@
 #include <ckpt/status.h>
 
 #define ARENA_RECORD_BYTES 4096
-#define ARENA_RECORD_VERSION 3
+#define ARENA_RECORD_VERSION 4
 
 /* arena_record_encode -- writes *record as the sequence-th form of its slot.
  *

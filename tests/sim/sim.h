@@ -213,6 +213,7 @@ struct sim_work {
     uint64_t work;
     uint32_t slot;
     uint64_t generation;
+    uint64_t key; /* id of the key that its digest is under */
     uint32_t bytes;
     uint32_t landed;
     uint32_t chunk;

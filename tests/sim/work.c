@@ -33,7 +33,7 @@ static void finish(struct sim *sim, struct sim_work *work, enum ckpt_status stat
     parcel->status = status;
     work->active = false;
     if (status == CKPT_OK && (work->type == AGENT_WORK_DIGEST || work->type == AGENT_WORK_READ)) {
-        digest_of(work->shadow, work->bytes, DIGEST_KEY_ID_BLAKE3, &parcel->digest);
+        digest_of(work->shadow, work->bytes, work->key, &parcel->digest);
         if (!sim->faults_over && sim->mix.liar == (int)work->node &&
             sim_chance(sim, sim->mix.lie_ppm)) {
             parcel->digest.bytes[0] ^= 0x5a;
@@ -108,6 +108,7 @@ static struct sim_work *new_work(struct sim *sim, uint32_t node, const struct ag
                                               .work = asked->work,
                                               .slot = asked->slot,
                                               .generation = asked->generation,
+                                              .key = digest_key_id(&asked->key),
                                               .began_ms = sim->now_ms};
             return &sim->works[i];
         }

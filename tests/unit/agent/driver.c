@@ -149,15 +149,26 @@ void driver_coordinator(struct driver *d, struct message message)
     driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_MESSAGE, .message = &message});
 }
 
-void driver_join(struct driver *d)
+static void join(struct driver *d, uint32_t features)
 {
     driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
-    struct message welcome = {.type = MESSAGE_WELCOME,
-                              .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000}};
+    struct message welcome = {
+        .type = MESSAGE_WELCOME,
+        .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000, .features = features}};
     driver_coordinator(d, welcome);
     driver_seats(d);
     driver_settle(d);
+}
+
+void driver_join(struct driver *d)
+{
+    join(d, 0);
+}
+
+void driver_join_told_keys(struct driver *d)
+{
+    join(d, WIRE_FEATURE_FINGERPRINT);
 }
 
 void driver_checkpoint(struct driver *d, uint64_t step, enum checkpoint_state state)

@@ -44,13 +44,14 @@ static void a_copy_is_held_until_it_is_digested_again(void **state)
     driver_begin(d);
     adopt(d, record_of(4, SLOT_VERIFIED, 30, 10, 2), false);
     assert_int_equal(driver_stored(d, 4)->state, SLOT_ADOPTED);
-    const struct agent_work *digest = driver_works(d, AGENT_WORK_DIGEST);
-    uint64_t work = digest->work;
-    assert_int_equal(digest->generation, 30);
     adopt_end(d);
+    assert_null(driver_works(d, AGENT_WORK_DIGEST)); /* under which key is not known */
     driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     struct message welcome = {.type = MESSAGE_WELCOME, .welcome = {.heartbeat_ms = 1000}};
     driver_coordinator(d, welcome);
+    const struct agent_work *digest = driver_works(d, AGENT_WORK_DIGEST);
+    uint64_t work = digest->work;
+    assert_int_equal(digest->generation, 30);
     assert_int_equal(reported(d)->state, COPY_ADOPTED);
     assert_int_equal(reported(d)->generation, 30);
     driver_tick(d, 1000);
@@ -76,9 +77,9 @@ static void a_copy_that_changed_is_given_up(void **state)
     struct driver *d = *state;
     driver_begin(d);
     adopt(d, record_of(4, SLOT_VERIFIED, 30, 10, 2), false);
-    uint64_t work = driver_works(d, AGENT_WORK_DIGEST)->work;
     adopt_end(d);
     driver_join(d);
+    uint64_t work = driver_works(d, AGENT_WORK_DIGEST)->work;
     driver_coordinator(d, driver_order(d, 10, 3, 2 * SEGMENT)); /* waits for the digest */
     assert_null(driver_said(d, AGENT_TO_PEER, MESSAGE_OFFER_ASK));
     driver_work(d, work, CKPT_OK, 11);
@@ -101,10 +102,9 @@ static void an_owners_undigested_copy_gets_its_first(void **state)
     record.owner = true;
     record.seat = (struct nonce){{1, 3, (uint8_t)ALICE}};
     adopt(d, record, false);
-    uint64_t work = driver_works(d, AGENT_WORK_DIGEST)->work;
     adopt_end(d);
     driver_join(d);
-    driver_work(d, work, CKPT_OK, 0x42);
+    driver_work(d, driver_works(d, AGENT_WORK_DIGEST)->work, CKPT_OK, 0x42);
     assert_int_equal(reported(d)->state, COPY_VERIFIED);
     assert_true(reported(d)->owner);
     driver_rank(d, 1, ALICE, 3); /* the same attempt goes on, and hears of it */
@@ -224,12 +224,15 @@ static void few_digests_run_at_once(void **state)
     uint32_t count = 0;
     for (uint32_t i = 0; i < 10; i++) {
         adopt(d, record_of(i, SLOT_VERIFIED, 30 + i, i, (uint16_t)(2 * i)), false);
-        for (uint32_t j = 0; j < d->update.work_count; j++) {
-            works[count++] = d->update.works[j].work;
-        }
+        assert_int_equal(d->update.work_count, 0);
+    }
+    adopt_end(d);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    driver_coordinator(d, (struct message){.type = MESSAGE_WELCOME});
+    for (uint32_t j = 0; j < d->update.work_count; j++) {
+        works[count++] = d->update.works[j].work;
     }
     assert_int_equal(count, 4);
-    adopt_end(d);
     for (uint32_t done = 0; done < count; done++) {
         driver_work(d, works[done], CKPT_OK, (uint8_t)done);
         for (uint32_t j = 0; j < d->update.work_count; j++) {

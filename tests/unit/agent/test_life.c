@@ -291,15 +291,19 @@ static void without_a_coordinator_saves_stage(void **state)
     struct driver *d = *state;
     driver_start(d);
     driver_rank(d, 1, ALICE, 0);
-    uint32_t slot = driver_save(d, 1, 10, SEGMENT);
+    struct message_slot_granted granted = *driver_ask(d, 1, 10, SEGMENT);
+    driver_seal(d, 1, 10, granted.slot, granted.generation);
+    assert_int_equal(driver_slot(d, granted.slot).state, SLOT_SEALED);
     driver_event(d, (struct agent_event){.type = AGENT_TICK});
     assert_int_equal(driver_said_count(d, MESSAGE_SHARD_REPORT), 0);
+    assert_null(driver_works(d, AGENT_WORK_DIGEST)); /* under which key is not known */
     driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     struct message welcome = {.type = MESSAGE_WELCOME, .welcome = {.heartbeat_ms = 1000}};
     driver_coordinator(d, welcome);
     const struct agent_outgoing *out = driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_SHARD_REPORT);
-    assert_int_equal(out->message.shard_report.state, COPY_VERIFIED);
-    assert_int_equal(out->message.shard_report.generation, driver_slot(d, slot).generation);
+    assert_int_equal(out->message.shard_report.state, COPY_SEALED);
+    assert_int_equal(out->message.shard_report.generation, granted.generation);
+    assert_non_null(driver_works(d, AGENT_WORK_DIGEST));
 }
 
 /* Words of any sender in any order, with values near those that mean something and values that mean
@@ -345,6 +349,15 @@ static uint32_t random_slot(struct driver *d, struct prng *prng)
     return slot;
 }
 
+static struct digest_key random_key(struct prng *prng)
+{
+    struct digest_key key = {.kind = (enum digest_kind)prng_below(prng, 3)};
+    if (key.kind == DIGEST_KIND_FINGERPRINT) {
+        key.secret.bytes[7] = (uint8_t)prng_chance(prng, 100000);
+    }
+    return key;
+}
+
 static void random_coordinator_message(struct driver *d, struct prng *prng, struct message *m)
 {
     static const enum message_type types[] = {
@@ -360,16 +373,19 @@ static void random_coordinator_message(struct driver *d, struct prng *prng, stru
     if (m->type == MESSAGE_WELCOME) {
         m->welcome.heartbeat_ms = 1000;
         m->welcome.lease_ms = 60000;
+        m->welcome.features = prng_chance(prng, 900000) ? WIRE_FEATURE_FINGERPRINT : 0;
     } else if (m->type == MESSAGE_SHARD_ACK) {
         m->shard_ack.shard = view.shard;
         m->shard_ack.generation = view.generation + prng_chance(prng, 100000);
         m->shard_ack.state = (enum copy_state)prng_below(prng, 5);
         m->shard_ack.keep = prng_chance(prng, 700000);
+        m->shard_ack.key = random_key(prng);
         m->shard_ack.checkpoint = (enum checkpoint_state)prng_below(prng, 8);
     } else if (m->type == MESSAGE_PULL_ORDER) {
         *m = driver_order(d, shard.step, shard.rank, 1 + prng_below(prng, 3 * SEGMENT));
         m->pull_order.bytes = prng_chance(prng, 50000) ? prng_next(prng) : m->pull_order.bytes;
         m->pull_order.shard = shard;
+        m->pull_order.key = random_key(prng);
         m->pull_order.order -= prng_below(prng, 3);
         m->pull_order.purpose = (enum pull_purpose)prng_below(prng, 4);
         m->pull_order.source_address[1] = (char)('2' + prng_below(prng, 3));
@@ -377,6 +393,7 @@ static void random_coordinator_message(struct driver *d, struct prng *prng, stru
         m->verify_order.order = ++d->orders;
         m->verify_order.shard = prng_chance(prng, 800000) ? view.shard : shard;
         m->verify_order.generation = view.generation;
+        m->verify_order.key = random_key(prng);
     } else if (m->type == MESSAGE_CHECKPOINT_STATE) {
         m->checkpoint_state.run = shard.run;
         m->checkpoint_state.attempt = 1;

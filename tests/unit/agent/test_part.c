@@ -15,6 +15,7 @@ static void start(struct driver *d)
     d->config.ranks_max = 40;
     driver_begin(d);
     driver_event(d, (struct agent_event){.type = AGENT_ADOPT_END});
+    driver_join(d);
     d->takes_parts = true;
 }
 

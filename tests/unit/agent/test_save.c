@@ -239,6 +239,7 @@ static void asks_are_refused(void **state)
 {
     struct driver *d = *state;
     driver_start(d);
+    driver_join(d);
     driver_rank(d, 1, ALICE, 0);
     assert_int_equal(driver_ask(d, 1, CKPT_STEP_LATEST, 1)->status, CKPT_ERR_STEP);
     assert_int_equal(driver_ask(d, 1, 5, 0)->status, CKPT_ERR_SIZE);
@@ -342,6 +343,7 @@ static void abandoned_and_orphaned_slots_are_freed(void **state)
 {
     struct driver *d = *state;
     driver_start(d);
+    driver_join(d);
     driver_rank(d, 1, ALICE, 0);
     struct message_slot_granted granted = *driver_ask(d, 1, 10, 4 * SEGMENT);
     struct message abandon = {.type = MESSAGE_ABANDON,

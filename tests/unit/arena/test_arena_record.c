@@ -14,7 +14,8 @@
 #include "base/crc32c.h"
 #include "unit/arena/fixture.h"
 
-#define GOLDEN "unit/arena/slot_record_3.golden"
+#define GOLDEN "unit/arena/slot_record_4.golden"
+#define GOLDEN_3 "unit/arena/slot_record_3.golden" /* of before digests had keys */
 #define GOLDEN_2 "unit/arena/slot_record_2.golden" /* of before parts of segments */
 #define GOLDEN_1 "unit/arena/slot_record.golden"   /* of before starts had names */
 
@@ -45,10 +46,17 @@ static struct slot_record record_of_part(void)
     return record;
 }
 
+static struct slot_record record_with_key(void)
+{
+    struct slot_record record = full_record();
+    record.digest_key = UINT64_C(0xfedcba9876543210);
+    return record;
+}
+
 static void test_what_is_encoded_is_decoded(void **state)
 {
     (void)state;
-    struct slot_record record = full_record();
+    struct slot_record record = record_with_key();
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, 9, bytes), CKPT_OK);
     struct slot_record decoded;
@@ -61,7 +69,7 @@ static void test_what_is_encoded_is_decoded(void **state)
 static void test_every_flipped_bit_is_detected(void **state)
 {
     (void)state;
-    struct slot_record record = full_record();
+    struct slot_record record = record_with_key();
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_OK);
     struct slot_record untouched;
@@ -79,7 +87,7 @@ static void test_every_flipped_bit_is_detected(void **state)
 /* Sets one byte and makes the checksum right again: the ranges have to be checked too. */
 static enum ckpt_status decode_with(size_t offset, uint8_t value)
 {
-    struct slot_record record = full_record();
+    struct slot_record record = record_with_key();
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_OK);
     assert_int_not_equal(bytes[offset], value);
@@ -96,9 +104,10 @@ static void test_fields_out_of_range_are_refused(void **state)
     (void)state;
     assert_int_equal(decode_with(41, 2), CKPT_OK);             /* another slot, to show that the */
     assert_int_equal(decode_with(0, 0), CKPT_ERR_CORRUPT);     /* checksum is right; the magic */
-    assert_int_equal(decode_with(4, 4), CKPT_ERR_VERSION);     /* version */
+    assert_int_equal(decode_with(4, 5), CKPT_ERR_VERSION);     /* version */
     assert_int_equal(decode_with(4, 0), CKPT_ERR_VERSION);     /* version */
     assert_int_equal(decode_with(4, 1), CKPT_ERR_CORRUPT);     /* a field that version 1 has not */
+    assert_int_equal(decode_with(4, 3), CKPT_ERR_CORRUPT);     /* and one that 3 has not */
     assert_int_equal(decode_with(42, 1), CKPT_ERR_CORRUPT);    /* slot */
     assert_int_equal(decode_with(54, 1), CKPT_ERR_CORRUPT);    /* rank */
     assert_int_equal(decode_with(59, 1), CKPT_ERR_CORRUPT);    /* world */
@@ -188,11 +197,45 @@ static void test_the_golden_file(void **state)
 {
     (void)state;
     struct slot_record record = record_of_part();
+    record.digest_key = UINT64_C(0xfedcba9876543210);
     uint8_t bytes[ARENA_RECORD_BYTES];
     assert_int_equal(arena_record_encode(&record, UINT64_C(0x8877665544332211), bytes), CKPT_OK);
     uint8_t golden[ARENA_RECORD_BYTES + 1];
     read_golden(CKPT_SOURCE_TESTS "/" GOLDEN, golden);
     assert_memory_equal(golden, bytes, sizeof bytes);
+}
+
+/* Its digest is BLAKE3's. */
+static void test_a_record_of_version_3_is_read(void **state)
+{
+    (void)state;
+    struct slot_record wanted = record_of_part();
+    struct slot_record record;
+    uint8_t golden[ARENA_RECORD_BYTES + 1];
+    read_golden(CKPT_SOURCE_TESTS "/" GOLDEN_3, golden);
+    assert_int_equal(arena_record_decode(golden, ARENA_RECORD_BYTES, &record, NULL), CKPT_OK);
+    assert_memory_equal(&record, &wanted, sizeof record);
+    assert_int_equal(record.digest_key, 0);
+}
+
+/* A key's id is of a digest. */
+static void test_a_key_without_a_digest_is_no_record(void **state)
+{
+    (void)state;
+    struct slot_record record = record_with_key();
+    uint8_t bytes[ARENA_RECORD_BYTES];
+    record.state = SLOT_SEALED;
+    record.owner = true;
+    record.has_digest = false;
+    assert_int_equal(arena_record_encode(&record, 1, bytes), CKPT_OK);
+    assert_int_equal(arena_record_decode(bytes, sizeof bytes, &record, NULL), CKPT_OK);
+    assert_int_equal(record.digest_key, 0);
+    bytes[2336] = 1;
+    uint32_t crc = crc32c(0, bytes, sizeof bytes - 4);
+    for (size_t i = 0; i < 4; i++) {
+        bytes[sizeof bytes - 4 + i] = (uint8_t)(crc >> 8 * i);
+    }
+    assert_int_equal(arena_record_decode(bytes, sizeof bytes, &record, NULL), CKPT_ERR_CORRUPT);
 }
 
 static void test_a_record_of_version_2_is_read(void **state)
@@ -447,6 +490,8 @@ int main(void)
         cmocka_unit_test(test_states_of_one_life_of_the_agent),
         cmocka_unit_test(test_unsound_records_are_not_encoded),
         cmocka_unit_test(test_the_golden_file),
+        cmocka_unit_test(test_a_record_of_version_3_is_read),
+        cmocka_unit_test(test_a_key_without_a_digest_is_no_record),
         cmocka_unit_test(test_a_record_of_version_2_is_read),
         cmocka_unit_test(test_what_a_part_cannot_be_is_no_record),
         cmocka_unit_test(test_a_record_of_version_1_is_read),
