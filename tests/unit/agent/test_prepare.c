@@ -350,6 +350,7 @@ static void a_rank_that_opens_hears_of_its_last_shard(void **state)
 {
     struct driver *d = *state;
     driver_start(d);
+    driver_join(d);
     driver_rank(d, 1, ALICE, 0);
     (void)driver_save(d, 1, 1, 1500);
     (void)driver_save(d, 1, 2, 2500);
