@@ -95,14 +95,15 @@ ALWAYS_INLINE void start(vector cv[8])
 }
 
 /* Fetches what the next turn reads, one lane's leaf a block: the lanes are too many streams for the
- * hardware to follow. Each byte is read once, so none need stay in a cache. Past the end it fetches
- * for nothing, but that cannot fault. */
+ * hardware to follow. Into the second cache: a fetch past the caches has a CPU of Intel wait, 3.3
+ * GB/s in place of 5.0 (docs/digest.md). Past the end it fetches for nothing, but that cannot
+ * fault. */
 ALWAYS_INLINE void fetch_ahead(const uint8_t *data, unsigned block)
 {
     uintptr_t at = (uintptr_t)data + LANES * BLAKE3_LEAF_BYTES + block * LANES * BLAKE3_BLOCK_BYTES;
 
     for (unsigned i = 0; i < LANES; i++) {
-        __builtin_prefetch((const void *)(at + i * BLAKE3_BLOCK_BYTES), 0, 0);
+        __builtin_prefetch((const void *)(at + i * BLAKE3_BLOCK_BYTES), 0, 2);
     }
 }
 
