@@ -20,7 +20,10 @@
     EACH(BLAKE3_PIECE_TAKEN)                                                                       \
     EACH(BLAKE3_VALUES_SHOWN)                                                                      \
     EACH(BLAKE3_PAIRS_TAKEN)                                                                       \
-    EACH(BLAKE3_PARENTS_SHOWN)
+    EACH(BLAKE3_PARENTS_SHOWN)                                                                     \
+    EACH(FINGERPRINT_KEY_SHOWN)                                                                    \
+    EACH(FINGERPRINT_HASHES_SHOWN)                                                                 \
+    EACH(FINGERPRINT_SUMS_SHOWN)
 
 enum barrier {
     BARRIER_NONE,
@@ -42,6 +45,7 @@ enum barrier {
 #define COPIES_WAIT(name, left) copies_wait<left>()
 
 #define TEXT_INLINE __device__ static __forceinline__
+#define TEXT_BOTH __host__ __device__ static __forceinline__
 
 /* Right by 16, 12, 8 and 7 bits. */
 template <unsigned BITS> TEXT_INLINE uint32_t rotate_right(uint32_t word)
@@ -97,6 +101,57 @@ template <unsigned LEFT> TEXT_INLINE void copies_wait()
 #endif
 }
 
+/* 16 aligned bytes of global memory that nobody writes meanwhile; once: that are not read again. */
+TEXT_INLINE uint4 load16(const void *source)
+{
+    uint4 words;
+
+    asm("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+        : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+        : "l"(source));
+    return words;
+}
+
+TEXT_INLINE uint4 load16_once(const void *source)
+{
+    uint4 words;
+
+    asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+        : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+        : "l"(source));
+    return words;
+}
+
+TEXT_INLINE void store16(void *target, uint4 words)
+{
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(target), "r"(words.x),
+                 "r"(words.y), "r"(words.z), "r"(words.w)
+                 : "memory");
+}
+
+/* The lower word of high:low, shifted right by 0 to 31 bits. */
+TEXT_INLINE uint32_t funnel_right(uint32_t low, uint32_t high, unsigned bits)
+{
+    return __funnelshift_r(low, high, bits);
+}
+
+/* What the lane whose number differs by those bits gives. All lanes of the warp come here. */
+TEXT_INLINE uint64_t shuffle_xor(uint64_t value, unsigned bits)
+{
+    return __shfl_xor_sync(0xffffffffu, value, static_cast<int>(bits));
+}
+
+/* The lanes for which it is so. All lanes of the warp come here. */
+TEXT_INLINE uint32_t lanes_where(bool so)
+{
+    return __ballot_sync(0xffffffffu, so);
+}
+
+TEXT_INLINE void add_atomically(uint64_t *to, uint64_t count)
+{
+    atomicAdd(reinterpret_cast<unsigned long long *>(to), count);
+}
+
 #else
 
 #define SHARED(type, name, count)                                                                  \
@@ -108,6 +163,7 @@ template <unsigned LEFT> TEXT_INLINE void copies_wait()
 #define COPIES_WAIT(name, left) cpu_copies_wait(name, left)
 
 #define TEXT_INLINE static inline
+#define TEXT_BOTH static inline
 
 template <unsigned BITS> TEXT_INLINE uint32_t rotate_right(uint32_t word)
 {
@@ -127,6 +183,47 @@ TEXT_INLINE void copy16_part(void *shared_target, const void *source, unsigned b
 TEXT_INLINE void copies_commit()
 {
     cpu_copies_commit();
+}
+
+TEXT_INLINE uint4 load16(const void *source)
+{
+    return cpu_load16(source);
+}
+
+TEXT_INLINE uint4 load16_once(const void *source)
+{
+    return cpu_load16(source);
+}
+
+TEXT_INLINE void store16(void *target, uint4 words)
+{
+    cpu_store16(target, words);
+}
+
+TEXT_INLINE uint32_t funnel_right(uint32_t low, uint32_t high, unsigned bits)
+{
+    return static_cast<uint32_t>((static_cast<uint64_t>(high) << 32 | low) >> bits);
+}
+
+TEXT_INLINE uint64_t shuffle_xor(uint64_t value, unsigned bits)
+{
+    return cpu_exchange(value)[threadIdx.x % WARP_LANES ^ bits];
+}
+
+TEXT_INLINE uint32_t lanes_where(bool so)
+{
+    const uint64_t *lanes = cpu_exchange(so ? 1 : 0);
+    uint32_t found = 0;
+
+    for (unsigned i = 0; i < WARP_LANES; i++) {
+        found |= static_cast<uint32_t>(lanes[i]) << i;
+    }
+    return found;
+}
+
+TEXT_INLINE void add_atomically(uint64_t *to, uint64_t count)
+{
+    *to += count;
 }
 
 #endif

@@ -2,7 +2,7 @@
 # libckpt_kernels.so.1: one text of CUDA C for GPUs by nvcc, where there is one; the tests compile
 # it by g++ for the CPU (tests/unit/kernels). It carries CUDA's runtime, so that it needs the
 # driver alone, and is opened at run time: nothing here links it.
-set(CKPT_KERNEL_TEXTS error.cu blake3.cu)
+set(CKPT_KERNEL_TEXTS error.cu blake3.cu changed.cu finite.cu fingerprint.cu gather.cu)
 set(CKPT_CUDA_ARCHITECTURES 75 80 86 89 90 100 120 CACHE STRING
     "GPUs that libckpt_kernels has machine code for; later ones compile its PTX")
 set(CKPT_CUDA_PTX 100 CACHE STRING "GPUs from which on its PTX is compiled by the driver")

@@ -4,8 +4,8 @@
  *
  * Plain C, and no type of CUDA's: a stream is a `void *` (a cudaStream_t or CUstream; NULL is the
  * legacy one), device memory is addressed as the device does. The library is made by nvcc, carries
- * CUDA's runtime inside, and is opened at run time by the trainer's side alone (dlopen; NAMES lists
- * its functions): no daemon ever loads it.
+ * CUDA's runtime inside, and is opened at run time by the trainer's side alone (dlopen;
+ * KERNELS_FUNCTIONS lists what is in it): no daemon ever loads it.
  *
  * Functions that take a stream put work on it and return; they read and write no memory themselves.
  * What they are given must stay as it is until the stream has come past. The device whose memory it
@@ -69,12 +69,109 @@ KERNELS_API const char *kernels_error_text(int error);
 KERNELS_API int kernels_blake3(const void *data, uint64_t bytes, uint64_t first_chunk,
                                uint64_t shard_bytes, void *cvs_out, void *stream);
 
+/* A tensor of a shard, or a piece of one. Tables of them lie in memory that the device reads, in
+ * the order of their places, and do not overlap; gaps are allowed. */
+struct kernels_tensor {
+    uint64_t address; /* on the device, of any alignment */
+    uint64_t place;   /* in the shard */
+    uint64_t bytes;
+    uint32_t dtype; /* enum ckpt_dtype; only counting looks at it */
+    uint32_t unused;
+};
+
+/* What was found in a tensor that is not a finite number. */
+struct kernels_counts {
+    uint64_t nans;
+    uint64_t infinities;
+};
+
+/* What to count while the bytes are read anyway. Everything it points to is the device's. */
+struct kernels_scan {
+    const struct kernels_tensor *tensors; /* their addresses are not looked at */
+    uint64_t count;
+    uint64_t place;                /* of the first byte read, in the shard */
+    struct kernels_counts *counts; /* one a tensor, aligned to 8 bytes; what is found is added */
+};
+
+/*
+ * A key of fingerprints, from the struct fingerprint_key that fingerprint_key_derive() made of a
+ * one-time secret: words is its words, r is poly.powers[0], the first three. It goes to the device
+ * as an argument of the launch. Who sees values under a key learns the key: it is of one save or
+ * load, and values under the run's key are never made here.
+ */
+#define KERNELS_KEY_WORDS 268
+#define KERNELS_VALUE_BYTES 16
+struct kernels_key {
+    uint32_t words[KERNELS_KEY_WORDS];
+    uint64_t r[3];
+};
+
+/*
+ * kernels_fingerprint() computes the values of chunks, as fingerprint_chunk() of src/digest does:
+ * one of 16 bytes for each MiB begun, one at least. data and values_out have KERNELS_ALIGN. With a
+ * scan it counts what is no finite number in the tensors that lie in these bytes: of F16, BF16,
+ * F32, F64, C64, F8_E4M3 (which has no infinities) and F8_E5M2, in tensors whose elements are all
+ * in these bytes or, of one that is cut, the elements that are. scan may be NULL; key and scan are
+ * read before the function returns.
+ *
+ * ERRORS
+ * - KERNELS_ERR_ARGUMENT - an address that is not aligned
+ */
+KERNELS_API int kernels_fingerprint(const struct kernels_key *key, const void *data, uint64_t bytes,
+                                    void *values_out, const struct kernels_scan *scan,
+                                    void *stream);
+
+/*
+ * kernels_gather() copies what tensors have of the shard's bytes, from `place` on, to a contiguous
+ * region; kernels_scatter() copies a region back to them. Bytes of the region that no tensor has
+ * are neither written nor read. Nothing has an alignment to keep; it is fastest where an address
+ * and a place are equal modulo 16. The region and the tensors do not overlap.
+ *
+ * ERRORS
+ * - KERNELS_ERR_ARGUMENT - more than 2^43 bytes
+ */
+KERNELS_API int kernels_gather(const struct kernels_tensor *tensors, uint64_t count, uint64_t place,
+                               uint64_t bytes, void *region_out, void *stream);
+KERNELS_API int kernels_scatter(const struct kernels_tensor *tensors, uint64_t count,
+                                uint64_t place, uint64_t bytes, const void *region, void *stream);
+
+/*
+ * kernels_finite() counts what is no finite number in tensors where they are, as the scan of
+ * kernels_fingerprint() does, in those that lie in `bytes` bytes of the shard from `place` on, or
+ * begin there. An element belongs to where its first byte lies.
+ */
+KERNELS_API int kernels_finite(const struct kernels_tensor *tensors, uint64_t count, uint64_t place,
+                               uint64_t bytes, struct kernels_counts *counts, void *stream);
+
+/*
+ * kernels_changed() compares values, of value_bytes each (a multiple of 16), with those of before:
+ * bit i % 32 of word i / 32 of bits_out is 1 where value i is another one, and all bits behind the
+ * last are 0. before may be NULL: all are others. Of fingerprints both are of one key.
+ *
+ * ERRORS
+ * - KERNELS_ERR_ARGUMENT - value_bytes that are no multiple of 16, an address that is not aligned
+ *   to 16 bytes (bits_out: 4)
+ */
+KERNELS_API int kernels_changed(const void *values, const void *before, uint32_t value_bytes,
+                                uint64_t count, uint32_t *bits_out, void *stream);
+
 /* The library's functions, for dlsym: EACH(result, name, arguments). */
 #define KERNELS_FUNCTIONS(EACH)                                                                    \
     EACH(uint32_t, kernels_version, (void))                                                        \
     EACH(int, kernels_ready, (void))                                                               \
     EACH(const char *, kernels_error_text, (int))                                                  \
-    EACH(int, kernels_blake3, (const void *, uint64_t, uint64_t, uint64_t, void *, void *))
+    EACH(int, kernels_blake3, (const void *, uint64_t, uint64_t, uint64_t, void *, void *))        \
+    EACH(int, kernels_fingerprint,                                                                 \
+         (const struct kernels_key *, const void *, uint64_t, void *, const struct kernels_scan *, \
+          void *))                                                                                 \
+    EACH(int, kernels_gather,                                                                      \
+         (const struct kernels_tensor *, uint64_t, uint64_t, uint64_t, void *, void *))            \
+    EACH(int, kernels_scatter,                                                                     \
+         (const struct kernels_tensor *, uint64_t, uint64_t, uint64_t, const void *, void *))      \
+    EACH(int, kernels_finite,                                                                      \
+         (const struct kernels_tensor *, uint64_t, uint64_t, uint64_t, struct kernels_counts *,    \
+          void *))                                                                                 \
+    EACH(int, kernels_changed, (const void *, const void *, uint32_t, uint64_t, uint32_t *, void *))
 
 #ifdef __cplusplus
 }

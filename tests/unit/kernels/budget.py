@@ -16,8 +16,16 @@ import sys
 
 # Kernel: registers, shared bytes, instructions (the most of any GPU, and 3 %).
 BUDGET = {
-    "blake3_chunks<whole>": (64, 49152, 2500),
-    "blake3_chunks<part>": (64, 49152, 2800),
+    "blake3_chunks<true>": (64, 49152, 2420),
+    "blake3_chunks<false>": (64, 49152, 2740),
+    "fingerprint_chunks<true,false>": (80, 38960, 720),
+    "fingerprint_chunks<false,false>": (80, 38960, 1560),
+    "fingerprint_chunks<true,true>": (128, 38960, 2690),
+    "fingerprint_chunks<false,true>": (128, 38960, 3560),
+    "copy_tensors<true>": (64, 0, 510),
+    "copy_tensors<false>": (64, 0, 490),
+    "count_not_finite": (64, 0, 990),
+    "changed_values": (32, 0, 66),
 }
 COMPILER = b"V13.0"
 
@@ -35,7 +43,7 @@ def sections(data):
     text = headers[names][4]
     for name, kind, _, _, offset, length, _, _, _, _ in headers:
         end = data.index(b"\0", text + name)
-        body = b"" if kind == 8 else data[offset:offset + length] # 8: no bytes in the file
+        body = b"" if kind == 8 else data[offset:offset + length]  # 8: no bytes in the file
         yield data[text + name:end].decode(), body, length
 
 
@@ -54,14 +62,15 @@ def numbers(info, wanted):
 
 
 def plain(mangled):
-    """_Z13blake3_chunksILb1EE... is blake3_chunks<whole>."""
+    """_Z13blake3_chunksILb1EE... is blake3_chunks<true>."""
     match = re.match(r"_Z(\d+)(\w+)", mangled)
     length = int(match.group(1))
     name, rest = match.group(2)[:length], match.group(2)[length:]
-    for mark, word in (("ILb1E", "<whole>"), ("ILb0E", "<part>")):
-        if rest.startswith(mark):
-            return name + word
-    return name
+    bools = re.match(r"I((?:Lb[01]E)+)E", rest)
+    if not bools:
+        return name
+    words = ("true" if bit == "1" else "false" for bit in re.findall(r"Lb(.)E", bools.group(1)))
+    return name + "<" + ",".join(words) + ">"
 
 
 def kernels(data):
@@ -133,7 +142,7 @@ def main():
         for name, registers, frame, shared, opcodes in kernels(data):
             count = sum(opcode != NOP for opcode in opcodes)
             met.add(name)
-            print(f"sm_{gpu:4} {name:28} {registers:3} registers {shared:6} shared "
+            print(f"sm_{gpu:4} {name:32} {registers:3} registers {shared:6} shared "
                   f"{count:5} instructions")
             faults += [f"sm_{gpu} {name}: {fault}"
                        for fault in judge(name, registers, frame, shared, opcodes,

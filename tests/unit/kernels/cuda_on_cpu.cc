@@ -18,6 +18,7 @@
 #define THREADS_MAX 1024
 #define POISON_SHARED 0xa5
 #define POISON_COPY 0x5a
+#define EXCHANGE BARRIER_END /* a barrier that is not in the text */
 
 cpu_place threadIdx, blockIdx, blockDim, gridDim;
 
@@ -41,6 +42,8 @@ struct fiber {
     int barrier = 0;
     std::vector<copy> copies;
     unsigned group = 0; /* that is being filled */
+    uint64_t given = 0; /* to the other lanes */
+    uint64_t got[WARP_LANES] = {};
 };
 
 struct shared_array {
@@ -327,6 +330,36 @@ void cpu_copy(void *target, const void *source, unsigned bytes)
         memset(target, POISON_COPY, 16);
     }
     me.copies.push_back(begun);
+}
+
+uint4 cpu_load16(const void *source)
+{
+    uint4 words;
+
+    assert(reinterpret_cast<uintptr_t>(source) % 16 == 0);
+    memcpy(&words, source, sizeof(words));
+    return words;
+}
+
+void cpu_store16(void *target, uint4 words)
+{
+    assert(reinterpret_cast<uintptr_t>(target) % 16 == 0);
+    memcpy(target, &words, sizeof(words));
+}
+
+/* All have given before any gets, and all have got before any gives again. */
+const uint64_t *cpu_exchange(uint64_t given)
+{
+    fiber &me = *fibers[current];
+    unsigned begin = current - current % WARP_LANES;
+
+    me.given = given;
+    stop_at(AT_WARP, EXCHANGE);
+    for (unsigned i = 0; i < WARP_LANES; i++) {
+        me.got[i] = fibers[begin + i]->given;
+    }
+    stop_at(AT_WARP, EXCHANGE + 1);
+    return me.got;
 }
 
 void cpu_copies_commit()

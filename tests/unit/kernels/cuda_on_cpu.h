@@ -25,6 +25,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 struct alignas(16) uint4 {
     uint32_t x, y, z, w;
@@ -60,6 +61,10 @@ void *cpu_shared(const char *name, size_t bytes);
 void cpu_block_barrier(int name);
 void cpu_warp_barrier(int name);
 void cpu_copy(void *target, const void *source, unsigned bytes);
+uint4 cpu_load16(const void *source);
+void cpu_store16(void *target, uint4 words);
+/* What each lane of the warp gave, until this one comes here again. */
+const uint64_t *cpu_exchange(uint64_t given);
 void cpu_copies_commit();
 void cpu_copies_wait(int name, unsigned left);
 

@@ -12,10 +12,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
-#include "digest/digest.h"
-#include "kernels/kernels.h"
-#include "unit/kernels/cpu_run.h"
-#include "unit/kernels/device_memory.h"
+#include "unit/kernels/device_key.h"
 
 static const struct digest_engine *engine;
 
@@ -42,12 +39,33 @@ static bool blake3_is_right(void)
     return right;
 }
 
+static bool fingerprint_is_right(void)
+{
+    const uint64_t bytes = CKPT_CHUNK_BYTES;
+    uint8_t *data = device_memory_take(bytes);
+    uint8_t *value = device_memory_take(KERNELS_VALUE_BYTES);
+    uint8_t expected[FINGERPRINT_VALUE_BYTES];
+    struct fingerprint_key key;
+    struct kernels_key device_key;
+    bool right;
+
+    device_key_make(4, &key, &device_key);
+    device_memory_fill(data, bytes, 5);
+    (void)kernels_fingerprint(&device_key, data, bytes, value, NULL, NULL);
+    (void)fingerprint_chunk(engine, &key, data, (size_t)bytes, expected);
+    right = cpu_run_fault() == NULL && memcmp(value, expected, sizeof(expected)) == 0;
+    device_memory_give(value);
+    device_memory_give(data);
+    return right;
+}
+
 /* A kernel by what its barriers are called. */
 static const struct {
     const char *prefix;
     bool (*is_right)(void);
 } kernels[] = {
     {"BLAKE3_", blake3_is_right},
+    {"FINGERPRINT_", fingerprint_is_right},
 };
 
 static bool (*check_of(int barrier))(void)

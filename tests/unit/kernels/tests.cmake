@@ -16,11 +16,11 @@ if(CKPT_TESTS)
   add_library(kernels_on_cpu STATIC EXCLUDE_FROM_ALL
               ${kernels_on_cpu} ${CMAKE_CURRENT_LIST_DIR}/cuda_on_cpu.cc)
   target_include_directories(kernels_on_cpu PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  target_link_libraries(kernels_on_cpu PUBLIC ckpt_kernels_headers PRIVATE ckpt_flags
-                                              ckpt_digest_headers)
-  foreach(noun blake3 mutants)
-    ckpt_test(test_kernels_${noun} SOURCES unit/kernels/test_${noun}.c
-              LINKS kernels_on_cpu ckpt_digest ckpt_base LABELS kernels)
+  target_link_libraries(kernels_on_cpu PUBLIC ckpt_kernels_headers ckpt_public_headers
+                                       PRIVATE ckpt_flags ckpt_digest_headers)
+  foreach(noun blake3 fingerprint tables mutants)
+    ckpt_test(test_kernels_${noun} SOURCES unit/kernels/test_${noun}.c unit/kernels/tables.c
+              LINKS kernels_on_cpu ckpt_shard ckpt_digest ckpt_base LABELS kernels)
     set_target_properties(test_kernels_${noun} PROPERTIES LINKER_LANGUAGE CXX)
   endforeach()
 endif()
