@@ -33,11 +33,15 @@ def measured(case, transport, figures, library=None):
 
 
 def over_fabric(device):
-    """Those that read by RDMA, where there is a device: in a guest of tests/vm/vm.py."""
+    """Those that read by RDMA, where there is a device: in a guest of tests/vm/vm.py.
+
+    NIXL's wheel has a libibverbs of its own, and drivers of the machine register with the
+    machine's: without that in front it sees no device but those whose driver it brings, mlx5's."""
     return [
         Contender("ckptbench raw", FABRIC, "verbs", measured("raw", "verbs", RAW)),
-        Contender("NIXL 1.5.1 READ", FABRIC, "UCX_TLS=rc", paired(
-            "nixl_read", {"UCX_TLS": "rc", "UCX_NET_DEVICES": f"{device}:1"})),
+        Contender("NIXL 1.5.1 READ", FABRIC, "UCX_TLS=rc, system's libibverbs", paired(
+            "nixl_read", {"UCX_TLS": "rc", "UCX_NET_DEVICES": f"{device}:1",
+                          "LD_PRELOAD": "libibverbs.so.1"})),
         Contender("Mooncake 0.3.13 read", FABRIC, "rdma",
                   paired("mooncake_read", {"PEERS_DEVICE": device})),
     ]

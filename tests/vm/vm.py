@@ -22,7 +22,8 @@ and what it prints is printed, "1: " or "2: " in front of each line when there a
 Exit status: the command's (the first guest's that is not 0); 77 when QEMU or a kernel with its
 modules is not here, and the reason is printed; 124 when it ran past the time; 125 when a guest
 ended without a status (its console is printed).
-CKPT_VM_KERNEL names another kernel (its modules are those of /lib/modules/<what follows vmlinuz->).
+CKPT_VM_KERNEL names another kernel, FOLDER/boot/vmlinuz-VERSION, with its modules (and what depmod
+makes) in FOLDER/lib/modules/VERSION: a package that was unpacked will do.
 """
 import argparse
 import glob
@@ -51,7 +52,8 @@ def find_kernel():
     named = os.environ.get("CKPT_VM_KERNEL")
     kernels = [named] if named else sorted(glob.glob("/boot/vmlinuz-*"), reverse=True)
     for kernel in kernels:
-        modules = "/lib/modules/" + os.path.basename(kernel).partition("-")[2]
+        folder = os.path.dirname(os.path.dirname(os.path.abspath(kernel)))
+        modules = os.path.join(folder, "lib/modules", os.path.basename(kernel).partition("-")[2])
         if os.access(kernel, os.R_OK) and os.path.exists(modules + "/modules.dep"):
             return kernel, modules
     raise Skip(f"no kernel {named or '/boot/vmlinuz-*'} with its modules (linux-image-amd64)")
