@@ -80,9 +80,11 @@ struct verbs_rail {
     struct ibv_device_attr device;
     enum ibv_mtu mtu;
     uint8_t port;
-    bool up;      /* the port is active, as far as events told */
-    bool silent;  /* said to be down, or to reach nobody, since it was well last */
-    bool removed; /* the device is gone, or useless: for the rest of this transport's life */
+    bool up;            /* the port is active, as far as events told */
+    bool silent;        /* said to be down, or to reach nobody, since it was well last */
+    bool removed;       /* the device is gone, or useless: for the rest of this transport's life */
+    uint64_t wanted_ns; /* when a peer that no rail reaches was to be read last */
+    uint64_t unreached_ns; /* since when that goes on, and nothing is reached by it; 0: it is not */
     struct card_rail card; /* where it listens */
     unsigned interface;    /* its network interface, by index */
     struct sockaddr_storage address;

@@ -29,6 +29,7 @@ void verbs_rail_check(struct verbs_rail *rail)
 struct sight {
     bool reached; /* a peer is reached by it */
     bool lost;    /* a peer that others reach is not, for longer than a new connection takes */
+    bool wanted;  /* a peer that no rail reaches is to be read */
 };
 
 /* Whether the peer is reached at all, and by which rails. */
@@ -46,7 +47,7 @@ static bool find_reached(const struct verbs_endpoint *endpoint, bool reached[VER
     return alive;
 }
 
-/* A peer that no rail reaches tells nothing of any. */
+/* A peer that no rail reaches tells little: it may be dead. */
 static void look_at_lanes(struct verbs_endpoint *endpoint, uint64_t now_ns,
                           struct sight sights[VERBS_RAILS_MAX])
 {
@@ -57,6 +58,7 @@ static void look_at_lanes(struct verbs_endpoint *endpoint, uint64_t now_ns,
         struct verbs_lane *lane = &endpoint->lanes[i];
         uint32_t rail = lane->rail->index;
         sights[rail].reached |= reached[rail];
+        sights[rail].wanted |= !alive && endpoint->base.reads_in_flight > 0;
         if (!alive || !lane->rail->up || reached[rail]) {
             lane->down_ns = 0;
         } else if (lane->down_ns == 0) {
@@ -67,12 +69,32 @@ static void look_at_lanes(struct verbs_endpoint *endpoint, uint64_t now_ns,
     }
 }
 
-/* Without a peer to try it with, what was last known of a rail stays. */
-static void look_at_rail(struct verbs_rail *rail, struct sight sight)
+/* Whether reads by it have been wanted for long and no peer was reached. Each read gives up before
+ * that, and the next may be asked for a while later. Who wants to read from a dead node is told to
+ * stop in less (a lease): a peer that is wanted for longer lives, by the word of others. */
+static bool is_unreached(struct verbs_rail *rail, struct sight sight, uint64_t now_ns)
 {
+    if (sight.wanted) {
+        rail->wanted_ns = now_ns;
+    }
+    if (sight.reached || !rail->up || now_ns - rail->wanted_ns >= SILENT_NS) {
+        rail->unreached_ns = 0;
+    } else if (rail->unreached_ns == 0) {
+        rail->unreached_ns = rail->wanted_ns;
+    }
+    return rail->unreached_ns != 0 && rail->wanted_ns - rail->unreached_ns >= SILENT_NS;
+}
+
+/* Without a peer to try it with, what was last known of a rail stays. */
+static void look_at_rail(struct verbs_rail *rail, struct sight sight, uint64_t now_ns)
+{
+    bool is_alone = is_unreached(rail, sight, now_ns);
+
     if (!rail->up) {
         /* The event that it is up again may be missing, or have come before the port was. */
         (void)verbs_rail_look(rail);
+    } else if (is_alone) {
+        say_silent(rail, "its port is up, and no peer that is to be read is reached by any rail");
     } else if (sight.lost) {
         say_silent(rail, "none of its connections to a peer comes up, those of others do");
     } else if (sight.reached) {
@@ -82,7 +104,7 @@ static void look_at_rail(struct verbs_rail *rail, struct sight sight)
 
 void verbs_rails_watch(struct verbs *v, uint64_t now_ns)
 {
-    struct sight sights[VERBS_RAILS_MAX] = {{false, false}};
+    struct sight sights[VERBS_RAILS_MAX] = {{false, false, false}};
 
     if (now_ns - v->watched_ns < WATCH_NS) {
         return;
@@ -93,7 +115,7 @@ void verbs_rails_watch(struct verbs *v, uint64_t now_ns)
     }
     for (uint32_t i = 0; i < v->rails_count; i++) {
         if (!v->rails[i].removed) {
-            look_at_rail(&v->rails[i], sights[i]);
+            look_at_rail(&v->rails[i], sights[i], now_ns);
         }
     }
 }

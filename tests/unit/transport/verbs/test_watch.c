@@ -212,6 +212,49 @@ static void a_peer_that_is_gone_tells_nothing(void **state)
     expect_up(b, 1);
 }
 
+/* Both ports are up, the peer lives by the word of others, and no connection comes up: the reads
+ * that wait for it end and are asked for again. */
+static void rails_that_reach_nobody_are_said_while_reads_wait(void **state)
+{
+    struct bench *b = *state;
+
+    for (int round = 0; round < 2; round++) {
+        set_lanes(&b->peers[0], 0, VERBS_LANE_CONNECTING);
+        set_lanes(&b->peers[0], 1, VERBS_LANE_CONNECTING);
+        unsigned said = 0;
+        for (int read = 0; read < 20; read++) {
+            b->peers[0].base.reads_in_flight = 1;
+            said += pass(b, 5);
+            assert_int_equal(said, read == 0 ? 0 : RAILS); /* each rail once */
+            b->verbs.reads.endpoints = NULL; /* it has failed, and is made anew for the next */
+            said += pass(b, 2);
+            b->verbs.reads.endpoints = &b->peers[0].base;
+        }
+        assert_non_null(strstr(b->line, "no peer that is to be read is reached"));
+        expect_up(b, 0);
+        set_lanes(&b->peers[0], 0, VERBS_LANE_UP);
+        set_lanes(&b->peers[0], 1, VERBS_LANE_UP);
+        assert_int_equal(pass(b, 2), 0);
+        expect_up(b, 2);
+    }
+}
+
+/* As long as a node that has died is asked for, and no longer. */
+static void a_dead_peer_says_nothing_of_rails(void **state)
+{
+    struct bench *b = *state;
+
+    set_lanes(&b->peers[0], 0, VERBS_LANE_IDLE);
+    set_lanes(&b->peers[0], 1, VERBS_LANE_IDLE);
+    for (int dead = 0; dead < 5; dead++) {
+        b->peers[0].base.reads_in_flight = 1;
+        assert_int_equal(pass(b, 5), 0);
+        b->peers[0].base.reads_in_flight = 0;
+        assert_int_equal(pass(b, SILENCE_S + 1), 0);
+    }
+    expect_up(b, 2);
+}
+
 /* One peer's rail is broken; the others are reached by ours. */
 static void one_peer_of_two_is_enough_to_say_so(void **state)
 {
@@ -258,6 +301,8 @@ int main(void)
         WATCH_TEST(a_rail_that_is_down_at_connect_is_said_once),
         WATCH_TEST(a_rail_that_comes_up_alone_is_said_again),
         WATCH_TEST(a_peer_that_is_gone_tells_nothing),
+        WATCH_TEST(rails_that_reach_nobody_are_said_while_reads_wait),
+        WATCH_TEST(a_dead_peer_says_nothing_of_rails),
         WATCH_TEST(one_peer_of_two_is_enough_to_say_so),
         WATCH_TEST(a_rail_with_one_lane_up_is_well),
         WATCH_TEST(a_device_that_is_gone_is_not_said_silent),
