@@ -47,7 +47,9 @@
     X(PARTS_OVERLAP, "a part of a segment is made where another lies")                             \
     X(NEVER_WHOLE, "a segment that once had parts is never whole again")                           \
     X(PREPARE_AS_IT_IS, "memory is told to a rank before another user's bytes in it are gone")     \
-    X(PREPARE_FOR_EVER, "memory that was renewed ahead is never free again")
+    X(PREPARE_FOR_EVER, "memory that was renewed ahead is never free again")                       \
+    X(KEY_BEFORE_DURABLE, "a run's key is told before it is durable")                              \
+    X(OTHER_RUNS_KEY, "a copy that is proven under another run's key counts")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

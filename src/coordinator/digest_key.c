@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/planted_bug.h"
 #include "coordinator/update.h"
 
 bool coordinator_key_equal(const struct digest_key *a, const struct digest_key *b)
@@ -43,6 +44,9 @@ void coordinator_key_begin(struct coordinator *c, struct run *run)
     const struct digest_key key = {.kind = DIGEST_KIND_FINGERPRINT, .secret = *c->secret};
     coordinator_key_set(c, run, &key);
     c->update->secret_used = true;
+    if (PLANTED_BUG(KEY_BEFORE_DURABLE)) {
+        return;
+    }
     struct coordinator_record *record = coordinator_update_record(c, RECORD_KEY);
     record->run = run->key;
     record->key = key;
@@ -51,13 +55,13 @@ void coordinator_key_begin(struct coordinator *c, struct run *run)
 const struct digest_key *coordinator_key_told(const struct coordinator *c, const struct run *run)
 {
     assert(run->used);
-    assert(run >= c->runs && run < c->runs + c->runs_high);
-    return &run->digest_key;
+    return PLANTED_BUG(OTHER_RUNS_KEY) && c->runs[0].used ? &c->runs[0].digest_key
+                                                          : &run->digest_key;
 }
 
 bool coordinator_key_is_of(const struct coordinator *c, const struct run *run,
                            const struct message_shard_report *r)
 {
     assert(run->used && run >= c->runs);
-    return r->digest_key == run->digest_key_id;
+    return r->digest_key == run->digest_key_id || PLANTED_BUG(OTHER_RUNS_KEY);
 }

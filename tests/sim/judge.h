@@ -187,6 +187,14 @@ void judge_drained(struct sim *sim);
 bool judge_is_lent(struct sim *sim, uint32_t node, uint32_t slot); /* on a draining one */
 bool judge_is_clear(struct sim *sim, const struct commit *commit, uint32_t rank);
 
+/* judge_key.c: 1, 8, 11. */
+void judge_key_told(struct sim *sim, const struct message *message);
+/* The digest of a commit, and the commit itself, are under the key that its run has on record. */
+bool judge_key_is_the_runs(struct sim *sim, const struct coordinator_record *record,
+                           const struct digest *digest);
+/* The slot's digest says whether it has the committed bytes. */
+bool judge_key_proves(const struct sim_slot *slot, const struct digest *committed);
+
 /* judge_copies.c: 21, 22. */
 bool judge_has_converged(struct sim *sim, bool must);
 

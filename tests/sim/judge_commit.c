@@ -103,6 +103,9 @@ static void check_shard(struct sim *sim, struct sim_ruler *ruler, const struct s
     const struct ghost *ghost =
         judge_ghost_find(sim, job->run, r->attempt, r->step, rank, &shard->digest);
     bool lied = sim->mix.liar >= 0 && r->copies == 1;
+    if (!judge_key_is_the_runs(sim, r, &shard->digest)) {
+        complain(ruler, record, "a digest under another key than the run's", rank, "");
+    }
     if (!ghost && !lied && !judge_ghost_is_tainted(sim, job->run, r->attempt, r->step, rank)) {
         complain(ruler, record, "no rank sealed these bytes", rank, "");
         return;

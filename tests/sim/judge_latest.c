@@ -175,6 +175,7 @@ static void note_begun(struct sim *sim, uint32_t ruler, const char *name, uint32
 void judge_ruler_message(struct sim *sim, uint32_t ruler, uint32_t node,
                          const struct message *message)
 {
+    judge_key_told(sim, message);
     if (message->type == MESSAGE_CHECKPOINT_STATE) {
         const struct message_checkpoint_state *state = &message->checkpoint_state;
         if (state->state == CHECKPOINT_CONSISTENT) {

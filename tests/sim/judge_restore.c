@@ -44,7 +44,8 @@ static void judge_step(struct sim *sim, struct session *session, uint32_t shard_
     session->shard_attempt = shard_attempt;
 }
 
-static struct sim_slot *find_slot(struct sim *sim, uint32_t node, const struct shard_key *key)
+static struct sim_slot *find_slot(struct sim *sim, uint32_t node, const struct shard_key *key,
+                                  const struct digest *committed)
 {
     for (uint32_t i = 0; i < sim->mix.slots; i++) {
         struct sim_slot *slot = &sim->nodes[node].slots[i];
@@ -53,7 +54,8 @@ static struct sim_slot *find_slot(struct sim *sim, uint32_t node, const struct s
             held->step == key->step && held->attempt == key->attempt &&
             held->run.uid == key->run.uid && strcmp(held->run.name, key->run.name) == 0 &&
             slot->digest_life == sim->nodes[node].host.life &&
-            slot->digest_generation == slot->record.generation) {
+            slot->digest_generation == slot->record.generation &&
+            judge_key_proves(slot, committed)) {
             return slot;
         }
     }
@@ -116,7 +118,8 @@ static void judge_good_verdict(struct sim *sim, uint32_t ruler, uint32_t node,
         sim_violation(sim, "a verdict names step %" PRIu64 " of run %u, which is retired",
                       key->step, job->run);
     }
-    if (node_is_known(sim, ruler, node) && !find_slot(sim, node, key) &&
+    if (node_is_known(sim, ruler, node) &&
+        !find_slot(sim, node, key, &commit->digests[key->rank]) &&
         !is_excused(sim, node, key, verdict->collective) && !is_late_fetch(job, verdict)) {
         sim_violation(sim, "a verdict names step %" PRIu64 " rank %u, which node %u does not hold",
                       key->step, key->rank, node);

@@ -81,6 +81,8 @@ static void draw_sizes(struct prng *prng, struct sim_mix *mix)
     mix->unfiltered_repeats = prng_chance(prng, PPM / 2);
     mix->paused_memory_serves = prng_chance(prng, PPM / 2);
     mix->late_links = prng_chance(prng, PPM / 4);
+    uint32_t digests = between(prng, 0, 7);
+    mix->blake3_ppm = digests < 5 ? 0 : digests < 7 ? PPM / 2 : PPM;
 }
 
 static void draw_rates(struct prng *prng, struct sim_mix *mix)

@@ -106,12 +106,13 @@ struct sim_mix {
     int liar;                  /* node, or -1 */
     bool paused_memory_serves; /* one-sided reads of a stopped process succeed */
     bool odd_ranks;
-    bool greedy;                  /* odd ranks also take names and seats */
-    uint32_t slow_commit_ppm;     /* of transactions: seconds instead of milliseconds */
-    uint32_t late_rank_ppm;       /* of the ranks of a start */
-    bool gathers;                 /* ranks have device memory, which their agents read */
-    bool prepares;                /* ranks ask for the memory of saves to come */
-    bool hooks;                   /* a scheduler tells the agents when a job begins and ends */
+    bool greedy;              /* odd ranks also take names and seats */
+    uint32_t slow_commit_ppm; /* of transactions: seconds instead of milliseconds */
+    uint32_t late_rank_ppm;   /* of the ranks of a start */
+    uint32_t blake3_ppm;      /* of the coordinators' lives: runs that begin in it have no key */
+    bool gathers;             /* ranks have device memory, which their agents read */
+    bool prepares;            /* ranks ask for the memory of saves to come */
+    bool hooks;               /* a scheduler tells the agents when a job begins and ends */
     uint32_t gap_ms[FAULT_KINDS]; /* of those that the nemesis starts */
 };
 

@@ -51,6 +51,8 @@ static void draw_config(struct sim *sim, struct coordinator_config *config)
     config->restore_passes = 2;
     config->pull_attempts_max = 4;
     config->invariant_full = true;
+    config->digest =
+        sim_chance(sim, sim->mix.blake3_ppm) ? DIGEST_KIND_BLAKE3 : DIGEST_KIND_FINGERPRINT;
     if (sim->mix.small_tables) {
         fit_tables(sim, config);
     }

@@ -16,6 +16,7 @@ struct storm {
     struct coordinator *machine;
     struct coordinator_update update;
     uint64_t now_ms;
+    struct digest_secret secret; /* of the run that begins next */
     struct storm_result result;
 };
 
@@ -29,10 +30,12 @@ static const enum message_type inbound[] = {
 static void take(struct storm *storm, struct coordinator_event *event)
 {
     event->now_ms = storm->now_ms;
+    event->secret = &storm->secret;
     enum ckpt_status status = coordinator_advance(storm->machine, event, &storm->update);
     assert(status == CKPT_OK);
     (void)status;
     storm->result.events++;
+    storm->secret.bytes[0] += storm->update.secret_used;
     for (uint32_t i = 0; i < storm->update.message_count; i++) {
         const struct message *said = &storm->update.messages[i].message;
         words_hear(storm->words, said);
@@ -57,6 +60,7 @@ static void be_someone(uint32_t link, struct message_join *join)
     join->segment_bytes = 4096;
     join->segments = 32;
     join->segments_free = 32;
+    join->features |= WIRE_FEATURE_FINGERPRINT;
 }
 
 /* Runs differ in their worlds, and mostly stay with them. */
@@ -64,6 +68,18 @@ static uint32_t world_of(struct words *words, const struct run_key *run)
 {
     return words_one_in(words, 16) ? 1 + (uint32_t)words_below(words, 3)
                                    : 1 + (run->name[0] != 'a');
+}
+
+/* The key that was last told of the run, or any other. */
+static uint64_t key_of(struct words *words, const struct run_key *run)
+{
+    const struct message *told = words_recall(words, MESSAGE_SEAT_TOLD);
+    const struct message *ack = words_recall(words, MESSAGE_SHARD_ACK);
+    if (ack != NULL && run_key_equal(&ack->shard_ack.shard.run, run) &&
+        ack->shard_ack.key.kind != DIGEST_KIND_UNKNOWN) {
+        return digest_key_id(&ack->shard_ack.key);
+    }
+    return told == NULL ? words_below(words, 2) : digest_key_id(&told->seat_told.key);
 }
 
 /* A shard that a rank of a world of two may save. */
@@ -84,6 +100,7 @@ static void save_something(struct words *words, struct message_shard_report *r)
     r->cached = false;
     r->changed = false;
     memset(&r->digest, (int)r->shard.rank, sizeof(r->digest));
+    r->digest_key = key_of(words, &r->shard.run);
 }
 
 static void answer_order(struct words *words, struct message_shard_report *r)
@@ -105,6 +122,8 @@ static void answer_order(struct words *words, struct message_shard_report *r)
     r->cached = pulled && order->pull_order.purpose == PULL_FETCH;
     r->changed = false;
     memset(&r->digest, (int)r->shard.rank, sizeof(r->digest));
+    r->digest_key = digest_key_id(pulled ? &order->pull_order.key : &order->verify_order.key);
+    r->digest_key += words_one_in(words, 16);
 }
 
 /* Of a rank, of the attempt's start, as both are named here. */
@@ -263,6 +282,7 @@ static void *begin(struct storm *storm)
     config.checkpoints_max = 12;
     config.shards_max = 24;
     config.invariant_full = true;
+    config.digest = words_one_in(storm->words, 4) ? DIGEST_KIND_BLAKE3 : DIGEST_KIND_FINGERPRINT;
     size_t bytes = (coordinator_memory_bytes(&config, reason) + 63) & ~(size_t)63;
     void *memory = aligned_alloc(64, bytes);
     assert(memory != NULL);

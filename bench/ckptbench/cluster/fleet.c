@@ -39,7 +39,8 @@ struct fleet {
     uint32_t ordered;
     uint32_t refused;
     uint32_t commits;
-    double *clock; /* the phase under way */
+    double *clock;       /* the phase under way */
+    uint64_t digest_key; /* id of the run's; 0: not told yet */
     enum ckpt_status status;
 };
 
@@ -52,6 +53,9 @@ static void read_update(struct fleet *f)
             f->orders[m->pull_order.shard.rank] =
                 (struct order){.holder = u->messages[i].link, .number = m->pull_order.order};
             f->ordered++;
+            if (f->digest_key == DIGEST_KEY_ID_BLAKE3) {
+                f->digest_key = digest_key_id(&m->pull_order.key);
+            }
         } else if (m->type == MESSAGE_SHARD_ACK) {
             f->acks++;
             f->refused += !m->shard_ack.keep;
@@ -72,7 +76,9 @@ static void read_update(struct fleet *f)
 
 static void advance(struct fleet *f, struct coordinator_event *event)
 {
+    static const struct digest_secret secret = {{1}};
     event->now_ms = f->now_ms;
+    event->secret = &secret; /* one run begins */
     enum ckpt_status status = coordinator_advance(f->machine, event, f->update);
     if (status != CKPT_OK) {
         f->status = status;
@@ -132,6 +138,7 @@ static void join_all(struct fleet *f)
         snprintf(join->address, sizeof(join->address), "10.%u.%u.1:7472", agent / 256, agent % 256);
         join->segment_bytes = CKPT_SEGMENT_BYTES_DEFAULT;
         join->segments = join->segments_free = CKPT_ARENA_SEGMENTS_MAX;
+        join->features = WIRE_FEATURE_FINGERPRINT;
     }
     flush(f);
 }
@@ -152,6 +159,7 @@ static void report(struct fleet *f, uint32_t agent, uint32_t rank, enum copy_sta
     r->state = state;
     r->owner = owner;
     r->order = owner ? 0 : f->orders[rank].number;
+    r->digest_key = f->digest_key;
     memset(&r->digest, (int)(rank + f->step) & 0xff, sizeof(r->digest));
 }
 
@@ -211,6 +219,7 @@ static enum ckpt_status open_fleet(struct fleet *f, char *reason)
 {
     struct coordinator_config config;
     coordinator_config_default(&config);
+    config.digest = DIGEST_KIND_FINGERPRINT;
     config.agents_max = larger(config.agents_max, f->options.agents);
     config.shards_max = larger(config.shards_max, 3 * f->world + f->options.others);
     config.keep = f->options.others > 0 ? FLEET_KEEP : 1;
