@@ -65,6 +65,7 @@ static struct work_plan plan_of(const struct daemon *d, const struct agent_work 
                               .generation = asked->generation,
                               .arena = d->arena,
                               .engine = d->engine,
+                              .key = asked->key,
                               .finished = completions_post_work,
                               .context = d->completions};
 }

@@ -47,6 +47,7 @@ struct daemon {
     struct quiet *quiet;
 
     void *machine_memory;
+    size_t machine_bytes;
     struct agent *machine;
     struct agent_update *update;
     struct notes notes;

@@ -92,6 +92,7 @@ static enum ckpt_status start(void *daemon, char *reason)
         return reason_refuse(reason, CKPT_ERR_MEMORY, "out of memory");
     }
     memset(d->machine_memory, 0, bytes);
+    d->machine_bytes = bytes;
     uint64_t seed;
     memcpy(&seed, d->incarnation.bytes, sizeof seed);
     return agent_init(d->machine_memory, bytes, &config, d->incarnation, seed, &d->machine);
@@ -100,6 +101,12 @@ static enum ckpt_status start(void *daemon, char *reason)
 static void stop(void *daemon)
 {
     struct daemon *d = daemon;
+    if (d->update != NULL) {
+        explicit_bzero(d->update, sizeof *d->update); /* keys of digests have been in both */
+    }
+    if (d->machine_memory != NULL) {
+        explicit_bzero(d->machine_memory, d->machine_bytes);
+    }
     free(d->update);
     free(d->machine_memory);
 }

@@ -221,6 +221,9 @@ static void tell(const struct daemon *d, enum arena_lock lock)
                                          : "\"it may be swapped out: raise the memory lock limit "
                                            "(LimitMEMLOCK=infinity in the unit, ulimit -l)\"");
     }
+    if (!arena_keeps_values(arena)) {
+        log_event(EVENT_values_not_kept, "directory=%s", arena_directory(arena));
+    }
 }
 
 static enum ckpt_status start(void *daemon, char *reason)

@@ -45,9 +45,8 @@ struct digester {
 static void digest_one(struct work *work, uint64_t chunk)
 {
     if (!work_has_failed(work)) {
-        enum ckpt_status status = digest_chunk(
-            work->plan.engine, work_chunk_address(work, chunk), work_chunk_bytes(work, chunk),
-            chunk, work->plan.bytes, work->cvs + chunk * DIGEST_CV_BYTES);
+        enum ckpt_status status =
+            proof_chunk(&work->proof, work->plan.engine, work_chunk_address(work, chunk), chunk);
         if (status != CKPT_OK) {
             work_fail(work, status);
         }

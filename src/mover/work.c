@@ -29,8 +29,7 @@ struct work *work_make(const struct work_plan *plan)
     atomic_init(&work->holders, 1);
     atomic_init(&work->status, CKPT_OK);
     atomic_init(&work->cancelled, false);
-    work->cvs = calloc(work->chunk_count, DIGEST_CV_BYTES);
-    if (work->cvs == NULL) {
+    if (ends[plan->type].is_digested && !proof_begin(&work->proof, &plan->key, plan->bytes)) {
         work_free(work);
         return NULL;
     }
@@ -95,6 +94,24 @@ bool work_has_failed(const struct work *work)
     return atomic_load(&work->cancelled) || atomic_load(&work->status) != CKPT_OK;
 }
 
+/* The values of the chunks stay beside the slot's record. Nothing hangs on it: without them a chunk
+ * is proven with all the others. */
+static void keep_values(const struct work *work)
+{
+    const struct work_plan *plan = &work->plan;
+    struct arena_values of = {.slot = plan->slot,
+                              .generation = plan->generation,
+                              .digest_key = work->proof.key_id,
+                              .bytes = plan->bytes,
+                              .segments = plan->segments,
+                              .segment_count = plan->segment_count,
+                              .part = plan->part};
+    _Static_assert(ARENA_VALUE_BYTES == FINGERPRINT_VALUE_BYTES, "what is kept is what is folded");
+    if (plan->key.kind == DIGEST_KIND_FINGERPRINT && plan->bytes > 0) {
+        (void)arena_values_store(plan->arena, &of, work->proof.values);
+    }
+}
+
 static void finish(struct work *work)
 {
     const struct work_plan *plan = &work->plan;
@@ -105,7 +122,10 @@ static void finish(struct work *work)
         enum ckpt_status status =
             arena_segments_check(plan->arena, plan->segments, plan->segment_count);
         if (status == CKPT_OK && ends[plan->type].is_digested) {
-            status = digest_fold(work->cvs, work->chunk_count, plan->bytes, &work->digest);
+            status = proof_fold(&work->proof, &work->digest);
+        }
+        if (status == CKPT_OK && ends[plan->type].is_digested) {
+            keep_values(work);
         }
         if (status != CKPT_OK) {
             work_fail(work, status);
@@ -137,7 +157,8 @@ void work_free(struct work *work)
         close(work->gather->descriptor);
     }
     free(work->gather);
-    free(work->cvs);
+    proof_end(&work->proof);
+    explicit_bzero(&work->plan.key, sizeof work->plan.key);
     free(work->offer.address);
     free(work->regions);
     free(work->wanting);

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "arena/arena.h"
-#include "digest/digest.h"
+#include "mover/proof.h"
 #include "wire/message.h"
 
 struct transport_region;
@@ -37,6 +37,7 @@ struct work_plan {
     struct room_part part; /* that the only id is of; of 0 bytes: they are segments */
     struct arena *arena;
     const struct digest_engine *engine;
+    struct digest_key key; /* WORK_DIGEST, WORK_READ: what the bytes are proven with */
     work_finished *finished;
     void *context;
 };
@@ -70,7 +71,7 @@ struct work {
     struct work_plan plan;
     uint64_t chunk_count;
     uint64_t chunk_next; /* the digester's or the mover's next; under its lock */
-    uint8_t *cvs;        /* DIGEST_CV_BYTES a chunk */
+    struct proof proof;  /* of works whose chunks are digested */
 
     atomic_uint_fast64_t holders;
     atomic_int status; /* the first failure */

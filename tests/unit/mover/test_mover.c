@@ -145,6 +145,8 @@ static void fill(const uint16_t *segments, uint64_t bytes, const uint8_t *from)
     }
 }
 
+static struct digest_key proof_key = {.kind = DIGEST_KIND_BLAKE3}; /* of the works made next */
+
 static struct work *make(enum work_type type, const uint16_t *segments, uint32_t n)
 {
     struct work_plan plan = {.type = type,
@@ -156,6 +158,7 @@ static struct work *make(enum work_type type, const uint16_t *segments, uint32_t
                              .segment_count = n,
                              .arena = arena,
                              .engine = engine,
+                             .key = proof_key,
                              .finished = completions_post_work,
                              .context = completions};
     struct work *work = work_make(&plan);
@@ -176,6 +179,112 @@ static void digests_a_slot_over_several_segments(void **state)
     assert_int_equal(atomic_load(&work->status), CKPT_OK);
     assert_true(digest_equal(&work->digest, &expected));
     work_free(work);
+}
+
+static void prove_by_fingerprint(uint8_t fill)
+{
+    proof_key.kind = DIGEST_KIND_FINGERPRINT;
+    memset(proof_key.secret.bytes, fill, sizeof proof_key.secret.bytes);
+}
+
+static int prove_by_blake3(void **state)
+{
+    (void)state;
+    memset(&proof_key, 0, sizeof proof_key);
+    proof_key.kind = DIGEST_KIND_BLAKE3;
+    return 0;
+}
+
+/* The bytes of `source`, as the machine would have them. */
+static void expected_digest(struct digest *digest_out)
+{
+    struct fingerprint_key key;
+    if (proof_key.kind == DIGEST_KIND_BLAKE3) {
+        digest_bytes(engine, source.memory, SHARD_BYTES, digest_out);
+        return;
+    }
+    fingerprint_key_derive(proof_key.secret.bytes, &key);
+    fingerprint_bytes(engine, &key, source.memory, SHARD_BYTES, digest_out);
+}
+
+/* Values of slot 1's generation 5, in these segments, as make() makes works over them. */
+static enum ckpt_status load_values(const uint16_t *segments, uint8_t values_out[4 * 16])
+{
+    struct arena_values of = {.slot = 1,
+                              .generation = 5,
+                              .digest_key = digest_key_id(&proof_key),
+                              .bytes = SHARD_BYTES,
+                              .segments = segments,
+                              .segment_count = 2};
+    return arena_values_load(arena, &of, values_out);
+}
+
+/* They are of the bytes in memory, chunk by chunk, and fold into the slot's fingerprint. */
+static void check_values(const uint16_t *segments, const struct digest *fingerprint)
+{
+    uint8_t values[4 * FINGERPRINT_VALUE_BYTES], value[FINGERPRINT_VALUE_BYTES];
+    struct fingerprint_key key;
+    struct digest folded;
+    fingerprint_key_derive(proof_key.secret.bytes, &key);
+    assert_int_equal(load_values(segments, values), CKPT_OK);
+    assert_int_equal(fingerprint_fold(values, 4, SHARD_BYTES, &folded), CKPT_OK);
+    assert_true(digest_equal(&folded, fingerprint));
+    for (uint64_t i = 0; i < 4; i++) {
+        const uint8_t *at =
+            arena_segment_address(arena, segments[i / 2]) + i % 2 * CKPT_CHUNK_BYTES;
+        size_t bytes = (size_t)digest_chunk_bytes(i, SHARD_BYTES);
+        assert_int_equal(fingerprint_chunk(engine, &key, at, bytes, value), CKPT_OK);
+        assert_memory_equal(value, values + i * sizeof value, sizeof value);
+    }
+}
+
+static void fingerprints_a_slot_and_keeps_its_values(void **state)
+{
+    (void)state;
+    const uint16_t segments[] = {4, 1};
+    uint8_t values[4 * FINGERPRINT_VALUE_BYTES];
+    struct digest expected;
+    fill(segments, SHARD_BYTES, source.memory);
+    for (uint8_t key = 1; key <= 2; key++) {
+        prove_by_fingerprint(key);
+        assert_int_equal(load_values(segments, values), CKPT_ERR_NOT_FOUND);
+        expected_digest(&expected);
+        digester_add(digester, make(WORK_DIGEST, segments, 2));
+        struct work *work = wait_work();
+        assert_int_equal(atomic_load(&work->status), CKPT_OK);
+        assert_true(digest_equal(&work->digest, &expected));
+        check_values(segments, &expected);
+        work_free(work);
+    }
+    prove_by_blake3(NULL); /* asked for beside the proof: its values stay */
+    digester_add(digester, make(WORK_DIGEST, segments, 2));
+    work_free(wait_work());
+    prove_by_fingerprint(2);
+    check_values(segments, &expected);
+}
+
+/* What changes in memory changes the value of its chunk, and no other. */
+static void values_are_of_the_bytes_as_they_lie(void **state)
+{
+    (void)state;
+    const uint16_t segments[] = {4, 1};
+    uint8_t before[4 * FINGERPRINT_VALUE_BYTES], after[4 * FINGERPRINT_VALUE_BYTES];
+    prove_by_fingerprint(3);
+    fill(segments, SHARD_BYTES, source.memory);
+    digester_add(digester, make(WORK_DIGEST, segments, 2));
+    work_free(wait_work());
+    assert_int_equal(load_values(segments, before), CKPT_OK);
+    arena_segment_address(arena, 1)[17] ^= 1; /* of the third chunk */
+    digester_add(digester, make(WORK_DIGEST, segments, 2));
+    struct work *work = wait_work();
+    check_values(segments, &work->digest);
+    work_free(work);
+    assert_int_equal(load_values(segments, after), CKPT_OK);
+    for (size_t i = 0; i < 4; i++) {
+        bool same = memcmp(before + i * FINGERPRINT_VALUE_BYTES,
+                           after + i * FINGERPRINT_VALUE_BYTES, FINGERPRINT_VALUE_BYTES) == 0;
+        assert_int_equal(same, i != 2);
+    }
 }
 
 /* A rank waits for a renewal, nobody for the digest before it. */
@@ -263,7 +372,7 @@ static void read_with(const char *transport, bool cancel)
     struct mover_options options = {.rails = &rails, .timeout_ms = 2000, .depth = 2};
     snprintf(rails.spec, sizeof rails.spec, "%s", transport);
     assert_int_equal(start_mover(&options, &mover), CKPT_OK);
-    digest_bytes(engine, source.memory, SHARD_BYTES, &expected);
+    expected_digest(&expected);
     mover_read(mover, make_read(segments, 2));
     if (cancel) {
         mover_cancel(mover, 77);
@@ -281,6 +390,9 @@ static void read_with(const char *transport, bool cancel)
         assert_int_equal(status, CKPT_OK);
         assert_true(digest_equal(&work->digest, &expected));
         assert_memory_equal(arena_segment_address(arena, 5), source.memory, SEGMENT_BYTES);
+        if (proof_key.kind == DIGEST_KIND_FINGERPRINT) {
+            check_values(segments, &expected);
+        }
     }
     work_free(work);
     mover_stop(&mover);
@@ -289,6 +401,13 @@ static void read_with(const char *transport, bool cancel)
 static void reads_and_digests_what_lands(void **state)
 {
     (void)state;
+    read_with("loop", false);
+}
+
+static void reads_and_fingerprints_what_lands(void **state)
+{
+    (void)state;
+    prove_by_fingerprint(4);
     read_with("loop", false);
 }
 
@@ -388,6 +507,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_a_slot_over_several_segments),
+        cmocka_unit_test_teardown(fingerprints_a_slot_and_keeps_its_values, prove_by_blake3),
+        cmocka_unit_test_teardown(values_are_of_the_bytes_as_they_lie, prove_by_blake3),
+        cmocka_unit_test_teardown(reads_and_fingerprints_what_lands, prove_by_blake3),
         cmocka_unit_test(a_held_digest_lets_a_renewal_pass),
         cmocka_unit_test(renewal_zeroes_what_nobody_has_open_and_replaces_the_rest),
         cmocka_unit_test(reads_and_digests_what_lands),
