@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each barrier and each wait of the kernels is left out, one by one: the tests see it. One order of
- * threads alone does not see all of them; those in use together do. */
+/* Each barrier and each wait of the kernels is left out, one by one: the tests see it. Upward
+ * and downward alone each miss some, so all orders are in use. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -34,3 +34,29 @@ if(CKPT_TESTS AND PYTHON3)
   set_tests_properties(test_kernels_budget test_kernels_budget_finds PROPERTIES
                        SKIP_RETURN_CODE 77 LABELS "unit;kernels")
 endif()
+
+# The library as it is opened at run time: fakes of it, the kernels on the CPU in its place, and the
+# real one where nvcc was.
+if(CKPT_TESTS)
+  set(folder ${CMAKE_BINARY_DIR}/tests/kernels)
+  add_library(kernels_on_cpu_library SHARED EXCLUDE_FROM_ALL $<TARGET_OBJECTS:kernels_on_cpu>)
+  set_target_properties(kernels_on_cpu_library PROPERTIES OUTPUT_NAME ckpt_kernels SUFFIX .so.1
+                                                          LIBRARY_OUTPUT_DIRECTORY ${folder})
+  ckpt_test(test_kernels_library SOURCES unit/device/test_kernels_library.c
+            LINKS ckpt_device ckpt_digest LABELS kernels)
+  target_compile_definitions(test_kernels_library PRIVATE KERNELS_FOLDER="${folder}")
+  add_dependencies(test_kernels_library kernels_on_cpu_library)
+  foreach(fake IN ITEMS version lacking device)
+    string(TOUPPER ${fake} flag)
+    add_library(fake_kernels_${fake} SHARED EXCLUDE_FROM_ALL
+                ${CMAKE_SOURCE_DIR}/tests/unit/device/fake_kernels.c)
+    target_compile_definitions(fake_kernels_${fake} PRIVATE FAKE_${flag})
+    target_link_libraries(fake_kernels_${fake} PRIVATE ckpt_flags ckpt_kernels_headers)
+    set_target_properties(fake_kernels_${fake} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${folder})
+    add_dependencies(test_kernels_library fake_kernels_${fake})
+  endforeach()
+  if(TARGET ckpt_kernels)
+    target_compile_definitions(test_kernels_library PRIVATE KERNELS_REAL="${CKPT_KERNELS_FILE}")
+    add_dependencies(test_kernels_library ckpt_kernels)
+  endif()
+endif()
