@@ -20,7 +20,8 @@ if(CKPT_TESTS)
                                        PRIVATE ckpt_flags ckpt_digest_headers)
   foreach(noun blake3 fingerprint tables mutants)
     ckpt_test(test_kernels_${noun} SOURCES unit/kernels/test_${noun}.c unit/kernels/tables.c
-              LINKS kernels_on_cpu ckpt_shard ckpt_digest ckpt_base LABELS kernels)
+              LINKS kernels_on_cpu ckpt_shard ckpt_digest ckpt_base LABELS kernels
+              TIMEOUT 300)
     set_target_properties(test_kernels_${noun} PROPERTIES LINKER_LANGUAGE CXX)
   endforeach()
 endif()
