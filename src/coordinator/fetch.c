@@ -14,6 +14,7 @@
 #include "coordinator/fetch_table.h"
 #include "coordinator/order.h"
 #include "coordinator/place.h"
+#include "coordinator/range.h"
 #include "coordinator/restore_choose.h"
 #include "coordinator/run.h"
 #include "coordinator/seat.h"
@@ -45,6 +46,24 @@ static enum ckpt_status find(struct coordinator *c, const struct run *run,
     return CKPT_OK;
 }
 
+/* There is no good copy now, for whole or for a part of it: the ask comes again, for as long as
+ * there may be one later. */
+static void no_source(struct coordinator *c, uint32_t member, const struct message_load_ask *ask,
+                      const struct shard *s)
+{
+    assert(s->used);
+    char reason[CKPT_REASON_MAX + 1];
+    char nodes[CKPT_REASON_MAX + 1];
+    if (coordinator_shard_is_away(c, s, nodes)) {
+        reason_set(reason, "the copies of rank %u's shard are away, on node %.150s", ask->rank,
+                   nodes);
+        coordinator_send_waits(c, member, ask, reason);
+    } else if (c->now_ms > c->started_ms + c->config.restore_settle_ms) {
+        coordinator_send_verdict(c, member, ask, CKPT_ERR_LOST,
+                                 "no good copy of the shard is reachable", NULL);
+    }
+}
+
 /* A digest was made since the ask: the answer again, where the copy is still the same. */
 static bool answer_again(struct coordinator *c, const struct shard *s, const struct copy *copy,
                          struct fetch *f)
@@ -73,6 +92,12 @@ void coordinator_on_fetch_ask(struct coordinator *c, uint32_t member,
     }
     struct shard *s = coordinator_shard_find(c, k, ask->rank);
     assert(s != NULL);
+    if (ask->range_bytes > 0) {
+        if (!coordinator_range_answer(c, member, ask, s)) {
+            no_source(c, member, ask, s);
+        }
+        return;
+    }
     struct copy *copy = coordinator_copy_find(s, member);
     bool is_new;
     struct fetch *f = coordinator_fetch_remember(c, s, member, ask, &is_new);
@@ -91,16 +116,10 @@ void coordinator_on_fetch_ask(struct coordinator *c, uint32_t member,
         coordinator_order_verify(c, s, copy);
     } else if (copy == NULL || copy->state != COPY_ADOPTED) {
         struct source source = coordinator_shard_source(c, s, member);
-        char nodes[CKPT_REASON_MAX + 1];
         if (source.kind != SOURCE_NONE) {
             (void)coordinator_order_pull(c, s, member, source, PULL_FETCH);
-        } else if (coordinator_shard_is_away(c, s, nodes)) {
-            reason_set(reason, "the copies of rank %u's shard are away, on node %.150s", ask->rank,
-                       nodes);
-            coordinator_send_waits(c, member, ask, reason);
-        } else if (c->now_ms > c->started_ms + c->config.restore_settle_ms) {
-            coordinator_send_verdict(c, member, ask, CKPT_ERR_LOST,
-                                     "no good copy of the shard is reachable", NULL);
+        } else {
+            no_source(c, member, ask, s);
         }
     }
 }

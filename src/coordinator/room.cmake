@@ -5,7 +5,7 @@ ckpt_room(coordinator
           drain_rule.c redundancy.c surplus.c place.c order.c repair.c announce.c trouble.c
           checkpoint.c drain_view.c drain.c replica.c commit.c mark.c room.c attend.c
           seat_confirm.c start_insist.c start_number.c start.c verdict.c restore_choose.c
-          restore.c fetch.c load_ask.c report_ack.c report_open.c report_digest.c report.c
+          restore.c range.c fetch.c load_ask.c report_ack.c report_open.c report_digest.c report.c
           pull_failed.c job.c member.c join.c heartbeat.c door.c expire.c forget.c admin.c
           replay.c invariant.c degree.c view.c init.c advance.c
   LINKS ckpt_base ckpt_digest ckpt_wire ckpt_placement)

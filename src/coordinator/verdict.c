@@ -10,13 +10,14 @@
 #include "coordinator/table.h"
 #include "coordinator/update.h"
 
-void coordinator_send_verdict(struct coordinator *c, uint32_t member,
-                              const struct message_load_ask *ask, enum ckpt_status status,
-                              const char *reason, const struct shard *s)
+struct message_load_verdict *coordinator_send_verdict(struct coordinator *c, uint32_t member,
+                                                      const struct message_load_ask *ask,
+                                                      enum ckpt_status status, const char *reason,
+                                                      const struct shard *s)
 {
     assert(member < c->member_count);
     if (!c->members[member].connected) {
-        return; /* it asks again */
+        return NULL;
     }
     struct message *m =
         coordinator_update_message(c, c->members[member].link, MESSAGE_LOAD_VERDICT);
@@ -33,6 +34,7 @@ void coordinator_send_verdict(struct coordinator *c, uint32_t member,
     if (s != NULL) {
         coordinator_shard_key(c, s, &v->shard);
     }
+    return v;
 }
 
 void coordinator_send_waits(struct coordinator *c, uint32_t member,

@@ -5,10 +5,12 @@
 
 #include "coordinator/state.h"
 
-/* The answer to an ask for a shard; s: what may be read, NULL when there is nothing. */
-void coordinator_send_verdict(struct coordinator *c, uint32_t member,
-                              const struct message_load_ask *ask, enum ckpt_status status,
-                              const char *reason, const struct shard *s);
+/* The answer to an ask for a shard; s: what may be read, NULL when there is nothing. What went out,
+ * for more to be said in it; NULL: the member is away, and asks again. */
+struct message_load_verdict *coordinator_send_verdict(struct coordinator *c, uint32_t member,
+                                                      const struct message_load_ask *ask,
+                                                      enum ckpt_status status, const char *reason,
+                                                      const struct shard *s);
 /* Who waits for copies that are away hears for which. */
 void coordinator_send_waits(struct coordinator *c, uint32_t member,
                             const struct message_load_ask *ask, const char *reason);

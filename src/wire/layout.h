@@ -112,6 +112,17 @@ struct wire_layout {
         WIRE_ROW(WIRE_FIXED, body, proto, field, struct digest, ProtobufCBinaryData),              \
             .max = sizeof(struct digest)                                                           \
     }
+/* All zeros where the sender's body has none. */
+#define FIELD_DIGEST_OR_NONE(body, proto, field)                                                   \
+    {                                                                                              \
+        WIRE_ROW(WIRE_FIXED, body, proto, field, struct digest, ProtobufCBinaryData),              \
+            .max = sizeof(struct digest), .may_be_empty = true                                     \
+    }
+#define FIELD_INCARNATION_OR_NONE(body, proto, field)                                              \
+    {                                                                                              \
+        WIRE_ROW(WIRE_FIXED, body, proto, field, struct incarnation, ProtobufCBinaryData),         \
+            .max = sizeof(struct incarnation), .may_be_empty = true                                \
+    }
 #define FIELD_INCARNATION(body, proto, field)                                                      \
     {                                                                                              \
         WIRE_ROW(WIRE_FIXED, body, proto, field, struct incarnation, ProtobufCBinaryData),         \

@@ -125,6 +125,9 @@ static const struct wire_field load_ask_fields[] = {
     FIELD_U32(message_load_ask, LoadAsk, wait_ms, UINT32_MAX),
     FIELD_NONCE(message_load_ask, LoadAsk, start),
     FIELD_NONCE(message_load_ask, LoadAsk, seat),
+    FIELD_U64(message_load_ask, LoadAsk, range_offset),
+    FIELD_U64(message_load_ask, LoadAsk, range_bytes),
+    FIELD_U32(message_load_ask, LoadAsk, range_pass, UINT32_MAX),
 };
 WIRE_LAYOUT(load_ask, message_load_ask, load_ask);
 
@@ -139,6 +142,15 @@ static const struct wire_field load_verdict_fields[] = {
     FIELD_REASON(message_load_verdict, LoadVerdict, reason),
     FIELD_SHARD_OR_EMPTY(message_load_verdict, LoadVerdict, shard),
     FIELD_NONCE(message_load_verdict, LoadVerdict, start),
+    FIELD_DIGEST_OR_NONE(message_load_verdict, LoadVerdict, digest),
+    FIELD_U64(message_load_verdict, LoadVerdict, bytes),
+    FIELD_U32(message_load_verdict, LoadVerdict, world, CKPT_WORLD_MAX),
+    FIELD_DIGEST_KEY(message_load_verdict, LoadVerdict, key),
+    FIELD_U32(message_load_verdict, LoadVerdict, source_count, UINT32_MAX),
+    FIELD_NAME_OR_EMPTY(message_load_verdict, LoadVerdict, source_node, CKPT_NODE_NAME_MAX),
+    FIELD_TEXT(message_load_verdict, LoadVerdict, source_address, CKPT_ADDRESS_MAX),
+    FIELD_INCARNATION_OR_NONE(message_load_verdict, LoadVerdict, source_incarnation),
+    FIELD_U64(message_load_verdict, LoadVerdict, source_generation),
 };
 WIRE_LAYOUT(load_verdict, message_load_verdict, load_verdict);
 

@@ -37,6 +37,9 @@
 /* The key of SEAT_TOLD, SHARD_ACK, PULL_ORDER and VERIFY_ORDER, and a report's digest_key. Who does
  * not know it proves with BLAKE3. */
 #define WIRE_FEATURE_FINGERPRINT 8U
+/* A LOAD_ASK may name a range, and its LOAD_VERDICT the source of it. Who does not know it answers
+ * with the whole shard. */
+#define WIRE_FEATURE_RANGES 16U
 #define WIRE_FEATURES (WIRE_FEATURE_ROOM | WIRE_FEATURE_STARTS | WIRE_FEATURE_GOODBYE)
 
 enum message_type {

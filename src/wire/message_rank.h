@@ -145,6 +145,10 @@ struct message_load_ask {
     uint32_t load;    /* counts the collective loads of an attempt from 1; or the fetch's id */
     uint64_t reader;  /* a fetch: the agent's id of who asks, echoed in the verdict */
     uint32_t wait_ms; /* rank -> agent: it waits no longer than that; 0: not said */
+    /* A fetch of a part of the shard, only to a coordinator that has said WIRE_FEATURE_RANGES. */
+    uint64_t range_offset;
+    uint64_t range_bytes; /* 0: of the whole shard */
+    uint32_t range_pass;  /* how many sources of it have failed the reader */
 };
 
 struct message_load_verdict {
@@ -159,6 +163,17 @@ struct message_load_verdict {
     enum ckpt_status status;
     char reason[CKPT_REASON_MAX + 1];
     struct shard_key shard;
+    /* Of a range, CKPT_OK: what its bytes are proven against, and one source of them, which the
+     * agent reads by itself: no copy is ordered, and none is handed out on this word alone. */
+    struct digest digest; /* of the whole shard, as committed */
+    uint64_t bytes;       /* of the whole shard */
+    uint32_t world;
+    struct digest_key key; /* that the digest is under */
+    uint32_t source_count; /* 0: the verdict is of no range */
+    char source_node[CKPT_NODE_NAME_MAX + 1];
+    char source_address[CKPT_ADDRESS_MAX + 1];
+    struct incarnation source_incarnation; /* the agent's own: of the copy that it has itself */
+    uint64_t source_generation;
 };
 
 struct message_loaded {

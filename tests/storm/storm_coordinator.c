@@ -161,6 +161,8 @@ static void ask_something(struct words *words, struct message_load_ask *ask)
     ask->load = 1 + (uint32_t)words_below(words, 2);
     ask->start = named(ask->attempt, 15);
     ask->seat = named(ask->attempt, ask->rank);
+    ask->range_offset = words_below(words, 8);
+    ask->range_bytes = words_one_in(words, 3) ? 1 + words_below(words, 8) : 0;
     if (words_one_in(words, 2)) {
         ask->step = CKPT_STEP_LATEST;
     }
