@@ -14,7 +14,8 @@ file(CREATE_LINK ${CMAKE_SOURCE_DIR}/kernels ${farm}/kernels SYMBOLIC)
 add_library(ckpt_kernels_headers INTERFACE)
 target_include_directories(ckpt_kernels_headers INTERFACE ${farm})
 
-if(CKPT_OPTIONAL)
+# A sanitizer sees nothing of what nvcc makes, and it takes a minute and more.
+if(CKPT_OPTIONAL AND NOT CKPT_SANITIZE)
   find_program(NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
 endif()
 if(NOT NVCC)
