@@ -323,6 +323,21 @@ struct ckpt_info {
  * CKPT_ERR_NO_COORDINATOR. */
 CKPT_API enum ckpt_status ckpt_info(struct ckpt *ckpt, uint64_t step, struct ckpt_info *info_out);
 
+/* Of which kind a digest is. The numbers stay as they are.
+ *
+ * CKPT_DIGEST_BLAKE3       of the bytes: b3sum prints the same of the file
+ * CKPT_DIGEST_FINGERPRINT  under a key of the run that its daemons alone have: equal for equal
+ *                          shards of one run, and of no use to whoever has the bytes alone.
+ *                          `ckptctl verify --blake3` and `ckptctl export` print BLAKE3 of them
+ *
+ * What runs are proven with is the coordinator's to set, and a run keeps it: `[coordinator] digest`
+ * of ckptctld. */
+enum ckpt_digest_kind {
+    CKPT_DIGEST_UNKNOWN = 0, /* filled in by a library of before there were kinds: BLAKE3 */
+    CKPT_DIGEST_BLAKE3 = 1,
+    CKPT_DIGEST_FINGERPRINT = 2,
+};
+
 /* A shard, mapped read-only and without a copy from the agent's memory. Valid until ckpt_unload or
  * ckpt_close. The agent keeps it for this context as long as the connection lasts: should the agent
  * end meanwhile, one that is started again knows nothing of it and may use the memory for another
@@ -332,10 +347,11 @@ struct ckpt_shard {
     uint32_t attempt;
     uint32_t rank;
     uint32_t world;
-    const void *data; /* the whole safetensors file */
+    uint32_t digest_kind; /* of digest: enum ckpt_digest_kind. Where padding was: a program of
+                           * before it has the same struct */
+    const void *data;     /* the whole safetensors file */
     uint64_t bytes;
-    uint8_t digest[32]; /* BLAKE3 of data, committed and found equal by the agent over this very
-                           memory */
+    uint8_t digest[32]; /* of data, committed and found equal by the agent over this very memory */
     size_t tensor_count;
     void *private_state;
 };

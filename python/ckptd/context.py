@@ -81,11 +81,16 @@ def _leave(library: Any, handle: Any) -> None:
     library.ckpt_close(handle)
 
 
+_DIGEST_KINDS = {1: "blake3", 2: "fingerprint"}  # enum ckpt_digest_kind
+
+
 class Shard:
     """A rank's shard of a consistent checkpoint, mapped read-only from the agent's memory.
 
-    Its digest was committed, and found equal by the agent over this very memory. Valid until
-    close(), or the context's; use it in a with statement.
+    Its digest was committed, and found equal by the agent over this very memory. digest_kind is
+    "blake3", which b3sum of the file prints too, or "fingerprint": under a key of the run that
+    its daemons alone have, equal for equal shards of one run. Valid until close(), or the
+    context's; use it in a with statement.
     """
 
     def __init__(self, context: Context, raw: Any) -> None:
@@ -94,6 +99,7 @@ class Shard:
         self.rank, self.world = int(raw.rank), int(raw.world)
         self.bytes = int(raw.bytes)
         self.digest = bytes(ffi.buffer(raw.digest))
+        self.digest_kind = _DIGEST_KINDS.get(int(raw.digest_kind), "blake3")
         memory = ffi.buffer(raw.data, self.bytes)
         self._memory = memoryview(memory)
         # Whoever forgets close(): it goes back when neither this nor a view of it can be reached.

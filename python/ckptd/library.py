@@ -55,6 +55,7 @@ struct ckpt_shard {
     uint32_t attempt;
     uint32_t rank;
     uint32_t world;
+    uint32_t digest_kind;
     const void *data;
     uint64_t bytes;
     uint8_t digest[32];

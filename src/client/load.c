@@ -104,6 +104,15 @@ static enum ckpt_status map(struct ckpt *ckpt, const struct message_loaded *answ
     return status;
 }
 
+/* An agent of before there were kinds says none, and knows BLAKE3 alone. */
+static uint32_t kind_of(const struct message_loaded *answer)
+{
+    _Static_assert(CKPT_DIGEST_UNKNOWN == (int)DIGEST_KIND_UNKNOWN, "one numbering");
+    _Static_assert(CKPT_DIGEST_BLAKE3 == (int)DIGEST_KIND_BLAKE3, "one numbering");
+    _Static_assert(CKPT_DIGEST_FINGERPRINT == (int)DIGEST_KIND_FINGERPRINT, "one numbering");
+    return answer->digest_kind == DIGEST_KIND_UNKNOWN ? CKPT_DIGEST_BLAKE3 : answer->digest_kind;
+}
+
 static enum ckpt_status take(struct ckpt *ckpt, const struct message_loaded *answer,
                              struct ckpt_shard *shard_out)
 {
@@ -128,6 +137,7 @@ static enum ckpt_status take(struct ckpt *ckpt, const struct message_loaded *ans
         .attempt = answer->attempt,
         .rank = answer->rank,
         .world = answer->world,
+        .digest_kind = kind_of(answer),
         .data = loaded->view.address,
         .bytes = loaded->view.bytes,
         .tensor_count = shard_index_count(loaded->index),

@@ -407,6 +407,8 @@ struct message fake_loaded(const struct message_load_ask *ask, uint32_t first, u
     answer.loaded.generation = 9;
     answer.loaded.bytes = bytes;
     memset(answer.loaded.digest.bytes, 0xd1, sizeof(answer.loaded.digest.bytes));
+    /* Of a collective load it says as little as an agent of before there were kinds. */
+    answer.loaded.digest_kind = ask->collective ? DIGEST_KIND_UNKNOWN : DIGEST_KIND_FINGERPRINT;
     answer.loaded.segment_count = (uint32_t)((bytes + FAKE_SEGMENT_BYTES - 1) / FAKE_SEGMENT_BYTES);
     return answer;
 }

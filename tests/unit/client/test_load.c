@@ -64,6 +64,7 @@ static void check_shard(const struct ckpt_shard *shard, uint32_t rank)
     assert_int_equal(shard->world, 4);
     assert_int_equal(shard->tensor_count, 2);
     assert_memory_equal(shard->digest, digest, sizeof(digest));
+    assert_int_equal(shard->digest_kind, rank == 3 ? CKPT_DIGEST_FINGERPRINT : CKPT_DIGEST_BLAKE3);
     struct ckpt_tensor tensor;
     assert_int_equal(ckpt_find(shard, "values", &tensor), CKPT_OK);
     assert_string_equal(tensor.name, "values");
