@@ -13,7 +13,7 @@
  * THREADS
  *     A context may be used by one thread at a time. Different contexts are independent. ckpt_save
  *     starts copy_threads - 1 threads of its own, with all signals blocked, and they have ended
- *     when it returns.
+ *     when it returns. ckpt_prepare_stop alone may be called beside another call.
  *
  *     A child made by fork() may do nothing with its parent's context but ckpt_close it; what it
  *     needs it opens itself. The connection stays the parent's alone: the child's copy of it is
@@ -67,8 +67,9 @@ struct ckpt_options {
 
 /* ckpt_open - become a rank (or a reader) of a run
  *
- * Connects to the local agent and takes the rank. Blocks for at most timeout_ms. *ckpt_out must be
- * given to ckpt_close.
+ * Connects to the local agent and takes the rank. Blocks for at most timeout_ms; where the agent has
+ * a shard of this rank, for the time of mapping (ckpt_prepare) on top. *ckpt_out must be given to
+ * ckpt_close.
  *
  * STARTS
  *     All ranks that are started together are one start of the run, and restore and save together.
@@ -145,7 +146,8 @@ struct ckpt_metadata {
  *
  * Waits at most timeout_ms, the time of the copy not counted. Memory is allocated only when there
  * are more tensors than in any save of this context before (1024 at first), before the agent is
- * asked; the first save into new segments maps them and fills page tables. The copy itself
+ * asked; the first save into new segments maps them and fills page tables (ckpt_prepare does it
+ * before). The copy itself
  * allocates nothing, takes no lock and makes no system call.
  *
  * ERRORS (nothing was staged, nothing that was consistent is touched, training can go on)
@@ -162,6 +164,44 @@ struct ckpt_metadata {
 CKPT_API enum ckpt_status ckpt_save(struct ckpt *ckpt, uint64_t step,
                                     const struct ckpt_tensor *tensors, size_t count,
                                     const struct ckpt_metadata *metadata, size_t metadata_count);
+
+/* ckpt_prepare - have the memory of the next saves granted, mapped and faulted in
+ *
+ * A process's first save into a slot maps it and fills its page tables: for each GiB 262,144
+ * entries in pages of 4 KiB, some 0.2 s, and 512 in huge pages, next to nothing. This call does it
+ * before: call it when training is about to begin, and again when more is known of the state's size, as
+ * after the first step, when an optimizer has its own. The first saves then cost what the tenth
+ * does: their copies meet no page fault.
+ *
+ * bytes is the size of the shard: its tensors, and some 100 bytes and the name for each of them.
+ * Too many do no harm. What was prepared before serves what is smaller, and is a part of what is
+ * larger, so that asking again is cheap. ckpt_open does it by itself with the size of the rank's
+ * last shard, where the agent has that.
+ *
+ * Nothing is promised: the memory stays free, is this rank's next, and others take it when they
+ * find no other. Memory that was another user's is renewed before, for which the agent needs its time.
+ * An agent that is started anew has forgotten. Saves go well without.
+ *
+ * All is done in the calling thread: answers of the agent are waited for at most timeout_ms, and
+ * the time of mapping comes on top. To spare training that, call it in a thread of its own, between the
+ * calls of the others, and have ckpt_prepare_stop end it when they need the context: it returns
+ * after 32 MiB at most, and what it has mapped stays.
+ *
+ * ERRORS
+ *     CKPT_ERR_FULL       there is no room beside what other ranks await, or this user's ranks were
+ *                         told of 75 % of the node's memory already. When there is room for some of
+ *                         the next three saves only, that is CKPT_OK
+ *     CKPT_ERR_TOO_LARGE  larger than the arena, or 1024 segments
+ *     CKPT_ERR_TIMEOUT    the agent has no answer yet; ask again
+ *     CKPT_ERR_UNSUPPORTED  the agent is of a release before this call
+ *     CKPT_ERR_BUSY       a save has been begun
+ *     CKPT_ERR_SIZE       bytes is 0
+ *     CKPT_ERR_INVALID    a reader's context */
+CKPT_API enum ckpt_status ckpt_prepare(struct ckpt *ckpt, uint64_t bytes);
+
+/* ckpt_prepare_stop - end the ckpt_prepare that another thread is in, or comes into before the next
+ * save. Any thread, at any time until ckpt_close; does not block. */
+CKPT_API void ckpt_prepare_stop(struct ckpt *ckpt);
 
 /* ckpt_save_begin - stage a step of which the caller copies a part
  *
@@ -190,10 +230,10 @@ struct ckpt_mapping {
  *
  * For what is tied to a mapping, as a registration with a device's driver, which has to go before
  * the mapping does: the address may be other memory's a moment later. watch is called in the thread
- * of the call that maps or unmaps (ckpt_save, ckpt_save_begin, ckpt_close), after a mapping was
- * made (mapped = true) and before one is taken away (false); mappings that are there already are
- * told of at once. It may not call this library with the same context. It is not called in a child
- * of fork(), which has none of the mappings. One watch a context; NULL ends it.
+ * of the call that maps or unmaps (ckpt_save, ckpt_save_begin, ckpt_prepare, ckpt_close), after a
+ * mapping was made (mapped = true) and before one is taken away (false); mappings that are there
+ * already are told of at once. It may not call this library with the same context. It is not called
+ * in a child of fork(), which has none of the mappings. One watch a context; NULL ends it.
  *
  * ERRORS
  *     CKPT_ERR_INVALID  a reader's context, which maps no slots */

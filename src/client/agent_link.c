@@ -22,11 +22,11 @@
 
 static const enum message_type types_sent[] = {
     MESSAGE_RANK_OPEN, MESSAGE_SLOT_ASK,       MESSAGE_SEAL, MESSAGE_ABANDON, MESSAGE_LOAD_ASK,
-    MESSAGE_RELEASE,   MESSAGE_CHECKPOINT_ASK, MESSAGE_JOB,  MESSAGE_GATHER,
+    MESSAGE_RELEASE,   MESSAGE_CHECKPOINT_ASK, MESSAGE_JOB,  MESSAGE_GATHER,  MESSAGE_PREPARE,
 };
 static const enum message_type types_received[] = {
     MESSAGE_RANK_OPENED,     MESSAGE_SLOT_GRANTED, MESSAGE_SAVE_OUTCOME, MESSAGE_LOADED,
-    MESSAGE_CHECKPOINT_INFO, MESSAGE_JOB_TOLD,     MESSAGE_GATHERED,
+    MESSAGE_CHECKPOINT_INFO, MESSAGE_JOB_TOLD,     MESSAGE_GATHERED,     MESSAGE_PREPARE,
 };
 
 static size_t longest(const enum message_type *types, size_t count)
@@ -306,6 +306,9 @@ static uint32_t descriptors_of(const struct message *message)
 {
     if (message->type == MESSAGE_SLOT_GRANTED && message->slot_granted.status == CKPT_OK) {
         return message->slot_granted.segment_count;
+    }
+    if (message->type == MESSAGE_PREPARE && message->prepare.status == CKPT_OK) {
+        return message->prepare.segment_count;
     }
     if (message->type == MESSAGE_LOADED && message->loaded.status == CKPT_OK) {
         return message->loaded.segment_count;

@@ -5,6 +5,7 @@
 #ifndef CKPT_CLIENT_CONTEXT_H
 #define CKPT_CLIENT_CONTEXT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -77,7 +78,11 @@ struct ckpt {
     enum rank_state state;
     bool was_open; /* the rank was ours once */
     uint64_t segment_bytes;
-    uint64_t abandoned; /* late grants given back */
+    bool prepares;       /* the agent tells the memory of saves to come */
+    uint64_t last_bytes; /* of this rank's newest shard at the agent; 0: it has none */
+    uint32_t prepare_number;
+    atomic_bool prepare_is_stopped; /* the one thing here that another thread may set */
+    uint64_t abandoned;             /* late grants given back */
 
     bool has_step;
     uint64_t last_step; /* sealed, as the next two */

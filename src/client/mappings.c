@@ -10,6 +10,9 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; older kernels answer EINVAL */
 #endif
 
+#define FAULT_PIECE_BYTES (32 * CKPT_MIB)
+#define FAULT_ALIGN_BYTES (2 * CKPT_MIB) /* of the largest pages that are common */
+
 /* The size is looked at each time, as a kept mapping of a file that was cut cannot be written. */
 static enum ckpt_status identify(const uint16_t *ids, const struct arena_view_files *files,
                                  struct mapped_segment *segments_out)
@@ -101,14 +104,30 @@ static void drop(struct mappings *mappings, struct mapping *mapping)
 /* Page faults belong here, not into the copy. The agent's files are faulted in already, so this
  * fills page tables. A page that is only read is mapped for writing too, as tmpfs and hugetlbfs
  * track no dirty pages. */
-static void fault_in(const struct arena_view *view)
+static void fault_in(uint8_t *address, uint64_t bytes)
 {
-    if (madvise(view->address, view->mapped_bytes, MADV_POPULATE_WRITE) == 0) {
+    if (madvise(address, bytes, MADV_POPULATE_WRITE) == 0) {
         return;
     }
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    for (size_t at = 0; at < view->bytes; at += page) {
-        (void)*(volatile const uint8_t *)(view->address + at);
+    for (size_t at = 0; at < bytes; at += page) {
+        (void)*(volatile const uint8_t *)(address + at);
+    }
+}
+
+/* As far as a shard of so many bytes goes. In pieces, as each holds the lock of this process'
+ * address space. */
+static void fault_in_mapping(struct mapping *mapping, uint64_t bytes, const atomic_bool *is_stopped)
+{
+    const struct arena_view *view = &mapping->view;
+    uint64_t end = (bytes + FAULT_ALIGN_BYTES - 1) / FAULT_ALIGN_BYTES * FAULT_ALIGN_BYTES;
+    end = end < view->mapped_bytes ? end : view->mapped_bytes;
+    while (mapping->faulted < end &&
+           !(is_stopped != NULL && atomic_load_explicit(is_stopped, memory_order_relaxed))) {
+        uint64_t left = end - mapping->faulted;
+        uint64_t piece = left < FAULT_PIECE_BYTES ? left : FAULT_PIECE_BYTES;
+        fault_in(view->address + mapping->faulted, piece);
+        mapping->faulted += piece;
     }
 }
 
@@ -126,9 +145,9 @@ static struct mapping *choose(struct mappings *mappings)
     return oldest;
 }
 
-enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids,
-                              const struct arena_view_files *files, uint64_t bytes,
-                              uint8_t **address_out)
+static enum ckpt_status get(struct mappings *mappings, const uint16_t *ids,
+                            const struct arena_view_files *files, uint64_t bytes,
+                            struct mapping **mapping_out)
 {
     struct mapped_segment segments[CKPT_SEGMENTS_PER_SHARD_MAX];
     const uint32_t count = files->count;
@@ -143,7 +162,7 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids,
         struct mapping *mapping = &mappings->kept[i];
         if (begins_with(mapping, segments, files)) {
             mapping->used = ++mappings->clock;
-            *address_out = mapping->view.address;
+            *mapping_out = mapping;
             return CKPT_OK;
         }
     }
@@ -161,9 +180,9 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids,
         return status;
     }
     (void)madvise(view.address, view.mapped_bytes, MADV_DONTFORK);
-    fault_in(&view);
     struct mapping *mapping = choose(mappings);
     mapping->view = view;
+    mapping->faulted = 0;
     mapping->segment_bytes = files->segment_bytes;
     mapping->part_bytes = files->part_bytes;
     mapping->count = count;
@@ -171,8 +190,33 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids,
     mapping->generation = ++mappings->generation;
     memcpy(mapping->segments, segments, count * sizeof(*segments));
     tell(mappings, mapping, true);
-    *address_out = view.address;
+    *mapping_out = mapping;
     return CKPT_OK;
+}
+
+enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids,
+                              const struct arena_view_files *files, uint64_t bytes,
+                              uint8_t **address_out)
+{
+    struct mapping *mapping;
+    enum ckpt_status status = get(mappings, ids, files, bytes, &mapping);
+    if (status == CKPT_OK) {
+        fault_in_mapping(mapping, bytes, NULL);
+        *address_out = mapping->view.address;
+    }
+    return status;
+}
+
+enum ckpt_status mappings_prepare(struct mappings *mappings, const uint16_t *ids,
+                                  const struct arena_view_files *files, uint64_t bytes,
+                                  const atomic_bool *is_stopped)
+{
+    struct mapping *mapping;
+    enum ckpt_status status = get(mappings, ids, files, bytes, &mapping);
+    if (status == CKPT_OK) {
+        fault_in_mapping(mapping, bytes, is_stopped);
+    }
+    return status;
 }
 
 void mappings_watch(struct mappings *mappings, ckpt_watch *watch, void *context)

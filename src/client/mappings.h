@@ -12,6 +12,7 @@
 #ifndef CKPT_CLIENT_MAPPINGS_H
 #define CKPT_CLIENT_MAPPINGS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@ struct mapping {
     uint64_t segment_bytes;
     uint64_t part_bytes; /* 0: of segments */
     uint64_t used;       /* rises: the lowest is the one to go */
+    uint64_t faulted;    /* bytes whose pages are there, from the begin on */
     uint32_t count;
     struct mapped_segment segments[CKPT_SEGMENTS_PER_SHARD_MAX];
 };
@@ -54,6 +56,12 @@ struct mappings {
 enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids,
                               const struct arena_view_files *files, uint64_t bytes,
                               uint8_t **address_out);
+
+/* The same for a save to come: mapped, and faulted in piece by piece until *is_stopped; what is left
+ * then is mappings_get()'s. */
+enum ckpt_status mappings_prepare(struct mappings *mappings, const uint16_t *ids,
+                                  const struct arena_view_files *files, uint64_t bytes,
+                                  const atomic_bool *is_stopped);
 
 void mappings_clear(struct mappings *mappings);
 

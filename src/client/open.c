@@ -10,6 +10,7 @@
 #include "client/context.h"
 #include "client/fork.h"
 #include "client/load.h"
+#include "client/prepare.h"
 #include "client/rank.h"
 #include "client/start_name.h"
 
@@ -113,6 +114,14 @@ static enum ckpt_status make_scratch(struct ckpt *ckpt)
     return CKPT_OK;
 }
 
+/* Where this rank was before, its saves will be as large as its last one was. What comes of it is no
+ * matter of opening, unless it cost the connection: the next call makes another. */
+static void prepare_as_last(struct ckpt *ckpt, struct deadline deadline)
+{
+    (void)client_prepare(ckpt, ckpt->last_bytes, deadline);
+    ckpt->reason[0] = '\0';
+}
+
 static enum ckpt_status open_context(struct ckpt *ckpt, const struct ckpt_options *options)
 {
     ckpt->process = getpid();
@@ -127,8 +136,12 @@ static enum ckpt_status open_context(struct ckpt *ckpt, const struct ckpt_option
     if (status == CKPT_OK) {
         status = client_fork_watch(ckpt);
     }
+    struct deadline deadline = deadline_after_ms(ckpt->timeout_ms);
     if (status == CKPT_OK) {
-        status = client_rank_ensure(ckpt, deadline_after_ms(ckpt->timeout_ms));
+        status = client_rank_ensure(ckpt, deadline);
+    }
+    if (status == CKPT_OK && ckpt->prepares && ckpt->last_bytes > 0) {
+        prepare_as_last(ckpt, deadline);
     }
     return status;
 }

@@ -121,7 +121,7 @@ static enum ckpt_status take_other(struct ckpt *ckpt, const struct message *mess
         }
     } else if (message->type != MESSAGE_SAVE_OUTCOME && message->type != MESSAGE_RANK_OPENED &&
                message->type != MESSAGE_CHECKPOINT_INFO && message->type != MESSAGE_GATHERED &&
-               message->type != MESSAGE_RANK_SEATED) {
+               message->type != MESSAGE_RANK_SEATED && message->type != MESSAGE_PREPARE) {
         return client_break(ckpt, "a message that no agent sends to a rank");
     }
     return CKPT_OK;
@@ -250,6 +250,8 @@ static enum ckpt_status end_open(struct ckpt *ckpt, struct deadline deadline)
         return client_break(ckpt, "a size of segments that none can have");
     }
     ckpt->segment_bytes = opened->segment_bytes;
+    ckpt->prepares = opened->prepares;
+    ckpt->last_bytes = opened->last_bytes;
     ckpt->state = RANK_OPEN;
     ckpt->was_open = true;
     return CKPT_OK;

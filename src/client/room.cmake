@@ -2,7 +2,8 @@
 # ckpt_client is for tests; `ckpt` is what trainers link: the same objects, with nothing but the
 # public functions to be seen.
 ckpt_room(client
-  SOURCES context.c open.c rank.c start_name.c agent_link.c save.c replica.c gather.c stage.c copy.c
+  SOURCES context.c open.c rank.c start_name.c agent_link.c save.c prepare.c replica.c gather.c
+          stage.c copy.c
           mappings.c saves.c wait.c info.c load.c tensors.c fork.c
   LINKS ckpt_base ckpt_wire ckpt_shard ckpt_digest ckpt_arena_view Threads::Threads)
 

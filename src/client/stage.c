@@ -87,6 +87,7 @@ static enum ckpt_status take_slot(struct ckpt *ckpt, const struct stage *stage,
 {
     struct message message;
     enum ckpt_status status = client_rank_ensure(ckpt, deadline);
+    atomic_store_explicit(&ckpt->prepare_is_stopped, false, memory_order_relaxed);
     if (status == CKPT_OK) {
         status = ask(ckpt, stage, deadline, &message);
     }

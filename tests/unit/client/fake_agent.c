@@ -338,6 +338,21 @@ void fake_send(struct fake_agent *agent, struct message *message, const int *fds
     send_part(agent, frame + at, bytes - at, NULL, 0);
 }
 
+bool fake_open_preparing(struct fake_agent *agent, uint64_t last_bytes)
+{
+    struct message message;
+    if (!fake_take(agent, MESSAGE_RANK_OPEN, &message)) {
+        return false;
+    }
+    struct message answer = {.type = MESSAGE_RANK_OPENED};
+    answer.rank_opened.segment_bytes = FAKE_SEGMENT_BYTES;
+    answer.rank_opened.prepares = true;
+    answer.rank_opened.last_bytes = last_bytes;
+    memcpy(answer.rank_opened.node, "fake", 5);
+    fake_send(agent, &answer, NULL, 0);
+    return true;
+}
+
 bool fake_open_rank(struct fake_agent *agent)
 {
     struct message message;

@@ -53,6 +53,9 @@ void fake_send_bytes(struct fake_agent *agent, const void *bytes, size_t count);
 /* Takes RANK_OPEN and says yes. */
 bool fake_open_rank(struct fake_agent *agent);
 
+/* The same as an agent that prepares, and holds a shard of that rank unless last_bytes is 0. */
+bool fake_open_preparing(struct fake_agent *agent, uint64_t last_bytes);
+
 /* Answers a SLOT_ASK: CKPT_OK grants `count` segments from number `first` on. */
 void fake_answer_ask(struct fake_agent *agent, const struct message_slot_ask *ask,
                      enum ckpt_status status, uint32_t first, uint32_t count, uint64_t generation);
