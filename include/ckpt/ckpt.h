@@ -67,9 +67,9 @@ struct ckpt_options {
 
 /* ckpt_open - become a rank (or a reader) of a run
  *
- * Connects to the local agent and takes the rank. Blocks for at most timeout_ms; where the agent has
- * a shard of this rank, for the time of mapping (ckpt_prepare) on top. *ckpt_out must be given to
- * ckpt_close.
+ * Connects to the local agent and takes the rank. Blocks for at most timeout_ms; where the agent
+ * has a shard of this rank, for the time of mapping (ckpt_prepare) on top. *ckpt_out must be given
+ * to ckpt_close.
  *
  * STARTS
  *     All ranks that are started together are one start of the run, and restore and save together.
@@ -147,8 +147,7 @@ struct ckpt_metadata {
  * Waits at most timeout_ms, the time of the copy not counted. Memory is allocated only when there
  * are more tensors than in any save of this context before (1024 at first), before the agent is
  * asked; the first save into new segments maps them and fills page tables (ckpt_prepare does it
- * before). The copy itself
- * allocates nothing, takes no lock and makes no system call.
+ * before). The copy itself allocates nothing, takes no lock and makes no system call.
  *
  * ERRORS (nothing was staged, nothing that was consistent is touched, training can go on)
  *     CKPT_ERR_STEP       step is not above this rank's last or the run's newest consistent step,
@@ -169,9 +168,9 @@ CKPT_API enum ckpt_status ckpt_save(struct ckpt *ckpt, uint64_t step,
  *
  * A process's first save into a slot maps it and fills its page tables: for each GiB 262,144
  * entries in pages of 4 KiB, some 0.2 s, and 512 in huge pages, next to nothing. This call does it
- * before: call it when training is about to begin, and again when more is known of the state's size, as
- * after the first step, when an optimizer has its own. The first saves then cost what the tenth
- * does: their copies meet no page fault.
+ * before: call it when training is about to begin, and again when more is known of the state's
+ * size, as after the first step, when an optimizer has its own. The first saves then cost what the
+ * tenth does: their copies meet no page fault.
  *
  * bytes is the size of the shard: its tensors, and some 100 bytes and the name for each of them.
  * Too many do no harm. What was prepared before serves what is smaller, and is a part of what is
@@ -179,12 +178,12 @@ CKPT_API enum ckpt_status ckpt_save(struct ckpt *ckpt, uint64_t step,
  * last shard, where the agent has that.
  *
  * Nothing is promised: the memory stays free, is this rank's next, and others take it when they
- * find no other. Memory that was another user's is renewed before, for which the agent needs its time.
- * An agent that is started anew has forgotten. Saves go well without.
+ * find no other. Memory that was another user's is renewed before, for which the agent needs its
+ * time. An agent that is started anew has forgotten. Saves go well without.
  *
  * All is done in the calling thread: answers of the agent are waited for at most timeout_ms, and
- * the time of mapping comes on top. To spare training that, call it in a thread of its own, between the
- * calls of the others, and have ckpt_prepare_stop end it when they need the context: it returns
+ * the time of mapping comes on top. To spare training that, call it in a thread of its own, between
+ * the calls of the others, and have ckpt_prepare_stop end it when they need the context: it returns
  * after 32 MiB at most, and what it has mapped stays.
  *
  * ERRORS

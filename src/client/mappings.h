@@ -57,8 +57,8 @@ enum ckpt_status mappings_get(struct mappings *mappings, const uint16_t *ids,
                               const struct arena_view_files *files, uint64_t bytes,
                               uint8_t **address_out);
 
-/* The same for a save to come: mapped, and faulted in piece by piece until *is_stopped; what is left
- * then is mappings_get()'s. */
+/* The same for a save to come: mapped, and faulted in piece by piece until *is_stopped; what is
+ * left then is mappings_get()'s. */
 enum ckpt_status mappings_prepare(struct mappings *mappings, const uint16_t *ids,
                                   const struct arena_view_files *files, uint64_t bytes,
                                   const atomic_bool *is_stopped);

@@ -114,8 +114,8 @@ static enum ckpt_status make_scratch(struct ckpt *ckpt)
     return CKPT_OK;
 }
 
-/* Where this rank was before, its saves will be as large as its last one was. What comes of it is no
- * matter of opening, unless it cost the connection: the next call makes another. */
+/* Where this rank was before, its saves will be as large as its last one was. What comes of it is
+ * no matter of opening, unless it cost the connection: the next call makes another. */
 static void prepare_as_last(struct ckpt *ckpt, struct deadline deadline)
 {
     (void)client_prepare(ckpt, ckpt->last_bytes, deadline);

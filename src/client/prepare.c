@@ -5,7 +5,7 @@
 #include "base/reason.h"
 #include "client/rank.h"
 
-/* As many as come before a slot is used again, with the two checkpoints that are kept by default. */
+/* As many as come before a slot is used again, where two checkpoints are kept. */
 #define SAVES_PREPARED 3
 _Static_assert(SAVES_PREPARED < MAPPINGS_KEPT, "none of them drops another's mapping");
 
