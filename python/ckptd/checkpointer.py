@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from typing import Any, Callable, Iterator, Sequence
 
 import torch
@@ -28,6 +29,7 @@ from .errors import Error, NoAgent, StateError, UsageError
 from .gpu_direct import GpuDirect
 from .metrics import Observer, Saved
 from .persist import Persister
+from .preparing import Preparer, after_first_step, shard_bytes
 from .reading import read
 from .registered import Registered
 from .restored import Restorer
@@ -112,6 +114,8 @@ class Checkpointer:
         self._direct = direct
         self._lock = threading.RLock()
         self._is_saving = False
+        self._preparer = Preparer()
+        self._hooks: list[Any] = []
         extra_state.dry_run(registered, extra)
         try:
             self._context = Context(**settings)
@@ -139,6 +143,51 @@ class Checkpointer:
             raise UsageError("CKPT_ERR_INVALID", "attach() was given no directory to persist to")
         return self._persister
 
+    # ---- memory of the saves to come ----
+
+    def prepare(self, background: bool = False) -> None:
+        """Has the memory of the next saves, of the state as it is now, mapped and faulted in, so
+        that the first save is as fast as the tenth. attach() does it, and in the background after
+        an optimizer's first step; who makes the state grow otherwise may call it himself.
+
+        background: in a thread, which a save that comes meanwhile ends.
+        """
+        try:
+            size = self._size_of_save()
+        except Exception as error:  # of a state_dict() or PyTorch: a save will say so
+            _log.debug("preparing for saves: %s", error, exc_info=True)
+            return
+        if size == 0 or self._context is None:
+            return
+        if background:
+            self._preparer.start(self._context, size)
+        else:
+            self._preparer.stop(self._context)
+            self._preparer.run(self._context, size)
+
+    def _size_of_save(self) -> int:
+        """Bytes of a shard of what is there now, or somewhat more; 0: a save is under way."""
+        with self._lock:
+            if self._is_saving:
+                return 0
+            with extra_state.random_state_kept(), self._outside_of_a_save() as (registered, layout):
+                if registered.has_changed():
+                    registered.register(lazy=True)
+                    layout = None
+                # The extra state is not asked: it may do something, and is to do it at saves.
+                return shard_bytes(self._layout_of(registered, layout, 0).table)
+
+    def _prepare_after_first_step(self) -> None:
+        mine = weakref.ref(self)  # an optimizer keeps no checkpointer alive
+
+        def stepped() -> None:
+            checkpoint = mine()
+            if checkpoint is not None:
+                checkpoint.prepare(background=True)
+
+        self._hooks = after_first_step(
+            [one.optimizer for one in self._registered.optimizers], stepped)
+
     # ---- save ----
 
     def save(self, step: int, metric: float | None = None) -> Handle:
@@ -158,6 +207,8 @@ class Checkpointer:
         """
         with self._lock:
             began = time.monotonic()
+            if self._context is not None:
+                self._preparer.stop(self._context)
             refusal = self._choice.refusal(step, metric)
             if refusal is not None:
                 return Handle(self, step, UsageError("CKPT_ERR_STEP", refusal))
@@ -217,13 +268,7 @@ class Checkpointer:
         rest = Rest(registered, self._rest())
         if self._shares is not None and self._shares.have_diverged(context):
             layout = self._shares = None
-        if layout is None or len(rest.tensors) > layout.spare:
-            share = None
-            if self._shares is not None and registered is self._registered:
-                share = sharing.find(registered, registered.given, context.rank, context.world)
-            layout = Layout(registered.entries, len(rest.tensors), share)
-            if registered is self._registered:
-                self._layout = layout
+        layout = self._layout_of(registered, layout, len(rest.tensors))
         metadata = layout.put(rest)
         copy, word = None, None
         if self._shares is not None:
@@ -239,6 +284,19 @@ class Checkpointer:
         if self._persister is not None:
             self._persister.add(step, chosen=is_best)
         return copy
+
+    def _layout_of(self, registered: Registered, layout: Layout | None, spare: int) -> Layout:
+        """The one there is, where it has so many spare places."""
+        if layout is not None and spare <= layout.spare:
+            return layout
+        share = None
+        if self._shares is not None and registered is self._registered:
+            context = self.context_or_raise()
+            share = sharing.find(registered, registered.given, context.rank, context.world)
+        layout = Layout(registered.entries, spare, share)
+        if registered is self._registered:
+            self._layout = layout
+        return layout
 
     def _rest(self) -> dict[str, Any]:
         """What else is saved, by its space."""
@@ -313,6 +371,10 @@ class Checkpointer:
     def close(self) -> None:
         """Waits for a copy that is under way, and leaves the run."""
         with self._lock:
+            for hook in self._hooks:
+                hook.remove()
+            if self._context is not None:
+                self._preparer.stop(self._context)
             if self._copy is not None:
                 self._copy.wait(None)
             if self._persister is not None:
@@ -441,6 +503,8 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
             checkpoint.persist_to(persist, persist_every)
         if resume and checkpoint._context is not None:
             checkpoint.restore(timeout=restore_timeout)
+        checkpoint.prepare()
+        checkpoint._prepare_after_first_step()
     except BaseException:
         checkpoint.close()
         raise

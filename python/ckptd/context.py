@@ -47,6 +47,10 @@ class Table:
             self.put(index, tensor)
         self.bytes = sum(tensor.bytes for tensor in tensors)
 
+    def names(self) -> list[str]:
+        """Of its tensors."""
+        return [text(name) for name in self._names[: self.count]]
+
     def put(self, index: int, tensor: Tensor) -> None:
         """Says another tensor at a place of the table."""
         entry = self.array[index]
@@ -227,6 +231,17 @@ class Context:
             self._check(self._library.ckpt_save(
                 self._open, step, table.array, table.count, array, count))
         del keep
+
+    def prepare(self, size: int) -> None:
+        """Has the memory of the next saves, of shards of `size` bytes, granted, mapped and faulted
+        in, in this thread. Full and Timeout are no failure of a save; see Preparer for a thread."""
+        with self._lock:
+            self._check(self._library.ckpt_prepare(self._open, size))
+
+    def stop_preparing(self) -> None:
+        """Ends a prepare() that another thread is in, soon."""
+        if self._handle[0] != ffi.NULL:
+            self._library.ckpt_prepare_stop(self._handle[0])
 
     def save_begin(self, step: int, table: Table,
                    metadata: Mapping[str, str] | None = None) -> list[int]:

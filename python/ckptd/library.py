@@ -68,6 +68,8 @@ uint32_t ckpt_attempt(struct ckpt *);
 const char *ckpt_reason(const struct ckpt *);
 int ckpt_save(struct ckpt *, uint64_t, const struct ckpt_tensor *, size_t,
               const struct ckpt_metadata *, size_t);
+int ckpt_prepare(struct ckpt *, uint64_t);
+void ckpt_prepare_stop(struct ckpt *);
 int ckpt_save_begin(struct ckpt *, uint64_t, const struct ckpt_tensor *, size_t,
                     const struct ckpt_metadata *, size_t, void **);
 struct ckpt_device_tensor {

@@ -48,6 +48,7 @@ static const struct config_key keys[] = {
 
 /* Of huge pages, so that the answer holds for every kind of arena. */
 #define LARGEST_PAGE_BYTES (2 * CKPT_MIB)
+#define HUGE_PAGES_OF_INDEX 18 /* the most, of 2048 slots, and the rounding */
 
 struct answer {
     struct room_kind kind;
@@ -85,6 +86,12 @@ static struct size_text setting_text(uint64_t bytes)
     return text;
 }
 
+/* For all of it, and the arena's index. */
+static uint64_t huge_pages(const struct answer *answer)
+{
+    return answer->segments * answer->kind.segment_bytes / LARGEST_PAGE_BYTES + HUGE_PAGES_OF_INDEX;
+}
+
 static void print_plan(const struct room_plan *plan, const struct answer *answer)
 {
     uint64_t bytes = answer->segments * answer->kind.segment_bytes;
@@ -106,6 +113,9 @@ static void print_plan(const struct room_plan *plan, const struct answer *answer
                setting_text(answer->kind.segment_bytes).text);
     }
     printf("ckptctld.conf:  [coordinator]\n                keep = %" PRIu32 "\n", plan->keep);
+    printf("huge pages:     sysctl vm.nr_hugepages=%" PRIu64 " (with /dev/hugepages of 2 MiB)\n"
+           "                or mount -o remount,huge=within_size /dev/shm\n",
+           huge_pages(answer));
 }
 
 static enum exit_code run(struct ctl *ctl)
@@ -134,13 +144,13 @@ static enum exit_code run(struct ctl *ctl)
         return EXIT_DONE;
     }
     uint64_t bytes = (uint64_t)answer.segments * answer.kind.segment_bytes;
-    json_t *document = json_pack("{sI sI sI sI sI sI sI sI sI sI}", "ranks", (json_int_t)plan.ranks,
-                                 "shard_bytes", (json_int_t)plan.bytes, "keep",
-                                 (json_int_t)plan.keep, "copies", (json_int_t)plan.copies, "nodes",
-                                 (json_int_t)plan.nodes, "shards", (json_int_t)answer.shards,
-                                 "room_bytes", (json_int_t)room_of_shard(&answer.kind, plan.bytes),
-                                 "segments", (json_int_t)answer.segments, "segment_bytes",
-                                 (json_int_t)answer.kind.segment_bytes, "bytes", (json_int_t)bytes);
+    json_t *document = json_pack(
+        "{sI sI sI sI sI sI sI sI sI sI sI}", "ranks", (json_int_t)plan.ranks, "shard_bytes",
+        (json_int_t)plan.bytes, "keep", (json_int_t)plan.keep, "copies", (json_int_t)plan.copies,
+        "nodes", (json_int_t)plan.nodes, "shards", (json_int_t)answer.shards, "room_bytes",
+        (json_int_t)room_of_shard(&answer.kind, plan.bytes), "segments",
+        (json_int_t)answer.segments, "segment_bytes", (json_int_t)answer.kind.segment_bytes,
+        "bytes", (json_int_t)bytes, "huge_pages", (json_int_t)huge_pages(&answer));
     print_json(document);
     json_decref(document);
     return EXIT_DONE;
@@ -158,7 +168,11 @@ const struct verb verb_plan = {
         "Each rank's shard is held (keep + 1) x copies times, by nodes that stand for each\n"
         "other, and times N / (N - 1) in a cluster of N nodes, so that when one is lost the\n"
         "others have room for its copies. A shard takes whole segments, or a part of one: less\n"
-        "than twice its bytes, or a page.",
+        "than twice its bytes, or a page.\n"
+        "\n"
+        "In huge pages a process' first saves map their memory in no time: as many as it says in\n"
+        "hugetlbfs, or a tmpfs that is mounted with huge=within_size (or huge=advise). The arena\n"
+        "must be made anew for it. Else libckpt does it beforehand (ckpt_prepare), page by page.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
     .run = run,

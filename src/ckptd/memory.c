@@ -48,7 +48,8 @@ static const struct config_key keys[MEMORY_KEYS] = {
                            .type = CONFIG_ENUM,
                            .choices = huge_pages,
                            .fallback = "auto",
-                           .help = "whether segments lie in hugetlbfs"},
+                           .help = "whether segments lie in hugetlbfs; for huge pages of tmpfs "
+                                   "mount it with huge=within_size or huge=advise"},
     [MEMORY_LOCK] = {.section = "arena",
                      .name = "lock",
                      .type = CONFIG_ENUM,

@@ -413,6 +413,8 @@ static void a_plan_asks_nobody(void **state)
     expect_output(session, "a node must give 520 GiB\n");
     expect_output(session, "= 48 shards, and 4 of a lost one of 16 nodes\n");
     expect_output(session, "bytes = 520GiB\n");
+    expect_output(session, "sysctl vm.nr_hugepages=266258 ");
+    expect_output(session, "huge=within_size /dev/shm\n");
     assert_int_equal(run(session, "plan", "--ranks=8", "--bytes=400GiB", "--json", NULL), 0);
     json_t *document = output_json(session);
     assert_int_equal(json_integer_value(json_object_get(document, "shards")), 72);
