@@ -41,7 +41,7 @@ os.environ["PYTHONPATH"] = os.path.join(ROOT, "python")
 MIB = 1 << 20
 TENSORS = 96
 SMALL_TENSORS, SMALL_MIB = 10000, 10  # a state of many: what is looked at before each save
-NEEDED = (38, 1024)  # MiB of memory: so many times a rank's state, and so many more
+NEEDED = (46, 1024)  # MiB of memory: so many times a rank's state, and so many more
 SAVES_IN_A_ROW = 3  # an agent has two slots for a rank in turn: each is written before it counts
 BARS = (  # name, contender, measure, times, of which
     ("stall, of one memcpy", "ckptd", "stall", 1.10, "memcpy", "stall"),
@@ -425,6 +425,10 @@ def print_table(found):
         print(f"{name:36} not run: {reason}")
     for name, kinds in found.get("small", {}).get("times", {}).items():
         print(f"{SMALL_TENSORS} tensors: {name[:30]:29} {kinds['stall'] * 1e3:9.1f}")
+    if "first" in found:
+        import python_first
+
+        python_first.print_first(found["first"])
     print(f"{'restore after a lost node':36} {found['restore'] * 1e3:9.1f}  "
           f"raw transfer {found['raw'] * 1e3:.1f} ms")
 
@@ -451,6 +455,10 @@ def judge(found):
         pick(small["ckptd"]["stall"]) / min(pick(times["stall"]) for name, times in small.items()
                                             if name != "ckptd")
         for pick in (statistics.median, min)]))
+    if first := found.get("first"):
+        firsts, tenths = ([one[which]["stall"] for one in first] for which in ("first", "tenth"))
+        rows.append(("first save after attach, of the tenth", 1.15, [
+            pick(firsts) / pick(tenths) for pick in (statistics.median, min)]))
     rows.append(("restore, of 2 x raw transfer + 1 s", 1.0,
                  [found["restore"] / (2 * found["raw"] + 1)] * 2))
     print(f"\n{'':7} {'median':>7} {'best':>7}")
@@ -480,13 +488,14 @@ def main():
                      "--mib-per-rank?")
     fetch_peers()
     import cluster as clusters
+    import python_first
     import ranks
 
     case, folder = Case(), tempfile.mkdtemp(prefix="ckptd-compare-", dir="/dev/shm")
     case.addCleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    # Two runs, each with its own and the other rank's shard, each twice, as one is kept while the
+    # Three runs, each with its own and the other rank's shard, each twice, as one is kept while the
     # next is saved. Where there is less, segments change hands, and a save has to map them anew.
-    arena = {"arena-bytes": f"{options.mib_per_rank * 8 + 512}MiB", "digest-threads": "2",
+    arena = {"arena-bytes": f"{options.mib_per_rank * 12 + 512}MiB", "digest-threads": "2",
              "arena-segment-bytes": "64MiB", "arena-prefault-threads": "2"}
     try:
         cluster = clusters.Cluster(case, agents=3, agent=arena, coordinator={"keep": "1"},
@@ -507,6 +516,9 @@ def main():
                             only=["ckptd", "dcp.async_save, its default stager",
                                   "dcp.async_save, shared memory"])
             found["small"] = job.wait(1800)[0]
+            job = ranks.Job(2, python_first.first_main, lambda rank: {"socket": sockets[rank]},
+                            mib=options.mib_per_rank, rounds=max(3, options.rounds))
+            found["first"] = job.wait(1800)[0]
         cluster.agents[2].start()
         cluster.wait_joined(cluster.agents[2:])
         cluster.agents[1].kill()

@@ -172,8 +172,11 @@ class Checkpointer:
                 return 0
             with extra_state.random_state_kept(), self._outside_of_a_save() as (registered, layout):
                 if registered.has_changed():
-                    registered.register(lazy=True)
                     layout = None
+                    try:
+                        registered.register()
+                    except StateError:  # of what has no shape yet: not before the first step
+                        registered.register(lazy=True)
                 # The extra state is not asked: it may do something, and is to do it at saves.
                 return shard_bytes(self._layout_of(registered, layout, 0).table)
 
