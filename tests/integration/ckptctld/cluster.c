@@ -68,7 +68,9 @@ void cluster_launch(struct cluster *cluster, const char *extra, const char *faul
     const char *arguments[] = {"--listen=127.0.0.1:0", socket, state,
                                /* Fast, but not so that a slow machine loses agents. */
                                "--heartbeat=200ms", "--lease=5s", "--resend=100ms",
-                               "--disconnect-grace=300ms", extra, NULL};
+                               "--disconnect-grace=300ms",
+                               "--digest=blake3", /* the players know no other */
+                               extra, NULL};
     const char *environment[] = {fault ? fault_variable : NULL, NULL};
     snprintf(socket, sizeof(socket), "--socket=%s", cluster->socket);
     snprintf(state, sizeof(state), "--state-directory=%s/state", cluster->directory);

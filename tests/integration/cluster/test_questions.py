@@ -62,7 +62,7 @@ class Questions(IntegrationTest):
                  "that take?", "list llama", 0,
                  rf"^ *40 +consistent .* {AGE} +{AGE} +{AGE} +{STAMP}")
         self.ask("Where are the copies of rank 2?", "show llama 40", 0,
-                 r"^ +2 +\d+  [0-9a-f]{64}  n2\(owner\) n\d")
+                 r"^ +2 +\d+  (blake3|fingerprint) +[0-9a-f]{64}  n2\(owner\) n\d")
         self.ask("Are all copies what they should be, in memory, now?", "verify llama", 0,
                  r"step 40: 8 of 8 copies are what they should be")
         self.ask("How full is n1, and may its memory be swapped out?", "nodes", 0,
