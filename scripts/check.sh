@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything that must hold before a commit, from a fresh clone, with no state left by hand.
 #
-#   check.sh [STAGE]...      only these stages; see the end of this file
+#   check.sh [STAGE]...      only these stages; see the end of this file, which also says what runs
+#                            beside what
 set -u
 cd "$(dirname "$0")/.." || exit 1
 LOGS=build/check
@@ -22,6 +23,7 @@ style() {
 # only measures in soak.sh.
 dev() {
     scripts/build.sh dev "$JOBS"
+    await venv
     run_ctest dev -LE slurm -E 'sim_planted_bugs|vm_bandwidth|vm_transport_bars'
 }
 
@@ -64,7 +66,7 @@ asan() {
 # in threads that the sanitizer has not met yet; these tests do not need that. The two left out
 # start processes by the hundred, and none of those has threads.
 tsan() {
-    scripts/build.sh tsan "$JOBS"
+    scripts/build.sh tsan:threads "$JOBS"
     UCX_MEM_EVENTS=n UCX_MEM_MMAP_HOOK_MODE=none \
         run_ctest tsan -L threads -LE integration -E 'test_arena_crash|test_transport_peer'
 }
@@ -123,17 +125,48 @@ demo_train() {
     scripts/demo_train.sh build/dev/bin
 }
 
-wanted=${*:-deps venv style dev ucx slurm python demo-train asan tsan minimal fuzz tidy cppcheck\
-    simulator demo}
-for name in $wanted; do
-    case $name in
+# What is built later is built before, by what the tests leave of the processors.
+ahead() {
+    local preset
+    for preset in $later; do scripts/build.sh "${preset/tsan/tsan:threads}" "$JOBS"; done
+}
+
+run() {
+    case $1 in
     deps) stage deps scripts/deps.sh build optional demo test slurm vm roots ;;
     cppcheck) stage cppcheck cppcheck_ ;;
     python) stage python python_ ;;
     demo-train) stage demo-train demo_train ;;
-    venv | style | dev | ucx | slurm | asan | tsan | minimal | fuzz | tidy | simulator | demo)
-        stage "$name" "$name" ;;
-    *) echo "check: there is no stage '$name'" >&2; exit 2 ;;
+    *) stage "$1" "$1" ;;
     esac
+}
+
+# of NAME...: those of them that are wanted.
+of() {
+    local name
+    for name in "$@"; do [[ " $wanted " != *" $name "* ]] || echo "$name"; done
+}
+
+# What is tested in three lanes beside each other. The first has what needs the machine's time to be
+# its own most. The second mostly waits: for the network, for Slurm, for one trainer after the
+# other. The third only computes, by what the other two leave of the processors.
+first='style dev ucx asan tsan minimal demo'
+second='venv slurm python demo-train'
+third='ahead tidy cppcheck simulator fuzz'
+
+wanted=" ${*:-deps $first $second tidy cppcheck simulator fuzz} "
+for name in $wanted; do
+    [[ " deps $first $second tidy cppcheck simulator fuzz " == *" $name "* ]] ||
+        { echo "check: there is no stage '$name'" >&2; exit 2; }
 done
+later=$(of asan tsan minimal)
+if [ -n "$later" ]; then wanted+='ahead '; fi
+
+for name in $(of deps); do run "$name"; done
+# shellcheck disable=SC2046 # names are words
+{
+    lane 0 run $(of $second)
+    lane 19 run $(of $third)
+}
+for name in $(of $first); do run "$name"; done
 finish

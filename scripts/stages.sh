@@ -1,28 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Sourced by check.sh and soak.sh: runs named stages one after the other, goes on after a failure,
-# and ends with a table of times, what was skipped, what failed, and one line of sums.
+# Sourced by check.sh and soak.sh: runs named stages, goes on after a failure, and ends with a table
+# of times, what was skipped, what failed, and one line of sums.
 #
 #   stage NAME FUNCTION [ARGUMENT]...   the function's output goes to $LOGS/NAME.log. A stage that
 #                                       calls run_ctest counts each test, any other counts as one.
-#   finish                              prints the table and exits
+#   lane NICENESS RUNNER NAME...        in the background, one after the other: RUNNER NAME, which
+#                                       calls stage. Their lines come when they have ended.
+#   await NAME                          waits for the end of a stage that a lane has, if any has
+#   finish                              waits for the lanes, prints the table and exits
 
 JOBS=${JOBS:-$(nproc)}
 LOGS=${LOGS:?}
 passed=0
 failed=0
 skipped=0
-declare -a failures=() skips=() times=() failed_stages=()
+declare -a failures=() skips=() times=() failed_stages=() lanes=() lane_stages=()
+in_lane=
 
 rm -rf "$LOGS"
 mkdir -p "$LOGS"
 
-# run_ctest PRESET [CTEST-ARGUMENT]...: every test of a built preset.
+# run_ctest PRESET [CTEST-ARGUMENT]...: every test of a built preset. One more than there are cores,
+# as most of them wait more than they compute.
 run_ctest() {
     local preset=$1
     shift
     ctest --test-dir "build/$preset" --output-on-failure --no-tests=error \
-        --output-junit "$PWD/$LOGS/$STAGE.xml" --parallel "$JOBS" "$@"
+        --output-junit "$PWD/$LOGS/$STAGE.xml" --parallel "$((JOBS + 1))" "$@"
 }
 
 # ucx_tests VERSION: the tests of the UCX transport of the dev preset over that version of UCX
@@ -55,12 +60,58 @@ count_ctest() {
 stage() {
     STAGE=$1
     shift
-    local begin=$SECONDS status=0 took what name
-    printf '%-14s ' "$STAGE"
+    local begin=$SECONDS status=0
     # Not with ||: that would switch -e off inside.
     ( set -e; "$@" ) >"$LOGS/$STAGE.log" 2>&1 </dev/null
     status=$?
-    took=$((SECONDS - begin))
+    echo "$status $((SECONDS - begin))" >"$LOGS/$STAGE.new"
+    mv "$LOGS/$STAGE.new" "$LOGS/$STAGE.ended"
+    if [ -z "$in_lane" ]; then
+        tell
+    fi
+}
+
+# Each lane is a process group of its own, which ends with this one.
+lane() {
+    local niceness=$1 runner=$2 name
+    shift 2
+    [ $# -gt 0 ] || return 0
+    lane_stages+=("$@")
+    set -m
+    (
+        in_lane=yes
+        renice -n "$niceness" -p "$BASHPID" >/dev/null
+        for name in "$@"; do "$runner" "$name"; done
+    ) </dev/null &
+    set +m
+    lanes+=($!)
+}
+
+end_lanes() {
+    local process
+    for process in "${lanes[@]}"; do kill -- "-$process" 2>/dev/null; done
+}
+trap end_lanes EXIT
+trap 'exit 130' INT TERM HUP
+
+await() {
+    [[ " ${lane_stages[*]} " == *" $1 "* ]] || return 0
+    while [ ! -e "$LOGS/$1.ended" ]; do sleep 1; done
+}
+
+# The stages that have ended and were not told of, the one that ended first first.
+tell() {
+    local file
+    while read -r file; do
+        tell_stage "$(basename "$file" .ended)" "$file"
+        mv "$file" "${file%.ended}.told"
+    done < <(ls -tr "$LOGS"/*.ended 2>/dev/null)
+}
+
+tell_stage() {
+    local status took what name STAGE=$1
+    read -r status took <"$2"
+    printf '%-14s ' "$STAGE"
     times+=("$(printf '%-14s %4d s' "$STAGE" "$took")")
 
     if [ -s "$LOGS/$STAGE.xml" ]; then
@@ -108,6 +159,15 @@ why_failed() {
 }
 
 finish() {
+    local process name
+    for process in "${lanes[@]}"; do wait "$process"; done
+    tell
+    for name in "${lane_stages[@]}"; do
+        if [ ! -e "$LOGS/$name.told" ]; then
+            failed=$((failed + 1))
+            failures+=("$name: it did not end")
+        fi
+    done
     echo
     printf '%s\n' "${times[@]}"
     printf '%-14s %4d s\n' total "$SECONDS"

@@ -43,5 +43,6 @@ add_test(NAME sim_seeds COMMAND ckptsim --seeds ${seeds} --jobs 2)
 add_test(NAME sim_same_history COMMAND ckptsim --check-replay --seeds 5 --start 7)
 add_test(NAME sim_planted_bugs COMMAND ckptsim_bugs --bugs --seeds 2000 --jobs 2)
 set_tests_properties(sim_seeds sim_same_history sim_planted_bugs PROPERTIES LABELS sim TIMEOUT 1200)
+set_tests_properties(sim_seeds sim_planted_bugs PROPERTIES PROCESSORS 2)
 
 ckpt_test(test_sim_turns SOURCES unit/sim/test_turns.c sim/turns.c LINKS ckpt_base)

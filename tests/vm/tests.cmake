@@ -15,9 +15,10 @@ function(ckpt_vm_run name)
                    --rails ${VM_RAILS} --family ${VM_FAMILY} --seconds ${VM_SECONDS} --
                    ${VM_COMMAND})
   math(EXPR timeout "${VM_SECONDS} + 60")
-  # Two machines at once would only slow each other down.
+  # Two machines at once would only slow each other down: one after the other they are what takes
+  # longest, so the first begins first.
   set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77
-                                          LABELS vm RESOURCE_LOCK vm)
+                                          LABELS vm RESOURCE_LOCK vm COST 1000)
 endfunction()
 
 # ckpt_vm_test(<name> SOURCES <file>... [LINKS ...] [SPEC transport] [PRELOAD target]

@@ -100,7 +100,7 @@ class Pause(IntegrationTest):
         job.commit(1)
         cluster.coordinator.pause()
         job.save(2)
-        for reply in job.wait(2, timeout_ms=1500):
+        for reply in job.wait(2, timeout_ms=4000):
             self.assert_status(reply, "CKPT_ERR_NO_COORDINATOR")
         cluster.coordinator.resume()
         for reply in job.wait(2):

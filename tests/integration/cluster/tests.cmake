@@ -24,7 +24,7 @@ function(ckpt_integration name timeout)
   add_test(NAME integration_${name}
            COMMAND ${Python3_EXECUTABLE} ${CKPT_INTEGRATION_RUN} ${ARGN})
   set_tests_properties(integration_${name} PROPERTIES
-    TIMEOUT ${timeout} SKIP_RETURN_CODE 77 LABELS integration
+    TIMEOUT ${timeout} SKIP_RETURN_CODE 77 LABELS integration COST 100
     ENVIRONMENT "CKPT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};CKPT_TIME_SCALE=${scale}")
 endfunction()
 
