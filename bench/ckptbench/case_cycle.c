@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ckptbench cycle: a checkpoint's whole life between real processes on this machine. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "process/complain.h"
-#include "report/busy.h"
 #include "case.h"
 #include "cluster/cycle.h"
 #include "options.h"
@@ -205,8 +203,9 @@ static void read_options(const struct config *config, struct cycle_options *opti
 }
 
 /* Whether all was measured, told, and meets the targets where that was asked. */
-static bool conclude(const struct cycle *cycle, const struct config *config)
+static bool conclude(void *work, const struct config *config)
 {
+    const struct cycle *cycle = work;
     char title[160];
     struct report_files files = {config_text(config, KEY_JSON), config_text(config, KEY_CSV)};
     bool piped = (files.json != NULL && strcmp(files.json, "-") == 0) ||
@@ -237,41 +236,33 @@ static bool conclude(const struct cycle *cycle, const struct config *config)
     return good;
 }
 
-static enum bench_exit run(int argc, char **argv)
+static enum ckpt_status prepare(const struct config *config, void *work, char *reason)
 {
-    struct config *config;
     struct cycle_options options;
-    enum bench_exit code;
-    char reason[CKPT_REASON_MAX + 1] = "";
-    if (!case_options(&program, argc, argv, &config, &code)) {
-        return code;
-    }
-    busy_begin();
-    struct cycle *cycle = calloc(1, sizeof(*cycle));
-    code = BENCH_FAILED;
-    if (cycle == NULL) {
-        config_delete(&config);
-        return code;
-    }
     read_options(config, &options);
     enum ckpt_status status = spec_check(options.transport, NULL, reason);
-    if (status == CKPT_OK) {
-        status = cycle_open(&options, cycle, reason);
-    }
-    if (status != CKPT_OK) {
-        code = case_fail("cycle", status, reason);
-    } else {
-        cycle_measure(cycle);
-        code = conclude(cycle, config) ? BENCH_OK : BENCH_FAILED;
-    }
-    cycle_close(cycle);
-    free(cycle);
-    config_delete(&config);
-    return code;
+    return status == CKPT_OK ? cycle_open(&options, work, reason) : status;
+}
+
+/* What cannot be measured is told as missing, and the rest is. */
+static enum ckpt_status measure(void *work, char *reason)
+{
+    (void)reason;
+    cycle_measure(work);
+    return CKPT_OK;
+}
+
+static void cycle_end(void *work)
+{
+    cycle_close(work);
 }
 
 const struct bench_case case_cycle = {
     .name = "cycle",
     .summary = "save, replicate, restore between real agents, beside memcpy and raw read",
     .program = &program,
-    .run = run};
+    .bytes = sizeof(struct cycle),
+    .prepare = prepare,
+    .measure = measure,
+    .tell = conclude,
+    .close = cycle_end};

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -15,10 +14,9 @@
 #include <xxhash.h>
 
 #include "base/limits.h"
+#include "base/reason.h"
 #include "process/belongings.h"
 #include "memory/buffer.h"
-#include "process/complain.h"
-#include "report/busy.h"
 #include "case.h"
 #include "process/clock.h"
 #include "digest/fingerprint.h"
@@ -58,6 +56,7 @@ static const struct config_program program = {
 
 struct contest {
     uint64_t bytes;
+    uint32_t repeat;
     uint8_t *data; /* the file, mapped and faulted in */
     char path[PATH_MAX];
     char b3sum[PATH_MAX]; /* "" when there is none */
@@ -78,12 +77,12 @@ struct contest {
     volatile uint64_t is_kept;
 };
 
-static bool make_data(struct contest *contest, const char *directory)
+static enum ckpt_status make_data(struct contest *contest, const char *directory, char *reason)
 {
     const char *made = belongings_make_directory(directory, "ckptbench");
     if (made == NULL) {
-        complain("digest: cannot make a directory in %s: %s", directory, strerror(errno));
-        return false;
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "cannot make a directory in %.200s: %s",
+                             directory, strerror(errno));
     }
     snprintf(contest->path, sizeof(contest->path), "%s/bytes", made);
     int fd = open(contest->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -95,18 +94,17 @@ static bool make_data(struct contest *contest, const char *directory)
         close(fd);
     }
     if (data == MAP_FAILED) {
-        complain("digest: no room for %llu bytes in %s", (unsigned long long)contest->bytes,
-                 directory);
-        return false;
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "no room for %llu bytes in %.200s",
+                             (unsigned long long)contest->bytes, directory);
     }
     contest->data = data;
     buffer_fill(contest->data, contest->bytes, 1);
-    return true;
+    return CKPT_OK;
 }
 
 /* Runs b3sum once; its digest as text, its seconds by the wall and in user mode. */
 static bool run_b3sum(struct contest *contest, char hex_out[DIGEST_HEX_BYTES], double *wall_out,
-                      double *user_out)
+                      double *user_out, char *reason)
 {
     char *argv[] = {"b3sum", "--num-threads", "1", contest->path, NULL};
     struct rusage usage;
@@ -123,7 +121,7 @@ static bool run_b3sum(struct contest *contest, char hex_out[DIGEST_HEX_BYTES], d
     close(out[0]);
     if (count != DIGEST_HEX_BYTES - 1 || status < 0 || !WIFEXITED(status) ||
         WEXITSTATUS(status) != 0) {
-        complain("digest: b3sum failed");
+        reason_set(reason, "b3sum failed");
         return false;
     }
     hex_out[DIGEST_HEX_BYTES - 1] = '\0';
@@ -131,18 +129,18 @@ static bool run_b3sum(struct contest *contest, char hex_out[DIGEST_HEX_BYTES], d
     return true;
 }
 
-static bool b3sum_turn(struct contest *contest, bool counts)
+static bool b3sum_turn(struct contest *contest, bool counts, char *reason)
 {
     char hex[DIGEST_HEX_BYTES];
     char ours[DIGEST_HEX_BYTES];
     double wall;
     double user;
-    if (!run_b3sum(contest, hex, &wall, &user)) {
+    if (!run_b3sum(contest, hex, &wall, &user, reason)) {
         return false;
     }
     digest_hex(&contest->digest, ours);
     if (strcmp(hex, ours) != 0) {
-        complain("digest: b3sum says %s, the engines say %s", hex, ours);
+        reason_set(reason, "b3sum says %s, the engines say %s", hex, ours);
         return false;
     }
     if (counts) {
@@ -154,7 +152,7 @@ static bool b3sum_turn(struct contest *contest, bool counts)
     return true;
 }
 
-static bool engine_turn(struct contest *contest, size_t i, bool counts)
+static bool engine_turn(struct contest *contest, size_t i, bool counts, char *reason)
 {
     struct digest digest;
     uint64_t start = clock_now_ns();
@@ -163,8 +161,9 @@ static bool engine_turn(struct contest *contest, size_t i, bool counts)
     if (i == 0 && !counts) {
         contest->digest = digest;
     } else if (!digest_equal(&digest, &contest->digest)) {
-        complain("digest: engine %s gives another digest than %s",
-                 digest_engine_name(contest->engines[i]), digest_engine_name(contest->engines[0]));
+        reason_set(reason, "engine %s gives another digest than %s",
+                   digest_engine_name(contest->engines[i]),
+                   digest_engine_name(contest->engines[0]));
         return false;
     }
     if (counts) {
@@ -173,7 +172,7 @@ static bool engine_turn(struct contest *contest, size_t i, bool counts)
     return true;
 }
 
-static bool fingerprint_turn(struct contest *contest, size_t i, bool counts)
+static bool fingerprint_turn(struct contest *contest, size_t i, bool counts, char *reason)
 {
     struct digest fingerprint;
     uint64_t start = clock_now_ns();
@@ -183,8 +182,9 @@ static bool fingerprint_turn(struct contest *contest, size_t i, bool counts)
     if (i == 0 && !counts) {
         contest->fingerprint = fingerprint;
     } else if (!digest_equal(&fingerprint, &contest->fingerprint)) {
-        complain("digest: engine %s gives another fingerprint than %s",
-                 digest_engine_name(contest->engines[i]), digest_engine_name(contest->engines[0]));
+        reason_set(reason, "engine %s gives another fingerprint than %s",
+                   digest_engine_name(contest->engines[i]),
+                   digest_engine_name(contest->engines[0]));
         return false;
     }
     if (counts) {
@@ -249,26 +249,29 @@ static void add_ratios(struct contest *contest)
     }
 }
 
-static bool take_turns(struct contest *contest, uint32_t repeat)
+static enum ckpt_status measure(void *work, char *reason)
 {
+    struct contest *contest = work;
+    uint32_t repeat = contest->repeat;
     for (uint32_t turn = 0; turn <= repeat; turn++) {
         for (size_t i = 0; i < contest->engine_count; i++) {
             progress_part(turn * contest->engine_count + i, (repeat + 1) * contest->engine_count,
                           "digest: turn %u of %u, %s", turn, repeat,
                           digest_engine_name(contest->engines[i]));
-            if (!engine_turn(contest, i, turn > 0) || !fingerprint_turn(contest, i, turn > 0)) {
-                return false;
+            if (!engine_turn(contest, i, turn > 0, reason) ||
+                !fingerprint_turn(contest, i, turn > 0, reason)) {
+                return CKPT_ERR_DIGEST;
             }
         }
         rivals_turn(contest, turn > 0);
-        if (contest->b3sum[0] != '\0' && !b3sum_turn(contest, turn > 0)) {
-            return false;
+        if (contest->b3sum[0] != '\0' && !b3sum_turn(contest, turn > 0, reason)) {
+            return CKPT_ERR_DIGEST;
         }
         if (turn > 0) {
             add_ratios(contest);
         }
     }
-    return true;
+    return CKPT_OK;
 }
 
 static void tell_engine(const struct contest *contest, size_t i, struct report *report)
@@ -311,8 +314,9 @@ static void tell_fingerprints(const struct contest *contest, struct report *repo
                &contest->load_ratio);
 }
 
-static bool tell(const struct contest *contest, const struct config *config)
+static bool tell(void *work, const struct config *config)
 {
+    const struct contest *contest = work;
     struct report *report =
         report_make("digest", "digests on one thread, 10^9 bytes a second, and ratios");
     if (report == NULL) {
@@ -341,20 +345,11 @@ static bool tell(const struct contest *contest, const struct config *config)
     return given;
 }
 
-static enum bench_exit run(int argc, char **argv)
+static enum ckpt_status prepare(const struct config *config, void *work, char *reason)
 {
-    struct config *config;
-    enum bench_exit code;
-    if (!case_options(&program, argc, argv, &config, &code)) {
-        return code;
-    }
-    busy_begin();
-    struct contest *contest = calloc(1, sizeof(*contest));
-    if (contest == NULL) {
-        config_delete(&config);
-        return BENCH_FAILED;
-    }
+    struct contest *contest = work;
     contest->bytes = (uint64_t)config_number(config, KEY_BYTES);
+    contest->repeat = (uint32_t)config_number(config, KEY_REPEAT);
     fingerprint_key_derive((const uint8_t[FINGERPRINT_SECRET_BYTES]){1}, &contest->key);
     self_find("b3sum", contest->b3sum, sizeof(contest->b3sum));
     for (size_t i = 0; i < digest_engine_count() && contest->engine_count < ENGINES_MAX; i++) {
@@ -362,17 +357,21 @@ static enum bench_exit run(int argc, char **argv)
             contest->engines[contest->engine_count++] = digest_engine_at(i);
         }
     }
-    bool good = make_data(contest, config_text(config, KEY_DIRECTORY)) &&
-                take_turns(contest, (uint32_t)config_number(config, KEY_REPEAT)) &&
-                tell(contest, config);
+    return make_data(contest, config_text(config, KEY_DIRECTORY), reason);
+}
+
+static void close_contest(void *work)
+{
+    struct contest *contest = work;
     buffer_free(&contest->data, contest->bytes);
-    free(contest);
-    config_delete(&config);
-    return good ? BENCH_OK : BENCH_FAILED;
 }
 
 const struct bench_case case_digest = {
     .name = "digest",
     .summary = "each engine of both kinds beside b3sum and XXH3, on one thread",
     .program = &program,
-    .run = run};
+    .bytes = sizeof(struct contest),
+    .prepare = prepare,
+    .measure = measure,
+    .tell = tell,
+    .close = close_contest};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ckptbench plot: results become a picture. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -90,8 +89,9 @@ static bool is_known(const char *kind)
     return false;
 }
 
-static enum ckpt_status load(const struct config *config, struct picture *picture, char *reason)
+static enum ckpt_status load(const struct config *config, void *work, char *reason)
 {
+    struct picture *picture = work;
     size_t count;
     char *const *paths = config_operands(config, &count);
     size_t labels = config_list_count(config, KEY_LABELS);
@@ -123,8 +123,9 @@ static enum ckpt_status load(const struct config *config, struct picture *pictur
 }
 
 /* The results of each case in the order of the command line. */
-static void make_panels(struct picture *picture)
+static enum ckpt_status make_panels(void *work, char *reason)
 {
+    struct picture *picture = work;
     for (size_t i = 0; i < KINDS; i++) {
         struct result same[PLOT_RESULTS_MAX];
         size_t count = 0;
@@ -146,6 +147,14 @@ static void make_panels(struct picture *picture)
         }
         picture->title = picture->title != NULL ? "ckptbench" : kinds[i].title;
     }
+    if (picture->is_full) {
+        return reason_refuse(reason, CKPT_ERR_CONFIG,
+                             "the results have more lines than a picture tells apart: draw fewer "
+                             "results, or such with fewer depths, in one picture");
+    }
+    return picture->panel_count > 0
+               ? CKPT_OK
+               : reason_refuse(reason, CKPT_ERR_CONFIG, "the results have nothing to draw");
 }
 
 static void draw_head(const struct picture *picture, FILE *out)
@@ -199,8 +208,13 @@ static void draw(const struct picture *picture, FILE *out)
     svg_end(out);
 }
 
-static bool write_picture(const struct picture *picture, const char *path)
+static bool write_picture(void *work, const struct config *config)
 {
+    struct picture *picture = work;
+    const char *path = config_text(config, KEY_OUTPUT);
+    if (config_text(config, KEY_TITLE) != NULL) {
+        picture->title = config_text(config, KEY_TITLE);
+    }
     bool to_stdout = strcmp(path, "-") == 0;
     FILE *out = to_stdout ? stdout : fopen(path, "we");
     if (out == NULL) {
@@ -218,41 +232,19 @@ static bool write_picture(const struct picture *picture, const char *path)
     return good;
 }
 
-static enum bench_exit run(int argc, char **argv)
+static void close_picture(void *work)
 {
-    struct config *config;
-    enum bench_exit code;
-    char reason[CKPT_REASON_MAX + 1] = "";
-    if (!case_options(&program, argc, argv, &config, &code)) {
-        return code;
-    }
-    struct picture *picture = calloc(1, sizeof(*picture));
-    code = BENCH_FAILED;
-    enum ckpt_status status = picture != NULL ? load(config, picture, reason) : CKPT_ERR_MEMORY;
-    if (status != CKPT_OK) {
-        code = case_fail("plot", status, reason);
-    } else {
-        make_panels(picture);
-        if (config_text(config, KEY_TITLE) != NULL) {
-            picture->title = config_text(config, KEY_TITLE);
-        }
-        if (picture->is_full) {
-            code = case_fail("plot", CKPT_ERR_CONFIG,
-                             "the results have more lines than a picture tells apart: draw fewer "
-                             "results, or such with fewer depths, in one picture");
-        } else if (picture->panel_count == 0) {
-            code = case_fail("plot", CKPT_ERR_CONFIG, "the results have nothing to draw");
-        } else if (write_picture(picture, config_text(config, KEY_OUTPUT))) {
-            code = BENCH_OK;
-        }
-    }
-    for (size_t i = 0; picture != NULL && i < picture->result_count; i++) {
+    struct picture *picture = work;
+    for (size_t i = 0; i < picture->result_count; i++) {
         result_free(&picture->results[i]);
     }
-    free(picture);
-    config_delete(&config);
-    return code;
 }
 
-const struct bench_case case_plot = {
-    .name = "plot", .summary = "a picture (SVG) of results", .program = &program, .run = run};
+const struct bench_case case_plot = {.name = "plot",
+                                     .summary = "a picture (SVG) of results",
+                                     .program = &program,
+                                     .bytes = sizeof(struct picture),
+                                     .prepare = load,
+                                     .measure = make_panels,
+                                     .tell = write_picture,
+                                     .close = close_picture};

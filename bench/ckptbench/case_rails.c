@@ -3,10 +3,8 @@
  * the topology chooses for each memory. */
 #include <math.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "report/busy.h"
 #include "base/reason.h"
 #include "case.h"
 #include "process/clock.h"
@@ -194,8 +192,10 @@ static enum ckpt_status visit(const struct rails *rails, struct leg *leg, char *
     return status;
 }
 
-static enum ckpt_status measure(struct rails *rails, char *reason)
+static enum ckpt_status measure(void *work, char *reason)
 {
+    struct rails *rails = work;
+    lay_legs(rails);
     enum ckpt_status status = CKPT_OK;
     char why[CKPT_REASON_MAX + 1] = "";
     for (uint32_t turn = 0; turn < rails->repeat && status == CKPT_OK; turn++) {
@@ -256,8 +256,9 @@ static void tell_legs(const struct rails *rails, struct report *report)
     }
 }
 
-static bool tell(const struct rails *rails, const struct config *config)
+static bool tell(void *work, const struct config *config)
 {
+    const struct rails *rails = work;
     struct report *report = report_make("rails", "Reads over rails alone, together, and as chosen");
     if (report == NULL) {
         return false;
@@ -280,8 +281,9 @@ static bool tell(const struct rails *rails, const struct config *config)
     return given;
 }
 
-static enum ckpt_status prepare(const struct config *config, struct rails *rails, char *reason)
+static enum ckpt_status prepare(const struct config *config, void *work, char *reason)
 {
+    struct rails *rails = work;
     const char *spec = config_text(config, KEY_TRANSPORT);
     size_t size = CKPT_REASON_MAX + 1;
     enum ckpt_status status = topology_read_machine(&rails->topology, reason, size);
@@ -308,40 +310,19 @@ static enum ckpt_status prepare(const struct config *config, struct rails *rails
     return status;
 }
 
-static enum bench_exit run(int argc, char **argv)
+static void close_rails(void *work)
 {
-    struct config *config;
-    enum bench_exit code;
-    char reason[CKPT_REASON_MAX + 1] = "";
-    if (!case_options(&program, argc, argv, &config, &code)) {
-        return code;
-    }
-    busy_begin();
-    struct rails *rails = calloc(1, sizeof(*rails));
-    enum ckpt_status status = CKPT_ERR_MEMORY;
-    if (rails != NULL) {
-        status = prepare(config, rails, reason);
-    }
-    if (status == CKPT_OK) {
-        lay_legs(rails);
-        status = measure(rails, reason);
-    }
-    if (status != CKPT_OK) {
-        code = case_fail("rails", status, reason);
-    } else {
-        code = tell(rails, config) ? BENCH_OK : BENCH_FAILED;
-    }
-    if (rails != NULL) {
-        topology_rail_map_delete(&rails->map);
-        topology_delete(&rails->topology);
-    }
-    free(rails);
-    config_delete(&config);
-    return code;
+    struct rails *rails = work;
+    topology_rail_map_delete(&rails->map);
+    topology_delete(&rails->topology);
 }
 
 const struct bench_case case_rails = {.name = "rails",
                                       .summary =
                                           "each rail alone, all together, and the chosen map",
                                       .program = &program,
-                                      .run = run};
+                                      .bytes = sizeof(struct rails),
+                                      .prepare = prepare,
+                                      .measure = measure,
+                                      .tell = tell,
+                                      .close = close_rails};

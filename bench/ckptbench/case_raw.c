@@ -2,10 +2,8 @@
 /* ckptbench raw: what the machine and the transport can do without us: memcpy, and reads by the
  * transport alone, in turn, at one point or many. */
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "report/busy.h"
 #include "base/reason.h"
 #include "case.h"
 #include "numbers.h"
@@ -38,6 +36,11 @@ enum key {
 };
 
 enum memory { MEMORY_HOST, MEMORY_GPU };
+
+struct reads {
+    struct sweep sweep;
+    char devices[CONFIG_TEXT_MAX + 1]; /* its list of them, as one text */
+};
 static const char *const memories[] = {"host", "gpu", NULL};
 
 static const struct config_key keys[KEY_COUNT] = {
@@ -247,9 +250,10 @@ static bool read_beside(const struct config *config, struct sweep *sweep, char *
 }
 
 /* CKPT_ERR_CONFIG: the command line asks for what cannot be. */
-static enum ckpt_status read_options(const struct config *config, struct sweep *sweep,
-                                     char *devices, size_t devices_size, char *reason)
+static enum ckpt_status prepare(const struct config *config, void *work, char *reason)
 {
+    struct reads *reads = work;
+    struct sweep *sweep = &reads->sweep;
     uint64_t region = (uint64_t)config_number(config, KEY_REGION);
     sweep->bytes = (uint64_t)config_number(config, KEY_BYTES);
     sweep->reads_max = (uint64_t)config_number(config, KEY_READS);
@@ -257,7 +261,7 @@ static enum ckpt_status read_options(const struct config *config, struct sweep *
     sweep->copy_threads = (uint32_t)config_number(config, KEY_THREADS);
     sweep->raw = (struct raw_options){
         .transport = config_text(config, KEY_TRANSPORT),
-        .devices = joined(config, KEY_DEVICES, devices, devices_size),
+        .devices = joined(config, KEY_DEVICES, reads->devices, sizeof(reads->devices)),
         .connect = config_text(config, KEY_CONNECT),
         .bytes = region != 0 ? region : sweep->bytes,
         .segment_bytes = (uint64_t)config_number(config, KEY_SEGMENT),
@@ -311,8 +315,9 @@ static void tell_settings(const struct sweep *sweep, struct report *report)
     }
 }
 
-static bool tell(const struct sweep *sweep, const struct config *config)
+static bool tell(void *work, const struct config *config)
 {
+    const struct sweep *sweep = &((const struct reads *)work)->sweep;
     char title[160];
     const struct sweep_point *first = &sweep->points[0];
     const char *connect = sweep->raw.connect;
@@ -339,38 +344,22 @@ static bool tell(const struct sweep *sweep, const struct config *config)
     return given;
 }
 
-static enum bench_exit run(int argc, char **argv)
+static enum ckpt_status measure(void *work, char *reason)
 {
-    struct config *config;
-    enum bench_exit code;
-    char devices[CONFIG_TEXT_MAX + 1];
-    char reason[CKPT_REASON_MAX + 1] = "";
-    if (!case_options(&program, argc, argv, &config, &code)) {
-        return code;
-    }
-    busy_begin();
-    struct sweep *sweep = calloc(1, sizeof(*sweep));
-    if (sweep == NULL) {
-        config_delete(&config);
-        return BENCH_FAILED;
-    }
-    enum ckpt_status status = read_options(config, sweep, devices, sizeof(devices), reason);
-    if (status == CKPT_OK) {
-        status = sweep_run(sweep, reason);
-    }
-    if (status != CKPT_OK) {
-        code = case_fail("raw", status, reason);
-    } else {
-        code = tell(sweep, config) ? BENCH_OK : BENCH_FAILED;
-    }
-    sweep_free(sweep);
-    free(sweep);
-    config_delete(&config);
-    return code;
+    return sweep_run(&((struct reads *)work)->sweep, reason);
+}
+
+static void close_reads(void *work)
+{
+    sweep_free(&((struct reads *)work)->sweep);
 }
 
 const struct bench_case case_raw = {
     .name = "raw",
     .summary = "a transport's bandwidth and latency, here or between machines",
     .program = &program,
-    .run = run};
+    .bytes = sizeof(struct reads),
+    .prepare = prepare,
+    .measure = measure,
+    .tell = tell,
+    .close = close_reads};

@@ -7,7 +7,6 @@
 
 #include "memory/buffer.h"
 #include "base/reason.h"
-#include "report/busy.h"
 #include "case.h"
 #include "process/clock.h"
 #include "options.h"
@@ -209,8 +208,9 @@ static enum ckpt_status turn(struct registration *r, bool counts)
     return status;
 }
 
-static enum ckpt_status measure(struct registration *r, char *reason)
+static enum ckpt_status measure(void *work, char *reason)
 {
+    struct registration *r = work;
     struct rail_choice choice;
     rail_list_choose_all(&r->list, &choice);
     enum ckpt_status status = open_registrar(r, &r->all, &choice, reason);
@@ -226,8 +226,9 @@ static enum ckpt_status measure(struct registration *r, char *reason)
     return status;
 }
 
-static bool tell(const struct registration *r, const struct config *config)
+static bool tell(void *work, const struct config *config)
 {
+    const struct registration *r = work;
     static const struct report_column columns[] = {
         {.key = "ms_per_gib", .head = "ms/GiB", .digits = 3},
         {.key = "ms_per_gib_min", .head = "min", .digits = 3},
@@ -268,8 +269,9 @@ static bool tell(const struct registration *r, const struct config *config)
     return given;
 }
 
-static enum ckpt_status prepare(const struct config *config, struct registration *r, char *reason)
+static enum ckpt_status prepare(const struct config *config, void *work, char *reason)
 {
+    struct registration *r = work;
     struct topology *topology = NULL;
     r->segment_bytes = (uint64_t)config_number(config, KEY_SEGMENT);
     r->bytes = (uint64_t)config_number(config, KEY_BYTES);
@@ -295,42 +297,22 @@ static void close_registrar(struct registrar *registrar)
     free(registrar->regions);
 }
 
-static enum bench_exit run(int argc, char **argv)
+static void close_registration(void *work)
 {
-    struct config *config;
-    enum bench_exit code;
-    char reason[CKPT_REASON_MAX + 1] = "";
-    if (!case_options(&program, argc, argv, &config, &code)) {
-        return code;
+    struct registration *r = work;
+    close_registrar(&r->all);
+    for (uint32_t i = 0; i < RAIL_LIST_MAX; i++) {
+        close_registrar(&r->each[i]);
     }
-    busy_begin();
-    struct registration *r = calloc(1, sizeof(*r));
-    enum ckpt_status status = CKPT_ERR_MEMORY;
-    if (r != NULL) {
-        status = prepare(config, r, reason);
-    }
-    if (status == CKPT_OK) {
-        status = measure(r, reason);
-    }
-    if (status != CKPT_OK) {
-        code = case_fail("register", status, reason);
-    } else {
-        code = tell(r, config) ? BENCH_OK : BENCH_FAILED;
-    }
-    if (r != NULL) {
-        close_registrar(&r->all);
-        for (uint32_t i = 0; i < RAIL_LIST_MAX; i++) {
-            close_registrar(&r->each[i]);
-        }
-        buffer_free(&r->memory, r->bytes);
-    }
-    free(r);
-    config_delete(&config);
-    return code;
+    buffer_free(&r->memory, r->bytes);
 }
 
 const struct bench_case case_register = {
     .name = "register",
     .summary = "what registering memory costs, rail after rail and in parallel",
     .program = &program,
-    .run = run};
+    .bytes = sizeof(struct registration),
+    .prepare = prepare,
+    .measure = measure,
+    .tell = tell,
+    .close = close_registration};

@@ -127,7 +127,7 @@ int main(int argc, char **argv)
         complain("cannot start a thread");
         return BENCH_FAILED;
     }
-    enum bench_exit code = chosen->run(argc - 1, argv + 1);
+    enum bench_exit code = case_run(chosen, argc - 1, argv + 1);
     progress_clear();
     belongings_end();
     return (int)code;
