@@ -56,7 +56,7 @@ static void become_ready(struct coordinator *c, struct run *run, struct shard *s
     assert(run->used);
     assert(s->used);
     struct restore *restore = &run->restore;
-    s->load_state = LOAD_READY;
+    coordinator_load_move(s, LOAD_READY);
     restore->ready++;
     if (restore->state == RESTORE_PULLING) {
         end_if_ready(c, run);
@@ -95,6 +95,14 @@ void coordinator_restore_copy_gone(struct coordinator *c, struct shard *s, uint3
     coordinator_restore_forget_ask(c, run, s);
 }
 
+static void asked(struct shard *s, const struct restore *restore, uint32_t member)
+{
+    assert(s->used);
+    s->load_restore = restore->id;
+    s->load_member = member;
+    coordinator_load_move(s, LOAD_ASKED);
+}
+
 /* Has the asking rank's agent make or digest its copy. */
 static void ask_copy(struct coordinator *c, struct run *run, struct shard *s, uint32_t member)
 {
@@ -113,13 +121,11 @@ static void ask_copy(struct coordinator *c, struct run *run, struct shard *s, ui
     } else if (copy != NULL && copy->state == COPY_ADOPTED) {
         return; /* its first digest is under way */
     } else if (copy != NULL && copy_is_good(s, copy) && PLANTED_BUG(RESTORE_UNVERIFIED)) {
-        s->load_restore = restore->id;
-        s->load_member = member;
+        asked(s, restore, member);
         become_ready(c, run, s);
         return;
     } else if (PLANTED_BUG(VERDICT_NOT_HELD)) {
-        s->load_restore = restore->id;
-        s->load_member = member;
+        asked(s, restore, member);
         become_ready(c, run, s);
         return;
     } else if (copy != NULL && copy->state == COPY_VERIFIED && !copy->bad) {
@@ -139,9 +145,7 @@ static void ask_copy(struct coordinator *c, struct run *run, struct shard *s, ui
         copy = coordinator_copy_find(s, member);
         s->load_order = copy->order;
     }
-    s->load_restore = restore->id;
-    s->load_member = member;
-    s->load_state = LOAD_ASKED;
+    asked(s, restore, member);
 }
 
 void coordinator_restore_ask(struct coordinator *c, struct run *run, uint32_t member,
@@ -165,7 +169,7 @@ void coordinator_restore_ask(struct coordinator *c, struct run *run, uint32_t me
             return;
         }
         coordinator_restore_copy_gone(c, s, s->load_member);
-        s->load_state = LOAD_NONE;
+        coordinator_load_move(s, LOAD_NONE);
         ask_copy(c, run, s, member);
         return;
     }
@@ -173,7 +177,7 @@ void coordinator_restore_ask(struct coordinator *c, struct run *run, uint32_t me
         struct copy *copy = coordinator_copy_find(s, member);
         if (copy == NULL || copy->order != s->load_order || copy->order_kind == ORDER_NONE) {
             /* Another order took its place, or failed without a word of this load. */
-            s->load_state = LOAD_NONE;
+            coordinator_load_move(s, LOAD_NONE);
             ask_copy(c, run, s, member);
         } else if (coordinator_order_is_stale(c, copy)) {
             coordinator_order_resend(c, s, copy);
@@ -182,7 +186,7 @@ void coordinator_restore_ask(struct coordinator *c, struct run *run, uint32_t me
     } else if (restore->state == RESTORE_ENDED) {
         restore->told = true;
         coordinator_send_verdict(c, member, ask, CKPT_OK, "", s);
-        s->load_state = LOAD_ANSWERED;
+        coordinator_load_move(s, LOAD_ANSWERED);
     }
 }
 
@@ -214,7 +218,7 @@ static void send_verdicts(struct coordinator *c, struct run *run)
         restore->told = restore->told || restore->status == CKPT_OK;
         coordinator_send_verdict(c, s->load_member, &ask, restore->status, restore->reason,
                                  restore->status == CKPT_OK ? s : NULL);
-        s->load_state = LOAD_ANSWERED;
+        coordinator_load_move(s, LOAD_ANSWERED);
     }
     restore->verdicts_due = false;
 }

@@ -62,6 +62,25 @@ bool coordinator_restore_is_asked(const struct restore *restore, const struct sh
     return s->load_restore == restore->id && s->load_state != LOAD_NONE;
 }
 
+/*   NONE --its rank asks--> ASKED --its copy is good--> READY --the verdict goes--> ANSWERED
+ *
+ *   ASKED -> ANSWERED       the verdict is that there is nothing to restore
+ *   any -> NONE             the copy is gone, or the process that asked
+ *   any -> ASKED            a later load, or where the rank is now */
+static const unsigned load_moves[] = {
+    [LOAD_NONE] = TO(LOAD_NONE) | TO(LOAD_ASKED),
+    [LOAD_ASKED] = TO(LOAD_NONE) | TO(LOAD_ASKED) | TO(LOAD_READY) | TO(LOAD_ANSWERED),
+    [LOAD_READY] = TO(LOAD_NONE) | TO(LOAD_ASKED) | TO(LOAD_ANSWERED),
+    [LOAD_ANSWERED] = TO(LOAD_NONE) | TO(LOAD_ASKED) | TO(LOAD_ANSWERED),
+};
+
+void coordinator_load_move(struct shard *s, enum load_state to)
+{
+    assert(s->used);
+    assert(MAY_MOVE(load_moves, s->load_state, to));
+    s->load_state = (uint8_t)to;
+}
+
 void coordinator_restore_forget_ask(struct coordinator *c, struct run *run, struct shard *s)
 {
     assert(run->used && c->checkpoints[s->checkpoint].run == run_index(c, run));
@@ -74,7 +93,7 @@ void coordinator_restore_forget_ask(struct coordinator *c, struct run *run, stru
         /* Nobody has heard that all was well: it is not any more. */
         coordinator_restore_move(c, run, RESTORE_PULLING);
     }
-    s->load_state = LOAD_NONE;
+    coordinator_load_move(s, LOAD_NONE);
 }
 
 /* Processes that load again may have saved before they did, so that a commit says nothing of who

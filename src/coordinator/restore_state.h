@@ -16,6 +16,8 @@ void coordinator_restore_start(struct coordinator *c, struct run *run,
                                const struct message_load_ask *ask);
 /* The shard's rank has asked in this very load. */
 bool coordinator_restore_is_asked(const struct restore *restore, const struct shard *s);
+/* What has become of the ask of the shard's rank, to a state that may follow. */
+void coordinator_load_move(struct shard *s, enum load_state to);
 /* As if the shard's rank had not asked: its copy has gone, or its process has. */
 void coordinator_restore_forget_ask(struct coordinator *c, struct run *run, struct shard *s);
 /* Ranks are being given the checkpoint by a load, or may ask for it again. */

@@ -24,6 +24,35 @@ struct seat *coordinator_seat_find(const struct coordinator *c, const struct sta
     return NULL;
 }
 
+/*   FREE --its start has such a rank--> EMPTY --a process sits down--> TAKEN --it goes--> EMPTY
+ *
+ *   TAKEN -> TAKEN            another process of the rank takes the place of the one before
+ *   EMPTY, TAKEN -> FREE      the start is over, or the rank was of none that has a number
+ *
+ * A start counts the seats that are taken. */
+static const unsigned moves[] = {
+    [SEAT_FREE] = TO(SEAT_EMPTY),
+    [SEAT_EMPTY] = TO(SEAT_EMPTY) | TO(SEAT_TAKEN) | TO(SEAT_FREE),
+    [SEAT_TAKEN] = TO(SEAT_EMPTY) | TO(SEAT_TAKEN) | TO(SEAT_FREE),
+};
+
+static void move(struct coordinator *c, struct seat *seat, enum seat_state to)
+{
+    assert(MAY_MOVE(moves, seat->state, to));
+    struct start *start = &c->starts[seat->start];
+    assert(seat->state != SEAT_TAKEN || start->live > 0);
+    start->live -= seat->state == SEAT_TAKEN;
+    start->live += to == SEAT_TAKEN;
+    seat->state = (uint8_t)to;
+}
+
+void coordinator_seat_move(struct coordinator *c, struct seat *seat, uint32_t member)
+{
+    assert(member == NONE || member < c->member_count);
+    move(c, seat, member == NONE ? SEAT_EMPTY : SEAT_TAKEN);
+    seat->member = member;
+}
+
 static void seat_unlink(struct coordinator *c, const struct seat *seat)
 {
     assert(seat->start != NONE);
@@ -43,6 +72,7 @@ void coordinator_start_free(struct coordinator *c, struct start *start)
         struct seat *seat = &c->seats[start->first_seat];
         start->first_seat = seat->next_in_start;
         seat_unlink(c, seat);
+        move(c, seat, SEAT_FREE);
         uint32_t place = (uint32_t)(seat - c->seats);
         *seat = (struct seat){.start = NONE, .member = NONE, .next_in_bucket = c->first_free_seat};
         c->first_free_seat = place;
@@ -96,6 +126,7 @@ struct seat *coordinator_seat_add(struct coordinator *c, struct start *start, ui
                           .member = NONE,
                           .next_in_bucket = *bucket,
                           .next_in_start = start->first_seat};
+    move(c, seat, SEAT_EMPTY);
     *bucket = place;
     start->first_seat = place;
     start->seats++;
@@ -114,8 +145,8 @@ void coordinator_seat_free(struct coordinator *c, struct seat *seat)
     *at = seat->next_in_start;
     seat_unlink(c, seat);
     assert(start->seats > 0 && start->live <= start->seats);
+    move(c, seat, SEAT_FREE);
     start->seats--;
-    start->live -= seat->member != NONE;
     *seat = (struct seat){.start = NONE, .member = NONE, .next_in_bucket = c->first_free_seat};
     c->first_free_seat = place;
 }

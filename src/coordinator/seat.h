@@ -12,6 +12,8 @@ struct seat *coordinator_seat_find(const struct coordinator *c, const struct sta
 void coordinator_start_free(struct coordinator *c, struct start *start);
 /* An empty seat for the rank; NULL: the table is full. */
 struct seat *coordinator_seat_add(struct coordinator *c, struct start *start, uint32_t rank);
+/* Its process is at the member, or, with NONE, has gone. */
+void coordinator_seat_move(struct coordinator *c, struct seat *seat, uint32_t member);
 /* The seat leaves the table. */
 void coordinator_seat_free(struct coordinator *c, struct seat *seat);
 /* A start that forms; NULL: the table is full. */

@@ -95,11 +95,9 @@ void coordinator_seat_take(struct coordinator *c, struct start *start, struct se
     bool is_new = !nonce_equal(&seat->nonce, &ask->seat);
     bool is_another = is_new && !nonce_is_zero(&seat->nonce) && !nonce_is_zero(&ask->seat);
     note_leaving(c, start, seat);
-    start->live -= seat->member != NONE;
     seat->nonce = nonce_is_zero(&ask->seat) ? seat->nonce : ask->seat;
-    seat->member = ask->ended ? NONE : member;
+    coordinator_seat_move(c, seat, ask->ended ? NONE : member);
     seat->staged = ask->staged;
-    start->live += seat->member != NONE;
     if (is_new) {
         start->since_ms = c->now_ms;
     }
@@ -113,8 +111,7 @@ void coordinator_seat_leave(struct coordinator *c, struct seat *seat)
     assert(seat->start != NONE);
     struct start *start = &c->starts[seat->start];
     note_leaving(c, start, seat);
-    start->live -= seat->member != NONE;
-    seat->member = NONE;
+    coordinator_seat_move(c, seat, NONE);
     seat->staged = false;
     if (start->attempt != 0) {
         return;

@@ -97,10 +97,8 @@ static void join_recalled(struct coordinator *c, struct start *own, struct start
         if (seat == NULL) {
             continue; /* the table is full: it asks again */
         }
-        own->live -= seat->member != NONE;
-        own->live += from->member != NONE;
         seat->nonce = from->nonce;
-        seat->member = from->member;
+        coordinator_seat_move(c, seat, from->member);
         seat->staged = from->staged;
     }
     coordinator_start_free(c, forming);

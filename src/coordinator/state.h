@@ -198,12 +198,19 @@ struct start {
     uint64_t since_ms; /* the last rank that was new */
 };
 
-/* A process's place in a start. Free when its start is NONE. */
+enum seat_state {
+    SEAT_FREE = 0, /* of no start */
+    SEAT_EMPTY,    /* nobody has come yet, or its process has gone */
+    SEAT_TAKEN,
+};
+
+/* A process's place in a start. */
 struct seat {
     uint32_t start;
     uint32_t rank;
     struct nonce nonce; /* of the process */
-    uint32_t member;    /* whose it is; NONE: it has gone */
+    uint32_t member;    /* whose it is; NONE where it is not taken */
+    uint8_t state;      /* enum seat_state */
     bool staged;        /* it has left saves that wait for the number */
     uint32_t next_in_bucket;
     uint32_t next_in_start;
