@@ -19,6 +19,10 @@ static void a_line_is_written_and_its_status_returned(void **state)
     assert_string_equal(reason, "node n2 of 3");
     assert_int_equal(reason_refuse(reason, CKPT_ERR_BUSY, "%u ranks", 8u), CKPT_ERR_BUSY);
     assert_string_equal(reason, "8 ranks");
+    reason_set(reason, "%s", reason + 2);
+    assert_string_equal(reason, "ranks");
+    reason_set(reason, "%s", "");
+    assert_string_equal(reason, "");
 }
 
 static void a_line_that_is_too_long_is_cut(void **state)
