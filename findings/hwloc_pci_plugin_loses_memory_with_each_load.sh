@@ -9,7 +9,8 @@
 # and with it libpciaccess, which keeps those names in static variables for the next time; loaded
 # anew, it has forgotten them and reads the file again. A process that asks for the topology now
 # and then should keep one topology, or libpciaccess.so.0 (RTLD_NODELETE): then it is read once.
-# Leak checkers name neither: the module is gone. Without pci.ids 1 KB is lost (2.12.0 of Debian 13).
+# Leak checkers name neither: the module is gone. Without pci.ids 1 KB is lost (2.12.0 of Debian
+# 13).
 #
 # Source: hwloc/topology-pci.c; libpciaccess, src/common_device_name.c.
 set -eu

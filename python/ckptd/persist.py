@@ -4,7 +4,7 @@
 Each rank writes its own shard, as it is in memory, and a small record of what it is:
 
     DIRECTORY/step-STEP/shard-00001-model-00001-of-00001.safetensors
-    DIRECTORY/step-STEP/shard-00001.json         run, step, attempt, rank, world, bytes, digest, its kind
+    DIRECTORY/step-STEP/shard-00001.json        run, step, attempt, rank, world, bytes, digest, kind
     DIRECTORY/step-STEP/ckptd.json               whose folder it is
 
 in a folder whose name ends in ".part" until rank 0 has found every rank's record there: a folder
