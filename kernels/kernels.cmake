@@ -66,6 +66,6 @@ add_custom_command(OUTPUT ${CKPT_KERNELS_FILE}
   COMMAND ${NVCC} -shared -cudart static -ccbin ${CMAKE_CXX_COMPILER} -Wno-deprecated-gpu-targets
           ${nvcc_targets} ${objects} -o ${CKPT_KERNELS_FILE}
           -Xlinker=-soname,libckpt_kernels.so.1 -Xlinker=--version-script,${map}
-          -Xlinker=--no-undefined,-z,relro,-z,now
+          -Xlinker=--no-undefined,--strip-all,-z,relro,-z,now
   DEPENDS ${objects} ${map} VERBATIM)
 add_custom_target(ckpt_kernels ALL DEPENDS ${CKPT_KERNELS_FILE})
