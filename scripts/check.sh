@@ -12,6 +12,13 @@ LOGS=build/check
 SEEDS=${SEEDS:-2000}
 FUZZ_SECONDS=${FUZZ_SECONDS:-60}
 
+# A preset that the patient lane may be building.
+build() {
+    hurry 0
+    scripts/build.sh "$1" "$JOBS"
+    hurry 19
+}
+
 style() {
     python3 tests/style/tidy.py --self-test
     python3 tests/style/tidy.py
@@ -58,7 +65,7 @@ python_() {
 
 # Without what takes minutes here, and only kills more of the same processes than its neighbours.
 asan() {
-    scripts/build.sh asan "$JOBS"
+    build asan
     run_ctest asan -LE style -E 'sim_planted_bugs|integration_loss_(five|six)'
 }
 
@@ -66,14 +73,14 @@ asan() {
 # in threads that the sanitizer has not met yet; these tests do not need that. The two left out
 # start processes by the hundred, and none of those has threads.
 tsan() {
-    scripts/build.sh tsan:threads "$JOBS"
+    build tsan:threads
     UCX_MEM_EVENTS=n UCX_MEM_MMAP_HOOK_MODE=none \
         run_ctest tsan -L threads -LE integration -E 'test_arena_crash|test_transport_peer'
 }
 
 # Without the optional libraries, and optimised.
 minimal() {
-    scripts/build.sh minimal "$JOBS"
+    build minimal
     run_ctest minimal -LE 'style|sim|integration|slurm'
 }
 
@@ -109,13 +116,13 @@ cppcheck_() {
 }
 
 simulator() {
-    scripts/build.sh minimal "$JOBS"
+    build minimal
     build/minimal/bin/ckptsim_bugs --bugs --seeds 2000 --jobs "$JOBS"
     build/minimal/bin/ckptsim --seeds "$SEEDS" --jobs "$JOBS"
 }
 
 demo() {
-    scripts/build.sh minimal "$JOBS"
+    build minimal
     scripts/demo.sh build/minimal/bin
 }
 
