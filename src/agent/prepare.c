@@ -88,6 +88,12 @@ static bool save_waits_for_room(const struct agent *a)
     return false;
 }
 
+/* Whether no renewal may begin. */
+static bool is_blocked(const struct agent *a)
+{
+    return agent_slot_is_ahead(a) || save_waits_for_room(a);
+}
+
 /* Whether what may be had as it is was given to the rank. */
 static bool take_ready(struct agent *a, const struct rank_session *session, uint64_t bytes)
 {
@@ -185,7 +191,8 @@ static bool serve(struct agent *a, struct rank_session *session)
         assert(told);
         return told;
     }
-    if (status == CKPT_OK && (agent_slot_is_ahead(a) || save_waits_for_room(a))) {
+    if (status == CKPT_OK && is_blocked(a)) {
+        asked->waits = true;
         return false;
     }
     if (status == CKPT_OK && begin_renewal(a, session)) {
@@ -245,14 +252,16 @@ uint64_t agent_prepare_last_bytes(const struct agent *a, const struct rank_sessi
     return last != NULL ? last->bytes : 0;
 }
 
-/* The first to have asked of those that came after `order`; NONE. */
-static uint32_t find_next(const struct agent *a, uint64_t order)
+/* The first to have asked of those that came after `order`; NONE. While renewals cannot begin, who
+ * needs one is passed over: a thousand may wait. */
+static uint32_t find_next(const struct agent *a, uint64_t order, bool is_blocked_now)
 {
     assert(order <= a->prepare_last);
     uint32_t next = NONE;
     for (uint32_t i = 0; i < a->session_count; i++) {
         const struct rank_session *session = &a->sessions[i];
-        if (session->used && session->prepare.used && session->prepare.order > order &&
+        bool passed = is_blocked_now && session->prepare.waits;
+        if (session->used && session->prepare.used && !passed && session->prepare.order > order &&
             (next == NONE || session->prepare.order < a->sessions[next].prepare.order)) {
             next = i;
         }
@@ -265,7 +274,11 @@ void agent_prepares_pump(struct agent *a)
 {
     assert(a->update != NULL);
     uint64_t order = 0;
-    for (uint32_t next = find_next(a, 0); next != NONE; next = find_next(a, order)) {
+    for (;;) {
+        uint32_t next = find_next(a, order, is_blocked(a));
+        if (next == NONE) {
+            return;
+        }
         if (!agent_update_has_room(a)) {
             return;
         }
@@ -273,7 +286,7 @@ void agent_prepares_pump(struct agent *a)
         order = session->prepare.order;
         if (serve(a, session)) {
             session->prepare.used = false;
-            a->update->again = a->update->again || find_next(a, 0) != NONE;
+            a->update->again = a->update->again || find_next(a, 0, is_blocked(a)) != NONE;
             return;
         }
     }

@@ -157,6 +157,7 @@ struct room_wait {
 /* A rank's ask for the memory of a save to come; one at a time. */
 struct prepare {
     bool used;
+    bool waits; /* was looked at, and needs a renewal that cannot begin */
     uint32_t number;
     uint64_t bytes;
     uint64_t after;

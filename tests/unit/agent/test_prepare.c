@@ -281,6 +281,35 @@ static void renewals_come_one_after_the_other(void **state)
     assert_int_equal(told.status, CKPT_OK);
 }
 
+/* Who waits for a renewal hinders nobody who needs none, and is looked at when his turn comes. */
+static void who_needs_no_renewal_passes_who_waits(void **state)
+{
+    struct driver *d = *state;
+    driver_start(d);
+    driver_rank(d, 1, ALICE, 0);
+    (void)prepare(d, 1, 6000, 0);
+    driver_event(d, (struct agent_event){.type = AGENT_RANK_DOWN, .link = 1});
+    driver_rank(d, 2, BOB, 1);
+    driver_rank(d, 3, BOB, 2);
+    driver_rank(d, 4, ALICE, 3);
+    ask(d, 2, 1, 3000, 0);
+    const uint64_t first = driver_works(d, AGENT_WORK_RENEW)->work;
+    ask(d, 3, 1, 3000, 0);
+    assert_null(answered(d));
+    struct message_prepare told = prepare(d, 4, 1000, 0);
+    assert_int_equal(told.status, CKPT_OK);
+    driver_work(d, first, CKPT_OK, 0);
+    assert_non_null(answered(d));
+    driver_settle(d);
+    const struct agent_work *second = driver_works(d, AGENT_WORK_RENEW);
+    if (second != NULL) {
+        driver_work(d, second->work, CKPT_OK, 0);
+    }
+    const struct message_prepare *last = answered(d);
+    assert_non_null(last);
+    assert_int_equal(last->status, CKPT_OK);
+}
+
 /* A save that finds no room for what is being renewed ahead waits for it, coordinator or none. */
 static void a_save_waits_for_what_is_renewed_ahead(void **state)
 {
@@ -393,6 +422,7 @@ int main(void)
         MACHINE_TEST(another_users_memory_is_renewed_before, driver),
         MACHINE_TEST(what_cannot_be_renewed_is_told_of_to_nobody, driver),
         MACHINE_TEST(renewals_come_one_after_the_other, driver),
+        MACHINE_TEST(who_needs_no_renewal_passes_who_waits, driver),
         MACHINE_TEST(a_save_waits_for_what_is_renewed_ahead, driver),
         MACHINE_TEST(small_shards_are_told_of_parts, driver),
         MACHINE_TEST(a_rank_that_opens_hears_of_its_last_shard, driver),
