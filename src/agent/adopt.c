@@ -171,6 +171,7 @@ void agent_adopt(struct agent *a, const struct slot_record *record, bool corrupt
     assert(s->segment_count == 0);
     a->slots_high = record->slot >= a->slots_high ? record->slot + 1 : a->slots_high;
     a->found_records = true;
+    a->is_marked = true;
     if (record->generation > a->generation_last) {
         a->generation_last = record->generation;
     }

@@ -94,6 +94,22 @@ static bool is_blocked(const struct agent *a)
     return agent_slot_is_ahead(a) || save_waits_for_room(a);
 }
 
+/* A segment is some rank's from the moment it is told of, also for an agent that is started anew
+ * and finds no record of it: there must be one of something, as there is after any save. */
+static void mark_memory(struct agent *a)
+{
+    if (a->is_marked) {
+        return;
+    }
+    assert(a->slots[0].state == SLOT_FREE);
+    assert(a->slots[0].generation == 0);
+    a->slots[0].generation = ++a->generation_last;
+    a->slots_high = a->slots_high > 0 ? a->slots_high : 1;
+    bool stored = agent_update_record(a, 0);
+    assert(stored && "the update has room, as was looked at before");
+    (void)stored;
+}
+
 /* Whether what may be had as it is was given to the rank. */
 static bool take_ready(struct agent *a, const struct rank_session *session, uint64_t bytes)
 {
@@ -187,6 +203,7 @@ static bool serve(struct agent *a, struct rank_session *session)
                                "the agent could not make its memory ready, or others took it");
     }
     if (status == CKPT_OK && take_ready(a, session, asked->bytes)) {
+        mark_memory(a);
         bool told = tell_next(a, session, asked);
         assert(told);
         return told;

@@ -385,6 +385,7 @@ struct agent {
     uint64_t epoch;
     bool adopting;
     bool found_records;
+    bool is_marked; /* the memory has a record: who adopts it trusts no free segment of it */
     uint64_t generation_last;
     uint64_t work_last;
     uint64_t pull_last;

@@ -107,6 +107,7 @@ bool agent_update_record(struct agent *a, uint32_t slot)
     }
     fill_record(a, s, slot, &update->records[count]);
     update->record_count = count + 1;
+    a->is_marked = true;
     s->record_pending = false;
     return true;
 }

@@ -50,10 +50,12 @@ void rank_odd_message(struct sim *sim, struct sim_job *job, uint32_t index)
                                                  .generation = generation,
                                                  .number = sim_between(sim, 0, 2)};
     } else if (message.type == MESSAGE_PREPARE) {
+        const uint32_t most = SIM_SHARD_SEGMENTS_MAX * sim->mix.segment_bytes;
         message.prepare = (struct message_prepare){
             .number = sim_between(sim, 0, 3),
-            .bytes = sim_chance(sim, PPM / 2) ? sim_between(sim, 0, SIM_SHARD_BYTES_MAX)
-                                              : prng_next(&sim->prng),
+            /* A shard of more segments than it has of any job's is no simulated memory. */
+            .bytes = sim_chance(sim, PPM / 2) ? sim_between(sim, 0, most)
+                                              : prng_next(&sim->prng) | UINT64_C(1) << 40,
             .after = sim_chance(sim, PPM / 2) ? 0 : prng_next(&sim->prng)};
     } else if (message.type == MESSAGE_SLOT_ASK) {
         message.slot_ask.step = sim_chance(sim, PPM / 2) ? 0 : UINT64_MAX - sim_between(sim, 0, 1);

@@ -79,6 +79,27 @@ static void the_next_saves_get_what_was_told(void **state)
     expect_granted(d, 1, 3, 2000, 4);
 }
 
+/* An agent that is started anew must not take for untouched what this one has handed out. */
+static void memory_that_was_told_of_is_on_record(void **state)
+{
+    struct driver *d = *state;
+    driver_start(d);
+    driver_rank(d, 1, ALICE, 0);
+    struct message_prepare first = prepare(d, 1, 2000, 0);
+    assert_int_equal(first.status, CKPT_OK);
+    const struct slot_record *record = driver_stored(d, 0);
+    assert_non_null(record);
+    const struct slot_record kept = *record;
+    assert_int_equal(kept.state, SLOT_FREE);
+    driver_stop(d);
+    driver_begin(d);
+    driver_event(d, (struct agent_event){.type = AGENT_ADOPT, .record = &kept});
+    driver_event(d, (struct agent_event){.type = AGENT_ADOPT_END});
+    driver_rank(d, 1, BOB, 0);
+    assert_null(driver_ask(d, 1, 1, 1000));
+    assert_non_null(driver_works(d, AGENT_WORK_RENEW));
+}
+
 static void asked_twice_the_same_is_told(void **state)
 {
     struct driver *d = *state;
@@ -411,6 +432,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         MACHINE_TEST(the_next_saves_get_what_was_told, driver),
+        MACHINE_TEST(memory_that_was_told_of_is_on_record, driver),
         MACHINE_TEST(asked_twice_the_same_is_told, driver),
         MACHINE_TEST(a_larger_shard_takes_what_was_told_and_more, driver),
         MACHINE_TEST(a_smaller_shard_begins_where_a_list_does, driver),
