@@ -128,7 +128,10 @@ struct agent_event {
 /* DIGEST, READ, GATHER and RENEW end with AGENT_WORK_DONE, always, also after a cancel. The others
  * have number 0 and never report: a connection that cannot be made is AGENT_PEER_DOWN. */
 enum agent_work_type {
-    AGENT_WORK_DIGEST = 1, /* digest the slot's bytes; ends with the digest */
+    AGENT_WORK_DIGEST =
+        1,             /* digest the slot's bytes; ends with the digest. Of a part of its chunks:
+                            * these alone, and the others' values as they were kept when all were
+                            * digested under this key; CKPT_ERR_NOT_FOUND: none were kept */
     AGENT_WORK_READ,   /* read the offered bytes into the slot, digesting as they land; ends with
                         * the digest. The offer is the message of this event. */
     AGENT_WORK_GATHER, /* read the rank's memory into the slot: its descriptor came with the message
@@ -150,6 +153,8 @@ struct agent_work {
     uint64_t generation;
     uint64_t bytes;
     uint64_t cancels;
+    uint64_t chunk_first; /* AGENT_WORK_DIGEST: of those that are digested */
+    uint64_t chunk_count; /* 0: all of the slot's */
     uint32_t link; /* AGENT_WORK_READ: the source's connection; AGENT_WORK_GATHER: the rank's */
     struct digest_key key; /* AGENT_WORK_DIGEST, AGENT_WORK_READ: that the digest is under */
     char address[CKPT_ADDRESS_MAX + 1];

@@ -156,7 +156,7 @@ static void check_pins(const struct agent *a)
     uint32_t cursor = 0;
     for (const struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
         assert(a->sessions[load->session].open);
-        if (load->state == LOAD_LOANED) {
+        if (load->state == LOAD_LOANED || load->state == LOAD_PROVING) {
             assert(a->slots[load->slot].loans > 0);
             assert(a->slots[load->slot].generation == load->generation);
             loans--;

@@ -8,17 +8,22 @@
 #include "agent/identity.h"
 #include "agent/note.h"
 #include "agent/part.h"
+#include "agent/range.h"
 #include "agent/silence.h"
 #include "agent/slot.h"
 #include "agent/update.h"
+#include "base/planted_bug.h"
 #include "base/reason.h"
 
-/*   UNUSED --> ASKING --> LOANED
- *     ^          |          |
- *     '----------'----------'   refused, given up or too late; released, or its process is gone */
+/*   UNUSED --> ASKING ---------> LOANED
+ *     ^         | ^  |            ^ |
+ *     |         | |  v            | |
+ *     |         | PROVING --------' |   a range alone; back where that cannot be done
+ *     '---------'----'--------------'   refused, too late, released, or its process is gone */
 static const unsigned moves[] = {
     [LOAD_UNUSED] = TO(LOAD_ASKING),
-    [LOAD_ASKING] = TO(LOAD_LOANED) | TO(LOAD_UNUSED),
+    [LOAD_ASKING] = TO(LOAD_PROVING) | TO(LOAD_LOANED) | TO(LOAD_UNUSED),
+    [LOAD_PROVING] = TO(LOAD_LOANED) | TO(LOAD_ASKING) | TO(LOAD_UNUSED),
     [LOAD_LOANED] = TO(LOAD_UNUSED),
 };
 
@@ -168,7 +173,9 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
         return;
     }
     if (load != NULL) {
-        if (load->step != ask->step || load->rank != rank) {
+        if (load->step != ask->step || load->rank != rank ||
+            (!ask->collective &&
+             (load->range_offset != ask->range_offset || load->range_bytes != ask->range_bytes))) {
             send_refusal(a, session, ask->load, CKPT_ERR_INVALID,
                          "this load has been asked for another shard: count loads on");
         }
@@ -193,6 +200,10 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
     load->ends_ms = a->now_ms + patience_ms(a, ask);
     load->due_ms = a->now_ms;
     load->slot = NONE;
+    if (!ask->collective) {
+        load->range_offset = ask->range_offset;
+        load->range_bytes = ask->range_bytes;
+    }
 }
 
 static struct load *find_asked(struct agent *a, const struct message_load_verdict *verdict)
@@ -249,6 +260,41 @@ static bool names_what_was_asked(const struct rank_session *session, const struc
            (load->step == CKPT_STEP_LATEST || load->step == shard->step);
 }
 
+static void loan(struct agent *a, struct load *load, uint32_t slot, enum load_state state)
+{
+    assert(agent_slot_may_be_loaned(&a->slots[slot]));
+    move(load, state);
+    load->slot = slot;
+    load->generation = a->slots[slot].generation;
+    a->slots[slot].loans++;
+}
+
+/* From now on as if no range had been named. */
+static void ask_for_whole(struct agent *a, struct load *load)
+{
+    assert(load->state == LOAD_ASKING);
+    load->is_whole = true;
+    load->due_ms = a->now_ms;
+}
+
+/* It says where the bytes are, and not that a copy here was proven: nothing is lent on it alone. */
+static void on_range_verdict(struct agent *a, struct load *load,
+                             const struct message_load_verdict *verdict)
+{
+    assert(load->state == LOAD_ASKING);
+    if (!agent_range_is_asked(load)) {
+        return; /* late: the whole is asked for by now */
+    }
+    uint32_t slot = agent_range_slot(a, load, verdict);
+    if (slot == NONE) {
+        ask_for_whole(a, load);
+        return;
+    }
+    loan(a, load, slot, LOAD_PROVING);
+    load->digest = verdict->digest;
+    load->work = 0;
+}
+
 void agent_load_verdict(struct agent *a, const struct message_load_verdict *verdict)
 {
     assert(a->coordinator.state == LINK_JOINED);
@@ -272,23 +318,53 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
                    load->load, session->rank);
         return;
     }
+    if (verdict->source_count > 0 && !PLANTED_BUG(RANGE_LENDS)) {
+        on_range_verdict(a, load, verdict);
+        return;
+    }
     uint32_t slot = agent_slot_live(a, &verdict->shard);
     if (slot == NONE || !agent_slot_may_be_loaned(&a->slots[slot])) {
         return; /* it went away after the verdict: the ask goes on */
     }
-    move(load, LOAD_LOANED);
-    load->slot = slot;
-    load->generation = a->slots[slot].generation;
-    a->slots[slot].loans++;
+    loan(a, load, slot, LOAD_LOANED);
     send_loaded(a, load);
 }
 
 static void unloan(struct agent *a, struct load *load)
 {
-    assert(load->state == LOAD_LOANED);
+    assert(load->state == LOAD_LOANED || load->state == LOAD_PROVING);
     assert(a->slots[load->slot].loans > 0);
     agent_slot_unloan(a, load->slot);
     end(a, load);
+}
+
+static void proving_failed(struct agent *a, struct load *load)
+{
+    assert(load->state == LOAD_PROVING);
+    agent_slot_unloan(a, load->slot);
+    move(load, LOAD_ASKING);
+    load->slot = NONE;
+    load->work = 0;
+    ask_for_whole(a, load);
+}
+
+void agent_load_proven(struct agent *a, uint32_t slot, const struct agent_event *event)
+{
+    uint32_t cursor = 0;
+    for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
+        if (load->state != LOAD_PROVING || load->work != event->work) {
+            continue;
+        }
+        assert(load->slot == slot);
+        if (event->status == CKPT_OK && digest_equal(&event->digest, &load->digest) &&
+            agent_slot_may_be_loaned(&a->slots[slot])) {
+            move(load, LOAD_LOANED);
+            send_loaded(a, load);
+        } else {
+            proving_failed(a, load); /* what is wrong is found out with the whole */
+        }
+        return;
+    }
 }
 
 /* One that this process does not hold changes nothing: a repeat. */
@@ -324,6 +400,8 @@ void agent_load_session_ends(struct agent *a, uint32_t index)
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_LOANED) {
             a->slots[load->slot].in_doubt = true;
+            unloan(a, load);
+        } else if (load->state == LOAD_PROVING) {
             unloan(a, load);
         } else if (load->state == LOAD_ASKING) {
             end(a, load);
@@ -388,6 +466,10 @@ static void send_load_ask(struct agent *a, struct load *load)
     ask->collective = load->collective;
     ask->load = load->load;
     ask->reader = load->reader;
+    if (agent_range_is_asked(load) && (a->coordinator.features & WIRE_FEATURE_RANGES) != 0) {
+        ask->range_offset = load->range_offset;
+        ask->range_bytes = load->range_bytes;
+    }
     load->due_ms = a->now_ms + a->config.resend_ms;
 }
 
@@ -396,6 +478,9 @@ void agent_loads_pump(struct agent *a)
     assert(a->update != NULL);
     uint32_t cursor = 0;
     for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
+        if (load->state == LOAD_PROVING && !agent_range_prove(a, load)) {
+            proving_failed(a, load);
+        }
         if (load->state != LOAD_ASKING) {
             continue;
         }

@@ -93,6 +93,7 @@ struct slot {
     enum agent_work_type work_type;
     uint64_t work_key;       /* id of the key that its digest is under; also of the last work */
     bool work_names;         /* the digest under way is for `name_asked` */
+    bool work_proves;        /* the digest under way is of a part, for a load */
     bool work_serves_verify; /* the digest under way began after the verify order came */
     bool verify_pending;
     struct order verify;
@@ -245,8 +246,9 @@ struct agent_job {
 
 enum load_state {
     LOAD_UNUSED = 0,
-    LOAD_ASKING, /* repeated to the coordinator */
-    LOAD_LOANED, /* the rank has the descriptors */
+    LOAD_ASKING,  /* repeated to the coordinator */
+    LOAD_PROVING, /* the chunks of its range are digested here: range.c */
+    LOAD_LOANED,  /* the rank has the descriptors */
 };
 
 struct load {
@@ -259,8 +261,13 @@ struct load {
     uint64_t reader;
     uint64_t ends_ms;
     uint64_t due_ms;
-    uint32_t slot;
+    uint32_t slot; /* lent, also while its range is proven */
     uint64_t generation;
+    uint64_t range_offset; /* of the shard, that the rank asks for */
+    uint64_t range_bytes;  /* 0: the whole shard */
+    bool is_whole;         /* the whole after all: the range could not be proven by itself */
+    struct digest digest;  /* that the commit has, which the range is proven against */
+    uint64_t work;         /* 0: not begun */
 };
 
 enum pull_state {

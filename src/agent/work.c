@@ -117,6 +117,16 @@ static unsigned digest_rank(const struct agent *a, const struct slot *slot, stru
     return 0;
 }
 
+static uint32_t digests_under_way(const struct agent *a)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < a->slots_high; i++) {
+        count += a->slots[i].work != 0 && a->slots[i].work_type == AGENT_WORK_DIGEST;
+    }
+    assert(count <= AGENT_DIGESTS_MAX);
+    return count;
+}
+
 static uint32_t find_next(const struct agent *a)
 {
     uint32_t under_way = 0, adopted = 0, best = NONE;
@@ -159,6 +169,27 @@ static bool digest_start(struct agent *a, uint32_t slot)
         s->work_serves_verify = s->verify_pending;
     }
     return true;
+}
+
+uint64_t agent_work_prove_start(struct agent *a, uint32_t slot, uint64_t chunk_first,
+                                uint64_t chunk_count)
+{
+    struct slot *s = &a->slots[slot];
+    assert(s->state == SLOT_VERIFIED);
+    assert(chunk_count > 0);
+    if (s->work != 0 || digests_under_way(a) >= AGENT_DIGESTS_MAX) {
+        return 0; /* its end is a turn, in which this is looked at again */
+    }
+    if (!start(a, slot, AGENT_WORK_DIGEST)) {
+        a->update->again = true;
+        return 0;
+    }
+    struct agent_work *work = &a->update->works[a->update->work_count - 1];
+    work->chunk_first = chunk_first;
+    work->chunk_count = chunk_count;
+    s->work_proves = true;
+    digest_under(a, s, false);
+    return s->work;
 }
 
 static bool cancel_read(struct agent *a, uint32_t slot)

@@ -11,6 +11,10 @@ uint32_t agent_work_find(const struct agent *a, uint64_t work);
 bool agent_work_gather_start(struct agent *a, uint32_t slot, uint32_t link);
 /* Of the source's memory, as the offer of this event says. False: no room in the update. */
 bool agent_work_read_start(struct agent *a, uint32_t slot, uint32_t link);
+/* The digest of some chunks of a verified slot, which ends in agent_load_proven(): its number. 0:
+ * the slot has a work, or too many are digested; to be tried again in a later turn. */
+uint64_t agent_work_prove_start(struct agent *a, uint32_t slot, uint64_t chunk_first,
+                                uint64_t chunk_count);
 /* Cancels, renews and digests, as slots are marked. */
 void agent_works_pump(struct agent *a);
 

@@ -6,6 +6,7 @@
 
 #include "agent/digest_key.h"
 #include "agent/gather.h"
+#include "agent/load.h"
 #include "agent/note.h"
 #include "agent/pull_answer.h"
 #include "agent/save.h"
@@ -137,7 +138,10 @@ void agent_work_done(struct agent *a, const struct agent_event *event)
     assert(s->segment_count > 0);
     s->work = 0;
     s->cancel_wanted = false;
-    if (type == AGENT_WORK_DIGEST) {
+    if (type == AGENT_WORK_DIGEST && s->work_proves) {
+        s->work_proves = false;
+        agent_load_proven(a, slot, event);
+    } else if (type == AGENT_WORK_DIGEST) {
         digest_done(a, slot, event);
     } else if (type == AGENT_WORK_RENEW) {
         renew_done(a, slot, event->status);

@@ -49,7 +49,8 @@
     X(PREPARE_AS_IT_IS, "memory is told to a rank before another user's bytes in it are gone")     \
     X(PREPARE_FOR_EVER, "memory that was renewed ahead is never free again")                       \
     X(KEY_BEFORE_DURABLE, "a run's key is told before it is durable")                              \
-    X(OTHER_RUNS_KEY, "a copy that is proven under another run's key counts")
+    X(OTHER_RUNS_KEY, "a copy that is proven under another run's key counts")                      \
+    X(RANGE_LENDS, "a word about where a range is lends the copy here, unproven")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

@@ -65,6 +65,8 @@ static struct work_plan plan_of(const struct daemon *d, const struct agent_work 
                               .generation = asked->generation,
                               .arena = d->arena,
                               .engine = d->engine,
+                              .chunk_first = asked->chunk_first,
+                              .chunk_count = asked->chunk_count,
                               .key = asked->key,
                               .finished = completions_post_work,
                               .context = d->completions};
@@ -90,6 +92,7 @@ static struct work *work_over_slot(struct daemon *d, const struct agent_work *as
 static void fail_work(struct daemon *d, struct work *work, const struct agent_work *asked)
 {
     struct work_plan plan = plan_of(d, asked, WORK_DIGEST);
+    plan.chunk_count = 0;
     work_free(work);
     work = work_make(&plan);
     if (work == NULL) {

@@ -109,7 +109,7 @@ static bool next(struct digester *d, struct landed *piece_out, bool *whole_out)
         if (work != NULL) {
             *piece_out = (struct landed){.work = work, .chunk = work->chunk_next++};
             *whole_out = work->plan.type == WORK_RENEW;
-            if (work->chunk_next == work->chunk_count) {
+            if (work->chunk_next == work->chunk_end) {
                 *at = work->next;
                 if (*at == NULL) {
                     d->last_work = at;
@@ -190,7 +190,7 @@ void digester_stop(struct digester **digester)
         struct work *work = d->first_work;
         d->first_work = work->next;
         work_fail(work, CKPT_ERR_ABORTED);
-        for (uint64_t i = work->chunk_next; i < work->chunk_count; i++) {
+        for (uint64_t i = work->chunk_next; i < work->chunk_end; i++) {
             work_release(work);
         }
     }
@@ -203,7 +203,7 @@ void digester_stop(struct digester **digester)
 void digester_add(struct digester *digester, struct work *work)
 {
     /* One hold a chunk: the caller's is the first. */
-    atomic_fetch_add(&work->holders, work->chunk_count - 1);
+    atomic_fetch_add(&work->holders, work->chunk_end - work->chunk_next - 1);
     work->next = NULL;
     pthread_mutex_lock(&digester->lock);
     *digester->last_work = work;

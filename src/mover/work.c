@@ -15,6 +15,44 @@ static const struct {
                       [WORK_READ] = {.is_digested = true, .is_checked = true},
                       [WORK_GATHER] = {.is_checked = true}};
 
+static bool is_partial(const struct work_plan *plan)
+{
+    return plan->type == WORK_DIGEST && plan->chunk_count > 0;
+}
+
+/* The values of the slot's chunks under the plan's key, as the arena knows them. */
+static struct arena_values values_of(const struct work *work)
+{
+    const struct work_plan *plan = &work->plan;
+    _Static_assert(ARENA_VALUE_BYTES == FINGERPRINT_VALUE_BYTES, "what is kept is what is folded");
+    return (struct arena_values){.slot = plan->slot,
+                                 .generation = plan->generation,
+                                 .digest_key = work->proof.key_id,
+                                 .bytes = plan->bytes,
+                                 .segments = plan->segments,
+                                 .segment_count = plan->segment_count,
+                                 .part = plan->part};
+}
+
+/* Of the chunks that are not digested, the values that were kept stand in: the work fails where
+ * there are none. */
+static void take_values(struct work *work)
+{
+    const struct work_plan *plan = &work->plan;
+    struct arena_values of = values_of(work);
+    enum ckpt_status status = CKPT_ERR_NOT_FOUND;
+    assert(plan->chunk_first < work->chunk_count);
+    assert(plan->chunk_count <= work->chunk_count - plan->chunk_first);
+    if (plan->key.kind == DIGEST_KIND_FINGERPRINT) {
+        status = arena_values_load(plan->arena, &of, work->proof.values);
+    }
+    if (status != CKPT_OK) {
+        work_fail(work, status);
+    }
+    work->chunk_next = plan->chunk_first;
+    work->chunk_end = plan->chunk_first + plan->chunk_count;
+}
+
 struct work *work_make(const struct work_plan *plan)
 {
     size_t bytes = plan->segment_count * sizeof(plan->segments[0]);
@@ -26,12 +64,16 @@ struct work *work_make(const struct work_plan *plan)
     work->plan.segments = work->segments;
     memcpy(work->segments, plan->segments, bytes);
     work->chunk_count = ends[plan->type].is_digested ? digest_chunk_count(plan->bytes) : 1;
+    work->chunk_end = work->chunk_count;
     atomic_init(&work->holders, 1);
     atomic_init(&work->status, CKPT_OK);
     atomic_init(&work->cancelled, false);
     if (ends[plan->type].is_digested && !proof_begin(&work->proof, &plan->key, plan->bytes)) {
         work_free(work);
         return NULL;
+    }
+    if (is_partial(plan)) {
+        take_values(work);
     }
     return work;
 }
@@ -99,15 +141,8 @@ bool work_has_failed(const struct work *work)
 static void keep_values(const struct work *work)
 {
     const struct work_plan *plan = &work->plan;
-    struct arena_values of = {.slot = plan->slot,
-                              .generation = plan->generation,
-                              .digest_key = work->proof.key_id,
-                              .bytes = plan->bytes,
-                              .segments = plan->segments,
-                              .segment_count = plan->segment_count,
-                              .part = plan->part};
-    _Static_assert(ARENA_VALUE_BYTES == FINGERPRINT_VALUE_BYTES, "what is kept is what is folded");
-    if (plan->key.kind == DIGEST_KIND_FINGERPRINT && plan->bytes > 0) {
+    struct arena_values of = values_of(work);
+    if (plan->key.kind == DIGEST_KIND_FINGERPRINT && plan->bytes > 0 && !is_partial(plan)) {
         (void)arena_values_store(plan->arena, &of, work->proof.values);
     }
 }

@@ -37,6 +37,8 @@ struct work_plan {
     struct room_part part; /* that the only id is of; of 0 bytes: they are segments */
     struct arena *arena;
     const struct digest_engine *engine;
+    uint64_t chunk_first;  /* WORK_DIGEST: of those that are digested */
+    uint64_t chunk_count;  /* 0: all; else the values of the others are those that were kept */
     struct digest_key key; /* WORK_DIGEST, WORK_READ: what the bytes are proven with */
     work_finished *finished;
     void *context;
@@ -69,9 +71,10 @@ struct work_gather {
 struct work {
     struct work *next; /* of the list it is in */
     struct work_plan plan;
-    uint64_t chunk_count;
-    uint64_t chunk_next; /* the digester's or the mover's next; under its lock */
-    struct proof proof;  /* of works whose chunks are digested */
+    uint64_t chunk_count; /* of the slot */
+    uint64_t chunk_end;   /* behind the last that is digested, or read */
+    uint64_t chunk_next;  /* the digester's or the mover's next; under its lock */
+    struct proof proof;   /* of works whose chunks are digested */
 
     atomic_uint_fast64_t holders;
     atomic_int status; /* the first failure */

@@ -78,6 +78,7 @@ static void add_stats(struct sim_stats *to, const struct sim_stats *from)
     to->commits += from->commits;
     to->restores += from->restores;
     to->fetches += from->fetches;
+    to->range_proofs += from->range_proofs;
     to->gathers += from->gathers;
     to->prepared += from->prepared;
     to->prepared_for_others += from->prepared_for_others;

@@ -118,7 +118,8 @@ static void judge_good_verdict(struct sim *sim, uint32_t ruler, uint32_t node,
         sim_violation(sim, "a verdict names step %" PRIu64 " of run %u, which is retired",
                       key->step, job->run);
     }
-    if (node_is_known(sim, ruler, node) &&
+    bool is_lent = verdict->source_count == 0; /* of a range it is a word about others' copies */
+    if (is_lent && node_is_known(sim, ruler, node) &&
         !find_slot(sim, node, key, &commit->digests[key->rank]) &&
         !is_excused(sim, node, key, verdict->collective) && !is_late_fetch(job, verdict)) {
         sim_violation(sim, "a verdict names step %" PRIu64 " rank %u, which node %u does not hold",

@@ -180,6 +180,10 @@ static void fetch(struct sim *sim, struct sim_job *job, uint32_t index)
                                                  .world = job->world,
                                                  .attempt = job->attempt,
                                                  .load = rank->fetch_load};
+    if (rank->fetch_load % 2 == 0) { /* some are beyond its end: they are refused */
+        message.load_ask.range_offset = rank->fetch_load % 8;
+        message.load_ask.range_bytes = 1 + rank->fetch_load % 64;
+    }
     rank->fetch_asked_ms = sim->now_ms;
     rank_send(sim, job, index, &message);
 }

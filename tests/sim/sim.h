@@ -217,6 +217,7 @@ struct sim_work {
     uint32_t bytes;
     uint32_t landed;
     uint32_t chunk;
+    bool is_partial; /* of a shard of one chunk, so of all its bytes all the same */
     bool cancelled;
     uint64_t began_ms;
     struct sim_mapping here;  /* digest and read: the slot's own segments */
@@ -347,6 +348,7 @@ struct sim_stats {
     uint64_t commits;
     uint64_t restores; /* ranks that got their bytes back */
     uint64_t fetches;
+    uint64_t range_proofs;        /* digests of a part of a slot's chunks that ended well */
     uint64_t gathers;             /* that went well */
     uint64_t prepared;            /* saves that were granted what their rank had been told, */
     uint64_t prepared_for_others; /* and those that were not */

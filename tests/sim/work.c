@@ -33,6 +33,7 @@ static void finish(struct sim *sim, struct sim_work *work, enum ckpt_status stat
     parcel->status = status;
     work->active = false;
     if (status == CKPT_OK && (work->type == AGENT_WORK_DIGEST || work->type == AGENT_WORK_READ)) {
+        sim->stats.range_proofs += work->is_partial;
         digest_of(work->shadow, work->bytes, work->key, &parcel->digest);
         if (!sim->faults_over && sim->mix.liar == (int)work->node &&
             sim_chance(sim, sim->mix.lie_ppm)) {
@@ -108,6 +109,7 @@ static struct sim_work *new_work(struct sim *sim, uint32_t node, const struct ag
                                               .work = asked->work,
                                               .slot = asked->slot,
                                               .generation = asked->generation,
+                                              .is_partial = asked->chunk_count > 0,
                                               .key = digest_key_id(&asked->key),
                                               .began_ms = sim->now_ms};
             return &sim->works[i];
@@ -220,8 +222,9 @@ static void renew(struct sim *sim, struct sim_work *work)
     if (!agent_slot_view(sim->nodes[work->node].machine, work->slot, &view)) {
         return;
     }
-    for (uint32_t i = 0; i < work->here.count; i++) {
-        memory_renew(sim, work->node, work->here.segments[i], &view.part);
+    /* All of them: memory that is made ready ahead may be more than any shard here has. */
+    for (uint32_t i = 0; i < view.segment_count; i++) {
+        memory_renew(sim, work->node, view.segments[i], &view.part);
     }
     finish(sim, work, CKPT_OK);
 }

@@ -149,7 +149,7 @@ void driver_coordinator(struct driver *d, struct message message)
     driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_MESSAGE, .message = &message});
 }
 
-static void join(struct driver *d, uint32_t features)
+void driver_join_saying(struct driver *d, uint32_t features)
 {
     driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     assert_non_null(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN));
@@ -163,12 +163,12 @@ static void join(struct driver *d, uint32_t features)
 
 void driver_join(struct driver *d)
 {
-    join(d, 0);
+    driver_join_saying(d, 0);
 }
 
 void driver_join_told_keys(struct driver *d)
 {
-    join(d, WIRE_FEATURE_FINGERPRINT);
+    driver_join_saying(d, WIRE_FEATURE_FINGERPRINT);
 }
 
 void driver_checkpoint(struct driver *d, uint64_t step, enum checkpoint_state state)
@@ -289,8 +289,9 @@ uint32_t driver_pull(struct driver *d, uint64_t step, uint32_t rank, uint64_t by
     offer.offer.slot = 3;
     offer.offer.generation = 40 + step;
     offer.offer.bytes = bytes;
-    offer.offer.segment_bytes = SEGMENT;
-    offer.offer.region_count = (uint32_t)((bytes + SEGMENT - 1) / SEGMENT);
+    uint64_t segment_bytes = d->config.segment_bytes;
+    offer.offer.segment_bytes = segment_bytes;
+    offer.offer.region_count = (uint32_t)((bytes + segment_bytes - 1) / segment_bytes);
     driver_peer(d, link, offer);
     const struct agent_work *read = driver_works(d, AGENT_WORK_READ);
     assert_non_null(read);

@@ -51,6 +51,7 @@ void driver_work(struct driver *d, uint64_t work, enum ckpt_status status, uint8
 void driver_join(struct driver *d);
 /* The same of a coordinator that tells keys of digests; driver_join's does not. */
 void driver_join_told_keys(struct driver *d);
+void driver_join_saying(struct driver *d, uint32_t features);      /* WIRE_FEATURE_* */
 void driver_coordinator(struct driver *d, struct message message); /* of EPOCH */
 void driver_checkpoint(struct driver *d, uint64_t step, enum checkpoint_state state);
 void driver_ack(struct driver *d, uint32_t slot, bool keep, enum checkpoint_state checkpoint);

@@ -147,6 +147,8 @@ static void fill(const uint16_t *segments, uint64_t bytes, const uint8_t *from)
 
 static struct digest_key proof_key = {.kind = DIGEST_KIND_BLAKE3}; /* of the works made next */
 
+static uint64_t part_first, part_count; /* of the works made next; 0 chunks: the whole */
+
 static struct work *make(enum work_type type, const uint16_t *segments, uint32_t n)
 {
     struct work_plan plan = {.type = type,
@@ -158,6 +160,8 @@ static struct work *make(enum work_type type, const uint16_t *segments, uint32_t
                              .segment_count = n,
                              .arena = arena,
                              .engine = engine,
+                             .chunk_first = part_first,
+                             .chunk_count = part_count,
                              .key = proof_key,
                              .finished = completions_post_work,
                              .context = completions};
@@ -179,6 +183,15 @@ static void digests_a_slot_over_several_segments(void **state)
     assert_int_equal(atomic_load(&work->status), CKPT_OK);
     assert_true(digest_equal(&work->digest, &expected));
     work_free(work);
+}
+
+static struct work *make_part(const uint16_t *segments, uint64_t first, uint64_t count)
+{
+    part_first = first;
+    part_count = count;
+    struct work *work = make(WORK_DIGEST, segments, 2);
+    part_first = part_count = 0;
+    return work;
 }
 
 static void prove_by_fingerprint(uint8_t fill)
@@ -285,6 +298,63 @@ static void values_are_of_the_bytes_as_they_lie(void **state)
                            after + i * FINGERPRINT_VALUE_BYTES, FINGERPRINT_VALUE_BYTES) == 0;
         assert_int_equal(same, i != 2);
     }
+}
+
+static struct work *digest_part(const uint16_t *segments, uint64_t first, uint64_t count)
+{
+    digester_add(digester, make_part(segments, first, count));
+    return wait_work();
+}
+
+/* The whole once, so that its values are kept. */
+static void digest_whole(const uint16_t *segments, struct digest *digest_out)
+{
+    fill(segments, SHARD_BYTES, source.memory);
+    digester_add(digester, make(WORK_DIGEST, segments, 2));
+    struct work *work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_OK);
+    *digest_out = work->digest;
+    work_free(work);
+}
+
+/* The work's answer for a part is the fingerprint of the whole when the part is as it was, and
+ * another when it is not: whatever became of the other chunks. */
+static void a_part_is_proven_without_the_rest(void **state)
+{
+    (void)state;
+    const uint16_t segments[] = {4, 1};
+    struct digest whole;
+    prove_by_fingerprint(5);
+    digest_whole(segments, &whole);
+    arena_segment_address(arena, 1)[17] ^= 1; /* of the third chunk */
+    for (uint64_t first = 0; first < 4; first++) {
+        for (uint64_t count = 1; count <= 4 - first; count++) {
+            struct work *work = digest_part(segments, first, count);
+            bool touches = first <= 2 && first + count > 2;
+            assert_int_equal(atomic_load(&work->status), CKPT_OK);
+            assert_int_equal(digest_equal(&work->digest, &whole), !touches);
+            work_free(work);
+        }
+    }
+    arena_segment_address(arena, 1)[17] ^= 1;
+    check_values(segments, &whole); /* a part's digest leaves what is kept as it was */
+}
+
+static void a_part_needs_the_values_of_its_own_key(void **state)
+{
+    (void)state;
+    const uint16_t segments[] = {4, 1};
+    struct digest whole;
+    prove_by_fingerprint(6);
+    digest_whole(segments, &whole);
+    prove_by_fingerprint(7);
+    struct work *work = digest_part(segments, 1, 1);
+    assert_int_equal(atomic_load(&work->status), CKPT_ERR_NOT_FOUND);
+    work_free(work);
+    prove_by_blake3(NULL);
+    work = digest_part(segments, 1, 1);
+    assert_int_equal(atomic_load(&work->status), CKPT_ERR_NOT_FOUND);
+    work_free(work);
 }
 
 /* A rank waits for a renewal, nobody for the digest before it. */
@@ -509,6 +579,8 @@ int main(void)
         cmocka_unit_test(digests_a_slot_over_several_segments),
         cmocka_unit_test_teardown(fingerprints_a_slot_and_keeps_its_values, prove_by_blake3),
         cmocka_unit_test_teardown(values_are_of_the_bytes_as_they_lie, prove_by_blake3),
+        cmocka_unit_test_teardown(a_part_is_proven_without_the_rest, prove_by_blake3),
+        cmocka_unit_test_teardown(a_part_needs_the_values_of_its_own_key, prove_by_blake3),
         cmocka_unit_test_teardown(reads_and_fingerprints_what_lands, prove_by_blake3),
         cmocka_unit_test(a_held_digest_lets_a_renewal_pass),
         cmocka_unit_test(renewal_zeroes_what_nobody_has_open_and_replaces_the_rest),
