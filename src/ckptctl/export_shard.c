@@ -81,8 +81,8 @@ static enum exit_code write_file(const struct ctl *ctl, const char *path,
 }
 
 /* What is written must be what was committed, even if memory failed since the agent looked. A
- * fingerprint is its daemons' to compute: the file gets its name, by which `ckptctl verify
- * --blake3` compares it with every copy. */
+ * fingerprint is its daemons' to compute: the agent has just found it right, and the file gets its
+ * name. */
 static bool is_as_committed(struct ckpt_shard *shard)
 {
     const struct digest_engine *engine;

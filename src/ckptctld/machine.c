@@ -197,7 +197,7 @@ static const struct config_key keys[MACHINE_KEYS] = {
                         .flag = "digest",
                         .type = CONFIG_ENUM,
                         .choices = digests,
-                        .fallback = "blake3",
+                        .fallback = "fingerprint",
                         .help = "what copies of a new run are proven with: fingerprint, under a "
                                 "key of the run's own, at the speed of memory, or blake3. A run "
                                 "goes on with what it began with"},

@@ -33,7 +33,7 @@ void coordinator_config_default(struct coordinator_config *config_out)
         .user_share_percent = 75,
         .expire_ms = UINT64_C(7) * 24 * 3600 * 1000,
         .pull_attempts_max = 6,
-        .digest = DIGEST_KIND_BLAKE3,
+        .digest = DIGEST_KIND_FINGERPRINT,
     };
 }
 
