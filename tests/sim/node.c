@@ -390,9 +390,6 @@ static void send(struct sim *sim, uint32_t index, const struct agent_outgoing *o
             uint32_t job = sim->links[link].ends[1 - side].index / SIM_WORLD_MAX;
             memory_hand(sim, &mapping, sim->jobs[job].user);
         }
-        if (message.type == MESSAGE_JOIN) {
-            message.join.features |= WIRE_FEATURE_FINGERPRINT; /* work.c knows keys */
-        }
         net_send(sim, link, side, &message, outgoing->attach, mapped ? &mapping : NULL);
     }
     if (outgoing->close) {
