@@ -109,6 +109,14 @@ static void set_reference(struct coordinator *c, struct shard *s, const struct d
     }
 }
 
+/* A word that answers no order, of a copy that is to be digested anew: it was sent before the order
+ * came there, and what it tells may be of long ago. */
+static bool is_of_before(const struct shard *s, const struct copy *copy, bool answers)
+{
+    assert(copy_is_of(s, copy));
+    return !answers && (copy->order_kind == ORDER_VERIFY || s->verify_wanted);
+}
+
 /* A good digest. */
 static void on_verified(struct coordinator *c, struct shard *s, struct copy *copy,
                         const struct message_shard_report *r)
@@ -126,7 +134,9 @@ static void on_verified(struct coordinator *c, struct shard *s, struct copy *cop
     }
     copy->has_digest = true;
     copy->digest = r->digest;
-    copy->verified_ms = c->now_ms;
+    if (!is_of_before(s, copy, answered)) {
+        copy->verified_ms = c->now_ms;
+    }
     if (copy->order_kind == ORDER_LET_GO) {
         copy->kept_ms = c->now_ms; /* in use there */
     }

@@ -92,12 +92,46 @@ static void verify_has_every_copy_digested_again(void **state)
     assert_int_equal(cluster_count(*state, MESSAGE_VERIFY_ORDER), 4);
 }
 
+static uint64_t verified_ms(uint32_t node)
+{
+    struct coordinator_shard_view view;
+    assert_true(coordinator_shard_view(cluster.c, 0, 0, &view));
+    for (uint32_t i = 0; i < view.copy_count; i++) {
+        if (view.copies[i].node[1] == (char)('0' + node)) {
+            return view.copies[i].verified_ms;
+        }
+    }
+    fail_msg("n%u has no copy", node);
+    return 0;
+}
+
+/* n1's word was on its way when the order was given: what it tells is of before. */
+static void verify_waits_for_an_answer_to_its_own_order(void **state)
+{
+    cluster_save(*state, 1, 10, 1);
+    cluster_tick(*state, 100);
+    uint64_t asked_ms = cluster.now_ms;
+    struct message_admin_ask ask = retire_of(10);
+    ask.verb = ADMIN_VERIFY;
+    assert_int_equal(say(&ask), CKPT_OK);
+    const struct message *order = cluster_find(*state, 1, MESSAGE_VERIFY_ORDER);
+    assert_non_null(order);
+    uint64_t number = order->verify_order.order;
+    struct message m = cluster_report(1, 10, 0, 1, COPY_VERIFIED, false, 10);
+    cluster_message(*state, 1, &m);
+    assert_true(verified_ms(1) < asked_ms);
+    m.shard_report.order = number;
+    cluster_message(*state, 1, &m);
+    assert_true(verified_ms(1) >= asked_ms);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         MACHINE_TEST(a_refused_verb_says_why_and_changes_nothing, cluster),
         MACHINE_TEST(to_go_back_all_that_is_newer_is_withdrawn_and_retired, cluster),
         MACHINE_TEST(verify_has_every_copy_digested_again, cluster),
+        MACHINE_TEST(verify_waits_for_an_answer_to_its_own_order, cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
