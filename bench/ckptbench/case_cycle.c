@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ckptbench cycle: a checkpoint's whole life between real processes on this machine. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/reason.h"
 #include "process/complain.h"
 #include "case.h"
 #include "cluster/cycle.h"
 #include "options.h"
+#include "report/busy.h"
+#include "report/environment.h"
 #include "report/report.h"
 #include "raw/spec.h"
 #include "report/targets.h"
@@ -21,6 +25,7 @@ enum key {
     KEY_SEGMENT,
     KEY_DIRECTORY,
     KEY_AGENT_FLAGS,
+    KEY_DIGEST,
     KEY_TIMEOUT,
     KEY_CHECK,
     KEY_JSON,
@@ -28,10 +33,13 @@ enum key {
     KEY_COUNT
 };
 
+enum digests { DIGESTS_BLAKE3, DIGESTS_FINGERPRINT, DIGESTS_BOTH };
+static const char *const digests[] = {"blake3", "fingerprint", "both", NULL};
+
 static const struct config_key keys[KEY_COUNT] = {
     [KEY_BYTES] = OPTION_BYTES("1GiB", 1 << 20,
                                "of a checkpoint, all ranks together; memory for about ten "
-                               "times as much is needed"),
+                               "times as much is needed, sixteen for two clusters"),
     [KEY_RANKS] = {.name = "ranks",
                    .flag = "ranks",
                    .type = CONFIG_INTEGER,
@@ -56,6 +64,13 @@ static const struct config_key keys[KEY_COUNT] = {
                          .type = CONFIG_STRING,
                          .placeholder = "FLAGS",
                          .help = "more flags for each ckptd: \"--digest-threads=1\""},
+    [KEY_DIGEST] = {.name = "digest",
+                    .flag = "digest",
+                    .type = CONFIG_ENUM,
+                    .choices = digests,
+                    .fallback = "fingerprint",
+                    .help = "what the coordinator has runs proven with; both: two clusters, turn "
+                            "about, and how much sooner and cheaper the fingerprints are"},
     [KEY_TIMEOUT] = {.name = "timeout",
                      .flag = "timeout",
                      .type = CONFIG_DURATION,
@@ -84,19 +99,20 @@ static const struct config_program program = {
         "  local        the same at the agent that has the copy: it is digested again\n"
         "A ratio is formed within a turn; docs/benchmarks.md tells how to read them.\n",
     .examples = "  ckptbench cycle --check\n"
-                "  ckptbench cycle --bytes=256MiB --ranks=2 --transport=ucx:shm --json=-\n",
+                "  ckptbench cycle --bytes=256MiB --ranks=2 --transport=ucx:shm --json=-\n"
+                "  ckptbench cycle --digest=both --check\n",
     .exit_codes = "  0  measured, and with --check no target was missed\n"
                   "  1  something could not be measured, or a target was missed\n"
                   "  2  the command line is wrong\n",
 };
 
 /* Prints each target; true when none that holds for this size was missed. */
-static bool check(const struct report *report, uint64_t bytes, FILE *out)
+static bool check_targets(const struct report *report, const struct target *targets, size_t count,
+                          uint64_t bytes, FILE *out)
 {
     bool good = true;
-    fputc('\n', out);
-    for (size_t i = 0; i < targets_of_cycle_count; i++) {
-        const struct target *target = &targets_of_cycle[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct target *target = &targets[i];
         double value;
         if (!report_value(report, target->key, &value)) {
             fprintf(out, "  MISSED  %s was not measured\n", target->key);
@@ -115,6 +131,24 @@ static bool check(const struct report *report, uint64_t bytes, FILE *out)
         good = good && held;
     }
     return good;
+}
+
+static bool check(const struct report *report, uint64_t bytes, bool both, FILE *out)
+{
+    struct environment where;
+    size_t count = 0;
+    fputc('\n', out);
+    bool good = check_targets(report, targets_of_cycle, targets_of_cycle_count, bytes, out);
+    if (!both) {
+        return good;
+    }
+    environment_read(&where);
+    const struct target *targets = targets_of_digests(where.cpu, &count);
+    if (targets == NULL) {
+        fprintf(out, "  -       no targets of fingerprints beside BLAKE3 are set for this CPU\n");
+        return good;
+    }
+    return check_targets(report, targets, count, bytes, out) && good;
 }
 
 /* A row, or why it is missing. */
@@ -184,6 +218,36 @@ static void tell_all(struct report *report, const struct cycle *c)
     }
 }
 
+/* BLAKE3's own figures, and how much of them a turn of fingerprints beside each of its took. */
+static void tell_pairs(struct report *report, const struct cycle *blake3,
+                       const struct cycle_pairs *pairs)
+{
+    const char *saves = blake3->save_missing;
+    const char *small = blake3->small_missing;
+    const char *loads = blake3->restore_missing;
+    tell(report, "blake3_replicate_gbps", "by BLAKE3: replicate and verify", "GB/s", 2,
+         &blake3->replicate_gbps, saves);
+    tell(report, "blake3_replicate_cpu_s_per_gb", "  CPU of all daemons", "s/GB", 3,
+         &blake3->replicate_cpu, saves);
+    tell(report, "blake3_digest_gbps", "  digest, one thread", "GB/s", 2, &blake3->digest_gbps,
+         saves);
+    tell(report, "blake3_consistent_small_ms", "  1 MiB to CONSISTENT", "ms", 3,
+         &blake3->small_consistent_ms, small);
+    tell(report, "blake3_restore_gbps", "  restore from a peer", "GB/s", 2, &blake3->restore_gbps,
+         loads);
+    tell(report, "blake3_local_restore_s", "  restore where it was saved", "s", 3,
+         &blake3->local_restore_s, loads);
+    tell(report, "replicate_speedup", "fingerprint: replicate and verify", "x", 2,
+         &pairs->replicate_speedup, saves);
+    tell(report, "cpu_ratio", "  CPU of all daemons", "x", 3, &pairs->cpu_ratio, saves);
+    tell(report, "consistent_small_ratio", "  time of 1 MiB to CONSISTENT", "x", 3,
+         &pairs->small_ratio, small);
+    tell(report, "restore_speedup", "  restore from a peer", "x", 2, &pairs->restore_speedup,
+         loads);
+    tell(report, "local_restore_speedup", "  restore where it was saved", "x", 2,
+         &pairs->local_restore_speedup, loads);
+}
+
 static void read_options(const struct config *config, struct cycle_options *options_out)
 {
     uint32_t ranks = (uint32_t)config_number(config, KEY_RANKS);
@@ -202,67 +266,117 @@ static void read_options(const struct config *config, struct cycle_options *opti
     };
 }
 
-/* Whether all was measured, told, and meets the targets where that was asked. */
-static bool conclude(void *work, const struct config *config)
+/* Cycles of one call: one, or BLAKE3's and then the fingerprints'. */
+struct bench_cycles {
+    size_t count;
+    struct cycle *cycles[CYCLES_MAX];
+};
+
+static bool is_complete(const struct cycle *cycle)
 {
-    const struct cycle *cycle = work;
-    char title[160];
-    struct report_files files = {config_text(config, KEY_JSON), config_text(config, KEY_CSV)};
-    bool piped = (files.json != NULL && strcmp(files.json, "-") == 0) ||
-                 (files.csv != NULL && strcmp(files.csv, "-") == 0);
-    snprintf(title, sizeof(title),
-             "%" PRIu64 " MiB, %u rank%s, 2 copies, %s, %" PRIu64 " MiB x %u, digest %s",
-             cycle->options.bytes / CKPT_MIB, cycle->options.ranks,
-             cycle->options.ranks == 1 ? "" : "s", cycle->options.transport,
-             raw_slice_bytes(cycle->raw) / CKPT_MIB, raw_depth(cycle->raw),
-             digest_engine_name(cycle->engine));
-    struct report *report = report_make("cycle", title);
-    if (report == NULL) {
-        return false;
-    }
-    tell_all(report, cycle);
-    bool good = report_give(report, &files);
     const char *missing[] = {cycle->save_missing, cycle->small_missing, cycle->restore_missing};
+    bool complete = true;
     for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
         if (missing[i][0] != '\0') {
             complain("cycle: %s", missing[i]);
-            good = false;
+            complete = false;
         }
     }
-    if (config_flag(config, KEY_CHECK)) {
-        good = check(report, cycle->options.bytes, piped ? stderr : stdout) && good;
+    return complete;
+}
+
+static struct report *make_report(const struct bench_cycles *all, const char *digest)
+{
+    char title[160];
+    const struct cycle *cycle = all->cycles[all->count - 1];
+    snprintf(title, sizeof(title),
+             "%" PRIu64 " MiB, %u rank%s, 2 copies, %s, %" PRIu64 " MiB x %u, digest %s, %s",
+             cycle->options.bytes / CKPT_MIB, cycle->options.ranks,
+             cycle->options.ranks == 1 ? "" : "s", cycle->options.transport,
+             raw_slice_bytes(cycle->raw) / CKPT_MIB, raw_depth(cycle->raw), digest,
+             digest_engine_name(cycle->engine));
+    return report_make("cycle", title);
+}
+
+/* Whether all was measured, told, and meets the targets where that was asked. */
+static bool conclude(const struct bench_cycles *all, const struct config *config)
+{
+    const struct cycle *last = all->cycles[all->count - 1];
+    struct report_files files = {config_text(config, KEY_JSON), config_text(config, KEY_CSV)};
+    bool piped = (files.json != NULL && strcmp(files.json, "-") == 0) ||
+                 (files.csv != NULL && strcmp(files.csv, "-") == 0);
+    struct cycle_pairs *pairs = calloc(1, sizeof(*pairs));
+    struct report *report = make_report(all, config_text(config, KEY_DIGEST));
+    bool good = report != NULL && pairs != NULL;
+    if (good) {
+        report_set_text(report, "digest", config_text(config, KEY_DIGEST));
+        tell_all(report, last);
+        if (all->count > 1) {
+            cycle_compare(all->cycles[0], last, pairs);
+            tell_pairs(report, all->cycles[0], pairs);
+        }
+        good = report_give(report, &files);
+    }
+    for (size_t i = 0; i < all->count; i++) {
+        good = is_complete(all->cycles[i]) && good;
+    }
+    if (report != NULL && config_flag(config, KEY_CHECK)) {
+        good = check(report, last->options.bytes, all->count > 1, piped ? stderr : stdout) && good;
     }
     report_free(&report);
+    free(pairs);
     return good;
 }
 
-static enum ckpt_status prepare(const struct config *config, void *work, char *reason)
+static enum ckpt_status open_all(const struct cycle_options *options, enum digests asked,
+                                 struct bench_cycles *all, char *reason)
 {
+    struct cycle_options each = *options;
+    bool both = asked == DIGESTS_BOTH;
+    enum ckpt_status status = spec_check(options->transport, NULL, reason);
+    for (size_t i = 0; i < (both ? 2U : 1U) && status == CKPT_OK; i++) {
+        bool is_blake3 = both ? i == 0 : asked == DIGESTS_BLAKE3;
+        struct cycle *cycle = calloc(1, sizeof(*cycle));
+        if (cycle == NULL) {
+            return reason_refuse(reason, CKPT_ERR_MEMORY, "out of memory");
+        }
+        each.digest = is_blake3 ? DIGEST_KIND_BLAKE3 : DIGEST_KIND_FINGERPRINT;
+        all->cycles[all->count++] = cycle;
+        status = cycle_open(&each, i > 0 ? all->cycles[0] : NULL, cycle, reason);
+    }
+    return status;
+}
+
+static enum bench_exit run(int argc, char **argv)
+{
+    struct config *config;
     struct cycle_options options;
+    struct bench_cycles all = {.count = 0};
+    enum bench_exit code;
+    char reason[CKPT_REASON_MAX + 1] = "";
+    if (!case_options(&program, argc, argv, &config, &code)) {
+        return code;
+    }
+    busy_begin();
     read_options(config, &options);
-    enum ckpt_status status = spec_check(options.transport, NULL, reason);
-    return status == CKPT_OK ? cycle_open(&options, work, reason) : status;
-}
-
-/* What cannot be measured is told as missing, and the rest is. */
-static enum ckpt_status measure(void *work, char *reason)
-{
-    (void)reason;
-    cycle_measure(work);
-    return CKPT_OK;
-}
-
-static void cycle_end(void *work)
-{
-    cycle_close(work);
+    enum ckpt_status status =
+        open_all(&options, (enum digests)config_number(config, KEY_DIGEST), &all, reason);
+    if (status != CKPT_OK) {
+        code = case_fail("cycle", status, reason);
+    } else {
+        cycle_measure(all.cycles, all.count);
+        code = conclude(&all, config) ? BENCH_OK : BENCH_FAILED;
+    }
+    while (all.count > 0) { /* the first, which lends, last */
+        cycle_close(all.cycles[--all.count]);
+        free(all.cycles[all.count]);
+    }
+    config_delete(&config);
+    return code;
 }
 
 const struct bench_case case_cycle = {
     .name = "cycle",
     .summary = "save, replicate, restore between real agents, beside memcpy and raw read",
     .program = &program,
-    .bytes = sizeof(struct cycle),
-    .prepare = prepare,
-    .measure = measure,
-    .tell = conclude,
-    .close = cycle_end};
+    .run = run};

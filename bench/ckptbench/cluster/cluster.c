@@ -70,13 +70,16 @@ static enum ckpt_status start_coordinator(const struct cluster_options *options,
 {
     char socket[PATH_MAX];
     char state[PATH_MAX];
+    char digest[64];
     char line[CHILD_LOG_LINE_BYTES];
     snprintf(socket, sizeof(socket), "--socket=%s/ctl.sock", options->directory);
     snprintf(state, sizeof(state), "--state-directory=%s/ctl", options->directory);
     snprintf(cluster->coordinator_log, sizeof(cluster->coordinator_log), "%s/ctl.log",
              options->directory);
+    snprintf(digest, sizeof(digest), "--digest=%s", options->digest);
     char *argv[] = {
-        "ckptctld", "--config=/dev/null", "--listen=127.0.0.1:0", socket, state, "--keep=1", NULL};
+        "ckptctld", "--config=/dev/null", "--listen=127.0.0.1:0", socket, state, "--keep=1", digest,
+        NULL};
     enum ckpt_status status =
         start("ckptctld", argv, cluster->coordinator_log, &cluster->coordinator, reason);
     if (status == CKPT_OK) {

@@ -22,6 +22,7 @@ struct cluster_options {
     const char *transport;
     uint64_t segment_bytes;
     uint32_t segments[CLUSTER_AGENTS];
+    const char *digest;      /* that runs are proven with, as ckptctld's option */
     const char *agent_flags; /* more flags for each agent, apart by spaces; or NULL */
 };
 

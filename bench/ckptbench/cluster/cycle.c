@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,28 +41,33 @@ static enum ckpt_status open_cluster(struct cycle *cycle, char *reason)
         .segment_bytes = options->segment_bytes,
         /* The consistent checkpoint, the one being saved, and small ones; one of each restored. */
         .segments = {2 * one + small, 2 * one + small, 2 * one},
+        .digest = digest_kind_name(options->digest),
         .agent_flags = options->agent_flags,
     };
     progress("cycle: starting a coordinator and %d agents", CLUSTER_AGENTS);
     return cluster_start(&wanted, &cycle->cluster, reason);
 }
 
-enum ckpt_status cycle_open(const struct cycle_options *options, struct cycle *cycle, char *reason)
+/* The processes' end removes the lender's and all that is in it. */
+static bool make_directory(struct cycle *cycle, const struct cycle *lender)
 {
-    cycle->options = *options;
-    cycle->directory = belongings_make_directory(options->directory, "ckptbench");
-    if (cycle->directory == NULL) {
-        return reason_refuse(reason, CKPT_ERR_SYSTEM, "cannot make a directory in %.100s: %s",
-                             options->directory, strerror(errno));
+    size_t size = sizeof(cycle->directory);
+    if (lender != NULL) {
+        return snprintf(cycle->directory, size, "%s/beside", lender->directory) < (int)size &&
+               mkdir(cycle->directory, 0700) == 0;
     }
+    const char *made = belongings_make_directory(cycle->options.directory, "ckptbench");
+    return made != NULL && snprintf(cycle->directory, size, "%s", made) < (int)size;
+}
+
+static enum ckpt_status make_memory(struct cycle *cycle, char *reason)
+{
+    const struct cycle_options *options = &cycle->options;
     struct raw_options raw = {.transport = options->transport,
                               .bytes = options->bytes,
                               .segment_bytes = options->segment_bytes};
-    enum ckpt_status status = open_cluster(cycle, reason);
-    if (status == CKPT_OK) {
-        progress("cycle: memory");
-        status = raw_open(&raw, &cycle->raw, reason);
-    }
+    progress("cycle: memory");
+    enum ckpt_status status = raw_open(&raw, &cycle->raw, reason);
     if (status != CKPT_OK) {
         return status;
     }
@@ -71,6 +78,36 @@ enum ckpt_status cycle_open(const struct cycle_options *options, struct cycle *c
                              "no memory for two buffers of %" PRIu64 " bytes", options->bytes);
     }
     buffer_fill(cycle->data, options->bytes, 1);
+    return CKPT_OK;
+}
+
+static void borrow_memory(struct cycle *cycle, const struct cycle *lender)
+{
+    cycle->borrows = true;
+    cycle->raw = lender->raw;
+    cycle->data = lender->data;
+    cycle->copy = lender->copy;
+}
+
+enum ckpt_status cycle_open(const struct cycle_options *options, const struct cycle *lender,
+                            struct cycle *cycle, char *reason)
+{
+    static const uint8_t secret[FINGERPRINT_SECRET_BYTES] = {1};
+    cycle->options = *options;
+    if (!make_directory(cycle, lender)) {
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "cannot make a directory in %.100s: %s",
+                             options->directory, strerror(errno));
+    }
+    enum ckpt_status status = open_cluster(cycle, reason);
+    if (status == CKPT_OK && lender != NULL) {
+        borrow_memory(cycle, lender);
+    } else if (status == CKPT_OK) {
+        status = make_memory(cycle, reason);
+    }
+    if (status != CKPT_OK) {
+        return status;
+    }
+    fingerprint_key_derive(secret, &cycle->key);
     cycle->ranks = (struct ranks){.run = "ckptbench",
                                   .count = options->ranks,
                                   .copy_threads = options->copy_threads,
@@ -84,9 +121,11 @@ enum ckpt_status cycle_open(const struct cycle_options *options, struct cycle *c
 void cycle_close(struct cycle *cycle)
 {
     ranks_close(&cycle->ranks);
-    raw_close(&cycle->raw);
-    buffer_free(&cycle->data, cycle->options.bytes);
-    buffer_free(&cycle->copy, cycle->options.bytes);
+    if (!cycle->borrows) {
+        raw_close(&cycle->raw);
+        buffer_free(&cycle->data, cycle->options.bytes);
+        buffer_free(&cycle->copy, cycle->options.bytes);
+    }
 }
 
 /* Every step has bytes of its own, so that none can be taken for another. */
@@ -118,17 +157,26 @@ static void measure_memory(struct cycle *cycle)
     samples_add(&cycle->memory_beyond, (double)most);
 }
 
-/* The reason of a failure: a dead daemon's before its consequence's. */
-static void explain(const struct cycle *cycle, const char *what, enum ckpt_status status,
-                    const char *why, char *missing_out)
+/* The reason of a failure, if it is one: a dead daemon's before its consequence's. */
+static void explain_ranks(const struct cycle *cycle, const struct ranks *ranks, const char *what,
+                          enum ckpt_status status, char *missing_out)
 {
     char reason[CKPT_REASON_MAX + 1];
+    if (status == CKPT_OK) {
+        return;
+    }
     if (cluster_check(&cycle->cluster, reason) != CKPT_OK) {
         reason_set(missing_out, "%.40s: %.200s", what, reason);
     } else {
         reason_set(missing_out, "%.40s: %.200s", what,
-                   why[0] != '\0' ? why : ckpt_status_text(status));
+                   ranks->reason[0] != '\0' ? ranks->reason : ckpt_status_text(status));
     }
+}
+
+static void explain(const struct cycle *cycle, const char *what, enum ckpt_status status,
+                    char *missing_out)
+{
+    explain_ranks(cycle, &cycle->ranks, what, status, missing_out);
 }
 
 static double per_gb(const struct cycle *cycle, double seconds)
@@ -141,7 +189,11 @@ static double measure_digest(const struct cycle *cycle)
 {
     struct digest digest;
     uint64_t start = clock_now_ns();
-    digest_bytes(cycle->engine, cycle->data, cycle->options.bytes, &digest);
+    if (cycle->options.digest == DIGEST_KIND_FINGERPRINT) {
+        fingerprint_bytes(cycle->engine, &cycle->key, cycle->data, cycle->options.bytes, &digest);
+    } else {
+        digest_bytes(cycle->engine, cycle->data, cycle->options.bytes, &digest);
+    }
     return seconds_since(start);
 }
 
@@ -219,54 +271,83 @@ static enum ckpt_status save_turn(struct cycle *cycle, bool counts)
     return CKPT_OK;
 }
 
-static void measure_saves(struct cycle *cycle)
+/* Which goes first in a turn: each as often as the others. */
+static struct cycle *in_turn(struct cycle *const *cycles, size_t count, uint32_t turn, size_t i)
 {
-    const char *owner = cycle->cluster.agents[AGENT_OWNER].socket;
-    enum ckpt_status status = ranks_open(&cycle->ranks, owner);
-    for (uint32_t i = 0; i < WARM_UP_SAVES + cycle->options.repeat && status == CKPT_OK; i++) {
-        bool counts = i >= WARM_UP_SAVES;
-        progress_part(i, WARM_UP_SAVES + cycle->options.repeat,
-                      "cycle: save and replicate, %s %u of %u", counts ? "turn" : "warm-up",
-                      counts ? i + 1 - WARM_UP_SAVES : i + 1,
-                      counts ? cycle->options.repeat : WARM_UP_SAVES);
-        status = save_turn(cycle, counts);
+    return cycles[(turn + i) % count];
+}
+
+static void measure_saves(struct cycle *const *cycles, size_t count)
+{
+    uint32_t turns = WARM_UP_SAVES + cycles[0]->options.repeat;
+    enum ckpt_status status = CKPT_OK;
+    for (size_t i = 0; i < count && status == CKPT_OK; i++) {
+        status = ranks_open(&cycles[i]->ranks, cycles[i]->cluster.agents[AGENT_OWNER].socket);
+        explain(cycles[i], "save and replicate", status, cycles[i]->save_missing);
     }
-    if (status != CKPT_OK) {
-        explain(cycle, "save and replicate", status, cycle->ranks.reason, cycle->save_missing);
+    for (uint32_t turn = 0; turn < turns; turn++) {
+        bool counts = turn >= WARM_UP_SAVES;
+        progress_part(turn, turns, "cycle: save and replicate, %s %u of %u",
+                      counts ? "turn" : "warm-up", counts ? turn + 1 - WARM_UP_SAVES : turn + 1,
+                      counts ? cycles[0]->options.repeat : WARM_UP_SAVES);
+        for (size_t i = 0; i < count && status == CKPT_OK; i++) {
+            struct cycle *cycle = in_turn(cycles, count, turn, i);
+            status = save_turn(cycle, counts);
+            explain(cycle, "save and replicate", status, cycle->save_missing);
+        }
     }
-    ranks_close(&cycle->ranks);
+    for (size_t i = 0; i < count; i++) {
+        ranks_close(&cycles[i]->ranks);
+    }
+}
+
+static enum ckpt_status small_turn(struct cycle *cycle, struct ranks *small, bool counts)
+{
+    double saved, waited;
+    enum ckpt_status status = ranks_save(small, &saved);
+    if (status == CKPT_OK) {
+        status = ranks_wait(small, &waited);
+    }
+    if (status == CKPT_OK && counts) {
+        samples_add(&cycle->small_save_ms, saved * 1e3);
+        samples_add(&cycle->small_consistent_ms, waited * 1e3);
+    }
+    return status;
 }
 
 /* Saves of one small shard of a run of its own, each waited for. */
-static void measure_small(struct cycle *cycle)
+static void measure_small(struct cycle *const *cycles, size_t count)
 {
-    struct ranks small = {.run = "ckptbench-small",
-                          .count = 1,
-                          .copy_threads = 1,
-                          .timeout_ms = cycle->options.timeout_ms,
-                          .data = cycle->data,
-                          .bytes = SMALL_BYTES};
-    double saved, waited;
-    enum ckpt_status status = ranks_open(&small, cycle->cluster.agents[AGENT_OWNER].socket);
-    for (uint32_t i = 0; i < WARM_UP_SMALL + cycle->options.small_repeat && status == CKPT_OK;
-         i++) {
-        if (i % 16 == 0) {
-            progress_part(i, WARM_UP_SMALL + cycle->options.small_repeat,
-                          "cycle: small saves, %u of %u", i, cycle->options.small_repeat);
-        }
-        status = ranks_save(&small, &saved);
+    struct ranks small[CYCLES_MAX];
+    uint32_t turns = WARM_UP_SMALL + cycles[0]->options.small_repeat;
+    enum ckpt_status status = CKPT_OK;
+    for (size_t i = 0; i < count; i++) {
+        small[i] = (struct ranks){.run = "ckptbench-small",
+                                  .count = 1,
+                                  .copy_threads = 1,
+                                  .timeout_ms = cycles[i]->options.timeout_ms,
+                                  .data = cycles[i]->data,
+                                  .bytes = SMALL_BYTES};
         if (status == CKPT_OK) {
-            status = ranks_wait(&small, &waited);
-        }
-        if (status == CKPT_OK && i >= WARM_UP_SMALL) {
-            samples_add(&cycle->small_save_ms, saved * 1e3);
-            samples_add(&cycle->small_consistent_ms, waited * 1e3);
+            status = ranks_open(&small[i], cycles[i]->cluster.agents[AGENT_OWNER].socket);
+            explain_ranks(cycles[i], &small[i], "small saves", status, cycles[i]->small_missing);
         }
     }
-    if (status != CKPT_OK) {
-        explain(cycle, "small saves", status, small.reason, cycle->small_missing);
+    for (uint32_t turn = 0; turn < turns; turn++) {
+        if (turn % 16 == 0) {
+            progress_part(turn, turns, "cycle: small saves, %u of %u", turn,
+                          cycles[0]->options.small_repeat);
+        }
+        for (size_t i = 0; i < count && status == CKPT_OK; i++) {
+            size_t which = (turn + i) % count;
+            status = small_turn(cycles[which], &small[which], turn >= WARM_UP_SMALL);
+            explain_ranks(cycles[which], &small[which], "small saves", status,
+                          cycles[which]->small_missing);
+        }
     }
-    ranks_close(&small);
+    for (size_t i = 0; i < count; i++) {
+        ranks_close(&small[i]);
+    }
 }
 
 /* The next attempt loads at an agent; checks the bytes. */
@@ -331,24 +412,45 @@ static enum ckpt_status restore_turn(struct cycle *cycle, bool counts)
     return status;
 }
 
-static void measure_restores(struct cycle *cycle)
+static void measure_restores(struct cycle *const *cycles, size_t count)
 {
+    uint32_t turns = WARM_UP_RESTORES + cycles[0]->options.repeat;
     enum ckpt_status status = CKPT_OK;
-    for (uint32_t i = 0; i < WARM_UP_RESTORES + cycle->options.repeat && status == CKPT_OK; i++) {
-        bool counts = i >= WARM_UP_RESTORES;
-        progress_part(i, WARM_UP_RESTORES + cycle->options.repeat, "cycle: restore, %s %u of %u",
-                      counts ? "turn" : "warm-up", counts ? i + 1 - WARM_UP_RESTORES : i + 1,
-                      counts ? cycle->options.repeat : WARM_UP_RESTORES);
-        status = restore_turn(cycle, counts);
-    }
-    if (status != CKPT_OK) {
-        explain(cycle, "restore", status, cycle->ranks.reason, cycle->restore_missing);
+    for (uint32_t turn = 0; turn < turns; turn++) {
+        bool counts = turn >= WARM_UP_RESTORES;
+        progress_part(turn, turns, "cycle: restore, %s %u of %u", counts ? "turn" : "warm-up",
+                      counts ? turn + 1 - WARM_UP_RESTORES : turn + 1,
+                      counts ? cycles[0]->options.repeat : WARM_UP_RESTORES);
+        for (size_t i = 0; i < count && status == CKPT_OK; i++) {
+            struct cycle *cycle = in_turn(cycles, count, turn, i);
+            status = restore_turn(cycle, counts);
+            explain(cycle, "restore", status, cycle->restore_missing);
+        }
     }
 }
 
-void cycle_measure(struct cycle *cycle)
+void cycle_measure(struct cycle *const *cycles, size_t count)
 {
-    measure_saves(cycle);
-    measure_small(cycle);
-    measure_restores(cycle);
+    measure_saves(cycles, count);
+    measure_small(cycles, count);
+    measure_restores(cycles, count);
+}
+
+/* What of `above` is how often what of `below`, in each turn that both have had. */
+static void divide(const struct samples *above, const struct samples *below,
+                   struct samples *ratio_out)
+{
+    for (size_t i = 0; i < above->count && i < below->count; i++) {
+        samples_add(ratio_out, above->values[i] / below->values[i]);
+    }
+}
+
+void cycle_compare(const struct cycle *first, const struct cycle *second,
+                   struct cycle_pairs *pairs_out)
+{
+    divide(&second->replicate_gbps, &first->replicate_gbps, &pairs_out->replicate_speedup);
+    divide(&second->restore_gbps, &first->restore_gbps, &pairs_out->restore_speedup);
+    divide(&first->local_restore_s, &second->local_restore_s, &pairs_out->local_restore_speedup);
+    divide(&second->replicate_cpu, &first->replicate_cpu, &pairs_out->cpu_ratio);
+    divide(&second->small_consistent_ms, &first->small_consistent_ms, &pairs_out->small_ratio);
 }

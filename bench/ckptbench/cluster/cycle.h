@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The measurements of `ckptbench cycle`, one after the other,
- * each beside what it is compared with. */
+/* The measurements of `ckptbench cycle`, one after the other, each beside what it is compared with.
+ * Cycles that differ in their digests are measured turn about. */
 #ifndef CKPTBENCH_CYCLE_H
 #define CKPTBENCH_CYCLE_H
 
 #include <stdint.h>
 
 #include "cluster/cluster.h"
-#include "digest/digest.h"
+#include "digest/fingerprint.h"
+#include "digest/key.h"
 #include "cluster/ranks.h"
 #include "raw/raw.h"
 #include "report/samples.h"
+
+#define CYCLES_MAX 2 /* that are measured turn about */
 
 struct cycle_options {
     uint64_t bytes; /* of all ranks */
@@ -23,17 +26,20 @@ struct cycle_options {
     const char *transport;
     const char *directory;
     const char *agent_flags;
+    enum digest_kind digest; /* that its runs are proven with */
 };
 
 struct cycle {
     struct cycle_options options;
-    const char *directory; /* made below options.directory */
+    char directory[PATH_MAX]; /* made below options.directory, or the lender's */
     struct cluster cluster;
+    bool borrows; /* the next three, of another cycle */
     struct raw *raw;
-    struct ranks ranks;
     uint8_t *data;
     uint8_t *copy; /* what memcpy writes */
+    struct ranks ranks;
     const struct digest_engine *engine;
+    struct fingerprint_key key;
     long cores;
 
     struct samples memcpy_gbps;
@@ -63,10 +69,24 @@ struct cycle {
     char restore_missing[CKPT_REASON_MAX + 1];
 };
 
-/* Memory, processes. Then measure; what fails leaves its reason in *_missing and the samples taken
- * so far. At last close, also after a failure. The processes end with belongings_end(). */
-enum ckpt_status cycle_open(const struct cycle_options *options, struct cycle *cycle, char *reason);
-void cycle_measure(struct cycle *cycle);
+/* How much sooner, or cheaper, the second of two cycles was, turn by turn. */
+struct cycle_pairs {
+    struct samples replicate_speedup;
+    struct samples restore_speedup;
+    struct samples local_restore_speedup;
+    struct samples cpu_ratio;   /* of all daemons', a byte replicated */
+    struct samples small_ratio; /* of the time until 1 MiB is consistent */
+};
+
+/* Memory, processes; the memory and the raw read are those of `lender`, of the same sizes, where it
+ * is not NULL. Then measure; what fails leaves its reason in *_missing and the samples taken so
+ * far. At last close, a lender last, also after a failure. The processes end with
+ * belongings_end(). */
+enum ckpt_status cycle_open(const struct cycle_options *options, const struct cycle *lender,
+                            struct cycle *cycle, char *reason);
+void cycle_measure(struct cycle *const *cycles, size_t count);
+void cycle_compare(const struct cycle *first, const struct cycle *second,
+                   struct cycle_pairs *pairs_out);
 void cycle_close(struct cycle *cycle);
 
 #endif

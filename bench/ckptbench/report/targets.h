@@ -18,6 +18,10 @@ struct target {
 extern const struct target targets_of_cycle[];
 extern const size_t targets_of_cycle_count;
 
+/* Of fingerprints beside BLAKE3 (`cycle --digest=both`), for a CPU of that name. NULL: there are
+ * none for it. */
+const struct target *targets_of_digests(const char *cpu, size_t *count_out);
+
 /* Of the cycle; NULL: the key has none. */
 const struct target *target_find(const char *key);
 

@@ -64,6 +64,22 @@ check_gone cycle
 check "$work/ranks.json" save_gbps replicate_gbps restore_gbps
 check_gone "three ranks"
 
+# Two clusters turn about, of which one proves by BLAKE3: each turn of both is in the ratios.
+"$bin/ckptbench" cycle --digest=both --bytes=8MiB --segment-bytes=2MiB --repeat=2 --small-repeat=2 \
+    --dir="$work/dir" --json="$work/both.json" || fail "both digests"
+check "$work/both.json" replicate_gbps blake3_replicate_gbps replicate_speedup restore_speedup \
+    local_restore_speedup cpu_ratio consistent_small_ratio
+python3 - "$work/both.json" <<'PY' || fail "ratios of both digests"
+import json, sys
+both = json.load(open(sys.argv[1]))
+samples = {key: both["spread"][key]["samples"] for key in
+           ("replicate_gbps", "blake3_replicate_gbps", "replicate_speedup")}
+assert len(samples["replicate_speedup"]) == 2, samples
+for ours, theirs, ratio in zip(*samples.values()):
+    assert abs(ours / theirs - ratio) < 1e-6 * ratio, samples
+PY
+check_gone "both digests"
+
 "$bin/ckptbench" scale --from=8 --agents=16 --repeat=1 --json="$work/scale.json" || fail scale
 check "$work/scale.json" checkpoint_us_per_agent_16 join_growth memory_bytes
 
