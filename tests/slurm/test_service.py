@@ -317,7 +317,7 @@ class Service(SlurmCase):
         # each comes to nothing, and what was consistent before is kept.
         ended = re.findall(r"asked to end at step=(\d+)", output)
         self.assertGreater(len(ended), 0, output[-2000:])
-        agreed = re.findall(r"saved step=(\d+) .* consistent ", output)
+        agreed = re.findall(r"saved step=(\d+) stall_ms=\S+ consistent after_ms=", output)
         self.assertGreaterEqual(self.slurm.latest(job), max(int(step) for step in agreed))
         self.say(f"time limit: ranks ended at {sorted(ended)}, newest consistent step "
                  f"{self.slurm.latest(job)}")
