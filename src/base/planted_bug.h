@@ -50,7 +50,8 @@
     X(PREPARE_FOR_EVER, "memory that was renewed ahead is never free again")                       \
     X(KEY_BEFORE_DURABLE, "a run's key is told before it is durable")                              \
     X(OTHER_RUNS_KEY, "a copy that is proven under another run's key counts")                      \
-    X(RANGE_LENDS, "a word about where a range is lends the copy here, unproven")
+    X(RANGE_LENDS, "a word about where a range is lends the copy here, unproven")                  \
+    X(VALUE_FROM_MESSAGE, "a chunk's value is of what came, not of what lies in memory")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

@@ -28,6 +28,7 @@ const char *fault_kind_name(enum fault_kind kind)
         [FAULT_FLIP_SOURCE] = "bit flip in an owner's copy",
         [FAULT_FLIP_HOLDER] = "bit flip in a holder's copy",
         [FAULT_FLIP_WIRE] = "bit flip in a read",
+        [FAULT_FLIP_LANDING] = "bit flip as a read lands",
         [FAULT_LIE] = "lying digest",
         [FAULT_READ_FAILS] = "read failed",
         [FAULT_JOB_FAILS] = "job failure",

@@ -33,6 +33,7 @@ enum fault_kind {
     FAULT_FLIP_SOURCE,
     FAULT_FLIP_HOLDER,
     FAULT_FLIP_WIRE,
+    FAULT_FLIP_LANDING, /* between what came and what lies in memory */
     FAULT_LIE,
     FAULT_READ_FAILS,
     FAULT_JOB_FAILS,

@@ -3,11 +3,16 @@
  * piece in virtual time, so that bytes which change in between are seen half old and half new.
  *
  * A read lands in the reader's memory and is digested as it lands: a flip that comes between the
- * landing and the end is not in the digest, as it would not be with real caches. */
+ * landing and the end is not in the digest, as it would not be with real caches; one that comes in
+ * landing is, as what is digested is what lies there.
+ *
+ * A shard here is less than a chunk, so a proof of a part is one of all its bytes: values that were
+ * kept of other chunks have no part in it. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/planted_bug.h"
 #include "hosts.h"
 #include "judge.h"
 
@@ -180,6 +185,24 @@ static enum ckpt_status reach_source(struct sim *sim, const struct sim_work *wor
     return CKPT_OK;
 }
 
+/* Bytes that came are in memory, as well as it went; and what is digested is what lies there. */
+static void land(struct sim *sim, struct sim_work *work, uint32_t bytes, bool flips)
+{
+    uint8_t *came = work->shadow + work->landed;
+    uint8_t lands[SIM_SHARD_BYTES_MAX];
+    memcpy(lands, came, bytes);
+    if (flips) {
+        sim_fault(sim, FAULT_FLIP_LANDING);
+        lands[prng_below(&sim->prng, bytes)] ^= 0x10;
+    }
+    judge_landing(sim, work);
+    memory_write(sim, &work->here, work->landed, bytes, lands);
+    if (!PLANTED_BUG(VALUE_FROM_MESSAGE)) {
+        memcpy(came, lands, bytes);
+    }
+    work->landed += bytes;
+}
+
 /* One piece. False when the work ended. */
 static bool read_piece(struct sim *sim, struct sim_work *work, uint32_t bytes)
 {
@@ -192,13 +215,13 @@ static bool read_piece(struct sim *sim, struct sim_work *work, uint32_t bytes)
     }
     uint8_t *to = work->shadow + work->landed;
     memory_read(sim, &work->there, work->landed, bytes, to);
-    if (bytes > 0 && !sim->faults_over && sim_chance(sim, sim->mix.flip_wire_ppm)) {
+    bool flips = bytes > 0 && !sim->faults_over && sim_chance(sim, sim->mix.flip_wire_ppm);
+    bool in_landing = flips && sim_chance(sim, PPM / 2);
+    if (flips && !in_landing) {
         sim_fault(sim, FAULT_FLIP_WIRE);
         to[prng_below(&sim->prng, bytes)] ^= 0x10;
     }
-    judge_landing(sim, work);
-    memory_write(sim, &work->here, work->landed, bytes, to);
-    work->landed += bytes;
+    land(sim, work, bytes, in_landing);
     return true;
 }
 
