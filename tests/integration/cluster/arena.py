@@ -33,6 +33,7 @@ class Record:
         self.owner, self.has_digest = bool(flags & 1), bool(flags & 2)
         self.digest = image[72:104].hex()
         self.run = image[104:232].split(b"\0")[0].decode()
+        (self.digest_key,) = struct.unpack_from("<Q", image, 2336)
         self.segments = list(struct.unpack_from(f"<{self.count}H", image, 232))
 
     def __repr__(self):
@@ -48,6 +49,14 @@ class Arena:
 
     def _index(self):
         return os.path.join(self.directory, "index")
+
+    def values(self, slot):
+        """(generation, id of the key, bytes) that the slot's chunk values are of."""
+        with open(os.path.join(self.directory, "values"), "rb") as file:
+            image = file.read()
+        segments, segment_bytes = struct.unpack_from("<IQ", image, 12)
+        start = PAGE + segments * (segment_bytes >> 20) * 16
+        return struct.unpack_from("<QQQ", image, start + slot * 64)
 
     def records(self):
         """The current record of each slot that is not free and was ever written."""

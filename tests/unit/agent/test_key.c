@@ -206,6 +206,7 @@ static void under_another_key_a_copy_is_proven_again(void **state)
     assert_int_equal(driver_slot(d, slot).state, SLOT_VERIFIED);
     ack(d, slot, COPY_VERIFIED, blake3);
     assert_int_equal(driver_slot(d, slot).state, SLOT_ADOPTED);
+    assert_int_equal(reported(d)->state, COPY_ADOPTED); /* which was not what was acknowledged */
     (void)begun_under(d, blake3);
 }
 
@@ -324,7 +325,15 @@ static void a_name_is_told_beside_the_proof(void **state)
     order_verify(d, slot, 6, blake3); /* asked again, it is computed again */
     driver_work(d, begun_under(d, blake3), CKPT_OK, 98);
     expect_verified(d, 98, blake3);
-    order_verify(d, slot, 7, secret(1));
+    order_verify(d, slot, 7, blake3);
+    work = begun_under(d, blake3);
+    order_verify(d, slot, 8, blake3); /* what began before it is no answer to it */
+    driver_work(d, work, CKPT_OK, 97);
+    assert_null(reported(d));
+    driver_work(d, begun_under(d, blake3), CKPT_OK, 96);
+    expect_verified(d, 96, blake3);
+    assert_int_equal(reported(d)->order, 8);
+    order_verify(d, slot, 9, secret(1));
     driver_work(d, begun_under(d, secret(1)), CKPT_OK, 10);
     expect_verified(d, 10, secret(1));
 }
@@ -458,6 +467,97 @@ static void a_run_that_was_forgotten_is_asked_for_again(void **state)
     (void)begun_under(d, secret(1));
 }
 
+#define MANY 700u
+
+/* What the machine has asked for and said, and is still to be answered. */
+struct pending {
+    uint64_t works[2 * MANY];
+    uint32_t work_count;
+    struct message_shard_report reports[2 * MANY];
+    uint32_t report_count;
+};
+
+static void remember(const struct driver *d, struct pending *pending)
+{
+    for (uint32_t i = 0; i < d->update.work_count; i++) {
+        assert_true(pending->work_count < 2 * MANY);
+        pending->works[pending->work_count++] = d->update.works[i].work;
+    }
+    for (uint32_t i = 0; i < d->update.message_count; i++) {
+        const struct message *message = &d->update.messages[i].message;
+        if (message->type == MESSAGE_SHARD_REPORT && pending->report_count < 2 * MANY) {
+            pending->reports[pending->report_count++] = message->shard_report;
+        }
+    }
+}
+
+/* One digest ends, if they may; or else one report is answered, with its run's key. */
+static void answer_one(struct driver *d, struct pending *pending, bool works)
+{
+    if (works && pending->work_count > 0) {
+        driver_work(d, pending->works[--pending->work_count], CKPT_OK, 1);
+    } else if (pending->report_count > 0) {
+        struct message_shard_report report = pending->reports[0];
+        memmove(&pending->reports[0], &pending->reports[1],
+                --pending->report_count * sizeof(pending->reports[0]));
+        struct message answer = {
+            .type = MESSAGE_SHARD_ACK,
+            .shard_ack = {.shard = report.shard,
+                          .generation = report.generation,
+                          .state = report.state,
+                          .keep = true,
+                          .key = secret((uint8_t)(report.shard.run.uid % 251))}};
+        driver_coordinator(d, answer);
+    } else {
+        driver_tick(d, 100);
+    }
+    remember(d, pending);
+}
+
+static uint32_t count_verified(const struct driver *d)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < MANY; i++) {
+        count += driver_slot(d, i).state == SLOT_VERIFIED;
+    }
+    return count;
+}
+
+/* More runs than the machine has places for wait for their proof. */
+static void more_runs_than_are_known_at_once(void **state)
+{
+    struct driver *d = *state;
+    static struct pending pending;
+    driver_config(d);
+    d->config.segments = d->config.slots = MANY;
+    driver_begin(d);
+    for (uint32_t i = 0; i < MANY; i++) {
+        struct slot_record record = {.slot = i,
+                                     .state = SLOT_SEALED,
+                                     .generation = 1 + i,
+                                     .shard = key_of(3000 + i, 10, 0),
+                                     .world = 1,
+                                     .copies = 1,
+                                     .bytes = SEGMENT,
+                                     .owner = true,
+                                     .segment_count = 1,
+                                     .segments = {(uint16_t)i}};
+        driver_event(d, (struct agent_event){.type = AGENT_ADOPT, .record = &record});
+    }
+    driver_event(d, (struct agent_event){.type = AGENT_ADOPT_END});
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    driver_coordinator(d, (struct message){.type = MESSAGE_WELCOME,
+                                           .welcome = {.features = WIRE_FEATURE_FINGERPRINT}});
+    remember(d, &pending);
+    for (uint32_t i = 0; i < MANY; i++) { /* before any has its turn */
+        answer_one(d, &pending, false);
+    }
+    for (uint32_t i = 0; i < 8 * MANY && count_verified(d) < MANY; i++) {
+        answer_one(d, &pending, true);
+    }
+    assert_int_equal(count_verified(d), MANY);
+}
+
 static bool has_bytes(const void *memory, size_t bytes, uint8_t fill)
 {
     const uint8_t *at = memory;
@@ -519,6 +619,7 @@ int main(void)
         MACHINE_TEST(a_lent_copy_under_another_key, driver),
         MACHINE_TEST(a_readers_copy_under_another_key_is_given_up, driver),
         MACHINE_TEST(a_run_that_was_forgotten_is_asked_for_again, driver),
+        MACHINE_TEST(more_runs_than_are_known_at_once, driver),
         MACHINE_TEST(the_secret_goes_nowhere, driver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
