@@ -27,10 +27,11 @@ struct source coordinator_shard_source(const struct coordinator *c, const struct
             best = copy;
         }
     }
-    return best == NULL ? (struct source){.kind = SOURCE_NONE}
-                        : (struct source){.kind = SOURCE_COPY,
-                                          .member = best->member,
-                                          .generation = best->generation};
+    if (best == NULL) {
+        return (struct source){.kind = SOURCE_NONE};
+    }
+    return (struct source){
+        .kind = SOURCE_COPY, .member = best->member, .generation = best->generation};
 }
 
 struct copy *coordinator_source_copy(struct shard *s, const struct source *source)

@@ -156,7 +156,8 @@ static enum ckpt_status see(void *context, const struct coordinator_record *reco
         [RECORD_ATTEMPT] = "attempt", [RECORD_WITHDRAWN] = "withdrawn",
         [RECORD_VERDICT] = "verdict", [RECORD_HOLDERS] = "holders",
         [RECORD_MARK] = "mark",       [RECORD_OFFERED] = "offered",
-        [RECORD_CLUSTER] = "cluster",
+        [RECORD_CLUSTER] = "cluster", [RECORD_DRAINED] = "drained",
+        [RECORD_KEY] = "key",         [RECORD_UNDRAINED] = "undrained",
     };
     struct seen *seen = context;
     size_t used = strlen(seen->text);
