@@ -26,9 +26,9 @@ if(CKPT_TESTS)
   endforeach()
 endif()
 
-# What nvcc made of it, where it was there; it makes nothing for a sanitizer.
+# What nvcc made of it, where it was there.
 find_program(PYTHON3 NAMES python3)
-if(CKPT_TESTS AND PYTHON3 AND NOT CKPT_SANITIZE)
+if(CKPT_TESTS AND PYTHON3 AND TARGET ckpt_kernels)
   set(budget ${CMAKE_CURRENT_LIST_DIR}/budget.py)
   add_test(NAME test_kernels_budget COMMAND ${budget} ${CMAKE_BINARY_DIR}/kernels)
   add_test(NAME test_kernels_budget_finds COMMAND ${budget} --self-test)
