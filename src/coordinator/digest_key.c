@@ -7,6 +7,10 @@
  * say nothing: it began before there were keys, with BLAKE3. What was committed names its key
  * itself, which is what counts as long as the commit stands (replay.c).
  *
+ * While an agent is joined that proves with BLAKE3 alone, runs begin with that: it goes on as
+ * before until its turn to be upgraded comes. Once some run has a key, such an agent may not join
+ * (join.c).
+ *
  * A digest under another key, of whichever reason, is unknown: its copy is one that is still to be
  * proven, and the answer to the report tells the key. */
 #include "coordinator/digest_key.h"
@@ -31,13 +35,30 @@ void coordinator_key_set(struct coordinator *c, struct run *run, const struct di
     run->digest_key = is_keyed ? *key : (struct digest_key){.kind = DIGEST_KIND_BLAKE3};
     run->digest_key_id = digest_key_id(&run->digest_key);
     c->has_keys = c->has_keys || is_keyed;
-    c->needs_fingerprints = c->needs_fingerprints || is_keyed;
+}
+
+static bool knows_fingerprints(const struct member *m)
+{
+    assert(m->state != MEMBER_FREE);
+    return (m->features & WIRE_FEATURE_FINGERPRINT) != 0;
+}
+
+static bool all_know_fingerprints(const struct coordinator *c)
+{
+    assert(c->member_count <= c->config.agents_max);
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        if (c->members[i].state == MEMBER_JOINED && !knows_fingerprints(&c->members[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void coordinator_key_begin(struct coordinator *c, struct run *run)
 {
     assert(run->used && !c->replaying);
-    if (c->config.digest != DIGEST_KIND_FINGERPRINT) {
+    if (c->config.digest != DIGEST_KIND_FINGERPRINT ||
+        (!c->has_keys && !all_know_fingerprints(c))) {
         return;
     }
     assert(c->secret != NULL && !c->update->secret_used);

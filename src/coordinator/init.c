@@ -202,7 +202,6 @@ enum ckpt_status coordinator_init(void *memory, size_t bytes,
     c->next_order = 1 + (seed & 0xffff);
     c->next_restore = 1;
     c->replaying = true;
-    c->needs_fingerprints = config->digest == DIGEST_KIND_FINGERPRINT;
     c->queue_head = c->queue_tail = c->parked = NONE;
     c->fetch_ages[0] = c->fetch_ages[1] = (struct fetch_ages){NONE, NONE};
     memset(c->domain_buckets, 0xff, (c->link_mask + 1) * sizeof(uint32_t));

@@ -72,16 +72,13 @@ static bool is_strange(const struct coordinator *c, const struct message_join *j
 static bool is_of_before_keys(const struct coordinator *c, const struct message_join *join,
                               char *reason)
 {
-    if (!c->needs_fingerprints || (join->features & WIRE_FEATURE_FINGERPRINT) != 0) {
+    if (!c->has_keys || (join->features & WIRE_FEATURE_FINGERPRINT) != 0) {
         return false;
     }
     reason_set(reason,
                "node %s: its agent proves with BLAKE3 alone, and runs of this cluster are proven "
-               "by fingerprints: upgrade the agent%s",
-               join->node,
-               c->has_keys ? ""
-                           : ", or set [coordinator] digest = blake3 and start the coordinator "
-                             "again");
+               "by fingerprints: upgrade the agent",
+               join->node);
     return true;
 }
 

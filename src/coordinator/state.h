@@ -360,8 +360,7 @@ struct coordinator {
     uint64_t started_ms;
     bool replaying;
     bool started;
-    bool needs_fingerprints; /* some run has a fingerprint's key, or may get one */
-    bool has_keys;           /* some run has had one */
+    bool has_keys; /* some run has had a fingerprint's */
     uint64_t next_order;
     uint32_t next_restore;
     uint64_t parked_ms; /* when the parked were last looked at */

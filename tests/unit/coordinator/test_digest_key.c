@@ -426,6 +426,35 @@ static void a_restore_waits_for_copies_to_be_proven_under_the_key(void **state)
 
 /* ---- agents of before there were keys ---- */
 
+static enum ckpt_status join_as(uint32_t node, uint32_t features)
+{
+    struct message m = {.type = MESSAGE_JOIN};
+    m.join.protocol = WIRE_PROTOCOL_VERSION;
+    snprintf(m.join.node, sizeof m.join.node, "n%u", node);
+    snprintf(m.join.domain, sizeof m.join.domain, "d%u", node);
+    snprintf(m.join.address, sizeof m.join.address, "127.0.0.1:%u", 7000 + node);
+    m.join.segments = 16;
+    m.join.segment_bytes = 1 << 20;
+    m.join.features = WIRE_FEATURES | features;
+    cluster_message(&cluster, node, &m);
+    return cluster_find(&cluster, node, MESSAGE_WELCOME)->welcome.status;
+}
+
+/* The coordinator was upgraded before the agents: what they save meanwhile is saved as before. */
+static void runs_begin_with_blake3_until_the_last_agent_is_upgraded(void **state)
+{
+    (void)state;
+    start(DIGEST_KIND_FINGERPRINT, 1, NULL, 0);
+    assert_int_equal(join_as(1, 0), CKPT_OK);
+    assert_true(is_blake3(seat_key("meanwhile")));
+    assert_int_equal(cluster_records(&cluster, RECORD_KEY), 0);
+    assert_int_equal(join_as(1, WIRE_FEATURE_FINGERPRINT), CKPT_OK);
+    cluster.secret.bytes[0] = 3;
+    assert_true(is_key(seat_key("later"), 3));
+    assert_true(is_blake3(seat_key("meanwhile")));
+    assert_int_equal(join_as(2, 0), CKPT_ERR_VERSION);
+}
+
 static void agents_without_fingerprints_join_where_there_are_none(void **state)
 {
     (void)state;
@@ -445,21 +474,15 @@ static void agents_without_fingerprints_join_where_there_are_none(void **state)
         {"blake3, a run with a key", DIGEST_KIND_BLAKE3, &key, 0, CKPT_ERR_VERSION, "upgrade"},
         {"blake3, a commit under a key", DIGEST_KIND_BLAKE3, &commit, 0, CKPT_ERR_VERSION,
          "upgrade"},
-        {"fingerprints", DIGEST_KIND_FINGERPRINT, NULL, 0, CKPT_ERR_VERSION, "digest = blake3"},
+        {"fingerprints, and no run yet", DIGEST_KIND_FINGERPRINT, NULL, 0, CKPT_OK, ""},
+        {"fingerprints, a run with a key", DIGEST_KIND_FINGERPRINT, &key, 0, CKPT_ERR_VERSION,
+         "upgrade"},
         {"fingerprints, and it knows them", DIGEST_KIND_FINGERPRINT, &key, WIRE_FEATURE_FINGERPRINT,
          CKPT_OK, ""},
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
         start(rows[i].config, 0, rows[i].record, rows[i].record != NULL);
-        struct message m = {.type = MESSAGE_JOIN};
-        m.join.protocol = WIRE_PROTOCOL_VERSION;
-        strcpy(m.join.node, "n0");
-        strcpy(m.join.domain, "d0");
-        strcpy(m.join.address, "127.0.0.1:7000");
-        m.join.segments = 16;
-        m.join.segment_bytes = 1 << 20;
-        m.join.features = WIRE_FEATURES | rows[i].features;
-        cluster_message(&cluster, 0, &m);
+        (void)join_as(0, rows[i].features);
         const struct message_welcome *welcome =
             &cluster_find(&cluster, 0, MESSAGE_WELCOME)->welcome;
         ROW_HOLDS(&rows[i], welcome->status == rows[i].status);
@@ -485,6 +508,7 @@ int main(void)
         MACHINE_TEST(what_is_proven_stays_so_whatever_comes_late, cluster),
         MACHINE_TEST(a_copy_that_changed_has_changed_under_any_key, cluster),
         MACHINE_TEST(a_restore_waits_for_copies_to_be_proven_under_the_key, cluster),
+        MACHINE_TEST(runs_begin_with_blake3_until_the_last_agent_is_upgraded, cluster),
         MACHINE_TEST(agents_without_fingerprints_join_where_there_are_none, cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
