@@ -367,7 +367,7 @@ CKPT_API enum ckpt_status ckpt_info(struct ckpt *ckpt, uint64_t step, struct ckp
  * CKPT_DIGEST_BLAKE3       of the bytes: b3sum prints the same of the file
  * CKPT_DIGEST_FINGERPRINT  under a key of the run that its daemons alone have: equal for equal
  *                          shards of one run, and of no use to whoever has the bytes alone.
- *                          `ckptctl verify --blake3` and `ckptctl export` print BLAKE3 of them
+ *                          `ckptctl export` prints BLAKE3 of what it writes
  *
  * What runs are proven with is the coordinator's to set, and a run keeps it: `[coordinator] digest`
  * of ckptctld. */
