@@ -16,9 +16,9 @@ function(ckpt_vm_run name)
                    ${VM_COMMAND})
   math(EXPR timeout "${VM_SECONDS} + 60")
   # Two machines at once would only slow each other down: one after the other they are what takes
-  # longest, so the first begins first.
+  # longest, so the first begins first. Each has two processors.
   set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77
-                                          LABELS vm RESOURCE_LOCK vm COST 1000)
+                                          LABELS vm RESOURCE_LOCK vm COST 1000 PROCESSORS 2)
 endfunction()
 
 # ckpt_vm_test(<name> SOURCES <file>... [LINKS ...] [SPEC transport] [PRELOAD target]

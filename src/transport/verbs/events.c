@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/verbs/events.h"
 
+#include "base/clock.h"
 #include "transport/verbs/client.h"
 #include "transport/verbs/lane.h"
 #include "transport/verbs/rail.h"
@@ -85,6 +86,7 @@ static void look_at_device(struct verbs_rail *rail)
         /* A queue pair cannot be destroyed before its events are given back. */
         ibv_ack_async_event(&event);
         if ((type == IBV_EVENT_PORT_ACTIVE || type == IBV_EVENT_PORT_ERR) && port == rail->port) {
+            rail->stirred_ns = clock_now_ns(); /* it may be as it was by now */
             verbs_rail_look(rail);
         } else if (type == IBV_EVENT_QP_FATAL || type == IBV_EVENT_QP_ACCESS_ERR ||
                    type == IBV_EVENT_QP_REQ_ERR) {

@@ -13,9 +13,9 @@ enum fault_class {
     FAULT_PROGRAM  /* ours, or the peer's: the same request would fail again */
 };
 
-/* way_out says whether the rail's port and its network interface are up: LOC_QP_OP_ERR is what
- * Soft-RoCE gives when there is no way out of the machine any more,
- * and a defect of ours otherwise. */
+/* way_out says whether the rail's port and its network interface are up, and were: LOC_QP_OP_ERR is
+ * what Soft-RoCE gives when there is no way out of the machine any more, and a defect of ours
+ * otherwise. */
 enum fault_class fault_class_of(enum ibv_wc_status status, bool way_out);
 
 #endif

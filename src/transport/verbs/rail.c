@@ -95,6 +95,7 @@ bool verbs_rail_look(struct verbs_rail *rail)
     if (rail->up != up) {
         log_event(up ? EVENT_verbs_rail_up : EVENT_verbs_rail_down, "rail=%s", rail->name);
         rail->up = up;
+        rail->stirred_ns = clock_now_ns();
         rail->silent = false;
         rail->verbs->attention = true;
         rail->verbs->issue = true;
@@ -102,7 +103,8 @@ bool verbs_rail_look(struct verbs_rail *rail)
     return up;
 }
 
-bool verbs_rail_has_way_out(const struct verbs_rail *rail)
+/* When it is taken down its routes go first, and the port says a moment later that it is down. */
+static bool interface_is_up(const struct verbs_rail *rail)
 {
     struct ifreq request = {0};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -116,6 +118,12 @@ bool verbs_rail_has_way_out(const struct verbs_rail *rail)
         close(fd);
     }
     return up;
+}
+
+bool verbs_rail_had_way_out(struct verbs_rail *rail, uint64_t now_ns)
+{
+    return verbs_rail_look(rail) && interface_is_up(rail) &&
+           (rail->stirred_ns == 0 || now_ns > rail->stirred_ns + VERBS_STIR_NS);
 }
 
 static bool make_nonblocking(int fd)

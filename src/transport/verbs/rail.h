@@ -13,8 +13,9 @@ enum ckpt_status verbs_rail_listen(struct verbs_rail *rail, uint16_t port);
 /* Asks the device; a rail that is found down is not used until an event says that it is up. */
 bool verbs_rail_look(struct verbs_rail *rail);
 
-/* Whether the network interface is up. When it is taken down its routes go first, and the port says
- * a moment later that it is down: requests fail in between. */
-bool verbs_rail_has_way_out(const struct verbs_rail *rail);
+/* Whether requests had a way out of the machine by it: the port and its network interface are up,
+ * and have been for VERBS_STIR_NS, since a fault is heard of later than it happens. now_ns is
+ * clock_now_ns(). */
+bool verbs_rail_had_way_out(struct verbs_rail *rail, uint64_t now_ns);
 
 #endif

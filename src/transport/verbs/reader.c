@@ -338,7 +338,7 @@ static void complete(struct verbs_rail *rail, const struct ibv_wc *wc)
         succeed(v, work);
     } else {
         bool way_out = wc->status != IBV_WC_LOC_QP_OP_ERR ||
-                       (verbs_rail_look(rail) && verbs_rail_has_way_out(rail));
+                       verbs_rail_had_way_out(rail, clock_now_ns());
         enum fault_class class = fault_class_of(wc->status, way_out);
         if (class == FAULT_RAIL) {
             log_event(EVENT_verbs_rail_fault, "rail=%s wc_status=%s", rail->name,

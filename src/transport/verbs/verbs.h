@@ -60,6 +60,9 @@
 #define VERBS_PAUSE_MIN_NS UINT64_C(50000000)
 #define VERBS_PAUSE_MAX_NS UINT64_C(10000000000)
 
+/* For so long after a port came up or went down a request may fail of it. */
+#define VERBS_STIR_NS UINT64_C(10000000000)
+
 /* What an rdma_cm_id or a queue pair belongs to; first in each. */
 enum verbs_party_kind { VERBS_LISTENER, VERBS_LANE, VERBS_CLIENT, VERBS_NOBODY };
 struct verbs_party {
@@ -80,10 +83,11 @@ struct verbs_rail {
     struct ibv_device_attr device;
     enum ibv_mtu mtu;
     uint8_t port;
-    bool up;            /* the port is active, as far as events told */
-    bool silent;        /* said to be down, or to reach nobody, since it was well last */
-    bool removed;       /* the device is gone, or useless: for the rest of this transport's life */
-    uint64_t wanted_ns; /* when a peer that no rail reaches was to be read last */
+    bool up;             /* the port is active, as far as events told */
+    uint64_t stirred_ns; /* when it last came up or went down, or was said to; 0: never */
+    bool silent;         /* said to be down, or to reach nobody, since it was well last */
+    bool removed;        /* the device is gone, or useless: for the rest of this transport's life */
+    uint64_t wanted_ns;  /* when a peer that no rail reaches was to be read last */
     uint64_t unreached_ns; /* since when that goes on, and nothing is reached by it; 0: it is not */
     struct card_rail card; /* where it listens */
     unsigned interface;    /* its network interface, by index */

@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "transport/verbs/rail.h"
 #include "transport/verbs/watch.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -292,6 +294,22 @@ static void a_device_that_is_gone_is_not_said_silent(void **state)
     expect_up(b, 1);
 }
 
+/* What a request failed of is heard of later, by when the rail may have come back. */
+static void a_rail_that_just_came_up_had_no_way_out(void **state)
+{
+    struct bench *b = *state;
+    struct verbs_rail *rail = &b->verbs.rails[0];
+    uint64_t now_ns = clock_now_ns();
+
+    assert_true(verbs_rail_had_way_out(rail, now_ns)); /* it never was down */
+    b->ports[0] = false;
+    assert_false(verbs_rail_had_way_out(rail, now_ns));
+    b->ports[0] = true;
+    assert_false(verbs_rail_had_way_out(rail, clock_now_ns()));
+    assert_false(verbs_rail_had_way_out(rail, clock_now_ns() + 9 * SECOND));
+    assert_true(verbs_rail_had_way_out(rail, clock_now_ns() + 11 * SECOND));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +324,7 @@ int main(void)
         WATCH_TEST(one_peer_of_two_is_enough_to_say_so),
         WATCH_TEST(a_rail_with_one_lane_up_is_well),
         WATCH_TEST(a_device_that_is_gone_is_not_said_silent),
+        WATCH_TEST(a_rail_that_just_came_up_had_no_way_out),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
 }
