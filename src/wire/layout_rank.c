@@ -169,6 +169,8 @@ static const struct wire_field loaded_fields[] = {
     FIELD_U32(message_loaded, Loaded, segment_count, CKPT_SEGMENTS_PER_SHARD_MAX),
     FIELD_U64(message_loaded, Loaded, part_bytes),
     FIELD_DIGEST_KIND(message_loaded, Loaded, digest_kind),
+    FIELD_U64(message_loaded, Loaded, range_offset),
+    FIELD_U64(message_loaded, Loaded, shard_bytes),
 };
 WIRE_LAYOUT(loaded, message_loaded, loaded);
 

@@ -191,6 +191,9 @@ struct message_loaded {
     uint32_t segment_count;
     uint64_t part_bytes;          /* as of a grant */
     enum digest_kind digest_kind; /* unknown: of an agent of before the field, BLAKE3 */
+    /* Where a part of the shard is attached, `bytes` of it; both 0: the whole is. */
+    uint64_t range_offset; /* of the shard, at which the attached memory begins: a chunk's start */
+    uint64_t shard_bytes;  /* that the whole shard has */
 };
 
 struct message_release {
