@@ -157,7 +157,7 @@ TEXT_INLINE void add_atomically(uint64_t *to, uint64_t count)
 #define SHARED(type, name, count)                                                                  \
     type *name = static_cast<type *>(cpu_shared(#name, (count) * sizeof(type)))
 #define LAUNCH(kernel, blocks, threads, stream, ...)                                               \
-    ((void)(stream), cpu_launch(blocks, threads, [=] { kernel(__VA_ARGS__); }))
+    cpu_put(stream, blocks, threads, [=] { kernel(__VA_ARGS__); })
 #define BLOCK_BARRIER(name) cpu_block_barrier(name)
 #define WARP_BARRIER(name) cpu_warp_barrier(name)
 #define COPIES_WAIT(name, left) cpu_copies_wait(name, left)

@@ -56,6 +56,9 @@ typedef int cudaError_t;
 const char *cudaGetErrorString(cudaError_t error);
 
 void cpu_launch(uint64_t blocks, unsigned threads, const std::function<void()> &kernel);
+/* These two are replaced where there are streams (tests/fake_gpu): by themselves they launch at
+ * once, and never fail. */
+void cpu_put(void *stream, uint64_t blocks, unsigned threads, const std::function<void()> &kernel);
 int cpu_launched();
 void *cpu_shared(const char *name, size_t bytes);
 void cpu_block_barrier(int name);
