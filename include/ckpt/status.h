@@ -41,6 +41,7 @@ extern "C" {
     X(CKPT_ERR_DISK, 24, "the record store failed")                                                \
     X(CKPT_ERR_NO_DOMAIN, 25, "too few failure domains for the number of copies")                  \
     X(CKPT_ERR_UNSUPPORTED, 26, "no device or transport here can do that")                         \
+    X(CKPT_ERR_THROTTLED, 27, "the server asks for fewer requests")                                \
     /* bytes: read them from another source */                                                     \
     X(CKPT_ERR_DIGEST, 30, "digests differ")                                                       \
     X(CKPT_ERR_CORRUPT, 31, "a stored record or header is damaged")                                \
