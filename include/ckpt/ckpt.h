@@ -423,6 +423,48 @@ CKPT_API enum ckpt_status ckpt_load(struct ckpt *ckpt, uint64_t step, uint32_t t
 CKPT_API enum ckpt_status ckpt_fetch(struct ckpt *ckpt, uint64_t step, uint32_t rank,
                                      uint32_t timeout_ms, struct ckpt_shard *shard_out);
 
+/* Of which shard a range was read, and what that took. */
+struct ckpt_range {
+    uint64_t step;
+    uint32_t attempt;
+    uint32_t world;
+    uint32_t digest_kind; /* that it was proven by: enum ckpt_digest_kind */
+    bool is_whole;        /* the agent proved the whole shard for it, and fetched it before where it
+                           * lies on another node: more of it is had cheaper by ckpt_fetch */
+    uint64_t shard_bytes; /* of the whole safetensors file */
+};
+
+/* ckpt_read_range - copy bytes [offset, offset + bytes) of a tensor of any rank's shard into buffer
+ *
+ * As ckpt_fetch followed by ckpt_read, but only the chunks of 1 MiB that the range touches are
+ * proven against the commit, and moved where they lie on another node. tensor NULL: offset counts
+ * in the safetensors file itself, from its first byte. bytes 0 reads nothing, and says of which
+ * shard that was; buffer may be NULL then.
+ *
+ * Where a tensor lies is in the file's header, which is read in the same way: one more range, which
+ * costs little, the first time. The indexes of the last 8 shards are kept with the context; that of
+ * another step, start or content is never used for a shard.
+ *
+ * step may be CKPT_STEP_LATEST: the newest consistent step when the call is made, which range_out
+ * says. Each such call looks at the header anew; for several ranges of one step ask ckpt_info for
+ * its number, or take that of the first range_out. range_out NULL: not wanted.
+ *
+ * Nothing is held between two calls: a step may be retired meanwhile (ckpt_fetch keeps its shard).
+ * A run proven by BLAKE3, and an agent or a coordinator of before ranges, prove the whole for each
+ * call: range_out->is_whole. The bytes are right either way. Blocks for at most timeout_ms, not
+ * those of the context.
+ *
+ * ERRORS (buffer may have been written to after CKPT_OK alone)
+ *     CKPT_ERR_NOT_FOUND  the shard has no such tensor, or the step is not there
+ *     CKPT_ERR_SIZE       the range leaves the tensor, or the file
+ *     CKPT_ERR_CORRUPT    the file's bytes are what was saved, and no safetensors file
+ *     CKPT_ERR_INVALID    buffer is NULL and bytes is not 0
+ *     others              as ckpt_fetch */
+CKPT_API enum ckpt_status ckpt_read_range(struct ckpt *ckpt, uint64_t step, uint32_t rank,
+                                          const char *tensor, uint64_t offset, uint64_t bytes,
+                                          void *buffer, uint32_t timeout_ms,
+                                          struct ckpt_range *range_out);
+
 /* ckpt_unload - give a shard back; its data must not be touched afterwards. Clears *shard. */
 CKPT_API void ckpt_unload(struct ckpt *ckpt, struct ckpt_shard *shard);
 

@@ -70,6 +70,7 @@ static void send_loaded(struct agent *a, const struct load *load)
     loaded->digest = s->digest;
     loaded->digest_kind =
         s->digest_key == DIGEST_KEY_ID_BLAKE3 ? DIGEST_KIND_BLAKE3 : DIGEST_KIND_FINGERPRINT;
+    loaded->whole = load->is_whole;
     loaded->segment_count = s->segment_count;
     loaded->part_bytes = agent_slot_part(a, s).bytes;
 }
@@ -326,6 +327,7 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
     if (slot == NONE || !agent_slot_may_be_loaned(&a->slots[slot])) {
         return; /* it went away after the verdict: the ask goes on */
     }
+    load->is_whole = true;
     loan(a, load, slot, LOAD_LOANED);
     send_loaded(a, load);
 }

@@ -265,7 +265,7 @@ struct load {
     uint64_t generation;
     uint64_t range_offset; /* of the shard, that the rank asks for */
     uint64_t range_bytes;  /* 0: the whole shard */
-    bool is_whole;         /* the whole after all: the range could not be proven by itself */
+    bool is_whole;         /* the whole is proven for it, also where a range was asked for */
     struct digest digest;  /* that the commit has, which the range is proven against */
     uint64_t work;         /* 0: not begun */
 };

@@ -20,7 +20,8 @@
 #include "client/mappings.h"
 #include "shard/shard.h"
 
-#define CLIENT_SAVES_KEPT 64 /* steps whose outcome is remembered */
+#define CLIENT_SAVES_KEPT 64  /* steps whose outcome is remembered */
+#define CLIENT_INDEXES_KEPT 8 /* shards whose index is, for reading ranges of them */
 #define CLIENT_TIMEOUT_MS_DEFAULT 5000
 
 /* Above this an agent cannot mean it; sums of sizes below it do not overflow. */
@@ -53,6 +54,17 @@ struct client_grant {
 };
 
 struct loaded; /* one mapped shard: load.c */
+
+/* What is known of a shard of which ranges were read. */
+struct client_index {
+    struct shard_index *index; /* NULL: not in use */
+    uint64_t step;
+    uint32_t rank;
+    uint32_t attempt;
+    uint64_t shard_bytes;
+    struct digest digest;
+    uint64_t used; /* the context's count of uses when it was used last */
+};
 
 struct ckpt {
     char run[CKPT_RUN_NAME_MAX + 1];
@@ -117,6 +129,8 @@ struct ckpt {
     uint32_t fetches;
     uint64_t questions;
     struct loaded *loaded;
+    uint64_t index_uses;
+    struct client_index indexes[CLIENT_INDEXES_KEPT];
 
     char reason[CKPT_REASON_MAX + 1];
 };

@@ -3,18 +3,13 @@
 #ifndef CKPT_CLIENT_LOADED_H
 #define CKPT_CLIENT_LOADED_H
 
-#include <stdint.h>
-
-#include "arena/view.h"
+#include "client/loan.h"
 #include "shard/shard.h"
 
 struct loaded {
     struct loaded *next;
-    struct arena_view view;
+    struct client_loan loan;
     struct shard_index *index;
-    uint32_t slot;
-    uint64_t generation;
-    uint32_t link; /* the connection that it was lent over */
 };
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/reason.h"
 #include "client/context.h"
 #include "client/fork.h"
+#include "client/indexes.h"
 #include "client/load.h"
 #include "client/prepare.h"
 #include "client/rank.h"
@@ -190,6 +191,7 @@ void ckpt_close(struct ckpt **ckpt)
         context->mappings.watch = NULL;
     }
     client_loaded_clear(context);
+    client_indexes_clear(context);
     if (client_is_own_process(context)) {
         mappings_clear(&context->mappings);
     }

@@ -13,7 +13,7 @@ static void show(const struct loaded *loaded, const struct shard_tensor *from,
         .name = from->name,
         .dtype = from->dtype,
         .dimensions = from->dimensions,
-        .data = loaded->view.address + from->offset,
+        .data = loaded->loan.view.address + from->offset,
         .bytes = from->bytes,
     };
     memcpy(tensor_out->shape, from->shape, sizeof(tensor_out->shape));

@@ -171,6 +171,7 @@ static const struct wire_field loaded_fields[] = {
     FIELD_DIGEST_KIND(message_loaded, Loaded, digest_kind),
     FIELD_U64(message_loaded, Loaded, range_offset),
     FIELD_U64(message_loaded, Loaded, shard_bytes),
+    FIELD_BOOL(message_loaded, Loaded, whole),
 };
 WIRE_LAYOUT(loaded, message_loaded, loaded);
 

@@ -194,6 +194,8 @@ struct message_loaded {
     /* Where a part of the shard is attached, `bytes` of it; both 0: the whole is. */
     uint64_t range_offset; /* of the shard, at which the attached memory begins: a chunk's start */
     uint64_t shard_bytes;  /* that the whole shard has */
+    bool whole; /* all of the shard is proven; false: the range that was asked for, or an agent of
+                 * before the field */
 };
 
 struct message_release {

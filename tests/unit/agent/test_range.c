@@ -134,6 +134,7 @@ static void only_what_is_touched_is_digested(void **state)
         driver_work(d, work->work, CKPT_OK, 10);
         ROW_HOLDS(&ranges[i], loaded(d) != NULL && loaded(d)->status == CKPT_OK);
         ROW_HOLDS(&ranges[i], loaded(d)->load == i + 1 && loaded(d)->slot == slot);
+        ROW_HOLDS(&ranges[i], !loaded(d)->whole);
         ROW_HOLDS(&ranges[i], driver_slot(d, slot).pins == i + 1);
     }
 }
@@ -172,6 +173,7 @@ static void check_whole_is_asked(struct driver *d)
     driver_coordinator(d, whole_verdict(CKPT_OK));
     assert_non_null(loaded(d));
     assert_int_equal(loaded(d)->status, CKPT_OK);
+    assert_true(loaded(d)->whole);
 }
 
 static void other_bytes_are_not_handed_out(void **state)
@@ -260,6 +262,7 @@ static void a_coordinator_of_before_is_asked_for_the_whole(void **state)
     assert_int_equal(asked.range_offset, 0);
     driver_coordinator(d, whole_verdict(CKPT_OK));
     assert_non_null(loaded(d));
+    assert_true(loaded(d)->whole);
 }
 
 static void a_refusal_is_passed_on(void **state)

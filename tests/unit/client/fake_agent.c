@@ -271,6 +271,11 @@ bool fake_take(struct fake_agent *agent, enum message_type wanted, struct messag
     return true;
 }
 
+bool fake_take_next(struct fake_agent *agent, struct message *message_out)
+{
+    return take_any(agent, message_out) != 0;
+}
+
 bool fake_take_end(struct fake_agent *agent)
 {
     struct message message;

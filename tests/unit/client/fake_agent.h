@@ -40,6 +40,9 @@ struct ckpt *fake_connect(const struct fake_agent *agent);
  * another type than wanted: false. */
 bool fake_take(struct fake_agent *agent, enum message_type wanted, struct message *message_out);
 
+/* The next message, of any type; false when the rank has gone, which is no error. */
+bool fake_take_next(struct fake_agent *agent, struct message *message_out);
+
 /* The descriptor that the rank passed, which is the caller's now; -1: none since the last. */
 int fake_descriptor(struct fake_agent *agent);
 

@@ -318,6 +318,87 @@ static void test_loads(void **state)
     }
 }
 
+/* What an agent says of a part that it lends: of rank 3's shard of 100 MiB bytes 2 MiB + 5 and 10
+ * more are asked for, of which it lends the third MiB. */
+static const struct part_row {
+    const char *name;
+    uint64_t offset, bytes, shard_bytes;
+    bool whole;
+    enum ckpt_status wanted;
+} part_rows[] = {
+    {"right", 2 * CKPT_MIB, CKPT_MIB, 100 * CKPT_MIB, false, CKPT_OK},
+    {"to the shard's end", 2 * CKPT_MIB, 100, 2 * CKPT_MIB + 100, false, CKPT_OK},
+    {"no chunk's begin", 2 * CKPT_MIB + 1, CKPT_MIB, 100 * CKPT_MIB, false, CKPT_ERR_PROTOCOL},
+    {"behind the range", 3 * CKPT_MIB, CKPT_MIB, 100 * CKPT_MIB, false, CKPT_ERR_PROTOCOL},
+    {"before the range", CKPT_MIB, CKPT_MIB, 100 * CKPT_MIB, false, CKPT_ERR_PROTOCOL},
+    {"less than the range", 2 * CKPT_MIB, 14, 100 * CKPT_MIB, false, CKPT_ERR_PROTOCOL},
+    {"beyond the shard", 2 * CKPT_MIB, CKPT_MIB, 3 * CKPT_MIB - 1, false, CKPT_ERR_PROTOCOL},
+    {"a shard before it", 2 * CKPT_MIB, CKPT_MIB, 1, false, CKPT_ERR_PROTOCOL},
+    {"an end that no number has", 0 - CKPT_MIB, CKPT_MIB, UINT64_MAX, false, CKPT_ERR_PROTOCOL},
+    {"an offset in no shard", 2 * CKPT_MIB, CKPT_MIB, 0, false, CKPT_ERR_PROTOCOL},
+    {"a whole that is a part", 2 * CKPT_MIB, CKPT_MIB, 100 * CKPT_MIB, true, CKPT_ERR_PROTOCOL},
+    {"more than the descriptors", 0, 3 * CKPT_MIB, 100 * CKPT_MIB, false, CKPT_ERR_PROTOCOL},
+};
+static const struct part_row *part_row;
+static bool asks_for_range;
+
+static void lends_oddly(struct fake_agent *agent, uint32_t connection)
+{
+    struct message message;
+    if (connection > 0 || !fake_open_rank(agent) || !fake_take(agent, MESSAGE_LOAD_ASK, &message)) {
+        return;
+    }
+    struct message answer = fake_loaded(&message.load_ask, 0, 40, part_row->bytes);
+    answer.loaded.segment_count = 1;
+    answer.loaded.range_offset = part_row->offset;
+    answer.loaded.shard_bytes = part_row->shard_bytes;
+    answer.loaded.whole = part_row->whole;
+    fake_segment_write(agent, 0, 5, "0123456789", 10);
+    fake_send_loaded(agent, &answer, 0, 1);
+    if (part_row->wanted == CKPT_OK && asks_for_range) {
+        (void)fake_take(agent, MESSAGE_RELEASE, &message);
+    }
+    (void)fake_take_end(agent);
+}
+
+static void test_parts(void **state)
+{
+    (void)state;
+    uint32_t descriptors = open_descriptors();
+    for (size_t i = 0; i < 2 * (sizeof(part_rows) / sizeof(*part_rows)); i++) {
+        part_row = &part_rows[i / 2];
+        asks_for_range = i % 2 == 0;
+        struct fake_agent *agent = fake_agent_start(lends_oddly);
+        struct ckpt *ckpt = fake_connect(agent);
+        struct ckpt_shard shard;
+        struct ckpt_range range;
+        char got[10];
+        fake_fill(&shard);
+        fake_fill(&range);
+        fake_fill(&got);
+        enum ckpt_status wanted = asks_for_range ? part_row->wanted : CKPT_ERR_PROTOCOL;
+        enum ckpt_status status =
+            asks_for_range
+                ? ckpt_read_range(ckpt, 40, 3, NULL, 2 * CKPT_MIB + 5, 10, got, 20000, &range)
+                : ckpt_fetch(ckpt, 40, 3, 20000, &shard);
+        if (status != wanted || (status != CKPT_OK && ckpt_reason(ckpt)[0] == '\0')) {
+            fail_msg("%s: %s, %s", part_row->name, ckpt_status_name(status), ckpt_reason(ckpt));
+        }
+        fake_assert_untouched(&shard);
+        if (status == CKPT_OK) {
+            assert_memory_equal(got, "0123456789", 10);
+            assert_int_equal(range.shard_bytes, part_row->shard_bytes);
+        } else {
+            fake_assert_untouched(&range);
+            fake_assert_untouched(&got);
+        }
+        ckpt_close(&ckpt);
+        fake_agent_stop(&agent);
+        assert_int_equal(open_descriptors(), descriptors);
+        assert_int_equal(mapped_segments(), 0);
+    }
+}
+
 /* An agent that never stops talking holds nobody longer than one that is silent. */
 static void floods(struct fake_agent *agent, uint32_t connection)
 {
@@ -374,9 +455,8 @@ static void test_old_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grants),
-        cmocka_unit_test(test_loads),
-        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_grants),     cmocka_unit_test(test_loads),
+        cmocka_unit_test(test_parts),      cmocka_unit_test(test_flood),
         cmocka_unit_test(test_old_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
