@@ -41,6 +41,7 @@ struct agent_config {
     char address[CKPT_ADDRESS_MAX + 1]; /* of its control port, as told to the coordinator */
     uint64_t segment_bytes;
     uint32_t locked;          /* enum arena_locked */
+    uint32_t closed;          /* enum agent_closed: it takes no saves, and nobody's copies */
     uint32_t segments;        /* <= CKPT_ARENA_SEGMENTS_MAX */
     uint64_t page_bytes;      /* the least that a shard takes, where there are parts */
     uint32_t parts;           /* of segments, for small shards: base/room.h; 0: segments alone */

@@ -85,6 +85,7 @@ static void send_join(struct agent *a)
     join->features = WIRE_FEATURES | WIRE_FEATURE_FINGERPRINT;
     join->cluster = a->cluster;
     join->locked = a->config.locked;
+    join->closed = a->config.closed;
 }
 
 /* All that is asked of the coordinator or told to it is so again: it may be another one. */

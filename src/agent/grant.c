@@ -53,6 +53,17 @@ void agent_grant(struct agent *a, const struct rank_session *session)
     granted->part_bytes = agent_slot_part(a, s).bytes;
 }
 
+enum ckpt_status agent_grant_check_open(const struct agent *a, char *reason)
+{
+    if (a->config.closed == AGENT_OPEN) {
+        return CKPT_OK;
+    }
+    return reason_refuse(reason, CKPT_ERR_CONFIG,
+                         "the agent of node %s takes no new shards: RDMA devices are there and "
+                         "cannot be used, its log says why; mend them, or set allow_slow",
+                         a->config.node);
+}
+
 enum ckpt_status agent_grant_check_step(struct agent *a, const struct rank_session *session,
                                         uint64_t step, char *reason)
 {

@@ -67,7 +67,10 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
                            "a shard has a header, so it has bytes");
         return;
     }
-    enum ckpt_status status = agent_grant_check_step(a, session, ask->step, reason);
+    enum ckpt_status status = agent_grant_check_open(a, reason);
+    if (status == CKPT_OK) {
+        status = agent_grant_check_step(a, session, ask->step, reason);
+    }
     if (status != CKPT_OK) {
         agent_grant_refuse(a, session, ask->step, status, reason);
         return;

@@ -233,6 +233,7 @@ struct coordinator_member_view {
     uint32_t segments_free;
     uint64_t segment_bytes;
     uint32_t locked;      /* enum arena_locked */
+    uint32_t closed;      /* enum agent_closed */
     uint64_t bytes_free;  /* in segments and parts of them, after what is already ordered */
     bool has_bytes;       /* its agent says the next two */
     uint64_t bytes_taken; /* of its memory, by shards */

@@ -177,6 +177,7 @@ void coordinator_on_join(struct coordinator *c, uint32_t link, const struct mess
     m->page_bytes = join->page_bytes;
     m->features = join->features;
     m->locked = join->locked;
+    m->closed = join->closed;
     m->inventory_told = false; /* it tells all of it again */
     m->joined_ms = m->heard_ms = c->now_ms;
     m->lease_until_ms = c->now_ms + c->config.lease_ms;

@@ -287,6 +287,7 @@ struct member {
     bool inventory_told;                          /* all that it holds, since it joined */
     uint32_t features;                            /* WIRE_FEATURE_* */
     uint32_t locked;                              /* enum arena_locked, as its JOIN said */
+    uint32_t closed;                              /* enum agent_closed, the same */
     uint64_t joined_ms;
     uint64_t heard_ms;
     uint64_t lease_until_ms;
@@ -376,7 +377,7 @@ struct coordinator {
     struct index_set domains_free; /* below domain_count */
     uint32_t domain_count;
     uint32_t *domain_last;    /* each domain's member that came last */
-    uint32_t *domain_open;    /* its members that may be chosen and do not drain */
+    uint32_t *domain_open;    /* its members that may be chosen, take shards, and do not drain */
     uint32_t domains_open;    /* domains with such a member */
     uint32_t drains;          /* joined members that drain */
     bool drains_stir;         /* which copies count may have changed in this turn */
