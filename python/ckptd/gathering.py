@@ -54,7 +54,7 @@ class Exchange:
     def __init__(self, context: Context, step: int, group: list[int], sources: Sources,
                  said: dict[str, Any], replicas: Any, timeout: float) -> None:
         self._group, self._rank, self._sources, self._said = group, context.rank, sources, said
-        self._run_name, self.given = context.run, 0
+        self._run_name, self.fetched = context.run, 0
         self._deadline = time.monotonic() + timeout
         self._channel: queue.Queue[Any] = queue.Queue(maxsize=2)
         self._answers: queue.Queue[Any] = queue.Queue()
@@ -187,7 +187,7 @@ class Exchange:
                 if self._sources.givers[rank] == self._rank:
                     shard = self._sources.get(rank)
                     packed[rank] = Head.pack(shard, self._sources.brought(shard))
-                    self.given += 1
+                    self.fetched += self._sources.shares is None
         except Exception as error:  # the others go on as this one does: alone
             return {}, f"{type(error).__name__}: {error}"
         return packed, None

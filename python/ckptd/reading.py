@@ -75,14 +75,14 @@ class _Group:
                 self._exchange.has_looked(restorer.is_planned())
 
     def fill(self, restorer: Restorer) -> int:
-        """Returns how many shards this rank has read for it."""
+        """Returns how many shards this rank has fetched for it."""
         if self._exchange is None:
             return 0
         count = 0
         with self._or_shards():
             self._exchange.say(restorer.wanted())
             restorer.take(self._exchange.pieces())
-            count, self.has_given = self._exchange.given, True
+            count, self.has_given = self._exchange.fetched, True
         self.close()
         return count
 
@@ -154,9 +154,11 @@ def read(context: Context, restorer: Restorer, step: int, timeout: float,
         restorer.check(found.world == context.world)
         check(restorer)
         with _touched():
+            count = 0
             if is_own and exchange is not None:
                 restorer.fill(shards.get(context.rank))
-            count = group.fill(restorer)
+                count = 1
+            count += group.fill(restorer)
             for rank in restorer.ranks():
                 restorer.fill(shards.get(rank))
                 count += 1
