@@ -346,6 +346,31 @@ struct trouble {
     char text[CKPT_REASON_MAX + 1];
 };
 
+/* A copy whose BLAKE3 was asked for beside its proof: naming.c. */
+struct named_copy {
+    uint32_t shard;
+    uint32_t member;
+    uint64_t weight; /* the shard's, as its place may be another's by now */
+    uint64_t generation;
+    bool told;
+    struct digest name;
+};
+
+#define NAMES_MAX 4096
+
+struct naming {
+    bool used;
+    uint32_t checkpoint; /* this and the next two: of whose copies */
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t next_rank;   /* the first that there was no place for; the world: none */
+    uint32_t count;       /* of the names in use */
+    uint64_t first_order; /* theirs follow one another */
+    uint32_t sent;        /* as far as the orders of this round have gone out */
+    uint64_t round_ms;    /* when it began */
+    uint64_t heard_ms;    /* the last answer, or the ask */
+};
+
 #define TOUCHED_MAX 16 /* a turn that changes more has the rest checked in turn */
 
 struct coordinator {
@@ -460,6 +485,9 @@ struct coordinator {
     struct index_set fetches_free;   /* below fetches_high */
     uint32_t *fetch_buckets;
     uint32_t fetch_mask;
+
+    struct naming naming;
+    struct named_copy *names;
 };
 
 static inline uint32_t run_index(const struct coordinator *c, const struct run *run)
