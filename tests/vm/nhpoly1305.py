@@ -5,9 +5,9 @@
     nhpoly1305.py FINGERPRINT_MAIN
 
 Asks the kernel over AF_ALG, as a keyed hash: NH's 268 words behind Poly1305's r are its key, the
-chunk its message. Both are nobody's here: the construction is Adiantum's, the code the kernel's. All
-of its implementations that this CPU runs are asked. Keys are derived by b3sum. Exits 77 where there
-is no b3sum, or the kernel has no such hash."""
+chunk its message. The code is the kernel's, of Adiantum's authors. All of its implementations that
+this CPU runs are asked. Keys are derived by b3sum. Exits 77 where there is no b3sum, or the kernel
+has no such hash."""
 
 import random
 import shutil
@@ -87,7 +87,7 @@ def main():
                              f"{[value.hex() for value in wanted]}")
     if not engines:
         sys.exit("no engine was run")
-    print(f"{len(sizes)} shards, kernel: {', '.join(hashes)}; engines: {', '.join(sorted(engines))}")
+    print(f"{len(sizes)} shards, kernel: {', '.join(hashes)}; engines: {', '.join(engines)}")
 
 
 main()

@@ -109,7 +109,7 @@ static void join(struct cluster *cluster, uint32_t node, uint8_t life, uint32_t 
     message.join.cluster = coordinator_cluster(cluster->c);
     message.join.segment_bytes = 1 << 20;
     message.join.segments = message.join.segments_free = 16;
-    message.join.features = WIRE_FEATURES | WIRE_FEATURE_FINGERPRINT;
+    message.join.features = WIRE_FEATURES;
     memset(&message.incarnation, life, sizeof message.incarnation);
     struct coordinator_event event = {
         .type = COORDINATOR_MESSAGE, .link = node, .message = &message};
