@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/device_key.h"
 #include "agent/part.h"
 #include "agent/refusal.h"
 #include "agent/run.h"
@@ -51,6 +52,7 @@ void agent_grant(struct agent *a, const struct rank_session *session)
     granted->segment_count = s->segment_count;
     granted->segments = s->segments;
     granted->part_bytes = agent_slot_part(a, s).bytes;
+    agent_device_key(a, session->filling, &granted->device_key);
 }
 
 enum ckpt_status agent_grant_check_open(const struct agent *a, char *reason)

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "agent/device_key.h"
 #include "agent/grant.h"
 #include "agent/load.h"
 #include "agent/room_wait.h"
@@ -176,6 +177,7 @@ void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal 
     s->replica_leader = seal->replica_leader;
     s->replica_part = seal->replica_part;
     s->replica_value = seal->replica_value;
+    agent_device_sealed(a, slot, seal);
     s->digest_wanted = true;
     agent_update_record(a, slot);
     agent_report_wanted(a, slot);
