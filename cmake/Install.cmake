@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# What `cmake --install` puts where. Components: `library` is what a trainer runs with, `dev` what
-# it is built with, `kernels` what it opens where there is a GPU (only a build with nvcc has it),
-# `programs` the rest: the daemons in sbin/, what people type in bin/.
+# What `cmake --install` puts where. Components: `library` is what a trainer runs with, `fanout`
+# what it may link beside that, `dev` what it is built with, `kernels` what it opens where there is
+# a GPU (only a build with nvcc has it), `programs` the rest: the daemons in sbin/, what people type
+# in bin/.
 include(CMakePackageConfigHelpers)
 set(CKPT_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/ckpt)
 
@@ -10,6 +11,8 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/ckpt DESTINATION ${CMAKE_INSTALL_I
 install(TARGETS ckpt EXPORT ckptTargets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT dev
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS ckpt_fanout_library
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT fanout NAMELINK_COMPONENT dev)
 if(TARGET ckpt_kernels)
   install(FILES ${CKPT_KERNELS_FILE} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT kernels)
 endif()
@@ -31,9 +34,11 @@ foreach(kind LIB INCLUDE)
     set(CKPT_PC_${kind}DIR "\${prefix}/${CMAKE_INSTALL_${kind}DIR}")
   endif()
 endforeach()
-configure_file(${CMAKE_SOURCE_DIR}/cmake/ckpt.pc.in ${CMAKE_BINARY_DIR}/ckpt.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/ckpt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
-        COMPONENT dev)
+foreach(name ckpt ckpt-fanout)
+  configure_file(${CMAKE_SOURCE_DIR}/cmake/${name}.pc.in ${CMAKE_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+          COMPONENT dev)
+endforeach()
 
 foreach(program ckptd ckptd-orbax-replicator ckptctld ckptctl ckptbench)
   if(NOT TARGET ${program})

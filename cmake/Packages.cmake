@@ -12,7 +12,7 @@ set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_CONTACT "The ckptd maintainers <ckptd@localhost>")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
-set(CPACK_COMPONENTS_ALL library dev programs python doc)
+set(CPACK_COMPONENTS_ALL library fanout dev programs python doc)
 if(TARGET ckpt_kernels)
   list(APPEND CPACK_COMPONENTS_ALL kernels)
 endif()
@@ -46,11 +46,15 @@ set(about
   ".")
 ckpt_debian(library libckpt0 libs ABOUT "checkpoints in the memory of two nodes, library"
   LINES ${about} "This is the library that a training process saves and loads by.")
+ckpt_debian(fanout libckpt-fanout1 libs DEPENDS "libckpt0 (= ${PROJECT_VERSION})"
+  ABOUT "checkpoints in the memory of two nodes, one pull for many ranks"
+  LINES ${about} "This is the library by which ranks that need the same bytes pull them once.")
 if(TARGET ckpt_kernels)
   ckpt_debian(kernels libckpt-kernels1 libs ABOUT "checkpoints in the memory of two nodes, on GPUs"
     LINES ${about} "This is what libckpt opens where tensors are on a GPU.")
 endif()
-ckpt_debian(dev libckpt-dev libdevel DEPENDS "libckpt0 (= ${PROJECT_VERSION})"
+ckpt_debian(dev libckpt-dev libdevel
+  DEPENDS "libckpt0 (= ${PROJECT_VERSION}), libckpt-fanout1 (= ${PROJECT_VERSION})"
   ABOUT "checkpoints in the memory of two nodes, to build with"
   LINES ${about} "This has the headers, and what pkg-config and CMake find.")
 ckpt_debian(programs ckptd net DEPENDS "libckpt0 (= ${PROJECT_VERSION})"
@@ -66,6 +70,7 @@ ckpt_debian(doc ckptd-doc doc ABOUT "checkpoints in the memory of two nodes, doc
 set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_DOC_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/packaging/triggers)
+set(CPACK_DEBIAN_FANOUT_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/packaging/triggers)
 set(CPACK_DEBIAN_KERNELS_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/packaging/triggers)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/packaging/python/prerm)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_CONTROL_EXTRA

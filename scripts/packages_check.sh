@@ -72,7 +72,8 @@ pids=()
 rm -rf /dev/shm/ckptd-a /dev/shm/ckptd-b
 
 apt-get purge -y 'libckpt-kernels*' >>"$work/log" 2>&1 || true # only of a build with nvcc
-apt-get purge -y libckpt0 libckpt-dev ckptd python3-ckptd ckptd-doc >>"$work/log" 2>&1
+apt-get purge -y libckpt0 libckpt-fanout1 libckpt-dev ckptd python3-ckptd ckptd-doc \
+    >>"$work/log" 2>&1
 left=$(find / -xdev \( -path /proc -o -path /sys -o -path "$PWD" -o -path "$work" \) -prune -o \
     \( -name '*ckptd*' -o -name 'libckpt*' -o -name 'ckptctl*' \) -print 2>/dev/null |
     grep -v -e '^/var/lib/dpkg' -e '^/var/log' -e '^/tmp' || true)

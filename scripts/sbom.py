@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what ckptd's programs and library are made of and linked with, as SPDX 2.3 (JSON).
+"""Writes what ckptd's programs and libraries are made of and linked with, as SPDX 2.3 (JSON).
 
 Usage: sbom.py BUILD        a folder that cmake has built in; on a Debian
 
@@ -47,7 +47,9 @@ def main():
     programs = [os.path.join(build, "bin", name) for name in sorted(os.listdir(
         os.path.join(build, "bin"))) if name.startswith("ckptd") or name in ("ckptctld", "ckptctl",
                                                                             "ckptbench")]
-    programs.append(os.path.join(build, "lib/libckpt.so.0"))
+    libraries = [os.path.join(build, "lib", name) for name in (
+        "libckpt.so.0", "libckpt_fanout.so.1", "libckpt_kernels.so.1")]
+    programs += [name for name in libraries if os.path.exists(name)] # kernels: where nvcc was
     ours = identity("ckptd")
     packages = {"ckptd": {"SPDXID": ours, "name": "ckptd", "versionInfo": version,
                           "downloadLocation": "NOASSERTION", "filesAnalyzed": False,

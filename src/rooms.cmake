@@ -2,8 +2,8 @@
 # Rooms in the order of dependence; each declares itself in its own room.cmake, its unit tests in
 # tests/unit/<room>/tests.cmake.
 set(CKPT_ROOMS base config digest shard topology wire slurm session placement coordinator agent
-               arena transport device mover store tier client replicator daemon ckptctld ckptd
-               ckptctl)
+               arena transport device mover store tier client fanout replicator daemon
+               ckptctld ckptd ckptctl)
 foreach(room IN LISTS CKPT_ROOMS)
   include(${CMAKE_SOURCE_DIR}/src/${room}/room.cmake OPTIONAL)
 endforeach()

@@ -84,7 +84,7 @@ endif()
 # Programs and the library find each other without the folder that somebody is in.
 if(CKPT_TESTS)
   set(linked)
-  foreach(target ckpt ckptd ckptctld ckptctl ckptbench)
+  foreach(target ckpt ckpt_fanout_library ckptd ckptctld ckptctl ckptbench)
     if(TARGET ${target})
       list(APPEND linked $<TARGET_FILE:${target}>)
     endif()
@@ -93,16 +93,16 @@ if(CKPT_TESTS)
   set_tests_properties(style_runpaths PROPERTIES LABELS style)
 endif()
 
-# CUDA, NCCL and the kernels are opened by the trainer's side. ckptctl is no daemon: its import is a
-# run's ranks, and has libckpt inside, which opens them for a GPU's tensors alone.
+# CUDA, NCCL and the kernels are opened by the trainer's side; ckptbench, which measures GPUs, is no
+# daemon, and shows that this can fail.
 if(CKPT_TESTS)
   set(daemons)
-  foreach(target ckptd ckptctld ckptd-orbax-replicator)
+  foreach(target ckptd ckptctld ckptctl ckptd-orbax-replicator)
     if(TARGET ${target})
       list(APPEND daemons $<TARGET_FILE:${target}>)
     endif()
   endforeach()
-  set(apart libcuda,libnccl,libckpt_kernels)
+  set(apart libcuda,libnccl,libckpt_kernels,libckpt_fanout)
   add_test(NAME style_apart COMMAND ${CMAKE_SOURCE_DIR}/tests/style/apart.sh ${apart} ${daemons})
   add_test(NAME style_apart_finds_linked
            COMMAND ${CMAKE_SOURCE_DIR}/tests/style/apart.sh libc.so $<TARGET_FILE:ckptd>)
