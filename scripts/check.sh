@@ -52,6 +52,7 @@ slurm() {
 venv() {
     scripts/python_env.sh
     scripts/layered_env.sh jax
+    scripts/layered_env.sh s3
 }
 
 # The Python package on real daemons. Skipped where its environment cannot be made.

@@ -5,11 +5,12 @@
 #
 #   layered_env.sh jax      build/venv-jax, of scripts/python_jax: 0.3 GB to fetch
 #   layered_env.sh beside   build/venv-beside, of scripts/python_beside: 0.2 GB
+#   layered_env.sh s3       build/venv-s3, of scripts/python_s3: 0.1 GB
 #
 # Exits 77, with a line that says why, where the packages cannot be had.
 set -eu
 cd "$(dirname "$0")/.."
-name=${1:?which environment: jax or beside}
+name=${1:?which environment: jax, beside or s3}
 list=scripts/python_$name
 venv=build/venv-$name
 log=$venv.log

@@ -59,8 +59,9 @@ struct tier_backend {
     /* A second name for a file's bytes, in the place of one that may be there. */
     enum ckpt_status (*link)(struct tier_medium *medium, const char *from, const char *to,
                              char *reason_out);
-    /* CKPT_OK where it is not there. */
-    enum ckpt_status (*remove)(struct tier_medium *medium, const char *name, char *reason_out);
+    /* CKPT_OK where it is not there. is_durable: what is removed later is not gone before it. */
+    enum ckpt_status (*remove)(struct tier_medium *medium, const char *name, bool is_durable,
+                               char *reason_out);
     /* A folder that is empty; CKPT_OK where it is not, or is not there. */
     enum ckpt_status (*remove_folder)(struct tier_medium *medium, const char *folder,
                                       char *reason_out);

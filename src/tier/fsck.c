@@ -38,7 +38,7 @@ static void fault(struct fsck *fsck, enum tier_fault_kind kind, const struct tie
     va_end(arguments);
     snprintf(path, sizeof(path), "%s%s%s", folder->text, folder->text[0] != '\0' ? "/" : "",
              shown.text);
-    fsck->result->faults += kind != TIER_FAULT_UNFINISHED;
+    fsck->result->faults += kind != TIER_FAULT_UNFINISHED && kind != TIER_FAULT_UNNAMED;
     fsck->visit(fsck->context, &(struct tier_fault){.kind = kind, .path = path, .line = line});
 }
 
@@ -254,6 +254,19 @@ static enum ckpt_status judge_run(struct fsck *fsck, const struct run_key *run)
     return status;
 }
 
+static enum ckpt_status show_unnamed(struct fsck *fsck)
+{
+    struct walk walk;
+    struct tier_name folder = {TIER_INCOMING};
+    enum ckpt_status status = walk_begin(fsck->tier, folder.text, &walk, fsck->reason_out);
+    for (size_t i = 0; i < walk.count; i++) {
+        fault(fsck, TIER_FAULT_UNNAMED, &folder, walk.things[i].name,
+              "a put is under way, or was cut off: a start of ckptd removes it in time");
+    }
+    walk_end(&walk);
+    return status;
+}
+
 static enum ckpt_status judge_all(struct fsck *fsck)
 {
     struct walk walk;
@@ -264,6 +277,8 @@ static enum ckpt_status judge_all(struct fsck *fsck)
         const struct walk_thing *thing = &walk.things[i];
         if (thing->thing == TIER_FOLDER && tier_name_read_run(thing->name, &run)) {
             status = judge_run(fsck, &run);
+        } else if (thing->thing == TIER_FOLDER && strcmp(thing->name, TIER_INCOMING) == 0) {
+            status = show_unnamed(fsck);
         } else {
             fault(fsck, TIER_FAULT_STRANGE, &top, thing->name, "no run of ours has this name");
         }

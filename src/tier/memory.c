@@ -342,10 +342,11 @@ static enum ckpt_status memory_link(struct tier_medium *medium, const char *from
     return status;
 }
 
-static enum ckpt_status memory_remove(struct tier_medium *medium, const char *name,
+static enum ckpt_status memory_remove(struct tier_medium *medium, const char *name, bool is_durable,
                                       char *reason_out)
 {
     struct place *place = place_of(medium);
+    (void)is_durable;
     (void)reason_out;
     pthread_mutex_lock(&place->lock);
     struct file *file = find(place, name);

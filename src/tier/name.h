@@ -14,6 +14,7 @@ struct tier_name {
 
 #define TIER_MANIFEST "manifest.json"
 #define TIER_SUMS "B3SUMS"
+#define TIER_INCOMING ".incoming" /* where files are until they have a name */
 
 /* "1000-team~llama". False: the run's name is no valid one. */
 bool tier_name_run(const struct run_key *run, struct tier_name *name_out);

@@ -27,7 +27,7 @@ enum ckpt_status tier_remove_checkpoint(struct tier *tier, const struct tier_che
         return reason_refuse(reason_out, CKPT_ERR_NAME, "no file can have this run or step");
     }
     enum ckpt_status status =
-        backend->remove(tier->medium, tier_name_in(&folder, TIER_MANIFEST).text, reason_out);
+        backend->remove(tier->medium, tier_name_in(&folder, TIER_MANIFEST).text, true, reason_out);
     FAULT_POINT(tier_mid_remove);
     if (status != CKPT_OK) {
         return status;
@@ -36,7 +36,7 @@ enum ckpt_status tier_remove_checkpoint(struct tier *tier, const struct tier_che
     for (size_t i = 0; i < walk.count && status == CKPT_OK; i++) {
         if (is_ours(&walk.things[i])) { /* what is not is left, and the folder with it */
             status = backend->remove(tier->medium, tier_name_in(&folder, walk.things[i].name).text,
-                                     reason_out);
+                                     false, reason_out);
         }
     }
     walk_end(&walk);

@@ -59,11 +59,13 @@ enum tier_encoding {
 
 /* Zeroed options are the defaults. Read only during tier_open(), but for the two functions. */
 struct tier_options {
-    struct incarnation incarnation; /* of the process: what it has not named yet carries it */
+    struct incarnation incarnation; /* of the process: what it has not named yet carries it; all
+                                       zeros: a random one */
     uint64_t bytes_per_second;      /* that puts write at most; 0: no limit */
     uint32_t depth;                 /* writes, or parts, in flight; 0: 8 */
     uint32_t timeout_ms;            /* of one request to a server; 0: 30000 */
-    uint32_t stale_ms;              /* how old what has no name must be to be removed; 0: an hour */
+    uint32_t stale_ms;              /* how old what has no name must be to be removed; 0: a day */
+    bool is_reader;                 /* only reads: nothing is made, removed or tried out */
     enum tier_encoding encoding;
     uint32_t zstd_level;  /* 1 to 3; 0: 1 */
     const char *endpoint; /* s3: "https://host:port"; NULL: AWS' own for the region */
@@ -140,7 +142,7 @@ enum tier_fault_kind {
     TIER_FAULT_DIGEST,   /* bytes are not what their BLAKE3 says */
     TIER_FAULT_MANIFEST, /* cannot be read, or is of another folder */
     TIER_FAULT_STRANGE,  /* nothing of ours, a link, a device, a folder that is not named as ours */
-    TIER_FAULT_UNNAMED,  /* left behind by a put that was cut off */
+    TIER_FAULT_UNNAMED,  /* a put is under way, or was cut off. No fault as such */
     TIER_FAULT_UNFINISHED /* no manifest: being drained, or cut off. No fault as such */
 };
 struct tier_fault {
@@ -152,7 +154,7 @@ struct tier_fsck_result {
     uint64_t checkpoints;
     uint64_t files;
     uint64_t bytes;  /* read and proven */
-    uint64_t faults; /* UNFINISHED not counted */
+    uint64_t faults; /* UNNAMED and UNFINISHED are none */
 };
 
 /* Opens a tier. text is one of
@@ -160,7 +162,8 @@ struct tier_fsck_result {
  *                          open that name in this process
  *     posix:/PATH, /PATH   a folder, which must be there, and be ours to write
  *     s3://BUCKET/PREFIX   a bucket of an S3 server; where the build found libcurl
- * Removes what processes that are gone have left without a name. options may be NULL.
+ * Removes what processes that are gone have left without a name. options may be NULL. A process
+ * with a limit to the size of files (RLIMIT_FSIZE) has to ignore SIGXFSZ.
  *
  * ERRORS
  * - CKPT_ERR_CONFIG - the text is not understood, or this build lacks the backend

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <ftw.h>
+
 #include <cmocka.h>
 
 #include "base/prng.h"
@@ -30,8 +32,12 @@ static void notice(void *context, const char *line)
 
 static struct tier_options options_of(struct fixture *fixture)
 {
-    return (struct tier_options){
-        .incarnation.bytes = {0x11}, .proceed = proceed, .notice = notice, .context = fixture};
+    return (struct tier_options){.endpoint = getenv("CKPT_TIER_S3"),
+                                 .incarnation.bytes = {0x11},
+                                 .timeout_ms = 5000,
+                                 .proceed = proceed,
+                                 .notice = notice,
+                                 .context = fixture};
 }
 
 struct tier *fixture_again(struct fixture *fixture, const struct tier_options *options)
@@ -58,13 +64,45 @@ static int setup_memory(void **state)
     return begin(state, fixture);
 }
 
-const struct fixture_backend fixture_backends[] = {{"memory", setup_memory}};
+static int setup_posix(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    const char *under = getenv("TMPDIR");
+    snprintf(fixture->folder, sizeof(fixture->folder), "%.40s/ckpt_tier_XXXXXX",
+             under != NULL ? under : "/tmp");
+    assert_non_null(mkdtemp(fixture->folder));
+    snprintf(fixture->place, sizeof(fixture->place), "posix:%s", fixture->folder);
+    return begin(state, fixture);
+}
+
+static int setup_s3(void **state)
+{
+    static uint32_t number;
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    snprintf(fixture->place, sizeof(fixture->place), "s3://tier/of/test-%d-%u", (int)getpid(),
+             (unsigned)number++);
+    return begin(state, fixture);
+}
+
+const struct fixture_backend fixture_backends[] = {
+    {"memory", setup_memory}, {"posix", setup_posix}, {"s3", setup_s3}};
 const size_t fixture_backend_count = sizeof(fixture_backends) / sizeof(fixture_backends[0]);
+
+static int remove_one(const char *path, const struct stat *what, int type, struct FTW *at)
+{
+    (void)what;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
 
 int fixture_end(void **state)
 {
     struct fixture *fixture = *state;
     tier_close(&fixture->tier);
+    if (fixture->folder[0] != '\0') {
+        nftw(fixture->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    }
     free(fixture);
     return 0;
 }
@@ -72,7 +110,11 @@ int fixture_end(void **state)
 int fixture_run(const char *group, const struct fixture_test *tests, size_t count)
 {
     int failed = 0;
+    bool has_s3 = getenv("CKPT_TIER_S3") != NULL; /* s3_server.py runs it once more, for s3 alone */
     for (size_t backend = 0; backend < fixture_backend_count; backend++) {
+        if (has_s3 != (strcmp(fixture_backends[backend].name, "s3") == 0)) {
+            continue;
+        }
         for (size_t i = 0; i < count; i++) {
             char name[128];
             snprintf(name, sizeof(name), "%s (%s)", tests[i].name, fixture_backends[backend].name);
@@ -173,7 +215,7 @@ void fixture_plant(struct fixture *fixture, const char *name, const void *data, 
 void fixture_unplant(struct fixture *fixture, const char *name)
 {
     struct tier_medium *medium = fixture->tier->medium;
-    if (medium->backend->remove(medium, name, fixture->reason) != CKPT_OK) {
+    if (medium->backend->remove(medium, name, true, fixture->reason) != CKPT_OK) {
         fail_msg("%s", fixture->reason);
     }
 }
