@@ -9,13 +9,11 @@
 
 static const char *const suffixes[] = {
     [TIER_ENCODING_NONE] = ".safetensors",
-    [TIER_ENCODING_PLANES_ZSTD] = ".planes",
 };
 #define ENCODINGS (sizeof(suffixes) / sizeof(suffixes[0]))
 
 static const char *const encodings[ENCODINGS] = {
     [TIER_ENCODING_NONE] = "none",
-    [TIER_ENCODING_PLANES_ZSTD] = "planes+zstd",
 };
 
 const char *tier_encoding_name(enum tier_encoding encoding)

@@ -115,11 +115,14 @@ int posix_open_temporary(const struct posix *posix, int flags, struct posix_temp
 {
     static atomic_uint_fast64_t serial; /* several tiers of a process may be one place */
     char life[INCARNATION_HEX_SIZE];
+    int fd;
     incarnation_hex(&posix->options.incarnation, life);
-    snprintf(name_out->text, sizeof(name_out->text), "%s-%" PRIuFAST64, life,
-             atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed));
-    int fd = openat(posix->incoming, name_out->text,
+    do {
+        snprintf(name_out->text, sizeof(name_out->text), "%s-%" PRIuFAST64, life,
+                 atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed));
+        fd = openat(posix->incoming, name_out->text,
                     O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+    } while (fd < 0 && errno == EEXIST);
     if (fd >= 0) {
         (void)flock(fd, LOCK_EX | LOCK_NB); /* a file system without locks goes by age alone */
     }

@@ -110,7 +110,8 @@ enum ckpt_status row_read(const json_t *object, struct tier_shard *shard_out, ch
     shard.rank = (uint32_t)rank;
     if (encoding == NULL || !tier_encoding_from_name(encoding, &shard.encoding)) {
         return reason_refuse(reason_out, CKPT_ERR_CORRUPT,
-                             "rank %" PRIu32 ": encoding is none of none, planes+zstd", shard.rank);
+                             "rank %" PRIu32 ": the encoding is none that this ckptd knows",
+                             shard.rank);
     }
     if (file == NULL || strcmp(file, tier_name_shard(shard.rank, shard.encoding).text) != 0) {
         return reason_refuse(reason_out, CKPT_ERR_CORRUPT, "rank %" PRIu32 ": file is not %s",

@@ -46,7 +46,6 @@ static bool set_defaults(struct tier_options *options)
     options->depth = options->depth > 0 ? options->depth : 8;
     options->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 30000;
     options->stale_ms = options->stale_ms > 0 ? options->stale_ms : STALE_MS;
-    options->zstd_level = options->zstd_level > 0 ? options->zstd_level : 1;
     struct incarnation *life = &options->incarnation;
     return !incarnation_is_zero(life) ||
            getrandom(life->bytes, sizeof(life->bytes), 0) == (ssize_t)sizeof(life->bytes);

@@ -53,8 +53,7 @@ struct tier;
 
 /* How a shard's bytes lie in the tier. The names are in the files; the numbers nowhere. */
 enum tier_encoding {
-    TIER_ENCODING_NONE = 0,    /* "none": as saved, for any reader of safetensors */
-    TIER_ENCODING_PLANES_ZSTD, /* "planes+zstd": bytes of equal weight side by side, compressed */
+    TIER_ENCODING_NONE = 0, /* "none": as saved, for any reader of safetensors */
 };
 
 /* Zeroed options are the defaults. Read only during tier_open(), but for the two functions. */
@@ -66,10 +65,8 @@ struct tier_options {
     uint32_t timeout_ms;            /* of one request to a server; 0: 30000 */
     uint32_t stale_ms;              /* how old what has no name must be to be removed; 0: a day */
     bool is_reader;                 /* only reads: nothing is made, removed or tried out */
-    enum tier_encoding encoding;
-    uint32_t zstd_level;  /* 1 to 3; 0: 1 */
-    const char *endpoint; /* s3: "https://host:port"; NULL: AWS' own for the region */
-    const char *region;   /* s3; NULL: $AWS_REGION, $AWS_DEFAULT_REGION, us-east-1 */
+    const char *endpoint;           /* s3: "https://host:port"; NULL: AWS' own for the region */
+    const char *region;             /* s3; NULL: $AWS_REGION, $AWS_DEFAULT_REGION, us-east-1 */
 
     /* Asked before each block of a put or a read, in the caller's thread. It may wait, so that a
      * busy trainer goes first; false ends the call with CKPT_ERR_ABORTED. NULL: always true. */
@@ -236,7 +233,7 @@ typedef void tier_fault_visit(void *context, const struct tier_fault *fault);
 enum ckpt_status tier_fsck(struct tier *tier, const struct run_key *run, tier_fault_visit *visit,
                            void *context, struct tier_fsck_result *result_out, char *reason_out);
 
-/* "none", "planes+zstd"; and back: false where the text is none of them. */
+/* "none"; and back: false where the text is none of them. */
 const char *tier_encoding_name(enum tier_encoding encoding);
 bool tier_encoding_from_name(const char *name, enum tier_encoding *encoding_out);
 

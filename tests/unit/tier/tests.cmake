@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 ckpt_test(test_tier SOURCES unit/tier/test_tier.c unit/tier/fixture.c LINKS ckpt_tier)
 ckpt_test(test_tier_fsck SOURCES unit/tier/test_fsck.c unit/tier/fixture.c LINKS ckpt_tier)
+ckpt_test(test_tier_posix SOURCES unit/tier/test_posix.c unit/tier/fixture.c LINKS ckpt_tier)
 ckpt_test(test_tier_names SOURCES unit/tier/test_names.c LINKS ckpt_tier)
 
 # The same suites, and what only a server can do, over s3. Skipped where Python lacks the server:
@@ -20,3 +21,5 @@ if(CKPT_TESTS AND S3_FOUND)
                                                         LABELS unit)
   endforeach()
 endif()
+
+ckpt_fuzz(fuzz_tier SOURCE fuzz_tier.c LINKS ckpt_tier)
