@@ -51,18 +51,19 @@ static uint32_t domains_apart(struct sim *sim, const struct commit *commit, uint
     return (uint32_t)__builtin_popcount(domains);
 }
 
-/* It has a copy, and the coordinator knows. */
-static bool holds_for_long(struct sim *sim, const struct commit *commit, uint32_t rank,
-                           uint32_t node)
+/* The slot of its copy; one that is spoilt is worth nothing, and no node is kept for it. NULL: it
+ * has none. */
+static const struct sim_slot *good_copy(struct sim *sim, const struct commit *commit, uint32_t rank,
+                                        uint32_t node)
 {
     for (uint32_t i = 0; i < sim->mix.slots; i++) {
         const struct sim_slot *slot = &sim->nodes[node].slots[i];
         if (judge_holds_copy(slot) && judge_is_of(sim, slot, commit, rank) &&
-            sim->now_ms > slot->digest_ended_ms + SIM_HEARD_MS) {
-            return true;
+            judge_slot_is_intact(sim, node, i, &commit->digests[rank])) {
+            return slot;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Of one node that may go: what it has had for long has all its copies elsewhere, and what came
@@ -70,10 +71,12 @@ static bool holds_for_long(struct sim *sim, const struct commit *commit, uint32_
 static void judge_node(struct sim *sim, const struct commit *newest, uint32_t rank, uint32_t node,
                        const bool *drained, const bool *safe)
 {
-    if (!judge_node_holds(sim, newest, rank, node)) {
+    const struct sim_slot *slot = good_copy(sim, newest, rank, node);
+    if (slot == NULL) {
         return;
     }
-    uint32_t wanted = holds_for_long(sim, newest, rank, node) ? newest->copies : 1;
+    bool is_known = sim->now_ms > slot->digest_ended_ms + SIM_HEARD_MS;
+    uint32_t wanted = is_known ? newest->copies : 1;
     uint32_t found = domains_apart(sim, newest, rank, wanted == 1 ? safe : drained);
     if (found < wanted) {
         sim_violation(sim,
