@@ -267,10 +267,72 @@ struct ckpt_device_tensor {
 CKPT_API enum ckpt_status ckpt_save_gather(struct ckpt *ckpt, uint64_t step, int dmabuf_fd,
                                            const struct ckpt_device_tensor *tensors, size_t count);
 
+/* Where a tensor of a begun save lies in an NVIDIA GPU's memory. */
+struct ckpt_device_source {
+    size_t tensor;       /* its place among those of ckpt_save_begin */
+    const void *address; /* on the device, as CUDA gives it: of any alignment */
+};
+
+/* ckpt_save_device - copy tensors of a begun save out of a GPU's memory
+ *
+ * For tensors that ckpt_save_begin did not copy. Puts the copies on streams of its own, of the
+ * least priority, and returns: they begin when what `stream` (a CUstream or cudaStream_t; NULL: the
+ * legacy one) has been given before is done, and what it is given later waits until the tensors
+ * have been read, so that training may go on changing them. ckpt_save_end waits for the copies and
+ * seals. Once a save; all tensors are of one GPU.
+ *
+ * PROOF
+ *     Where libckpt_kernels.so.1 is found, what the GPU's bytes are is computed on the GPU, under a
+ *     key of this save alone, from the tensors and not from their copies. The agent computes the
+ *     same from the slot: where they differ, as after a copy over PCIe that went wrong, the
+ *     checkpoint does not become consistent, and ckpt_wait returns CKPT_ERR_DIGEST. How many
+ *     numbers are not finite is counted on the way. That takes 2 to 32 MiB of the GPU's memory, and
+ *     some for tables. Without the library, the memory, or every left-out tensor of the save in
+ *     this call, the copies go on without a proof: the agent logs it, and ckpt_device_report says
+ *     why.
+ *
+ * The driver is looked for at the first call, and the slots' memory registered with it, which takes
+ * some 0.1 s a GiB. Waits for nothing else.
+ *
+ * ERRORS (the save is still begun: the caller may copy by other means)
+ *     CKPT_ERR_UNSUPPORTED  there is no driver, or it does not register the slot's memory
+ *     CKPT_ERR_INVALID      step was not begun; a tensor is none that was left out, or there twice,
+ *                           or its memory is none of that GPU; a second call; or the stream
+ *                           captures a CUDA graph, which a save is no part of
+ *     CKPT_ERR_SYSTEM, CKPT_ERR_MEMORY  CUDA refuses. After most errors of CUDA's the process can
+ *                           use the GPU no more */
+CKPT_API enum ckpt_status ckpt_save_device(struct ckpt *ckpt, uint64_t step,
+                                           const struct ckpt_device_source *tensors, size_t count,
+                                           void *stream);
+
+/* What became of the last copies from or to a GPU. */
+struct ckpt_device_report {
+    uint32_t size;       /* sizeof(struct ckpt_device_report): lets later versions add fields */
+    bool is_proven;      /* what the GPU has was computed on the GPU */
+    uint64_t bytes;      /* copied */
+    uint64_t packed;     /* of them, in small tensors that were gathered first */
+    uint64_t nans;       /* of a save that is proven: numbers that are not finite */
+    uint64_t infinities; /* likewise */
+    char reason[256];    /* why they are not proven; "" otherwise */
+};
+
+/* ckpt_device_report - of the last ckpt_save_end or ckpt_load_device that returned CKPT_OK
+ *
+ * CKPT_ERR_NOT_FOUND: there was none. CKPT_ERR_INVALID: size. */
+CKPT_API enum ckpt_status ckpt_device_report(struct ckpt *ckpt,
+                                             struct ckpt_device_report *report_out);
+
 /* ckpt_save_end - seal what ckpt_save_begin has begun, once the caller's copies are complete
  *
- * Whatever it returns, the save is over. CKPT_ERR_INVALID: step was not begun. CKPT_ERR_NO_AGENT:
- * the agent went away meanwhile, nothing was staged. */
+ * Waits for those of ckpt_save_device, at most timeout_ms and a second for each GiB. Whatever it
+ * returns, the save is over.
+ *
+ * ERRORS
+ *     CKPT_ERR_INVALID   step was not begun
+ *     CKPT_ERR_NO_AGENT  the agent went away meanwhile, nothing was staged
+ *     CKPT_ERR_TIMEOUT   the GPU has not ended its copies. They may still write into the slot, so
+ *                        it stays this rank's, and a save is CKPT_ERR_BUSY until they have ended
+ *     CKPT_ERR_SYSTEM    CUDA failed: nothing was staged */
 CKPT_API enum ckpt_status ckpt_save_end(struct ckpt *ckpt, uint64_t step);
 
 /* ckpt_save_cancel - give up what ckpt_save_begin has begun; nothing may write to its addresses any
@@ -467,6 +529,36 @@ CKPT_API enum ckpt_status ckpt_read_range(struct ckpt *ckpt, uint64_t step, uint
 
 /* ckpt_unload - give a shard back; its data must not be touched afterwards. Clears *shard. */
 CKPT_API void ckpt_unload(struct ckpt *ckpt, struct ckpt_shard *shard);
+
+/* Where a tensor of a loaded shard is to be put in an NVIDIA GPU's memory. */
+struct ckpt_device_target {
+    const char *name;
+    void *address; /* on the device, of any alignment */
+    uint64_t bytes;
+};
+
+/* ckpt_load_device - copy tensors of a loaded shard into a GPU's memory, and prove them there
+ *
+ * Returns when the tensors are there. The copies begin when what `stream` (as ckpt_save_device) has
+ * been given before is done, and what it is given later waits for them. What lies on the GPU is
+ * then computed on the GPU, from the tensors, and compared: with the shard's digest itself, where
+ * that is BLAKE3; else with what this process computes of the shard's memory, which the agent has
+ * proven, under a key of this call alone. Bytes of the shard that are in no target count as they
+ * lie in its memory. Where they differ all is copied once more.
+ *
+ * Waits at most timeout_ms of the context and a second for each GiB. Without libckpt_kernels.so.1,
+ * or memory on the GPU, the copies are not proven: ckpt_device_report says why.
+ *
+ * ERRORS (what the targets have is not to be used)
+ *     CKPT_ERR_NOT_FOUND, CKPT_ERR_SIZE  a tensor; ckpt_reason() names it
+ *     CKPT_ERR_DIGEST       what arrived is not what was sent, twice
+ *     CKPT_ERR_BUSY         a save's copies are under way on the GPU
+ *     CKPT_ERR_TIMEOUT      the GPU has not ended its copies: the targets may still be written to
+ *     CKPT_ERR_UNSUPPORTED, CKPT_ERR_INVALID, CKPT_ERR_SYSTEM, CKPT_ERR_MEMORY  as of
+ *                           ckpt_save_device */
+CKPT_API enum ckpt_status ckpt_load_device(struct ckpt *ckpt, const struct ckpt_shard *shard,
+                                           const struct ckpt_device_target *targets, size_t count,
+                                           void *stream);
 
 /* ckpt_find, ckpt_tensor_at - a tensor of a loaded shard, by name or by place (0..tensor_count-1)
  *

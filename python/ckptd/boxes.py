@@ -46,6 +46,29 @@ class Box:
         return tuple(slice(a - b, a - b + n) for a, b, n in
                      zip(self.offsets, outer.offsets, self.sizes))
 
+    def __or__(self, other: Box) -> Box:
+        """The smallest box that has both."""
+        begin = tuple(map(min, self.offsets, other.offsets))
+        end = (max(a + n, b + m) for a, n, b, m in
+               zip(self.offsets, self.sizes, other.offsets, other.sizes))
+        return Box(begin, tuple(b - a for a, b in zip(begin, end)))
+
+    def without(self, other: Box) -> list[Box]:
+        """What of this box the other has not, in boxes that do not overlap."""
+        inner = self & other
+        if inner is None:
+            return [self]
+        found = []
+        offsets, sizes = list(self.offsets), list(self.sizes)
+        for at, (begin, length) in enumerate(zip(inner.offsets, inner.sizes)):
+            before, after = begin - offsets[at], offsets[at] + sizes[at] - begin - length
+            for first, rows in ((offsets[at], before), (begin + length, after)):
+                if rows > 0:
+                    found.append(Box((*offsets[:at], first, *offsets[at + 1:]),
+                                     (*sizes[:at], rows, *sizes[at + 1:])))
+            offsets[at], sizes[at] = begin, length
+        return found
+
     @property
     def count(self) -> int:
         product = 1

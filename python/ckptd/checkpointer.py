@@ -341,7 +341,7 @@ class Checkpointer:
         _log.info("run %s, attempt %s, rank %d of %d: goes on from step %d, which attempt %d saved "
                   "with %d ranks: read from %d shards%s in %.2f s", run, context.attempt,
                   rank, self._settings["world"], found.step, found.attempt, found.world,
-                  found.shards, ", and the others' shares from the group"
+                  found.shards, ", and the rest from the group"
                   if found.is_exchanged else "", time.monotonic() - began)
         return found.step
 
@@ -475,11 +475,11 @@ def attach(model: torch.nn.Module, optimizer: Any | Sequence[Any] | None = None,
     share       what ranks hold alike by construction (under DistributedDataParallel, or replicated
                 by a DTensor's mesh) is saved once, a share by each. False: each saves all that it
                 holds
-    replicas    how a restore in the same world puts shares together. None: the ranks that saved
-                them give them to each other by torch.distributed where it is up, and where that
-                fails, or the world is another now, read each other's shards. A process group of
-                just those ranks: by its backend (gloo, NCCL) in place of the default group's.
-                False: by reading
+    replicas    ranks that need the same bytes at a restore pull them once and give them to each
+                other by torch.distributed, where it is up; where that fails each reads them from
+                its own agent. None: those that saved shares of them, or in another world those
+                that hold most alike now. A process group of just these ranks: by its backend
+                (gloo, NCCL) in place of the default group's. False: each reads
     every       save() of a step that is no multiple of it does nothing
     best        "min" or "max": save(step, metric=) of a step that is better than all before is a
                 save whatever its number, and a file in `persist`, which keeps it when memory does

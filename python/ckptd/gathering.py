@@ -1,162 +1,108 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ranks of a group give each other their shares at a restore, so that each byte leaves the agents
-once for the whole group.
+"""Ranks of a group give each other what all of them need at a restore, so that each byte leaves the
+agents once for the whole group.
 
-Each rank has its own shard by then. Who takes part is agreed on in the store of torch.distributed,
-by one word that is written once (compare_set): all of the group go on, or none. The exchange has a
-process group of its own, made for it alone, so that one that is given up is not the training's, and
-it lies in a thread: nothing here, a store that is gone included, holds a restore up for longer than
-the time-outs below. Whoever cannot use what came goes on giving what is its own.
+In the world that saved each rank has its own shard by then, and gives the others its share of what
+they hold alike. In another world the group's ranks fetch the shards that are needed, each some of
+them, and give each other what all want of those.
+
+All of it lies in a thread: nothing here, a store that is gone included, holds a restore up for
+longer than the time-outs of peers.py and half of its own. Whoever cannot use what came goes on
+giving what is its own.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import logging
 import queue
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Iterator
 
 import torch
 
-from .context import Context, Shard, replica_value
-from .library import ffi
-from .restored import STATE
-from .sharing import SHARES, listed
-from .boxes import parts
+from . import peers
+from .boxes import Box
+from .context import Context, Shard
+from .peers import Council, Flight, Lost, Peers, patience, value_of
+from .sharing import SHARES, Group, is_of_job, listed
+from .sources import Head, Place, Shards, Sources, pieces
 from .tensors import TYPES
 
-BATCH = 16 << 20  # bytes that are sent at once; a larger tensor has memory of its size
-_ALIGNED = 64  # bytes
-_VALUE = 8  # bytes at the end of what is sent at once: replica_value() of what is before them
-AGREE_SECONDS = 10.0  # until all of a group have come: they leave a collective load together
-STALL_SECONDS = 10.0  # in which what is sent at once must have come
+_log = logging.getLogger("ckptd")
 _starts: dict[str, int] = {}  # exchanges that this process has begun, by what they are called
-
-
-class Lost(Exception):
-    """The group does not give it, and why: what is missing is read from peers' shards."""
-
-
-class Head:
-    """What another rank's shard has, and what of it is no tensor: a shard to look at."""
-
-    def __init__(self, rank: int, raw: bytes, shares: memoryview) -> None:
-        length = int.from_bytes(raw[:8], "little")
-        said = json.loads(raw[8:8 + length])
-        self.rank = rank
-        self.entries: dict[str, dict[str, Any]] = said["entries"]
-        self.metadata: dict[str, str] = said["metadata"]
-        self._data = {STATE: memoryview(raw)[8 + length:], SHARES: shares}
-
-    @staticmethod
-    def pack(shard: Shard) -> bytes:
-        said = json.dumps({"entries": shard.entries, "metadata": shard.metadata}).encode()
-        return len(said).to_bytes(8, "little") + said + bytes(shard.data(STATE))
-
-    def data(self, name: str) -> memoryview:
-        if name not in self._data:
-            raise Lost(f"{name} of rank {self.rank} is needed, which is no share")
-        return self._data[name]
-
-    def window(self, begin: int, end: int) -> memoryview:
-        raise Lost(f"a tensor of rank {self.rank} is needed, which is no share")
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where an entry of a shard lies in what is sent at once."""
-
-    name: str
-    begin: int
-    end: int
-    at: int
-
-
-def batches(shard: Shard | Head) -> Iterator[tuple[list[_Place], int]]:
-    """(places, bytes) of what is sent at once of a shard's share: of all ranks' reckoning the
-    same."""
-    _, shared = listed(shard)  # type: ignore[arg-type]
-    found = [(*shard.entries[inside]["data_offsets"], inside) for path, (inside, _) in
-             parts(shard).items() if path in shared]  # type: ignore[arg-type]
-    places: list[_Place] = []
-    size = 0
-    for begin, end, inside in sorted(found):
-        if places and size + end - begin > BATCH:
-            yield places, size
-            places, size = [], 0
-        places.append(_Place(inside, begin, end, size))
-        size += -(-(end - begin) // _ALIGNED) * _ALIGNED
-    if places:
-        yield places, size
-
-
-def _value(memory: torch.Tensor, size: int) -> torch.Tensor:
-    value = replica_value([(memory.data_ptr(), size)])
-    return torch.frombuffer(bytearray(value.to_bytes(_VALUE, "little")), dtype=torch.uint8)
 
 
 @dataclass(frozen=True)
 class Given:
-    """A tensor of another rank's share, in memory that is soon used again."""
+    """A part of a tensor of another rank's shard, in memory that is soon used again."""
 
     rank: int
     name: str  # in the shard
+    box: Box
     source: torch.Tensor
 
 
 class Exchange:
-    """One restore's exchange. heads() first, then say(), then pieces(); close() in any case."""
+    """One restore's exchange. For each of heads() has_looked(), then say(), then pieces(); close()
+    in any case."""
 
-    def __init__(self, context: Context, shard: Shard, replicas: Any, timeout: float) -> None:
-        self._group, _ = listed(shard)
-        self._rank, self._shard = context.rank, shard
+    def __init__(self, context: Context, step: int, group: list[int], sources: Sources,
+                 said: dict[str, Any], replicas: Any, timeout: float) -> None:
+        self._group, self._rank, self._sources, self._said = group, context.rank, sources, said
+        self._run_name, self.fetched = context.run, 0
         self._deadline = time.monotonic() + timeout
         self._channel: queue.Queue[Any] = queue.Queue(maxsize=2)
-        self._verdict: queue.Queue[bool] = queue.Queue()
-        self._lock = threading.Lock()  # the shard is read under it
+        self._answers: queue.Queue[Any] = queue.Queue()
+        self._lock = threading.Lock()  # a shard is read under it
         self._is_left = self._is_closed = False
-        called = f"ckptd/{context.run}/{context.attempt}/{shard.step}/{self._group[0]}"
+        called = f"ckptd/{context.run}/{context.attempt}/{step}/{group[0]}"
         _starts[called] = _starts.get(called, 0) + 1
         self._prefix = f"{called}/{_starts[called]}"
-        self._device, self._refusal = _device_of(replicas, self._group)
-        self._list = _value_of(shard.data(SHARES))
+        self._device, self._refusal = peers.device_of(replicas, group)
         self._thread = threading.Thread(target=self._run, name="ckptd-exchange", daemon=True)
         self._thread.start()
 
     # ---- the restore's side ----
 
-    def heads(self) -> list[Head]:
-        """What the others' shards have. Raises Lost."""
-        return list(self._take(AGREE_SECONDS + STALL_SECONDS))
+    def heads(self) -> Iterator[list[Head]]:
+        """What the shards have, a round after another. Raises Lost."""
+        seconds = peers.AGREE_SECONDS + peers.STALL_SECONDS + self._sources.seconds
+        while (found := self._take(seconds)) is not None:
+            yield found
 
-    def say(self, is_wanted: bool) -> None:
-        """Whether this rank's sums close with what the heads have said."""
-        self._verdict.put(is_wanted)
+    def has_looked(self, is_planned: bool) -> None:
+        """Whether this rank needs to look at no more."""
+        self._answers.put(is_planned)
+
+    def say(self, wanted: dict[int, dict[str, Box]]) -> None:
+        """That this rank's sums close with what the heads have said, and what it wants."""
+        self._answers.put(wanted)
 
     def pieces(self) -> Iterator[Given]:
-        """The others' shares, tensor by tensor. Raises Lost; what came before that is right."""
-        patience = AGREE_SECONDS + STALL_SECONDS
-        while (batch := self._take(patience)) is not None:
-            yield from batch
+        """What others give, part by part. Raises Lost; what came before that is right."""
+        seconds = peers.AGREE_SECONDS + peers.STALL_SECONDS
+        while (found := self._take(seconds)) is not None:
+            yield from found
             if self._device.type == "cuda":  # the memory is used again on another stream
                 torch.cuda.current_stream(self._device).synchronize()
-            patience = STALL_SECONDS
+            seconds = peers.STALL_SECONDS
 
     def close(self) -> None:
-        """Waits until the others have this rank's share, or have gone; then the shard may go."""
+        """Waits until the others have what this rank gives, or have gone; then the shard may go."""
         self._is_left = True
-        self._verdict.put(False)
-        self._thread.join(max(0.0, min(STALL_SECONDS, self._deadline - time.monotonic())))
+        self._answers.put(None)
+        self._thread.join(patience(self._deadline, peers.STALL_SECONDS))
         with self._lock:
             self._is_closed = True
 
     def _take(self, seconds: float) -> Any:
         try:
-            found = self._channel.get(timeout=max(0.0, min(
-                seconds, self._deadline - time.monotonic())))
+            found = self._channel.get(timeout=patience(self._deadline, seconds))
         except queue.Empty:
             raise Lost(f"nothing came of the group in {seconds:.0f} s") from None
         if isinstance(found, BaseException):
@@ -170,6 +116,8 @@ class Exchange:
             self._exchange()
         except BaseException as error:
             self._put(error)
+        finally:
+            self._sources.close()
 
     def _put(self, item: Any) -> None:
         """Hands on what has come; not to a restore that goes on without it."""
@@ -180,166 +128,160 @@ class Exchange:
             except queue.Full:
                 continue
 
-    def _exchange(self) -> None:
-        store = _store()
-        mine = Head.pack(self._shard)
-        words = self._agree(store, "begin", self._refusal, {
-            "list": self._list, "attempt": self._shard.attempt, "device": str(self._device.type),
-            "batch": BATCH}, [len(mine), _value_of(mine)])
-        peers = _connect(store, f"{self._prefix}/peers", self._device.type,
-                         self._group.index(self._rank), len(self._group))
+    def _answer(self) -> Any:
+        """What the restore says to what it was handed; None: it goes on without the group."""
         try:
-            shares = self._shard.data(SHARES)
-            raws = {rank: self._raw(peers, rank, mine, size)
-                    for rank, (size, _) in zip(self._group, words)}
-            damaged = [rank for rank, (_, value) in zip(self._group, words)
-                       if _value_of(raws[rank]) != value]
-            if damaged:
-                self._agree(store, "share", f"what came of ranks {damaged} is damaged", {}, None)
-            heads = {rank: Head(rank, raw, shares) for rank, raw in raws.items()}
-            self._put([heads[rank] for rank in self._others()])
-            try:
-                is_wanted = self._verdict.get(timeout=AGREE_SECONDS)
-            except queue.Empty:
-                is_wanted = False
-            self._agree(store, "share", None if is_wanted else "its sums do not close", {}, None)
-            for owner in self._group:
-                for places, size in batches(self._shard if owner == self._rank else heads[owner]):
-                    self._batch(peers, owner, heads[owner], places, size)
+            return self._answers.get(timeout=peers.AGREE_SECONDS)
+        except queue.Empty:
+            return None
+
+    def _exchange(self) -> None:
+        council = Council(peers.store(), self._prefix, self._group, self._rank)
+        council.ask("begin", self._refusal, {
+            **self._said, "group": self._group, "device": str(self._device.type),
+            "piece": peers.PIECE}, None)
+        link = Peers(council.store, f"{self._prefix}/peers", self._device,
+                     self._group.index(self._rank), len(self._group))
+        try:
+            heads = self._look(council, link)
+            self._put(None)
+            answer = self._answer()
+            wanted = None if answer is None else self._sources.wanted(heads, answer)
+            council.ask("share", "its sums do not close" if wanted is None else None,
+                        {"wanted": value_of(_text(wanted or {}))}, None)
+            self._send(link, heads, wanted or {})
             self._put(None)
             # A connection is closed when nobody waits for what was sent by it.
-            self._agree(store, "end", None, {}, None)
+            council.ask("end", None, None, None)
         finally:
-            peers.abort()
+            link.close()
 
-    def _others(self) -> list[int]:
-        place = self._group.index(self._rank)
-        return self._group[place + 1:] + self._group[:place]
+    def _look(self, council: Council, link: Peers) -> dict[int, Head]:
+        """What the shards have, until all of the group have seen enough."""
+        heads: dict[int, Head] = {}
+        for number, ranks in enumerate(self._sources.rounds):
+            packed, refusal = self._packed(ranks)
+            words = council.ask(f"look{number}", refusal, None, {
+                rank: [len(raw), value_of(raw)] for rank, raw in packed.items()},
+                peers.AGREE_SECONDS + self._sources.seconds)
+            sizes = {int(rank): word for one in words for rank, word in one.items()}
+            raws = {rank: self._raw(link, rank, packed.get(rank), sizes[rank][0])
+                    for rank in ranks}
+            damaged = [rank for rank in ranks if value_of(raws[rank]) != sizes[rank][1]]
+            if damaged:
+                council.ask(f"looked{number}", f"what came of {damaged} is damaged", None, None)
+            heads.update((rank, Head(rank, raw, self._sources.shares, self._sources.whole))
+                         for rank, raw in raws.items())
+            self._put([heads[rank] for rank in ranks])
+            answer = self._answer()
+            if all(council.ask(f"looked{number}", "it goes on alone" if answer is None else None,
+                               None, answer)):
+                break
+        return heads
 
-    def _agree(self, store: Any, phase: str, refusal: str | None, said: dict[str, Any],
-               own: Any) -> list[Any]:
-        """Returns what each rank has said of its own, when all of the group go on; else raises
-        Lost, in all of them: the first to write the verdict decides for all."""
-        key = f"{self._prefix}/{phase}"
-        keys = [f"{key}/{rank}" for rank in self._group]
-        store.set(f"{key}/{self._rank}", json.dumps({"no": refusal, "said": said, "own": own}))
-        verdict, found = refusal, []
-        if refusal is None:
-            try:
-                store.wait(keys, timedelta(seconds=AGREE_SECONDS))
-                found = [json.loads(store.get(one)) for one in keys]
-            except Exception as error:
-                verdict = f"not all of {self._group} came in {AGREE_SECONDS:.0f} s: {error}"
-            for rank, word in zip(self._group, found):
-                if word["no"] is not None:
-                    verdict = verdict or f"rank {rank}: {word['no']}"
-                elif word["said"] != said:
-                    verdict = verdict or f"rank {rank} has {word['said']}, this one {said}"
-        decided = store.compare_set(key, "", "go" if verdict is None else f"no: {verdict}")
-        decided = decided.decode() if isinstance(decided, bytes) else decided
-        if decided != "go" or refusal is not None:
-            raise Lost(decided)
-        return [json.loads(store.get(one))["own"] for one in keys]
+    def _packed(self, ranks: list[int]) -> tuple[dict[int, bytes], str | None]:
+        """({rank: head} of what this rank gives, why it cannot)."""
+        packed: dict[int, bytes] = {}
+        try:
+            for rank in ranks:
+                if self._sources.givers[rank] == self._rank:
+                    shard = self._sources.get(rank)
+                    packed[rank] = Head.pack(shard, self._sources.brought(shard))
+                    self.fetched += self._sources.shares is None
+        except Exception as error:  # the others go on as this one does: alone
+            return {}, f"{type(error).__name__}: {error}"
+        return packed, None
 
-    def _raw(self, peers: Any, owner: int, mine: bytes, size: int) -> bytes:
-        buffer = torch.empty(size, dtype=torch.uint8)
-        if owner == self._rank:
-            buffer.copy_(torch.frombuffer(bytearray(mine), dtype=torch.uint8))
-        buffer = self._send(peers, owner, buffer.to(self._device))
-        return bytes(buffer.cpu().numpy())
+    def _place_of(self, rank: int) -> int:
+        return self._group.index(self._sources.givers[rank])
 
-    def _send(self, peers: Any, owner: int, buffer: torch.Tensor) -> torch.Tensor:
-        options = torch.distributed.BroadcastOptions()
-        options.rootRank, options.rootTensor = self._group.index(owner), 0
-        for begin in range(0, buffer.numel(), BATCH):
-            options.timeout = timedelta(seconds=STALL_SECONDS)
-            piece = buffer[begin:begin + BATCH]
-            peers.broadcast([piece], options).wait(timedelta(seconds=STALL_SECONDS))
-        return buffer
+    def _raw(self, link: Peers, rank: int, mine: bytes | None, size: int) -> bytes:
+        memory = None if mine is None else torch.frombuffer(bytearray(mine), dtype=torch.uint8)
+        return bytes(link.start(self._place_of(rank), size, memory).land().cpu().numpy())
 
-    def _batch(self, peers: Any, owner: int, head: Head, places: list[_Place], size: int) -> None:
-        memory = torch.empty(size + _VALUE, dtype=torch.uint8)
-        if owner == self._rank:
-            with self._lock:
-                if self._is_closed:
-                    raise Lost("the shard was given back")
-                for place in places:
-                    if place.begin < place.end:
-                        memory[place.at:place.at + place.end - place.begin] = torch.frombuffer(
-                            self._shard.window(place.begin, place.end), dtype=torch.uint8)
-            memory[size:] = _value(memory, size)
-        buffer = self._send(peers, owner, memory.to(self._device))
-        if owner == self._rank:
+    def _send(self, link: Peers, heads: dict[int, Head],
+              wanted: dict[int, dict[str, Box]]) -> None:
+        """All pieces: those of several givers in turn, so that all of them send at once; some are
+        on their way while one is proven."""
+        rows: dict[int, list[tuple[int, list[Place], int]]] = {}  # by who sends
+        for rank in (rank for rank in heads if rank in wanted):
+            rows.setdefault(self._place_of(rank), []).extend(
+                (rank, *one) for one in pieces(heads[rank], wanted[rank]))
+        flights: deque[tuple[Flight, int, list[Place]]] = deque()
+        turns = itertools.chain.from_iterable(itertools.zip_longest(*rows.values()))
+        for rank, places, size in filter(None, turns):
+            if len(flights) == peers.WINDOW:
+                self._land(heads, *flights.popleft())
+            mine = None
+            if self._sources.givers[rank] == self._rank:
+                mine = self._read(self._sources.get(rank), places, size)
+            flights.append((link.start(self._place_of(rank), size, mine), rank, places))
+        while flights:
+            self._land(heads, *flights.popleft())
+
+    def _read(self, shard: Shard, places: list[Place], size: int) -> torch.Tensor:
+        memory = torch.empty(size, dtype=torch.uint8)
+        with self._lock:
+            if self._is_closed:
+                raise Lost("the shard was given back")
+            for place in places:
+                if place.begin < place.end:
+                    memory[place.at:place.at + place.end - place.begin] = torch.frombuffer(
+                        shard.window(place.begin, place.end), dtype=torch.uint8)
+        return memory
+
+    def _land(self, heads: dict[int, Head], flight: Flight, rank: int,
+              places: list[Place]) -> None:
+        memory = flight.land()
+        is_mine = self._sources.givers[rank] == self._rank
+        if is_mine and self._sources.shares is not None:
+            return  # filled of the shard itself
+        if not is_mine and not flight.proven():
+            _log.warning("run %s, rank %d: %d bytes that rank %d has sent are not what came: they "
+                         "are read from the agent", self._run_name, self._rank, memory.numel(),
+                         self._sources.givers[rank])
             return
-        memory = buffer.cpu()
-        if not torch.equal(memory[size:], _value(memory, size)):
-            self._put(Lost(f"what came of rank {owner} is not what it sent"))
-            self._is_left = True  # and go on: the others' may be right
-        self._put([Given(owner, place.name, _tensor(buffer, head.entries[place.name], place))
+        self._put([Given(rank, place.name, place.box,
+                         _tensor(memory, heads[rank].entries[place.name], place))
                    for place in places])
 
 
-def _tensor(buffer: torch.Tensor, entry: dict[str, Any], place: _Place) -> torch.Tensor:
-    raw = buffer[place.at:place.at + place.end - place.begin]
-    return raw.view(TYPES[entry["dtype"]]).reshape(entry["shape"])
+def _tensor(memory: torch.Tensor, entry: dict[str, Any], place: Place) -> torch.Tensor:
+    raw = memory[place.at:place.at + place.end - place.begin]
+    return raw.view(TYPES[entry["dtype"]]).reshape(place.box.sizes)
 
 
-def _value_of(data: bytes | memoryview) -> int:
-    memory = ffi.from_buffer(data)
-    return replica_value([(int(ffi.cast("uintptr_t", memory)), len(data))])
-
-
-def _store() -> Any:
-    """The job's own, by a connection of its own where it has one: whoever waits at it holds up
-    nobody else's question."""
-    store = torch.distributed.distributed_c10d._get_default_store()
-    try:
-        return store.clone()
-    except (AttributeError, RuntimeError, NotImplementedError):
-        return store
-
-
-def _device_of(replicas: Any, group: list[int]) -> tuple[torch.device, str | None]:
-    """(where what is sent lies, why this rank does not take part)."""
-    cpu = torch.device("cpu")
-    if replicas is False:
-        return cpu, "replicas=False"
-    try:
-        if replicas is not None:
-            ranks = sorted(torch.distributed.get_process_group_ranks(replicas))
-            if ranks != sorted(group):
-                return cpu, f"the group that was given is of ranks {ranks}, and {group} saved"
-        said = str(torch.distributed.get_backend_config(replicas))
-    except Exception as error:  # a group that this rank is not of
-        return cpu, f"{type(error).__name__}: {error}"
-    kinds = dict(pair.split(":", 1) for pair in said.split(",") if ":" in pair)
-    if kinds.get("cuda") == "nccl" and torch.cuda.is_available():
-        return torch.device("cuda", torch.cuda.current_device()), None
-    if kinds.get("cpu") == "gloo":
-        return cpu, None
-    return cpu, f"no exchange by {kinds}"
-
-
-def _connect(store: Any, prefix: str, kind: str, rank: int, size: int) -> Any:
-    """A process group of this exchange alone, that torch.distributed's lists do not have."""
-    distributed = torch.distributed
-    own = distributed.PrefixStore(prefix, store)
-    own.set_timeout(timedelta(seconds=STALL_SECONDS))
-    if kind == "cpu":
-        return distributed.ProcessGroupGloo(own, rank, size, timedelta(seconds=STALL_SECONDS))
-    options = distributed.ProcessGroupNCCL.Options()
-    options._timeout = timedelta(seconds=6 * STALL_SECONDS)  # its watchdog's; ours come first
-    return distributed.ProcessGroupNCCL(own, rank, size, options)
+def _text(wanted: dict[int, dict[str, Box]]) -> bytes:
+    return json.dumps([[rank, [[name, box.offsets, box.sizes] for name, box in sorted(one.items())]]
+                       for rank, one in sorted(wanted.items())]).encode()
 
 
 def begin(context: Context, shard: Shard, replicas: Any, timeout: float) -> Exchange | None:
     """An exchange of the shares of the checkpoint that this rank has its own shard of, in the same
     world; None where it is not shared, or the ranks are not those of torch.distributed."""
-    distributed = torch.distributed
-    if SHARES not in shard.entries or not (distributed.is_available()
-                                           and distributed.is_initialized()):
-        return None
-    if (distributed.get_rank(), distributed.get_world_size()) != (context.rank, context.world):
+    if SHARES not in shard.entries or not is_of_job(context.rank, context.world):
         return None
     group, _ = listed(shard)
-    return Exchange(context, shard, replicas, timeout) if context.rank in group else None
+    if context.rank not in group:
+        return None
+    said = {"list": value_of(shard.data(SHARES)), "attempt": shard.attempt}
+    return Exchange(context, shard.step, group, Sources.own(shard), said, replicas, timeout)
+
+
+def begin_elsewhere(context: Context, step: int, old_world: int, replicas: Any,
+                    alike: Group | None, timeout: float, mine: Shards,
+                    whole: Shards) -> Exchange | None:
+    """An exchange of what the ranks of a group want of another world's shards: of the group that
+    was given, or else of those that hold most `alike`. None where there is none. `mine` are the
+    shards of the exchange's thread, for half of the time, and `whole` the restore's own."""
+    if replicas is False or not is_of_job(context.rank, context.world):
+        return None
+    try:
+        group = sorted(alike or () if replicas is None else
+                       torch.distributed.get_process_group_ranks(replicas))
+    except Exception:  # a group that this rank is not of
+        return None
+    if len(group) < 2 or context.rank not in group:
+        return None
+    sources = Sources.others(context, old_world, group, timeout / 2, mine, whole)
+    return Exchange(context, step, group, sources, {"world": old_world}, replicas, timeout)

@@ -14,7 +14,7 @@ from . import gathering
 from .context import Context, Shard
 from .errors import Error, NoCheckpoint, StateError, WorldChanged
 from .restored import Restorer, order
-from .sharing import listed
+from .sharing import listed, replicas_of
 
 _HELD = 8  # shards that are kept mapped between looking and copying
 _log = logging.getLogger("ckptd")
@@ -61,23 +61,30 @@ class _Group:
         self._context, self._exchange = context, exchange
         self.has_given = False
 
-    def look(self, restorer: Restorer) -> None:
-        if self._exchange is not None and not restorer.is_planned():
-            with self._or_shards():
-                for head in self._exchange.heads():
+    def look(self, restorer: Restorer, first: int) -> None:
+        """At what the group shows, after what is no tensor of the shard of one rank."""
+        if self._exchange is None:
+            return
+        with self._or_shards():
+            for heads in self._exchange.heads():
+                for head in heads:
+                    if head.rank == first:
+                        restorer.begin(head)
+                for head in heads:
                     restorer.look(head)
+                self._exchange.has_looked(restorer.is_planned())
 
-    def fill(self, restorer: Restorer, shards: _Shards) -> int:
-        """Returns how many shards were read for it."""
+    def fill(self, restorer: Restorer) -> int:
+        """Returns how many shards this rank has fetched for it."""
         if self._exchange is None:
             return 0
-        restorer.fill(shards.get(self._context.rank))
+        count = 0
         with self._or_shards():
-            self._exchange.say(True)
+            self._exchange.say(restorer.wanted())
             restorer.take(self._exchange.pieces())
-            self.has_given = True
+            count, self.has_given = self._exchange.fetched, True
         self.close()
-        return 1
+        return count
 
     @contextlib.contextmanager
     def _or_shards(self) -> Iterator[None]:
@@ -111,18 +118,23 @@ def read(context: Context, restorer: Restorer, step: int, timeout: float,
     in place what is no tensor. `replicas` is attach()'s. Raises ckptd.Error; the reason names run
     and step, and says so when the model was touched.
     """
-    exchange = None
+    exchange, is_own = None, True
     try:
         shard = context.load(step, timeout)
     except NoCheckpoint:
         return None
     except WorldChanged:
+        is_own = False
         info = context.info(step)
         at = _same_everywhere(info.step)
         info = info if at == info.step else context.info(at)
         shards = _Shards(context, at, timeout)
         found = Found(at, info.attempt, info.world, 0)
         ranks = order(context.rank, context.world, info.world)
+        exchange = gathering.begin_elsewhere(
+            context, at, info.world, replicas,
+            replicas_of(restorer.registered, context.rank, context.world), timeout,
+            _Shards(context, at, timeout / 2), shards)
     else:
         shards = _Shards(context, shard.step, timeout)
         shards.hold(shard)
@@ -131,16 +143,22 @@ def read(context: Context, restorer: Restorer, step: int, timeout: float,
         exchange = gathering.begin(context, shard, replicas, timeout)
     group = _Group(context, exchange)
     with contextlib.closing(shards), group, _named(context.run, found.step):
+        if not is_own:
+            group.look(restorer, ranks[0])
         for rank in ranks:
-            restorer.look(shards.get(rank))
-            if rank == context.rank:
-                group.look(restorer)
             if restorer.is_planned():
                 break
+            restorer.look(shards.get(rank))
+            if is_own and rank == context.rank:
+                group.look(restorer, rank)
         restorer.check(found.world == context.world)
         check(restorer)
         with _touched():
-            count = group.fill(restorer, shards)
+            count = 0
+            if is_own and exchange is not None:
+                restorer.fill(shards.get(context.rank))
+                count = 1
+            count += group.fill(restorer)
             for rank in restorer.ranks():
                 restorer.fill(shards.get(rank))
                 count += 1

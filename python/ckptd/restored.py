@@ -36,13 +36,16 @@ class _Piece:
 
 
 class Given(Protocol):
-    """A tensor of a rank's shard, as it came by another way than the shard."""
+    """A part of a tensor of a rank's shard, as it came by another way than the shard."""
 
     @property
     def rank(self) -> int: ...
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def box(self) -> Box: ...
 
     @property
     def source(self) -> torch.Tensor: ...
@@ -77,6 +80,18 @@ class Target:
     def fill(self, shard: Shard) -> None:
         for piece in self.pieces.pop(shard.rank, ()):
             self.put(piece, view(shard, piece.inside))
+
+    def take(self, piece: _Piece, one: Given) -> list[_Piece]:
+        """Copies what has come of a piece, and returns what is still missing of it."""
+        overlap = piece.overlap & one.box
+        if overlap is None:
+            return [piece]
+        self.put(_Piece(piece.inside, one.box, overlap), one.source)
+        left = [_Piece(piece.inside, piece.box, box) for box in piece.overlap.without(overlap)]
+        mine = self.pieces[one.rank]
+        mine.remove(piece)
+        mine += left
+        return left
 
     def put(self, piece: _Piece, source: torch.Tensor) -> None:
         with torch.no_grad():
@@ -146,6 +161,12 @@ class Restorer:
             for optimizer in registered.optimizers}
 
     # ---- looking ----
+
+    def begin(self, shard: Shard) -> None:
+        """Takes what is no tensor, and no rank's but one's, of a shard: look() has it otherwise of
+        the first that it is shown."""
+        if self.state is None:
+            self._look_first(saved_state(shard), Giver(shard, parts(shard)))
 
     def look(self, shard: Shard) -> None:
         """Notes what a shard has. Nothing is overwritten."""
@@ -376,9 +397,19 @@ class Restorer:
                 for piece in pieces:
                     wanted.setdefault((rank, piece.inside), []).append((target, piece))
         for one in given:
-            for target, piece in wanted.pop((one.rank, one.name), ()):
-                target.put(piece, one.source)
-                target.pieces[one.rank].remove(piece)
+            key = (one.rank, one.name)
+            wanted[key] = [(target, left) for target, piece in wanted.get(key, ())
+                           for left in target.take(piece, one)]
+
+    def wanted(self) -> dict[int, dict[str, Box]]:
+        """{rank: {a tensor of its shard: the part of it, at most, that is needed}}."""
+        found: dict[int, dict[str, Box]] = {}
+        for target in self._all_targets():
+            for rank, pieces in target.pieces.items():
+                for piece in pieces:
+                    mine = found.setdefault(rank, {})
+                    mine[piece.inside] = piece.overlap | mine.get(piece.inside, piece.overlap)
+        return found
 
     def ranks(self) -> list[int]:
         """Whose shards are needed, or still are."""

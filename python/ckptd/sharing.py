@@ -160,11 +160,31 @@ def _longest_first(shape: torch.Size) -> tuple[int, int]:
 def find(registered: Registered, model: torch.nn.Module, rank: int, world: int) -> Share | None:
     """This rank's share of what it holds alike with others; None where that is nothing, too little,
     or the ranks are not those of torch.distributed. Talks to nobody."""
+    shares = [Share(group, rank, entries) for group, entries in
+              _alike(registered, model, rank, world).items() if sum(map(_bytes, entries)) >= LEAST]
+    return max(shares, key=lambda share: share.bytes, default=None)
+
+
+def replicas_of(registered: Registered, rank: int, world: int) -> Group | None:
+    """The ranks that hold most alike with this one, itself among them, as find() has it."""
+    groups = {group: sum(map(_bytes, entries)) for group, entries in
+              _alike(registered, registered.given, rank, world).items()}
+    return max(groups, key=lambda group: groups[group], default=None)
+
+
+def is_of_job(rank: int, world: int) -> bool:
+    """Whether the ranks are those of torch.distributed."""
     distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()
-            and distributed.get_rank() == rank and distributed.get_world_size() == world > 1):
-        return None
+    return (distributed.is_available() and distributed.is_initialized()
+            and distributed.get_rank() == rank and distributed.get_world_size() == world)
+
+
+def _alike(registered: Registered, model: torch.nn.Module, rank: int,
+           world: int) -> dict[Group, list[Entry]]:
+    """{ranks: what they hold alike} of the groups that this rank is of."""
     groups: dict[Group, list[Entry]] = {}
+    if world < 2 or not is_of_job(rank, world):
+        return groups
     replicated = _replicated(registered, model)
     known: dict[Any, Group | None] = {}  # by mesh and placements
     for entry in registered.entries:
@@ -179,9 +199,7 @@ def find(registered: Registered, model: torch.nn.Module, rank: int, world: int) 
             group = replicated.get(entry.name)
         if group is not None and rank in group and len(group) > 1:
             groups.setdefault(group, []).append(entry)
-    shares = [Share(group, rank, entries) for group, entries in groups.items()
-              if sum(map(_bytes, entries)) >= LEAST]
-    return max(shares, key=lambda share: share.bytes, default=None)
+    return groups
 
 
 def _replicated(registered: Registered, model: torch.nn.Module) -> dict[str, Group]:

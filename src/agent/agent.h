@@ -41,6 +41,7 @@ struct agent_config {
     char address[CKPT_ADDRESS_MAX + 1]; /* of its control port, as told to the coordinator */
     uint64_t segment_bytes;
     uint32_t locked;          /* enum arena_locked */
+    uint32_t closed;          /* enum agent_closed: it takes no saves, and nobody's copies */
     uint32_t segments;        /* <= CKPT_ARENA_SEGMENTS_MAX */
     uint64_t page_bytes;      /* the least that a shard takes, where there are parts */
     uint32_t parts;           /* of segments, for small shards: base/room.h; 0: segments alone */
@@ -57,6 +58,8 @@ struct agent_config {
     uint32_t load_timeout_ms; /* a load without a verdict for so long fails, or earlier where its
                                * process waits less */
     uint32_t room_wait_ms;    /* a save that finds no room waits so long for what others may give */
+    struct digest_secret device_secret; /* random, of this life alone: saves' device keys are made
+                                         * of it */
 };
 
 /* What a node starts with; its names are empty. */
@@ -120,6 +123,7 @@ struct agent_event {
     uint64_t work;
     enum ckpt_status status;
     struct digest digest;
+    struct digest device_digest; /* AGENT_WORK_DONE: the second one, where it was wanted */
 };
 
 /* Peer connections that the machine has asked for carry this bit in their number. */
@@ -156,7 +160,9 @@ struct agent_work {
     uint64_t chunk_first; /* AGENT_WORK_DIGEST: of those that are digested */
     uint64_t chunk_count; /* 0: all of the slot's */
     uint32_t link; /* AGENT_WORK_READ: the source's connection; AGENT_WORK_GATHER: the rank's */
-    struct digest_key key; /* AGENT_WORK_DIGEST, AGENT_WORK_READ: that the digest is under */
+    struct digest_key key;        /* AGENT_WORK_DIGEST, AGENT_WORK_READ: that the digest is under */
+    struct digest_key device_key; /* AGENT_WORK_DIGEST: of a second digest of the same bytes; of an
+                                   * unknown kind: none is wanted */
     char address[CKPT_ADDRESS_MAX + 1];
 };
 

@@ -82,9 +82,10 @@ static void send_join(struct agent *a)
     join->segments = a->config.segments;
     join->segments_free = a->segments_free;
     join->page_bytes = a->config.parts > 0 ? a->config.page_bytes : 0;
-    join->features = WIRE_FEATURES | WIRE_FEATURE_FINGERPRINT;
+    join->features = WIRE_FEATURES;
     join->cluster = a->cluster;
     join->locked = a->config.locked;
+    join->closed = a->config.closed;
 }
 
 /* All that is asked of the coordinator or told to it is so again: it may be another one. */

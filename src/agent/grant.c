@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/device_key.h"
 #include "agent/part.h"
 #include "agent/refusal.h"
 #include "agent/run.h"
@@ -51,6 +52,18 @@ void agent_grant(struct agent *a, const struct rank_session *session)
     granted->segment_count = s->segment_count;
     granted->segments = s->segments;
     granted->part_bytes = agent_slot_part(a, s).bytes;
+    agent_device_key(a, session->filling, &granted->device_key);
+}
+
+enum ckpt_status agent_grant_check_open(const struct agent *a, char *reason)
+{
+    if (a->config.closed == AGENT_OPEN) {
+        return CKPT_OK;
+    }
+    return reason_refuse(reason, CKPT_ERR_CONFIG,
+                         "the agent of node %s takes no new shards: RDMA devices are there and "
+                         "cannot be used, its log says why; mend them, or set allow_slow",
+                         a->config.node);
 }
 
 enum ckpt_status agent_grant_check_step(struct agent *a, const struct rank_session *session,

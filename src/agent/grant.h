@@ -10,6 +10,8 @@ void agent_grant_refuse(struct agent *a, const struct rank_session *session, uin
                         enum ckpt_status status, const char *reason);
 /* The answer: the slot that the session fills. */
 void agent_grant(struct agent *a, const struct rank_session *session);
+/* Whether the agent takes new shards at all. */
+enum ckpt_status agent_grant_check_open(const struct agent *a, char *reason);
 /* Whether the rank may save that step; else reason says why not. */
 enum ckpt_status agent_grant_check_step(struct agent *a, const struct rank_session *session,
                                         uint64_t step, char *reason);

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/grant.h"
 #include "agent/identity.h"
 #include "agent/part.h"
 #include "agent/segment.h"
@@ -197,7 +198,10 @@ static bool serve(struct agent *a, struct rank_session *session)
     if (!session->reader && asked->bytes > 0 && tell_next(a, session, asked)) {
         return true;
     }
-    enum ckpt_status status = check(a, session, reason);
+    enum ckpt_status status = agent_grant_check_open(a, reason);
+    if (status == CKPT_OK) {
+        status = check(a, session, reason);
+    }
     if (status == CKPT_OK && renewed) {
         status = reason_refuse(reason, CKPT_ERR_SYSTEM,
                                "the agent could not make its memory ready, or others took it");

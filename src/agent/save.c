@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "agent/device_key.h"
 #include "agent/grant.h"
 #include "agent/load.h"
 #include "agent/room_wait.h"
@@ -67,7 +68,10 @@ void agent_save_ask(struct agent *a, uint32_t index, const struct message_slot_a
                            "a shard has a header, so it has bytes");
         return;
     }
-    enum ckpt_status status = agent_grant_check_step(a, session, ask->step, reason);
+    enum ckpt_status status = agent_grant_check_open(a, reason);
+    if (status == CKPT_OK) {
+        status = agent_grant_check_step(a, session, ask->step, reason);
+    }
     if (status != CKPT_OK) {
         agent_grant_refuse(a, session, ask->step, status, reason);
         return;
@@ -173,6 +177,7 @@ void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal 
     s->replica_leader = seal->replica_leader;
     s->replica_part = seal->replica_part;
     s->replica_value = seal->replica_value;
+    agent_device_sealed(a, slot, seal);
     s->digest_wanted = true;
     agent_update_record(a, slot);
     agent_report_wanted(a, slot);

@@ -110,6 +110,8 @@ struct slot {
     uint32_t replica_leader;
     uint32_t replica_part;
     uint64_t replica_value;
+    bool device_said; /* and is not compared yet */
+    struct digest device_digest;
     /* The report. */
     bool acked;
     bool untold;       /* not acknowledged since the coordinator welcomed this agent */

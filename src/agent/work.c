@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "agent/device_key.h"
 #include "agent/digest_key.h"
 #include "agent/update.h"
 
@@ -165,6 +166,9 @@ static bool digest_start(struct agent *a, uint32_t slot)
     if (s->work_names) {
         s->name_pending = false;
     } else {
+        if (s->state == SLOT_SEALED && s->device_said) {
+            agent_device_key(a, slot, &a->update->works[a->update->work_count - 1].device_key);
+        }
         s->digest_wanted = false;
         s->work_serves_verify = s->verify_pending;
     }

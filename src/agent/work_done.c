@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "agent/device_key.h"
 #include "agent/digest_key.h"
 #include "agent/gather.h"
 #include "agent/load.h"
@@ -83,6 +84,10 @@ static void digest_done(struct agent *a, uint32_t slot, const struct agent_event
     }
     if (s->work_names) {
         name_done(a, s, &event->digest);
+        return;
+    }
+    if (!agent_device_agrees(a, slot, &event->device_digest)) {
+        agent_slot_doom(a, slot);
         return;
     }
     if (agent_digest_key_is_other(a, &s->shard.run, s->work_key)) {

@@ -33,12 +33,13 @@ static const struct column columns[] = {
     {.name = "REFUSALS", .right = true},
 };
 
-/* joined, stopped or lost; draining or drained in its place, or behind it. */
+/* joined, stopped or lost; draining, drained or closed in its place, or behind it. */
 static void state_cell(struct table *table, const json_t *node)
 {
     const char *state = field_text(node, "state");
     const char *drain = field_true(node, "drained")    ? "drained"
                         : field_true(node, "draining") ? "draining"
+                        : json_is_string(json_object_get(node, "closed")) ? "closed"
                                                        : "";
     bool joined = field_true(node, "joined");
     bool lost = strcmp(state, "lost") == 0;

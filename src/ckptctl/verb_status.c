@@ -129,6 +129,9 @@ static void print_status(const struct ctl *ctl, const json_t *status)
            field_number(checkpoints, "consistent"), field_number(checkpoints, "verifying"),
            field_number(checkpoints, "open"));
     print_problem(ctl, field_number(nodes, "lost"), "lost nodes", "ckptctl nodes --lost");
+    print_problem(ctl, field_number(nodes, "closed"),
+                  "nodes that take no new shards, as their transport is slow",
+                  "their agents' logs: mend, or [transport] allow_slow");
     print_problem(ctl, field_number(checkpoints, "degraded"), "checkpoints short of copies",
                   "ckptctl list RUN, ckptctl show RUN STEP --problems");
     if (field_true(status, "settling")) {
@@ -144,7 +147,8 @@ static enum exit_code judge(const struct ctl *ctl, const json_t *status)
     const json_t *newest = json_object_get(status, "newest");
     const json_t *checkpoints = json_object_get(status, "checkpoints");
     uint64_t wrong = field_number(newest, "degraded") + field_number(newest, "at_risk") +
-                     field_number(newest, "lost");
+                     field_number(newest, "lost") +
+                     field_number(json_object_get(status, "nodes"), "closed");
     if (option_flag(ctl, KEY_STRICT)) {
         wrong += field_number(json_object_get(status, "nodes"), "lost") +
                  field_number(checkpoints, "degraded") + field_number(checkpoints, "quarantined");

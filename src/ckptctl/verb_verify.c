@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "ckptctl/document.h"
 #include "ckptctl/link.h"
+#include "ckptctl/names.h"
 #include "ckptctl/options.h"
 #include "ckptctl/pause.h"
 #include "ckptctl/progress.h"
@@ -21,18 +22,22 @@
 
 #define POLL_MS 100
 
-enum key { KEY_TIMEOUT, KEY_ANY };
+enum key { KEY_TIMEOUT, KEY_ANY, KEY_BLAKE3 };
 
 static const struct config_key keys[] = {
     [KEY_TIMEOUT] = OPTION_TIMEOUT("60s", "how long the digests may take"),
     [KEY_ANY] = OPTION_ANY("exit with 0 as long as every shard has a copy, and all are good"),
+    [KEY_BLAKE3] = OPTION_SWITCH("blake3", "print BLAKE3 of every copy, as b3sum of an export"),
 };
+
+#define COLUMNS 4 /* and one more with --blake3 */
 
 static const struct column columns[] = {
     {.name = "RANK", .right = true},
     {.name = "NODE"},
     {.name = "DOMAIN"},
     {.name = "RESULT"},
+    {.name = "BLAKE3"},
 };
 
 static const json_t *find(const json_t *array, const char *name, const char *text)
@@ -128,9 +133,18 @@ static size_t judge(json_t *copies, const json_t *shown, uint64_t asked_ms, cons
     return waiting;
 }
 
+static void add_name(const struct ctl *ctl, struct table *table, const json_t *copy)
+{
+    const char *name = field_text(copy, "blake3");
+    if (option_flag(ctl, KEY_BLAKE3)) {
+        table_cell(table, STYLE_PLAIN, "%s", name[0] != '\0' ? name : "-");
+    }
+}
+
 /* A row for each copy that was asked for and is not there, on the node where it belongs; how many
  * those are of the shard. */
-static uint64_t add_missing(struct table *table, const json_t *document, const json_t *shard)
+static uint64_t add_missing(const struct ctl *ctl, struct table *table, const json_t *document,
+                            const json_t *shard)
 {
     uint64_t asked = field_number(document, "copies");
     uint64_t now = field_number(shard, "copies_now");
@@ -146,16 +160,18 @@ static uint64_t add_missing(struct table *table, const json_t *document, const j
         table_cell(table, STYLE_PLAIN, "%s", node[0] != '\0' ? node : "-");
         table_cell(table, STYLE_PLAIN, "-");
         table_cell(table, STYLE_BAD, "missing");
+        add_name(ctl, table, NULL);
     }
     return missing;
 }
 
-static void add_result(struct table *table, const json_t *copy, bool ok)
+static void add_result(const struct ctl *ctl, struct table *table, const json_t *copy, bool ok)
 {
     table_cell(table, STYLE_PLAIN, "%" PRIu64, field_number(copy, "rank"));
     table_cell(table, STYLE_PLAIN, "%s", field_text(copy, "node"));
     table_cell(table, STYLE_PLAIN, "%s", field_text(copy, "domain"));
     table_cell(table, ok ? STYLE_GOOD : STYLE_BAD, "%s", field_text(copy, "result"));
+    add_name(ctl, table, copy);
 }
 
 static void print_answer(const struct ctl *ctl, const json_t *document, json_t *copies, bool equal,
@@ -180,17 +196,17 @@ static enum exit_code print_results(const struct ctl *ctl, json_t *document, jso
     uint64_t missing = 0;
     size_t i;
     const json_t *entry;
-    struct table *table = table_make(columns, sizeof(columns) / sizeof(columns[0]));
+    struct table *table = table_make(columns, COLUMNS + option_flag(ctl, KEY_BLAKE3));
     json_array_foreach(copies, i, entry)
     {
         bool ok = strcmp(field_text(entry, "result"), "ok") == 0;
         good += ok;
         code = ok ? code : EXIT_NO;
-        add_result(table, entry, ok);
+        add_result(ctl, table, entry, ok);
     }
     json_array_foreach(json_object_get(document, "shards"), i, entry)
     {
-        missing += add_missing(table, document, entry);
+        missing += add_missing(ctl, table, document, entry);
     }
     print_answer(ctl, document, copies, code == EXIT_DONE, missing);
     if (ctl->json) {
@@ -208,12 +224,20 @@ struct verification {
     json_t *shown;
     json_t *nodes_before;
     json_t *copies;
+    json_t *judged;    /* of these: what is proven again */
     uint64_t asked_ms; /* by the coordinator's clock */
+    uint64_t end_ms;
 };
+
+/* What they are proven with. */
+static bool is_by_blake3(const struct verification *v)
+{
+    const json_t *first = json_array_get(json_object_get(v->shown, "shards"), 0);
+    return strcmp(field_text(first, "digest_kind"), "blake3") == 0;
+}
 
 static enum exit_code begin(struct ctl *ctl, struct verification *v)
 {
-    char reason[CKPT_REASON_MAX + 1];
     struct message_admin_ask nodes = {.verb = ADMIN_NODES};
     enum exit_code code = link_ask_all(ctl, &v->show, "shards", &v->shown);
     if (code == EXIT_DONE) {
@@ -223,11 +247,18 @@ static enum exit_code begin(struct ctl *ctl, struct verification *v)
         return code;
     }
     /* From here on this very checkpoint, whatever becomes the latest meanwhile. */
-    json_t *answer;
     v->show.step = field_number(v->shown, "step");
     v->show.run.uid = (uint32_t)field_number(v->shown, "uid");
     v->copies = copies_of(v->shown);
+    return EXIT_DONE;
+}
+
+static enum exit_code ask_all(struct ctl *ctl, struct verification *v)
+{
+    char reason[CKPT_REASON_MAX + 1];
+    json_t *answer;
     struct message_admin_ask verify = v->show;
+    v->judged = json_incref(v->copies);
     verify.verb = ADMIN_VERIFY;
     enum ckpt_status status = link_ask(ctl, &verify, &answer, reason);
     if (status != CKPT_OK) {
@@ -240,7 +271,6 @@ static enum exit_code begin(struct ctl *ctl, struct verification *v)
 
 static enum exit_code await_results(struct ctl *ctl, struct verification *v)
 {
-    uint64_t end_ms = clock_now_ms() + option_number(ctl, KEY_TIMEOUT);
     for (;;) {
         json_t *nodes;
         json_t *shown;
@@ -255,33 +285,79 @@ static enum exit_code await_results(struct ctl *ctl, struct verification *v)
             json_decref(shown);
             return code;
         }
-        size_t waiting = judge(v->copies, shown, v->asked_ms, v->nodes_before, nodes);
+        size_t waiting = judge(v->judged, shown, v->asked_ms, v->nodes_before, nodes);
         json_decref(nodes);
         json_decref(shown);
-        if (waiting == 0 || clock_now_ms() >= end_ms) {
+        if (waiting == 0 || clock_now_ms() >= v->end_ms) {
             progress_clear();
             return EXIT_DONE;
         }
-        progress_show(ctl, "%zu of %zu copies digested", json_array_size(v->copies) - waiting,
-                      json_array_size(v->copies));
+        progress_show(ctl, "%zu of %zu copies digested", json_array_size(v->judged) - waiting,
+                      json_array_size(v->judged));
         pause_ms(POLL_MS);
     }
 }
 
+/* Of copies that BLAKE3 proves it is the committed digest that the good ones have. */
+static void name_good(const struct verification *v)
+{
+    size_t i;
+    json_t *copy;
+    json_array_foreach(v->copies, i, copy)
+    {
+        bool is_good = strcmp(field_text(copy, "result"), "ok") == 0;
+        json_t *digest =
+            json_object_get(find_shard(v->shown, field_number(copy, "rank")), "digest");
+        json_object_set(copy, "blake3", is_good && digest ? digest : json_null());
+    }
+}
+
+/* Beside the proof. Where two copies of a shard differ, the coordinator has its copies proven
+ * again, and those that are wrong are found so. */
+static enum exit_code await_names(struct ctl *ctl, struct verification *v)
+{
+    enum exit_code code = names_await(ctl, &v->show, v->copies, v->end_ms, &v->asked_ms);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    v->judged = names_differing(v->copies);
+    code = json_array_size(v->judged) > 0 ? await_results(ctl, v) : EXIT_DONE;
+    names_judge(v->judged);
+    return code;
+}
+
+static enum exit_code await(struct ctl *ctl, struct verification *v)
+{
+    bool by_name = option_flag(ctl, KEY_BLAKE3);
+    if (by_name && !is_by_blake3(v)) {
+        return await_names(ctl, v);
+    }
+    enum exit_code code = ask_all(ctl, v);
+    if (code == EXIT_DONE) {
+        code = await_results(ctl, v);
+    }
+    if (by_name) {
+        name_good(v);
+    }
+    return code;
+}
+
 static enum exit_code run(struct ctl *ctl)
 {
-    struct verification v = {.show = {.verb = ADMIN_SHOW, .step = CKPT_STEP_LATEST}};
+    struct verification v = {.show = {.verb = ADMIN_SHOW, .step = CKPT_STEP_LATEST},
+                             .end_ms = clock_now_ms() + option_number(ctl, KEY_TIMEOUT)};
     if (!name_run(ctl, ctl->operands[0], &v.show) ||
         (ctl->operand_count > 1 && !parse_step(ctl->operands[1], &v.show.step))) {
         return EXIT_USAGE;
     }
     enum exit_code code = begin(ctl, &v);
     if (code == EXIT_DONE) {
-        code = await_results(ctl, &v);
+        code = await(ctl, &v);
     }
     if (code == EXIT_DONE) {
         code = print_results(ctl, v.shown, v.copies);
     }
+    json_decref(v.judged);
     json_decref(v.copies);
     json_decref(v.nodes_before);
     json_decref(v.shown);
@@ -296,7 +372,11 @@ const struct verb verb_verify = {
         "Every node that holds a copy digests its own memory again. It is not told which digest\n"
         "it should find. Exits 1 when a copy differs, is gone, or was not digested within\n"
         "--timeout; 4 when all are good, and fewer than were asked for. A copy that differs is\n"
-        "refused, freed and made anew from a good one by itself.",
+        "refused, freed and made anew from a good one by itself.\n"
+        "\n"
+        "With --blake3 each prints what b3sum prints of its copy. Where copies are proven by\n"
+        "fingerprints that is computed beside; copies of one shard whose BLAKE3 differs are\n"
+        "proven again.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
     .operands_min = 1,

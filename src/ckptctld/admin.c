@@ -179,6 +179,9 @@ static void changed(struct daemon *daemon)
               ckpt_status_name(daemon->update.admin_status));
     if (daemon->update.admin_status == CKPT_OK) {
         json_t *document = table_change(&daemon->update, &ask->run);
+        if (ask->blake3 && document) {
+            json_object_set_new(document, "blake3", json_true());
+        }
         text = document ? json_dumps(document, JSON_COMPACT) : NULL;
         json_decref(document);
         reply.admin_answer.json = text ? text : "{}";
@@ -215,8 +218,13 @@ static enum ckpt_status show(const struct ask *ask, json_t **document_out)
                           ? "the run has no consistent checkpoint"
                           : "no such checkpoint of this run");
     }
-    *document_out = table_shards(ask->daemon, index, ask->message->from);
-    return CKPT_OK;
+    *document_out = ask->message->blake3 ? table_names(ask->daemon, index, ask->message->from)
+                                         : table_shards(ask->daemon, index, ask->message->from);
+    return *document_out || !ask->message->blake3
+               ? CKPT_OK
+               : refuse(ask, CKPT_ERR_NOT_FOUND,
+                        "nobody has asked for BLAKE3 of these copies since this coordinator was "
+                        "started, or others were asked for since: repeat it");
 }
 
 static bool changes_something(enum admin_verb verb)

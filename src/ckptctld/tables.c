@@ -15,6 +15,7 @@ static json_t *count_nodes(const struct daemon *daemon)
     uint64_t lost = 0;
     uint64_t stopped = 0;
     uint64_t draining = 0;
+    uint64_t closed = 0;
     uint64_t bytes = 0;
     uint64_t bytes_free = 0;
     struct coordinator_member_view node;
@@ -29,12 +30,14 @@ static json_t *count_nodes(const struct daemon *daemon)
             continue;
         }
         joined++;
+        closed += node.closed != AGENT_OPEN;
         bytes += node.segment_bytes * node.segments;
         bytes_free += node.bytes_free;
     }
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "joined", number(joined), "lost", number(lost),
-                     "stopped", number(stopped), "draining", number(draining), "bytes",
-                     number(bytes), "bytes_free", number(bytes_free));
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "joined", number(joined), "lost",
+                     number(lost), "stopped", number(stopped), "draining", number(draining),
+                     "closed", number(closed), "bytes", number(bytes), "bytes_free",
+                     number(bytes_free));
 }
 
 static json_t *count_checkpoints(const struct daemon *daemon)
@@ -125,6 +128,13 @@ static json_t *locked(uint32_t told)
                                      : json_null();
 }
 
+static const char *closed(uint32_t told)
+{
+    return told == AGENT_OPEN          ? NULL
+           : told == AGENT_CLOSED_SLOW ? "slow transport"
+                                       : "for a reason that this coordinator does not know";
+}
+
 static const char *state_of(const struct coordinator_member_view *node)
 {
     return node->joined ? "joined" : node->stopped ? "stopped" : "lost";
@@ -136,11 +146,12 @@ static json_t *node_entry(const struct coordinator_member_view *node, uint64_t n
     bool refused = node->refused_status != CKPT_OK;
     incarnation_hex(&node->incarnation, incarnation);
     return json_pack(
-        "{s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s?,s:"
-        "o,s:o,s:o}",
+        "{s:s,s:s,s:s,s:b,s:s,s:b,s:b,s:s,s:s?,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
+        "s:s?,s:o,s:o,s:o}",
         "node", node->node, "domain", node->domain, "address", node->address, "joined",
         (int)node->joined, "state", state_of(node), "draining", (int)node->draining, "drained",
-        (int)node->drained, "incarnation", incarnation, "heard_ms_ago",
+        (int)node->drained, "incarnation", incarnation, "closed", closed(node->closed),
+        "heard_ms_ago",
         number(now_ms - node->last_heard_ms), "segments", number(node->segments), "segments_free",
         number(node->segments_free), "segment_bytes", number(node->segment_bytes), "locked",
         locked(node->locked), "bytes_free", number(node->bytes_free), "bytes_taken",

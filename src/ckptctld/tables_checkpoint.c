@@ -307,3 +307,33 @@ json_t *table_shards(const struct daemon *daemon, uint32_t index, uint32_t from)
     json_decref(shards);
     return document;
 }
+
+static json_t *name_entry(const struct coordinator_name_view *name)
+{
+    char hex[DIGEST_HEX_BYTES];
+    digest_hex(&name->name, hex);
+    return json_pack("{s:s,s:o,s:o,s:b,s:o}", "node", name->node, "rank", number(name->rank),
+                     "generation", number(name->generation), "there", (int)name->is_there, "blake3",
+                     name->told ? json_string(hex) : json_null());
+}
+
+json_t *table_names(const struct daemon *daemon, uint32_t index, uint32_t from)
+{
+    struct coordinator_checkpoint_view checkpoint;
+    struct coordinator_names_view view;
+    struct coordinator_name_view name;
+    if (!coordinator_checkpoint_view(daemon->machine, index, &checkpoint) ||
+        !coordinator_names_view(daemon->machine, index, &view)) {
+        return NULL;
+    }
+    json_t *names = json_array();
+    uint32_t i = from;
+    for (; i < view.count && i - from < PAGE_ENTRIES; i++) {
+        if (coordinator_name_view(daemon->machine, i, &name)) {
+            json_array_append_new(names, name_entry(&name));
+        }
+    }
+    return json_pack("{s:o,s:o,s:o,s:o}", "names", names, "next_rank",
+                     next_page(view.next_rank, checkpoint.world), "now_ms", number(clock_now_ms()),
+                     "next", next_page(i, view.count));
+}

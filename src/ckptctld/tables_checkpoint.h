@@ -34,6 +34,10 @@ bool table_find_checkpoint(const struct daemon *daemon, const struct run_key *ru
 /* The checkpoint of that index with its shards and their copies, from a rank on. */
 json_t *table_shards(const struct daemon *daemon, uint32_t index, uint32_t from);
 
+/* What holders of the checkpoint of that index told of their copies' BLAKE3, from one of them on;
+ * NULL also where nobody asked them, or this coordinator was started since. */
+json_t *table_names(const struct daemon *daemon, uint32_t index, uint32_t from);
+
 /* "consistent" and so on; strings that live for ever. */
 const char *table_checkpoint_state(enum checkpoint_state state);
 

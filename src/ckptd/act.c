@@ -68,6 +68,7 @@ static struct work_plan plan_of(const struct daemon *d, const struct agent_work 
                               .chunk_first = asked->chunk_first,
                               .chunk_count = asked->chunk_count,
                               .key = asked->key,
+                              .device_key = asked->device_key,
                               .finished = completions_post_work,
                               .context = d->completions};
 }

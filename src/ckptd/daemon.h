@@ -39,6 +39,7 @@ struct daemon {
     char port[8];          /* of address then */
 
     struct rails rails;
+    enum agent_closed closed; /* why it takes no new shards */
     struct arena *arena;
     const struct digest_engine *engine;
     struct completions *completions;

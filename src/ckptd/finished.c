@@ -30,7 +30,8 @@ static void end_work(struct daemon *d, struct work *work)
     struct agent_event event = {.type = AGENT_WORK_DONE,
                                 .work = work->plan.number,
                                 .status = (enum ckpt_status)atomic_load(&work->status),
-                                .digest = work->digest};
+                                .digest = work->digest,
+                                .device_digest = work->device_digest};
     work_free(work);
     turn_event(d, &event);
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "arena/arena.h"
@@ -71,6 +72,7 @@ static enum ckpt_status start(void *daemon, char *reason)
     config.segment_bytes = arena_segment_bytes(d->arena);
     config.segments = arena_segment_count(d->arena);
     config.locked = arena_is_locked(d->arena) ? ARENA_LOCKED_YES : ARENA_LOCKED_NO;
+    config.closed = d->closed;
     config.slots = arena_slot_count(d->arena);
     config.parts = arena_part_count(d->arena);
     config.page_bytes = arena_page_bytes(d->arena);
@@ -81,6 +83,10 @@ static enum ckpt_status start(void *daemon, char *reason)
     config.resend_ms = number(d, MACHINE_RESEND);
     config.pull_timeout_ms = number(d, MACHINE_PULL_TIMEOUT);
     config.load_timeout_ms = number(d, MACHINE_LOAD_TIMEOUT);
+    if (getrandom(&config.device_secret, sizeof config.device_secret, 0) !=
+        sizeof config.device_secret) {
+        return reason_refuse(reason, CKPT_ERR_SYSTEM, "getrandom failed");
+    }
     size_t bytes = agent_memory_bytes(&config, reason);
     if (bytes == 0) {
         return CKPT_ERR_CONFIG;
@@ -95,7 +101,10 @@ static enum ckpt_status start(void *daemon, char *reason)
     d->machine_bytes = bytes;
     uint64_t seed;
     memcpy(&seed, d->incarnation.bytes, sizeof seed);
-    return agent_init(d->machine_memory, bytes, &config, d->incarnation, seed, &d->machine);
+    enum ckpt_status status =
+        agent_init(d->machine_memory, bytes, &config, d->incarnation, seed, &d->machine);
+    explicit_bzero(&config.device_secret, sizeof config.device_secret);
+    return status;
 }
 
 static void stop(void *daemon)

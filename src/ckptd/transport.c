@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ckptd/transport.h"
 
+#include <dirent.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -73,6 +74,12 @@ static const struct config_key transport_keys[TRANSPORT_KEYS] = {
                         .max = 1000000,
                         .help = "microseconds the RDMA poller looks again after the last "
                                 "completion, with reads in flight, before it sleeps"},
+    [TRANSPORT_ALLOW_SLOW] = {.section = "transport",
+                              .name = "allow_slow",
+                              .type = CONFIG_BOOL,
+                              .fallback = "false",
+                              .help = "take new shards also when spec is auto, RDMA devices are "
+                                      "there, and none of them can be used"},
 };
 
 /* ---- the rails ---- */
@@ -120,6 +127,37 @@ static uint64_t number(const struct daemon *d, enum transport_key key)
     return (uint64_t)part_number(d->config, &part_transport, key);
 }
 
+static bool has_rdma_device(void)
+{
+    DIR *directory = opendir("/sys/class/infiniband");
+    bool found = false;
+    for (struct dirent *entry; directory != NULL && !found && (entry = readdir(directory));) {
+        found = entry->d_name[0] != '.';
+    }
+    if (directory != NULL) {
+        closedir(directory);
+    }
+    return found;
+}
+
+/* Nobody finds out in the middle of the night that shards have gone by something slow. */
+static void judge(struct daemon *d)
+{
+    const char *spec = mover_transport(d->mover);
+    const char *fell = mover_fell(d->mover);
+    bool is_tcp = strncmp(spec, "ucx:tcp", strlen("ucx:tcp")) == 0;
+    if (!is_tcp || !has_rdma_device()) {
+        return;
+    }
+    if (fell == NULL) {
+        log_event(EVENT_transport_not_rdma, "spec=%s", spec);
+    } else if (number(d, TRANSPORT_ALLOW_SLOW) == 0) {
+        log_event(EVENT_transport_slow, "spec=%s wanted=%s reason=%s", spec, d->rails.spec,
+                  LOG_QUOTED(fell));
+        d->closed = AGENT_CLOSED_SLOW;
+    }
+}
+
 static enum ckpt_status start(void *daemon, char *reason)
 {
     struct daemon *d = daemon;
@@ -140,6 +178,7 @@ static enum ckpt_status start(void *daemon, char *reason)
     if (status == CKPT_OK) {
         log_event(EVENT_transport_open, "spec=%s digest=%s ucx=%s", mover_transport(d->mover),
                   digest_engine_name(d->engine), transport_ucx_version());
+        judge(d);
     }
     return status;
 }

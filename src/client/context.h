@@ -18,6 +18,7 @@
 #include "client/agent_link.h"
 #include "client/copy.h"
 #include "client/mappings.h"
+#include "digest/key.h"
 #include "shard/shard.h"
 
 #define CLIENT_SAVES_KEPT 64  /* steps whose outcome is remembered */
@@ -51,9 +52,11 @@ struct client_grant {
     uint32_t slot;
     uint64_t generation;
     uint8_t *address;
+    struct digest_key device_key; /* of an unknown kind: the agent has none */
 };
 
-struct loaded; /* one mapped shard: load.c */
+struct loaded;     /* one mapped shard: load.c */
+struct client_gpu; /* gpu.h */
 
 /* What is known of a shard of which ranges were read. */
 struct client_index {
@@ -109,7 +112,11 @@ struct ckpt {
     uint32_t begun_link; /* the connection that the slot was granted on */
     struct client_grant begun;
     size_t begun_tensors;
+    size_t begun_missing; /* of them, those with bytes that the caller copies */
+    uint64_t begun_bytes; /* of the shard */
     uint32_t begun_gathers;
+
+    struct client_gpu *gpu; /* NULL: none was used */
 
     /* What ckpt_save_replica said, until that step is sealed or another is said. */
     bool has_replica;

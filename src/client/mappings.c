@@ -82,16 +82,22 @@ static bool repeats(const struct mapped_segment *segments, uint32_t count)
     return false;
 }
 
-static void tell(const struct mappings *mappings, const struct mapping *mapping, bool mapped)
+static void tell_one(ckpt_watch *watch, void *context, const struct mapping *mapping, bool mapped)
 {
-    if (mappings->watch != NULL && mapping->view.address != NULL) {
+    if (watch != NULL && mapping->view.address != NULL) {
         struct ckpt_mapping told = {
             .address = mapping->view.address,
             .bytes = mapping->view.mapped_bytes,
             .generation = mapping->generation,
         };
-        mappings->watch(mappings->watch_context, &told, mapped);
+        watch(context, &told, mapped);
     }
+}
+
+static void tell(const struct mappings *mappings, const struct mapping *mapping, bool mapped)
+{
+    tell_one(mappings->watch, mappings->watch_context, mapping, mapped);
+    tell_one(mappings->pin, mappings->pin_context, mapping, mapped);
 }
 
 static void drop(struct mappings *mappings, struct mapping *mapping)
@@ -224,7 +230,16 @@ void mappings_watch(struct mappings *mappings, ckpt_watch *watch, void *context)
     mappings->watch = watch;
     mappings->watch_context = context;
     for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
-        tell(mappings, &mappings->kept[i], true);
+        tell_one(watch, context, &mappings->kept[i], true);
+    }
+}
+
+void mappings_pin(struct mappings *mappings, ckpt_watch *pin, void *context)
+{
+    mappings->pin = pin;
+    mappings->pin_context = context;
+    for (uint32_t i = 0; i < MAPPINGS_KEPT; i++) {
+        tell_one(pin, context, &mappings->kept[i], true);
     }
 }
 

@@ -46,6 +46,8 @@ struct mappings {
     uint64_t generation; /* of the newest mapping */
     ckpt_watch *watch;   /* NULL: nobody is told */
     void *watch_context;
+    ckpt_watch *pin; /* this library's own, as the two above */
+    void *pin_context;
     struct mapping kept[MAPPINGS_KEPT];
 };
 
@@ -67,6 +69,9 @@ void mappings_clear(struct mappings *mappings);
 
 /* Tells of what is mapped now, and from now on of what is mapped and unmapped; NULL: nobody. */
 void mappings_watch(struct mappings *mappings, ckpt_watch *watch, void *context);
+
+/* The same for what this library itself ties to mappings. */
+void mappings_pin(struct mappings *mappings, ckpt_watch *pin, void *context);
 
 /* In a child made by fork(), which has none of them: what lies there now is another's. */
 void mappings_forget(struct mappings *mappings);

@@ -9,6 +9,7 @@
 #include "base/reason.h"
 #include "client/context.h"
 #include "client/fork.h"
+#include "client/gpu.h"
 #include "client/indexes.h"
 #include "client/load.h"
 #include "client/prepare.h"
@@ -189,7 +190,9 @@ void ckpt_close(struct ckpt **ckpt)
     client_fork_unwatch(context);
     if (!client_is_own_process(context)) {
         context->mappings.watch = NULL;
+        context->mappings.pin = NULL;
     }
+    client_gpu_close(context);
     client_loaded_clear(context);
     client_indexes_clear(context);
     if (client_is_own_process(context)) {

@@ -7,6 +7,7 @@
 
 #include "base/fault_point.h"
 #include "base/reason.h"
+#include "client/gpu.h"
 #include "client/rank.h"
 #include "client/stage.h"
 #include "shard/tensor.h"
@@ -25,6 +26,9 @@ static enum ckpt_status check_step(struct ckpt *ckpt, uint64_t step)
         return reason_refuse(ckpt->reason, CKPT_ERR_BUSY,
                              "step %llu was begun: ckpt_save_end or ckpt_save_cancel it first",
                              (unsigned long long)ckpt->begun_step);
+    }
+    if (!client_gpu_settle(ckpt)) {
+        return CKPT_ERR_BUSY;
     }
     if (ckpt->has_step && step <= ckpt->last_step) {
         return reason_refuse(
@@ -247,7 +251,10 @@ enum ckpt_status ckpt_save_begin(struct ckpt *ckpt, uint64_t step,
     ckpt->begun_link = ckpt->link.number;
     ckpt->begun_tensors = count;
     ckpt->begun_gathers = 0;
+    ckpt->begun_bytes = layout.bytes;
+    ckpt->begun_missing = 0;
     for (size_t i = 0; i < count; i++) {
+        ckpt->begun_missing += tensors[i].data == NULL && tensors[i].bytes > 0;
         addresses_out[i] = ckpt->begun.address + ckpt->tensors[i].offset;
     }
     return CKPT_OK;
@@ -286,7 +293,7 @@ enum ckpt_status client_begun_check(struct ckpt *ckpt)
 void client_begun_give_up(struct ckpt *ckpt)
 {
     ckpt->has_begun = false;
-    if (is_granted(ckpt)) {
+    if (client_gpu_cancel(ckpt) && is_granted(ckpt)) {
         client_abandon(ckpt, ckpt->begun_step, ckpt->begun.slot, ckpt->begun.generation);
     }
 }
@@ -294,6 +301,13 @@ void client_begun_give_up(struct ckpt *ckpt)
 enum ckpt_status ckpt_save_end(struct ckpt *ckpt, uint64_t step)
 {
     enum ckpt_status status = client_begun_enter(ckpt, step);
+    if (status != CKPT_OK) {
+        return status;
+    }
+    status = client_gpu_end(ckpt);
+    if (status != CKPT_OK && ckpt->has_begun) {
+        client_begun_give_up(ckpt);
+    }
     if (status != CKPT_OK) {
         return status;
     }

@@ -3,6 +3,7 @@
 
 #include "base/fault_point.h"
 #include "base/reason.h"
+#include "client/gpu.h"
 #include "client/rank.h"
 #include "client/replica.h"
 #include "client/saves.h"
@@ -101,7 +102,8 @@ static enum ckpt_status take_slot(struct ckpt *ckpt, const struct stage *stage,
     uint8_t *address;
     status = map(ckpt, stage, granted, &address);
     if (status == CKPT_OK) {
-        *grant_out = (struct client_grant){granted->slot, granted->generation, address};
+        *grant_out =
+            (struct client_grant){granted->slot, granted->generation, address, granted->device_key};
     }
     return status;
 }
@@ -114,6 +116,7 @@ enum ckpt_status stage_seal(struct ckpt *ckpt, uint64_t step, const struct clien
     message.seal.slot = grant->slot;
     message.seal.generation = grant->generation;
     client_replica_ride(ckpt, &message.seal);
+    client_gpu_ride(ckpt, &message.seal);
     enum ckpt_status status = client_send(ckpt, &message, deadline);
     if (status == CKPT_ERR_TIMEOUT) {
         /* The end of the connection gives the slot back, which nothing else would. */

@@ -10,14 +10,20 @@
 #include "coordinator/drain.h"
 #include "coordinator/forget.h"
 #include "coordinator/mark.h"
+#include "coordinator/naming.h"
 #include "coordinator/queue.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/run.h"
 #include "coordinator/update.h"
 
-static void verify(struct coordinator *c, struct checkpoint *k)
+/* BLAKE3 is what copies of a run without a key are proven with: to verify those is to name them. */
+static void verify(struct coordinator *c, struct checkpoint *k, const struct message_admin_ask *ask)
 {
     assert(k->used);
+    if (ask->blake3 && c->runs[k->run].digest_key.kind == DIGEST_KIND_FINGERPRINT) {
+        coordinator_naming_begin(c, k, ask->from);
+        return;
+    }
     for (uint32_t i = k->first_shard; i != NONE; i = c->shards[i].next_in_checkpoint) {
         c->shards[i].verify_wanted = true;
         coordinator_queue_push(c, &c->shards[i]);
@@ -123,7 +129,7 @@ static void change_checkpoint(struct coordinator *c, const struct message_admin_
         return;
     }
     if (ask->verb == ADMIN_VERIFY) {
-        verify(c, k);
+        verify(c, k, ask);
     } else if (ask->verb == ADMIN_RETIRE) {
         retire(c, run, k, ask->newer);
     } else if (ask->verb == ADMIN_MARK) {

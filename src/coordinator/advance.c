@@ -13,6 +13,7 @@
 #include "coordinator/invariant.h"
 #include "coordinator/job.h"
 #include "coordinator/member.h"
+#include "coordinator/naming.h"
 #include "coordinator/note.h"
 #include "coordinator/queue.h"
 #include "coordinator/replay.h"
@@ -112,6 +113,7 @@ enum ckpt_status coordinator_advance(struct coordinator *c, const struct coordin
     coordinator_drains_refresh(c);
     coordinator_attend(c);
     coordinator_drains_refresh(c); /* where there was no room */
+    coordinator_naming_pump(c);
     c->update->again = c->update->again || c->queue_head != NONE;
     c->update->deadline_ms = c->tick_ms + c->stalled_ms;
     coordinator_invariant_check(c);

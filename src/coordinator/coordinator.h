@@ -233,6 +233,7 @@ struct coordinator_member_view {
     uint32_t segments_free;
     uint64_t segment_bytes;
     uint32_t locked;      /* enum arena_locked */
+    uint32_t closed;      /* enum agent_closed */
     uint64_t bytes_free;  /* in segments and parts of them, after what is already ordered */
     bool has_bytes;       /* its agent says the next two */
     uint64_t bytes_taken; /* of its memory, by shards */
@@ -434,6 +435,27 @@ bool coordinator_checkpoint_view(const struct coordinator *c, uint32_t index,
                                  struct coordinator_checkpoint_view *view_out);
 bool coordinator_shard_view(const struct coordinator *c, uint32_t checkpoint_index, uint32_t rank,
                             struct coordinator_shard_view *view_out);
+
+/* Copies whose BLAKE3 a person asked for, beside their proof by the run's key. */
+struct coordinator_names_view {
+    uint32_t count;     /* of coordinator_name_view() */
+    uint32_t next_rank; /* the first that was not asked for; the world: all were */
+};
+
+struct coordinator_name_view {
+    const char *node;
+    uint32_t rank;
+    uint64_t generation;
+    bool is_there; /* the copy that was asked for; false: it is gone, or was refused */
+    bool told;
+    struct digest name; /* BLAKE3 of its memory, since it was asked for */
+};
+
+/* False: nobody asked for names of this checkpoint, or this coordinator was started since. */
+bool coordinator_names_view(const struct coordinator *c, uint32_t checkpoint_index,
+                            struct coordinator_names_view *view_out);
+bool coordinator_name_view(const struct coordinator *c, uint32_t index,
+                           struct coordinator_name_view *view_out);
 
 /* For people: each walks over the shards of a checkpoint that is not whole. False: there is no such
  * checkpoint, or rank. */

@@ -162,6 +162,7 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     c->seat_buckets = carve(carver, shards, sizeof(uint32_t));
     c->fences_max = FENCES_A_RUN * k->runs_max + FENCES_SPARE;
     c->fences = carve(carver, c->fences_max, sizeof *c->fences);
+    c->names = carve(carver, NAMES_MAX, sizeof *c->names);
     c->link_mask = links - 1;
     c->seat_mask = shards - 1;
     c->run_mask = runs - 1;

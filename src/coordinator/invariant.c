@@ -165,6 +165,7 @@ static void check_drains(const struct coordinator *c)
         const struct member *m = &c->members[i];
         const struct placement_member *place = &c->places[i];
         assert(place->usable == (m->state == MEMBER_JOINED));
+        assert(!place->usable || place->closed == (m->closed != AGENT_OPEN));
         assert(!place->usable || place->last == m->draining);
         drains += place->usable && place->last;
     }

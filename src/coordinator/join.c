@@ -177,6 +177,7 @@ void coordinator_on_join(struct coordinator *c, uint32_t link, const struct mess
     m->page_bytes = join->page_bytes;
     m->features = join->features;
     m->locked = join->locked;
+    m->closed = join->closed;
     m->inventory_told = false; /* it tells all of it again */
     m->joined_ms = m->heard_ms = c->now_ms;
     m->lease_until_ms = c->now_ms + c->config.lease_ms;
@@ -193,7 +194,7 @@ void coordinator_on_join(struct coordinator *c, uint32_t link, const struct mess
     struct message *welcome = coordinator_update_message(c, link, MESSAGE_WELCOME);
     welcome->welcome.heartbeat_ms = c->config.heartbeat_ms;
     welcome->welcome.lease_ms = c->config.lease_ms;
-    welcome->welcome.features = WIRE_FEATURES | WIRE_FEATURE_FINGERPRINT | WIRE_FEATURE_RANGES;
+    welcome->welcome.features = WIRE_FEATURES;
     welcome->welcome.cluster = c->cluster;
     coordinator_note(c, rejoined ? EVENT_agent_rejoined : EVENT_agent_joined, about_node(m->node),
                      "at %s, domain %s, %u segments", m->address,

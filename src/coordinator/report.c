@@ -17,6 +17,7 @@
 #include "coordinator/copy.h"
 #include "coordinator/digest_key.h"
 #include "coordinator/find.h"
+#include "coordinator/naming.h"
 #include "coordinator/place.h"
 #include "coordinator/queue.h"
 #include "coordinator/redundancy.h"
@@ -206,6 +207,9 @@ void coordinator_on_shard_report(struct coordinator *c, uint32_t member,
     }
     if (r->state == COPY_NONE) {
         on_copy_gone(c, member, r);
+        return;
+    }
+    if (coordinator_naming_answered(c, member, r)) {
         return;
     }
     const struct found found = coordinator_find(c, &r->shard, NONE);

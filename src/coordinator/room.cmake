@@ -2,7 +2,7 @@
 ckpt_room(coordinator
   SOURCES update.c digest_key.c note.c table.c queue.c fence.c copy.c fit.c restore_state.c seat.c
           linger.c home.c shard.c share.c run.c checkpoint_table.c find.c fetch_table.c roster.c
-          drain_rule.c redundancy.c surplus.c place.c order.c repair.c announce.c trouble.c
+          drain_rule.c redundancy.c surplus.c place.c order.c naming.c repair.c announce.c trouble.c
           checkpoint.c drain_view.c drain.c replica.c commit.c mark.c room.c attend.c
           seat_confirm.c start_insist.c start_number.c start.c verdict.c restore_choose.c
           restore.c range.c fetch.c load_ask.c report_ack.c report_open.c report_digest.c report.c

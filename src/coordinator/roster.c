@@ -112,21 +112,23 @@ bool coordinator_roster_is_in(const struct coordinator *c, const struct member *
     return strcmp(c->domain_names[c->places[m - c->members].domain], domain) == 0;
 }
 
-/* A member may be chosen, or not any more, or comes after the others: the domains that have one of
- * those that stay are counted. */
+/* A member may be chosen, or not any more, or comes after the others: the domains that have an open
+ * one of those that stay are counted. */
 static void place_set(struct coordinator *c, uint32_t member, bool usable, bool last)
 {
     assert(member < c->member_count);
     struct placement_member *place = &c->places[member];
     uint32_t *open = &c->domain_open[place->domain];
-    bool was_open = place->usable && !place->last;
-    bool is_open = usable && !last;
+    bool closed = c->members[member].closed != AGENT_OPEN;
+    bool was_open = place->usable && !place->closed && !place->last;
+    bool is_open = usable && !closed && !last;
     bool drained = c->drains > 0;
     c->domains_open -= was_open && --*open == 0;
     c->domains_open += is_open && (*open)++ == 0;
     c->drains -= place->usable && place->last;
     c->drains += usable && last;
     place->usable = usable;
+    place->closed = closed;
     place->last = last;
     c->drains_stir = c->drains_stir || drained || c->drains > 0;
 }

@@ -287,6 +287,7 @@ struct member {
     bool inventory_told;                          /* all that it holds, since it joined */
     uint32_t features;                            /* WIRE_FEATURE_* */
     uint32_t locked;                              /* enum arena_locked, as its JOIN said */
+    uint32_t closed;                              /* enum agent_closed, the same */
     uint64_t joined_ms;
     uint64_t heard_ms;
     uint64_t lease_until_ms;
@@ -345,6 +346,31 @@ struct trouble {
     char text[CKPT_REASON_MAX + 1];
 };
 
+/* A copy whose BLAKE3 was asked for beside its proof: naming.c. */
+struct named_copy {
+    uint32_t shard;
+    uint32_t member;
+    uint64_t weight; /* the shard's, as its place may be another's by now */
+    uint64_t generation;
+    bool told;
+    struct digest name;
+};
+
+#define NAMES_MAX 4096
+
+struct naming {
+    bool used;
+    uint32_t checkpoint; /* this and the next two: of whose copies */
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t next_rank;   /* the first that there was no place for; the world: none */
+    uint32_t count;       /* of the names in use */
+    uint64_t first_order; /* theirs follow one another */
+    uint32_t sent;        /* as far as the orders of this round have gone out */
+    uint64_t round_ms;    /* when it began */
+    uint64_t heard_ms;    /* the last answer, or the ask */
+};
+
 #define TOUCHED_MAX 16 /* a turn that changes more has the rest checked in turn */
 
 struct coordinator {
@@ -376,7 +402,7 @@ struct coordinator {
     struct index_set domains_free; /* below domain_count */
     uint32_t domain_count;
     uint32_t *domain_last;    /* each domain's member that came last */
-    uint32_t *domain_open;    /* its members that may be chosen and do not drain */
+    uint32_t *domain_open;    /* its members that may be chosen, take shards, and do not drain */
     uint32_t domains_open;    /* domains with such a member */
     uint32_t drains;          /* joined members that drain */
     bool drains_stir;         /* which copies count may have changed in this turn */
@@ -459,6 +485,9 @@ struct coordinator {
     struct index_set fetches_free;   /* below fetches_high */
     uint32_t *fetch_buckets;
     uint32_t fetch_mask;
+
+    struct naming naming;
+    struct named_copy *names;
 };
 
 static inline uint32_t run_index(const struct coordinator *c, const struct run *run)

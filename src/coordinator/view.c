@@ -68,6 +68,7 @@ bool coordinator_member_view(const struct coordinator *c, uint32_t index,
         .segments_free = c->places[index].segments_free,
         .segment_bytes = m->segment_bytes,
         .locked = m->locked,
+        .closed = m->closed,
         .bytes_free =
             c->places[index].segments_free * m->segment_bytes + c->places[index].part_bytes_free,
         .has_bytes = m->has_bytes,

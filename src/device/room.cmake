@@ -14,8 +14,9 @@ if(CKPT_OPTIONAL)
   endif()
   message(STATUS "optional: cuda.h           ${cuda_version}")
 endif()
-ckpt_room(device SOURCES ${device_source} kernels_library.c
-          LINKS ckpt_base ckpt_kernels_headers ${CMAKE_DL_LIBS})
+ckpt_room(device SOURCES ${device_source} device.c driver.c job.c
+                    kernels_library.c memory.c passes.c
+          LINKS ckpt_base ckpt_digest ckpt_kernels_headers ${CMAKE_DL_LIBS})
 if(device_source STREQUAL gpu_memory.c)
   target_include_directories(ckpt_device SYSTEM PRIVATE ${CUDA_HEADER_DIR})
 endif()

@@ -45,8 +45,7 @@ struct digester {
 static void digest_one(struct work *work, uint64_t chunk)
 {
     if (!work_has_failed(work)) {
-        enum ckpt_status status =
-            proof_chunk(&work->proof, work->plan.engine, work_chunk_address(work, chunk), chunk);
+        enum ckpt_status status = work_digest_chunk(work, chunk);
         if (status != CKPT_OK) {
             work_fail(work, status);
         }

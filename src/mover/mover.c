@@ -107,6 +107,7 @@ static enum ckpt_status open_transport(struct mover *m)
     if (status != CKPT_OK && rails->fallback != NULL) {
         log_event(EVENT_transport_fallback, "from=%s to=%s reason=%s", m->spec, rails->fallback,
                   LOG_QUOTED(transport_open_error()));
+        snprintf(m->fell, sizeof m->fell, "%s", transport_open_error());
         m->spec = rails->fallback;
         options.devices = NULL;
         status = transport_open(m->spec, &options, &m->transport);
@@ -284,6 +285,11 @@ enum ckpt_status mover_start(struct mover *mover, struct arena *arena, struct di
 const char *mover_transport(const struct mover *mover)
 {
     return mover->spec;
+}
+
+const char *mover_fell(const struct mover *mover)
+{
+    return mover->fell[0] != '\0' ? mover->fell : NULL;
 }
 
 void mover_stop(struct mover **mover)

@@ -34,6 +34,9 @@ enum ckpt_status mover_start(struct mover *mover, struct arena *arena, struct di
 /* The spec of the transport that is open; lives as long as the options. */
 const char *mover_transport(const struct mover *mover);
 
+/* Why that is the fallback, and not what was chosen; NULL: it is what was chosen. */
+const char *mover_fell(const struct mover *mover);
+
 /* Of the transport, as its thread saw it last. Any thread. */
 struct transport_rails mover_rails(const struct mover *mover);
 

@@ -33,6 +33,7 @@ struct mover {
     struct completions *completions;
     struct transport *transport;
     const char *spec;                  /* of that */
+    char fell[CKPT_REASON_MAX + 1];    /* why it is not the one that was chosen; "": it is */
     struct transport_region **regions; /* by id; NULL: none, as of a cut segment */
     uint8_t address[CKPT_WORKER_ADDRESS_MAX];
     size_t address_bytes;

@@ -53,6 +53,31 @@ static void take_values(struct work *work)
     work->chunk_end = plan->chunk_first + plan->chunk_count;
 }
 
+/* The second one is under a fingerprint's key, or there is none. */
+static bool has_device_proof(const struct work *work)
+{
+    return work->plan.device_key.kind == DIGEST_KIND_FINGERPRINT;
+}
+
+static bool begin_proofs(struct work *work)
+{
+    const struct work_plan *plan = &work->plan;
+    return proof_begin(&work->proof, &plan->key, plan->bytes) &&
+           (!has_device_proof(work) ||
+            proof_begin(&work->device_proof, &plan->device_key, plan->bytes));
+}
+
+enum ckpt_status work_digest_chunk(struct work *work, uint64_t chunk)
+{
+    const struct digest_engine *engine = work->plan.engine;
+    const uint8_t *data = work_chunk_address(work, chunk);
+    enum ckpt_status status = proof_chunk(&work->proof, engine, data, chunk);
+    if (status == CKPT_OK && has_device_proof(work)) {
+        status = proof_chunk(&work->device_proof, engine, data, chunk); /* from the caches */
+    }
+    return status;
+}
+
 struct work *work_make(const struct work_plan *plan)
 {
     size_t bytes = plan->segment_count * sizeof(plan->segments[0]);
@@ -68,7 +93,7 @@ struct work *work_make(const struct work_plan *plan)
     atomic_init(&work->holders, 1);
     atomic_init(&work->status, CKPT_OK);
     atomic_init(&work->cancelled, false);
-    if (ends[plan->type].is_digested && !proof_begin(&work->proof, &plan->key, plan->bytes)) {
+    if (ends[plan->type].is_digested && !begin_proofs(work)) {
         work_free(work);
         return NULL;
     }
@@ -159,6 +184,9 @@ static void finish(struct work *work)
         if (status == CKPT_OK && ends[plan->type].is_digested) {
             status = proof_fold(&work->proof, &work->digest);
         }
+        if (status == CKPT_OK && has_device_proof(work)) {
+            status = proof_fold(&work->device_proof, &work->device_digest);
+        }
         if (status == CKPT_OK && ends[plan->type].is_digested) {
             keep_values(work);
         }
@@ -193,7 +221,9 @@ void work_free(struct work *work)
     }
     free(work->gather);
     proof_end(&work->proof);
+    proof_end(&work->device_proof);
     explicit_bzero(&work->plan.key, sizeof work->plan.key);
+    explicit_bzero(&work->plan.device_key, sizeof work->plan.device_key);
     free(work->offer.address);
     free(work->regions);
     free(work->wanting);

@@ -40,6 +40,7 @@ struct work_plan {
     uint64_t chunk_first;  /* WORK_DIGEST: of those that are digested */
     uint64_t chunk_count;  /* 0: all; else the values of the others are those that were kept */
     struct digest_key key; /* WORK_DIGEST, WORK_READ: what the bytes are proven with */
+    struct digest_key device_key; /* WORK_DIGEST: a second digest of them; of an unknown kind: no */
     work_finished *finished;
     void *context;
 };
@@ -75,6 +76,7 @@ struct work {
     uint64_t chunk_end;   /* behind the last that is digested, or read */
     uint64_t chunk_next;  /* the digester's or the mover's next; under its lock */
     struct proof proof;   /* of works whose chunks are digested */
+    struct proof device_proof;
 
     atomic_uint_fast64_t holders;
     atomic_int status; /* the first failure */
@@ -93,8 +95,9 @@ struct work {
     uint16_t *wanting;
     bool is_handed_back;
 
-    struct digest digest; /* set when it is finished well */
-    uint16_t segments[];  /* of the plan */
+    struct digest digest; /* set when it is finished well, as the second one */
+    struct digest device_digest;
+    uint16_t segments[]; /* of the plan */
 };
 
 /* With one holder; NULL: no memory. */
@@ -115,6 +118,9 @@ void work_release(struct work *work);                       /* the last finishes
  * work->is_handed_back. */
 void work_hand_back(struct work *work);
 void work_free(struct work *work);
+
+/* The values of a chunk, whose bytes are there now. Of different chunks: any threads at once. */
+enum ckpt_status work_digest_chunk(struct work *work, uint64_t chunk);
 
 /* Where chunk's bytes are in the agent's mapping, and how many.
  * A chunk never spans two segments. */

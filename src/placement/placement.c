@@ -61,7 +61,7 @@ static enum ckpt_status choose(const struct placement_map *map, bool last, uint3
         uint32_t member = member_at(map, domain, from->place % size);
         for (uint32_t i = 0; i < size; i++) {
             const struct placement_member *candidate = &map->members[member];
-            if (candidate->usable && candidate->last == last) {
+            if (candidate->usable && !candidate->closed && candidate->last == last) {
                 seen_usable = true;
                 if (placement_has_room(candidate, needed) &&
                     !contains(avoid, avoid_count, member)) {

@@ -21,6 +21,7 @@
 
 struct placement_member {
     bool usable;            /* joined */
+    bool closed;            /* it takes no new shards */
     bool last;              /* it is to go: chosen only where nobody else will do, or not at all */
     uint32_t domain;        /* 0..domain_count-1 */
     uint32_t place;         /* its number inside its domain, from 0; for life */
@@ -53,7 +54,8 @@ struct placement_map {
 /* Chooses the member for one more copy. origin: the member whose place counts (the owner, or when
  * that is lost, any member that holds a copy). taken: members whose domains hold a copy already
  * (lost ones count too). avoid: members not to be chosen, such as one whose last copy was bad.
- * Returns CKPT_OK and the member; CKPT_ERR_NO_DOMAIN when no usable member is in another domain;
+ * Returns CKPT_OK and the member; CKPT_ERR_NO_DOMAIN when no usable member that is not closed is in
+ * another domain;
  * CKPT_ERR_FULL when there are some, but none has the room or all are to be avoided.
  * Members that are `last` come after all others, or, without takes_last, do not come at all. */
 enum ckpt_status placement_choose(const struct placement_map *map, uint32_t origin,

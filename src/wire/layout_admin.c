@@ -14,6 +14,7 @@ static const struct wire_field admin_ask_fields[] = {
     FIELD_NAME_OR_EMPTY(message_admin_ask, AdminAsk, node, CKPT_NODE_NAME_MAX),
     FIELD_BOOL(message_admin_ask, AdminAsk, force),
     FIELD_BOOL(message_admin_ask, AdminAsk, may_page),
+    FIELD_BOOL(message_admin_ask, AdminAsk, blake3),
 };
 WIRE_LAYOUT(admin_ask, message_admin_ask, admin_ask);
 

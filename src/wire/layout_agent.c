@@ -50,6 +50,7 @@ static const struct wire_field join_fields[] = {
     FIELD_NONCE(message_join, Join, cluster),
     FIELD_U32(message_join, Join, locked, UINT32_MAX),
     FIELD_U64(message_join, Join, page_bytes),
+    FIELD_U32(message_join, Join, closed, UINT32_MAX),
 };
 WIRE_LAYOUT(join, message_join, join);
 

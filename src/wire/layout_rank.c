@@ -53,6 +53,7 @@ static const struct wire_field slot_granted_fields[] = {
     FIELD_IDS(message_slot_granted, SlotGranted, segments, segment_count,
               CKPT_SEGMENTS_PER_SHARD_MAX),
     FIELD_U64(message_slot_granted, SlotGranted, part_bytes),
+    FIELD_DIGEST_KEY(message_slot_granted, SlotGranted, device_key),
 };
 WIRE_LAYOUT(slot_granted, message_slot_granted, slot_granted);
 
@@ -76,6 +77,11 @@ static const struct wire_field seal_fields[] = {
     FIELD_U32(message_seal, Seal, replica_leader, CKPT_WORLD_MAX),
     FIELD_U32(message_seal, Seal, replica_part, UINT32_MAX),
     FIELD_U64(message_seal, Seal, replica_value),
+    FIELD_BOOL(message_seal, Seal, device_said),
+    FIELD_DIGEST_OR_NONE(message_seal, Seal, device_digest),
+    FIELD_U64(message_seal, Seal, nans),
+    FIELD_U64(message_seal, Seal, infinities),
+    FIELD_REASON(message_seal, Seal, device_reason),
 };
 WIRE_LAYOUT(seal, message_seal, seal);
 

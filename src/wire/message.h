@@ -40,7 +40,9 @@
 /* A LOAD_ASK may name a range, and its LOAD_VERDICT the source of it. Who does not know it answers
  * with the whole shard. */
 #define WIRE_FEATURE_RANGES 16U
-#define WIRE_FEATURES (WIRE_FEATURE_ROOM | WIRE_FEATURE_STARTS | WIRE_FEATURE_GOODBYE)
+#define WIRE_FEATURES                                                                              \
+    (WIRE_FEATURE_ROOM | WIRE_FEATURE_STARTS | WIRE_FEATURE_GOODBYE | WIRE_FEATURE_FINGERPRINT |   \
+     WIRE_FEATURE_RANGES)
 
 enum message_type {
     MESSAGE_NONE = 0,

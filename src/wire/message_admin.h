@@ -39,6 +39,9 @@ struct message_admin_ask {
     char node[CKPT_NODE_NAME_MAX + 1]; /* of the verbs for nodes */
     bool force;    /* ADMIN_NODE_FORGET: also the last that is known to hold something */
     bool may_page; /* what is too much for one turn is done in part, and answered with "more" */
+    bool blake3;   /* ADMIN_VERIFY: every holder tells BLAKE3 of its memory, beside the proof, from
+                    * the rank `from` on; ADMIN_SHOW: what they told. Not known to a coordinator of
+                    * before: its answer does not say "blake3" */
 };
 
 /* One JSON document: the coordinator's tables are for people and scripts, not for machines of ours,

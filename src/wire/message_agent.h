@@ -21,6 +21,13 @@ enum arena_locked {
     ARENA_LOCKED_YES,
 };
 
+/* Why an agent takes no new shards, though it serves those that it has; what is not known counts as
+ * closed. */
+enum agent_closed {
+    AGENT_OPEN,
+    AGENT_CLOSED_SLOW, /* its transport is another one than the machine has devices for */
+};
+
 struct message_join {
     uint32_t protocol;
     char node[CKPT_NODE_NAME_MAX + 1];
@@ -33,6 +40,7 @@ struct message_join {
     struct nonce cluster; /* that its arena is of; zero: of none yet */
     uint32_t locked;      /* enum arena_locked; what is not known counts as not told */
     uint64_t page_bytes;  /* the least that a shard takes of it: base/room.h; 0: a segment */
+    uint32_t closed;      /* enum agent_closed */
 };
 
 /* A rank's place in a start of its run, and what its agent knows of it. Repeated until it is told,

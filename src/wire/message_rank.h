@@ -65,6 +65,8 @@ struct message_slot_granted {
     const uint16_t *segments; /* ids, so that a kept mapping can be used again; in the decoder's
                                * buffer, or the sender's state */
     uint64_t part_bytes; /* that the only file has, of a segment's size; 0: they are segments */
+    struct digest_key device_key; /* of this save alone; of an unknown kind: the agent is of before
+                                   * it, and looks at no device_digest */
 };
 
 /* The memory of a save to come. The ask has the first three; the answer all. */
@@ -89,6 +91,11 @@ struct message_seal {
     uint32_t replica_leader;
     uint32_t replica_part;
     uint64_t replica_value;
+    bool device_said;            /* the next is there */
+    struct digest device_digest; /* under the grant's device_key, computed where bytes came from */
+    uint64_t nans;               /* in a device's tensors, as the two below */
+    uint64_t infinities;
+    char device_reason[CKPT_REASON_MAX + 1]; /* why they came without a digest; "": they did not */
 };
 
 /* Gives a slot back that was not sealed. */

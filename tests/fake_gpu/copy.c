@@ -23,11 +23,14 @@ struct copies {
 static void copy_now(const struct copy *copy)
 {
     bool flips = fault_of_copy(copy->out);
+    if (!fault_lets_run()) {
+        return;
+    }
     memcpy((void *)(uintptr_t)copy->to, (const void *)(uintptr_t)copy->from, copy->bytes);
     if (flips && copy->bytes > 0) {
         ((uint8_t *)(uintptr_t)copy->to)[copy->bytes / 2] ^= 0x10;
     }
-    fault_after_copy();
+    fault_ran(true);
 }
 
 /* From the last to the first: a batch has no order. */
@@ -130,7 +133,10 @@ static void set_now(void *context)
 {
     struct copies *copies = context;
     const struct copy *set = &copies->list[0];
-    memset((void *)(uintptr_t)set->to, (int)set->from, set->bytes);
+    if (fault_lets_run()) {
+        memset((void *)(uintptr_t)set->to, (int)set->from, set->bytes);
+        fault_ran(false);
+    }
     free(copies);
 }
 

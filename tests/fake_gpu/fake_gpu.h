@@ -14,7 +14,7 @@
  *
  *     flip=N        the Nth copy out of a device (of a batch: each of its copies) has a wrong bit
  *     flip_in=N     the Nth copy into one
- *     flips         every copy out has one
+ *     flips, flips_in  every copy, out or in, has one
  *     hang=N        the Nth copy, either way, does not end until fake_gpu_script() says so
  *     sticky=N      the Nth call, and all after it, return 700
  *     sticky_copy=N once the Nth copy is done, the same

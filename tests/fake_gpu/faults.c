@@ -14,6 +14,7 @@ static char script[SCRIPT_MAX];
 static bool is_read, is_sticky;
 static unsigned number; /* of the script: a hang of an earlier one ends */
 static unsigned calls, copies, copies_out, copies_in;
+static unsigned running;
 
 /* With the lock. What a word of the script has behind "=": 0, it is not there; of a word without
  * one, 1. */
@@ -80,6 +81,9 @@ int fault_of_call(bool needs_context)
     lock();
     unsigned limit = value_of("sticky");
     is_sticky = is_sticky || (limit != 0 && ++calls >= limit);
+    while (is_sticky && running > 0) {
+        pthread_cond_wait(&changed, &fake_lock);
+    }
     int error = is_sticky ? DRIVER_ERR_ILLEGAL_ADDRESS : DRIVER_OK;
     pthread_mutex_unlock(&fake_lock);
     if (error == DRIVER_OK && needs_context && current_device() < 0) {
@@ -94,7 +98,8 @@ bool fault_of_copy(bool out)
     unsigned mine = number;
     unsigned of_way = out ? ++copies_out : ++copies_in;
     bool hangs = ++copies == value_of("hang");
-    bool flips = value_of(out ? "flip" : "flip_in") == of_way || (out && value_of("flips") != 0);
+    bool flips =
+        value_of(out ? "flip" : "flip_in") == of_way || value_of(out ? "flips" : "flips_in") != 0;
     *(out ? &fake_counts.copies_out : &fake_counts.copies_in) += 1;
     while (hangs && number == mine) {
         pthread_cond_wait(&changed, &fake_lock);
@@ -103,11 +108,22 @@ bool fault_of_copy(bool out)
     return flips;
 }
 
-void fault_after_copy(void)
+bool fault_lets_run(void)
+{
+    lock();
+    bool lets = !is_sticky;
+    running += lets ? 1 : 0;
+    pthread_mutex_unlock(&fake_lock);
+    return lets;
+}
+
+void fault_ran(bool is_copy)
 {
     lock();
     unsigned limit = value_of("sticky_copy");
-    is_sticky = is_sticky || (limit != 0 && copies >= limit);
+    is_sticky = is_sticky || (is_copy && limit != 0 && copies >= limit);
+    running--;
+    pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&fake_lock);
 }
 

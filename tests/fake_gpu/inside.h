@@ -12,7 +12,10 @@
 int fault_of_call(bool needs_context);
 /* Of the copy that begins now: whether it spoils a bit. Does not return while it hangs. */
 bool fault_of_copy(bool out);
-void fault_after_copy(void);
+/* Around what touches memory: false, after a sticky error nothing does. Whoever hears of the error
+ * hears of it when nothing is between the two any more. */
+bool fault_lets_run(void);
+void fault_ran(bool is_copy);
 bool fault_of_kernel(void);
 bool fault_named(const char *word);
 extern struct fake_gpu_counts fake_counts; /* under fake_lock */

@@ -5,7 +5,7 @@
  * Counts by the records as they are stored, and not by what the agent believes to be free.
  *
  * Not verified: that the slots suffice; what a user is refused while he fills other slots there,
- * for that has a bound of its own. */
+ * for that has a bound of its own; what is refused in a turn that frees something. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -77,12 +77,24 @@ static bool may_be_refused(struct sim *sim, uint32_t node, uint32_t uid)
     return free == 0;
 }
 
+/* Records are stored before messages go: what came free at the end of a turn was not free for what
+ * was refused at its beginning. */
+static bool has_come_free(const struct agent_update *update)
+{
+    for (uint32_t i = 0; i < update->record_count; i++) {
+        if (update->records[i].state == SLOT_FREE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void judge_refusal(struct sim *sim, uint32_t node, uint32_t uid, uint64_t bytes, bool parts)
 {
     struct room_kind kind = {.segment_bytes = sim->mix.segment_bytes,
                              .page_bytes = parts ? sim->mix.page_bytes : 0};
     uint64_t part = room_part_bytes(&kind, bytes);
-    if (may_be_refused(sim, node, uid)) {
+    if (may_be_refused(sim, node, uid) || has_come_free(&sim->agent_update)) {
         return;
     }
     if (part > 0 ? part_is_free(sim, node, part)

@@ -38,6 +38,7 @@ static void verify_or_retire(struct sim *sim)
         return;
     }
     struct message_admin_ask ask = {.verb = ADMIN_VERIFY, .run = job->key, .step = newest->step};
+    ask.blake3 = sim_chance(sim, PPM / 4);
     if (sim_chance(sim, PPM / 2)) {
         ask.verb = ADMIN_RETIRE;
         ask.newer = sim_chance(sim, PPM / 2);

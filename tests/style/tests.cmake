@@ -93,11 +93,11 @@ if(CKPT_TESTS)
   set_tests_properties(style_runpaths PROPERTIES LABELS style)
 endif()
 
-# CUDA, NCCL and the kernels are opened by the trainer's side; ckptbench, which measures GPUs, is no
-# daemon, and shows that this can fail.
+# CUDA, NCCL and the kernels are opened by the trainer's side. ckptctl is no daemon: its import is a
+# run's ranks, and has libckpt inside, which opens them for a GPU's tensors alone.
 if(CKPT_TESTS)
   set(daemons)
-  foreach(target ckptd ckptctld ckptctl ckptd-orbax-replicator)
+  foreach(target ckptd ckptctld ckptd-orbax-replicator)
     if(TARGET ${target})
       list(APPEND daemons $<TARGET_FILE:${target}>)
     endif()

@@ -13,6 +13,11 @@
 
 #include <cmocka.h>
 
+#include "wire/message.h"
+
+/* What a daemon of before fingerprints understands. */
+#define FEATURES_BEFORE_KEYS (WIRE_FEATURES & ~(WIRE_FEATURE_FINGERPRINT | WIRE_FEATURE_RANGES))
+
 /* A test with `fixture_setup` and `fixture_teardown` around it; its *state is the fixture. */
 #define MACHINE_TEST(test, fixture)                                                                \
     cmocka_unit_test_setup_teardown(test, fixture##_setup, fixture##_teardown)

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(HERE, "../integration/cluster"))
 
 from cluster import Agent  # noqa: E402
 from harness import IntegrationTest  # noqa: E402
-from process import wait_until  # noqa: E402
+from process import program, wait_until  # noqa: E402
 
 NOBODY = 65534
 
@@ -110,7 +110,24 @@ class Start(IntegrationTest):
         self.assertEqual(self.spec(agent), "ucx:tcp")
         reason = agent.events("transport_fallback")[0]["reason"]
         self.assertIn("is DOWN: bring the link of its network interface up", reason)
+        self.assertIn("rxe0:1 is DOWN", agent.events("transport_slow")[0]["reason"])
         self.refused("is DOWN")
+
+    def test_what_is_slower_than_the_devices_that_are_there_takes_no_shards(self):
+        ip("link", "set", "v0", "down")
+        ip("link", "set", "v1", "down")
+        slow = {"transport": "auto", "transport-devices": None}
+        cluster = self.cluster(2, per_agent={0: slow, 1: {**slow, "transport-allow-slow": "yes"}})
+        reply = self.job(cluster, on=[cluster.agents[0]]).save_one(1, 0)
+        self.assertFalse(reply.ok)
+        self.assertIn("takes no new shards", reply.reason)
+        status = subprocess.run(
+            [program("ckptctl"), f"--coordinator={cluster.coordinator.socket}", "status"],
+            capture_output=True, text=True, check=False)
+        self.assertEqual(status.returncode, 4, status)
+        self.assertIn("nodes that take no new shards, as their transport is slow: 1", status.stdout)
+        self.assertEqual(cluster.agents[1].events("transport_slow"), [])
+        self.job(cluster, on=[cluster.agents[1]], run="allowed").save(1)
 
     def test_rails_are_named(self):
         self.assertEqual(self.spec(self.started(**{"transport-rails": "rxe1"})), "verbs:rxe1")

@@ -137,3 +137,7 @@ if(TARGET transport_benchmark)
   ckpt_vm_python(vm_bandwidth SCRIPT vm/bandwidth.py
                  ARGUMENTS $<TARGET_FILE:transport_benchmark> GUESTS 1 RAILS 1 SECONDS 240)
 endif()
+
+# Fingerprints beside the kernel's own code.
+ckpt_vm_python(vm_nhpoly1305 SCRIPT vm/nhpoly1305.py ARGUMENTS $<TARGET_FILE:fingerprint_main>
+               GUESTS 1 RAILS 0 SECONDS 300)

@@ -41,6 +41,8 @@ import time
 
 MODULES = """virtio_pci virtio_net 9pnet_virtio 9p overlay veth crc32c_generic crc32_generic
 rdma_rxe ib_uverbs rdma_ucm sch_netem sch_tbf""".split()
+# Loaded where the kernel has them: who needs them looks.
+MORE_MODULES = "algif_hash nhpoly1305 nhpoly1305_sse2 nhpoly1305_avx2".split()
 MTU = 4500  # 4096 bytes of payload and the headers of RoCE
 MEMORY_MIB = 1536
 
@@ -69,7 +71,7 @@ def find_program(*names):
 
 
 def module_files(folder):
-    """The files of MODULES and of what they need, in the order of loading."""
+    """The files of MODULES, of MORE_MODULES and of what they need, in the order of loading."""
     needs, builtin = {}, set()
     with open(folder + "/modules.dep", encoding="utf-8") as file:
         for line in file:
@@ -91,6 +93,9 @@ def module_files(folder):
             add(by_name[name])
         elif name not in builtin:
             raise Skip(f"the kernel of {folder} has no module {name}")
+    for name in MORE_MODULES:
+        if name in by_name:
+            add(by_name[name])
     return [os.path.join(folder, path) for path in order]
 
 

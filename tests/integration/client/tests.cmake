@@ -13,7 +13,12 @@ ckpt_test(test_client_agent_loss
           SOURCES integration/client/test_agent_loss.c integration/client/nodes.c
                   integration/process.c
           LINKS ckpt_client LABELS integration TIMEOUT 300)
-foreach(test test_client_trainer test_client_first_saves test_client_agent_loss)
+ckpt_test(test_client_device
+          SOURCES integration/client/test_device.c integration/client/nodes.c
+                  integration/process.c
+          LINKS ckpt LABELS integration TIMEOUT 300)
+ckpt_fake_gpu(test_client_device)
+foreach(test test_client_trainer test_client_first_saves test_client_agent_loss test_client_device)
   if(TARGET ${test})
     target_compile_definitions(${test} PRIVATE
       CKPTD_PROGRAM="$<TARGET_FILE:ckptd>" CKPTCTLD_PROGRAM="$<TARGET_FILE:ckptctld>"

@@ -79,7 +79,8 @@ static void configs_are_checked(void **state)
 static void who_ends_in_order_says_goodbye(void **state)
 {
     struct driver *d = *state;
-    for (uint32_t features = 0; features <= WIRE_FEATURES; features += WIRE_FEATURES) {
+    for (uint32_t features = 0; features <= FEATURES_BEFORE_KEYS;
+         features += FEATURES_BEFORE_KEYS) {
         driver_start(d);
         driver_join(d);
         driver_coordinator(

@@ -53,6 +53,23 @@ static void refused_saves_are_told_and_noted_once(void **state)
     assert_true(told->refused_ms_ago > 0);
 }
 
+static void a_closed_agent_takes_no_save_and_says_so_as_it_joins(void **state)
+{
+    struct driver *d = *state;
+    driver_config(d);
+    d->config.closed = AGENT_CLOSED_SLOW;
+    driver_start(d);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
+    assert_int_equal(driver_said(d, AGENT_TO_COORDINATOR, MESSAGE_JOIN)->message.join.closed,
+                     AGENT_CLOSED_SLOW);
+    driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_DOWN});
+    driver_join(d);
+    driver_rank(d, 1, ALICE, 0);
+    assert_int_equal(driver_ask(d, 1, 10, SEGMENT)->status, CKPT_ERR_CONFIG);
+    assert_non_null(strstr(driver_noted(d, EVENT_save_refused)->text, "takes no new shards"));
+    assert_int_equal(heartbeat(d)->refused_status, CKPT_ERR_CONFIG);
+}
+
 static void a_process_that_is_not_let_in_counts(void **state)
 {
     struct driver *d = *state;
@@ -121,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         MACHINE_TEST(refused_saves_are_told_and_noted_once, driver),
+        MACHINE_TEST(a_closed_agent_takes_no_save_and_says_so_as_it_joins, driver),
         MACHINE_TEST(a_process_that_is_not_let_in_counts, driver),
         MACHINE_TEST(a_save_that_waits_is_noted_where_its_rank_is, driver),
         MACHINE_TEST(a_refused_join_is_said_ever_more_rarely, driver),

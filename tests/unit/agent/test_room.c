@@ -15,7 +15,7 @@ static void start(struct driver *d)
     assert_true((join->message.join.features & WIRE_FEATURE_ROOM) != 0);
     struct message welcome = {
         .type = MESSAGE_WELCOME,
-        .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000, .features = WIRE_FEATURES}};
+        .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000, .features = FEATURES_BEFORE_KEYS}};
     driver_coordinator(d, welcome);
     driver_settle(d);
     driver_rank(d, 1, ALICE, 0);
@@ -205,7 +205,7 @@ static void the_inventory_is_told_when_every_copy_is_acknowledged(void **state)
     driver_event(d, (struct agent_event){.type = AGENT_COORDINATOR_UP});
     struct message welcome = {
         .type = MESSAGE_WELCOME,
-        .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000, .features = WIRE_FEATURES}};
+        .welcome = {.heartbeat_ms = 1000, .lease_ms = 5000, .features = FEATURES_BEFORE_KEYS}};
     driver_coordinator(d, welcome);
     assert_false(told_all(d));
     driver_ack(d, first, true, CHECKPOINT_CONSISTENT);

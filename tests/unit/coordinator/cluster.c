@@ -97,9 +97,11 @@ void cluster_join(struct cluster *cluster, uint32_t node, uint8_t life)
     cluster_join_domain(cluster, node, life, node);
 }
 
-void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, uint32_t domain)
+static void join(struct cluster *cluster, uint32_t node, uint8_t life, uint32_t domain,
+                 enum agent_closed closed)
 {
     struct message message = {.type = MESSAGE_JOIN};
+    message.join.closed = closed;
     message.join.protocol = WIRE_PROTOCOL_VERSION;
     snprintf(message.join.node, sizeof message.join.node, "n%u", node);
     snprintf(message.join.domain, sizeof message.join.domain, "d%u", domain);
@@ -107,11 +109,21 @@ void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, u
     message.join.cluster = coordinator_cluster(cluster->c);
     message.join.segment_bytes = 1 << 20;
     message.join.segments = message.join.segments_free = 16;
-    message.join.features = WIRE_FEATURES | WIRE_FEATURE_FINGERPRINT;
+    message.join.features = WIRE_FEATURES;
     memset(&message.incarnation, life, sizeof message.incarnation);
     struct coordinator_event event = {
         .type = COORDINATOR_MESSAGE, .link = node, .message = &message};
     advance(cluster, &event);
+}
+
+void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, uint32_t domain)
+{
+    join(cluster, node, life, domain, AGENT_OPEN);
+}
+
+void cluster_join_closed(struct cluster *cluster, uint32_t node, uint8_t life)
+{
+    join(cluster, node, life, node, AGENT_CLOSED_SLOW);
 }
 
 void cluster_alive(struct cluster *cluster, uint32_t nodes, uint32_t away)

@@ -31,6 +31,8 @@ void cluster_message(struct cluster *cluster, uint32_t node, const struct messag
 void cluster_tick(struct cluster *cluster, uint64_t ms);
 void cluster_join(struct cluster *cluster, uint32_t node, uint8_t life);
 void cluster_join_domain(struct cluster *cluster, uint32_t node, uint8_t life, uint32_t domain);
+/* As cluster_join; its agent takes no new shards. */
+void cluster_join_closed(struct cluster *cluster, uint32_t node, uint8_t life);
 /* A heartbeat of each of the first nodes, but for those whose bit is set in away: all that they
  * hold is told. */
 void cluster_alive(struct cluster *cluster, uint32_t nodes, uint32_t away);

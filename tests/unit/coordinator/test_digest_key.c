@@ -435,7 +435,7 @@ static enum ckpt_status join_as(uint32_t node, uint32_t features)
     snprintf(m.join.address, sizeof m.join.address, "127.0.0.1:%u", 7000 + node);
     m.join.segments = 16;
     m.join.segment_bytes = 1 << 20;
-    m.join.features = WIRE_FEATURES | features;
+    m.join.features = FEATURES_BEFORE_KEYS | features;
     cluster_message(&cluster, node, &m);
     return cluster_find(&cluster, node, MESSAGE_WELCOME)->welcome.status;
 }
