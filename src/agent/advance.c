@@ -22,6 +22,7 @@
 #include "agent/report.h"
 #include "agent/room_wait.h"
 #include "agent/save_outcome.h"
+#include "agent/scrub.h"
 #include "agent/seat.h"
 #include "agent/slot.h"
 #include "agent/source.h"
@@ -145,6 +146,7 @@ static void pump(struct agent *a)
     agent_slots_free_pump(a);
     agent_room_waits_pump(a);
     agent_prepares_pump(a);
+    agent_scrubs_pump(a);
     agent_works_pump(a);
     agent_update_records_pump(a);
     agent_seats_pump(a);

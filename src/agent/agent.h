@@ -57,6 +57,7 @@ struct agent_config {
     uint32_t pull_timeout_ms; /* a source that is silent for so long fails the pull */
     uint32_t load_timeout_ms; /* a load without a verdict for so long fails, or earlier where its
                                * process waits less */
+    uint32_t scrub_ms;        /* each held copy is proven again within it; 0: it is not */
     uint32_t room_wait_ms;    /* a save that finds no room waits so long for what others may give */
     struct digest_secret device_secret; /* random, of this life alone: saves' device keys are made
                                          * of it */
@@ -140,8 +141,8 @@ enum agent_work_type {
                         * the digest. The offer is the message of this event. */
     AGENT_WORK_GATHER, /* read the rank's memory into the slot: its descriptor came with the message
                         * of this event, which names the ranges */
-    AGENT_WORK_CANCEL, /* of the read or gather `cancels`: it ends soon with some status; never
-                        * waited for */
+    AGENT_WORK_CANCEL, /* of the read, gather or scrub `cancels`: it ends soon with some status,
+                        * CKPT_ERR_ABORTED where it did not end by itself; never waited for */
     AGENT_WORK_RENEW,  /* give the slot's segments new, zeroed files, or its part: made where it
                         * is not there yet, in place of whatever parts lie there, as a segment is
                         * made whole; ends when they are registered */
@@ -159,6 +160,8 @@ struct agent_work {
     uint64_t cancels;
     uint64_t chunk_first; /* AGENT_WORK_DIGEST: of those that are digested */
     uint64_t chunk_count; /* 0: all of the slot's */
+    bool scrubs;          /* AGENT_WORK_DIGEST: it stands back for all other work */
+    uint64_t patience_ms; /* and for so long */
     uint32_t link; /* AGENT_WORK_READ: the source's connection; AGENT_WORK_GATHER: the rank's */
     struct digest_key key;        /* AGENT_WORK_DIGEST, AGENT_WORK_READ: that the digest is under */
     struct digest_key device_key; /* AGENT_WORK_DIGEST: of a second digest of the same bytes; of an

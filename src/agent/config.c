@@ -7,6 +7,7 @@
 #define RANKS_MAX 4096
 #define PULLS_MAX 1024
 #define INTERVAL_MS_MAX 3600000
+#define SCRUB_MS_MAX (14 * 24 * 3600000U)
 
 void agent_config_default(struct agent_config *config_out)
 {
@@ -22,6 +23,7 @@ void agent_config_default(struct agent_config *config_out)
         .offer_pin_ms = 30000,
         .pull_timeout_ms = 5000,
         .load_timeout_ms = 60000,
+        .scrub_ms = 30 * 60 * 1000,
         .room_wait_ms = 1000,
     };
 }
@@ -62,6 +64,9 @@ static const char *number_out_of_range(const struct agent_config *c)
             return "heartbeat, resend, offer_pin, pull_timeout and load_timeout must be 1 ms to 1 "
                    "h";
         }
+    }
+    if (c->scrub_ms > SCRUB_MS_MAX) {
+        return "scrub must be 0 to 14 days";
     }
     return NULL;
 }

@@ -65,9 +65,11 @@ static void check_parts(const struct agent *a)
 
 static void check_work(const struct slot *s)
 {
+    assert(s->work != 0 || (!s->work_scrubs && !s->scrub_cancelled));
     if (s->work == 0) {
         return;
     }
+    assert(!s->work_scrubs || s->work_type == AGENT_WORK_DIGEST);
     bool ending = s->state == SLOT_DIRTY && s->doomed;
     switch (s->work_type) {
     case AGENT_WORK_READ:

@@ -130,7 +130,8 @@ static void become_dirty(struct agent *a, uint32_t slot)
     s->name_pending = false;
     s->name_due = false;
     s->cancel_wanted =
-        s->work != 0 && (s->work_type == AGENT_WORK_READ || s->work_type == AGENT_WORK_GATHER);
+        s->work != 0 && !s->scrub_cancelled &&
+        (s->work_type == AGENT_WORK_READ || s->work_type == AGENT_WORK_GATHER || s->work_scrubs);
     if (s->state != SLOT_DIRTY) {
         agent_slot_move(s, SLOT_DIRTY);
         s->record_pending = true;
@@ -179,6 +180,7 @@ void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *di
     s->found = *digest;
     s->digest_key = digest_key;
     s->has_digest = true;
+    s->proven_ms = s->work_began_ms;
     agent_slot_move(s, SLOT_VERIFIED);
     s->unread_since_ms = a->now_ms;
     agent_update_record(a, slot);

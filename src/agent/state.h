@@ -91,9 +91,13 @@ struct slot {
     uint32_t loans;  /* loads that ranks have mapped */
     uint64_t work;   /* under way, 0: none */
     enum agent_work_type work_type;
-    uint64_t work_key;       /* id of the key that its digest is under; also of the last work */
-    bool work_names;         /* the digest under way is for `name_asked` */
-    bool work_proves;        /* the digest under way is of a part, for a load */
+    uint64_t work_key; /* id of the key that its digest is under; also of the last work */
+    bool work_names;   /* the digest under way is for `name_asked` */
+    bool work_proves;  /* the digest under way is of a part, for a load */
+    uint64_t work_began_ms;
+    uint64_t proven_ms;      /* when the last digest that says what it is began */
+    bool work_scrubs;        /* the digest under way is a scrub */
+    bool scrub_cancelled;    /* and told to end */
     bool work_serves_verify; /* the digest under way began after the verify order came */
     bool verify_pending;
     struct order verify;
@@ -400,6 +404,7 @@ struct agent {
     uint64_t pull_last;
     uint64_t reader_last;
     uint64_t prepare_last;
+    uint64_t scrub_after_ms; /* no scrub begins before */
     uint32_t link_last;
     uint32_t failure_next;
     uint32_t segments_free; /* with no part in use */

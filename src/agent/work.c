@@ -34,6 +34,7 @@ static bool start(struct agent *a, uint32_t slot, enum agent_work_type type)
     work->bytes = s->bytes;
     s->work = work->work;
     s->work_type = type;
+    s->work_began_ms = a->now_ms;
     return true;
 }
 
@@ -181,6 +182,11 @@ uint64_t agent_work_prove_start(struct agent *a, uint32_t slot, uint64_t chunk_f
     struct slot *s = &a->slots[slot];
     assert(s->state == SLOT_VERIFIED);
     assert(chunk_count > 0);
+    if (s->work != 0 && s->work_scrubs && !s->scrub_cancelled) {
+        s->cancel_wanted = true;
+        a->update->again = true;
+        return 0;
+    }
     if (s->work != 0 || digests_under_way(a) >= AGENT_DIGESTS_MAX) {
         return 0; /* its end is a turn, in which this is looked at again */
     }
@@ -196,7 +202,24 @@ uint64_t agent_work_prove_start(struct agent *a, uint32_t slot, uint64_t chunk_f
     return s->work;
 }
 
-static bool cancel_read(struct agent *a, uint32_t slot)
+bool agent_work_scrub_start(struct agent *a, uint32_t slot, uint64_t patience_ms)
+{
+    struct slot *s = &a->slots[slot];
+    assert(s->state == SLOT_VERIFIED);
+    if (digests_under_way(a) >= AGENT_DIGESTS_MAX || !start(a, slot, AGENT_WORK_DIGEST)) {
+        return false;
+    }
+    struct agent_work *work = &a->update->works[a->update->work_count - 1];
+    work->scrubs = true;
+    work->patience_ms = patience_ms;
+    s->work_scrubs = true;
+    s->work_names = false;
+    s->work_serves_verify = false;
+    digest_under(a, s, false);
+    return true;
+}
+
+static bool cancel(struct agent *a, uint32_t slot)
 {
     assert(a->slots[slot].work != 0);
     struct slot *s = &a->slots[slot];
@@ -208,6 +231,7 @@ static bool cancel_read(struct agent *a, uint32_t slot)
     work->generation = s->generation;
     work->cancels = s->work;
     s->cancel_wanted = false;
+    s->scrub_cancelled = s->work_scrubs;
     return true;
 }
 
@@ -216,7 +240,7 @@ void agent_works_pump(struct agent *a)
     assert(a->update != NULL);
     for (uint32_t i = 0; i < a->slots_high; i++) {
         struct slot *s = &a->slots[i];
-        if (s->cancel_wanted && !cancel_read(a, i)) {
+        if (s->cancel_wanted && !cancel(a, i)) {
             return;
         }
         if (s->renew_wanted) {

@@ -15,6 +15,9 @@ bool agent_work_read_start(struct agent *a, uint32_t slot, uint32_t link);
  * the slot has a work, or too many are digested; to be tried again in a later turn. */
 uint64_t agent_work_prove_start(struct agent *a, uint32_t slot, uint64_t chunk_first,
                                 uint64_t chunk_count);
+/* The digest of a verified slot that nobody asked for, and that stands back for others for so long;
+ * it ends in agent_scrub_done(). False: too many are digested, or no room in the update. */
+bool agent_work_scrub_start(struct agent *a, uint32_t slot, uint64_t patience_ms);
 /* Cancels, renews and digests, as slots are marked. */
 void agent_works_pump(struct agent *a);
 

@@ -11,6 +11,7 @@
 #include "agent/note.h"
 #include "agent/pull_answer.h"
 #include "agent/save.h"
+#include "agent/scrub.h"
 #include "agent/segment.h"
 #include "agent/slot.h"
 #include "agent/work.h"
@@ -48,6 +49,7 @@ static void verified_again(struct agent *a, uint32_t slot, const struct digest *
     assert(s->state == SLOT_VERIFIED);
     assert(s->has_digest);
     s->found = *digest;
+    s->proven_ms = s->work_began_ms;
     s->unread_since_ms = a->now_ms; /* of a cached copy: a restore is about to read it */
     if (!digest_equal(&s->digest, digest)) {
         agent_note(a, EVENT_digest_mismatch, &s->shard,
@@ -146,6 +148,10 @@ void agent_work_done(struct agent *a, const struct agent_event *event)
     if (type == AGENT_WORK_DIGEST && s->work_proves) {
         s->work_proves = false;
         agent_load_proven(a, slot, event);
+    } else if (type == AGENT_WORK_DIGEST && s->work_scrubs) {
+        if (agent_scrub_done(a, slot, event)) {
+            digest_done(a, slot, event);
+        }
     } else if (type == AGENT_WORK_DIGEST) {
         digest_done(a, slot, event);
     } else if (type == AGENT_WORK_RENEW) {

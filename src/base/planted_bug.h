@@ -51,7 +51,8 @@
     X(KEY_BEFORE_DURABLE, "a run's key is told before it is durable")                              \
     X(OTHER_RUNS_KEY, "a copy that is proven under another run's key counts")                      \
     X(RANGE_LENDS, "a word about where a range is lends the copy here, unproven")                  \
-    X(VALUE_FROM_MESSAGE, "a chunk's value is of what came, not of what lies in memory")
+    X(VALUE_FROM_MESSAGE, "a chunk's value is of what came, not of what lies in memory")           \
+    X(SCRUB_BELIEVES, "a scrub believes the values that were kept, in place of the memory")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

@@ -69,6 +69,8 @@ static struct work_plan plan_of(const struct daemon *d, const struct agent_work 
                               .chunk_count = asked->chunk_count,
                               .key = asked->key,
                               .device_key = asked->device_key,
+                              .scrubs = asked->scrubs,
+                              .patience_ms = asked->patience_ms,
                               .finished = completions_post_work,
                               .context = d->completions};
 }
@@ -120,7 +122,9 @@ static void act_on_work(struct daemon *d, const struct agent_work *asked)
     case AGENT_WORK_DIGEST:
         work = work_over_slot(d, asked, WORK_DIGEST);
         if (work != NULL) {
-            quiet_work(d->quiet, clock_now_ms());
+            if (!asked->scrubs) {
+                quiet_work(d->quiet, clock_now_ms());
+            }
             digester_add(d->digester, work);
             return;
         }
@@ -152,7 +156,9 @@ static void act_on_work(struct daemon *d, const struct agent_work *asked)
         }
         break;
     case AGENT_WORK_CANCEL:
-        mover_cancel(d->mover, asked->cancels);
+        if (!digester_cancel(d->digester, asked->cancels)) {
+            mover_cancel(d->mover, asked->cancels);
+        }
         return;
     case AGENT_WORK_PEER_CONNECT:
         connections_connect(d, asked->link, asked->address);

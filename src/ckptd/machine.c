@@ -54,6 +54,12 @@ static const struct config_key keys[MACHINE_KEYS] = {
                               .min = 1000,
                               .max = 86400000,
                               .help = "a rank's load without a verdict for so long fails"},
+    [MACHINE_SCRUB] = {.section = "scrub",
+                       .name = "period",
+                       .type = CONFIG_DURATION,
+                       .fallback = "30min",
+                       .max = 14 * 24 * 3600000U,
+                       .help = "every held copy is proven again within so long; 0: it is not"},
 };
 
 static uint32_t number(const struct daemon *d, enum machine_key key)
@@ -87,6 +93,7 @@ static enum ckpt_status start(void *daemon, char *reason)
         sizeof config.device_secret) {
         return reason_refuse(reason, CKPT_ERR_SYSTEM, "getrandom failed");
     }
+    config.scrub_ms = number(d, MACHINE_SCRUB);
     size_t bytes = agent_memory_bytes(&config, reason);
     if (bytes == 0) {
         return CKPT_ERR_CONFIG;

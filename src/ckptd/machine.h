@@ -14,6 +14,7 @@ enum machine_key {
     MACHINE_RESEND,
     MACHINE_PULL_TIMEOUT,
     MACHINE_LOAD_TIMEOUT,
+    MACHINE_SCRUB,
     MACHINE_KEYS
 };
 

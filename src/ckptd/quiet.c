@@ -41,6 +41,7 @@ static void on_end(evutil_socket_t fd, short what, void *context)
     (void)what;
     memset(q->filling, 0, q->slots * sizeof q->filling[0]);
     q->filling_count = 0;
+    digester_saves(q->digester, false);
     end(q, q->since_ms + QUIET_MS);
 }
 
@@ -84,7 +85,9 @@ void quiet_slot(struct quiet *quiet, uint32_t slot, bool filling, uint64_t now_m
     quiet->filling[slot] = filling;
     if (filling) {
         quiet->filling_count++;
+        digester_saves(quiet->digester, true);
     } else if (--quiet->filling_count == 0) {
+        digester_saves(quiet->digester, false);
         end(quiet, now_ms);
     }
 }

@@ -9,6 +9,8 @@
  * there is none for as long as it was, so that ranks that save all the time leave half of the time
  * to replication.
  *
+ * A scrub stands back for as long as a slot is being filled, whether other work comes or not.
+ *
  * All functions are the loop's. */
 #ifndef CKPT_CKPTD_QUIET_H
 #define CKPT_CKPTD_QUIET_H

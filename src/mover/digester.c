@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "mover/rails.h"
 
@@ -19,6 +20,12 @@
  * byte on a Zen 4 (docs/benchmarks.md). Each so-manieth is the oldest, so that none waits for a
  * lull. */
 #define OLDEST_EVERY 8
+
+/* A scrub goes on when nothing has landed, nor been digested, for so long. */
+#define SCRUB_AFTER_MS 20
+/* Of what is taken while there is more than enough, a scrub that has lost its patience gets each
+ * so-manieth piece. */
+#define SCRUB_EVERY 8
 
 struct landed {
     struct work *work;
@@ -38,9 +45,66 @@ struct digester {
     uint32_t landed_taken;
     struct work *first_work;
     struct work **last_work;
+    /* One at a time, on one thread at a time: a core at most. */
+    struct work *scrub;
+    uint64_t scrub_until_ms; /* it stands back */
+    bool scrubs;             /* a thread is at a chunk of it */
+    bool saves;              /* a rank copies */
+    uint64_t busy_ms;        /* when there was last something else to do */
+    uint32_t scrub_passed;   /* pieces that were taken while it waited */
     uint32_t thread_count;
     pthread_t threads[64];
 };
+
+/* Whether a thread may take a chunk of the scrub now; else it tells when to look again. */
+static bool may_scrub(struct digester *d, uint64_t now_ms, uint64_t *again_ms_out)
+{
+    *again_ms_out = UINT64_MAX;
+    if (d->scrub == NULL || d->scrubs) {
+        return false; /* who scrubs looks for the next one himself */
+    }
+    if (now_ms >= d->scrub_until_ms) {
+        return true;
+    }
+    uint64_t idle_ms = d->busy_ms + SCRUB_AFTER_MS;
+    *again_ms_out = d->saves || d->held || d->first_work != NULL || idle_ms > d->scrub_until_ms
+                        ? d->scrub_until_ms
+                        : idle_ms;
+    return *again_ms_out <= now_ms;
+}
+
+/* Whether it is the turn of a scrub that has waited long enough, before what else there is. */
+static bool is_scrubs_turn(struct digester *d)
+{
+    uint64_t again_ms;
+    if (d->scrub == NULL || d->scrubs || ++d->scrub_passed % SCRUB_EVERY != 0) {
+        return false;
+    }
+    uint64_t now_ms = clock_now_ms();
+    return now_ms >= d->scrub_until_ms && may_scrub(d, now_ms, &again_ms);
+}
+
+static struct landed take_scrub(struct digester *d)
+{
+    struct landed piece = {.work = d->scrub, .chunk = d->scrub->chunk_next++};
+    d->scrubs = true;
+    if (d->scrub->chunk_next == d->scrub->chunk_end) {
+        d->scrub = NULL;
+    }
+    return piece;
+}
+
+/* Until there is something to do, or it is time to go on with a scrub. */
+static void await(struct digester *d, uint64_t until_ms)
+{
+    if (until_ms == UINT64_MAX) {
+        pthread_cond_wait(&d->added, &d->lock);
+        return;
+    }
+    const struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                                   .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    (void)pthread_cond_timedwait(&d->added, &d->lock, &until);
+}
 
 static void digest_one(struct work *work, uint64_t chunk)
 {
@@ -98,9 +162,14 @@ static struct work **find_work(struct digester *d)
 static bool next(struct digester *d, struct landed *piece_out, bool *whole_out)
 {
     while (!d->stopping) {
+        uint64_t again_ms;
+        *whole_out = false;
+        if (is_scrubs_turn(d)) {
+            *piece_out = take_scrub(d);
+            return true;
+        }
         if (d->landed_count > 0) {
             *piece_out = take_landed(d);
-            *whole_out = false;
             return true;
         }
         struct work **at = find_work(d);
@@ -116,7 +185,11 @@ static bool next(struct digester *d, struct landed *piece_out, bool *whole_out)
             }
             return true;
         }
-        pthread_cond_wait(&d->added, &d->lock);
+        if (may_scrub(d, clock_now_ms(), &again_ms)) {
+            *piece_out = take_scrub(d);
+            return true;
+        }
+        await(d, again_ms);
     }
     return false;
 }
@@ -131,6 +204,7 @@ static void *run(void *context)
     (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + d->nice);
     pthread_mutex_lock(&d->lock);
     while (next(d, &piece, &whole)) {
+        bool scrubs = piece.work->plan.scrubs;
         pthread_mutex_unlock(&d->lock);
         if (whole) {
             renew(piece.work);
@@ -138,6 +212,11 @@ static void *run(void *context)
             digest_one(piece.work, piece.chunk);
         }
         pthread_mutex_lock(&d->lock);
+        if (scrubs) {
+            d->scrubs = false;
+        } else if (d->scrub != NULL) {
+            d->busy_ms = clock_now_ms();
+        }
     }
     pthread_mutex_unlock(&d->lock);
     return NULL;
@@ -151,8 +230,12 @@ enum ckpt_status digester_start(uint32_t threads, int nice, const cpu_set_t *cpu
     if (d == NULL) {
         return CKPT_ERR_MEMORY;
     }
+    pthread_condattr_t monotonic;
     pthread_mutex_init(&d->lock, NULL);
-    pthread_cond_init(&d->added, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&d->added, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     d->last_work = &d->first_work;
     d->nice = nice;
     d->cpus = *cpus;
@@ -165,6 +248,16 @@ enum ckpt_status digester_start(uint32_t threads, int nice, const cpu_set_t *cpu
     }
     *digester_out = d;
     return CKPT_OK;
+}
+
+/* What was not begun of it never is. */
+static void drop(struct work *work)
+{
+    uint64_t left = work->chunk_end - work->chunk_next;
+    work_fail(work, CKPT_ERR_ABORTED);
+    for (; left > 0; left--) {
+        work_release(work);
+    }
 }
 
 void digester_stop(struct digester **digester)
@@ -188,10 +281,10 @@ void digester_stop(struct digester **digester)
     while (d->first_work != NULL) {
         struct work *work = d->first_work;
         d->first_work = work->next;
-        work_fail(work, CKPT_ERR_ABORTED);
-        for (uint64_t i = work->chunk_next; i < work->chunk_end; i++) {
-            work_release(work);
-        }
+        drop(work);
+    }
+    if (d->scrub != NULL) {
+        drop(d->scrub);
     }
     pthread_cond_destroy(&d->added);
     pthread_mutex_destroy(&d->lock);
@@ -205,9 +298,41 @@ void digester_add(struct digester *digester, struct work *work)
     atomic_fetch_add(&work->holders, work->chunk_end - work->chunk_next - 1);
     work->next = NULL;
     pthread_mutex_lock(&digester->lock);
-    *digester->last_work = work;
-    digester->last_work = &work->next;
+    if (work->plan.scrubs) {
+        assert(digester->scrub == NULL);
+        digester->scrub = work;
+        digester->scrub_until_ms = clock_now_ms() + work->plan.patience_ms;
+    } else {
+        *digester->last_work = work;
+        digester->last_work = &work->next;
+    }
     pthread_cond_broadcast(&digester->added);
+    pthread_mutex_unlock(&digester->lock);
+}
+
+bool digester_cancel(struct digester *digester, uint64_t number)
+{
+    struct work *work = NULL;
+    pthread_mutex_lock(&digester->lock);
+    if (digester->scrub != NULL && digester->scrub->plan.number == number) {
+        work = digester->scrub;
+        digester->scrub = NULL;
+    }
+    pthread_mutex_unlock(&digester->lock);
+    if (work != NULL) {
+        drop(work);
+    }
+    return work != NULL;
+}
+
+void digester_saves(struct digester *digester, bool saves)
+{
+    pthread_mutex_lock(&digester->lock);
+    digester->saves = saves;
+    if (!saves && digester->scrub != NULL) {
+        digester->busy_ms = clock_now_ms();
+        pthread_cond_broadcast(&digester->added);
+    }
     pthread_mutex_unlock(&digester->lock);
 }
 

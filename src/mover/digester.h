@@ -2,7 +2,9 @@
 /* The threads that digest. They also zero segments for other users: work of the same kind and size.
  *
  * Chunks that have just landed go first, while they are in cache; then the oldest work that wants
- * its slot digested. The threads are nice to the trainer. */
+ * its slot digested. A scrub, of which there is one at a time, has one thread at most, and that a
+ * chunk at a time, while nothing else is to be done and no rank copies; when its patience is over
+ * it has its share whatever else there is. The threads are nice to the trainer. */
 #ifndef CKPT_MOVER_DIGESTER_H
 #define CKPT_MOVER_DIGESTER_H
 
@@ -24,6 +26,12 @@ void digester_stop(struct digester **digester);
 /* Digests the whole work, or zeroes its segments; takes the caller's hold. A renewal is handed back
  * when others have some of its segments open: those are `wanting`. */
 void digester_add(struct digester *digester, struct work *work);
+
+/* A scrub that is not all begun ends as CKPT_ERR_ABORTED. False: there is none of that number. */
+bool digester_cancel(struct digester *digester, uint64_t number);
+
+/* Whether a rank of this node copies: scrubs stand back then. */
+void digester_saves(struct digester *digester, bool saves);
 
 /* While held, no slot's digest is begun or gone on with. Chunks that land are digested, and
  * segments zeroed, which ranks wait for. */

@@ -41,6 +41,8 @@ struct work_plan {
     uint64_t chunk_count;  /* 0: all; else the values of the others are those that were kept */
     struct digest_key key; /* WORK_DIGEST, WORK_READ: what the bytes are proven with */
     struct digest_key device_key; /* WORK_DIGEST: a second digest of them; of an unknown kind: no */
+    bool scrubs;                  /* WORK_DIGEST: it stands back for all other work */
+    uint64_t patience_ms;         /* and for so long */
     work_finished *finished;
     void *context;
 };

@@ -155,6 +155,9 @@ void judge_landing(struct sim *sim, const struct sim_work *work);
 void judge_rank_write(struct sim *sim, const struct sim_job *job, const struct sim_rank *rank);
 void judge_memory(struct sim *sim);
 
+/* judge_scrub.c: 21. After each turn of an agent. */
+void judge_scrubbed(struct sim *sim, uint32_t node);
+
 /* judge_room.c: 8. */
 void judge_room_taken(struct sim *sim, uint32_t node, const struct slot_record *record,
                       uint32_t id);

@@ -84,6 +84,7 @@ static void draw_sizes(struct prng *prng, struct sim_mix *mix)
     mix->late_links = prng_chance(prng, PPM / 4);
     uint32_t digests = between(prng, 0, 7);
     mix->blake3_ppm = digests < 5 ? 0 : digests < 7 ? PPM / 2 : PPM;
+    mix->scrub_ms = prng_chance(prng, PPM / 2) ? between(prng, 2000, 10000) : 30 * 60 * 1000;
 }
 
 static void draw_rates(struct prng *prng, struct sim_mix *mix)

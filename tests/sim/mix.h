@@ -111,6 +111,7 @@ struct sim_mix {
     uint32_t slow_commit_ppm; /* of transactions: seconds instead of milliseconds */
     uint32_t late_rank_ppm;   /* of the ranks of a start */
     uint32_t blake3_ppm;      /* of the coordinators' lives: runs that begin in it have no key */
+    uint32_t scrub_ms;        /* each copy is proven again within it */
     bool gathers;             /* ranks have device memory, which their agents read */
     bool prepares;            /* ranks ask for the memory of saves to come */
     bool hooks;               /* a scheduler tells the agents when a job begins and ends */

@@ -34,6 +34,7 @@ void node_init(struct sim *sim, uint32_t index)
     node->config.offer_pin_ms = 1500;
     node->config.pull_timeout_ms = 800;
     node->config.load_timeout_ms = 12000;
+    node->config.scrub_ms = sim->mix.scrub_ms;
     node->wipes = 0;
     for (uint32_t i = 0; i < SIM_SEGMENTS_MAX; i++) {
         node->segments[i].version = 1;
@@ -56,6 +57,7 @@ static void advance(struct sim *sim, uint32_t index, struct agent_event *event)
     }
     judge_agent_turn(sim, index, event, &sim->agent_update);
     apply(sim, index, event);
+    judge_scrubbed(sim, index);
 }
 
 static void adopt_all(struct sim *sim, uint32_t index)

@@ -145,6 +145,12 @@ struct sim_slot {
     uint64_t digest_ended_ms;
     struct digest digest;
     struct digest digest_before; /* the one before it, of the same life and generation, or it */
+    /* The last of all of it; its times are those in which the agent's process ran. */
+    uint32_t whole_life;
+    uint64_t whole_generation;
+    uint64_t whole_began_ms;
+    uint64_t whole_ended_ms;
+    struct digest whole;
     /* The last fault that changed its bytes. */
     bool touched;
     uint64_t touched_generation;
@@ -220,6 +226,7 @@ struct sim_work {
     bool is_partial; /* of a shard of one chunk, so of all its bytes all the same */
     bool cancelled;
     uint64_t began_ms;
+    uint64_t began_ran_ms; /* as the agent's process ran */
     struct sim_mapping here;  /* digest and read: the slot's own segments */
     struct sim_mapping there; /* read: the source's */
     uint32_t at;              /* gather: where in the slot its bytes belong */

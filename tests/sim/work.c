@@ -53,6 +53,13 @@ static void finish(struct sim *sim, struct sim_work *work, enum ckpt_status stat
         slot->digest_began_ms = work->began_ms;
         slot->digest_ended_ms = sim->now_ms;
         slot->digest = parcel->digest;
+        if (!work->is_partial) {
+            slot->whole_life = work->life;
+            slot->whole_generation = work->generation;
+            slot->whole_began_ms = work->began_ran_ms;
+            slot->whole_ended_ms = host_ran_ms(sim, &node->host);
+            slot->whole = parcel->digest;
+        }
     }
     sim_trace(sim, "node %u work %" PRIu64 " ends %d", work->node, work->work, (int)status);
     sim_later(sim, 0, TURN_PARCEL, 0, 0, 0, parcel);
@@ -107,16 +114,18 @@ static struct sim_work *new_work(struct sim *sim, uint32_t node, const struct ag
 {
     for (uint32_t i = 0; i < SIM_WORKS_MAX; i++) {
         if (!sim->works[i].active) {
-            sim->works[i] = (struct sim_work){.active = true,
-                                              .type = asked->type,
-                                              .node = node,
-                                              .life = sim->nodes[node].host.life,
-                                              .work = asked->work,
-                                              .slot = asked->slot,
-                                              .generation = asked->generation,
-                                              .is_partial = asked->chunk_count > 0,
-                                              .key = digest_key_id(&asked->key),
-                                              .began_ms = sim->now_ms};
+            sim->works[i] =
+                (struct sim_work){.active = true,
+                                  .type = asked->type,
+                                  .node = node,
+                                  .life = sim->nodes[node].host.life,
+                                  .work = asked->work,
+                                  .slot = asked->slot,
+                                  .generation = asked->generation,
+                                  .is_partial = asked->chunk_count > 0,
+                                  .key = digest_key_id(&asked->key),
+                                  .began_ms = sim->now_ms,
+                                  .began_ran_ms = host_ran_ms(sim, &sim->nodes[node].host)};
             return &sim->works[i];
         }
     }

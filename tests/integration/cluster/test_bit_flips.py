@@ -4,6 +4,7 @@ can be."""
 
 import os
 import sqlite3
+import time
 
 import arena
 from harness import IntegrationTest, wait_until
@@ -71,6 +72,40 @@ class BitFlips(IntegrationTest):
         agent.arena.flip(record, 4096 + 5)
         cluster.coordinator.ask("verify", "run", step=1)
         self.assert_detected_and_repaired(cluster, agent)
+
+    def scrubbed(self, owner):
+        """Nobody asks for the copy, and it is found and mended all the same."""
+        cluster = self.cluster(3, agent={"scrub-period": "2s"})
+        self.first = job = self.job(cluster, on=cluster.agents[:2])
+        job.commit(1, size=3 * MIB)
+        cluster.wait_whole("run", 1)
+        agent, record = self.copy_of(cluster, 0, owner=owner)
+        agent.arena.flip(record, 4096 + 2 * MIB + 3)
+        self.assert_detected_and_repaired(cluster, agent)
+        mismatches = [node["mismatches"] for node in cluster.coordinator.ask("nodes")["nodes"]
+                      if node["node"] == agent.node]
+        self.assertEqual(mismatches, [1])
+
+    def test_a_holders_copy_found_by_a_scrub(self):
+        self.scrubbed(owner=False)
+
+    def test_the_owners_copy_found_by_a_scrub(self):
+        self.scrubbed(owner=True)
+
+    def test_a_scrub_goes_on_while_ranks_save_all_the_time(self):
+        cluster = self.cluster(3, agent={"scrub-period": "2s"})
+        self.first = job = self.job(cluster, on=cluster.agents[:2])
+        job.commit(1, size=3 * MIB)
+        cluster.wait_whole("run", 1)
+        agent, record = self.copy_of(cluster, 0, owner=False)
+        agent.arena.flip(record, 4096 + 2 * MIB + 3)
+        other = self.job(cluster, run="other", on=cluster.agents)
+        ends = time.monotonic() + 30
+        step = 0
+        while not self.loud(cluster, "igest", "DIGEST") and time.monotonic() < ends:
+            step += 1
+            other.save(step, size=MIB)
+        self.assertTrue(self.loud(cluster, "igest", "DIGEST"), f"{step} saves")
 
     def test_a_holders_copy_found_by_restore(self):
         """The one who restores has the bad copy itself: it must fall to the good one."""

@@ -24,6 +24,14 @@ void digester_hold(struct digester *digester, bool held)
     digester_is_held = held;
 }
 
+static bool scrubs_stand_back;
+
+void digester_saves(struct digester *digester, bool saves)
+{
+    (void)digester;
+    scrubs_stand_back = saves;
+}
+
 void mover_hold(struct mover *mover, bool held)
 {
     (void)mover;
@@ -115,6 +123,20 @@ static void a_slot_that_is_filled_for_long_holds_up_nothing_more(void **state)
     assert_false(is_quiet());
 }
 
+/* Nothing else need come for it. */
+static void a_scrub_stands_back_while_slots_are_filled(void **state)
+{
+    (void)state;
+    quiet_slot(quiet, 1, true, 1000);
+    assert_true(scrubs_stand_back);
+    quiet_slot(quiet, 2, true, 1000);
+    quiet_slot(quiet, 1, false, 1010);
+    assert_true(scrubs_stand_back);
+    quiet_slot(quiet, 2, false, 1020);
+    assert_false(scrubs_stand_back);
+    assert_false(is_quiet());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +145,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_a_quiet_there_is_none_for_as_long, start, stop),
         cmocka_unit_test_setup_teardown(a_slot_that_is_filled_for_long_holds_up_nothing_more, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(a_scrub_stands_back_while_slots_are_filled, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

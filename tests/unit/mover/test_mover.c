@@ -149,6 +149,9 @@ static struct digest_key proof_key = {.kind = DIGEST_KIND_BLAKE3}; /* of the wor
 
 static uint64_t part_first, part_count; /* of the works made next; 0 chunks: the whole */
 
+static bool is_scrub;
+static uint64_t patience_ms;
+
 static struct work *make(enum work_type type, const uint16_t *segments, uint32_t n)
 {
     struct work_plan plan = {.type = type,
@@ -163,6 +166,8 @@ static struct work *make(enum work_type type, const uint16_t *segments, uint32_t
                              .chunk_first = part_first,
                              .chunk_count = part_count,
                              .key = proof_key,
+                             .scrubs = is_scrub,
+                             .patience_ms = patience_ms,
                              .finished = completions_post_work,
                              .context = completions};
     struct work *work = work_make(&plan);
@@ -380,6 +385,84 @@ static void a_held_digest_lets_a_renewal_pass(void **state)
     work_free(work);
 }
 
+static struct work *make_scrub(uint64_t patience)
+{
+    const uint16_t segments[] = {4, 1};
+    is_scrub = true;
+    patience_ms = patience;
+    struct work *work = make(WORK_DIGEST, segments, 2);
+    is_scrub = false;
+    patience_ms = 0;
+    return work;
+}
+
+static bool is_nothing_finished(int wait_ms)
+{
+    struct pollfd waiter = {.fd = completions_fd(completions), .events = POLLIN};
+    return poll(&waiter, 1, wait_ms) == 0;
+}
+
+static void a_scrub_waits_while_a_rank_copies_and_ends_after(void **state)
+{
+    (void)state;
+    digester_saves(digester, true);
+    digester_add(digester, make_scrub(60000));
+    assert_true(is_nothing_finished(100));
+    digester_saves(digester, false);
+    struct work *work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_OK);
+    work_free(work);
+}
+
+static void a_scrub_lets_other_digests_go_first(void **state)
+{
+    (void)state;
+    const uint16_t segments[] = {4, 1};
+    digester_hold(digester, true);
+    digester_add(digester, make_scrub(60000));
+    digester_add(digester, make(WORK_DIGEST, segments, 2));
+    assert_true(is_nothing_finished(50));
+    digester_hold(digester, false);
+    struct work *work = wait_work();
+    assert_false(work->plan.scrubs);
+    work_free(work);
+    work = wait_work();
+    assert_true(work->plan.scrubs);
+    assert_int_equal(atomic_load(&work->status), CKPT_OK);
+    work_free(work);
+}
+
+static void a_scrub_whose_patience_is_over_waits_for_nobody(void **state)
+{
+    (void)state;
+    digester_saves(digester, true);
+    digester_hold(digester, true);
+    digester_add(digester, make_scrub(50));
+    struct work *work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_OK);
+    work_free(work);
+    digester_add(digester, make_scrub(0));
+    work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_OK);
+    work_free(work);
+    digester_hold(digester, false);
+    digester_saves(digester, false);
+}
+
+static void a_scrub_that_is_cancelled_ends_at_once(void **state)
+{
+    (void)state;
+    digester_saves(digester, true);
+    digester_add(digester, make_scrub(60000));
+    assert_false(digester_cancel(digester, 78));
+    assert_true(digester_cancel(digester, 77));
+    assert_false(digester_cancel(digester, 77));
+    struct work *work = wait_work();
+    assert_int_equal(atomic_load(&work->status), CKPT_ERR_ABORTED);
+    work_free(work);
+    digester_saves(digester, false);
+}
+
 static void renewal_zeroes_what_nobody_has_open_and_replaces_the_rest(void **state)
 {
     (void)state;
@@ -583,6 +666,10 @@ int main(void)
         cmocka_unit_test_teardown(a_part_needs_the_values_of_its_own_key, prove_by_blake3),
         cmocka_unit_test_teardown(reads_and_fingerprints_what_lands, prove_by_blake3),
         cmocka_unit_test(a_held_digest_lets_a_renewal_pass),
+        cmocka_unit_test(a_scrub_waits_while_a_rank_copies_and_ends_after),
+        cmocka_unit_test(a_scrub_lets_other_digests_go_first),
+        cmocka_unit_test(a_scrub_whose_patience_is_over_waits_for_nobody),
+        cmocka_unit_test(a_scrub_that_is_cancelled_ends_at_once),
         cmocka_unit_test(renewal_zeroes_what_nobody_has_open_and_replaces_the_rest),
         cmocka_unit_test(reads_and_digests_what_lands),
         cmocka_unit_test(a_held_read_begins_when_it_may),
