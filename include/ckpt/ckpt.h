@@ -492,8 +492,9 @@ struct ckpt_range {
     uint32_t world;
     uint32_t digest_kind; /* that it was proven by: enum ckpt_digest_kind */
     bool is_whole;        /* the agent proved the whole shard for it, and fetched it before where it
-                           * lies on another node: more of it is had cheaper by ckpt_fetch */
+                           * lies on another node */
     uint64_t shard_bytes; /* of the whole safetensors file */
+    uint8_t digest[32];   /* of all of it, as committed */
 };
 
 /* ckpt_read_range - copy bytes [offset, offset + bytes) of a tensor of any rank's shard into buffer
@@ -511,12 +512,16 @@ struct ckpt_range {
  * says. Each such call looks at the header anew; for several ranges of one step ask ckpt_info for
  * its number, or take that of the first range_out. range_out NULL: not wanted.
  *
- * Nothing is held between two calls: a step may be retired meanwhile (ckpt_fetch keeps its shard).
- * A run proven by BLAKE3, and an agent or a coordinator of before ranges, prove the whole for each
- * call: range_out->is_whole. The bytes are right either way. Blocks for at most timeout_ms, not
- * those of the context.
+ * Of a run proven by BLAKE3, by an agent, peer or coordinator of before ranges, or where a part
+ * cannot be had, the whole is proven and fetched: range_out->is_whole. Then whole_out gets it as
+ * ckpt_fetch gives it, so that more is read from it (ckpt_read) and nothing is fetched twice: give
+ * it to ckpt_unload. Otherwise *whole_out is cleared. whole_out NULL: it is given back at once, and
+ * each such call costs a whole fetch.
  *
- * ERRORS (buffer may have been written to after CKPT_OK alone)
+ * Nothing else is held between two calls: a step may be retired meanwhile. Blocks for at most
+ * timeout_ms, not those of the context.
+ *
+ * ERRORS (nothing was written to buffer)
  *     CKPT_ERR_NOT_FOUND  the shard has no such tensor, or the step is not there
  *     CKPT_ERR_SIZE       the range leaves the tensor, or the file
  *     CKPT_ERR_CORRUPT    the file's bytes are what was saved, and no safetensors file
@@ -525,7 +530,8 @@ struct ckpt_range {
 CKPT_API enum ckpt_status ckpt_read_range(struct ckpt *ckpt, uint64_t step, uint32_t rank,
                                           const char *tensor, uint64_t offset, uint64_t bytes,
                                           void *buffer, uint32_t timeout_ms,
-                                          struct ckpt_range *range_out);
+                                          struct ckpt_range *range_out,
+                                          struct ckpt_shard *whole_out);
 
 /* ckpt_unload - give a shard back; its data must not be touched afterwards. Clears *shard. */
 CKPT_API void ckpt_unload(struct ckpt *ckpt, struct ckpt_shard *shard);

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
-from .context import Shard
 from .names import shard_name
+
+if TYPE_CHECKING:
+    from .shard import Shard
 
 # As safetensors names them. complex128 has no name there.
 TYPE_CODES = {
@@ -24,6 +26,9 @@ TYPE_CODES = {
 SHARDING = "DCP_SHARDING_INFO"  # PyTorch's own key: {name: {"saved_offsets": [...]}}
 NAMES = "ckptd.names"  # {name in the shard: its own name}, for those that had to change
 SHAPES = "ckptd.shapes"  # {a tensor's own name: the shape of the whole that it is a part of}
+
+
+_RUNS_MAX = 4096  # of a tensor that are told apart
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,37 @@ class Box:
             offsets[at], sizes[at] = begin, length
         return found
 
+    def inside(self, outer: Box) -> Box:
+        """This box as a part of `outer` alone."""
+        return Box(tuple(a - b for a, b in zip(self.offsets, outer.offsets)), self.sizes)
+
     @property
     def count(self) -> int:
         product = 1
         for size in self.sizes:
             product *= size
         return product
+
+
+def runs(shape: Sequence[int], box: Box, size: int, near: int) -> list[tuple[int, int]]:
+    """(begin, end) of the bytes of a tensor of `size` bytes that have a part of it, in rising order
+    and apart. Two that are not more than `near` bytes apart are one, as they are where they would
+    be too many."""
+    count = Box((), tuple(shape)).count
+    if box.count == 0:
+        return []
+    if size % count != 0:
+        return [(0, size)]  # elements of less than a byte
+    starts, run, stride, first = [0], size // count, size // count, 0
+    for length, offset, many in zip(reversed(shape), reversed(box.offsets), reversed(box.sizes)):
+        first += offset * stride
+        is_apart = len(starts) > 1 or stride - run > near
+        if many > 1 and is_apart and len(starts) * many <= _RUNS_MAX:
+            starts = [i * stride + start for i in range(many) for start in starts]
+        elif many > 1:
+            run, starts = starts[-1] + run + (many - 1) * stride, [0]
+        stride *= length
+    return [(first + start, first + start + run) for start in starts]
 
 
 def covers(size: Sequence[int], boxes: Sequence[Box], dimension: int = 0) -> bool:

@@ -7,7 +7,6 @@ called from any thread; a wait never holds up a save.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import weakref
@@ -15,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Sequence
 
 from .errors import Error, Timeout, of_status
-from .library import C, dtype_number, ffi, library, text
+from .library import C, dtype_number, ffi, has_ranges, library, text
+from .shard import DIGEST_KINDS, Range, Shard, open_shard
 
 LATEST = 2**64 - 1
 _POLL_SECONDS = (0.0005, 0.02)  # between two looks of a wait: the first, and at most
@@ -75,74 +75,9 @@ def replica_value(pieces: Sequence[tuple[int, int]], seed: int = 0) -> int:
     return int(library().ckpt_replica_value(array, len(pieces), seed))
 
 
-def _forget(context: Context, raw: Any) -> None:
-    """Gives a shard back that nobody can reach any more."""
-    context.unload(raw)
-
-
 def _leave(library: Any, handle: Any) -> None:
     """Leaves the run of a context that nobody can reach any more."""
     library.ckpt_close(handle)
-
-
-_DIGEST_KINDS = {1: "blake3", 2: "fingerprint"}  # enum ckpt_digest_kind
-
-
-class Shard:
-    """A rank's shard of a consistent checkpoint, mapped read-only from the agent's memory.
-
-    Its digest was committed, and found equal by the agent over this very memory. digest_kind is
-    "blake3", which b3sum of the file prints too, or "fingerprint": under a key of the run that
-    its daemons alone have, equal for equal shards of one run. Valid until close(), or the
-    context's; use it in a with statement.
-    """
-
-    def __init__(self, context: Context, raw: Any) -> None:
-        self._context, self._raw = context, raw
-        self.step, self.attempt = int(raw.step), int(raw.attempt)
-        self.rank, self.world = int(raw.rank), int(raw.world)
-        self.bytes = int(raw.bytes)
-        self.digest = bytes(ffi.buffer(raw.digest))
-        self.digest_kind = _DIGEST_KINDS.get(int(raw.digest_kind), "blake3")
-        memory = ffi.buffer(raw.data, self.bytes)
-        self._memory = memoryview(memory)
-        # Whoever forgets close(): it goes back when neither this nor a view of it can be reached.
-        self._finalizer = weakref.finalize(memory, _forget, context, raw)
-        self._finalizer.atexit = False
-        length = int.from_bytes(self._memory[:8], "little")
-        header = json.loads(bytes(self._memory[8 : 8 + length]))
-        self.metadata: dict[str, str] = header.pop("__metadata__", {})
-        self.entries: dict[str, dict[str, Any]] = header
-        self._begin = 8 + length
-        context._shards.add(self)
-
-    def data(self, name: str) -> memoryview:
-        """A tensor's bytes, without a copy. They go with the shard."""
-        return self.window(*self.entries[name]["data_offsets"]).toreadonly()
-
-    def window(self, begin: int, end: int) -> memoryview:
-        """Bytes of the tensors' data, not marked read-only as they are: a write ends the process.
-
-        For libraries that take no read-only memory although they only read.
-        """
-        return self._memory[self._begin + begin : self._begin + end]
-
-    def file(self) -> memoryview:
-        """The whole safetensors file, without a copy."""
-        return self._memory.toreadonly()
-
-    def close(self) -> None:
-        """Gives the shard back. Twice is once."""
-        if self._raw is not None:
-            self._raw = None
-            self._memory = memoryview(b"")
-            self._finalizer()
-
-    def __enter__(self) -> Shard:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @dataclass(frozen=True)
@@ -348,6 +283,49 @@ class Context:
             self._check(self._library.ckpt_fetch(
                 self._open, step, rank, int(timeout * 1000), raw))
         return Shard(self, raw)
+
+    def read_range(self, rank: int, tensor: str | None, offset: int, size: int,
+                   step: int = LATEST, timeout: float = 60.0, into: Any = None) -> Range:
+        """Bytes of a tensor of any rank's shard (None: of its file), of which no more than the
+        chunks that they touch is proven and moved.
+
+        `into` is memory of `size` bytes that they are copied to, in place of new memory. See open()
+        for more than one range.
+        """
+        return self.read_range_or_shard(rank, tensor, offset, size, step, timeout, into, False)[0]
+
+    def read_range_or_shard(
+            self, rank: int, tensor: str | None, offset: int, size: int, step: int = LATEST,
+            timeout: float = 60.0, into: Any = None,
+            wants_shard: bool = True) -> tuple[Range, Shard | None]:
+        """As read_range(); and the shard, where all of it was proven and moved for the range."""
+        if not has_ranges():
+            raise of_status("CKPT_ERR_UNSUPPORTED", "libckpt is of before ckpt_read_range: fetch "
+                                                    "the shard")
+        memory = memoryview(bytearray(size) if into is None else into).cast("B")
+        if len(memory) != size:
+            raise of_status("CKPT_ERR_SIZE", f"{size} bytes are to be read into {len(memory)}")
+        out = ffi.new(C["struct ckpt_range *"])
+        whole = ffi.new(C["struct ckpt_shard *"]) if wants_shard else ffi.NULL
+        name = ffi.NULL if tensor is None else ffi.new(C["char[]"], tensor.encode())
+        with self._lock, ffi.from_buffer(memory, require_writable=True) as address:
+            self._check(self._library.ckpt_read_range(
+                self._open, step, rank, name, offset, size, address, int(timeout * 1000), out,
+                whole))
+        found = Range(
+            int(out.step), int(out.attempt), int(out.world), bytes(ffi.buffer(out.digest)),
+            DIGEST_KINDS.get(int(out.digest_kind), "blake3"), bool(out.is_whole),
+            int(out.shard_bytes), memory)
+        return found, Shard(self, whole) if wants_shard and found.is_whole else None
+
+    def open(self, rank: int, step: int = LATEST, timeout: float = 60.0) -> Shard:
+        """Any rank's shard to look into: as fetch(), but only what is looked at is proven, moved
+        and copied, by chunks of 1 MiB. `timeout` is each read's.
+
+        Most of a shard is better fetched; want() of what it gives decides that by itself. A shard
+        is fetched, too, when it is small, or cannot be proven by parts (a run of BLAKE3).
+        """
+        return open_shard(self, rank, step, timeout)
 
     def unload(self, raw: Any) -> None:
         """What Shard.close() calls."""

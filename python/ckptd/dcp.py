@@ -63,7 +63,7 @@ from .names import shard_name
 from .boxes import Box, parts, sharding_metadata
 from .tensors import any_of, dense, describe, is_sharded, type_name, view
 
-_HELD = 8  # shards that a load maps at once
+_HELD = 8  # shards that a load has open at once
 
 
 def newest(context: Context, process_group: Any = None, agree: bool = True) -> int | None:
@@ -435,7 +435,7 @@ class Reader(StorageReader):
 
     def _shard(self, rank: int) -> Shard:
         assert self._step is not None
-        return self.context.fetch(rank, self._step, self.timeout)
+        return self.context.open(rank, self._step, self.timeout)
 
     def set_up_storage_reader(self, metadata: Metadata, is_coordinator: bool, *args: Any,
                               **kwargs: Any) -> None:
@@ -448,7 +448,7 @@ class Reader(StorageReader):
         return plans
 
     def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
-        """Each shard that something is wanted of is mapped, looked through, and then copied from.
+        """Each shard that something is wanted of is opened, looked through, and then copied from.
 
         Of the first _HELD shards nothing is copied before all of them have what the index says.
         """
@@ -477,8 +477,9 @@ class _Source:
     """A shard and what is wanted of it: StateError where it is not there."""
 
     def __init__(self, shard: Shard, wanted: list[tuple[str, ReadItem]]) -> None:
+        self._shard = shard
         self._values: dict[str, Any] = {}
-        self._items: list[tuple[Any, ReadItem]] = []
+        self._items: list[tuple[Any, ReadItem]] = []  # a value, or a tensor's name in the shard
         if VALUES in shard.entries:
             self._values = json.loads(bytes(shard.data(VALUES)))
         inside = {own: place for own, (place, _) in parts(shard).items()}
@@ -488,22 +489,29 @@ class _Source:
                 found = there and plain.join(self._values[name], lambda path: view(
                     shard, shard_name(VALUE_TENSOR + path)).clone())
             else:
-                source = view(shard, inside[name]) if name in inside else None
-                there = source is not None and source.dim() == len(item.lengths) and all(
+                found = inside.get(name)
+                shape = shard.entries[found]["shape"] if found is not None else ()
+                there = found is not None and len(shape) == len(item.lengths) and all(
                     begin + length <= size for begin, length, size in
-                    zip(item.storage_offsets, item.lengths, source.shape))
-                found = source
+                    zip(item.storage_offsets, item.lengths, shape))
             if not there:
                 raise StateError("CKPT_ERR_CORRUPT", f"the shard of rank {shard.rank} at step "
                                  f"{shard.step} does not have {name} as its index says")
             self._items.append((found, item))
 
     def read(self, planner: LoadPlanner) -> None:
+        self._shard.want((found, _box_of(item)) for found, item in self._items
+                         if item.type != LoadItemType.BYTE_IO)
         for found, item in self._items:
             if item.type == LoadItemType.BYTE_IO:
                 planner.load_bytes(item, _as_torch_bytes(found))
             else:
-                _read_tensor(found, item, planner)
+                _read_tensor(view(self._shard, found, _box_of(item)), item, planner)
+
+
+def _box_of(item: ReadItem) -> Box:
+    """The part of a shard's tensor that is wanted."""
+    return Box(tuple(item.storage_offsets), tuple(item.lengths))
 
 
 def _read_tensor(source: torch.Tensor, item: ReadItem, planner: LoadPlanner) -> None:

@@ -26,7 +26,7 @@ from typing import Any, Iterator
 import torch
 
 from . import peers
-from .boxes import Box
+from .boxes import Box, parts
 from .context import Context, Shard
 from .peers import Council, Flight, Lost, Peers, patience, value_of
 from .sharing import SHARES, Group, is_of_job, listed
@@ -205,6 +205,10 @@ class Exchange:
         on their way while one is proven."""
         rows: dict[int, list[tuple[int, list[Place], int]]] = {}  # by who sends
         for rank in (rank for rank in heads if rank in wanted):
+            if self._sources.givers[rank] == self._rank:
+                shard = self._sources.get(rank)
+                boxes = dict(parts(shard).values())
+                shard.want((name, box.inside(boxes[name])) for name, box in wanted[rank].items())
             rows.setdefault(self._place_of(rank), []).extend(
                 (rank, *one) for one in pieces(heads[rank], wanted[rank]))
         flights: deque[tuple[Flight, int, list[Place]]] = deque()

@@ -172,7 +172,7 @@ class Checkpointer:
                 raise
             return tree
         except WorldChanged:
-            own = self.context.fetch(0, _same_everywhere(self.context.info(step).step), timeout)
+            own = self.context.open(0, _same_everywhere(self.context.info(step).step), timeout)
         with contextlib.closing(_Shards(self.context, own, timeout)) as shards, _named(
                 self.context.run, own.step):
             filled = self._fill(leaves, shards)
@@ -242,7 +242,7 @@ class _Shards:
         if self._other is None or self._other.rank != rank:
             if self._other is not None:
                 self._other.close()
-            self._other = self._context.fetch(rank, self.own.step, self._timeout)
+            self._other = self._context.open(rank, self.own.step, self._timeout)
         return self._other
 
     def close(self) -> None:
@@ -287,11 +287,15 @@ def _check(leaves: list[Leaf], saved: dict[str, Any], values: dict[str, Any],
 def _copy(shard: Shard, plan: list[Any]) -> None:
     """Copies what one shard has of the parts that are wanted."""
     inside = parts(shard)
-    for array, box, chunk, common in plan:
+    for _, _, chunk, _ in plan:
         if chunk.name not in inside:
             raise StateError("CKPT_ERR_CORRUPT", f"rank {shard.rank}'s shard has no {chunk.name}")
+    shard.want((name, common.inside(there)) for _, _, chunk, common in plan
+               for name, there in [inside[chunk.name]])
+    for array, box, chunk, common in plan:
         name, there = inside[chunk.name]
-        source = numpy.frombuffer(shard.data(name), array.dtype).reshape(there.sizes)
+        memory = shard.part(name, common.inside(there))
+        source = numpy.frombuffer(memory, array.dtype).reshape(there.sizes)
         array[common.within(box)] = source[common.within(there)]
 
 

@@ -99,6 +99,17 @@ int ckpt_save_cancel(struct ckpt *, uint64_t);
 int ckpt_wait(struct ckpt *, uint64_t, uint32_t);
 int ckpt_info(struct ckpt *, uint64_t, struct ckpt_info *);
 int ckpt_load(struct ckpt *, uint64_t, uint32_t, struct ckpt_shard *);
+struct ckpt_range {
+    uint64_t step;
+    uint32_t attempt;
+    uint32_t world;
+    uint32_t digest_kind;
+    bool is_whole;
+    uint64_t shard_bytes;
+    uint8_t digest[32];
+};
+int ckpt_read_range(struct ckpt *, uint64_t, uint32_t, const char *, uint64_t, uint64_t, void *,
+                    uint32_t, struct ckpt_range *, struct ckpt_shard *);
 int ckpt_fetch(struct ckpt *, uint64_t, uint32_t, uint32_t, struct ckpt_shard *);
 void ckpt_unload(struct ckpt *, struct ckpt_shard *);
 const char *ckpt_status_name(int);
@@ -108,6 +119,7 @@ unsigned ckpt_dtype_bits(int);
 const char *ckpt_version(void);
 """
 SONAME = "libckpt.so.0"
+_LATER = ("ckpt_read_range",)  # that a library of before them lacks, and that is done without
 
 ffi = cffi.FFI()
 ffi.cdef(CDEF)
@@ -116,8 +128,9 @@ ffi.cdef(CDEF)
 C = {text: ffi.typeof(text) for text in (
     "char *", "char[256]", "char[]", "int *", "struct ckpt **", "struct ckpt_device_tensor[]",
     "struct ckpt_info *", "struct ckpt_metadata[]", "struct ckpt_options",
-    "struct ckpt_options *", "struct ckpt_piece[]", "struct ckpt_replica *", "struct ckpt_shard *",
-    "struct ckpt_tensor[]", "uintptr_t", "void *", "void *[]")}
+    "struct ckpt_options *", "struct ckpt_piece[]", "struct ckpt_range *",
+    "struct ckpt_replica *", "struct ckpt_shard *", "struct ckpt_tensor[]", "uintptr_t", "void *",
+    "void *[]")}
 
 
 def _from_pkg_config() -> str | None:
@@ -155,7 +168,8 @@ def library() -> Any:
         try:
             found = ffi.dlopen(path)
             for name in dir(found):  # found now, and not under cffi's lock later
-                getattr(found, name)
+                if name not in _LATER or hasattr(found, name):
+                    getattr(found, name)
             return found
         except OSError as error:
             tried.append(str(error))
@@ -174,6 +188,11 @@ def text(pointer: Any) -> str:
 def version() -> str:
     """libckpt's version: "0.1.0"."""
     return text(library().ckpt_version())
+
+
+def has_ranges() -> bool:
+    """Whether this libckpt reads parts of shards."""
+    return hasattr(library(), "ckpt_read_range")
 
 
 @lru_cache(maxsize=None)

@@ -32,7 +32,7 @@ class Found:
 
 
 class _Shards:
-    """Shards of one step, fetched as they are wanted, a few of them kept."""
+    """Shards of one step, opened as they are wanted, a few of them kept."""
 
     def __init__(self, context: Context, step: int, timeout: float) -> None:
         self._context, self._step, self._timeout = context, step, timeout
@@ -42,7 +42,7 @@ class _Shards:
         if rank not in self._held:
             if len(self._held) >= _HELD:
                 self._held.pop(next(iter(self._held))).close()
-            self._held[rank] = self._context.fetch(rank, self._step, self._timeout)
+            self._held[rank] = self._context.open(rank, self._step, self._timeout)
         return self._held[rank]
 
     def hold(self, shard: Shard) -> None:

@@ -8,7 +8,7 @@ close is the first byte overwritten.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Protocol
+from typing import Any, Iterable, Iterator, Protocol
 
 import torch
 
@@ -70,16 +70,21 @@ class Target:
         overlap = box & self.box
         if overlap is None or self.is_full:
             return
-        mine = Box(tuple(a - b for a, b in zip(overlap.offsets, self.box.offsets)), overlap.sizes)
+        mine = overlap.inside(self.box)
         if mine in self.have:
             return
         self.have.add(mine)
         self.is_full = overlap == self.box or covers(self.box.sizes, list(self.have))
         self.pieces.setdefault(rank, []).append(_Piece(inside, box, overlap))
 
+    def parts_of(self, rank: int) -> Iterator[tuple[str, Box]]:
+        """(its name, the part of it) of each tensor of a shard that this is filled from."""
+        for piece in self.pieces.get(rank, ()):
+            yield piece.inside, piece.overlap.inside(piece.box)
+
     def fill(self, shard: Shard) -> None:
         for piece in self.pieces.pop(shard.rank, ()):
-            self.put(piece, view(shard, piece.inside))
+            self.put(piece, view(shard, piece.inside, piece.overlap.inside(piece.box)))
 
     def take(self, piece: _Piece, one: Given) -> list[_Piece]:
         """Copies what has come of a piece, and returns what is still missing of it."""
@@ -425,6 +430,7 @@ class Restorer:
 
     def fill(self, shard: Shard) -> None:
         """Copies what was planned of a shard. From here on the model is touched."""
+        shard.want(one for target in self._all_targets() for one in target.parts_of(shard.rank))
         for target in self._all_targets():
             target.fill(shard)
 

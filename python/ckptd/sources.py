@@ -18,7 +18,7 @@ _SMALL = 1 << 20  # bytes; a tensor of the extra state that a head brings along
 
 
 class Shards(Protocol):
-    """Shards of one step, fetched as they are wanted."""
+    """Shards of one step, opened as they are wanted."""
 
     def get(self, rank: int) -> Shard: ...
 
@@ -43,8 +43,6 @@ class Head:
             begin, end = self.entries[name]["data_offsets"]
             self._data[name] = memoryview(raw)[at:at + end - begin]
             at += end - begin
-        self._windows = {tuple(self.entries[name]["data_offsets"]): data
-                         for name, data in self._data.items()}
 
     @staticmethod
     def pack(shard: Shard, brought: list[str]) -> bytes:
@@ -58,10 +56,10 @@ class Head:
             return self._data[name]
         return self._whole(self.rank).data(name)
 
-    def window(self, begin: int, end: int) -> memoryview:
-        if (begin, end) in self._windows:
-            return memoryview(bytearray(self._windows[begin, end]))
-        return self._whole(self.rank).window(begin, end)
+    def part(self, name: str, box: Box | None = None) -> memoryview:
+        if name in self._data:
+            return memoryview(bytearray(self._data[name]))
+        return self._whole(self.rank).part(name, box)
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,9 @@ def dense(tensor: torch.Tensor) -> torch.Tensor:
     return local.cpu().contiguous()
 
 
-def view(shard: Shard, name: str) -> torch.Tensor:
-    """A shard's tensor, without a copy. It must not be written, and goes with the shard."""
+def view(shard: Shard, name: str, box: Box | None = None) -> torch.Tensor:
+    """A shard's tensor, without a copy: of which only `box` is good, unless that is None. It must
+    not be written, and goes with the shard."""
     entry = shard.entries[name]
     dtype = TYPES.get(entry["dtype"])
     if dtype is None:
@@ -82,7 +83,7 @@ def view(shard: Shard, name: str) -> torch.Tensor:
     begin, end = entry["data_offsets"]
     if begin == end:
         return torch.empty(entry["shape"], dtype=dtype)
-    return torch.frombuffer(shard.window(begin, end), dtype=dtype).reshape(entry["shape"])
+    return torch.frombuffer(shard.part(name, box), dtype=dtype).reshape(entry["shape"])
 
 
 def any_of(value: Any) -> bool:

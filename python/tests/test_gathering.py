@@ -23,18 +23,18 @@ WORLD = 4
 def counted():
     """[peers' shards fetched], [whether the group gave them] of what is restored within."""
     fetched, given = [], []
-    fetch, read = ckptd.Context.fetch, reading.read
+    open_, read = ckptd.Context.open, reading.read
 
-    def counting_fetch(context, rank, *arguments):
+    def counting_open(context, rank, *arguments):
         fetched.append(rank)
-        return fetch(context, rank, *arguments)
+        return open_(context, rank, *arguments)
 
     def noting_read(*arguments):
         found = read(*arguments)
         given.append(found.is_exchanged)
         return found
 
-    with mock.patch.object(ckptd.Context, "fetch", counting_fetch), \
+    with mock.patch.object(ckptd.Context, "open", counting_open), \
             mock.patch("ckptd.checkpointer.read", noting_read):
         yield fetched, given
 

@@ -10,43 +10,34 @@
 #include "client/loaded.h"
 #include "client/loan.h"
 
-static enum ckpt_status take(struct ckpt *ckpt, const struct message_load_ask *asked,
-                             struct deadline deadline, struct loaded *loaded)
+static enum ckpt_status read_index(struct ckpt *ckpt, const struct client_loan *loan,
+                                   struct shard_index **index_out)
 {
     uint64_t header_bytes;
-    enum ckpt_status status = client_loan_take(ckpt, asked, deadline, &loaded->loan);
+    enum ckpt_status status =
+        client_index_size(ckpt, loan->view.address, loan->shard_bytes, &header_bytes);
     if (status != CKPT_OK) {
         return status;
     }
-    const struct client_loan *loan = &loaded->loan;
-    status = client_index_size(ckpt, loan->view.address, loan->shard_bytes, &header_bytes);
-    if (status == CKPT_OK) {
-        status = client_index_read(ckpt, loan->view.address, header_bytes, loan->shard_bytes,
-                                   &loaded->index);
-    }
-    if (status != CKPT_OK) {
-        client_loan_return(ckpt, &loaded->loan);
-    }
-    return status;
+    return client_index_read(ckpt, loan->view.address, header_bytes, loan->shard_bytes, index_out);
 }
 
-static enum ckpt_status load(struct ckpt *ckpt, const struct message_load_ask *asked,
-                             uint32_t timeout_ms, struct ckpt_shard *shard_out)
+enum ckpt_status client_loaded_keep(struct ckpt *ckpt, struct client_loan *loan,
+                                    struct ckpt_shard *shard_out)
 {
-    struct deadline deadline = deadline_after_ms(timeout_ms);
     struct loaded *loaded = calloc(1, sizeof(*loaded));
-    if (loaded == NULL) {
-        return reason_refuse(ckpt->reason, CKPT_ERR_MEMORY,
-                             "no memory for the record of a loaded shard");
-    }
-    enum ckpt_status status = take(ckpt, asked, deadline, loaded);
+    enum ckpt_status status = loaded == NULL
+                                  ? reason_refuse(ckpt->reason, CKPT_ERR_MEMORY,
+                                                  "no memory for the record of a loaded shard")
+                                  : read_index(ckpt, loan, &loaded->index);
     if (status != CKPT_OK) {
         free(loaded);
+        client_loan_return(ckpt, loan);
         return status;
     }
+    loaded->loan = *loan;
     loaded->next = ckpt->loaded;
     ckpt->loaded = loaded;
-    const struct client_loan *loan = &loaded->loan;
     *shard_out = (struct ckpt_shard){
         .step = loan->step,
         .attempt = loan->attempt,
@@ -60,6 +51,14 @@ static enum ckpt_status load(struct ckpt *ckpt, const struct message_load_ask *a
     };
     memcpy(shard_out->digest, loan->digest.bytes, sizeof(shard_out->digest));
     return CKPT_OK;
+}
+
+static enum ckpt_status load(struct ckpt *ckpt, const struct message_load_ask *asked,
+                             uint32_t timeout_ms, struct ckpt_shard *shard_out)
+{
+    struct client_loan loan;
+    enum ckpt_status status = client_loan_take(ckpt, asked, deadline_after_ms(timeout_ms), &loan);
+    return status == CKPT_OK ? client_loaded_keep(ckpt, &loan, shard_out) : status;
 }
 
 enum ckpt_status ckpt_load(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms,

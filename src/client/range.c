@@ -10,6 +10,7 @@
 
 #include "base/reason.h"
 #include "client/indexes.h"
+#include "client/load.h"
 #include "client/loan.h"
 
 /* How often a shard may turn out to be another one while it is read. */
@@ -23,6 +24,8 @@ struct reading {
     uint64_t bytes;
     uint8_t *buffer;
     struct deadline deadline;
+    struct ckpt_range *range_out; /* these two may be NULL */
+    struct ckpt_shard *whole_out;
 };
 
 static enum ckpt_status lend(struct ckpt *ckpt, const struct reading *reading, uint64_t step,
@@ -41,26 +44,40 @@ static enum ckpt_status lend(struct ckpt *ckpt, const struct reading *reading, u
     return client_loan_take(ckpt, &asked, reading->deadline, loan_out);
 }
 
-static void copy(const struct reading *reading, const struct client_loan *loan, uint64_t offset)
+/* Copies, tells, and gives the loan back or, where it is of the whole, to the caller. */
+static enum ckpt_status finish(struct ckpt *ckpt, const struct reading *reading,
+                               struct client_loan *loan, uint64_t offset)
 {
+    const struct ckpt_range range = {
+        .step = loan->step,
+        .attempt = loan->attempt,
+        .world = loan->world,
+        .digest_kind = loan->digest_kind,
+        .is_whole = loan->is_whole,
+        .shard_bytes = loan->shard_bytes,
+    };
+    struct ckpt_shard whole = {.step = 0};
+    if (loan->is_whole && reading->whole_out != NULL) {
+        enum ckpt_status status = client_loaded_keep(ckpt, loan, &whole);
+        if (status != CKPT_OK) {
+            return status;
+        }
+    }
     if (reading->bytes > 0) {
         memcpy(reading->buffer, loan->view.address + (offset - loan->offset),
                (size_t)reading->bytes);
     }
-}
-
-static void tell(const struct client_loan *loan, struct ckpt_range *range_out)
-{
-    if (range_out != NULL) {
-        *range_out = (struct ckpt_range){
-            .step = loan->step,
-            .attempt = loan->attempt,
-            .world = loan->world,
-            .digest_kind = loan->digest_kind,
-            .is_whole = loan->is_whole,
-            .shard_bytes = loan->shard_bytes,
-        };
+    if (reading->range_out != NULL) {
+        *reading->range_out = range;
+        memcpy(reading->range_out->digest, loan->digest.bytes, sizeof(range.digest));
     }
+    if (reading->whole_out != NULL) {
+        *reading->whole_out = whole;
+    }
+    if (whole.private_state == NULL) {
+        client_loan_return(ckpt, loan);
+    }
+    return CKPT_OK;
 }
 
 /* The loan has the first bytes of the shard, as many as proven_out says: a chunk, or the whole of
@@ -139,8 +156,7 @@ static enum ckpt_status find(struct ckpt *ckpt, const struct client_index *kept,
 
 /* By an index that may be of what the shard was once: *is_now_out says whether the answer holds. */
 static enum ckpt_status read_known(struct ckpt *ckpt, const struct reading *reading,
-                                   const struct client_index *kept, bool *is_now_out,
-                                   struct ckpt_range *range_out)
+                                   const struct client_index *kept, bool *is_now_out)
 {
     uint64_t offset;
     struct client_loan loan;
@@ -156,8 +172,7 @@ static enum ckpt_status read_known(struct ckpt *ckpt, const struct reading *read
     }
     *is_now_out = client_index_is_of(kept, &loan);
     if (*is_now_out) {
-        copy(reading, &loan, offset);
-        tell(&loan, range_out);
+        return finish(ckpt, reading, &loan, offset);
     }
     client_loan_return(ckpt, &loan);
     return CKPT_OK;
@@ -166,8 +181,7 @@ static enum ckpt_status read_known(struct ckpt *ckpt, const struct reading *read
 /* The index as it is now. Where all that is to be read lies in what was lent for it, it is read,
  * and *is_read_out is true. */
 static enum ckpt_status read_header(struct ckpt *ckpt, const struct reading *reading,
-                                    struct client_index **kept_out, bool *is_read_out,
-                                    struct ckpt_range *range_out)
+                                    struct client_index **kept_out, bool *is_read_out)
 {
     struct client_loan loan;
     struct shard_index *index;
@@ -184,16 +198,14 @@ static enum ckpt_status read_header(struct ckpt *ckpt, const struct reading *rea
         status = find(ckpt, *kept_out, reading, &offset);
     }
     if (status == CKPT_OK && (loan.is_whole || reading->bytes == 0)) {
-        copy(reading, &loan, offset);
-        tell(&loan, range_out);
         *is_read_out = true;
+        return finish(ckpt, reading, &loan, offset);
     }
     client_loan_return(ckpt, &loan);
     return status;
 }
 
-static enum ckpt_status read_by_index(struct ckpt *ckpt, const struct reading *reading,
-                                      struct ckpt_range *range_out)
+static enum ckpt_status read_by_index(struct ckpt *ckpt, const struct reading *reading)
 {
     bool is_done = false;
     struct client_index *kept =
@@ -201,12 +213,12 @@ static enum ckpt_status read_by_index(struct ckpt *ckpt, const struct reading *r
     for (int turn = 0; turn < TURNS_MAX; turn++) {
         enum ckpt_status status = CKPT_OK;
         if (kept == NULL) {
-            status = read_header(ckpt, reading, &kept, &is_done, range_out);
+            status = read_header(ckpt, reading, &kept, &is_done);
         }
         if (status != CKPT_OK || is_done) {
             return status;
         }
-        status = read_known(ckpt, reading, kept, &is_done, range_out);
+        status = read_known(ckpt, reading, kept, &is_done);
         if (is_done) {
             return status;
         }
@@ -219,23 +231,18 @@ static enum ckpt_status read_by_index(struct ckpt *ckpt, const struct reading *r
                          reading->rank);
 }
 
-static enum ckpt_status read_file(struct ckpt *ckpt, const struct reading *reading,
-                                  struct ckpt_range *range_out)
+static enum ckpt_status read_file(struct ckpt *ckpt, const struct reading *reading)
 {
     struct client_loan loan;
     enum ckpt_status status =
         lend(ckpt, reading, reading->step, reading->offset, reading->bytes, &loan);
-    if (status == CKPT_OK) {
-        copy(reading, &loan, reading->offset);
-        tell(&loan, range_out);
-        client_loan_return(ckpt, &loan);
-    }
-    return status;
+    return status == CKPT_OK ? finish(ckpt, reading, &loan, reading->offset) : status;
 }
 
 enum ckpt_status ckpt_read_range(struct ckpt *ckpt, uint64_t step, uint32_t rank,
                                  const char *tensor, uint64_t offset, uint64_t bytes, void *buffer,
-                                 uint32_t timeout_ms, struct ckpt_range *range_out)
+                                 uint32_t timeout_ms, struct ckpt_range *range_out,
+                                 struct ckpt_shard *whole_out)
 {
     enum ckpt_status status = client_enter(ckpt);
     if (status != CKPT_OK) {
@@ -257,7 +264,8 @@ enum ckpt_status ckpt_read_range(struct ckpt *ckpt, uint64_t step, uint32_t rank
         .bytes = bytes,
         .buffer = buffer,
         .deadline = deadline_after_ms(timeout_ms),
+        .range_out = range_out,
+        .whole_out = whole_out,
     };
-    return tensor == NULL && bytes > 0 ? read_file(ckpt, &reading, range_out)
-                                       : read_by_index(ckpt, &reading, range_out);
+    return tensor == NULL && bytes > 0 ? read_file(ckpt, &reading) : read_by_index(ckpt, &reading);
 }

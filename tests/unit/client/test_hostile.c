@@ -379,7 +379,7 @@ static void test_parts(void **state)
         enum ckpt_status wanted = asks_for_range ? part_row->wanted : CKPT_ERR_PROTOCOL;
         enum ckpt_status status =
             asks_for_range
-                ? ckpt_read_range(ckpt, 40, 3, NULL, 2 * CKPT_MIB + 5, 10, got, 20000, &range)
+                ? ckpt_read_range(ckpt, 40, 3, NULL, 2 * CKPT_MIB + 5, 10, got, 20000, &range, NULL)
                 : ckpt_fetch(ckpt, 40, 3, 20000, &shard);
         if (status != wanted || (status != CKPT_OK && ckpt_reason(ckpt)[0] == '\0')) {
             fail_msg("%s: %s, %s", part_row->name, ckpt_status_name(status), ckpt_reason(ckpt));

@@ -183,7 +183,7 @@ static void read_values(uint64_t step, uint32_t from, uint32_t count)
     struct ckpt_range range;
     memset(got, 0xff, sizeof(got));
     enum ckpt_status status =
-        ckpt_read_range(ckpt, step, 2, "values", 4UL * from, 4UL * count, got, 20000, &range);
+        ckpt_read_range(ckpt, step, 2, "values", 4UL * from, 4UL * count, got, 20000, &range, NULL);
     if (status != CKPT_OK) {
         fail_msg("%s: %s", ckpt_status_name(status), ckpt_reason(ckpt));
     }
@@ -193,6 +193,7 @@ static void read_values(uint64_t step, uint32_t from, uint32_t count)
     }
     assert_int_equal(range.step, step == CKPT_STEP_LATEST ? STEP : step);
     assert_int_equal(range.attempt, 2);
+    assert_int_equal(range.digest[31], digests[ask_count > first_asks]);
     assert_int_equal(range.world, 4);
     assert_int_equal(range.shard_bytes, shard_bytes);
     assert_int_equal(range.digest_kind, kind);
@@ -238,16 +239,17 @@ static void test_file(void **state)
     struct ckpt_range range;
     begin_with_values();
     assert_int_equal(
-        ckpt_read_range(ckpt, CKPT_STEP_LATEST, 2, NULL, 7, sizeof(got), got, 20000, &range),
+        ckpt_read_range(ckpt, CKPT_STEP_LATEST, 2, NULL, 7, sizeof(got), got, 20000, &range, NULL),
         CKPT_OK);
     assert_memory_equal(got, image + 7, sizeof(got));
     assert_int_equal(range.step, STEP);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, NULL, shard_bytes - 1, 1, got, 20000, NULL),
-                     CKPT_OK);
+    assert_int_equal(
+        ckpt_read_range(ckpt, STEP, 2, NULL, shard_bytes - 1, 1, got, 20000, NULL, NULL), CKPT_OK);
     assert_int_equal(got[0], image[shard_bytes - 1]);
     fake_fill(&range);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, NULL, shard_bytes - 1, 2, got, 20000, &range),
-                     CKPT_ERR_SIZE);
+    assert_int_equal(
+        ckpt_read_range(ckpt, STEP, 2, NULL, shard_bytes - 1, 2, got, 20000, &range, NULL),
+        CKPT_ERR_SIZE);
     fake_assert_untouched(&range);
     end(3);
 }
@@ -258,12 +260,14 @@ static void test_nothing(void **state)
     (void)state;
     struct ckpt_range range;
     begin_with_values();
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, NULL, 0, 0, NULL, 20000, &range), CKPT_OK);
-    assert_int_equal(range.shard_bytes, shard_bytes);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, "values", sizeof(values), 0, NULL, 20000, NULL),
+    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, NULL, 0, 0, NULL, 20000, &range, NULL),
                      CKPT_OK);
+    assert_int_equal(range.shard_bytes, shard_bytes);
     assert_int_equal(
-        ckpt_read_range(ckpt, STEP, 2, "values", sizeof(values) + 1, 0, NULL, 20000, NULL),
+        ckpt_read_range(ckpt, STEP, 2, "values", sizeof(values), 0, NULL, 20000, NULL, NULL),
+        CKPT_OK);
+    assert_int_equal(
+        ckpt_read_range(ckpt, STEP, 2, "values", sizeof(values) + 1, 0, NULL, 20000, NULL, NULL),
         CKPT_ERR_SIZE);
     end(3);
 }
@@ -276,7 +280,7 @@ static void test_small(void **state)
     uint8_t bytes[3] = {1, 2, 3};
     const struct ckpt_tensor tensor = {"b", CKPT_DTYPE_U8, 1, {3}, bytes, 3};
     begin(&tensor, 1);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, "b", 1, 1, &got, 20000, NULL), CKPT_OK);
+    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, "b", 1, 1, &got, 20000, NULL, NULL), CKPT_OK);
     assert_int_equal(got, 2);
     end(4);
     assert_int_equal(asks[1].range_bytes, 8);
@@ -300,10 +304,11 @@ static void test_long_header(void **state)
         tensors[i] = (struct ckpt_tensor){names[i], CKPT_DTYPE_U32, 0, {0}, &numbers[i], 4};
     }
     begin(tensors, NAMES);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, names[19999], 0, 4, &got, 20000, NULL),
+    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, names[19999], 0, 4, &got, 20000, NULL, NULL),
                      CKPT_OK);
     assert_int_equal(got, 19999);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, names[77], 0, 4, &got, 20000, NULL), CKPT_OK);
+    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, names[77], 0, 4, &got, 20000, NULL, NULL),
+                     CKPT_OK);
     assert_int_equal(got, 77);
     end(4);
     assert_int_equal(asks[0].range_bytes, CHUNK);
@@ -324,6 +329,34 @@ static void test_whole(void **state)
     kind = DIGEST_KIND_BLAKE3;
     read_values(STEP, 5, 5);
     end(1);
+}
+
+/* What was proven whole is the caller's, who reads on in it; of a part there is nothing to have. */
+static void test_whole_is_had(void **state)
+{
+    (void)state;
+    uint32_t descriptors = open_descriptors();
+    for (uint32_t i = 0; i < 2; i++) {
+        const char *name = i == 0 ? "values" : NULL;
+        struct ckpt_shard whole;
+        float two[2] = {0, 0};
+        begin_with_values();
+        fake_fill(&whole);
+        assert_int_equal(ckpt_read_range(ckpt, STEP, 2, name, 0, 8, two, 20000, NULL, &whole),
+                         CKPT_OK);
+        assert_null(whole.private_state);
+        assert_null(whole.data);
+        proves_whole = true;
+        assert_int_equal(ckpt_read_range(ckpt, STEP, 2, name, 0, 8, two, 20000, NULL, &whole),
+                         CKPT_OK);
+        assert_int_equal(whole.rank, 2);
+        assert_int_equal(whole.bytes, shard_bytes);
+        assert_int_equal(ckpt_read(&whole, "values", 4000, 8, two), CKPT_OK);
+        assert_true(two[0] == 1000 && two[1] == 1001);
+        ckpt_unload(ckpt, &whole);
+        end(i == 0 ? 3 : 2);
+    }
+    assert_int_equal(open_descriptors(), descriptors);
 }
 
 /* The step has been saved anew, by another start or with other bytes: the index of before is not
@@ -350,17 +383,18 @@ static void test_refused(void **state)
     float two[2];
     begin_with_values();
     read_values(STEP, 1, 5);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, "value", 0, 4, two, 20000, NULL),
+    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, "value", 0, 4, two, 20000, NULL, NULL),
                      CKPT_ERR_NOT_FOUND);
     assert_non_null(strstr(ckpt_reason(ckpt), "no tensor value"));
     assert_int_equal(
-        ckpt_read_range(ckpt, STEP, 2, "values", sizeof(values) - 4, 8, two, 20000, NULL),
+        ckpt_read_range(ckpt, STEP, 2, "values", sizeof(values) - 4, 8, two, 20000, NULL, NULL),
         CKPT_ERR_SIZE);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, "values", UINT64_MAX, 2, two, 20000, NULL),
-                     CKPT_ERR_SIZE);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, "values", 0, 4, NULL, 20000, NULL),
+    assert_int_equal(
+        ckpt_read_range(ckpt, STEP, 2, "values", UINT64_MAX, 2, two, 20000, NULL, NULL),
+        CKPT_ERR_SIZE);
+    assert_int_equal(ckpt_read_range(ckpt, STEP, 2, "values", 0, 4, NULL, 20000, NULL, NULL),
                      CKPT_ERR_INVALID);
-    assert_int_equal(ckpt_read_range(ckpt, STEP, 65536, "values", 0, 4, two, 20000, NULL),
+    assert_int_equal(ckpt_read_range(ckpt, STEP, 65536, "values", 0, 4, two, 20000, NULL, NULL),
                      CKPT_ERR_RANK);
     end(5);
 }
@@ -373,12 +407,14 @@ static void test_corrupt(void **state)
     begin_with_values();
     read_values(STEP, 1, 5); /* the agent has its image by now */
     memset(image, 0xff, 8);
-    assert_int_equal(ckpt_read_range(ckpt, CKPT_STEP_LATEST, 2, "values", 0, 4, &one, 20000, NULL),
-                     CKPT_ERR_CORRUPT);
+    assert_int_equal(
+        ckpt_read_range(ckpt, CKPT_STEP_LATEST, 2, "values", 0, 4, &one, 20000, NULL, NULL),
+        CKPT_ERR_CORRUPT);
     memset(image, 0, 8);
     image[0] = 16;
-    assert_int_equal(ckpt_read_range(ckpt, CKPT_STEP_LATEST, 2, "values", 0, 4, &one, 20000, NULL),
-                     CKPT_ERR_CORRUPT);
+    assert_int_equal(
+        ckpt_read_range(ckpt, CKPT_STEP_LATEST, 2, "values", 0, 4, &one, 20000, NULL, NULL),
+        CKPT_ERR_CORRUPT);
     end(4);
 }
 
@@ -413,12 +449,13 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranges),  cmocka_unit_test(test_latest),
-        cmocka_unit_test(test_file),    cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_small),   cmocka_unit_test(test_long_header),
-        cmocka_unit_test(test_whole),   cmocka_unit_test(test_changed),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_corrupt),
-        cmocka_unit_test(test_many),    cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_ranges),       cmocka_unit_test(test_latest),
+        cmocka_unit_test(test_file),         cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_small),        cmocka_unit_test(test_long_header),
+        cmocka_unit_test(test_whole),        cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_corrupt),
+        cmocka_unit_test(test_many),         cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_whole_is_had),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
