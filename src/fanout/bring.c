@@ -222,20 +222,19 @@ static enum ckpt_status look_at_clock(struct work *work, struct deadline deadlin
     if (work->is_done && !group_leads(group)) {
         stall_ns += stall_ns / 2;
     }
+    uint64_t arrived = work->taken * plan_at_once(work->plan);
     tell_alive(work, now_ns);
     if (now_ns - since_ns > stall_ns) {
         return reason_refuse(group->reason, CKPT_ERR_TIMEOUT,
                              "fan-out: %s: nothing %s for %u ms, after %llu of %llu pieces",
                              group->ops->name, work->is_done ? "was heard of the others" : "came",
-                             group->settings.stall_ms,
-                             (unsigned long long)(work->taken * plan_at_once(work->plan)),
+                             group->settings.stall_ms, (unsigned long long)arrived,
                              (unsigned long long)work->pieces);
     }
     if (deadline_left_ms(deadline) == 0) {
         return reason_refuse(group->reason, CKPT_ERR_TIMEOUT,
                              "fan-out: half of the time has passed, and %llu of %llu pieces came",
-                             (unsigned long long)(work->taken * plan_at_once(work->plan)),
-                             (unsigned long long)work->pieces);
+                             (unsigned long long)arrived, (unsigned long long)work->pieces);
     }
     return CKPT_OK;
 }

@@ -353,7 +353,7 @@ enum ckpt_status fetch_shard(struct ckpt_fanout *group, const struct fanout_sour
         status = held_index(held, group->reason);
     }
     status = agree(fetch, status);
-    if (status == CKPT_OK) {
+    if (status == CKPT_OK && held != NULL) {
         give(fetch, held, shard_out);
     } else {
         held_drop(held);

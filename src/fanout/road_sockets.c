@@ -160,11 +160,13 @@ static enum ckpt_status sockets_begin(void *road, const struct road_shard *shard
     s->fetch++;
     s->left = malloc(pieces * sizeof(*s->left));
     s->seen = calloc(blocks / 8 + 1, 1);
-    enum ckpt_status status =
-        s->left == NULL || s->seen == NULL
-            ? reason_refuse(reason, CKPT_ERR_MEMORY, "fan-out: sockets: no memory")
-            : link_up(s, plan, blocks, reason);
-    if (status == CKPT_OK) {
+    enum ckpt_status status = CKPT_ERR_MEMORY;
+    if (s->left == NULL || s->seen == NULL) {
+        reason_set(reason, "fan-out: sockets: no memory");
+    } else {
+        status = link_up(s, plan, blocks, reason);
+    }
+    if (status == CKPT_OK && s->left != NULL) {
         for (uint64_t i = 0; i < pieces; i++) {
             s->left[i] = share(s, plan, i);
         }

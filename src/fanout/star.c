@@ -98,12 +98,15 @@ static void shut(struct peer *peer)
     }
     free(peer->in);
     free(peer->out);
-    *peer = (struct peer){.fd = -1, .rank = peer->rank};
+    peer->fd = -1;
+    peer->connecting = false;
+    peer->in = peer->out = NULL;
+    peer->in_bytes = peer->taken = peer->out_bytes = peer->out_room = 0;
 }
 
 static void lose(struct star *star, struct peer *peer)
 {
-    shut(peer);
+    shut(peer); /* its rank stays */
     peer->lost = peer->rank != STRANGER;
     if (peer->lost) {
         star->there[peer->rank] = false;
