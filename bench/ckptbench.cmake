@@ -31,9 +31,10 @@ ckpt_room(bench_plot FROM bench/ckptbench DIR plot
   LINKS ckpt_bench_report m)
 
 ckpt_program(ckptbench DIR bench/ckptbench
-  SOURCES main.c case.c case_cycle.c case_digest.c case_drain.c case_plot.c case_rails.c case_raw.c
-          case_register.c case_scale.c case_scale_real.c case_serve.c case_source.c numbers.c
-  LINKS ckpt_bench_cluster ckpt_bench_plot ckpt_config ckpt_digest
+  SOURCES main.c case.c case_cycle.c case_digest.c case_drain.c case_fanout.c case_fanout_group.c
+          case_plot.c case_rails.c case_raw.c case_register.c case_scale.c case_scale_real.c
+          case_serve.c case_source.c numbers.c
+  LINKS ckpt_bench_cluster ckpt_bench_plot ckpt_config ckpt_digest ckpt_fanout
         ckpt_tier)
 add_dependencies(ckpt_bench_report ckptbench_commit)
 target_include_directories(ckpt_bench_report PRIVATE ${ckptbench_generated})

@@ -166,10 +166,9 @@ static int wait_ms(const struct sockets *s, int64_t now_ns)
     return (int)((s->next_ns - now_ns + 999999) / 1000000);
 }
 
-static size_t list(struct sockets *s)
+static size_t list(struct sockets *s, int64_t now_ns)
 {
     bool is_on = s->plan != NULL && s->status == CKPT_OK;
-    int64_t now_ns = (int64_t)clock_now_ns();
     struct pollfd *at = s->polled;
     for (uint32_t i = 0; i < s->ranks; i++, at += 2) {
         bool sends = is_on && may_send(s, &s->out[i], now_ns);
@@ -214,8 +213,9 @@ static void *work(void *road)
     struct sockets *s = road;
     pthread_mutex_lock(&s->mutex);
     while (!s->ends) {
-        size_t count = list(s);
-        int wait = wait_ms(s, (int64_t)clock_now_ns());
+        int64_t now_ns = (int64_t)clock_now_ns(); /* one: who is left out is waited for */
+        size_t count = list(s, now_ns);
+        int wait = wait_ms(s, now_ns);
         pthread_mutex_unlock(&s->mutex);
         int ready = poll(s->polled, count, wait);
         pthread_mutex_lock(&s->mutex);

@@ -88,6 +88,15 @@ check "$work/scale.json" checkpoint_us_per_agent_16 join_growth memory_bytes
 check "$work/real.json" idle_cpu save_cpu_s save_s rss_mib idle_frames idle_cpu_2 idle_cpu_ratio_2
 check_gone "scale --real"
 
+"$bin/ckptbench" fanout --bytes=8MiB --ranks=2,4 --senders=1,2 --piece-bytes=1MiB --link=100MiB \
+    --repeat=1 --json="$work/fanout.json" || fail fanout
+python3 - "$work/fanout.json" <<'PY' || fail "points of fanout"
+import json, sys
+points = json.load(open(sys.argv[1]))["points"]
+assert len(points) == 9, points  # (2, 1), (4, 1), (4, 2), each by three shapes
+assert all(point["seconds"] > 0 and point["speedup"] > 0 for point in points), points
+PY
+
 # Interrupted in mid-run.
 "$bin/ckptbench" cycle --bytes=64MiB --repeat=100 --dir="$work/dir" >/dev/null 2>&1 &
 pid=$!
@@ -106,6 +115,8 @@ check_gone "an interrupted cycle"
 check_gone "a refused cycle"
 "$bin/ckptbench" cycle --bites=8MiB >/dev/null 2>&1
 [ $? -eq 2 ] || fail "an unknown flag is not exit 2"
+"$bin/ckptbench" fanout --ranks=2 --senders=2 >/dev/null 2>&1
+[ $? -eq 2 ] || fail "a group of senders alone is not exit 2"
 "$bin/ckptbench" scale --from=2 >/dev/null 2>&1
 [ $? -eq 2 ] || fail "agents of one domain are not exit 2"
 echo ok

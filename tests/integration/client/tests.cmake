@@ -18,7 +18,12 @@ ckpt_test(test_client_device
                   integration/process.c
           LINKS ckpt LABELS integration TIMEOUT 300)
 ckpt_fake_gpu(test_client_device)
-foreach(test test_client_trainer test_client_first_saves test_client_agent_loss test_client_device)
+ckpt_test(test_client_fanout
+          SOURCES integration/client/test_fanout.c integration/client/nodes.c
+                  integration/process.c
+          LINKS ckpt_fanout_library LABELS "integration;fanout" TIMEOUT 300)
+foreach(test test_client_trainer test_client_first_saves test_client_agent_loss test_client_device
+        test_client_fanout)
   if(TARGET ${test})
     target_compile_definitions(${test} PRIVATE
       CKPTD_PROGRAM="$<TARGET_FILE:ckptd>" CKPTCTLD_PROGRAM="$<TARGET_FILE:ckptctld>"
