@@ -107,7 +107,7 @@ static enum ckpt_status posix_store(struct tier_medium *medium, const char *name
                                     size_t bytes, bool is_new, char *reason_out)
 {
     struct posix *posix = (struct posix *)medium;
-    struct posix_temporary temporary;
+    struct posix_temporary temporary = {""};
     int fd = posix_open_temporary(posix, 0, &temporary);
     if (fd < 0) {
         return errno_refuse(reason_out, errno, "cannot make a file for", name);
@@ -169,7 +169,7 @@ static enum ckpt_status posix_list(struct tier_medium *medium, const char *folde
 static bool link_open(struct posix *posix, int fd, const char *from, const char *to)
 {
     const char *leaf;
-    struct posix_temporary temporary;
+    struct posix_temporary temporary = {""};
     struct stat what;
     struct stat linked;
     int made = posix_open_temporary(posix, 0, &temporary);

@@ -69,7 +69,7 @@ static void sweep(const struct posix *posix, uint64_t now_ms)
 /* 0, or an errno. */
 static int try_to_write(struct posix *posix, int flags, uint64_t *now_ms_out)
 {
-    struct posix_temporary temporary;
+    struct posix_temporary temporary = {""};
     struct stat what;
     void *block = aligned_alloc(RING_ALIGN, RING_ALIGN);
     int fd = posix_open_temporary(posix, flags, &temporary);

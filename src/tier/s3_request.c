@@ -43,10 +43,12 @@ void s3_server_end(struct s3_server *server)
 void s3_clear(struct s3_request *request, const char *method)
 {
     struct s3_text text = request->text;
+    struct curl_slist *list = request->list;
     CURL *easy = request->easy;
     memset(request, 0, sizeof(*request));
     request->method = method;
     request->easy = easy;
+    request->list = list;
     request->text = text;
     request->text.bytes = 0;
 }
