@@ -67,6 +67,30 @@ static void add_of_nodes(const struct message *m, char *text, size_t size)
     }
 }
 
+static void add_of_tier(const struct message *m, char *text, size_t size)
+{
+    int used = 0;
+    switch ((int)m->type) {
+    case MESSAGE_PERSIST_ORDER:
+        used = shard(text, size, &m->persist_order.shard);
+        snprintf(text + used, size - (size_t)used, " order %" PRIu64 " gen %" PRIu64,
+                 m->persist_order.order, m->persist_order.generation);
+        break;
+    case MESSAGE_MANIFEST_ORDER:
+        snprintf(text, size, " %u:%s/%u step %" PRIu64 " order %" PRIu64, m->manifest_order.run.uid,
+                 m->manifest_order.run.name, m->manifest_order.attempt, m->manifest_order.step,
+                 m->manifest_order.order);
+        break;
+    case MESSAGE_PERSIST_TOLD:
+        snprintf(text, size, " order %" PRIu64 " status %d", m->persist_told.order,
+                 (int)m->persist_told.status);
+        break;
+    default:
+        add_of_nodes(m, text, size);
+        break;
+    }
+}
+
 void describe_body(const struct message *m, char *text, size_t size)
 {
     int used = 0;
@@ -124,7 +148,7 @@ void describe_body(const struct message *m, char *text, size_t size)
                  m->checkpoint_state.step, (int)m->checkpoint_state.state);
         break;
     default:
-        add_of_nodes(m, text, size);
+        add_of_tier(m, text, size);
         break;
     }
 }

@@ -13,6 +13,7 @@
 #include "agent/load.h"
 #include "agent/note.h"
 #include "agent/peer.h"
+#include "agent/persist.h"
 #include "agent/prepare.h"
 #include "agent/pull.h"
 #include "agent/pull_answer.h"
@@ -154,6 +155,7 @@ static void pump(struct agent *a)
     agent_loads_pump(a);
     agent_queries_pump(a);
     agent_failures_pump(a);
+    agent_persists_pump(a);
     agent_jobs_pump(a);
     agent_reports_pump(a);
     agent_room_pump(a);

@@ -42,6 +42,7 @@ struct agent_config {
     uint64_t segment_bytes;
     uint32_t locked;          /* enum arena_locked */
     uint32_t closed;          /* enum agent_closed: it takes no saves, and nobody's copies */
+    bool has_tier;            /* it can take shards to the tier */
     uint32_t segments;        /* <= CKPT_ARENA_SEGMENTS_MAX */
     uint64_t page_bytes;      /* the least that a shard takes, where there are parts */
     uint32_t parts;           /* of segments, for small shards: base/room.h; 0: segments alone */
@@ -125,13 +126,16 @@ struct agent_event {
     enum ckpt_status status;
     struct digest digest;
     struct digest device_digest; /* AGENT_WORK_DONE: the second one, where it was wanted */
+    uint64_t bytes;              /* of a shard that is in the tier: that it takes there */
+    const char *reason; /* of a work for the tier that failed; NULL: none, as of the others */
 };
 
 /* Peer connections that the machine has asked for carry this bit in their number. */
 #define AGENT_LINK_MADE_HERE UINT32_C(0x80000000)
 
-/* DIGEST, READ, GATHER and RENEW end with AGENT_WORK_DONE, always, also after a cancel. The others
- * have number 0 and never report: a connection that cannot be made is AGENT_PEER_DOWN. */
+/* DIGEST, READ, GATHER, RENEW, PERSIST and MANIFEST end with AGENT_WORK_DONE, always, also after a
+ * cancel. The others have number 0 and never report: a connection that cannot be made is
+ * AGENT_PEER_DOWN. */
 enum agent_work_type {
     AGENT_WORK_DIGEST =
         1,             /* digest the slot's bytes; ends with the digest. Of a part of its chunks:
@@ -149,6 +153,12 @@ enum agent_work_type {
     AGENT_WORK_PEER_CONNECT, /* make connection `link` to `address`; messages to it may follow at
                               * once */
     AGENT_WORK_PEER_CLOSE,
+    AGENT_WORK_PERSIST,  /* write the slot's bytes to the tier, as `persist` says: durable when it
+                          * ends well, and under their name only when they have the digest that it
+                          * names. Ends with their BLAKE3 as digest. What is there already is not
+                          * written again, and ends well */
+    AGENT_WORK_MANIFEST, /* say in the tier that the checkpoint of `manifest` is whole: durable, and
+                          * only when its shards there are those that the root is over */
 };
 
 struct agent_work {
@@ -166,6 +176,9 @@ struct agent_work {
     struct digest_key key;        /* AGENT_WORK_DIGEST, AGENT_WORK_READ: that the digest is under */
     struct digest_key device_key; /* AGENT_WORK_DIGEST: of a second digest of the same bytes; of an
                                    * unknown kind: none is wanted */
+    const struct message_persist_order *persist;   /* AGENT_WORK_PERSIST; this and the next live
+                                                    * until the next agent_advance */
+    const struct message_manifest_order *manifest; /* AGENT_WORK_MANIFEST */
     char address[CKPT_ADDRESS_MAX + 1];
 };
 

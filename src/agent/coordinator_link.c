@@ -83,6 +83,7 @@ static void send_join(struct agent *a)
     join->segments_free = a->segments_free;
     join->page_bytes = a->config.parts > 0 ? a->config.page_bytes : 0;
     join->features = WIRE_FEATURES;
+    join->has_tier = a->config.has_tier;
     join->cluster = a->cluster;
     join->locked = a->config.locked;
     join->closed = a->config.closed;

@@ -9,6 +9,7 @@
 #include "agent/let_go.h"
 #include "agent/load.h"
 #include "agent/note.h"
+#include "agent/persist.h"
 #include "agent/pull_order.h"
 #include "agent/query.h"
 #include "agent/report_ack.h"
@@ -38,6 +39,10 @@ void agent_coordinator_message(struct agent *a, const struct message *message)
         agent_verify_order(a, &message->verify_order);
     } else if (type == MESSAGE_LET_GO) {
         agent_let_go(a, &message->let_go);
+    } else if (type == MESSAGE_PERSIST_ORDER) {
+        agent_persist_order(a, &message->persist_order);
+    } else if (type == MESSAGE_MANIFEST_ORDER) {
+        agent_manifest_order(a, &message->manifest_order);
     } else if (type == MESSAGE_LOAD_WAITS) {
         agent_load_waits(a, &message->load_waits);
     } else if (type == MESSAGE_CHECKPOINT_STATE) {

@@ -88,6 +88,8 @@ static void check_work(const struct slot *s)
     case AGENT_WORK_CANCEL:
     case AGENT_WORK_PEER_CONNECT:
     case AGENT_WORK_PEER_CLOSE:
+    case AGENT_WORK_PERSIST:
+    case AGENT_WORK_MANIFEST:
         break;
     }
     assert(false && "a slot's work is one that ends");
@@ -168,6 +170,25 @@ static void check_pins(const struct agent *a)
     assert(loans == 0);
 }
 
+/* What is read for the tier is held, and stays what it was. */
+static void check_persists(const struct agent *a)
+{
+    uint32_t persists = 0;
+    for (uint32_t i = 0; i < a->slots_high; i++) {
+        persists += a->slots[i].persists;
+    }
+    for (uint32_t i = 0; i < AGENT_PERSISTS_MAX; i++) {
+        const struct persist *p = &a->persists[i];
+        bool reads = (p->state == PERSIST_WANTED || p->state == PERSIST_WORKING) && p->slot != NONE;
+        if (reads) {
+            assert(a->slots[p->slot].persists > 0);
+            assert(a->slots[p->slot].generation == p->generation);
+            persists--;
+        }
+    }
+    assert(persists == 0);
+}
+
 /* Each session's count is that of its part of the table. */
 static void check_loads(const struct agent *a)
 {
@@ -239,6 +260,7 @@ void agent_invariants(struct agent *a)
         check_slot(&a->slots[i]);
     }
     check_pins(a);
+    check_persists(a);
     check_loads(a);
     check_pulls(a);
     check_sessions(a);

@@ -83,7 +83,8 @@ bool agent_slot_is_held(const struct slot *slot)
     bool works = slot->work != 0 && !PLANTED_BUG(FREE_WHILE_WRITTEN);
     bool loaned = slot->loans != 0 && !PLANTED_BUG(FREE_WHILE_READ);
     bool prepares = slot->prepares && (slot->renew_wanted || PLANTED_BUG(PREPARE_FOR_EVER));
-    return works || slot->offers != 0 || loaned || prepares || slot->state == SLOT_FILLING;
+    return works || slot->offers != 0 || slot->persists != 0 || loaned || prepares ||
+           slot->state == SLOT_FILLING;
 }
 
 bool agent_slot_is_bad(const struct slot *slot)

@@ -25,6 +25,7 @@
 #define AGENT_INVENTORY_PER_HEARTBEAT 8
 #define AGENT_REFUSALS_SAID 16 /* kinds of them that go on at once */
 #define AGENT_TABLE_SLOTS 512  /* tables of what is under way have no more entries for slots */
+#define AGENT_PERSISTS_MAX 8   /* orders for the tier that are under way, or may come again */
 #define AGENT_IDLE_PEERS 8     /* connections kept beyond those in use */
 
 /* Orders are numbered by one life of a coordinator; those of a later life are the newer ones. */
@@ -87,9 +88,10 @@ struct slot {
     uint64_t digest_key;  /* id of the key that both are under */
     uint32_t segment_count;
     uint16_t *segments;
-    uint32_t offers; /* entries of the offer table */
-    uint32_t loans;  /* loads that ranks have mapped */
-    uint64_t work;   /* under way, 0: none */
+    uint32_t offers;   /* entries of the offer table */
+    uint32_t loans;    /* loads that ranks have mapped */
+    uint32_t persists; /* works that read it for the tier */
+    uint64_t work;     /* under way, 0: none */
     enum agent_work_type work_type;
     uint64_t work_key; /* id of the key that its digest is under; also of the last work */
     bool work_names;   /* the digest under way is for `name_asked` */
@@ -323,6 +325,28 @@ struct failure {
     struct message_pull_failed failed;
 };
 
+enum persist_state {
+    PERSIST_UNUSED = 0,
+    PERSIST_WANTED,  /* its work is to be begun */
+    PERSIST_WORKING, /* under way */
+    PERSIST_ENDED,   /* told, and told again when it is asked for again */
+};
+
+/* An order for the tier. */
+struct persist {
+    enum persist_state state;
+    bool is_manifest; /* manifest counts, and no slot; else shard */
+    bool is_due;      /* ENDED: it is to be told */
+    uint64_t life;    /* of the order's coordinator */
+    uint64_t work;
+    uint32_t slot;
+    uint64_t generation;
+    uint64_t ended_ms;
+    struct message_persist_order shard;
+    struct message_manifest_order manifest;
+    struct message_persist_told told;
+};
+
 struct peer {
     bool used;
     bool suspect; /* does not answer: closed with its last pull */
@@ -429,6 +453,7 @@ struct agent {
     struct failure *failures;
     struct peer *peers;
     struct offer *offers;
+    struct persist persists[AGENT_PERSISTS_MAX];
     struct agent_job *jobs; /* CKPT_JOBS_PER_NODE_MAX */
 };
 

@@ -9,6 +9,7 @@
 #include "agent/gather.h"
 #include "agent/load.h"
 #include "agent/note.h"
+#include "agent/persist.h"
 #include "agent/pull_answer.h"
 #include "agent/save.h"
 #include "agent/scrub.h"
@@ -136,7 +137,7 @@ static void renew_done(struct agent *a, uint32_t slot, enum ckpt_status status)
 /* The one place where completions of works that are not under way are dropped. */
 void agent_work_done(struct agent *a, const struct agent_event *event)
 {
-    uint32_t slot = agent_work_find(a, event->work);
+    uint32_t slot = agent_persist_done(a, event) ? NONE : agent_work_find(a, event->work);
     if (slot == NONE) {
         return;
     }

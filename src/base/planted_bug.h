@@ -52,7 +52,10 @@
     X(OTHER_RUNS_KEY, "a copy that is proven under another run's key counts")                      \
     X(RANGE_LENDS, "a word about where a range is lends the copy here, unproven")                  \
     X(VALUE_FROM_MESSAGE, "a chunk's value is of what came, not of what lies in memory")           \
-    X(SCRUB_BELIEVES, "a scrub believes the values that were kept, in place of the memory")
+    X(SCRUB_BELIEVES, "a scrub believes the values that were kept, in place of the memory")        \
+    X(MANIFEST_FIRST, "the manifest goes to the tier before the last shard is there")              \
+    X(PERSISTED_TOO_EARLY, "persisted is on record before the manifest is in the tier")            \
+    X(TIER_UNPROVEN, "what was written to the tier is believed to be what was committed")
 
 enum planted_bug {
     PLANTED_BUG_NONE = 0,

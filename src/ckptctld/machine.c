@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/reason.h"
+#include "ckptctld/tier.h"
 
 #define DAY_MS (24 * 3600 * 1000)
 #define EXPIRE_MAX_MS (3650LL * DAY_MS)
@@ -233,6 +234,8 @@ struct coordinator_config machine_config(const struct config *config)
         .expire_ms = (uint64_t)part_number(config, &part_machine, MACHINE_EXPIRE),
         .expire_last = part_number(config, &part_machine, MACHINE_EXPIRE_LAST) != 0,
         .digest = digest_kinds[number(config, MACHINE_DIGEST)],
+        .persist_every = (uint64_t)part_number(config, &part_tier, TIER_EVERY),
+        .persist_max_age_ms = (uint64_t)part_number(config, &part_tier, TIER_MAX_AGE),
     };
 }
 

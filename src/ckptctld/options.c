@@ -33,7 +33,7 @@ static struct config_program program = {
 
 const struct config_program *options_program(void)
 {
-    static const char *const sections[] = {"coordinator", "log", NULL};
+    static const char *const sections[] = {"coordinator", "tier", "log", NULL};
     static struct config_key keys[PARTS_KEYS_MAX];
     if (program.keys == NULL) {
         program.key_count = parts_keys(ckptctld_parts, sections, keys);

@@ -9,6 +9,7 @@
 #include "ckptctld/machine.h"
 #include "ckptctld/records.h"
 #include "ckptctld/service.h"
+#include "ckptctld/tier.h"
 #include "ckptctld/turn.h"
 #include "ckptctld/waits.h"
 
@@ -21,6 +22,7 @@ struct part *const ckptctld_parts[] = {
     &part_doors,   /* addresses are bound */
     &part_records, /* from the store to a machine that rules; goes on in the loop */
     &part_admin,   /* what people ask */
+    &part_tier,    /* what goes there */
     &part_machine, /* decides; made of the records */
     &part_service, /* everybody is heard */
     NULL,

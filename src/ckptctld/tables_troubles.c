@@ -16,6 +16,8 @@ static const char *kind_name(enum coordinator_trouble kind)
         return "save";
     case TROUBLE_PULL:
         return "pull";
+    case TROUBLE_TIER:
+        return "tier";
     case TROUBLE_NONE:
         break;
     }

@@ -166,6 +166,10 @@ static void act_on_work(struct daemon *d, const struct agent_work *asked)
     case AGENT_WORK_PEER_CLOSE:
         connections_close(d, asked->link);
         return;
+    case AGENT_WORK_PERSIST:
+    case AGENT_WORK_MANIFEST:
+        assert(false && "an agent without a tier is not asked");
+        return;
     }
     fail_work(d, work, asked);
 }

@@ -15,6 +15,7 @@
 #include "coordinator/member.h"
 #include "coordinator/naming.h"
 #include "coordinator/note.h"
+#include "coordinator/persist.h"
 #include "coordinator/queue.h"
 #include "coordinator/replay.h"
 #include "coordinator/restore.h"
@@ -35,6 +36,7 @@ static void tick(struct coordinator *c, bool unread)
     coordinator_expire_tick(c);
     coordinator_restores_tick(c);
     coordinator_fetches_tick(c);
+    coordinator_persist_tick(c);
     if (c->now_ms >= c->parked_ms + c->config.resend_ms) {
         c->parked_ms = c->now_ms;
         coordinator_queue_unpark_all(c);

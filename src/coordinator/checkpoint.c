@@ -17,6 +17,7 @@
 #include "coordinator/announce.h"
 #include "coordinator/checkpoint_table.h"
 #include "coordinator/note.h"
+#include "coordinator/persist_state.h"
 #include "coordinator/seat.h"
 #include "coordinator/shard.h"
 #include "coordinator/update.h"
@@ -173,6 +174,7 @@ void coordinator_checkpoint_quarantine(struct coordinator *c, struct checkpoint 
     coordinator_checkpoint_withdraw(c, k);
     struct coordinator_record *record = coordinator_checkpoint_record(c, k, RECORD_QUARANTINED);
     reason_set(record->reason, "%s", reason);
+    coordinator_persist_give_up(c, k);
     coordinator_checkpoint_move(c, k, CHECKPOINT_QUARANTINED);
     reason_set(k->reason, "%s", reason);
     coordinator_checkpoint_broadcast(c, k, CHECKPOINT_QUARANTINED);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "coordinator/copy.h"
+#include "coordinator/persist_state.h"
 #include "coordinator/restore_state.h"
 #include "coordinator/shard.h"
 #include "coordinator/share.h"
@@ -40,6 +41,7 @@ struct checkpoint *coordinator_checkpoint_find(struct coordinator *c, const stru
 void coordinator_checkpoint_remove(struct coordinator *c, struct checkpoint *k)
 {
     assert(k->used);
+    coordinator_persist_give_up(c, k);
     coordinator_checkpoint_free_shards(c, k);
     struct restore *restore = &c->runs[k->run].restore;
     if (restore->state != RESTORE_NONE && restore->checkpoint == checkpoint_index(c, k)) {

@@ -13,6 +13,7 @@
 #include "coordinator/home.h"
 #include "coordinator/linger.h"
 #include "coordinator/note.h"
+#include "coordinator/persist_state.h"
 #include "coordinator/queue.h"
 #include "coordinator/redundancy.h"
 #include "coordinator/replica.h"
@@ -46,7 +47,8 @@ static void retention(struct coordinator *c, struct run *run)
             if (surplus && coordinator_checkpoint_is_committed_now(c, k)) {
                 c->update->again = true;
                 index_set_add(&c->runs_keeping, run_index(c, run));
-            } else if (surplus && coordinator_restore_uses(c, k)) {
+            } else if (surplus &&
+                       (coordinator_restore_uses(c, k) || coordinator_persist_holds(c, k))) {
                 index_set_add(&c->runs_keeping, run_index(c, run));
             } else if (surplus) {
                 coordinator_checkpoint_retire(c, k, "newer checkpoints are kept in its place");

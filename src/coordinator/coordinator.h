@@ -61,6 +61,9 @@ struct coordinator_config {
     uint32_t pull_attempts_max;   /* failed pulls and digest mismatches of one uncommitted shard
                                    * before its checkpoint is aborted */
     enum digest_kind digest;      /* that runs begin with: fingerprint or BLAKE3 */
+    uint64_t persist_every;       /* of each stretch of so many steps the first checkpoint that is
+                                   * consistent goes to the tier; 0: none for its step's sake */
+    uint64_t persist_max_age_ms;  /* one goes there when the last one did so long ago; 0: none */
     bool invariant_full;          /* every turn checks the whole tables, not what it touched and
                                    * a few entries in turn; for simulators and tests */
 };
@@ -107,8 +110,11 @@ enum coordinator_record_type {
                        * does, of user 0, and its domain in reason */
     RECORD_UNDRAINED, /* it does again, or is forgotten */
     RECORD_KEY,       /* what a run's copies are proven with; without one: BLAKE3 */
+    RECORD_PERSISTED, /* a commit is whole in the tier; the root of its manifest, in hexadecimal,
+                       * is in reason */
+    RECORD_LATEST_PERSISTED, /* which of the run's is the newest that is: it outlives the commit */
 };
-#define RECORD_LAST RECORD_KEY
+#define RECORD_LAST RECORD_LATEST_PERSISTED
 
 /* One rank's shard of a commit, and which nodes held it then. */
 struct coordinator_record_shard {
@@ -257,6 +263,7 @@ enum coordinator_trouble {
     TROUBLE_START,  /* not all ranks of a start are there */
     TROUBLE_SAVE,   /* a save does not come nearer to being consistent */
     TROUBLE_PULL,   /* an agent cannot read copies */
+    TROUBLE_TIER,   /* nothing goes to the tier, or not by an agent: saves do without */
 };
 
 struct coordinator_trouble_view {
@@ -277,6 +284,9 @@ struct coordinator_run_view {
     uint32_t world;
     bool has_latest;
     uint64_t latest_step;
+    bool has_persisted; /* the next two: the newest that is whole in the tier */
+    uint32_t persisted_attempt;
+    uint64_t persisted_step;
     uint32_t checkpoints;
     bool lingers;            /* its job has ended */
     uint64_t linger_left_ms; /* until it is released */
@@ -297,11 +307,25 @@ struct coordinator_checkpoint_view {
     uint32_t restore_failures;
     enum checkpoint_mark mark;
     const char *reason;
-    uint64_t wall_ms;     /* when it was committed; 0: not yet, or not known */
-    uint32_t interval_ms; /* since the commit of the step before it; here and below 0: not known */
-    uint32_t took_ms;     /* from the first rank's seal to the commit */
-    uint32_t copying_ms;  /* of that, from the last rank's seal on */
-    uint64_t open_ms;     /* since the first rank's seal, of one that is not committed */
+    uint64_t wall_ms;      /* when it was committed; 0: not yet, or not known */
+    uint32_t interval_ms;  /* since the commit of the step before it; here and below 0: not known */
+    uint32_t took_ms;      /* from the first rank's seal to the commit */
+    uint32_t copying_ms;   /* of that, from the last rank's seal on */
+    uint64_t open_ms;      /* since the first rank's seal, of one that is not committed */
+    bool persisted;        /* it is whole in the tier, on record */
+    bool persisting;       /* it is on its way there */
+    uint32_t persist_left; /* shards of it that are not there yet */
+};
+
+/* Where what is consistent goes. */
+struct coordinator_tier_view {
+    uint32_t agents; /* joined, that can take shards there */
+    uint32_t orders; /* to them, without an answer */
+    bool is_stopped; /* it is full, or does not go on, as what follows says */
+    enum ckpt_status status;
+    const char *reason;
+    uint64_t since_ms_ago;
+    uint64_t retry_in_ms;
 };
 
 /* How whole a committed checkpoint is now. A shard's copies are counted as the commit rule counts
@@ -420,6 +444,8 @@ bool coordinator_trouble_view(const struct coordinator *c, uint32_t index,
 /* False: no such node is known, as a member or as one to which copies belong. */
 bool coordinator_drain_view(const struct coordinator *c, const char *node,
                             struct coordinator_drain_view *view_out);
+
+void coordinator_tier_view(const struct coordinator *c, struct coordinator_tier_view *view_out);
 
 uint32_t coordinator_run_count(const struct coordinator *c);
 bool coordinator_run_view(const struct coordinator *c, uint32_t index,

@@ -11,6 +11,7 @@
 #include "coordinator/load_ask.h"
 #include "coordinator/member.h"
 #include "coordinator/note.h"
+#include "coordinator/persist.h"
 #include "coordinator/pull_failed.h"
 #include "coordinator/report.h"
 #include "coordinator/room.h"
@@ -46,6 +47,9 @@ static void agent_message(struct coordinator *c, struct member *m, const struct 
         break;
     case MESSAGE_JOB_REPORT:
         coordinator_on_job_report(c, m, &message->job);
+        break;
+    case MESSAGE_PERSIST_TOLD:
+        coordinator_on_persist_told(c, index, &message->persist_told);
         break;
     case MESSAGE_GOODBYE:
         coordinator_member_stopped(c, m);

@@ -34,6 +34,7 @@ void coordinator_config_default(struct coordinator_config *config_out)
         .expire_ms = UINT64_C(7) * 24 * 3600 * 1000,
         .pull_attempts_max = 6,
         .digest = DIGEST_KIND_FINGERPRINT,
+        .persist_every = 1,
     };
 }
 
@@ -138,6 +139,8 @@ static void carve_tables(struct coordinator *c, struct carver *carver,
     c->fetches = carve(carver, fetches, sizeof *c->fetches);
     c->fetch_buckets = carve(carver, fetches, sizeof(uint32_t));
     carve_set(&c->fetches_free, carver, fetches);
+    c->persist_orders_max = PERSISTS_PER_AGENT * k->agents_max;
+    c->persist_orders = carve(carver, c->persist_orders_max, sizeof *c->persist_orders);
     c->fetches_max = fetches;
     c->fetch_mask = fetches - 1;
     c->homes = carve(carver, (size_t)HOMES_PER_AGENT * k->agents_max, sizeof *c->homes);

@@ -156,6 +156,49 @@ static void check_members(struct coordinator *c)
     }
 }
 
+/* Each order for the tier is to a joined member and of what is on its way there. */
+static void check_persists(const struct coordinator *c)
+{
+    uint32_t orders = 0;
+    for (uint32_t i = 0; i < c->persist_orders_high; i++) {
+        const struct persist_order *order = &c->persist_orders[i];
+        if (order->order == 0) {
+            continue;
+        }
+        const struct checkpoint *k = &c->checkpoints[order->checkpoint];
+        orders++;
+        assert(order->order < c->next_order && order->ordered_ms <= c->now_ms);
+        assert(c->members[order->member].state == MEMBER_JOINED);
+        assert(k->used && k->state == CHECKPOINT_CONSISTENT);
+        assert(k->persist == (order->shard != NONE ? PERSIST_SHARDS : PERSIST_MANIFEST));
+        if (order->shard != NONE) {
+            const struct shard *s = &c->shards[order->shard];
+            assert(s->used && s->checkpoint == order->checkpoint);
+            assert(s->persist_ordered && !s->persisted);
+        }
+    }
+    assert(orders == c->persist_order_count);
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        assert(c->members[i].persists <= PERSISTS_PER_AGENT);
+        orders -= c->members[i].persists;
+    }
+    assert(orders == 0);
+}
+
+/* The run's is the one that is on its way, and has as many left as are not there. */
+static void check_persisting(const struct coordinator *c, const struct checkpoint *k)
+{
+    bool is_under_way = k->persist == PERSIST_SHARDS || k->persist == PERSIST_MANIFEST;
+    uint32_t left = 0;
+    assert(is_under_way == (c->runs[k->run].persisting == checkpoint_index(c, k)));
+    assert(k->persist != PERSIST_MANIFEST || k->persist_left == 0);
+    for (uint32_t i = k->first_shard; is_under_way && i != NONE;
+         i = c->shards[i].next_in_checkpoint) {
+        left += !c->shards[i].persisted;
+    }
+    assert(!is_under_way || left == k->persist_left);
+}
+
 /* What may be chosen, counted anew. */
 static void check_drains(const struct coordinator *c)
 {
@@ -207,12 +250,14 @@ static void check_all(struct coordinator *c)
         check_checkpoint(c, i);
         if (c->checkpoints[i].used) {
             check_shards(c, &c->checkpoints[i]);
+            check_persisting(c, &c->checkpoints[i]);
         }
     }
     for (uint32_t i = 0; i < c->runs_high; i++) {
         check_run(c, i);
     }
     check_members(c);
+    check_persists(c);
     check_holdings(c);
     check_drains(c);
 }

@@ -178,6 +178,9 @@ void coordinator_on_join(struct coordinator *c, uint32_t link, const struct mess
     m->features = join->features;
     m->locked = join->locked;
     m->closed = join->closed;
+    m->has_tier = join->has_tier && (join->features & WIRE_FEATURE_TIER) != 0;
+    m->tier_failures = 0;
+    m->tier_due_ms = 0;
     m->inventory_told = false; /* it tells all of it again */
     m->joined_ms = m->heard_ms = c->now_ms;
     m->lease_until_ms = c->now_ms + c->config.lease_ms;

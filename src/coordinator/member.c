@@ -12,6 +12,7 @@
 #include "coordinator/copy.h"
 #include "coordinator/home.h"
 #include "coordinator/note.h"
+#include "coordinator/persist_order.h"
 #include "coordinator/queue.h"
 #include "coordinator/redundancy.h"
 #include "coordinator/restore.h"
@@ -75,6 +76,7 @@ static void member_leaves(struct coordinator *c, struct member *m)
     coordinator_homes_member_lost(c, index);
     coordinator_seats_of_member_lost(c, index);
     coordinator_roster_set_usable(c, index, false);
+    coordinator_persist_orders_drop_member(c, index);
     drop_copies(c, index);
     if (m->connected) {
         if (coordinator_update_has_room(c, 1)) {

@@ -136,6 +136,17 @@ static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
         }
         k->mark = (uint8_t)record->bytes;
         return CKPT_OK;
+    case RECORD_PERSISTED:
+        if (k == NULL || k->persist != PERSIST_NONE || !checkpoint_is_committed(k)) {
+            return CKPT_ERR_CORRUPT;
+        }
+        k->persist = PERSIST_DONE; /* in another life it came there by the way that is drawn */
+        return CKPT_OK;
+    case RECORD_LATEST_PERSISTED:
+        run->has_persisted = true;
+        run->persisted_attempt = record->attempt;
+        run->persisted_step = record->step;
+        return CKPT_OK;
     case RECORD_OFFERED:
         if (k == NULL || k->state != CHECKPOINT_QUARANTINED) {
             return CKPT_ERR_CORRUPT;

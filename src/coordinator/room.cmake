@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 ckpt_room(coordinator
   SOURCES update.c digest_key.c note.c table.c queue.c fence.c copy.c fit.c restore_state.c seat.c
+          persist_order.c persist_state.c persist_rule.c persist_root.c persist.c
           linger.c home.c shard.c share.c run.c checkpoint_table.c find.c fetch_table.c roster.c
           drain_rule.c redundancy.c surplus.c place.c order.c naming.c repair.c announce.c trouble.c
           checkpoint.c drain_view.c drain.c replica.c commit.c mark.c room.c attend.c

@@ -81,6 +81,7 @@ struct run *coordinator_run_add(struct coordinator *c, const struct run_key *key
                         .digest_key = {.kind = DIGEST_KIND_BLAKE3},
                         .next_in_bucket = *bucket,
                         .first_checkpoint = NONE,
+                        .persisting = NONE,
                         .first_start = NONE,
                         .start = NONE,
                         .touched_ms = c->now_ms};

@@ -75,6 +75,7 @@ struct home {
 };
 
 #define HOMES_PER_AGENT 2
+#define PERSISTS_PER_AGENT 2 /* at once: one is written while the next is read */
 
 struct shard {
     uint32_t checkpoint;
@@ -98,12 +99,31 @@ struct shard {
     uint64_t load_order;
     uint64_t weight; /* of its name in the weights of its copies */
     uint64_t bytes;
+    bool persist_ordered;            /* an agent is to take it to the tier */
+    bool persisted;                  /* it is durable there, as an agent told in this life */
+    struct digest name;              /* BLAKE3 of it then */
     struct digest digest;            /* the reference */
     uint32_t homes[CKPT_COPIES_MAX]; /* of a committed one; NONE: no more, or not known */
     uint32_t replica_leader;
     uint32_t replica_part;
     uint64_t replica_value;
     struct copy copies[COORDINATOR_COPIES_MAX];
+};
+
+enum persist_state {
+    PERSIST_NONE = 0, /* it is not to be in the tier, or not yet */
+    PERSIST_SHARDS,   /* shards are on their way there */
+    PERSIST_MANIFEST, /* all are durable, and the manifest is on its way */
+    PERSIST_DONE,     /* it is whole there, and that is on record */
+};
+
+/* What an agent was told to take to the tier, and has not answered. */
+struct persist_order {
+    uint64_t order; /* 0: the place is free */
+    uint32_t member;
+    uint32_t checkpoint;
+    uint32_t shard; /* NONE: the manifest */
+    uint64_t ordered_ms;
 };
 
 struct checkpoint {
@@ -127,6 +147,13 @@ struct checkpoint {
     uint8_t mark;     /* enum checkpoint_mark */
     bool passed_over; /* quarantined, and the run has gone on without it: never the newest again */
     bool is_timed;    /* its ranks sealed it in this life of the coordinator */
+    uint8_t persist;  /* enum persist_state */
+    uint32_t persist_left;    /* shards that are not durable in the tier */
+    uint32_t persist_next;    /* the shard where the look for another one goes on */
+    uint32_t persist_tries;   /* that failed, one after the other, of the whole */
+    uint64_t persist_due_ms;  /* not before, after such a try */
+    uint64_t persist_from_ms; /* when it was begun */
+    uint64_t persist_last_ms; /* when a shard last became durable */
     uint64_t bytes;
     uint64_t progress_ms;
     uint64_t opened_ms;      /* when its first rank had sealed it */
@@ -261,6 +288,11 @@ struct run {
     uint32_t verdict_attempt; /* the last verdict on record, 0: none */
     uint32_t verdict_load;
     uint64_t verdict_step;
+    bool has_persisted; /* the next two, on record: the newest that is whole in the tier */
+    uint32_t persisted_attempt;
+    uint64_t persisted_step;
+    uint64_t persisted_ms;     /* when, in this life of the coordinator; 0: before it */
+    uint32_t persisting;       /* the checkpoint that is on its way there; NONE */
     uint32_t first_checkpoint; /* newest step first */
     uint64_t touched_ms;
     uint32_t diverged_attempt; /* whose ranks were found to differ; 0: none. See replica.c */
@@ -300,11 +332,15 @@ struct member {
     uint64_t short_ms;
     uint32_t orders; /* to it, of any kind, without an answer */
     uint32_t pulls, mismatches;
-    uint32_t fetches;   /* that wait */
-    uint64_t leased_ms; /* when it was last answered */
-    bool settled;       /* as it was last told */
-    uint64_t inventory; /* the sum of its copies' weights: wire/inventory.h */
-    bool has_bytes;     /* it says what its shards take and have */
+    bool has_tier;          /* it can take shards to the tier */
+    uint32_t persists;      /* orders to it to do so, without an answer */
+    uint32_t tier_failures; /* of such, one after the other */
+    uint64_t tier_due_ms;   /* it is asked for no more before */
+    uint32_t fetches;       /* that wait */
+    uint64_t leased_ms;     /* when it was last answered */
+    bool settled;           /* as it was last told */
+    uint64_t inventory;     /* the sum of its copies' weights: wire/inventory.h */
+    bool has_bytes;         /* it says what its shards take and have */
     uint64_t bytes_taken, bytes_held;
     uint32_t rails, rails_up; /* of its transport; 0: none to tell of */
     uint64_t refusals;        /* as it last said; the next two: of the last */
@@ -372,6 +408,16 @@ struct naming {
 };
 
 #define TOUCHED_MAX 16 /* a turn that changes more has the rest checked in turn */
+
+/* The tier as a whole, when it is full or does not go on. */
+struct tier {
+    bool is_stopped;
+    uint32_t failures; /* one after the other */
+    uint64_t since_ms;
+    uint64_t due_ms; /* when it is tried again, with one order */
+    enum ckpt_status status;
+    char reason[CKPT_REASON_MAX + 1];
+};
 
 struct coordinator {
     struct coordinator_config config;
@@ -476,6 +522,13 @@ struct coordinator {
     uint32_t queue_head;
     uint32_t queue_tail;
     uint32_t parked;
+
+    struct tier tier;
+    struct persist_order *persist_orders;
+    uint32_t persist_orders_max;
+    uint32_t persist_orders_high; /* no place was ever taken above */
+    uint32_t persist_order_count;
+    uint32_t persist_run; /* where the next round begins */
 
     struct fetch *fetches;
     uint32_t fetches_max;

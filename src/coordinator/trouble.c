@@ -59,7 +59,8 @@ static struct trouble *find(struct coordinator *c, uint64_t key)
 /* What a clock notices happens with each of its rounds. */
 static bool is_counted(const struct trouble *t)
 {
-    return t->kind == TROUBLE_JOIN || t->kind == TROUBLE_REPORT || t->kind == TROUBLE_PULL;
+    return t->kind == TROUBLE_JOIN || t->kind == TROUBLE_REPORT || t->kind == TROUBLE_PULL ||
+           t->kind == TROUBLE_TIER;
 }
 
 static void say_how_often(const struct coordinator *c, const struct trouble *t,

@@ -86,6 +86,22 @@ bool coordinator_member_view(const struct coordinator *c, uint32_t index,
     return true;
 }
 
+void coordinator_tier_view(const struct coordinator *c, struct coordinator_tier_view *view_out)
+{
+    const struct tier *tier = &c->tier;
+    *view_out = (struct coordinator_tier_view){.orders = c->persist_order_count,
+                                               .is_stopped = tier->is_stopped,
+                                               .status = tier->status,
+                                               .reason = tier->reason};
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        view_out->agents += c->members[i].state == MEMBER_JOINED && c->members[i].has_tier;
+    }
+    if (tier->is_stopped) {
+        view_out->since_ms_ago = c->now_ms - tier->since_ms;
+        view_out->retry_in_ms = tier->due_ms > c->now_ms ? tier->due_ms - c->now_ms : 0;
+    }
+}
+
 uint32_t coordinator_run_count(const struct coordinator *c)
 {
     return c->runs_high;
@@ -104,6 +120,9 @@ bool coordinator_run_view(const struct coordinator *c, uint32_t index,
         .world = run->world,
         .has_latest = run->has_latest,
         .latest_step = run->latest,
+        .has_persisted = run->has_persisted,
+        .persisted_attempt = run->persisted_attempt,
+        .persisted_step = run->persisted_step,
         .lingers = coordinator_run_lingers(c, run),
         .requeueable = run->job.requeueable,
     };
@@ -163,6 +182,9 @@ bool coordinator_checkpoint_view(const struct coordinator *c, uint32_t index,
         .took_ms = k->took_ms,
         .copying_ms = k->copying_ms,
         .open_ms = checkpoint_is_open(k) ? c->now_ms - k->opened_ms : 0,
+        .persisted = k->persist == PERSIST_DONE,
+        .persisting = k->persist == PERSIST_SHARDS || k->persist == PERSIST_MANIFEST,
+        .persist_left = k->persist == PERSIST_SHARDS ? k->persist_left : 0,
     };
     return true;
 }

@@ -56,6 +56,9 @@ static inline bool digest_equal(const struct digest *a, const struct digest *b)
  */
 struct digest_engine;
 
+/* The one that every CPU runs: for who may not ask which CPU it is. */
+const struct digest_engine *digest_engine_plain(void);
+
 /* How many engines this build has, and the i-th, from the narrowest ("scalar") to the widest. NULL
  * when i is out of range. Those this CPU cannot run are in the list too. */
 size_t digest_engine_count(void);

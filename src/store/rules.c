@@ -62,6 +62,9 @@ const struct store_rule store_rules[STORE_RULES] = {
     {RECORD_DRAINED, RECORD_DRAINED, false},
     {RECORD_UNDRAINED, RECORD_DRAINED, false},
     {RECORD_KEY, RECORD_KEY, false},
+    {RECORD_PERSISTED, RECORD_PERSISTED, true},
+    {RECORD_RETIRED, RECORD_PERSISTED, true},
+    {RECORD_LATEST_PERSISTED, RECORD_LATEST_PERSISTED, false},
 };
 
 bool store_is_kept(const struct coordinator_record *record)

@@ -26,12 +26,12 @@ static const char schema[] =
     "CREATE TABLE extent (id INTEGER PRIMARY KEY CHECK (id = 1), last_id INTEGER NOT NULL,"
     "  row_count INTEGER NOT NULL, row_sum INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
     "PRAGMA application_id = 1129009236;"
-    "PRAGMA user_version = 4;";
-_Static_assert(SQLITE_APPLICATION_ID == 1129009236 && SQLITE_SCHEMA_VERSION == 4,
+    "PRAGMA user_version = 5;";
+_Static_assert(SQLITE_APPLICATION_ID == 1129009236 && SQLITE_SCHEMA_VERSION == 5,
                "the schema says the same");
 
-/* Version 2 had no times, and 3 no keys: what they wrote has the columns' defaults, and no row is
- * touched. */
+/* Version 2 had no times, 3 no keys and 4 no records of what is in a tier: what they wrote has the
+ * columns' defaults, and no row is touched. */
 static const char times[] = "BEGIN IMMEDIATE;"
                             "ALTER TABLE record ADD COLUMN wall_ms INTEGER NOT NULL DEFAULT 0;"
                             "PRAGMA user_version = 3;"
@@ -40,6 +40,7 @@ static const char keys[] = "BEGIN IMMEDIATE;"
                            "ALTER TABLE record ADD COLUMN digest_key BLOB NOT NULL DEFAULT x'';"
                            "PRAGMA user_version = 4;"
                            "COMMIT";
+static const char tiers[] = "PRAGMA user_version = 5";
 
 static const char *const statements[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -94,7 +95,10 @@ enum ckpt_status sqlite_schema_extend(struct sqlite *sqlite, long version)
 {
     static const char what[] = "extend it for this version";
     enum ckpt_status status = version < 3 ? sqlite_execute(sqlite, times, what) : CKPT_OK;
-    return status == CKPT_OK ? sqlite_execute(sqlite, keys, what) : status;
+    if (status == CKPT_OK && version < 4) {
+        status = sqlite_execute(sqlite, keys, what);
+    }
+    return status == CKPT_OK ? sqlite_execute(sqlite, tiers, what) : status;
 }
 
 enum ckpt_status sqlite_schema_version(struct sqlite *sqlite, long *version_out)

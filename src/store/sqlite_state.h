@@ -8,7 +8,7 @@
 
 #include "store/medium.h"
 
-#define SQLITE_SCHEMA_VERSION 4
+#define SQLITE_SCHEMA_VERSION 5
 #define SQLITE_APPLICATION_ID 0x434b5054 /* "CKPT", what file(1) and we know the database by */
 
 enum statement {

@@ -69,7 +69,7 @@ struct store_rule {
     enum coordinator_record_type earlier;
     bool of_checkpoint;
 };
-#define STORE_RULES 14
+#define STORE_RULES 17
 extern const struct store_rule store_rules[STORE_RULES];
 
 /* How far a long open or replay has come, for whoever wants to look from another thread. */

@@ -51,6 +51,7 @@ static const struct wire_field join_fields[] = {
     FIELD_U32(message_join, Join, locked, UINT32_MAX),
     FIELD_U64(message_join, Join, page_bytes),
     FIELD_U32(message_join, Join, closed, UINT32_MAX),
+    FIELD_BOOL(message_join, Join, has_tier),
 };
 WIRE_LAYOUT(join, message_join, join);
 

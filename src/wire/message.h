@@ -25,6 +25,7 @@
 #include "wire/message_job.h"
 #include "wire/message_peer.h"
 #include "wire/message_rank.h"
+#include "wire/message_tier.h"
 #include "wire/state.h"
 
 #define WIRE_PROTOCOL_VERSION 1
@@ -40,9 +41,11 @@
 /* A LOAD_ASK may name a range, and its LOAD_VERDICT the source of it. Who does not know it answers
  * with the whole shard. */
 #define WIRE_FEATURE_RANGES 16U
+/* The messages of message_tier.h. */
+#define WIRE_FEATURE_TIER 64U
 #define WIRE_FEATURES                                                                              \
     (WIRE_FEATURE_ROOM | WIRE_FEATURE_STARTS | WIRE_FEATURE_GOODBYE | WIRE_FEATURE_FINGERPRINT |   \
-     WIRE_FEATURE_RANGES)
+     WIRE_FEATURE_RANGES | WIRE_FEATURE_TIER)
 
 enum message_type {
     MESSAGE_NONE = 0,
@@ -102,6 +105,11 @@ enum message_type {
     /* ckptctl <-> coordinator */
     MESSAGE_ADMIN_ASK = 50,
     MESSAGE_ADMIN_ANSWER = 51,
+
+    /* agent <-> coordinator, only to and from who has said WIRE_FEATURE_TIER */
+    MESSAGE_PERSIST_ORDER = 60,  /* coordinator -> agent: a shard goes to the tier */
+    MESSAGE_PERSIST_TOLD = 61,   /* the answer to it, and to the next */
+    MESSAGE_MANIFEST_ORDER = 62, /* coordinator -> agent: all shards are there, say so there */
 };
 
 struct message {
@@ -150,6 +158,9 @@ struct message {
         struct message_offer offer;
         struct message_offer_done offer_done;
         struct message_offer_closed offer_closed;
+        struct message_persist_order persist_order;
+        struct message_persist_told persist_told;
+        struct message_manifest_order manifest_order;
         struct message_admin_ask admin_ask;
         struct message_admin_answer admin_answer;
     };

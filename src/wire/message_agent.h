@@ -41,6 +41,7 @@ struct message_join {
     uint32_t locked;      /* enum arena_locked; what is not known counts as not told */
     uint64_t page_bytes;  /* the least that a shard takes of it: base/room.h; 0: a segment */
     uint32_t closed;      /* enum agent_closed */
+    bool has_tier;        /* it can take shards to the tier */
 };
 
 /* A rank's place in a start of its run, and what its agent knows of it. Repeated until it is told,

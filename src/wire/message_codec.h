@@ -63,7 +63,10 @@
     X(MESSAGE_OFFER_DONE, offer_done, offer_done)                                                  \
     X(MESSAGE_OFFER_CLOSED, offer_closed, offer_closed)                                            \
     X(MESSAGE_ADMIN_ASK, admin_ask, admin_ask)                                                     \
-    X(MESSAGE_ADMIN_ANSWER, admin_answer, admin_answer)
+    X(MESSAGE_ADMIN_ANSWER, admin_answer, admin_answer)                                            \
+    X(MESSAGE_PERSIST_ORDER, persist_order, persist_order)                                         \
+    X(MESSAGE_PERSIST_TOLD, persist_told, persist_told)                                            \
+    X(MESSAGE_MANIFEST_ORDER, manifest_order, manifest_order)
 
 /* The largest JSON document of an answer: what is left of a frame beside the other fields. */
 #define MESSAGE_JSON_MAX (CKPT_FRAME_BODY_MAX - CKPT_KIB)

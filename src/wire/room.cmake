@@ -15,6 +15,6 @@ target_link_libraries(ckpt_wire_schema PUBLIC PkgConfig::PROTOBUF_C)
 
 ckpt_room(wire SOURCES frame.c stream.c message_codec.c body_encode.c body_decode.c layout.c
                        layout_rank.c layout_agent.c layout_peer.c layout_admin.c
-                       layout_job.c inventory.c
+                       layout_job.c layout_tier.c inventory.c
                LINKS ckpt_base ckpt_digest)
 target_link_libraries(ckpt_wire PRIVATE ckpt_wire_schema)

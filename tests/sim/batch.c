@@ -82,6 +82,7 @@ static void add_stats(struct sim_stats *to, const struct sim_stats *from)
     to->gathers += from->gathers;
     to->prepared += from->prepared;
     to->prepared_for_others += from->prepared_for_others;
+    to->persisted += from->persisted;
     to->verdicts_bad += from->verdicts_bad;
     to->live_judged += from->live_judged;
     to->excused += from->excused;

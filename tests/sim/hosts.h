@@ -93,6 +93,18 @@ void work_start(struct sim *sim, uint32_t node, const struct agent_work *work,
                 const struct agent_event *event);
 void work_turn(struct sim *sim, uint32_t index);
 void work_drop_all(struct sim *sim, uint32_t node);
+/* It has ended: its agent hears so. */
+void work_finish(struct sim *sim, struct sim_work *work, enum ckpt_status status);
+
+/* tier.c */
+void tier_start(struct sim *sim, struct sim_work *work, const struct agent_work *asked);
+void tier_turn(struct sim *sim, struct sim_work *work);
+void tier_strike(struct sim *sim, enum fault_kind kind);
+void tier_mend(struct sim *sim);
+/* NULL: it is not there. */
+const struct sim_tier_shard *tier_find(const struct sim *sim, const struct shard_key *key);
+const struct sim_tier_manifest *tier_manifest(const struct sim *sim, const struct run_key *run,
+                                              uint32_t attempt, uint64_t step);
 
 /* ruler.c: the coordinator's process, and the store. */
 bool ruler_start(struct sim *sim, uint32_t *ruler_out);

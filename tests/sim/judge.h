@@ -88,6 +88,12 @@ struct judge {
         uint32_t life;
         uint32_t launch;
     } begun[SIM_RUNS_MAX];
+    /* By the store: the newest that is persisted. */
+    struct {
+        bool is_known;
+        uint32_t attempt;
+        uint64_t step;
+    } persisted[SIM_RUNS_MAX];
     bool retire_newer[SIM_RUNS_MAX]; /* an admin asked for it */
     uint64_t retire_newer_than[SIM_RUNS_MAX];
     bool retire_step[SIM_RUNS_MAX];
@@ -97,6 +103,11 @@ struct judge {
     bool restored[SIM_RUNS_MAX];
     uint32_t saved[SIM_RUNS_MAX]; /* commits of its attempt since then */
 };
+
+/* judge_tier.c: what is persisted is. */
+void judge_manifest(struct sim *sim, const struct sim_tier_manifest *manifest);
+void judge_persisted(struct sim *sim, const struct coordinator_record *record);
+bool judge_has_persisted(struct sim *sim, bool must);
 
 struct judge *judge_new(void);
 void judge_delete(struct judge **judge);

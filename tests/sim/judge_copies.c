@@ -104,6 +104,9 @@ bool judge_has_converged(struct sim *sim, bool must)
             return false;
         }
     }
+    if (!judge_has_persisted(sim, must)) {
+        return false;
+    }
     sim->stats.converged += !must;
     return is_tidy(sim, must);
 }

@@ -35,6 +35,8 @@ void judge_key_told(struct sim *sim, const struct message *message)
         key = &message->pull_order.key;
     } else if (message->type == MESSAGE_VERIFY_ORDER) {
         key = &message->verify_order.key;
+    } else if (message->type == MESSAGE_PERSIST_ORDER) {
+        key = &message->persist_order.key;
     }
     if (key && key->kind == DIGEST_KIND_FINGERPRINT && !is_durable(sim, key)) {
         sim_violation(sim, "a key is told that is not durable, in message type %d",

@@ -43,6 +43,10 @@ const char *fault_kind_name(enum fault_kind kind)
         [FAULT_ROLLING] = "rolling restart",
         [FAULT_LATE_RANK] = "rank that opens late",
         [FAULT_GREEDY] = "user that takes what it can",
+        [FAULT_TIER_FULL] = "tier full",
+        [FAULT_TIER_HANGS] = "tier hangs",
+        [FAULT_TIER_LOSES] = "shard lost in the tier",
+        [FAULT_TIER_LATE] = "late write to the tier",
         [FAULT_ADMIN] = "admin verb",
         [FAULT_STOP] = "agent stopped in order",
         [FAULT_DRAIN] = "node drained, or no more",
@@ -193,6 +197,24 @@ static void spare_network(struct sim_mix *mix)
     mix->only_restarts = true;
 }
 
+static void draw_tier(struct prng *prng, struct sim_mix *mix)
+{
+    static const uint64_t every[] = {1, 1, 1, 3, 10, 0};
+    mix->has_tier = prng_chance(prng, PPM * 2 / 3);
+    mix->tier_piece_ms = prng_chance(prng, PPM / 2) ? 10 : between(prng, 10, 600);
+    mix->persist_every = every[prng_below(prng, sizeof every / sizeof every[0])];
+    mix->persist_max_age_ms = prng_chance(prng, PPM / 3) ? between(prng, 500, 4000) : 0;
+    if (prng_chance(prng, PPM / 4)) {
+        mix->tierless = (uint32_t)prng_below(prng, UINT64_C(1) << mix->nodes);
+    }
+    static const enum fault_kind kinds[] = {FAULT_TIER_FULL, FAULT_TIER_HANGS, FAULT_TIER_LOSES};
+    for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        bool in = mix->has_tier && !mix->clean && prng_chance(prng, PPM / 3);
+        uint32_t gap = between(prng, 800, 5000);
+        mix->gap_ms[kinds[i]] = in ? gap : 0;
+    }
+}
+
 void sim_mix_draw(struct prng *prng, struct sim_mix *mix_out)
 {
     struct sim_mix mix;
@@ -221,5 +243,6 @@ void sim_mix_draw(struct prng *prng, struct sim_mix *mix_out)
     mix.page_bytes = prng_chance(prng, PPM * 2 / 3) ? 8u << between(prng, 0, 2) : 0;
     mix.small_shards = prng_chance(prng, PPM / 2);
     mix.prepares = prng_chance(prng, PPM / 2);
+    draw_tier(prng, &mix);
     *mix_out = mix;
 }

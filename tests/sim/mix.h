@@ -48,6 +48,10 @@ enum fault_kind {
     FAULT_ROLLING,     /* every agent in turn is started anew */
     FAULT_LATE_RANK,   /* a rank of a start opens long after the others */
     FAULT_GREEDY,      /* a user takes runs and seats that nobody needs */
+    FAULT_TIER_FULL,
+    FAULT_TIER_HANGS,
+    FAULT_TIER_LOSES, /* a shard that no manifest speaks of yet */
+    FAULT_TIER_LATE,  /* a write that was given up lands after all */
     /* Not faults: operator.c */
     FAULT_ADMIN, /* retire and verify by hand */
     FAULT_STOP,
@@ -115,6 +119,11 @@ struct sim_mix {
     bool gathers;             /* ranks have device memory, which their agents read */
     bool prepares;            /* ranks ask for the memory of saves to come */
     bool hooks;               /* a scheduler tells the agents when a job begins and ends */
+    bool has_tier;
+    uint32_t tierless;      /* bit a node: it has none */
+    uint32_t tier_piece_ms; /* what a piece of a shard takes at most on its way there */
+    uint64_t persist_every; /* as the coordinators are told; the next too */
+    uint32_t persist_max_age_ms;
     uint32_t gap_ms[FAULT_KINDS]; /* of those that the nemesis starts */
 };
 

@@ -352,6 +352,8 @@ void nemesis_strike(struct sim *sim, enum fault_kind kind, uint32_t who)
         fail_job(sim);
     } else if (kind == FAULT_RANK_DIES_FILLING) {
         sim->next_fill_dies = true;
+    } else if (kind >= FAULT_TIER_FULL && kind <= FAULT_TIER_LATE) {
+        tier_strike(sim, kind);
     } else if (kind >= FAULT_ADMIN) {
         operator_strike(sim, kind);
     } else {
@@ -366,6 +368,7 @@ void nemesis_stop(struct sim *sim)
         nemesis_heal(sim, heal);
     }
     bool ruled = false;
+    tier_mend(sim);
     for (uint32_t index = 0; index < SIM_HOSTS_MAX; index++) {
         struct sim_host *host = host_at(sim, index);
         host->paused = false;

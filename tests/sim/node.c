@@ -35,6 +35,7 @@ void node_init(struct sim *sim, uint32_t index)
     node->config.pull_timeout_ms = 800;
     node->config.load_timeout_ms = 12000;
     node->config.scrub_ms = sim->mix.scrub_ms;
+    node->config.has_tier = sim->mix.has_tier && (sim->mix.tierless >> index & 1) == 0;
     node->wipes = 0;
     for (uint32_t i = 0; i < SIM_SEGMENTS_MAX; i++) {
         node->segments[i].version = 1;
@@ -289,6 +290,7 @@ void node_take(struct sim *sim, uint32_t index, struct parcel *parcel)
         event.work = parcel->work;
         event.status = parcel->status;
         event.digest = parcel->digest;
+        event.bytes = parcel->bytes;
         break;
     case PARCEL_TICK:
         event.type = AGENT_TICK;

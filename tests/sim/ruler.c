@@ -51,6 +51,8 @@ static void draw_config(struct sim *sim, struct coordinator_config *config)
     config->restore_passes = 2;
     config->pull_attempts_max = 4;
     config->invariant_full = true;
+    config->persist_every = sim->mix.persist_every;
+    config->persist_max_age_ms = sim->mix.persist_max_age_ms;
     config->digest =
         sim_chance(sim, sim->mix.blake3_ppm) ? DIGEST_KIND_BLAKE3 : DIGEST_KIND_FINGERPRINT;
     if (sim->mix.small_tables) {
@@ -116,6 +118,7 @@ static void append(struct sim *sim, uint32_t ruler, const struct sim_record *rec
               record->record.attempt, record->record.step);
     judge_store_record(sim, ruler, record);
     judge_durable(sim, ruler, record);
+    judge_persisted(sim, &record->record);
     compact(store);
 }
 

@@ -90,6 +90,7 @@ struct parcel {
     uint64_t work;
     enum ckpt_status status;
     struct digest digest;
+    uint64_t bytes;
     struct message_admin_ask admin;
 };
 
@@ -231,7 +232,35 @@ struct sim_work {
     struct sim_mapping there; /* read: the source's */
     uint32_t at;              /* gather: where in the slot its bytes belong */
     uint32_t there_life;
+    struct message_persist_order persist; /* of a work for the tier, as the next */
+    struct message_manifest_order manifest;
+    bool is_told;                        /* it has ended as far as its agent knows, and goes on */
     uint8_t shadow[SIM_SHARD_BYTES_MAX]; /* what was digested: the bytes as they were when read */
+};
+
+/* What lies in the tier, which outlives every process. */
+#define SIM_TIER_SHARDS_MAX 2048
+#define SIM_TIER_MANIFESTS_MAX 512
+struct sim_tier_shard {
+    bool is_there;
+    struct shard_key key;
+    uint64_t bytes;
+    struct digest name; /* under DIGEST_KEY_ID_BLAKE3: of the bytes as they lie there */
+};
+struct sim_tier_manifest {
+    struct run_key run;
+    uint32_t attempt;
+    uint64_t step;
+    uint32_t world;
+    struct digest root;
+};
+struct sim_tier {
+    uint64_t full_until_ms;
+    uint64_t hangs_until_ms;
+    uint32_t shard_count;
+    struct sim_tier_shard shards[SIM_TIER_SHARDS_MAX];
+    uint32_t manifest_count;
+    struct sim_tier_manifest manifests[SIM_TIER_MANIFESTS_MAX];
 };
 
 /* Loads with these numbers are fetches. */
@@ -359,6 +388,7 @@ struct sim_stats {
     uint64_t gathers;             /* that went well */
     uint64_t prepared;            /* saves that were granted what their rank had been told, */
     uint64_t prepared_for_others; /* and those that were not */
+    uint64_t persisted;           /* checkpoints that are whole in the tier, on record */
     uint64_t verdicts_bad;        /* collective loads that ended in an error */
     uint64_t converged;           /* seeds whose copies were counted when all was quiet */
     uint64_t live_judged;         /* runs whose restore had to succeed after the faults */
@@ -390,6 +420,7 @@ struct sim {
     struct sim_ruler rulers[SIM_RULERS_MAX];
     uint32_t front; /* the ruler that new connections reach */
     struct sim_store store;
+    struct sim_tier tier;
     struct sim_work works[SIM_WORKS_MAX];
     struct sim_job jobs[SIM_RUNS_MAX];
     uint32_t next_process;

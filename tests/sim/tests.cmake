@@ -5,12 +5,12 @@ if(NOT TARGET ckpt_agent OR NOT TARGET ckpt_coordinator)
 endif()
 
 set(CKPT_SIM_SOURCES main.c batch.c planted.c mix.c turns.c sim.c host.c net.c memory.c work.c
-    node.c
+    tier.c node.c
     ruler.c rank.c rank_save.c rank_prepare.c rank_odd.c job.c hook.c nemesis.c operator.c trace.c
     ../describe.c
     judge.c judge_commit.c judge_latest.c judge_slot.c judge_room.c judge_agent.c
     judge_restore.c judge_scrub.c judge_key.c judge_absence.c judge_drain.c judge_copies.c
-    judge_liveness.c)
+    judge_tier.c judge_liveness.c)
 ckpt_program(ckptsim DIR tests/sim SOURCES ${CKPT_SIM_SOURCES}
              LINKS ckpt_agent ckpt_coordinator ckpt_store ckpt_session ckpt_wire ckpt_digest
                    ckpt_base)

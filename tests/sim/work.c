@@ -20,7 +20,7 @@ static struct sim_work *find(struct sim *sim, uint32_t node, uint64_t number)
 {
     for (uint32_t i = 0; i < SIM_WORKS_MAX; i++) {
         struct sim_work *work = &sim->works[i];
-        if (work->active && work->node == node && work->work == number &&
+        if (work->active && !work->is_told && work->node == node && work->work == number &&
             work->life == sim->nodes[node].host.life) {
             return work;
         }
@@ -28,7 +28,7 @@ static struct sim_work *find(struct sim *sim, uint32_t node, uint64_t number)
     return NULL;
 }
 
-static void finish(struct sim *sim, struct sim_work *work, enum ckpt_status status)
+void work_finish(struct sim *sim, struct sim_work *work, enum ckpt_status status)
 {
     struct sim_node *node = &sim->nodes[work->node];
     struct parcel *parcel = parcel_new(PARCEL_WORK);
@@ -60,6 +60,10 @@ static void finish(struct sim *sim, struct sim_work *work, enum ckpt_status stat
             slot->whole_ended_ms = host_ran_ms(sim, &node->host);
             slot->whole = parcel->digest;
         }
+    }
+    if (work->type == AGENT_WORK_PERSIST) {
+        parcel->digest = work->persist.digest;
+        parcel->bytes = work->bytes;
     }
     sim_trace(sim, "node %u work %" PRIu64 " ends %d", work->node, work->work, (int)status);
     sim_later(sim, 0, TURN_PARCEL, 0, 0, 0, parcel);
@@ -147,6 +151,10 @@ void work_start(struct sim *sim, uint32_t node, const struct agent_work *asked,
     if (!work) {
         return;
     }
+    if (asked->type == AGENT_WORK_MANIFEST) {
+        tier_start(sim, work, asked);
+        return;
+    }
     if (asked->slot >= sim->mix.slots || !memory_map_slot(sim, node, asked->slot, &work->here) ||
         (asked->type != AGENT_WORK_RENEW &&
          asked->bytes > (uint64_t)work->here.count * sim->mix.segment_bytes)) {
@@ -166,7 +174,11 @@ void work_start(struct sim *sim, uint32_t node, const struct agent_work *asked,
     sim_trace(sim, "node %u work %" PRIu64 " type %d slot %u gen %" PRIu64, node, asked->work,
               (int)asked->type, asked->slot, asked->generation);
     if (asked->type == AGENT_WORK_READ && !read_offer(sim, event->message, work)) {
-        finish(sim, work, CKPT_ERR_PROTOCOL);
+        work_finish(sim, work, CKPT_ERR_PROTOCOL);
+        return;
+    }
+    if (asked->type == AGENT_WORK_PERSIST) {
+        tier_start(sim, work, asked);
         return;
     }
     sim_later(sim, sim_between(sim, 1, 10), TURN_WORK, (uint32_t)(work - sim->works), work->life,
@@ -218,7 +230,7 @@ static bool read_piece(struct sim *sim, struct sim_work *work, uint32_t bytes)
     enum ckpt_status status = reach_source(sim, work);
     if (status != CKPT_OK) {
         if (status != CKPT_ERR_TIMEOUT) {
-            finish(sim, work, status);
+            work_finish(sim, work, status);
         }
         return status == CKPT_ERR_TIMEOUT;
     }
@@ -239,7 +251,7 @@ static bool gather_piece(struct sim *sim, struct sim_work *work, uint32_t bytes)
 {
     if (!sim->faults_over && sim_chance(sim, sim->mix.read_fail_ppm)) {
         sim_fault(sim, FAULT_READ_FAILS);
-        finish(sim, work, sim_chance(sim, PPM / 2) ? CKPT_ERR_UNSUPPORTED : CKPT_ERR_LINK);
+        work_finish(sim, work, sim_chance(sim, PPM / 2) ? CKPT_ERR_UNSUPPORTED : CKPT_ERR_LINK);
         return false;
     }
     judge_landing(sim, work);
@@ -258,7 +270,7 @@ static void renew(struct sim *sim, struct sim_work *work)
     for (uint32_t i = 0; i < view.segment_count; i++) {
         memory_renew(sim, work->node, view.segments[i], &view.part);
     }
-    finish(sim, work, CKPT_OK);
+    work_finish(sim, work, CKPT_OK);
 }
 
 void work_turn(struct sim *sim, uint32_t index)
@@ -269,12 +281,16 @@ void work_turn(struct sim *sim, uint32_t index)
         sim_later(sim, 20, TURN_WORK, index, work->life, (uint32_t)work->work, NULL);
         return;
     }
+    if (work->type == AGENT_WORK_PERSIST || work->type == AGENT_WORK_MANIFEST) {
+        tier_turn(sim, work);
+        return;
+    }
     if (work->type == AGENT_WORK_RENEW) {
         renew(sim, work);
         return;
     }
     if (work->cancelled) {
-        finish(sim, work, CKPT_ERR_ABORTED);
+        work_finish(sim, work, CKPT_ERR_ABORTED);
         return;
     }
     uint32_t left = work->bytes - work->landed;
@@ -287,7 +303,7 @@ void work_turn(struct sim *sim, uint32_t index)
         return;
     }
     if (work->landed == work->bytes) {
-        finish(sim, work, CKPT_OK);
+        work_finish(sim, work, CKPT_OK);
         return;
     }
     sim_later(sim, sim_between(sim, 1, 10), TURN_WORK, index, work->life, (uint32_t)work->work,

@@ -107,6 +107,9 @@ static void work(struct real_agent *agent, const struct agent_work *work)
     case AGENT_WORK_PEER_CONNECT:
         peer_connect(agent, work);
         break;
+    case AGENT_WORK_PERSIST:
+    case AGENT_WORK_MANIFEST:
+        break; /* no agent here has a tier */
     case AGENT_WORK_PEER_CLOSE:
         peer_close(agent, work->link);
         break;

@@ -76,6 +76,8 @@ static char *every_flag[] = {"ckptctld",
                              "--expire=48h",
                              "--expire-last",
                              "--digest=fingerprint",
+                             "--tier-every=100",
+                             "--tier-max-age=30min",
                              "--log-level=debug",
                              "--log-format=journal",
                              "--epoch-above=99",
@@ -107,6 +109,8 @@ static void every_flag_arrives(void **state)
         .expire_last = true,
         .pull_attempts_max = 13,
         .digest = DIGEST_KIND_FINGERPRINT,
+        .persist_every = 100,
+        .persist_max_age_ms = 30 * 60 * 1000,
     };
     char reason[CKPT_REASON_MAX + 1];
     struct config *config = NULL;

@@ -356,7 +356,7 @@ static void records_come_back_and_copies_are_judged_by_them(void **state)
     struct coordinator_config config;
     coordinator_config_default(&config);
     char reason[CKPT_REASON_MAX + 1];
-    static _Alignas(64) char memory[64 << 20];
+    static _Alignas(64) char memory[96 << 20];
     config.agents_max = 8;
     assert_true(coordinator_memory_bytes(&config, reason) <= sizeof memory);
     assert_int_equal(coordinator_init(memory, sizeof memory, &config, 6, 1, &cluster.c), CKPT_OK);

@@ -412,8 +412,8 @@ static void other_files_are_refused(void **state)
     expect_refused(CKPT_ERR_CORRUPT, "records.db");
     assert_int_equal(unlink(path), 0);
     fill();
-    files_sql("PRAGMA user_version = 5");
-    expect_refused(CKPT_ERR_VERSION, "schema version 5");
+    files_sql("PRAGMA user_version = 6");
+    expect_refused(CKPT_ERR_VERSION, "schema version 6");
 }
 
 static void shards_of_the_version_before_are_taken(void **state)
