@@ -101,6 +101,12 @@ static void print_summary(const json_t *checkpoint)
         printf(", the one that has fewest has %" PRIu64, field_number(checkpoint, "copies_now"));
     }
     putchar('\n');
+    if (field_true(checkpoint, "persisted")) {
+        printf("tier        persisted\n");
+    } else if (field_true(checkpoint, "persisting")) {
+        printf("tier        on its way, %" PRIu64 " shards are not there yet\n",
+               field_number(checkpoint, "persist_left"));
+    }
     if (lacks.text[0] != '\0') {
         print_lines(is_committed ? "problems" : "waits", lacks.text);
     }

@@ -110,6 +110,21 @@ static void print_nodes(const json_t *nodes)
     putchar('\n');
 }
 
+static void print_tier(const struct ctl *ctl, const json_t *tier)
+{
+    if (!json_is_object(tier)) {
+        return;
+    }
+    printf("tier         %" PRIu64 " agents write there, %" PRIu64 " orders under way\n",
+           field_number(tier, "agents"), field_number(tier, "orders"));
+    if (field_true(tier, "stopped")) {
+        printf("%sthe tier takes nothing for %s, next try in %s: %s%s\n",
+               ctl->color ? "\033[31m" : "", DURATION_TEXT(tier, "stopped_ms"),
+               DURATION_TEXT(tier, "retry_in_ms"), field_text(tier, "reason"),
+               ctl->color ? "\033[0m" : "");
+    }
+}
+
 static void print_status(const struct ctl *ctl, const json_t *status)
 {
     const json_t *nodes = json_object_get(status, "nodes");
@@ -128,6 +143,7 @@ static void print_status(const struct ctl *ctl, const json_t *status)
     printf("checkpoints  %" PRIu64 " consistent, %" PRIu64 " verifying, %" PRIu64 " open\n",
            field_number(checkpoints, "consistent"), field_number(checkpoints, "verifying"),
            field_number(checkpoints, "open"));
+    print_tier(ctl, json_object_get(status, "tier"));
     print_problem(ctl, field_number(nodes, "lost"), "lost nodes", "ckptctl nodes --lost");
     print_problem(ctl, field_number(nodes, "closed"),
                   "nodes that take no new shards, as their transport is slow",

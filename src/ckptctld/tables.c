@@ -104,21 +104,37 @@ static json_t *count_newest(const struct daemon *daemon, uint64_t *runs_out)
                      "lost", number(degrees[DEGREE_LOST]));
 }
 
+/* null: no agent that is joined has one. */
+static json_t *tier(const struct daemon *daemon)
+{
+    struct coordinator_tier_view view;
+    coordinator_tier_view(daemon->machine, &view);
+    if (view.agents == 0) {
+        return json_null();
+    }
+    return json_pack("{s:o,s:o,s:b,s:s?,s:s?,s:o,s:o}", "agents", number(view.agents), "orders",
+                     number(view.orders), "stopped", (int)view.is_stopped, "status",
+                     view.is_stopped ? ckpt_status_name(view.status) : NULL, "reason",
+                     view.is_stopped ? view.reason : NULL, "stopped_ms",
+                     view.is_stopped ? number(view.since_ms_ago) : json_null(), "retry_in_ms",
+                     view.is_stopped ? number(view.retry_in_ms) : json_null());
+}
+
 json_t *table_status(const struct daemon *daemon, const struct caller *caller)
 {
     uint64_t runs;
     uint64_t uptime_ms = clock_now_ms() - daemon->started_ms;
     json_t *newest = count_newest(daemon, &runs);
     return json_pack(
-        "{s:s,s:i,s:i,s:o,s:o,s:b,s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
-        CKPT_VERSION, "protocol", WIRE_PROTOCOL_VERSION, "pid", (int)getpid(), "epoch",
+        "{s:s,s:i,s:i,s:o,s:o,s:b,s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+        "version", CKPT_VERSION, "protocol", WIRE_PROTOCOL_VERSION, "pid", (int)getpid(), "epoch",
         number(coordinator_epoch(daemon->machine)), "uptime_ms", number(uptime_ms), "settling",
         table_is_settling(daemon), "now", table_time(clock_wall_ms()), "address", daemon->address,
         "socket", daemon->options.socket, "store", daemon->options.store->name, "state_directory",
         daemon->options.state_directory, "memory_bytes", number(daemon->memory_bytes), "nodes",
         count_nodes(daemon), "runs", number(runs), "checkpoints", count_checkpoints(daemon),
-        "newest", newest, "sessions", sessions(daemon), "events", events(daemon), "troubles",
-        table_troubles(daemon, caller));
+        "newest", newest, "tier", tier(daemon), "sessions", sessions(daemon), "events",
+        events(daemon), "troubles", table_troubles(daemon, caller));
 }
 
 static json_t *locked(uint32_t told)
@@ -151,10 +167,9 @@ static json_t *node_entry(const struct coordinator_member_view *node, uint64_t n
         "node", node->node, "domain", node->domain, "address", node->address, "joined",
         (int)node->joined, "state", state_of(node), "draining", (int)node->draining, "drained",
         (int)node->drained, "incarnation", incarnation, "closed", closed(node->closed),
-        "heard_ms_ago",
-        number(now_ms - node->last_heard_ms), "segments", number(node->segments), "segments_free",
-        number(node->segments_free), "segment_bytes", number(node->segment_bytes), "locked",
-        locked(node->locked), "bytes_free", number(node->bytes_free), "bytes_taken",
+        "heard_ms_ago", number(now_ms - node->last_heard_ms), "segments", number(node->segments),
+        "segments_free", number(node->segments_free), "segment_bytes", number(node->segment_bytes),
+        "locked", locked(node->locked), "bytes_free", number(node->bytes_free), "bytes_taken",
         node->has_bytes ? number(node->bytes_taken) : json_null(), "bytes_held",
         node->has_bytes ? number(node->bytes_held) : json_null(), "copies", number(node->copies),
         "pulls", number(node->pulls), "mismatches", number(node->mismatches), "refusals",
@@ -184,9 +199,10 @@ static json_t *run_entry(const struct daemon *daemon, uint32_t index,
 {
     struct run_steps steps = table_run_steps(daemon, index);
     return json_pack(
-        "{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o}", "run", run->key.name, "uid",
+        "{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o}", "run", run->key.name, "uid",
         number(run->key.uid), "attempt", number(run->attempt), "world", number(run->world),
-        "latest", run->has_latest ? number(run->latest_step) : json_null(), "checkpoints",
+        "latest", run->has_latest ? number(run->latest_step) : json_null(), "latest_persisted",
+        run->has_persisted ? number(run->persisted_step) : json_null(), "checkpoints",
         number(run->checkpoints), "linger_left_ms",
         run->lingers ? number(run->linger_left_ms) : json_null(), "requeueable",
         (int)run->requeueable, "newest", table_checkpoint(daemon, steps.newest), "saving",

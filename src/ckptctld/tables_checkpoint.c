@@ -164,6 +164,9 @@ static json_t *checkpoint_entry(const struct daemon *daemon, uint32_t index,
     if (entry) {
         add_degree(entry, daemon, index, checkpoint);
         add_times(entry, checkpoint);
+        json_object_set_new(entry, "persisted", json_boolean(checkpoint->persisted));
+        json_object_set_new(entry, "persisting", json_boolean(checkpoint->persisting));
+        json_object_set_new(entry, "persist_left", number(checkpoint->persist_left));
     }
     return entry;
 }

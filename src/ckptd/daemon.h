@@ -26,6 +26,7 @@ struct quiet;
 struct session;
 struct session_events;
 struct session_hub;
+struct tier_queue;
 
 #define DAEMON_SAID 64 /* things that may go on at once, of connections */
 
@@ -46,6 +47,7 @@ struct daemon {
     struct digester *digester;
     struct mover *mover;
     struct quiet *quiet;
+    struct tier_queue *tier; /* NULL: there is none */
 
     void *machine_memory;
     size_t machine_bytes;
@@ -60,9 +62,11 @@ struct daemon {
     struct event *deadline_event;
     struct event *completion_event;
     struct event *reconnect_event;
-    struct event *lookup_event; /* the machine is to hear of look-ups that have begun */
-    struct event *idle_event;   /* NULL: it never ends of itself */
-    uint64_t idle_since_ms;     /* 0: it is needed */
+    struct event *lookup_event;    /* the machine is to hear of look-ups that have begun */
+    struct event *tier_event;      /* something has ended there */
+    struct event *tier_look_event; /* whether it hangs */
+    struct event *idle_event;      /* NULL: it never ends of itself */
+    uint64_t idle_since_ms;        /* 0: it is needed */
 
     struct session_hub *hub;
     const struct session_events *peer_events; /* who hears what peers and the coordinator say */

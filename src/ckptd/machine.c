@@ -79,6 +79,7 @@ static enum ckpt_status start(void *daemon, char *reason)
     config.segments = arena_segment_count(d->arena);
     config.locked = arena_is_locked(d->arena) ? ARENA_LOCKED_YES : ARENA_LOCKED_NO;
     config.closed = d->closed;
+    config.has_tier = d->tier != NULL;
     config.slots = arena_slot_count(d->arena);
     config.parts = arena_part_count(d->arena);
     config.page_bytes = arena_page_bytes(d->arena);

@@ -37,7 +37,8 @@ static struct config_program program = {
 
 const struct config_program *options_program(void)
 {
-    static const char *const sections[] = {"agent", "arena", "transport", "digest", "log", NULL};
+    static const char *const sections[] = {"agent", "arena", "transport", "digest",
+                                           "tier",  "log",   NULL};
     static struct config_key keys[PARTS_KEYS_MAX];
     if (program.keys == NULL) {
         program.key_count = parts_keys(ckptd_parts, sections, keys);

@@ -11,6 +11,7 @@
 #include "ckptd/machine.h"
 #include "ckptd/memory.h"
 #include "ckptd/service.h"
+#include "ckptd/tier.h"
 #include "ckptd/transport.h"
 #include "ckptd/turn.h"
 #include "ckptd/workers.h"
@@ -30,6 +31,7 @@ struct part *const ckptd_parts[] = {
     &part_digester,    /* the digest threads */
     &part_mover,       /* the arena is registered */
     &part_quiet,       /* threads stand back while ranks copy */
+    &part_tier,        /* where shards are taken to */
     &part_machine,     /* decides */
     &part_service,     /* everybody is heard */
     &part_life,        /* until nobody needs it */

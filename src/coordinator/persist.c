@@ -244,11 +244,18 @@ static void tier_goes_on(struct coordinator *c)
     memset(&c->tier, 0, sizeof c->tier);
 }
 
+/* The medium's own failure, whoever asks. */
+static bool is_of_tier(enum ckpt_status status)
+{
+    return status == CKPT_ERR_FULL || status == CKPT_ERR_TIMEOUT || status == CKPT_ERR_DISK ||
+           status == CKPT_ERR_THROTTLED;
+}
+
 static void on_failure(struct coordinator *c, struct member *m, const struct checkpoint *k,
                        const struct message_persist_told *told)
 {
     assert(told->status != CKPT_OK);
-    bool is_full = told->status == CKPT_ERR_FULL || told->status == CKPT_ERR_TIMEOUT;
+    bool is_full = is_of_tier(told->status);
     bool is_passing = told->status == CKPT_ERR_BUSY || told->status == CKPT_ERR_STALE;
     m->tier_failures += !is_passing;
     m->tier_due_ms = c->now_ms + retry_ms(c, is_passing ? 0 : m->tier_failures);

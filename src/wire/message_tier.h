@@ -46,7 +46,8 @@ struct message_manifest_order {
 struct message_persist_told {
     uint64_t order;
     enum ckpt_status status; /* CKPT_OK: it is durable. CKPT_ERR_FULL: the tier is;
-                              * CKPT_ERR_TIMEOUT: it does not go on; CKPT_ERR_DIGEST: the bytes
+                              * CKPT_ERR_TIMEOUT, CKPT_ERR_DISK, CKPT_ERR_THROTTLED: it does not
+                              * go on; CKPT_ERR_DIGEST: the bytes
                               * here have another digest; CKPT_ERR_BUSY: too much is under way */
     uint64_t bytes;          /* that it takes in the tier */
     struct digest name;      /* BLAKE3 of the shard's bytes; zeros of a manifest */

@@ -9,6 +9,7 @@
 #include "ckptd/act.h"
 #include "ckptd/connections.h"
 #include "ckptd/quiet.h"
+#include "ckptd/tier_work.h"
 #include "mover/mover.h"
 #include "session/session.h"
 #include "wire/message_codec.h"
@@ -75,6 +76,12 @@ void quiet_slot(struct quiet *quiet, uint32_t slot, bool filling, uint64_t now_m
     (void)quiet;
     (void)now_ms;
     tell("slot %u %s", slot, filling ? "fills" : "stands");
+}
+
+void tier_begin(struct daemon *daemon, const struct agent_work *work)
+{
+    (void)daemon;
+    tell("tier work %d of slot %u", (int)work->type, work->slot);
 }
 
 void quiet_work(struct quiet *quiet, uint64_t now_ms)
