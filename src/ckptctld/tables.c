@@ -199,7 +199,7 @@ static json_t *run_entry(const struct daemon *daemon, uint32_t index,
 {
     struct run_steps steps = table_run_steps(daemon, index);
     return json_pack(
-        "{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o}", "run", run->key.name, "uid",
+        "{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o}", "run", run->key.name, "uid",
         number(run->key.uid), "attempt", number(run->attempt), "world", number(run->world),
         "latest", run->has_latest ? number(run->latest_step) : json_null(), "latest_persisted",
         run->has_persisted ? number(run->persisted_step) : json_null(), "checkpoints",
