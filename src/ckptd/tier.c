@@ -10,8 +10,6 @@
 
 #define LOOK_S 1 /* between two looks at whether the tier hangs */
 
-static const char *const encodings[] = {"none", "planes+zstd", NULL};
-
 static const struct config_key keys[TIER_KEYS] = {
     [TIER_PATH] = {.section = "tier",
                    .name = "path",
@@ -25,20 +23,6 @@ static const struct config_key keys[TIER_KEYS] = {
                                .fallback = "0",
                                .max = INT64_C(1) << 50,
                                .help = "that this agent writes there at most; 0: no limit"},
-    [TIER_ENCODING] = {.section = "tier",
-                       .name = "encoding",
-                       .type = CONFIG_ENUM,
-                       .choices = encodings,
-                       .fallback = "none",
-                       .help = "how shards lie there: none, for any reader of safetensors, or "
-                               "planes+zstd, smaller and at the cost of CPU time"},
-    [TIER_ZSTD_LEVEL] = {.section = "tier",
-                         .name = "zstd_level",
-                         .type = CONFIG_INTEGER,
-                         .fallback = "1",
-                         .min = 1,
-                         .max = 3,
-                         .help = "of planes+zstd"},
     [TIER_ENDPOINT] = {.section = "tier",
                        .name = "endpoint",
                        .type = CONFIG_STRING,
@@ -125,8 +109,6 @@ static enum ckpt_status start(void *daemon, char *reason)
     struct tier_options options = {
         .incarnation = d->incarnation,
         .bytes_per_second = (uint64_t)part_number(d->config, &part_tier, TIER_BYTES_PER_SECOND),
-        .encoding = (enum tier_encoding)part_number(d->config, &part_tier, TIER_ENCODING),
-        .zstd_level = (uint32_t)part_number(d->config, &part_tier, TIER_ZSTD_LEVEL),
         .endpoint = endpoint != NULL && endpoint[0] != '\0' ? endpoint : NULL,
         .region = region != NULL && region[0] != '\0' ? region : NULL,
     };

@@ -10,8 +10,6 @@ extern struct part part_tier;
 enum tier_key {
     TIER_PATH,
     TIER_BYTES_PER_SECOND,
-    TIER_ENCODING,
-    TIER_ZSTD_LEVEL,
     TIER_ENDPOINT,
     TIER_REGION,
     TIER_TIMEOUT,

@@ -88,7 +88,7 @@ static void carry_out(struct tier_queue *q, struct tier_job *job)
     } else {
         put_shard(q, job);
     }
-    /* A place that was mounted anew, or a server with another name, is found by opening it again. */
+    /* A place that was mounted anew, or a server of another name, is found by opening it again. */
     if (job->status != CKPT_OK && job->status != CKPT_ERR_FULL && job->status != CKPT_ERR_DIGEST) {
         tier_close(&q->tier);
     }
