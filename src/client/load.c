@@ -26,10 +26,12 @@ enum ckpt_status client_loaded_keep(struct ckpt *ckpt, struct client_loan *loan,
                                     struct ckpt_shard *shard_out)
 {
     struct loaded *loaded = calloc(1, sizeof(*loaded));
-    enum ckpt_status status = loaded == NULL
-                                  ? reason_refuse(ckpt->reason, CKPT_ERR_MEMORY,
-                                                  "no memory for the record of a loaded shard")
-                                  : read_index(ckpt, loan, &loaded->index);
+    if (loaded == NULL) {
+        client_loan_return(ckpt, loan);
+        return reason_refuse(ckpt->reason, CKPT_ERR_MEMORY,
+                             "no memory for the record of a loaded shard");
+    }
+    enum ckpt_status status = read_index(ckpt, loan, &loaded->index);
     if (status != CKPT_OK) {
         free(loaded);
         client_loan_return(ckpt, loan);
