@@ -286,6 +286,10 @@ static void a_place_that_is_none_is_refused(void **state)
     assert_int_equal(tier_open("/nowhere/at/all", NULL, &tier, fixture->reason),
                      CKPT_ERR_NOT_FOUND);
     assert_int_equal(tier_open("/etc/passwd", NULL, &tier, fixture->reason), CKPT_ERR_CORRUPT);
+#if !CKPT_TIER_S3
+    assert_int_equal(tier_open("s3://bucket", NULL, &tier, fixture->reason), CKPT_ERR_CONFIG);
+    assert_non_null(strstr(fixture->reason, "no s3"));
+#endif
 }
 
 /* Whoever only reads makes nothing, on a medium that takes nothing. */
