@@ -81,6 +81,18 @@ def _leave(library: Any, handle: Any) -> None:
 
 
 @dataclass(frozen=True)
+class DeviceReport:
+    """What became of copies from or to a GPU: see struct ckpt_device_report."""
+
+    is_proven: bool
+    bytes: int
+    packed: int
+    nans: int
+    infinities: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Info:
     """What is known of a consistent checkpoint."""
 
@@ -216,6 +228,41 @@ class Context:
         with self._lock:
             self._check(self._library.ckpt_save_gather(
                 self._open, step, descriptor, array, len(places)))
+
+    def save_device(self, step: int, places: Sequence[tuple[int, int]], stream: int) -> None:
+        """Has tensors of save_begin() copied out of a GPU's memory, and proven from there on:
+        (place in the table, address) for each. Returns at once; what `stream` is given from now on
+        waits for the copies, as save_end() does."""
+        array = ffi.new(C["struct ckpt_device_source[]"], max(1, len(places)))
+        for entry, (tensor, address) in zip(array, places):
+            entry.tensor, entry.address = tensor, ffi.cast(C["void *"], address)
+        with self._lock:
+            self._check(self._library.ckpt_save_device(
+                self._open, step, array, len(places), ffi.cast(C["void *"], stream)))
+
+    def load_device(self, shard: Shard, targets: Mapping[str, tuple[int, int]],
+                    stream: int) -> None:
+        """Copies tensors of a shard of this context into a GPU's memory, {name: (address, bytes)},
+        and proves them there. What it raises leaves the targets of no use."""
+        array = ffi.new(C["struct ckpt_device_target[]"], max(1, len(targets)))
+        keep = []
+        for entry, (name, (address, size)) in zip(array, targets.items()):
+            keep.append(ffi.new(C["char[]"], name.encode()))
+            entry.name, entry.bytes = keep[-1], size
+            entry.address = ffi.cast(C["void *"], address)
+        with self._lock:
+            self._check(self._library.ckpt_load_device(
+                self._open, shard._raw, array, len(targets), ffi.cast(C["void *"], stream)))
+        del keep
+
+    def device_report(self) -> DeviceReport:
+        """Of the last save_end() with tensors of save_device(), or load_device()."""
+        raw = ffi.new(C["struct ckpt_device_report *"])
+        raw.size = ffi.sizeof(raw[0])
+        with self._lock:
+            self._check(self._library.ckpt_device_report(self._open, raw))
+        return DeviceReport(bool(raw.is_proven), int(raw.bytes), int(raw.packed), int(raw.nans),
+                            int(raw.infinities), text(raw.reason))
 
     def save_end(self, step: int) -> None:
         """Seals what save_begin() has begun."""

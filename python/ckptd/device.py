@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tensors in a GPU's memory: copied into the agent's on a stream of their own.
 
-The slot's memory is registered with CUDA for as long as it is mapped, so that a copy is a transfer
-by the device's own engine. The copy begins when what the current stream was given before is done,
+libckpt copies those of CUDA, and proves them from the GPU's memory on (ckpt_save_device). Where it
+cannot, torch does, and nothing is proven before the slot. For torch's copies the slot's memory is
+registered with CUDA for as long as it is mapped, so that a copy is a transfer by the device's own
+engine. The copy begins when what the current stream was given before is done,
 and what the current stream is given later waits until the copy is done: neither is waited for by
 this process. A thread seals the step when the last byte has arrived.
 """
@@ -113,6 +115,55 @@ class CudaEngine:
     def __init__(self) -> None:
         self._streams: dict[torch.device, Any] = {}
         self._contexts: weakref.WeakKeyDictionary[Context, Pinned] = weakref.WeakKeyDictionary()
+        self._refusal: str | None = None  # of libckpt: it is not asked again
+        self._unproven = ""
+
+    def stream(self, device: torch.device) -> int:
+        """The current one, as CUDA knows it."""
+        return int(torch.cuda.current_stream(device).cuda_stream)
+
+    def mark(self, device: torch.device) -> Callable[[], None]:
+        """What waits until the current stream has done what it was given so far."""
+        event = torch.cuda.Event()
+        event.record(torch.cuda.current_stream(device))
+        return event.synchronize
+
+    def by_library(self, context: Context, step: int, places: Sequence[int],
+                   sources: Sequence[torch.Tensor]) -> Callable[[], None] | None:
+        """Has libckpt copy; what is returned waits for it. None: it cannot."""
+        devices = {source.device for source in sources}
+        if self._refusal is not None or len(devices) != 1:
+            return None
+        device, = devices
+        try:
+            context.save_device(step, [(place, source.data_ptr())
+                                       for place, source in zip(places, sources)],
+                                self.stream(device))
+        except (NoAgent, Timeout):
+            raise  # the save is over
+        except Error as error:
+            if error.status == "CKPT_ERR_INVALID":
+                raise  # as of a stream that captures: torch's copies would be no better
+            self._refusal = str(error)
+            _log.warning("copies from the GPU are torch's, and not proven: %s", error)
+            return None
+        wait = self.mark(device)  # what the stream is given now waits for the copies
+
+        def finish(kept: Sequence[torch.Tensor] = sources) -> None:
+            wait()
+
+        return finish
+
+    def look(self, context: Context) -> None:
+        """Says what stands in the way of a proof, once."""
+        report = context.device_report()
+        if report.reason != self._unproven:
+            self._unproven = report.reason
+            if report.reason:
+                _log.warning("copies from the GPU are not proven: %s", report.reason)
+        if report.nans or report.infinities:
+            _log.warning("the state that was saved has %d NaN and %d infinities", report.nans,
+                         report.infinities)
 
     def register(self, context: Context, begin: int, end: int) -> None:
         """Pins the slot's memory for the device."""
@@ -198,6 +249,7 @@ def copy_from_devices(context: Context, step: int, table: Table, metadata: Mappi
         raise Error("CKPT_ERR_INVALID", f"tensors on {', '.join(sorted(strange))} cannot be saved: "
                                         "move them to the CPU or to CUDA")
     addresses = context.save_begin(step, table, metadata)
+    looks: list[Callable[[Context], None]] = []
     try:
         waits = []
         for kind in kinds:
@@ -206,6 +258,12 @@ def copy_from_devices(context: Context, step: int, table: Table, metadata: Mappi
             mine = [sources[place] for place in places]
             if kind == "cuda" and direct is not None and _gather(
                     direct, _engines[kind], context, step, places, mine):
+                continue
+            engine = _engines[kind]
+            wait = engine.by_library(context, step, places, mine) if mine else None
+            if wait is not None:
+                waits.append(wait)
+                looks.append(engine.look)
                 continue
             waits.append(_start_copies(_engines[kind], context,
                                        [addresses[place] for place in places],
@@ -228,5 +286,7 @@ def copy_from_devices(context: Context, step: int, table: Table, metadata: Mappi
             context.save_cancel(step)
             raise
         context.save_end(step)
+        for look in looks:
+            look(context)
 
     return DeviceCopy(finish)

@@ -77,6 +77,28 @@ struct ckpt_device_tensor {
     uint64_t offset;
 };
 int ckpt_save_gather(struct ckpt *, uint64_t, int, const struct ckpt_device_tensor *, size_t);
+struct ckpt_device_source {
+    size_t tensor;
+    const void *address;
+};
+int ckpt_save_device(struct ckpt *, uint64_t, const struct ckpt_device_source *, size_t, void *);
+struct ckpt_device_report {
+    uint32_t size;
+    bool is_proven;
+    uint64_t bytes;
+    uint64_t packed;
+    uint64_t nans;
+    uint64_t infinities;
+    char reason[256];
+};
+int ckpt_device_report(struct ckpt *, struct ckpt_device_report *);
+struct ckpt_device_target {
+    const char *name;
+    void *address;
+    uint64_t bytes;
+};
+int ckpt_load_device(struct ckpt *, const struct ckpt_shard *, const struct ckpt_device_target *,
+                     size_t, void *);
 struct ckpt_mapping {
     void *address;
     uint64_t bytes;
@@ -126,7 +148,8 @@ ffi.cdef(CDEF)
 # The types that are made and cast to, found once: cffi finds a type by its text under a lock that a
 # signal's handler, saving inside of a save, would wait for for ever.
 C = {text: ffi.typeof(text) for text in (
-    "char *", "char[256]", "char[]", "int *", "struct ckpt **", "struct ckpt_device_tensor[]",
+    "char *", "char[256]", "char[]", "int *", "struct ckpt **", "struct ckpt_device_report *",
+    "struct ckpt_device_source[]", "struct ckpt_device_target[]", "struct ckpt_device_tensor[]",
     "struct ckpt_info *", "struct ckpt_metadata[]", "struct ckpt_options",
     "struct ckpt_options *", "struct ckpt_piece[]", "struct ckpt_range *",
     "struct ckpt_replica *", "struct ckpt_shard *", "struct ckpt_tensor[]", "uintptr_t", "void *",

@@ -32,6 +32,9 @@ class SlowEngine:
     def finish_work(self, devices):
         self.finished += len(devices)
 
+    def by_library(self, context, step, places, sources):
+        return None
+
     def start(self, pairs):
         pairs = list(pairs)
 

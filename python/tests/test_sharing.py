@@ -401,6 +401,9 @@ class Engine:
     def register(self, context, begin, end):
         pass
 
+    def by_library(self, context, step, places, sources):
+        return None
+
     def start(self, pairs):
         def wait():
             for target, source in pairs:
