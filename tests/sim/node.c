@@ -291,6 +291,7 @@ void node_take(struct sim *sim, uint32_t index, struct parcel *parcel)
         event.status = parcel->status;
         event.digest = parcel->digest;
         event.bytes = parcel->bytes;
+        event.device_digest = parcel->device_digest;
         break;
     case PARCEL_TICK:
         event.type = AGENT_TICK;

@@ -26,7 +26,8 @@ void rank_save_ask(struct sim *sim, struct sim_job *job, uint32_t index)
     rank_later(sim, job, index, ANSWER_TIMEOUT_MS);
 }
 
-/* SEAL or ABANDON of the slot that is being filled. */
+/* SEAL or ABANDON of the slot that is being filled. Where ranks have device memory they say what it
+ * had. */
 static void say_of_slot(struct sim *sim, struct sim_job *job, uint32_t index,
                         enum message_type type)
 {
@@ -34,6 +35,12 @@ static void say_of_slot(struct sim *sim, struct sim_job *job, uint32_t index,
     struct message message = {.type = type};
     message.seal = (struct message_seal){
         .step = rank->step, .slot = rank->slot, .generation = rank->generation};
+    if (type == MESSAGE_SEAL && sim->mix.gathers && rank->device_key != 0) {
+        uint8_t bytes[SIM_SHARD_BYTES_MAX];
+        rank_fill_bytes(job, index, rank->step, 0, rank->bytes, bytes);
+        message.seal.device_said = true;
+        digest_of(bytes, rank->bytes, rank->device_key, &message.seal.device_digest);
+    }
     rank_send(sim, job, index, &message);
 }
 
@@ -168,6 +175,7 @@ void rank_save_granted(struct sim *sim, struct sim_job *job, uint32_t index,
     rank->phase = RANK_FILLING;
     rank->slot = granted->slot;
     rank->generation = granted->generation;
+    rank->device_key = digest_key_id(&granted->device_key);
     rank->writable = parcel->attached;
     rank_prepare_granted(sim, job, index, parcel);
 }

@@ -91,6 +91,7 @@ struct parcel {
     enum ckpt_status status;
     struct digest digest;
     uint64_t bytes;
+    struct digest device_digest; /* PARCEL_WORK: the second one */
     struct message_admin_ask admin;
 };
 
@@ -220,7 +221,8 @@ struct sim_work {
     uint64_t work;
     uint32_t slot;
     uint64_t generation;
-    uint64_t key; /* id of the key that its digest is under */
+    uint64_t key;        /* id of the key that its digest is under */
+    uint64_t device_key; /* the same of the second one; 0: there is none */
     uint32_t bytes;
     uint32_t landed;
     uint32_t chunk;
@@ -296,6 +298,7 @@ struct sim_rank {
     uint64_t generation;
     uint32_t bytes;
     uint32_t filled;
+    uint64_t device_key;   /* id of the grant's */
     uint32_t gathers;      /* asked for, into this slot */
     uint32_t gather_bytes; /* of the one that is not answered yet; 0: none */
     struct sim_mapping writable;

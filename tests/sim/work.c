@@ -40,6 +40,9 @@ void work_finish(struct sim *sim, struct sim_work *work, enum ckpt_status status
     if (status == CKPT_OK && (work->type == AGENT_WORK_DIGEST || work->type == AGENT_WORK_READ)) {
         sim->stats.range_proofs += work->is_partial;
         digest_of(work->shadow, work->bytes, work->key, &parcel->digest);
+        if (work->device_key != 0) {
+            digest_of(work->shadow, work->bytes, work->device_key, &parcel->device_digest);
+        }
         if (!sim->faults_over && sim->mix.liar == (int)work->node &&
             sim_chance(sim, sim->mix.lie_ppm)) {
             parcel->digest.bytes[0] ^= 0x5a;
@@ -128,6 +131,7 @@ static struct sim_work *new_work(struct sim *sim, uint32_t node, const struct ag
                                   .generation = asked->generation,
                                   .is_partial = asked->chunk_count > 0,
                                   .key = digest_key_id(&asked->key),
+                                  .device_key = digest_key_id(&asked->device_key),
                                   .began_ms = sim->now_ms,
                                   .began_ran_ms = host_ran_ms(sim, &sim->nodes[node].host)};
             return &sim->works[i];
