@@ -14,7 +14,7 @@ static char script[SCRIPT_MAX];
 static bool is_read, is_sticky;
 static unsigned number; /* of the script: a hang of an earlier one ends */
 static unsigned calls, copies, copies_out, copies_in;
-static unsigned running;
+static unsigned running, pending;
 
 /* With the lock. What a word of the script has behind "=": 0, it is not there; of a word without
  * one, 1. */
@@ -53,9 +53,13 @@ static void lock(void)
     }
 }
 
+/* What lay on streams when the error came is nobody's any more: it ends without effect first. */
 void fake_gpu_script(const char *text)
 {
     lock();
+    while (is_sticky && pending > 0) {
+        pthread_cond_wait(&changed, &fake_lock);
+    }
     take(text);
     pthread_mutex_unlock(&fake_lock);
 }
@@ -106,6 +110,14 @@ bool fault_of_copy(bool out)
     }
     pthread_mutex_unlock(&fake_lock);
     return flips;
+}
+
+void fault_pending(int more)
+{
+    lock();
+    pending += (unsigned)more;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&fake_lock);
 }
 
 bool fault_lets_run(void)

@@ -17,6 +17,7 @@ bool fault_of_copy(bool out);
 bool fault_lets_run(void);
 void fault_ran(bool is_copy);
 bool fault_of_kernel(void);
+void fault_pending(int more); /* on streams */
 bool fault_named(const char *word);
 extern struct fake_gpu_counts fake_counts; /* under fake_lock */
 extern pthread_mutex_t fake_lock;

@@ -57,6 +57,7 @@ static void *serve(void *argument)
         pthread_mutex_unlock(&s->lock);
         item->run(item->context);
         free(item);
+        fault_pending(-1);
         pthread_mutex_lock(&s->lock);
         s->runs = false;
         pthread_cond_broadcast(&s->changed);
@@ -110,6 +111,7 @@ void stream_put(struct fake_stream *s, void (*run)(void *), void *context)
         abort();
     }
     *item = (struct item){.run = run, .context = context};
+    fault_pending(1);
     pthread_mutex_lock(&s->lock);
     *s->last = item;
     s->last = &item->next;
