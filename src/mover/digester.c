@@ -23,9 +23,8 @@
 
 /* A scrub goes on when nothing has landed, nor been digested, for so long. */
 #define SCRUB_AFTER_MS 20
-/* Of what is taken while there is more than enough, a scrub that has lost its patience gets each
- * so-manieth piece. */
-#define SCRUB_EVERY 8
+/* One that has lost its patience gets a chunk in so long, whatever else there is: 250 MB/s. */
+#define SCRUB_EACH_MS 4
 
 struct landed {
     struct work *work;
@@ -51,33 +50,35 @@ struct digester {
     bool scrubs;             /* a thread is at a chunk of it */
     bool saves;              /* a rank copies */
     uint64_t busy_ms;        /* when there was last something else to do */
-    uint32_t scrub_passed;   /* pieces that were taken while it waited */
+    uint64_t scrub_ms;       /* when its last chunk was taken */
     uint32_t thread_count;
     pthread_t threads[64];
 };
 
 /* Whether a thread may take a chunk of the scrub now; else it tells when to look again. */
-static bool may_scrub(struct digester *d, uint64_t now_ms, uint64_t *again_ms_out)
+static bool may_scrub(const struct digester *d, uint64_t now_ms, uint64_t *again_ms_out)
 {
     *again_ms_out = UINT64_MAX;
     if (d->scrub == NULL || d->scrubs) {
         return false; /* who scrubs looks for the next one himself */
     }
-    if (now_ms >= d->scrub_until_ms) {
-        return true;
-    }
+    bool is_busy = d->saves || d->held || d->landed_count > 0 || d->first_work != NULL;
     uint64_t idle_ms = d->busy_ms + SCRUB_AFTER_MS;
-    *again_ms_out = d->saves || d->held || d->first_work != NULL || idle_ms > d->scrub_until_ms
-                        ? d->scrub_until_ms
-                        : idle_ms;
+    if (now_ms >= d->scrub_until_ms) {
+        *again_ms_out = is_busy ? d->scrub_ms + SCRUB_EACH_MS : 0;
+    } else if (is_busy || idle_ms > d->scrub_until_ms) {
+        *again_ms_out = d->scrub_until_ms;
+    } else {
+        *again_ms_out = idle_ms;
+    }
     return *again_ms_out <= now_ms;
 }
 
 /* Whether it is the turn of a scrub that has waited long enough, before what else there is. */
-static bool is_scrubs_turn(struct digester *d)
+static bool is_scrubs_turn(const struct digester *d)
 {
     uint64_t again_ms;
-    if (d->scrub == NULL || d->scrubs || ++d->scrub_passed % SCRUB_EVERY != 0) {
+    if (d->scrub == NULL) {
         return false;
     }
     uint64_t now_ms = clock_now_ms();
@@ -88,6 +89,7 @@ static struct landed take_scrub(struct digester *d)
 {
     struct landed piece = {.work = d->scrub, .chunk = d->scrub->chunk_next++};
     d->scrubs = true;
+    d->scrub_ms = clock_now_ms();
     if (d->scrub->chunk_next == d->scrub->chunk_end) {
         d->scrub = NULL;
     }

@@ -4,7 +4,8 @@
  * Chunks that have just landed go first, while they are in cache; then the oldest work that wants
  * its slot digested. A scrub, of which there is one at a time, has one thread at most, and that a
  * chunk at a time, while nothing else is to be done and no rank copies; when its patience is over
- * it has its share whatever else there is. The threads are nice to the trainer. */
+ * it gets a chunk each few milliseconds, whatever else there is. The threads are nice to the
+ * trainer. */
 #ifndef CKPT_MOVER_DIGESTER_H
 #define CKPT_MOVER_DIGESTER_H
 
