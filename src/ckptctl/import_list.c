@@ -16,6 +16,8 @@
 
 #define SUFFIX ".safetensors"
 #define INDEX_SUFFIX SUFFIX ".index.json"
+#define TIER_RANK_FILE "rank-%05u.safetensors" /* as a tier names them */
+#define TIER_MANIFEST "manifest.json"
 #define INDEX_BYTES_MAX (UINT64_C(256) << 20)
 
 static bool ends_with(const char *text, const char *end)
@@ -154,21 +156,52 @@ struct folder {
     size_t files; /* .safetensors */
     size_t ranks; /* of them, those that are named as `export --all` names a rank's */
     uint32_t last_rank;
-    size_t listed; /* in B3SUMS, which `export --all` writes; 0: there is none */
+    size_t listed;     /* in B3SUMS, which `export --all` writes; 0: there is none */
+    bool is_of_tier;   /* its ranks are named as a tier names them */
+    bool has_manifest; /* it is whole there */
     char index[NAME_MAX + 1];
     char file[NAME_MAX + 1];
 };
 
-static bool is_rank_file(const char *name, uint32_t *rank_out)
+static void make_rank_file(bool is_of_tier, uint32_t rank, char made[64])
+{
+    if (is_of_tier) {
+        snprintf(made, 64, TIER_RANK_FILE, rank);
+    } else {
+        snprintf(made, 64, RANK_FILE, rank);
+    }
+}
+
+static bool is_rank_file(const char *name, bool is_of_tier, uint32_t *rank_out)
 {
     char made[64];
     unsigned long rank = 0;
     if (sscanf(name, "rank-%9lu", &rank) != 1) {
         return false;
     }
-    snprintf(made, sizeof(made), RANK_FILE, (uint32_t)rank);
+    make_rank_file(is_of_tier, (uint32_t)rank, made);
     *rank_out = (uint32_t)rank;
     return strcmp(made, name) == 0;
+}
+
+static void read_entry(struct folder *folder, const char *name)
+{
+    uint32_t rank;
+    if (strcmp(name, TIER_MANIFEST) == 0) {
+        folder->has_manifest = true;
+    } else if (ends_with(name, INDEX_SUFFIX)) {
+        folder->indexes++;
+        snprintf(folder->index, sizeof(folder->index), "%s", name);
+    } else if (ends_with(name, SUFFIX)) {
+        folder->files++;
+        snprintf(folder->file, sizeof(folder->file), "%s", name);
+        bool is_exported = is_rank_file(name, false, &rank);
+        if (is_exported || is_rank_file(name, true, &rank)) {
+            folder->ranks++;
+            folder->is_of_tier = folder->is_of_tier || !is_exported;
+            folder->last_rank = rank > folder->last_rank ? rank : folder->last_rank;
+        }
+    }
 }
 
 static size_t count_lines(const char *folder, const char *name)
@@ -196,18 +229,7 @@ static enum exit_code read_folder(const char *path, struct folder *folder)
         return complain(EXIT_NO, "cannot read %s: %s", path, strerror(errno));
     }
     for (struct dirent *entry; (entry = readdir(directory));) {
-        uint32_t rank;
-        if (ends_with(entry->d_name, INDEX_SUFFIX)) {
-            folder->indexes++;
-            snprintf(folder->index, sizeof(folder->index), "%s", entry->d_name);
-        } else if (ends_with(entry->d_name, SUFFIX)) {
-            folder->files++;
-            snprintf(folder->file, sizeof(folder->file), "%s", entry->d_name);
-            if (is_rank_file(entry->d_name, &rank)) {
-                folder->ranks++;
-                folder->last_rank = rank > folder->last_rank ? rank : folder->last_rank;
-            }
-        }
+        read_entry(folder, entry->d_name);
     }
     closedir(directory);
     folder->listed = folder->ranks > 0 ? count_lines(path, SUMS_FILE) : 0;
@@ -231,6 +253,12 @@ static enum exit_code add_ranks(struct import_list *list, const struct folder *f
     enum exit_code code = EXIT_DONE;
     size_t wanted =
         folder->listed > folder->last_rank ? folder->listed : (size_t)folder->last_rank + 1;
+    if (folder->is_of_tier && !folder->has_manifest) {
+        return complain(EXIT_NO,
+                        "the folder %s is of a tier and has no " TIER_MANIFEST
+                        ": it is not whole, and no checkpoint",
+                        folder->path);
+    }
     if (folder->ranks != wanted) {
         return complain(EXIT_NO,
                         "the folder %s has %zu of the %zu ranks' files that belong to it: name "
@@ -239,13 +267,13 @@ static enum exit_code add_ranks(struct import_list *list, const struct folder *f
     }
     for (uint32_t rank = 0; rank < folder->ranks && code == EXIT_DONE; rank++) {
         char name[64];
-        snprintf(name, sizeof(name), RANK_FILE, rank);
+        make_rank_file(folder->is_of_tier, rank, name);
         code = add_in_folder(list, folder, name);
     }
     return code;
 }
 
-/* Its index, the files of an exported checkpoint's ranks, or its only safetensors file. */
+/* Its index, the files of the ranks of what was exported or lies in a tier, or its only safetensors file. */
 static enum exit_code add_folder(struct import_list *list, const char *path, char *const *operands,
                                  size_t count)
 {

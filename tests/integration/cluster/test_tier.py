@@ -11,6 +11,7 @@ import tempfile
 
 from cluster import safetensors
 from harness import IntegrationTest, wait_until
+from process import environment, program
 
 MIB = 1 << 20
 
@@ -61,6 +62,29 @@ class Way(Tier):
         for daemon in self.site.daemons():
             daemon.kill()
         self.check_files(1)
+
+    def test_a_new_cluster_takes_it_back(self):
+        """All processes, all memory and all records are gone: the folder of the tier is enough."""
+        self.made()
+        self.run_.commit(1, size=3 * MIB)
+        self.wait_persisted(1)
+        truth = dict(self.site.truth)
+        for daemon in self.site.daemons():
+            daemon.kill()
+        site = self.cluster(3)
+        folder = self.folder(1)
+        arguments = [program("ckptctl"), "import", "run", "1", "--wait", folder,
+                     f"--socket={site.agents[0].socket}",
+                     f"--coordinator={site.coordinator.socket}"]
+        os.rename(f"{folder}/manifest.json", f"{folder}/away")
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False,
+                              env=environment())
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("has no manifest.json", done.stderr)
+        os.rename(f"{folder}/away", f"{folder}/manifest.json")
+        subprocess.run(arguments, capture_output=True, timeout=60, check=True, env=environment())
+        site.truth.update(truth)
+        self.job(site, attempt=2).restore(expect=1)
 
     def test_persisted_is_on_record(self):
         self.made()
