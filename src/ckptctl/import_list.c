@@ -273,7 +273,8 @@ static enum exit_code add_ranks(struct import_list *list, const struct folder *f
     return code;
 }
 
-/* Its index, the files of the ranks of what was exported or lies in a tier, or its only safetensors file. */
+/* Its index, the files of the ranks of what was exported or lies in a tier, or its only safetensors
+ * file. */
 static enum exit_code add_folder(struct import_list *list, const char *path, char *const *operands,
                                  size_t count)
 {

@@ -314,10 +314,11 @@ const struct verb verb_import = {
         "any other is kept as opaque bytes, and named. A FILE that ends in\n"
         ".safetensors.index.json stands for the files that it names, in the order of their\n"
         "names, and a folder for its index, for the ranks that `export --all` wrote there, or\n"
-        "that lie there in a tier beside their manifest, or for its only .safetensors file. All are opened and parsed before the first is staged:\n"
-        "safetensors that are cut short or otherwise damaged, and pointers that git-lfs leaves,\n"
-        "are refused. STEP must be above the run's newest. An import that was broken off leaves\n"
-        "no checkpoint: the same command begins anew. It is a start of the run, the next one, and\n"
+        "that lie there in a tier beside their manifest, or for its only .safetensors file.\n"
+        "All are opened and parsed before the first is staged: safetensors that are cut\n"
+        "short or otherwise damaged, and pointers that git-lfs leaves, are refused. STEP must be\n"
+        "above the run's newest. An import that was broken off leaves no checkpoint: the\n"
+        "same command begins anew. It is a start of the run, the next one, and\n"
         "refused while ranks of the run are connected, unless --attempt is given.",
     .keys = keys,
     .key_count = sizeof(keys) / sizeof(keys[0]),
