@@ -40,6 +40,7 @@ struct agent_config {
     char domain[CKPT_DOMAIN_NAME_MAX + 1];
     char address[CKPT_ADDRESS_MAX + 1]; /* of its control port, as told to the coordinator */
     uint64_t segment_bytes;
+    uint64_t chunk_bytes;     /* what digests are folded from and reads are made of */
     uint32_t locked;          /* enum arena_locked */
     uint32_t closed;          /* enum agent_closed: it takes no saves, and nobody's copies */
     bool has_tier;            /* it can take shards to the tier */
@@ -142,7 +143,9 @@ enum agent_work_type {
                             * these alone, and the others' values as they were kept when all were
                             * digested under this key; CKPT_ERR_NOT_FOUND: none were kept */
     AGENT_WORK_READ,   /* read the offered bytes into the slot, digesting as they land; ends with
-                        * the digest. The offer is the message of this event. */
+                        * the digest. The offer is the message of this event. Of a part of the
+                        * shard: the slot has these chunks alone, and the digest is the whole
+                        * shard's, by them and the offer's values of the others */
     AGENT_WORK_GATHER, /* read the rank's memory into the slot: its descriptor came with the message
                         * of this event, which names the ranges */
     AGENT_WORK_CANCEL, /* of the read, gather or scrub `cancels`: it ends soon with some status,
@@ -168,8 +171,9 @@ struct agent_work {
     uint64_t generation;
     uint64_t bytes;
     uint64_t cancels;
-    uint64_t chunk_first; /* AGENT_WORK_DIGEST: of those that are digested */
-    uint64_t chunk_count; /* 0: all of the slot's */
+    uint64_t chunk_first; /* the shard's: the first that is digested, or read */
+    uint64_t chunk_count; /* AGENT_WORK_DIGEST: that are digested; 0: all of the slot's */
+    uint64_t shard_bytes; /* AGENT_WORK_READ: of the whole, where a part is read; else 0 */
     bool scrubs;          /* AGENT_WORK_DIGEST: it stands back for all other work */
     uint64_t patience_ms; /* and for so long */
     uint32_t link; /* AGENT_WORK_READ: the source's connection; AGENT_WORK_GATHER: the rank's */
@@ -198,6 +202,8 @@ struct agent_outgoing {
     uint32_t link;
     enum agent_attach attach; /* ATTACH_REGIONS: fill the offer's worker address and regions */
     uint32_t attach_slot;
+    uint64_t values_key; /* ATTACH_REGIONS: the slot's chunk values go with the offer, where they
+                          * were kept under the key of this id; 0: none do */
     bool close; /* close the connection after sending (with MESSAGE_NONE: at once); the DOWN event
                  * follows as ever. To the coordinator: it has been silent for its own lease */
     struct message message; /* incarnation and sequence are the daemon's to fill; what it points to

@@ -13,6 +13,7 @@ void agent_config_default(struct agent_config *config_out)
 {
     *config_out = (struct agent_config){
         .segment_bytes = CKPT_SEGMENT_BYTES_DEFAULT,
+        .chunk_bytes = CKPT_CHUNK_BYTES,
         .segments = 64,
         .slots = 64,
         .ranks_max = 64,
@@ -37,6 +38,9 @@ static const char *number_out_of_range(const struct agent_config *c)
 {
     if (c->segment_bytes == 0) {
         return "segment_bytes must not be 0";
+    }
+    if (c->chunk_bytes == 0) {
+        return "chunk_bytes must not be 0";
     }
     if (c->segments == 0 || c->segments > CKPT_ARENA_SEGMENTS_MAX) {
         return "segments must be 1 to 4096";

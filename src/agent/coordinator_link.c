@@ -9,7 +9,7 @@
 #include "agent/heartbeat.h"
 #include "agent/identity.h"
 #include "agent/job.h"
-#include "agent/load.h"
+#include "agent/load_table.h"
 #include "agent/note.h"
 #include "agent/seat.h"
 #include "agent/silence.h"

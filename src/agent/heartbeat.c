@@ -5,7 +5,7 @@
 #include <assert.h>
 
 #include "agent/part.h"
-#include "agent/pull.h"
+#include "agent/pull_table.h"
 #include "agent/refusal.h"
 #include "agent/report.h"
 #include "agent/slot.h"

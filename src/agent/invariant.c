@@ -4,8 +4,8 @@
 
 #include <assert.h>
 
-#include "agent/load.h"
-#include "agent/pull.h"
+#include "agent/load_table.h"
+#include "agent/pull_table.h"
 #include "agent/slot.h"
 
 static void check_segments(const struct agent *a)
@@ -101,12 +101,12 @@ static void check_generation(const struct agent *a, struct slot *s)
     assert(s->generation >= s->generation_checked);
     assert(s->generation <= a->generation_last);
     if (s->generation > s->generation_checked && s->state != SLOT_FREE && !s->doomed &&
-        !agent_slot_waits(s)) {
+        !agent_slot_waits(s) && !agent_slot_is_range(s)) {
         uint32_t live = agent_slot_live(a, &s->shard);
         assert(&a->slots[live] == s);
         for (uint32_t i = live + 1; i < a->slots_high; i++) {
             const struct slot *other = &a->slots[i];
-            assert(other->state == SLOT_FREE || other->doomed ||
+            assert(other->state == SLOT_FREE || other->doomed || agent_slot_is_range(other) ||
                    !shard_key_equal(&other->shard, &s->shard));
         }
     }
@@ -133,8 +133,8 @@ static void check_slot(struct slot *s)
            s->work_type == AGENT_WORK_RENEW);
     assert(!s->prepares || (s->state == SLOT_DIRTY && s->doomed && !s->owner));
     assert(!s->doomed || s->state == SLOT_DIRTY || s->state == SLOT_FILLING);
-    /* A copy that is proven again may be lent, or be read, from before. */
-    assert(s->loans == 0 || s->state == SLOT_VERIFIED || s->state == SLOT_ADOPTED || s->doomed);
+    assert(s->loans == 0 || agent_slot_may_be_held(s));
+    /* A copy that is proven again may be read from before. */
     assert(s->offers == 0 || s->state == SLOT_SEALED || s->state == SLOT_VERIFIED ||
            s->state == SLOT_ADOPTED || s->doomed);
     assert(!s->digest_wanted || agent_copy_state(s) != COPY_NONE);
@@ -160,7 +160,9 @@ static void check_pins(const struct agent *a)
     uint32_t cursor = 0;
     for (const struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
         assert(a->sessions[load->session].open);
-        if (load->state == LOAD_LOANED || load->state == LOAD_PROVING) {
+        assert(load->state != LOAD_ASKING || load->slot == NONE);
+        assert((load->state != LOAD_LOANED && load->state != LOAD_PROVING) || load->slot != NONE);
+        if (load->slot != NONE) {
             assert(a->slots[load->slot].loans > 0);
             assert(a->slots[load->slot].generation == load->generation);
             loans--;
@@ -210,6 +212,7 @@ static void check_pulls(const struct agent *a)
         if (pull->state == PULL_UNUSED) {
             continue;
         }
+        assert(pull->load == NONE || a->loads[pull->load].pull == pull->number);
         if (pull->state == PULL_QUEUED) {
             assert(pull->slot == NONE);
             assert(pull->source.peer == NONE);

@@ -19,7 +19,7 @@ static void call_off(struct agent *a, const struct message_let_go *order)
     assert(order->generation == 0);
     for (uint32_t i = 0; i < a->pull_count; i++) {
         struct pull *pull = &a->pulls[i];
-        if (pull->state != PULL_UNUSED && pull->life == a->coordinator.life &&
+        if (pull->state != PULL_UNUSED && pull->load == NONE && pull->life == a->coordinator.life &&
             pull->order.order == order->order &&
             shard_key_equal(&pull->order.shard, &order->shard)) {
             agent_note(a, EVENT_pull_called_off, &order->shard, "the copy that was away is back");

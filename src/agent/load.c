@@ -6,126 +6,15 @@
 #include <string.h>
 
 #include "agent/identity.h"
+#include "agent/load_answer.h"
+#include "agent/load_table.h"
 #include "agent/note.h"
-#include "agent/part.h"
 #include "agent/range.h"
 #include "agent/silence.h"
 #include "agent/slot.h"
 #include "agent/update.h"
 #include "base/planted_bug.h"
 #include "base/reason.h"
-
-/*   UNUSED --> ASKING ---------> LOANED
- *     ^         | ^  |            ^ |
- *     |         | |  v            | |
- *     |         | PROVING --------' |   a range alone; back where that cannot be done
- *     '---------'----'--------------'   refused, too late, released, or its process is gone */
-static const unsigned moves[] = {
-    [LOAD_UNUSED] = TO(LOAD_ASKING),
-    [LOAD_ASKING] = TO(LOAD_PROVING) | TO(LOAD_LOANED) | TO(LOAD_UNUSED),
-    [LOAD_PROVING] = TO(LOAD_LOANED) | TO(LOAD_ASKING) | TO(LOAD_UNUSED),
-    [LOAD_LOANED] = TO(LOAD_UNUSED),
-};
-
-static void move(struct load *load, enum load_state to)
-{
-    assert(MAY_MOVE(moves, load->state, to));
-    load->state = to;
-}
-
-static void send_refusal(struct agent *a, const struct rank_session *session, uint32_t load,
-                         enum ckpt_status status, const char *reason)
-{
-    struct agent_outgoing *out =
-        agent_update_message(a, AGENT_TO_RANK, session->link, MESSAGE_LOADED);
-    assert(out != NULL);
-    assert(status != CKPT_OK);
-    out->message.loaded.status = status;
-    out->message.loaded.load = load;
-    memcpy(out->message.loaded.reason, reason, strlen(reason) + 1);
-}
-
-static void send_loaded(struct agent *a, const struct load *load)
-{
-    const struct slot *s = &a->slots[load->slot];
-    assert(load->state == LOAD_LOANED);
-    assert(s->loans > 0);
-    assert(s->generation == load->generation);
-    assert(s->state == SLOT_VERIFIED || s->state == SLOT_ADOPTED || s->doomed);
-    struct agent_outgoing *out =
-        agent_update_message(a, AGENT_TO_RANK, a->sessions[load->session].link, MESSAGE_LOADED);
-    assert(out != NULL);
-    out->attach = ATTACH_READ_ONLY;
-    out->attach_slot = load->slot;
-    struct message_loaded *loaded = &out->message.loaded;
-    loaded->status = CKPT_OK;
-    loaded->load = load->load;
-    loaded->attempt = s->shard.attempt;
-    loaded->step = s->shard.step;
-    loaded->rank = s->shard.rank;
-    loaded->world = s->world;
-    loaded->slot = load->slot;
-    loaded->generation = s->generation;
-    loaded->bytes = s->bytes;
-    loaded->digest = s->digest;
-    loaded->digest_kind =
-        s->digest_key == DIGEST_KEY_ID_BLAKE3 ? DIGEST_KIND_BLAKE3 : DIGEST_KIND_FINGERPRINT;
-    loaded->whole = load->is_whole;
-    loaded->segment_count = s->segment_count;
-    loaded->part_bytes = agent_slot_part(a, s).bytes;
-}
-
-/* Most processes have none, and are stepped over whole. */
-struct load *agent_load_next(const struct agent *a, uint32_t *cursor)
-{
-    assert(*cursor <= a->load_count);
-    while (*cursor < a->load_count) {
-        uint32_t at = *cursor;
-        if (a->sessions[at / AGENT_LOADS_PER_RANK].loads == 0) {
-            *cursor = (at / AGENT_LOADS_PER_RANK + 1) * AGENT_LOADS_PER_RANK;
-            continue;
-        }
-        *cursor = at + 1;
-        if (a->loads[at].state != LOAD_UNUSED) {
-            return &a->loads[at];
-        }
-    }
-    return NULL;
-}
-
-static void end(struct agent *a, struct load *load)
-{
-    assert(a->sessions[load->session].loads > 0);
-    assert(load->session < a->session_count);
-    a->sessions[load->session].loads--;
-    move(load, LOAD_UNUSED);
-    memset(load, 0, sizeof(*load));
-}
-
-static struct load *find(struct agent *a, uint32_t session, bool collective, uint32_t number)
-{
-    assert(session < a->session_count);
-    for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
-        struct load *load = &a->loads[session * AGENT_LOADS_PER_RANK + i];
-        if (load->state != LOAD_UNUSED && load->collective == collective && load->load == number) {
-            return load;
-        }
-    }
-    return NULL;
-}
-
-/* Each session has its own part of the table, so that none crowds out another. */
-static struct load *find_unused(struct agent *a, uint32_t session)
-{
-    assert(session < a->session_count);
-    for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
-        struct load *load = &a->loads[session * AGENT_LOADS_PER_RANK + i];
-        if (load->state == LOAD_UNUSED) {
-            return load;
-        }
-    }
-    return NULL;
-}
 
 static enum ckpt_status check(const struct rank_session *session,
                               const struct message_load_ask *ask, char *reason)
@@ -161,38 +50,34 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
     char reason[CKPT_REASON_MAX + 1] = "";
     enum ckpt_status status = check(session, ask, reason);
     if (status != CKPT_OK) {
-        send_refusal(a, session, ask->load, status, reason);
+        agent_load_refuse(a, index, ask->load, status, reason);
         return;
     }
     if (ask->collective) {
         agent_load_give_up(a, index, ask->load);
     }
     uint32_t rank = ask->collective ? session->rank : ask->rank;
-    struct load *load = find(a, index, ask->collective, ask->load);
+    struct load *load = agent_load_find(a, index, ask->collective, ask->load);
     if (load != NULL && load->state == LOAD_LOANED) {
-        send_loaded(a, load);
+        agent_load_hand_out(a, load);
         return;
     }
     if (load != NULL) {
         if (load->step != ask->step || load->rank != rank ||
             (!ask->collective &&
              (load->range_offset != ask->range_offset || load->range_bytes != ask->range_bytes))) {
-            send_refusal(a, session, ask->load, CKPT_ERR_INVALID,
-                         "this load has been asked for another shard: count loads on");
+            agent_load_refuse(a, index, ask->load, CKPT_ERR_INVALID,
+                              "this load has been asked for another shard: count loads on");
         }
         return; /* the verdict comes by itself */
     }
-    load = find_unused(a, index);
+    load = agent_load_make(a, index);
     if (load == NULL) {
         reason_set(reason, "this process holds or asks for %d shards already: release one first",
                    AGENT_LOADS_PER_RANK);
-        send_refusal(a, session, ask->load, CKPT_ERR_FULL, reason);
+        agent_load_refuse(a, index, ask->load, CKPT_ERR_FULL, reason);
         return;
     }
-    memset(load, 0, sizeof(*load));
-    session->loads++;
-    move(load, LOAD_ASKING);
-    load->session = index;
     load->collective = ask->collective;
     load->load = ask->load;
     load->rank = rank;
@@ -200,7 +85,6 @@ void agent_load_ask(struct agent *a, uint32_t index, const struct message_load_a
     load->reader = ++a->reader_last;
     load->ends_ms = a->now_ms + patience_ms(a, ask);
     load->due_ms = a->now_ms;
-    load->slot = NONE;
     if (!ask->collective) {
         load->range_offset = ask->range_offset;
         load->range_bytes = ask->range_bytes;
@@ -261,41 +145,6 @@ static bool names_what_was_asked(const struct rank_session *session, const struc
            (load->step == CKPT_STEP_LATEST || load->step == shard->step);
 }
 
-static void loan(struct agent *a, struct load *load, uint32_t slot, enum load_state state)
-{
-    assert(agent_slot_may_be_loaned(&a->slots[slot]));
-    move(load, state);
-    load->slot = slot;
-    load->generation = a->slots[slot].generation;
-    a->slots[slot].loans++;
-}
-
-/* From now on as if no range had been named. */
-static void ask_for_whole(struct agent *a, struct load *load)
-{
-    assert(load->state == LOAD_ASKING);
-    load->is_whole = true;
-    load->due_ms = a->now_ms;
-}
-
-/* It says where the bytes are, and not that a copy here was proven: nothing is lent on it alone. */
-static void on_range_verdict(struct agent *a, struct load *load,
-                             const struct message_load_verdict *verdict)
-{
-    assert(load->state == LOAD_ASKING);
-    if (!agent_range_is_asked(load)) {
-        return; /* late: the whole is asked for by now */
-    }
-    uint32_t slot = agent_range_slot(a, load, verdict);
-    if (slot == NONE) {
-        ask_for_whole(a, load);
-        return;
-    }
-    loan(a, load, slot, LOAD_PROVING);
-    load->digest = verdict->digest;
-    load->work = 0;
-}
-
 void agent_load_verdict(struct agent *a, const struct message_load_verdict *verdict)
 {
     assert(a->coordinator.state == LINK_JOINED);
@@ -309,8 +158,8 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
     const struct rank_session *session = &a->sessions[load->session];
     a->sessions[load->session].waits[0] = '\0';
     if (verdict->status != CKPT_OK) {
-        send_refusal(a, session, load->load, verdict->status, verdict->reason);
-        end(a, load);
+        agent_load_refuse(a, load->session, load->load, verdict->status, verdict->reason);
+        agent_load_end(a, load);
         return;
     }
     if (!names_what_was_asked(session, load, &verdict->shard)) {
@@ -320,7 +169,7 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
         return;
     }
     if (verdict->source_count > 0 && !PLANTED_BUG(RANGE_LENDS)) {
-        on_range_verdict(a, load, verdict);
+        agent_range_verdict(a, load, verdict);
         return;
     }
     uint32_t slot = agent_slot_live(a, &verdict->shard);
@@ -328,45 +177,9 @@ void agent_load_verdict(struct agent *a, const struct message_load_verdict *verd
         return; /* it went away after the verdict: the ask goes on */
     }
     load->is_whole = true;
-    loan(a, load, slot, LOAD_LOANED);
-    send_loaded(a, load);
-}
-
-static void unloan(struct agent *a, struct load *load)
-{
-    assert(load->state == LOAD_LOANED || load->state == LOAD_PROVING);
-    assert(a->slots[load->slot].loans > 0);
-    agent_slot_unloan(a, load->slot);
-    end(a, load);
-}
-
-static void proving_failed(struct agent *a, struct load *load)
-{
-    assert(load->state == LOAD_PROVING);
-    agent_slot_unloan(a, load->slot);
-    move(load, LOAD_ASKING);
-    load->slot = NONE;
-    load->work = 0;
-    ask_for_whole(a, load);
-}
-
-void agent_load_proven(struct agent *a, uint32_t slot, const struct agent_event *event)
-{
-    uint32_t cursor = 0;
-    for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
-        if (load->state != LOAD_PROVING || load->work != event->work) {
-            continue;
-        }
-        assert(load->slot == slot);
-        if (event->status == CKPT_OK && digest_equal(&event->digest, &load->digest) &&
-            agent_slot_may_be_loaned(&a->slots[slot])) {
-            move(load, LOAD_LOANED);
-            send_loaded(a, load);
-        } else {
-            proving_failed(a, load); /* what is wrong is found out with the whole */
-        }
-        return;
-    }
+    agent_load_lend(a, load, slot);
+    agent_load_move(load, LOAD_LOANED);
+    agent_load_hand_out(a, load);
 }
 
 /* One that this process does not hold changes nothing: a repeat. */
@@ -377,7 +190,8 @@ void agent_load_release(struct agent *a, uint32_t index, const struct message_re
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_LOANED && load->slot == release->slot &&
             load->generation == release->generation) {
-            unloan(a, load);
+            agent_load_unlend(a, load);
+            agent_load_end(a, load);
             return;
         }
     }
@@ -390,7 +204,7 @@ void agent_load_give_up(struct agent *a, uint32_t index, uint32_t but_load)
     for (uint32_t i = 0; i < AGENT_LOADS_PER_RANK; i++) {
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_ASKING && load->collective && load->load != but_load) {
-            end(a, load);
+            agent_load_end(a, load);
         }
     }
 }
@@ -402,11 +216,12 @@ void agent_load_session_ends(struct agent *a, uint32_t index)
         struct load *load = &a->loads[index * AGENT_LOADS_PER_RANK + i];
         if (load->state == LOAD_LOANED) {
             a->slots[load->slot].in_doubt = true;
-            unloan(a, load);
-        } else if (load->state == LOAD_PROVING) {
-            unloan(a, load);
-        } else if (load->state == LOAD_ASKING) {
-            end(a, load);
+            agent_load_unlend(a, load);
+        } else if (load->state == LOAD_PROVING || load->state == LOAD_FETCHING) {
+            agent_range_leave(a, load);
+        }
+        if (load->state != LOAD_UNUSED) {
+            agent_load_end(a, load);
         }
     }
     assert(a->sessions[index].loads == 0);
@@ -443,8 +258,8 @@ static void time_out(struct agent *a, struct load *load)
                    has_start(a, load) ? "not every rank has asked, or a shard is still on its way"
                                       : a->seats[session->seat].reason);
     }
-    send_refusal(a, session, load->load, status, reason);
-    end(a, load);
+    agent_load_refuse(a, load->session, load->load, status, reason);
+    agent_load_end(a, load);
 }
 
 static void send_load_ask(struct agent *a, struct load *load)
@@ -471,6 +286,7 @@ static void send_load_ask(struct agent *a, struct load *load)
     if (agent_range_is_asked(load) && (a->coordinator.features & WIRE_FEATURE_RANGES) != 0) {
         ask->range_offset = load->range_offset;
         ask->range_bytes = load->range_bytes;
+        ask->range_pass = load->range_pass;
     }
     load->due_ms = a->now_ms + a->config.resend_ms;
 }
@@ -480,8 +296,8 @@ void agent_loads_pump(struct agent *a)
     assert(a->update != NULL);
     uint32_t cursor = 0;
     for (struct load *load; (load = agent_load_next(a, &cursor)) != NULL;) {
-        if (load->state == LOAD_PROVING && !agent_range_prove(a, load)) {
-            proving_failed(a, load);
+        if (!agent_range_drive(a, load)) {
+            return;
         }
         if (load->state != LOAD_ASKING) {
             continue;
@@ -496,8 +312,8 @@ void agent_loads_pump(struct agent *a)
         if (refused) {
             const struct rank_session *session = &a->sessions[load->session];
             const struct seat *seat = &a->seats[session->seat];
-            send_refusal(a, session, load->load, seat->status, seat->reason);
-            end(a, load);
+            agent_load_refuse(a, load->session, load->load, seat->status, seat->reason);
+            agent_load_end(a, load);
             continue;
         }
         if (ends_ms <= a->now_ms) {

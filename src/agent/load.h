@@ -10,10 +10,6 @@ void agent_load_ask(struct agent *a, uint32_t session, const struct message_load
 void agent_load_waits(struct agent *a, const struct message_load_waits *waits);
 void agent_load_verdict(struct agent *a, const struct message_load_verdict *verdict);
 void agent_load_release(struct agent *a, uint32_t session, const struct message_release *release);
-/* The digest of a part of the slot's chunks, for whichever load it was, has ended. */
-void agent_load_proven(struct agent *a, uint32_t slot, const struct agent_event *event);
-/* Walks the loads in use; *cursor starts at 0. NULL: no more. */
-struct load *agent_load_next(const struct agent *a, uint32_t *cursor);
 /* A rank that saves, or asks for its next load, no longer waits for an earlier one. */
 void agent_load_give_up(struct agent *a, uint32_t session, uint32_t but_load);
 /* Its process is gone. */

@@ -7,9 +7,11 @@
 
 #include "agent/digest_key.h"
 #include "agent/identity.h"
+#include "agent/load_table.h"
 #include "agent/note.h"
 #include "agent/peer.h"
 #include "agent/pull_failure.h"
+#include "agent/pull_table.h"
 #include "agent/slot.h"
 #include "agent/slot_claim.h"
 #include "agent/update.h"
@@ -19,99 +21,6 @@
 
 /* So often does a long read say that it goes on, in the time that a pin lasts without a word. */
 #define PIN_WORDS 4
-
-/*   UNUSED --> QUEUED --> RENEWING --> ASKING --> READING --> CLOSING --.
- *     ^           '---------------------^                               | done
- *     '-- any: failed, called off, or replaced by a later order --------' */
-static const unsigned moves[] = {
-    [PULL_UNUSED] = TO(PULL_QUEUED),
-    [PULL_QUEUED] = TO(PULL_RENEWING) | TO(PULL_ASKING) | TO(PULL_UNUSED),
-    [PULL_RENEWING] = TO(PULL_ASKING) | TO(PULL_UNUSED),
-    [PULL_ASKING] = TO(PULL_READING) | TO(PULL_UNUSED),
-    [PULL_READING] = TO(PULL_CLOSING) | TO(PULL_UNUSED),
-    [PULL_CLOSING] = TO(PULL_UNUSED),
-};
-
-static void move(struct pull *pull, enum pull_state to)
-{
-    assert(MAY_MOVE(moves, pull->state, to));
-    pull->state = to;
-}
-
-void agent_pull_move(struct agent *a, struct pull *pull, enum pull_state to)
-{
-    move(pull, to);
-    pull->since_ms = a->now_ms;
-    pull->due_ms = a->now_ms;
-}
-
-bool agent_pull_is_at_source(const struct pull *pull)
-{
-    return pull->state == PULL_ASKING || pull->state == PULL_READING || pull->state == PULL_CLOSING;
-}
-
-struct pull *agent_pull_of_slot(struct agent *a, uint32_t slot)
-{
-    assert(slot < a->config.slots);
-    for (uint32_t i = 0; i < a->pull_count; i++) {
-        if (a->pulls[i].state != PULL_UNUSED && a->pulls[i].slot == slot) {
-            return &a->pulls[i];
-        }
-    }
-    return NULL;
-}
-
-struct pull *agent_pull_of_shard(struct agent *a, const struct shard_key *shard)
-{
-    for (uint32_t i = 0; i < a->pull_count; i++) {
-        if (a->pulls[i].state != PULL_UNUSED && shard_key_equal(&a->pulls[i].order.shard, shard)) {
-            return &a->pulls[i];
-        }
-    }
-    return NULL;
-}
-
-uint32_t agent_pulls_under_way(const struct agent *a)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < a->pull_count; i++) {
-        count += a->pulls[i].state > PULL_QUEUED;
-    }
-    return count;
-}
-
-struct pull_source agent_pull_source_of(const struct message_pull_order *order)
-{
-    struct pull_source source = {.kind = PULL_FROM_AGENT,
-                                 .incarnation = order->source_incarnation,
-                                 .generation = order->source_generation,
-                                 .peer = NONE};
-    memcpy(source.node, order->source_node, sizeof(source.node));
-    memcpy(source.address, order->source_address, sizeof(source.address));
-    return source;
-}
-
-void agent_pull_enqueue(struct agent *a, const struct message_pull_order *order)
-{
-    assert(a->coordinator.state == LINK_JOINED);
-    for (uint32_t i = 0; i < a->pull_count; i++) {
-        struct pull *pull = &a->pulls[i];
-        if (pull->state != PULL_UNUSED) {
-            continue;
-        }
-        memset(pull, 0, sizeof(*pull));
-        move(pull, PULL_QUEUED);
-        pull->number = ++a->pull_last;
-        pull->life = a->coordinator.life;
-        pull->order = *order;
-        pull->slot = NONE;
-        pull->source = agent_pull_source_of(order);
-        pull->since_ms = a->now_ms;
-        return;
-    }
-    agent_note(a, EVENT_pull_queue_full, &order->shard,
-               "%u pulls wait already: the order will come again", a->pull_count);
-}
 
 static bool send_offer_done(struct agent *a, const struct pull *pull)
 {
@@ -145,7 +54,11 @@ static void leave(struct agent *a, struct pull *pull, bool suspect)
         }
         agent_peer_release(a, pull->source.peer, suspect);
     }
-    move(pull, PULL_UNUSED);
+    if (pull->load != NONE) {
+        assert(a->loads[pull->load].pull == pull->number);
+        a->loads[pull->load].pull = 0; /* range.c goes on from there */
+    }
+    agent_pull_move(a, pull, PULL_UNUSED);
 }
 
 static uint64_t pin_word_due_ms(const struct agent *a)
@@ -190,6 +103,12 @@ void agent_pull_fail(struct agent *a, struct pull *pull, enum ckpt_status status
     reason_set(text, "pull of step %llu rank %u from %.63s: %.120s",
                (unsigned long long)pull->order.shard.step, pull->order.shard.rank,
                pull->source.node, reason);
+    if (pull->load != NONE) {
+        a->loads[pull->load].source_failed = true;
+        agent_note(a, EVENT_range_failed, &pull->order.shard, "%s", text);
+        leave(a, pull, status == CKPT_ERR_TIMEOUT || status == CKPT_ERR_LINK);
+        return;
+    }
     agent_pull_fail_order(a, &pull->order, pull->life, status, text);
     leave(a, pull, status == CKPT_ERR_TIMEOUT || status == CKPT_ERR_LINK);
 }
@@ -203,6 +122,27 @@ void agent_pulls_of_checkpoint_end(struct agent *a, const struct message_checkpo
             agent_pull_drop(a, pull);
         }
     }
+}
+
+void agent_pull_range_done(struct agent *a, struct pull *pull, const struct digest *digest)
+{
+    assert(pull->state == PULL_READING);
+    struct load *load = &a->loads[pull->load];
+    const struct slot *s = &a->slots[pull->slot];
+    if (!digest_equal(digest, &load->digest) && !PLANTED_BUG(RANGE_BELIEVED)) {
+        agent_pull_fail(a, pull, CKPT_ERR_DIGEST,
+                        "its bytes and its values of the others do not fold into the commit's");
+        return;
+    }
+    agent_note(a, EVENT_range_fetched, &pull->order.shard,
+               "%llu bytes of %llu were read from node %s", (unsigned long long)s->bytes,
+               (unsigned long long)s->shard_bytes, pull->source.node);
+    agent_load_lend(a, load, pull->slot);
+    if (PLANTED_BUG(RANGE_REPORTED)) {
+        agent_slot_verified(a, pull->slot, digest, s->work_key);
+    }
+    pull->slot = NONE; /* its reader's, who frees it */
+    leave(a, pull, false);
 }
 
 /* An earlier read into memory for the same shard has been cancelled and has not ended. */
@@ -231,10 +171,9 @@ static struct pull *next_queued(struct agent *a)
     return next;
 }
 
-static void begin(struct agent *a, struct pull *pull)
+static struct slot_claim claim_of(const struct agent *a, const struct pull *pull)
 {
-    assert(pull->state == PULL_QUEUED);
-    char reason[CKPT_REASON_MAX + 1];
+    assert(pull->order.bytes > 0);
     struct slot_claim claim = {
         .shard = pull->order.shard,
         .world = pull->order.world,
@@ -242,15 +181,43 @@ static void begin(struct agent *a, struct pull *pull)
         .bytes = pull->order.bytes,
         .cached = pull->order.purpose == PULL_FETCH,
     };
-    uint32_t slot = agent_slot_live(a, &claim.shard);
+    if (pull->load != NONE) {
+        const struct load *load = &a->loads[pull->load];
+        uint64_t chunk = a->config.chunk_bytes;
+        uint64_t last = (load->range_offset + load->range_bytes - 1) / chunk;
+        uint64_t shard_bytes = pull->order.bytes;
+        uint64_t end = last < shard_bytes / chunk ? (last + 1) * chunk : shard_bytes;
+        claim.shard_bytes = shard_bytes;
+        claim.chunk_first = load->range_offset / chunk;
+        claim.bytes = end - claim.chunk_first * chunk;
+        claim.whole = !a->sessions[load->session].asked.takes_parts;
+    }
+    return claim;
+}
+
+static void cannot_begin(struct agent *a, struct pull *pull, enum ckpt_status status,
+                         const char *reason)
+{
+    assert(pull->slot == NONE);
+    if (pull->load == NONE) {
+        agent_pull_fail_order(a, &pull->order, pull->life, status, reason);
+    }
+    leave(a, pull, false);
+}
+
+static void begin(struct agent *a, struct pull *pull)
+{
+    assert(pull->state == PULL_QUEUED);
+    char reason[CKPT_REASON_MAX + 1];
+    const struct slot_claim claim = claim_of(a, pull);
+    uint32_t slot = pull->load == NONE ? agent_slot_live(a, &claim.shard) : NONE;
     enum ckpt_status status = CKPT_ERR_BUSY;
     reason_set(reason, "this node's own rank has begun to write it");
     if (slot == NONE) {
         status = agent_slot_claim(a, &claim, SLOT_PULLING, &slot, reason);
     }
     if (status != CKPT_OK) {
-        agent_pull_fail_order(a, &pull->order, pull->life, status, reason);
-        move(pull, PULL_UNUSED);
+        cannot_begin(a, pull, status, reason);
         return;
     }
     pull->slot = slot;
@@ -271,6 +238,7 @@ static bool send_offer_ask(struct agent *a, const struct pull *pull)
     ask->shard = pull->order.shard;
     ask->source_incarnation = pull->source.incarnation;
     ask->generation = pull->source.generation;
+    ask->values_key = pull->load != NONE ? digest_key_id(&pull->order.key) : DIGEST_KEY_ID_BLAKE3;
     return true;
 }
 

@@ -12,8 +12,10 @@
 #include "agent/identity.h"
 #include "agent/peer.h"
 #include "agent/pull.h"
+#include "agent/pull_table.h"
 #include "agent/slot.h"
 #include "agent/update.h"
+#include "digest/fingerprint.h"
 
 void agent_pull_renewed(struct agent *a, uint32_t slot, enum ckpt_status status)
 {
@@ -38,12 +40,17 @@ void agent_pull_read_done(struct agent *a, uint32_t slot, const struct agent_eve
         agent_pull_fail(a, pull, event->status, "the transport could not read the source's memory");
         return;
     }
+    if (pull->load != NONE) {
+        agent_pull_range_done(a, pull, &event->digest);
+        return;
+    }
     pull->digest = event->digest;
     pull->digest_key = a->slots[slot].work_key;
     agent_pull_move(a, pull, PULL_CLOSING);
 }
 
-static const char *what_is_wrong(const struct pull *pull, const struct message_offer *offer)
+static const char *what_is_wrong(const struct agent *a, const struct pull *pull,
+                                 const struct message_offer *offer)
 {
     assert(pull->state == PULL_ASKING);
     if (offer->generation != pull->source.generation) {
@@ -57,6 +64,10 @@ static const char *what_is_wrong(const struct pull *pull, const struct message_o
         offer->region_count !=
             offer->bytes / offer->segment_bytes + (offer->bytes % offer->segment_bytes != 0)) {
         return "the offer's regions do not add up to its bytes";
+    }
+    if (pull->load != NONE && offer->values_bytes / FINGERPRINT_VALUE_BYTES !=
+                                  (offer->bytes - 1) / a->config.chunk_bytes + 1) {
+        return "it has no values of the shard's chunks to tell";
     }
     return NULL;
 }
@@ -75,7 +86,7 @@ static void on_offer(struct agent *a, struct pull *pull, const struct message_of
     }
     pull->source.offered = true;
     pull->source.slot = offer->slot;
-    const char *wrong = what_is_wrong(pull, offer);
+    const char *wrong = what_is_wrong(a, pull, offer);
     if (wrong != NULL) {
         agent_pull_fail(a, pull, CKPT_ERR_PROTOCOL, wrong);
         return;

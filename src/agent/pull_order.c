@@ -9,12 +9,13 @@
 #include "agent/identity.h"
 #include "agent/note.h"
 #include "agent/pull.h"
+#include "agent/pull_table.h"
 #include "agent/pull_failure.h"
 #include "agent/slot.h"
 #include "agent/update.h"
 #include "agent/verify_order.h"
 
-static const char *what_is_wrong(const struct agent *a, const struct message_pull_order *order)
+const char *agent_pull_order_fault(const struct agent *a, const struct message_pull_order *order)
 {
     if (order->world == 0 || order->world > CKPT_WORLD_MAX || order->shard.rank >= order->world) {
         return "the order's rank is outside its world";
@@ -123,7 +124,7 @@ void agent_pull_order(struct agent *a, const struct message_pull_order *order)
     if (agent_pull_failed_before(a, order->order, a->coordinator.life)) {
         return;
     }
-    const char *wrong = what_is_wrong(a, order);
+    const char *wrong = agent_pull_order_fault(a, order);
     if (wrong != NULL) {
         agent_pull_fail_order(a, order, a->coordinator.life, CKPT_ERR_INVALID, wrong);
         return;

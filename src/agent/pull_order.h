@@ -5,6 +5,8 @@
 
 #include "agent/state.h"
 
+/* What is wrong with it, or with its source; NULL: nothing. */
+const char *agent_pull_order_fault(const struct agent *a, const struct message_pull_order *order);
 void agent_pull_order(struct agent *a, const struct message_pull_order *order);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A part of a shard that is held here, proven without the rest of it. */
+/* A part of a shard for a reader, proven without the rest of it: from the copy that is here, or
+ * fetched from another agent. */
 #ifndef CKPT_AGENT_RANGE_H
 #define CKPT_AGENT_RANGE_H
 
@@ -7,12 +8,14 @@
 
 /* It is for a part of a shard, which nothing has failed to prove yet. */
 bool agent_range_is_asked(const struct load *load);
-/* The slot here whose chunks can prove the range, as the verdict describes it; NONE: there is none.
- * The run's key is known from now on. */
-uint32_t agent_range_slot(struct agent *a, const struct load *load,
-                          const struct message_load_verdict *verdict);
-/* The range's digest is begun, where it was not and may be. False: the slot is lent, but its bytes
- * may not be handed out any more. */
-bool agent_range_prove(struct agent *a, struct load *load);
+/* Where the bytes are, and what proves them: nothing is lent on that alone. */
+void agent_range_verdict(struct agent *a, struct load *load,
+                         const struct message_load_verdict *verdict);
+/* The digest of a part of the slot's chunks, for whichever load it was, has ended. */
+void agent_range_proven(struct agent *a, uint32_t slot, const struct agent_event *event);
+/* What is under way for it is given up: it asks again, or ends. */
+void agent_range_leave(struct agent *a, struct load *load);
+/* Goes on with what can go on. False: no room for more in this turn. */
+bool agent_range_drive(struct agent *a, struct load *load);
 
 #endif

@@ -64,6 +64,12 @@ bool agent_slot_waits(const struct slot *slot)
     return slot->state != SLOT_FREE && slot->owner && slot->shard.attempt == 0;
 }
 
+bool agent_slot_is_range(const struct slot *slot)
+{
+    assert(slot->shard_bytes == 0 || slot->cached);
+    return slot->shard_bytes != 0;
+}
+
 /* A slot being renewed is its claimant's already, so it is found too; a doomed one is nobody's, and
  * one that waits for its number has no name yet. */
 uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard)
@@ -71,7 +77,7 @@ uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard)
     for (uint32_t i = 0; i < a->slots_high; i++) {
         const struct slot *slot = &a->slots[i];
         if (slot->state != SLOT_FREE && !slot->doomed && !agent_slot_waits(slot) &&
-            shard_key_equal(&slot->shard, shard)) {
+            !agent_slot_is_range(slot) && shard_key_equal(&slot->shard, shard)) {
             return i;
         }
     }
@@ -106,6 +112,13 @@ bool agent_slot_may_be_loaned(const struct slot *slot)
 {
     return slot->state == SLOT_VERIFIED && !slot->doomed && !slot->verify_pending &&
            !agent_slot_is_bad(slot);
+}
+
+/* A copy that is proven again may be lent from before. */
+bool agent_slot_may_be_held(const struct slot *slot)
+{
+    return slot->doomed || slot->state == SLOT_VERIFIED || slot->state == SLOT_ADOPTED ||
+           (slot->state == SLOT_PULLING && agent_slot_is_range(slot));
 }
 
 void agent_report_wanted(struct agent *a, uint32_t slot)
@@ -191,7 +204,7 @@ void agent_slot_verified(struct agent *a, uint32_t slot, const struct digest *di
 void agent_slot_unloan(struct agent *a, uint32_t slot)
 {
     struct slot *s = &a->slots[slot];
-    assert(s->state == SLOT_VERIFIED || s->state == SLOT_ADOPTED || s->doomed);
+    assert(agent_slot_may_be_held(s));
     assert(s->loans > 0);
     s->loans--;
     if (s->loans == 0 && s->cached && !PLANTED_BUG(READER_GONE)) {

@@ -11,6 +11,8 @@ void agent_slot_move(struct slot *slot, enum slot_state to);
 enum copy_state agent_copy_state(const struct slot *slot);
 /* Its bytes are here, and wait for the number of their start. */
 bool agent_slot_waits(const struct slot *slot);
+/* It has a part of a shard for a reader: never a copy. */
+bool agent_slot_is_range(const struct slot *slot);
 /* The shard's slot; NONE: there is none. */
 uint32_t agent_slot_live(const struct agent *a, const struct shard_key *shard);
 /* Whatever keeps the slot's memory from being given away. */
@@ -19,6 +21,8 @@ bool agent_slot_is_held(const struct slot *slot);
 bool agent_slot_is_bad(const struct slot *slot);
 bool agent_slot_may_be_read_by_peer(const struct slot *slot);
 bool agent_slot_may_be_loaned(const struct slot *slot);
+/* What is lent may be in such a state by now. */
+bool agent_slot_may_be_held(const struct slot *slot);
 /* Something about the slot is new, or is asked for: it is reported now, until acknowledged. */
 void agent_report_wanted(struct agent *a, uint32_t slot);
 /* The copy does not count any more and its memory is freed when nothing holds it. The writer of a

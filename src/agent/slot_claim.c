@@ -70,6 +70,8 @@ static void begin_generation(struct agent *a, struct slot *slot, const struct sl
     slot->world = claim->world;
     slot->copies = claim->copies;
     slot->bytes = claim->bytes;
+    slot->shard_bytes = claim->shard_bytes;
+    slot->chunk_first = claim->chunk_first;
     slot->owner = claim->owner;
     slot->cached = claim->cached;
     slot->report_due_ms = a->now_ms;
@@ -183,7 +185,7 @@ enum ckpt_status agent_slot_claim(struct agent *a, const struct slot_claim *clai
                                   char reason[CKPT_REASON_MAX + 1])
 {
     assert(state == SLOT_FILLING || state == SLOT_PULLING);
-    assert(agent_slot_live(a, &claim->shard) == NONE);
+    assert(claim->shard_bytes != 0 || agent_slot_live(a, &claim->shard) == NONE);
     assert(claim->copies > 0);
     enum ckpt_status status = check_room(a, claim, state, reason);
     if (status != CKPT_OK) {

@@ -11,6 +11,8 @@ struct slot_claim {
     uint32_t world;
     uint32_t copies;
     uint64_t bytes;
+    uint64_t shard_bytes; /* of a part of it, which begins at chunk_first; else both 0 */
+    uint64_t chunk_first;
     bool owner;
     bool cached;
     bool whole; /* segments alone: its process takes no parts */

@@ -126,6 +126,7 @@ static void on_offer_ask(struct agent *a, uint32_t link, const struct message_of
     answer->segment_bytes = a->config.segment_bytes;
     out->attach = ATTACH_REGIONS;
     out->attach_slot = slot;
+    out->values_key = s->digest_key == ask->values_key ? ask->values_key : DIGEST_KEY_ID_BLAKE3;
 }
 
 /* Whether the slot has kept the bytes that were offered: it is pinned by the offer, or was never

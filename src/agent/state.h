@@ -83,6 +83,9 @@ struct slot {
     uint32_t world;
     uint32_t copies;
     uint64_t bytes;
+    uint64_t shard_bytes; /* of a part of a shard, for one reader, which is a copy to nobody and
+                           * stays SLOT_PULLING: that the whole has; 0: the slot is of it all */
+    uint64_t chunk_first; /* the shard's, at which that part begins */
     struct digest digest; /* the first of this generation under its key, as in the record */
     struct digest found;  /* the latest */
     uint64_t digest_key;  /* id of the key that both are under */
@@ -254,9 +257,10 @@ struct agent_job {
 
 enum load_state {
     LOAD_UNUSED = 0,
-    LOAD_ASKING,  /* repeated to the coordinator */
-    LOAD_PROVING, /* the chunks of its range are digested here: range.c */
-    LOAD_LOANED,  /* the rank has the descriptors */
+    LOAD_ASKING,   /* repeated to the coordinator */
+    LOAD_PROVING,  /* the chunks of its range are digested here: range.c */
+    LOAD_FETCHING, /* they come from another agent */
+    LOAD_LOANED,   /* the rank has the descriptors */
 };
 
 struct load {
@@ -271,11 +275,17 @@ struct load {
     uint64_t due_ms;
     uint32_t slot; /* lent, also while its range is proven */
     uint64_t generation;
-    uint64_t range_offset; /* of the shard, that the rank asks for */
-    uint64_t range_bytes;  /* 0: the whole shard */
-    bool is_whole;         /* the whole is proven for it, also where a range was asked for */
-    struct digest digest;  /* that the commit has, which the range is proven against */
-    uint64_t work;         /* 0: not begun */
+    uint64_t range_offset;     /* of the shard, that the rank asks for */
+    uint64_t range_bytes;      /* 0: the whole shard */
+    bool is_whole;             /* the whole is proven for it, also where a range was asked for */
+    struct digest digest;      /* that the commit has, which the range is proven against */
+    uint64_t work;             /* PROVING; 0: not begun */
+    uint64_t pull;             /* FETCHING: by its number; 0: it has ended */
+    bool source_failed;        /* that is why */
+    uint32_t range_pass;       /* how often a further source was asked for */
+    uint32_t failures;         /* of sources */
+    uint32_t sources;          /* that there are, as was said last */
+    struct incarnation source; /* the last one */
 };
 
 enum pull_state {
@@ -308,6 +318,7 @@ struct pull {
     uint64_t number;
     uint64_t life; /* of the order's coordinator */
     struct message_pull_order order;
+    uint32_t load; /* whose range it is of; NONE: of the whole shard, as was ordered */
     uint32_t slot;
     uint64_t generation;
     struct pull_source source;

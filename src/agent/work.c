@@ -57,7 +57,10 @@ bool agent_work_read_start(struct agent *a, uint32_t slot, uint32_t link)
     if (!start(a, slot, AGENT_WORK_READ)) {
         return false;
     }
-    a->update->works[a->update->work_count - 1].link = link;
+    struct agent_work *work = &a->update->works[a->update->work_count - 1];
+    work->link = link;
+    work->shard_bytes = a->slots[slot].shard_bytes;
+    work->chunk_first = a->slots[slot].chunk_first;
     /* Its order told the key; where none did, the report's answer does, and it is proven again. */
     digest_under(a, &a->slots[slot], false);
     return true;

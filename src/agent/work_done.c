@@ -7,10 +7,10 @@
 #include "agent/device_key.h"
 #include "agent/digest_key.h"
 #include "agent/gather.h"
-#include "agent/load.h"
 #include "agent/note.h"
 #include "agent/persist.h"
 #include "agent/pull_answer.h"
+#include "agent/range.h"
 #include "agent/save.h"
 #include "agent/scrub.h"
 #include "agent/segment.h"
@@ -148,7 +148,7 @@ void agent_work_done(struct agent *a, const struct agent_event *event)
     s->cancel_wanted = false;
     if (type == AGENT_WORK_DIGEST && s->work_proves) {
         s->work_proves = false;
-        agent_load_proven(a, slot, event);
+        agent_range_proven(a, slot, event);
     } else if (type == AGENT_WORK_DIGEST && s->work_scrubs) {
         if (agent_scrub_done(a, slot, event)) {
             digest_done(a, slot, event);

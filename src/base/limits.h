@@ -58,9 +58,12 @@
 #define CKPT_RANGES_MAX 512          /* of device memory that one message asks for */
 #define CKPT_DESCRIPTOR_MAX 512      /* one segment's exported region, as bytes of its transport */
 #define CKPT_WORKER_ADDRESS_MAX 4096 /* a transport's address of one endpoint */
+/* Of chunks, 16 bytes each, that one message tells: of a larger shard none are told. */
+#define CKPT_VALUES_BYTES_MAX (2 * CKPT_MIB)
 
 _Static_assert(CKPT_SEGMENT_BYTES_MIN % CKPT_CHUNK_BYTES == 0, "a chunk never spans two segments");
-_Static_assert(CKPT_SEGMENTS_PER_SHARD_MAX *(CKPT_DESCRIPTOR_MAX + 64) < CKPT_FRAME_BODY_MAX,
+_Static_assert(CKPT_SEGMENTS_PER_SHARD_MAX *(CKPT_DESCRIPTOR_MAX + 64) + CKPT_VALUES_BYTES_MAX <
+                   CKPT_FRAME_BODY_MAX,
                "an offer of the largest shard fits one frame");
 
 #endif

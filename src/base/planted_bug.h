@@ -51,6 +51,8 @@
     X(KEY_BEFORE_DURABLE, "a run's key is told before it is durable")                              \
     X(OTHER_RUNS_KEY, "a copy that is proven under another run's key counts")                      \
     X(RANGE_LENDS, "a word about where a range is lends the copy here, unproven")                  \
+    X(RANGE_BELIEVED, "a range is handed out though it does not fold into the commit's digest")    \
+    X(RANGE_REPORTED, "a range that was fetched for a reader is reported as a copy")               \
     X(VALUE_FROM_MESSAGE, "a chunk's value is of what came, not of what lies in memory")           \
     X(SCRUB_BELIEVES, "a scrub believes the values that were kept, in place of the memory")        \
     X(MANIFEST_FIRST, "the manifest goes to the tier before the last shard is there")              \

@@ -68,6 +68,7 @@ static struct work_plan plan_of(const struct daemon *d, const struct agent_work 
                               .engine = d->engine,
                               .chunk_first = asked->chunk_first,
                               .chunk_count = asked->chunk_count,
+                              .shard_bytes = asked->shard_bytes,
                               .key = asked->key,
                               .device_key = asked->device_key,
                               .scrubs = asked->scrubs,
@@ -97,6 +98,7 @@ static void fail_work(struct daemon *d, struct work *work, const struct agent_wo
 {
     struct work_plan plan = plan_of(d, asked, WORK_DIGEST);
     plan.chunk_count = 0;
+    plan.shard_bytes = 0;
     work_free(work);
     work = work_make(&plan);
     if (work == NULL) {
@@ -209,6 +211,25 @@ static uint32_t open_segments(struct daemon *d, const struct agent_outgoing *out
                        descriptors);
 }
 
+/* Where they are not kept, or are more than a message tells, the puller hears of none. */
+static void add_values(struct daemon *d, const struct agent_outgoing *out,
+                       const struct agent_slot_view *view, struct offer_reply *reply)
+{
+    const struct arena_values of = {.slot = out->attach_slot,
+                                    .generation = view->generation,
+                                    .digest_key = out->values_key,
+                                    .bytes = view->bytes,
+                                    .segments = view->segments,
+                                    .segment_count = view->segment_count,
+                                    .part = view->part};
+    uint64_t bytes = digest_chunk_count(view->bytes) * ARENA_VALUE_BYTES;
+    reply->values = bytes <= CKPT_VALUES_BYTES_MAX ? malloc(bytes) : NULL;
+    if (reply->values != NULL && arena_values_load(d->arena, &of, reply->values) == CKPT_OK) {
+        reply->message.offer.values = reply->values;
+        reply->message.offer.values_bytes = (uint32_t)bytes;
+    }
+}
+
 static void send_offer(struct daemon *d, const struct agent_outgoing *out)
 {
     struct agent_slot_view view;
@@ -223,6 +244,9 @@ static void send_offer(struct daemon *d, const struct agent_outgoing *out)
     reply->link = out->link;
     reply->message = out->message;
     memcpy(reply->segments, view.segments, view.segment_count * sizeof(uint16_t));
+    if (out->values_key != DIGEST_KEY_ID_BLAKE3) {
+        add_values(d, out, &view, reply);
+    }
     FAULT_POINT(agent_before_offer);
     mover_offer(d->mover, reply);
 }

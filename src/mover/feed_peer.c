@@ -5,15 +5,20 @@ static bool offer_fits(const struct mover *m, const struct work *work)
 {
     const struct work_plan *plan = &work->plan;
     uint64_t there = work->offer.region_bytes;
+    uint64_t bytes = plan->shard_bytes > 0 ? plan->shard_bytes : plan->bytes;
     uint64_t here = plan->part.bytes > 0 ? plan->part.bytes
                                          : plan->segment_count * arena_segment_bytes(m->arena);
     return there > 0 && there % CKPT_CHUNK_BYTES == 0 &&
-           work->region_count >= plan->bytes / there + (plan->bytes % there != 0) &&
-           plan->bytes > 0 && plan->bytes <= here;
+           work->region_count >= bytes / there + (bytes % there != 0) && plan->bytes > 0 &&
+           plan->bytes <= here;
 }
 
 static enum ckpt_status begin(struct mover *m, struct work *work)
 {
+    enum ckpt_status status = (enum ckpt_status)atomic_load(&work->status);
+    if (status != CKPT_OK) {
+        return status;
+    }
     return offer_fits(m, work) ? CKPT_OK : CKPT_ERR_PROTOCOL;
 }
 
@@ -23,8 +28,9 @@ static uint32_t slice_length(const struct mover *m, const struct work *work, uin
     uint64_t here = arena_segment_bytes(m->arena) / CKPT_CHUNK_BYTES;
     uint64_t there = work->offer.region_bytes / CKPT_CHUNK_BYTES;
     uint64_t length = m->slice_chunks;
-    uint64_t left = work->chunk_count - chunk;
-    length = length < here - chunk % here ? length : here - chunk % here;
+    uint64_t left = work->chunk_end - chunk;
+    uint64_t in_slot = chunk - work->chunk_base;
+    length = length < here - in_slot % here ? length : here - in_slot % here;
     length = length < there - chunk % there ? length : there - chunk % there;
     return (uint32_t)(length < left ? length : left);
 }
@@ -35,7 +41,7 @@ static void next(const struct mover *m, const struct work *work, struct piece *p
     uint32_t chunks = slice_length(m, work, chunk);
     uint64_t offset = chunk * CKPT_CHUNK_BYTES;
     *piece_out = (struct piece){
-        .offset = offset,
+        .offset = offset - work->chunk_base * CKPT_CHUNK_BYTES,
         .bytes = (chunks - 1) * CKPT_CHUNK_BYTES + work_chunk_bytes(work, chunk + chunks - 1),
         .chunk = chunk,
         .chunks = chunks,
@@ -51,7 +57,7 @@ static void issued(struct work *work, const struct piece *piece)
 
 static bool is_issued(const struct work *work)
 {
-    return work->chunk_next == work->chunk_count;
+    return work->chunk_next == work->chunk_end;
 }
 
 const struct feed feed_peer = {

@@ -26,5 +26,6 @@ void offer_reply_free(struct offer_reply *offer)
     }
     free(offer->regions);
     free(offer->descriptors);
+    free(offer->values);
     free(offer);
 }

@@ -15,6 +15,7 @@ struct offer_reply {
     uint8_t address[CKPT_WORKER_ADDRESS_MAX];
     struct message_region *regions;
     uint8_t (*descriptors)[CKPT_DESCRIPTOR_MAX];
+    uint8_t *values; /* of the shard's chunks; NULL: none are told */
 };
 
 struct offer_reply *offer_reply_make(uint32_t segment_count); /* NULL: no memory */

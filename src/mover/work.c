@@ -15,9 +15,22 @@ static const struct {
                       [WORK_READ] = {.is_digested = true, .is_checked = true},
                       [WORK_GATHER] = {.is_checked = true}};
 
+/* Of a part of the chunks of a slot that has them all. */
 static bool is_partial(const struct work_plan *plan)
 {
     return plan->type == WORK_DIGEST && plan->chunk_count > 0;
+}
+
+/* Of a slot that has a part of the chunks. */
+static bool is_range(const struct work_plan *plan)
+{
+    assert(plan->shard_bytes == 0 || plan->type == WORK_READ);
+    return plan->shard_bytes > 0;
+}
+
+static uint64_t shard_bytes(const struct work_plan *plan)
+{
+    return is_range(plan) ? plan->shard_bytes : plan->bytes;
 }
 
 /* The values of the slot's chunks under the plan's key, as the arena knows them. */
@@ -62,7 +75,7 @@ static bool has_device_proof(const struct work *work)
 static bool begin_proofs(struct work *work)
 {
     const struct work_plan *plan = &work->plan;
-    return proof_begin(&work->proof, &plan->key, plan->bytes) &&
+    return proof_begin(&work->proof, &plan->key, shard_bytes(plan)) &&
            (!has_device_proof(work) ||
             proof_begin(&work->device_proof, &plan->device_key, plan->bytes));
 }
@@ -88,8 +101,12 @@ struct work *work_make(const struct work_plan *plan)
     work->plan = *plan;
     work->plan.segments = work->segments;
     memcpy(work->segments, plan->segments, bytes);
-    work->chunk_count = ends[plan->type].is_digested ? digest_chunk_count(plan->bytes) : 1;
+    work->chunk_count = ends[plan->type].is_digested ? digest_chunk_count(shard_bytes(plan)) : 1;
     work->chunk_end = work->chunk_count;
+    if (is_range(plan)) {
+        work->chunk_base = work->chunk_next = plan->chunk_first;
+        work->chunk_end = plan->chunk_first + digest_chunk_count(plan->bytes);
+    }
     atomic_init(&work->holders, 1);
     atomic_init(&work->status, CKPT_OK);
     atomic_init(&work->cancelled, false);
@@ -101,6 +118,18 @@ struct work *work_make(const struct work_plan *plan)
         take_values(work);
     }
     return work;
+}
+
+/* They are as good as the offer: what they fold into is compared with the commit. */
+static void take_offered_values(struct work *work, const struct message_offer *offer)
+{
+    uint64_t bytes = work->chunk_count * FINGERPRINT_VALUE_BYTES;
+    if (work->proof.key == NULL || offer->values_bytes != bytes ||
+        work->chunk_end > work->chunk_count) {
+        work_fail(work, CKPT_ERR_NOT_FOUND);
+        return;
+    }
+    memcpy(work->proof.values, offer->values, bytes);
 }
 
 bool work_take_offer(struct work *work, uint32_t link, const struct message_offer *offer)
@@ -119,6 +148,9 @@ bool work_take_offer(struct work *work, uint32_t link, const struct message_offe
         assert(offer->regions[i].bytes <= CKPT_DESCRIPTOR_MAX);
         work->regions[i].bytes = offer->regions[i].bytes;
         memcpy(work->regions[i].descriptor, offer->regions[i].descriptor, offer->regions[i].bytes);
+    }
+    if (is_range(&work->plan)) {
+        take_offered_values(work, offer);
     }
     return true;
 }
@@ -167,7 +199,8 @@ static void keep_values(const struct work *work)
 {
     const struct work_plan *plan = &work->plan;
     struct arena_values of = values_of(work);
-    if (plan->key.kind == DIGEST_KIND_FINGERPRINT && plan->bytes > 0 && !is_partial(plan)) {
+    if (plan->key.kind == DIGEST_KIND_FINGERPRINT && plan->bytes > 0 && !is_partial(plan) &&
+        !is_range(plan)) {
         (void)arena_values_store(plan->arena, &of, work->proof.values);
     }
 }
@@ -233,7 +266,7 @@ void work_free(struct work *work)
 uint8_t *work_chunk_address(const struct work *work, uint64_t chunk)
 {
     uint64_t segment_bytes = arena_segment_bytes(work->plan.arena);
-    uint64_t offset = chunk * CKPT_CHUNK_BYTES;
+    uint64_t offset = (chunk - work->chunk_base) * CKPT_CHUNK_BYTES;
     uint64_t index = offset / segment_bytes;
     assert(index < work->plan.segment_count);
     return arena_segment_address(work->plan.arena, work->segments[index]) + offset % segment_bytes;
@@ -241,5 +274,5 @@ uint8_t *work_chunk_address(const struct work *work, uint64_t chunk)
 
 uint64_t work_chunk_bytes(const struct work *work, uint64_t chunk)
 {
-    return digest_chunk_bytes(chunk, work->plan.bytes);
+    return digest_chunk_bytes(chunk, shard_bytes(&work->plan));
 }

@@ -37,8 +37,11 @@ struct work_plan {
     struct room_part part; /* that the only id is of; of 0 bytes: they are segments */
     struct arena *arena;
     const struct digest_engine *engine;
-    uint64_t chunk_first;  /* WORK_DIGEST: of those that are digested */
-    uint64_t chunk_count;  /* 0: all; else the values of the others are those that were kept */
+    uint64_t chunk_first;  /* the shard's: the first that is digested, or read */
+    uint64_t chunk_count;  /* WORK_DIGEST: 0: all; else the values of the others are those that were
+                            * kept */
+    uint64_t shard_bytes;  /* WORK_READ: 0, or of the whole shard, of which the slot has a part: the
+                            * values of the others come with the offer */
     struct digest_key key; /* WORK_DIGEST, WORK_READ: what the bytes are proven with */
     struct digest_key device_key; /* WORK_DIGEST: a second digest of them; of an unknown kind: no */
     bool scrubs;                  /* WORK_DIGEST: it stands back for all other work */
@@ -74,7 +77,8 @@ struct work_gather {
 struct work {
     struct work *next; /* of the list it is in */
     struct work_plan plan;
-    uint64_t chunk_count; /* of the slot */
+    uint64_t chunk_count; /* of the shard */
+    uint64_t chunk_base;  /* that the slot begins with */
     uint64_t chunk_end;   /* behind the last that is digested, or read */
     uint64_t chunk_next;  /* the digester's or the mover's next; under its lock */
     struct proof proof;   /* of works whose chunks are digested */
@@ -105,7 +109,8 @@ struct work {
 /* With one holder; NULL: no memory. */
 struct work *work_make(const struct work_plan *plan);
 
-/* Copies what a read needs from the offer; false: no memory. */
+/* Copies what a read needs from the offer; false: no memory. The work fails where it is of a part
+ * and the offer has no values of the other chunks. */
 bool work_take_offer(struct work *work, uint32_t link, const struct message_offer *offer);
 
 /* Copies what a gather needs, and takes the descriptor, also on failure; false: no memory. */

@@ -7,6 +7,7 @@ static const struct wire_field offer_ask_fields[] = {
     FIELD_SHARD(message_offer_ask, OfferAsk, shard),
     FIELD_INCARNATION(message_offer_ask, OfferAsk, source_incarnation),
     FIELD_U64(message_offer_ask, OfferAsk, generation),
+    FIELD_U64(message_offer_ask, OfferAsk, values_key),
 };
 WIRE_LAYOUT(offer_ask, message_offer_ask, offer_ask);
 
@@ -21,6 +22,7 @@ static const struct wire_field offer_fields[] = {
     FIELD_BYTES(message_offer, Offer, worker_address, worker_address_bytes,
                 CKPT_WORKER_ADDRESS_MAX),
     FIELD_REGIONS(message_offer, Offer, regions, region_count, CKPT_SEGMENTS_PER_SHARD_MAX),
+    FIELD_BYTES(message_offer, Offer, values, values_bytes, CKPT_VALUES_BYTES_MAX),
 };
 WIRE_LAYOUT(offer, message_offer, offer);
 

@@ -16,6 +16,7 @@ struct message_offer_ask {
     struct shard_key shard;
     struct incarnation source_incarnation; /* refused when it is not the source's own */
     uint64_t generation;                   /* refused when the slot's differs */
+    uint64_t values_key; /* the shard's chunk values under the key of this id are wanted; 0: none */
 };
 
 struct message_region {
@@ -37,6 +38,8 @@ struct message_offer {
                                     * the sender's */
     uint32_t region_count;
     const struct message_region *regions; /* one a segment, in the shard's order */
+    uint32_t values_bytes;                /* 0: not asked for, not kept, or too many */
+    const uint8_t *values;                /* of all chunks, 16 bytes each, in the shard's order */
 };
 
 struct message_offer_done {

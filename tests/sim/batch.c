@@ -79,6 +79,8 @@ static void add_stats(struct sim_stats *to, const struct sim_stats *from)
     to->restores += from->restores;
     to->fetches += from->fetches;
     to->range_proofs += from->range_proofs;
+    to->range_reads += from->range_reads;
+    to->ranges += from->ranges;
     to->gathers += from->gathers;
     to->prepared += from->prepared;
     to->prepared_for_others += from->prepared_for_others;

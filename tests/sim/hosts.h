@@ -84,6 +84,10 @@ bool memory_digest(struct sim *sim, uint32_t node, uint32_t slot, uint64_t key,
                    struct digest *digest_out);
 /* The digest of bytes under the key with this id. It ends with the id, and the one that is under
  * DIGEST_KEY_ID_BLAKE3 can be turned into the one under any other. */
+/* A value of SIM_VALUE_BYTES for each chunk; and the digest of a shard whose chunks have them. */
+void values_of(const uint8_t *bytes, uint32_t count, uint8_t *values_out);
+void digest_of_values(const uint8_t *values, uint32_t count, uint64_t key,
+                      struct digest *digest_out);
 void digest_of(const uint8_t *bytes, uint32_t count, uint64_t key, struct digest *digest_out);
 void digest_under(const struct digest *plain, uint64_t key, struct digest *digest_out);
 uint64_t digest_key_of(const struct digest *digest);

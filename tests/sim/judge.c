@@ -61,7 +61,8 @@ struct ghost *judge_ghost_add(struct sim *sim, const struct sim_job *job, uint32
                             .slot = rank->slot,
                             .generation = rank->generation,
                             .bytes = rank->bytes};
-    digest_of(bytes, rank->bytes, DIGEST_KEY_ID_BLAKE3, &ghost->digest);
+    values_of(bytes, rank->bytes, ghost->values);
+    digest_of_values(ghost->values, rank->bytes, DIGEST_KEY_ID_BLAKE3, &ghost->digest);
     ghost->tainted = slot->touched && slot->touched_generation == rank->generation &&
                      node->wipes == ghost->wipes;
     *bucket = ghost;

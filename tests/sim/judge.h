@@ -21,6 +21,7 @@ struct ghost {
     uint64_t generation;
     uint32_t bytes;
     struct digest digest; /* under DIGEST_KEY_ID_BLAKE3 */
+    uint8_t values[SIM_CHUNKS_MAX * SIM_VALUE_BYTES];
     bool tainted; /* the owner's memory was changed after the seal: what is committed may be that */
 };
 

@@ -69,6 +69,10 @@ static void judge_report(struct sim *sim, uint32_t index, const struct message_s
             key->rank == report->shard.rank && key->step == report->shard.step &&
             key->attempt == report->shard.attempt && key->run.uid == report->shard.run.uid &&
             strcmp(key->run.name, report->shard.run.name) == 0) {
+            if (slot->part_generation == report->generation) {
+                sim_violation(sim, "node %u reports slot %u as a copy, and it has a part", index,
+                              i);
+            }
             if (!judge_digested(slot, node->host.life, report->generation, &report->digest)) {
                 sim_violation(sim, "node %u reports a digest of slot %u that it did not compute",
                               index, i);

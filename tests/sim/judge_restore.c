@@ -220,6 +220,87 @@ static void judge_bytes(struct sim *sim, const struct message_loaded *loaded,
                   mapping->node, loaded->slot, loaded->step, loaded->rank);
 }
 
+static bool is_range_asked(const struct sim_rank *rank, const struct message_loaded *loaded)
+{
+    return loaded->load == rank->fetch_load && rank->fetch_bytes > 0;
+}
+
+/* A part of a shard: the chunks that were asked for, and no others. */
+static bool is_size_right(const struct sim_rank *rank, const struct message_loaded *loaded,
+                          uint32_t shard_bytes)
+{
+    if (loaded->shard_bytes == 0) {
+        return loaded->bytes == shard_bytes && loaded->range_offset == 0;
+    }
+    uint32_t first = rank->fetch_offset / SIM_CHUNK_BYTES * SIM_CHUNK_BYTES;
+    uint32_t end = rank->fetch_offset + rank->fetch_bytes;
+    end = (end + SIM_CHUNK_BYTES - 1) / SIM_CHUNK_BYTES * SIM_CHUNK_BYTES;
+    end = end < shard_bytes ? end : shard_bytes;
+    return is_range_asked(rank, loaded) && loaded->shard_bytes == shard_bytes &&
+           loaded->range_offset == first && loaded->bytes == end - first;
+}
+
+/* Of the chunks that the reader asked for alone: nothing is promised about the others. What was
+ * committed of bytes that changed after the seal, nobody knows any more. */
+static void judge_range(struct sim *sim, const struct sim_job *job, const struct sim_rank *rank,
+                        const struct message_loaded *loaded, const struct sim_mapping *mapping)
+{
+    const struct sim_slot *slot = &sim->nodes[mapping->node].slots[loaded->slot];
+    const struct ghost *ghost = judge_ghost_find(sim, job->run, loaded->attempt, loaded->step,
+                                                 loaded->rank, &loaded->digest);
+    uint8_t bytes[SIM_SHARD_BYTES_MAX];
+    uint8_t values[SIM_CHUNKS_MAX * SIM_VALUE_BYTES];
+    if (!ghost || sim->mix.liar == (int)mapping->node) {
+        return;
+    }
+    memory_read(sim, mapping, 0, (uint32_t)loaded->bytes, bytes);
+    values_of(bytes, (uint32_t)loaded->bytes, values);
+    uint32_t base = (uint32_t)loaded->range_offset / SIM_CHUNK_BYTES;
+    uint32_t first = rank->fetch_offset / SIM_CHUNK_BYTES;
+    uint32_t last = (rank->fetch_offset + rank->fetch_bytes - 1) / SIM_CHUNK_BYTES;
+    sim->stats.ranges++;
+    if (memcmp(values + (first - base) * SIM_VALUE_BYTES, ghost->values + first * SIM_VALUE_BYTES,
+               (last - first + 1) * SIM_VALUE_BYTES) == 0) {
+        return;
+    }
+    if (slot->touched && slot->touched_generation == loaded->generation &&
+        slot->touched_ms >= slot->digest_began_ms && slot->touched_ms >= slot->range_began_ms) {
+        sim->stats.excused++;
+        return;
+    }
+    sim_violation(sim,
+                  "node %u hands over a part of slot %u, step %" PRIu64
+                  " rank %u, and its bytes are not the committed ones",
+                  mapping->node, loaded->slot, loaded->step, loaded->rank);
+}
+
+/* Digested for this load: all of it, or the part that was asked for. */
+static void judge_digest_age(struct sim *sim, const struct sim_job *job,
+                             const struct sim_rank *rank, const struct message_loaded *loaded,
+                             const struct sim_mapping *mapping)
+{
+    const struct sim_slot *slot = &sim->nodes[mapping->node].slots[loaded->slot];
+    uint32_t life = sim->nodes[mapping->node].host.life;
+    bool is_whole = loaded->shard_bytes == 0 && slot->digest_life == life &&
+                    slot->digest_generation == loaded->generation;
+    bool is_part = is_range_asked(rank, loaded) && slot->range_life == life &&
+                   slot->range_generation == loaded->generation;
+    if (!is_whole && !is_part) {
+        sim_violation(sim, "node %u hands over slot %u, which it did not digest", mapping->node,
+                      loaded->slot);
+    }
+    bool is_fetch = loaded->load >= SIM_FETCH_FIRST;
+    uint64_t asked_ms = is_fetch ? rank->fetch_asked_ms : job->phase_since_ms;
+    bool is_of_now = !is_fetch || loaded->load == rank->fetch_load;
+    uint64_t slack_ms = slot->record.owner ? 0 : PULL_SLACK_MS;
+    bool is_fresh = (is_whole && slot->digest_ended_ms + slack_ms >= asked_ms) ||
+                    (is_part && slot->range_ended_ms >= asked_ms);
+    if (is_of_now && !is_fresh) {
+        sim_violation(sim, "node %u hands over slot %u, which it did not digest for this load",
+                      mapping->node, loaded->slot);
+    }
+}
+
 static bool is_wrong_rank(const struct sim_job *job, const struct sim_rank *rank,
                           const struct message_loaded *loaded)
 {
@@ -242,7 +323,7 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
         sim_violation(sim, "a rank of run %u is handed the shard of rank %u of %u", job->run,
                       loaded->rank, loaded->world);
     }
-    if (loaded->bytes != commit->bytes[loaded->rank] ||
+    if (!is_size_right(rank, loaded, commit->bytes[loaded->rank]) ||
         !digest_equal(&loaded->digest, &commit->digests[loaded->rank])) {
         sim_violation(sim, "a rank of run %u is handed another size or digest than the committed",
                       job->run);
@@ -251,22 +332,13 @@ void judge_loaded(struct sim *sim, struct sim_job *job, struct sim_rank *rank,
     if (!read_mapped(sim, loaded, mapping, &rank->handed)) {
         return;
     }
-    judge_bytes(sim, loaded, mapping, &commit->digests[loaded->rank], &rank->handed);
-    const struct sim_slot *slot = &sim->nodes[mapping->node].slots[loaded->slot];
-    if (slot->digest_life != sim->nodes[mapping->node].host.life ||
-        slot->digest_generation != loaded->generation) {
-        sim_violation(sim, "node %u hands over slot %u, which it did not digest", mapping->node,
-                      loaded->slot);
+    if (is_range_asked(rank, loaded)) {
+        judge_range(sim, job, rank, loaded, mapping);
+    } else {
+        judge_bytes(sim, loaded, mapping, &commit->digests[loaded->rank], &rank->handed);
     }
-    bool is_fetch = loaded->load >= SIM_FETCH_FIRST;
-    uint64_t asked_ms = is_fetch ? rank->fetch_asked_ms : job->phase_since_ms;
-    bool is_of_now = !is_fetch || loaded->load == rank->fetch_load;
-    uint64_t slack_ms = slot->record.owner ? 0 : PULL_SLACK_MS;
-    if (is_of_now && slot->digest_ended_ms + slack_ms < asked_ms) {
-        sim_violation(sim, "node %u hands over slot %u, which it did not digest for this load",
-                      mapping->node, loaded->slot);
-    }
-    if (is_fetch) {
+    judge_digest_age(sim, job, rank, loaded, mapping);
+    if (loaded->load >= SIM_FETCH_FIRST) {
         sim->stats.fetches++;
         return;
     }

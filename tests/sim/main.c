@@ -42,11 +42,13 @@ static void print_stats(const struct sim_stats *s, uint64_t us)
            s->seeds, s->turns, s->advances, s->messages, (double)us / 1e6,
            s->seeds ? (double)us / 1e3 / (double)s->seeds : 0.0);
     printf("commits %" PRIu64 "  restores %" PRIu64 "  fetches %" PRIu64
-           "  proofs of ranges %" PRIu64 "  gathers %" PRIu64 "  prepared saves %" PRIu64
-           " (in vain %" PRIu64 ")  persisted %" PRIu64 "  failed loads %" PRIu64
+           "  proofs of ranges %" PRIu64 " (read from another %" PRIu64 ", handed out %" PRIu64
+           ")  gathers %" PRIu64 "  prepared saves %" PRIu64 " (in vain %" PRIu64
+           ")  persisted %" PRIu64 "  failed loads %" PRIu64
            "  restores that had to succeed %" PRIu64 "  excused flips %" PRIu64 "\n",
-           s->commits, s->restores, s->fetches, s->range_proofs, s->gathers, s->prepared,
-           s->prepared_for_others, s->persisted, s->verdicts_bad, s->live_judged, s->excused);
+           s->commits, s->restores, s->fetches, s->range_proofs, s->range_reads, s->ranges,
+           s->gathers, s->prepared, s->prepared_for_others, s->persisted, s->verdicts_bad,
+           s->live_judged, s->excused);
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
         printf("  %-34s %" PRIu64 "\n", fault_kind_name((enum fault_kind)kind), s->faults[kind]);
     }
@@ -74,6 +76,7 @@ static int run_batch(const struct batch *batch)
         result.stats.restores < RESTORES_PER_SEED_MIN * result.stats.seeds ||
         (result.stats.seeds >= SEEDS_FOR_ALL_FAULTS &&
          (result.stats.gathers == 0 || result.stats.range_proofs == 0 ||
+          result.stats.range_reads == 0 || result.stats.ranges == 0 ||
           result.stats.prepared < PREPARED_PER_VAIN_MIN * result.stats.prepared_for_others ||
           result.stats.prepared == 0 || result.stats.persisted < result.stats.seeds)) ||
         result.stats.seeds == 0) {

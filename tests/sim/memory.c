@@ -19,11 +19,53 @@ static const struct digest_engine *engine_of(void)
 
 #define KEY_AT (CKPT_DIGEST_BYTES - 8)
 
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+static void value_of(const uint8_t *chunk, uint32_t count, uint8_t *value_out)
+{
+    uint64_t low = count + 1;
+    uint64_t high = UINT64_C(0x9e3779b97f4a7c15);
+    for (uint32_t i = 0; i < count; i += 8) {
+        uint8_t word[8] = {0};
+        memcpy(word, chunk + i, count - i < 8 ? count - i : 8);
+        low = mix(low ^ load_le64(word));
+        high = mix(high + load_le64(word));
+    }
+    store_le64(value_out, low);
+    store_le64(value_out + 8, high);
+}
+
+void values_of(const uint8_t *bytes, uint32_t count, uint8_t *values_out)
+{
+    for (uint32_t at = 0; at < count; at += SIM_CHUNK_BYTES) {
+        uint32_t left = count - at;
+        value_of(bytes + at, left < SIM_CHUNK_BYTES ? left : SIM_CHUNK_BYTES,
+                 values_out + at / SIM_CHUNK_BYTES * SIM_VALUE_BYTES);
+    }
+}
+
+void digest_of_values(const uint8_t *values, uint32_t count, uint64_t key,
+                      struct digest *digest_out)
+{
+    uint8_t all[8 + SIM_CHUNKS_MAX * SIM_VALUE_BYTES];
+    uint32_t bytes = (count + SIM_CHUNK_BYTES - 1) / SIM_CHUNK_BYTES * SIM_VALUE_BYTES;
+    struct digest plain;
+    store_le64(all, count);
+    memcpy(all + 8, values, bytes);
+    digest_bytes(engine_of(), all, 8 + bytes, &plain);
+    digest_under(&plain, key, digest_out);
+}
+
 void digest_of(const uint8_t *bytes, uint32_t count, uint64_t key, struct digest *digest_out)
 {
-    struct digest plain;
-    digest_bytes(engine_of(), bytes, count, &plain);
-    digest_under(&plain, key, digest_out);
+    uint8_t values[SIM_CHUNKS_MAX * SIM_VALUE_BYTES];
+    values_of(bytes, count, values);
+    digest_of_values(values, count, key, digest_out);
 }
 
 void digest_under(const struct digest *plain, uint64_t key, struct digest *digest_out)

@@ -148,6 +148,10 @@ static struct parcel *copy_message(const struct message *message, enum agent_att
             parcel->regions[i].descriptor = parcel->descriptors[i];
         }
         offer->regions = parcel->regions;
+        if (offer->values_bytes > 0) {
+            memcpy(parcel->values, offer->values, offer->values_bytes);
+        }
+        offer->values = parcel->values;
         offer->worker_address = NULL;
         offer->worker_address_bytes = 0;
     }

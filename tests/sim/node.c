@@ -22,6 +22,7 @@ void node_init(struct sim *sim, uint32_t index)
     snprintf(node->config.domain, sizeof node->config.domain, "d%u", node->domain);
     snprintf(node->config.address, sizeof node->config.address, "n%u", index);
     node->config.segment_bytes = sim->mix.segment_bytes;
+    node->config.chunk_bytes = SIM_CHUNK_BYTES;
     node->config.segments = sim->mix.segments;
     node->config.slots = sim->mix.slots;
     node->config.page_bytes = sim->mix.page_bytes;
@@ -355,6 +356,29 @@ static void fill_regions(struct sim *sim, uint32_t index, const struct sim_mappi
     message->offer.regions = regions;
 }
 
+/* What the arena keeps of the slot; a node in some is of before values were told, and a liar may
+ * lie about them. */
+static void fill_values(struct sim *sim, uint32_t index, const struct agent_outgoing *outgoing,
+                        struct message *message)
+{
+    struct sim_slot *slot = &sim->nodes[index].slots[outgoing->attach_slot];
+    static uint8_t told[SIM_CHUNKS_MAX * SIM_VALUE_BYTES];
+    if (outgoing->values_key == DIGEST_KEY_ID_BLAKE3 ||
+        slot->values_generation != message->offer.generation ||
+        slot->values_key != outgoing->values_key || slot->values_bytes != message->offer.bytes ||
+        (sim->seed + index) % 8 == 0) {
+        return;
+    }
+    memcpy(told, slot->values, sizeof told);
+    if (!sim->faults_over && sim->mix.liar == (int)index && sim_chance(sim, sim->mix.lie_ppm)) {
+        told[0] ^= 0x5a;
+        sim_fault(sim, FAULT_LIE);
+    }
+    message->offer.values = told;
+    message->offer.values_bytes =
+        (slot->values_bytes + SIM_CHUNK_BYTES - 1) / SIM_CHUNK_BYTES * SIM_VALUE_BYTES;
+}
+
 static void send(struct sim *sim, uint32_t index, const struct agent_outgoing *outgoing)
 {
     struct sim_node *node = &sim->nodes[index];
@@ -382,6 +406,7 @@ static void send(struct sim *sim, uint32_t index, const struct agent_outgoing *o
     uint8_t descriptors[SIM_SHARD_SEGMENTS_MAX][SIM_DESCRIPTOR_BYTES];
     if (mapped && outgoing->attach == ATTACH_REGIONS) {
         fill_regions(sim, index, &mapping, &message, regions, descriptors);
+        fill_values(sim, index, outgoing, &message);
     }
     trace_message(sim, "node", index, "sends", sim->links[link].ends[side].link, &message);
     if (message.type != MESSAGE_NONE) {

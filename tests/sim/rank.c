@@ -180,10 +180,14 @@ static void fetch(struct sim *sim, struct sim_job *job, uint32_t index)
                                                  .world = job->world,
                                                  .attempt = job->attempt,
                                                  .load = rank->fetch_load};
-    if (rank->fetch_load % 2 == 0) { /* some are beyond its end: they are refused */
-        message.load_ask.range_offset = rank->fetch_load % 8;
-        message.load_ask.range_bytes = 1 + rank->fetch_load % 64;
+    rank->fetch_offset = rank->fetch_bytes = 0;
+    if (sim_chance(sim, PPM * 2 / 3)) { /* some are beyond its end: they are refused */
+        uint32_t bytes = job->shard_bytes[rank->fetch_rank];
+        rank->fetch_offset = sim_between(sim, 0, bytes);
+        rank->fetch_bytes = sim_between(sim, 1, bytes - rank->fetch_offset + 1);
     }
+    message.load_ask.range_offset = rank->fetch_offset;
+    message.load_ask.range_bytes = rank->fetch_bytes;
     rank->fetch_asked_ms = sim->now_ms;
     rank_send(sim, job, index, &message);
 }

@@ -27,6 +27,9 @@
 #define SIM_SEGMENT_BYTES_MAX 256
 #define SIM_SHARD_SEGMENTS_MAX 4
 #define SIM_SHARD_BYTES_MAX (SIM_SEGMENT_BYTES_MAX * SIM_SHARD_SEGMENTS_MAX)
+#define SIM_CHUNK_BYTES 64
+#define SIM_CHUNKS_MAX (SIM_SHARD_BYTES_MAX / SIM_CHUNK_BYTES)
+#define SIM_VALUE_BYTES 16
 #define SIM_SENDERS_MAX 128
 #define SIM_DESCRIPTOR_BYTES 16
 #define SIM_WORKS_MAX 1024
@@ -82,6 +85,7 @@ struct parcel {
     uint16_t segments[SIM_SHARD_SEGMENTS_MAX];
     struct message_region regions[SIM_SHARD_SEGMENTS_MAX];
     struct message_range range;
+    uint8_t values[SIM_CHUNKS_MAX * SIM_VALUE_BYTES];
     uint8_t descriptors[SIM_SHARD_SEGMENTS_MAX][SIM_DESCRIPTOR_BYTES];
     enum agent_attach attach;
     struct sim_mapping attached;
@@ -153,6 +157,18 @@ struct sim_slot {
     uint64_t whole_began_ms;
     uint64_t whole_ended_ms;
     struct digest whole;
+    /* The last proof of a part that was computed over it: of some of its chunks, or of all that it
+     * has where it is a part itself. */
+    uint32_t range_life;
+    uint64_t range_generation;
+    uint64_t range_began_ms;
+    uint64_t range_ended_ms;
+    uint64_t part_generation; /* in which it has a part of a shard */
+    /* With the memory: the values of its chunks, as they were when all were digested. */
+    uint64_t values_generation; /* 0: none are kept */
+    uint64_t values_key;
+    uint32_t values_bytes; /* of the shard */
+    uint8_t values[SIM_CHUNKS_MAX * SIM_VALUE_BYTES];
     /* The last fault that changed its bytes. */
     bool touched;
     uint64_t touched_generation;
@@ -226,10 +242,15 @@ struct sim_work {
     uint32_t bytes;
     uint32_t landed;
     uint32_t chunk;
-    bool is_partial; /* of a shard of one chunk, so of all its bytes all the same */
+    bool is_range;        /* its digest is of some chunks, and of the values of the others */
+    uint32_t shard_bytes; /* of the whole; the next two are offsets where its bytes begin */
+    uint32_t from;        /* in its slot */
+    uint32_t there_from;  /* read: in the source's */
+    uint32_t chunk_first;
+    uint8_t values[SIM_CHUNKS_MAX * SIM_VALUE_BYTES];
     bool cancelled;
     uint64_t began_ms;
-    uint64_t began_ran_ms; /* as the agent's process ran */
+    uint64_t began_ran_ms;    /* as the agent's process ran */
     struct sim_mapping here;  /* digest and read: the slot's own segments */
     struct sim_mapping there; /* read: the source's */
     uint32_t at;              /* gather: where in the slot its bytes belong */
@@ -325,6 +346,8 @@ struct sim_rank {
     uint64_t fetch_asked_ms;
     uint32_t fetch_load;
     uint32_t fetch_rank;
+    uint32_t fetch_offset; /* of a range; */
+    uint32_t fetch_bytes;  /* 0: the whole is asked for */
 };
 
 enum job_phase { JOB_OFF = 0, JOB_LOADING, JOB_TRAINING, JOB_DOWN };
@@ -388,6 +411,8 @@ struct sim_stats {
     uint64_t restores; /* ranks that got their bytes back */
     uint64_t fetches;
     uint64_t range_proofs;        /* digests of a part of a slot's chunks that ended well */
+    uint64_t range_reads;         /* the same of a part that came from another agent */
+    uint64_t ranges;              /* that ranks were handed, and did not get a whole shard for */
     uint64_t gathers;             /* that went well */
     uint64_t prepared;            /* saves that were granted what their rank had been told, */
     uint64_t prepared_for_others; /* and those that were not */

@@ -6,8 +6,8 @@
  * landing and the end is not in the digest, as it would not be with real caches; one that comes in
  * landing is, as what is digested is what lies there.
  *
- * A shard here is less than a chunk, so a proof of a part is one of all its bytes: values that were
- * kept of other chunks have no part in it. */
+ * A chunk has 64 bytes here. What digests all of a shard leaves the values of its chunks beside its
+ * slot; a proof of a part computes those of its own chunks anew, of the bytes as they lie there. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -28,9 +28,49 @@ static struct sim_work *find(struct sim *sim, uint32_t node, uint64_t number)
     return NULL;
 }
 
+/* The digest of the whole, of the bytes that were seen and the values that were told. */
+static void fold(struct sim *sim, struct sim_work *work, struct digest *digest_out)
+{
+    struct sim_slot *slot = &sim->nodes[work->node].slots[work->slot];
+    values_of(work->shadow, work->bytes, work->values + work->chunk_first * SIM_VALUE_BYTES);
+    digest_of_values(work->values, work->shard_bytes, work->key, digest_out);
+    if (!work->is_range && work->key != DIGEST_KEY_ID_BLAKE3) {
+        slot->values_generation = work->generation;
+        slot->values_key = work->key;
+        slot->values_bytes = work->bytes;
+        memcpy(slot->values, work->values, sizeof slot->values);
+    }
+}
+
+/* What the judges hold against what is said of it. */
+static void note_digest(struct sim *sim, const struct sim_work *work, const struct digest *digest)
+{
+    struct sim_slot *slot = &sim->nodes[work->node].slots[work->slot];
+    if (work->is_range) {
+        sim->stats.range_proofs++;
+        sim->stats.range_reads += work->type == AGENT_WORK_READ;
+        slot->range_life = work->life;
+        slot->range_generation = work->generation;
+        slot->range_began_ms = work->began_ms;
+        slot->range_ended_ms = sim->now_ms;
+        return;
+    }
+    bool again = slot->digest_life == work->life && slot->digest_generation == work->generation;
+    slot->digest_before = again ? slot->digest : *digest;
+    slot->digest_life = work->life;
+    slot->digest_generation = work->generation;
+    slot->digest_began_ms = work->began_ms;
+    slot->digest_ended_ms = sim->now_ms;
+    slot->digest = *digest;
+    slot->whole_life = work->life;
+    slot->whole_generation = work->generation;
+    slot->whole_began_ms = work->began_ran_ms;
+    slot->whole_ended_ms = host_ran_ms(sim, &sim->nodes[work->node].host);
+    slot->whole = *digest;
+}
+
 void work_finish(struct sim *sim, struct sim_work *work, enum ckpt_status status)
 {
-    struct sim_node *node = &sim->nodes[work->node];
     struct parcel *parcel = parcel_new(PARCEL_WORK);
     parcel->host = work->node;
     parcel->life = work->life;
@@ -38,8 +78,7 @@ void work_finish(struct sim *sim, struct sim_work *work, enum ckpt_status status
     parcel->status = status;
     work->active = false;
     if (status == CKPT_OK && (work->type == AGENT_WORK_DIGEST || work->type == AGENT_WORK_READ)) {
-        sim->stats.range_proofs += work->is_partial;
-        digest_of(work->shadow, work->bytes, work->key, &parcel->digest);
+        fold(sim, work, &parcel->digest);
         if (work->device_key != 0) {
             digest_of(work->shadow, work->bytes, work->device_key, &parcel->device_digest);
         }
@@ -48,21 +87,7 @@ void work_finish(struct sim *sim, struct sim_work *work, enum ckpt_status status
             parcel->digest.bytes[0] ^= 0x5a;
             sim_fault(sim, FAULT_LIE);
         }
-        struct sim_slot *slot = &node->slots[work->slot];
-        bool again = slot->digest_life == work->life && slot->digest_generation == work->generation;
-        slot->digest_before = again ? slot->digest : parcel->digest;
-        slot->digest_life = work->life;
-        slot->digest_generation = work->generation;
-        slot->digest_began_ms = work->began_ms;
-        slot->digest_ended_ms = sim->now_ms;
-        slot->digest = parcel->digest;
-        if (!work->is_partial) {
-            slot->whole_life = work->life;
-            slot->whole_generation = work->generation;
-            slot->whole_began_ms = work->began_ran_ms;
-            slot->whole_ended_ms = host_ran_ms(sim, &node->host);
-            slot->whole = parcel->digest;
-        }
+        note_digest(sim, work, &parcel->digest);
     }
     if (work->type == AGENT_WORK_PERSIST) {
         parcel->digest = work->persist.digest;
@@ -129,7 +154,8 @@ static struct sim_work *new_work(struct sim *sim, uint32_t node, const struct ag
                                   .work = asked->work,
                                   .slot = asked->slot,
                                   .generation = asked->generation,
-                                  .is_partial = asked->chunk_count > 0,
+                                  .is_range = asked->chunk_count > 0 || asked->shard_bytes > 0,
+                                  .chunk_first = (uint32_t)asked->chunk_first,
                                   .key = digest_key_id(&asked->key),
                                   .device_key = digest_key_id(&asked->device_key),
                                   .began_ms = sim->now_ms,
@@ -139,6 +165,36 @@ static struct sim_work *new_work(struct sim *sim, uint32_t node, const struct ag
     }
     sim_violation(sim, "more than %d works under way", SIM_WORKS_MAX);
     return NULL;
+}
+
+/* Which bytes it is about, and the values of the others: kept here, or offered by the source.
+ * False: there are none. */
+static bool take_range(struct sim *sim, struct sim_work *work, const struct agent_work *asked,
+                       const struct agent_event *event)
+{
+    struct sim_slot *slot = &sim->nodes[work->node].slots[work->slot];
+    uint32_t first = work->chunk_first * SIM_CHUNK_BYTES;
+    work->shard_bytes = asked->shard_bytes > 0 ? (uint32_t)asked->shard_bytes : work->bytes;
+    uint32_t bytes = (work->shard_bytes + SIM_CHUNK_BYTES - 1) / SIM_CHUNK_BYTES * SIM_VALUE_BYTES;
+    if (asked->shard_bytes > 0) {
+        slot->part_generation = work->generation;
+        work->there_from = first;
+        if (event->message->offer.values_bytes != bytes) {
+            sim_violation(sim, "node %u reads a part with %u bytes of values for %u", work->node,
+                          event->message->offer.values_bytes, bytes);
+            return false;
+        }
+        memcpy(work->values, event->message->offer.values, bytes);
+    } else if (asked->chunk_count > 0) {
+        uint32_t left = work->shard_bytes - first;
+        uint32_t wanted = (uint32_t)asked->chunk_count * SIM_CHUNK_BYTES;
+        work->from = first;
+        work->bytes = wanted < left ? wanted : left;
+        memcpy(work->values, slot->values, bytes);
+        return slot->values_generation == work->generation && slot->values_key == work->key &&
+               slot->values_bytes == work->shard_bytes;
+    }
+    return true;
 }
 
 void work_start(struct sim *sim, uint32_t node, const struct agent_work *asked,
@@ -183,6 +239,10 @@ void work_start(struct sim *sim, uint32_t node, const struct agent_work *asked,
     }
     if (asked->type == AGENT_WORK_PERSIST) {
         tier_start(sim, work, asked);
+        return;
+    }
+    if (!take_range(sim, work, asked, event)) {
+        work_finish(sim, work, CKPT_ERR_NOT_FOUND);
         return;
     }
     sim_later(sim, sim_between(sim, 1, 10), TURN_WORK, (uint32_t)(work - sim->works), work->life,
@@ -239,7 +299,7 @@ static bool read_piece(struct sim *sim, struct sim_work *work, uint32_t bytes)
         return status == CKPT_ERR_TIMEOUT;
     }
     uint8_t *to = work->shadow + work->landed;
-    memory_read(sim, &work->there, work->landed, bytes, to);
+    memory_read(sim, &work->there, work->there_from + work->landed, bytes, to);
     bool flips = bytes > 0 && !sim->faults_over && sim_chance(sim, sim->mix.flip_wire_ppm);
     bool in_landing = flips && sim_chance(sim, PPM / 2);
     if (flips && !in_landing) {
@@ -300,7 +360,8 @@ void work_turn(struct sim *sim, uint32_t index)
     uint32_t left = work->bytes - work->landed;
     uint32_t bytes = left < work->chunk ? left : work->chunk;
     if (work->type == AGENT_WORK_DIGEST) {
-        memory_read(sim, &work->here, work->landed, bytes, work->shadow + work->landed);
+        memory_read(sim, &work->here, work->from + work->landed, bytes,
+                    work->shadow + work->landed);
         work->landed += bytes;
     } else if (!(work->type == AGENT_WORK_GATHER ? gather_piece(sim, work, bytes)
                                                  : read_piece(sim, work, bytes))) {

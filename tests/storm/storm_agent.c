@@ -150,6 +150,11 @@ static void rank_sense(struct storm *storm, uint32_t place, struct message *mess
         message->load_ask.step = CKPT_STEP_LATEST;
         message->load_ask.rank = (uint32_t)words_below(words, RANKS);
         message->load_ask.load = 1 + (uint32_t)words_below(words, 2);
+        if (words_one_in(words, 2)) {
+            message->load_ask.collective = false;
+            message->load_ask.range_offset = words_below(words, SEGMENT_BYTES);
+            message->load_ask.range_bytes = 1 + words_below(words, SEGMENT_BYTES / 10);
+        }
         break;
     case MESSAGE_RELEASE:
         if (loaded != NULL) {
@@ -240,6 +245,26 @@ static const struct shard_key *find_copy(const struct words *words, const struct
     return found;
 }
 
+/* That a peer has it. */
+static void range_sense(struct words *words, const struct message_load_ask *ask,
+                        struct message_load_verdict *verdict)
+{
+    uint32_t peer = (uint32_t)words_below(words, PEERS);
+    verdict->status = CKPT_OK;
+    verdict->shard = (struct shard_key){
+        .run = ask->run, .attempt = 1, .step = 1 + words_below(words, 40), .rank = ask->rank};
+    memset(&verdict->digest, 0, sizeof(verdict->digest));
+    verdict->bytes = SEGMENT_BYTES;
+    verdict->world = RANKS;
+    verdict->key = (struct digest_key){.kind = DIGEST_KIND_FINGERPRINT};
+    verdict->source_count = 1 + (uint32_t)words_below(words, 2);
+    snprintf(verdict->source_node, sizeof(verdict->source_node), "n%u", peer);
+    snprintf(verdict->source_address, sizeof(verdict->source_address), "127.0.0.1:%u", 7000 + peer);
+    memset(&verdict->source_incarnation, (int)(LIFE_OF_PEER + peer),
+           sizeof(verdict->source_incarnation));
+    verdict->source_generation = 1 + words_below(words, 2);
+}
+
 static void verdict_sense(struct words *words, struct message_load_verdict *verdict)
 {
     const struct message *asked = words_recall(words, MESSAGE_LOAD_ASK);
@@ -253,6 +278,10 @@ static void verdict_sense(struct words *words, struct message_load_verdict *verd
     verdict->collective = ask->collective;
     verdict->load = ask->load;
     verdict->reader = ask->reader;
+    if (ask->range_bytes > 0 && !words_one_in(words, 4)) {
+        range_sense(words, ask, verdict);
+        return;
+    }
     const struct shard_key *copy = find_copy(words, &ask->run, ask->rank);
     if (copy != NULL && !words_one_in(words, 4)) {
         verdict->status = CKPT_OK;
@@ -314,7 +343,11 @@ static void coordinator_speaks(struct storm *storm)
         } else if (message.type == MESSAGE_PULL_ORDER) {
             order_sense(words, &message.pull_order);
         } else if (message.type == MESSAGE_WELCOME) {
-            message.welcome = (struct message_welcome){.heartbeat_ms = 500, .lease_ms = 3000};
+            uint32_t features = WIRE_FEATURES | WIRE_FEATURE_FINGERPRINT | WIRE_FEATURE_RANGES;
+            message.welcome =
+                (struct message_welcome){.heartbeat_ms = 500,
+                                         .lease_ms = 3000,
+                                         .features = words_one_in(words, 2) ? features : 0};
         } else if (report != NULL) {
             report_sense(&report->shard_report, &message);
         }
@@ -341,6 +374,7 @@ static void peer_sense(struct words *words, struct message *message)
         message->offer.segment_bytes = SEGMENT_BYTES;
         message->offer.bytes = SEGMENT_BYTES;
         message->offer.region_count = 1;
+        message->offer.values_bytes = words_one_in(words, 8) ? 0 : 16;
         message->incarnation = asked->offer_ask.source_incarnation;
     } else if (message->type == MESSAGE_OFFER_CLOSED && done != NULL) {
         message->offer_closed.pull = done->offer_done.pull;

@@ -2,7 +2,6 @@
 /* The threads of the agent: digests, renewals and reads, over a real arena and the in-process
  * transport. */
 #include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,130 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "mover/completions.h"
-#include "mover/digester.h"
-#include "mover/mover.h"
 #include "mover/rails.h"
-#include "transport/transport.h"
-
-#define SEGMENT_BYTES (2 * CKPT_MIB)
-#define SEGMENTS 6
-#define SHARD_BYTES (3 * CKPT_MIB + 12345)
-
-/* Another node's transport: its thread serves it, as a peer's mover would. */
-struct source {
-    struct transport *transport;
-    struct transport_region *regions[2];
-    uint8_t *memory; /* two segments of SEGMENT_BYTES */
-    uint8_t address[CKPT_WORKER_ADDRESS_MAX];
-    size_t address_bytes;
-    uint8_t descriptors[2][CKPT_DESCRIPTOR_MAX];
-    size_t descriptor_bytes[2];
-    pthread_t thread;
-    atomic_bool stopping;
-    pthread_barrier_t ready;
-};
-
-static struct arena *arena;
-static struct arena_options arena_options;
-static char directory[64];
-static struct completions *completions;
-static struct digester *digester;
-static const struct digest_engine *engine;
-static struct source source;
-
-static void *serve(void *context)
-{
-    struct source *s = context;
-    assert_int_equal(transport_open("loop", NULL, &s->transport), CKPT_OK);
-    for (int i = 0; i < 2; i++) {
-        struct transport_memory memory = {.address = s->memory + (size_t)i * SEGMENT_BYTES,
-                                          .bytes = SEGMENT_BYTES,
-                                          .generation = 1};
-        assert_int_equal(transport_register(s->transport, &memory, &s->regions[i]), CKPT_OK);
-        assert_int_equal(
-            transport_export(s->regions[i], s->descriptors[i], &s->descriptor_bytes[i]), CKPT_OK);
-    }
-    assert_int_equal(transport_address(s->transport, s->address, &s->address_bytes), CKPT_OK);
-    pthread_barrier_wait(&s->ready);
-    while (!atomic_load(&s->stopping)) {
-        struct transport_completion done[8];
-        if (transport_progress(s->transport, done, 8) == 0 && transport_arm(s->transport)) {
-            struct pollfd waiter = {.fd = transport_event_fd(s->transport), .events = POLLIN};
-            (void)poll(&waiter, 1, 10);
-        }
-    }
-    transport_close(s->transport, NULL, NULL);
-    return NULL;
-}
-
-static enum ckpt_status start_mover(struct mover_options *options, struct mover **mover_out)
-{
-    char reason[CKPT_REASON_MAX + 1];
-    options->segment_bytes = SEGMENT_BYTES;
-    options->segment_count = SEGMENTS;
-    enum ckpt_status status = mover_open(options, mover_out, reason);
-    return status == CKPT_OK ? mover_start(*mover_out, arena, digester, completions, reason)
-                             : status;
-}
-
-static int start(void **state)
-{
-    char reason[ARENA_REASON_BYTES];
-    (void)state;
-    snprintf(directory, sizeof directory, "/dev/shm/ckptd-test-mover-%d", getpid());
-    arena_options = (struct arena_options){.directory = directory,
-                                           .segment_bytes = SEGMENT_BYTES,
-                                           .segment_count = SEGMENTS,
-                                           .lock = ARENA_LOCK_TRY,
-                                           .huge_pages = ARENA_HUGE_PAGES_NEVER};
-    if (arena_open(&arena_options, &arena, reason) != CKPT_OK) {
-        print_error("%s\n", reason);
-        return -1;
-    }
-    assert_int_equal(completions_make(&completions), CKPT_OK);
-    cpu_set_t everywhere;
-    CPU_ZERO(&everywhere);
-    assert_int_equal(digester_start(2, 0, &everywhere, &digester), CKPT_OK);
-    assert_int_equal(digest_engine_select(NULL, &engine), CKPT_OK);
-    memset(&source, 0, sizeof source);
-    source.memory = aligned_alloc(4096, 2 * SEGMENT_BYTES);
-    for (size_t i = 0; i < 2 * SEGMENT_BYTES; i++) {
-        source.memory[i] = (uint8_t)(i * 7 + i / 4096);
-    }
-    pthread_barrier_init(&source.ready, NULL, 2);
-    pthread_create(&source.thread, NULL, serve, &source);
-    pthread_barrier_wait(&source.ready);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    char reason[ARENA_REASON_BYTES];
-    (void)state;
-    atomic_store(&source.stopping, true);
-    pthread_join(source.thread, NULL);
-    pthread_barrier_destroy(&source.ready);
-    free(source.memory);
-    digester_stop(&digester);
-    completions_free(&completions);
-    arena_close(&arena);
-    return arena_destroy_files(&arena_options, reason) == CKPT_OK ? 0 : -1;
-}
-
-static struct work *wait_work(void)
-{
-    struct pollfd waiter = {.fd = completions_fd(completions), .events = POLLIN};
-    struct work *work = NULL;
-    struct offer_reply *offer = NULL;
-    while (work == NULL) {
-        assert_int_equal(poll(&waiter, 1, 20000), 1);
-        completions_take(completions, &work, &offer);
-        assert_null(offer);
-    }
-    assert_null(work->next);
-    return work;
-}
+#include "unit/mover/fixture.h"
 
 static void fill(const uint16_t *segments, uint64_t bytes, const uint8_t *from)
 {
@@ -498,9 +375,8 @@ static void renewal_zeroes_what_nobody_has_open_and_replaces_the_rest(void **sta
     mover_stop(&mover);
 }
 
-static struct work *make_read(const uint16_t *segments, uint32_t n)
+static void take_offer(struct work *work, const uint8_t *values, uint32_t values_bytes)
 {
-    struct work *work = make(WORK_READ, segments, n);
     struct message_region regions[2];
     for (int i = 0; i < 2; i++) {
         regions[i] = (struct message_region){.bytes = (uint32_t)source.descriptor_bytes[i],
@@ -511,8 +387,16 @@ static struct work *make_read(const uint16_t *segments, uint32_t n)
                                   .worker_address = source.address,
                                   .worker_address_bytes = (uint32_t)source.address_bytes,
                                   .region_count = 2,
-                                  .regions = regions};
+                                  .regions = regions,
+                                  .values = values,
+                                  .values_bytes = values_bytes};
     assert_true(work_take_offer(work, 9, &offer));
+}
+
+static struct work *make_read(const uint16_t *segments, uint32_t n)
+{
+    struct work *work = make(WORK_READ, segments, n);
+    take_offer(work, NULL, 0);
     return work;
 }
 
@@ -562,6 +446,96 @@ static void reads_and_fingerprints_what_lands(void **state)
     (void)state;
     prove_by_fingerprint(4);
     read_with("loop", false);
+}
+
+/* Of the shard at `source`, these chunks alone, into memory of their own, with these values of all
+ * of them. */
+static struct work *read_range(struct mover *mover, uint64_t first, uint64_t count,
+                               const uint8_t *values, uint32_t values_bytes)
+{
+    const uint16_t segments[] = {5, 0};
+    uint64_t left = SHARD_BYTES - first * CKPT_CHUNK_BYTES;
+    uint64_t bytes = count * CKPT_CHUNK_BYTES < left ? count * CKPT_CHUNK_BYTES : left;
+    struct work_plan plan = {.type = WORK_READ,
+                             .number = 77,
+                             .slot = 2,
+                             .generation = 5,
+                             .bytes = bytes,
+                             .segments = segments,
+                             .segment_count = bytes > SEGMENT_BYTES ? 2 : 1,
+                             .arena = arena,
+                             .engine = engine,
+                             .chunk_first = first,
+                             .shard_bytes = SHARD_BYTES,
+                             .key = proof_key,
+                             .finished = completions_post_work,
+                             .context = completions};
+    struct work *work = work_make(&plan);
+    assert_non_null(work);
+    take_offer(work, values, values_bytes);
+    mover_read(mover, work);
+    work = wait_work();
+    if (atomic_load(&work->status) == CKPT_OK) {
+        for (uint64_t at = 0; at < bytes; at += SEGMENT_BYTES) {
+            size_t piece = (size_t)(bytes - at < SEGMENT_BYTES ? bytes - at : SEGMENT_BYTES);
+            assert_memory_equal(arena_segment_address(arena, segments[at / SEGMENT_BYTES]),
+                                source.memory + first * CKPT_CHUNK_BYTES + at, piece);
+        }
+    }
+    return work;
+}
+
+/* The values of the chunks that are read are of the bytes that came, the others as they were told:
+ * what they fold into is the shard's digest only when all of them are right. */
+static void a_range_is_read_and_proven_by_the_others_values(void **state)
+{
+    (void)state;
+    const uint16_t whole[] = {4, 1};
+    uint8_t values[4 * FINGERPRINT_VALUE_BYTES], wrong[4 * FINGERPRINT_VALUE_BYTES];
+    struct digest expected;
+    struct mover *mover;
+    struct rails rails = {.spec = "loop"};
+    struct mover_options options = {.rails = &rails, .timeout_ms = 2000, .depth = 2};
+    assert_int_equal(start_mover(&options, &mover), CKPT_OK);
+    prove_by_fingerprint(8);
+    digest_whole(whole, &expected);
+    assert_int_equal(load_values(whole, values), CKPT_OK);
+    memcpy(wrong, values, sizeof wrong);
+    wrong[2 * FINGERPRINT_VALUE_BYTES] ^= 1; /* of the third chunk */
+    for (uint64_t first = 0; first < 4; first++) {
+        for (uint64_t count = 1; count <= 4 - first; count++) {
+            bool reads_third = first <= 2 && first + count > 2;
+            struct work *work = read_range(mover, first, count, values, sizeof values);
+            assert_int_equal(atomic_load(&work->status), CKPT_OK);
+            assert_true(digest_equal(&work->digest, &expected));
+            work_free(work);
+            work = read_range(mover, first, count, wrong, sizeof wrong);
+            assert_int_equal(atomic_load(&work->status), CKPT_OK);
+            assert_int_equal(digest_equal(&work->digest, &expected), reads_third);
+            work_free(work);
+        }
+    }
+    check_values(whole, &expected); /* of the slot that has them all: they stay */
+    mover_stop(&mover);
+}
+
+static void a_range_needs_the_values_of_all_chunks(void **state)
+{
+    (void)state;
+    uint8_t values[4 * FINGERPRINT_VALUE_BYTES] = {0};
+    struct mover *mover;
+    struct rails rails = {.spec = "loop"};
+    struct mover_options options = {.rails = &rails, .timeout_ms = 2000, .depth = 2};
+    assert_int_equal(start_mover(&options, &mover), CKPT_OK);
+    prove_by_fingerprint(8);
+    struct work *work = read_range(mover, 1, 1, values, 3 * FINGERPRINT_VALUE_BYTES);
+    assert_int_equal(atomic_load(&work->status), CKPT_ERR_NOT_FOUND);
+    work_free(work);
+    prove_by_blake3(NULL);
+    work = read_range(mover, 1, 1, values, sizeof values);
+    assert_int_equal(atomic_load(&work->status), CKPT_ERR_NOT_FOUND);
+    work_free(work);
+    mover_stop(&mover);
 }
 
 static void a_held_read_begins_when_it_may(void **state)
@@ -664,6 +638,8 @@ int main(void)
         cmocka_unit_test_teardown(values_are_of_the_bytes_as_they_lie, prove_by_blake3),
         cmocka_unit_test_teardown(a_part_is_proven_without_the_rest, prove_by_blake3),
         cmocka_unit_test_teardown(a_part_needs_the_values_of_its_own_key, prove_by_blake3),
+        cmocka_unit_test_teardown(a_range_is_read_and_proven_by_the_others_values, prove_by_blake3),
+        cmocka_unit_test_teardown(a_range_needs_the_values_of_all_chunks, prove_by_blake3),
         cmocka_unit_test_teardown(reads_and_fingerprints_what_lands, prove_by_blake3),
         cmocka_unit_test(a_held_digest_lets_a_renewal_pass),
         cmocka_unit_test(a_scrub_waits_while_a_rank_copies_and_ends_after),
@@ -679,5 +655,5 @@ int main(void)
         cmocka_unit_test(an_offer_that_does_not_add_up_is_refused),
         cmocka_unit_test(a_gather_that_cannot_begin_ends_with_its_descriptor_closed),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
 }
