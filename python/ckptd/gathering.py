@@ -13,7 +13,6 @@ giving what is its own.
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import queue
@@ -26,11 +25,11 @@ from typing import Any, Iterator
 import torch
 
 from . import peers
-from .boxes import Box, parts
+from .boxes import Box
 from .context import Context, Shard
 from .peers import Council, Flight, Lost, Peers, patience, value_of
 from .sharing import SHARES, Group, is_of_job, listed
-from .sources import Head, Place, Shards, Sources, pieces
+from .sources import Ahead, Head, Piece, Place, Shards, Sources
 from .tensors import TYPES
 
 _log = logging.getLogger("ckptd")
@@ -117,7 +116,9 @@ class Exchange:
         except BaseException as error:
             self._put(error)
         finally:
-            self._sources.close()
+            with self._lock:  # what is read ahead reads no more
+                self._is_closed = True
+                self._sources.close()
 
     def _put(self, item: Any) -> None:
         """Hands on what has come; not to a restore that goes on without it."""
@@ -192,62 +193,56 @@ class Exchange:
             return {}, f"{type(error).__name__}: {error}"
         return packed, None
 
-    def _place_of(self, rank: int) -> int:
-        return self._group.index(self._sources.givers[rank])
-
     def _raw(self, link: Peers, rank: int, mine: bytes | None, size: int) -> bytes:
         memory = None if mine is None else torch.frombuffer(bytearray(mine), dtype=torch.uint8)
-        return bytes(link.start(self._place_of(rank), size, memory).land().cpu().numpy())
+        giver = self._group.index(self._sources.givers[rank])
+        return bytes(link.start(giver, size, memory).land().cpu().numpy())
 
     def _send(self, link: Peers, heads: dict[int, Head],
               wanted: dict[int, dict[str, Box]]) -> None:
-        """All pieces: those of several givers in turn, so that all of them send at once; some are
-        on their way while one is proven."""
-        rows: dict[int, list[tuple[int, list[Place], int]]] = {}  # by who sends
-        for rank in (rank for rank in heads if rank in wanted):
-            if self._sources.givers[rank] == self._rank:
-                shard = self._sources.get(rank)
-                boxes = dict(parts(shard).values())
-                shard.want((name, box.inside(boxes[name])) for name, box in wanted[rank].items())
-            rows.setdefault(self._place_of(rank), []).extend(
-                (rank, *one) for one in pieces(heads[rank], wanted[rank]))
-        flights: deque[tuple[Flight, int, list[Place]]] = deque()
-        turns = itertools.chain.from_iterable(itertools.zip_longest(*rows.values()))
-        for rank, places, size in filter(None, turns):
-            if len(flights) == peers.WINDOW:
+        """All pieces: some are read and on their way while one is proven."""
+        row = list(self._sources.row(heads, wanted))
+        ahead = Ahead(self._read, [piece for piece in row if piece.giver == self._rank])
+        flights: deque[tuple[Flight, Piece]] = deque()
+        try:
+            for piece in row:
+                if len(flights) == peers.WINDOW:
+                    self._land(heads, *flights.popleft())
+                mine = ahead.take() if piece.giver == self._rank else None
+                flights.append((link.start(self._group.index(piece.giver), piece.size, mine),
+                                piece))
+            while flights:
                 self._land(heads, *flights.popleft())
-            mine = None
-            if self._sources.givers[rank] == self._rank:
-                mine = self._read(self._sources.get(rank), places, size)
-            flights.append((link.start(self._place_of(rank), size, mine), rank, places))
-        while flights:
-            self._land(heads, *flights.popleft())
+        finally:
+            ahead.close()
 
-    def _read(self, shard: Shard, places: list[Place], size: int) -> torch.Tensor:
-        memory = torch.empty(size, dtype=torch.uint8)
+    def _read(self, piece: Piece) -> torch.Tensor:
+        """What this rank gives, of its agent's memory."""
+        memory = torch.empty(piece.size, dtype=torch.uint8)
+        shard = self._sources.get(piece.rank)
+        shard.want((place.name, place.inside) for place in piece.places)
         with self._lock:
             if self._is_closed:
                 raise Lost("the shard was given back")
-            for place in places:
+            for place in piece.places:
                 if place.begin < place.end:
                     memory[place.at:place.at + place.end - place.begin] = torch.frombuffer(
                         shard.window(place.begin, place.end), dtype=torch.uint8)
         return memory
 
-    def _land(self, heads: dict[int, Head], flight: Flight, rank: int,
-              places: list[Place]) -> None:
+    def _land(self, heads: dict[int, Head], flight: Flight, piece: Piece) -> None:
         memory = flight.land()
-        is_mine = self._sources.givers[rank] == self._rank
+        is_mine = piece.giver == self._rank
         if is_mine and self._sources.shares is not None:
             return  # filled of the shard itself
         if not is_mine and not flight.proven():
             _log.warning("run %s, rank %d: %d bytes that rank %d has sent are not what came: they "
-                         "are read from the agent", self._run_name, self._rank, memory.numel(),
-                         self._sources.givers[rank])
+                         "are read from the agent", self._run_name, self._rank, piece.size,
+                         piece.giver)
             return
-        self._put([Given(rank, place.name, place.box,
-                         _tensor(memory, heads[rank].entries[place.name], place))
-                   for place in places])
+        self._put([Given(piece.rank, place.name, place.box,
+                         _tensor(memory, heads[piece.rank].entries[place.name], place))
+                   for place in piece.places])
 
 
 def _tensor(memory: torch.Tensor, entry: dict[str, Any], place: Place) -> torch.Tensor:

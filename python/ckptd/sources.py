@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import queue
+import threading
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Protocol
+from typing import Any, Callable, Iterator, Protocol, Sequence
+
+import torch
 
 from . import names, peers
 from .boxes import Box, parts
-from .context import Context, Shard
+from .context import Context
 from .restored import STATE, order
+from .shard import PartialShard, Shard
 from .sharing import SHARES, listed
 
 _ALIGNED = 64  # bytes
 _SMALL = 1 << 20  # bytes; a tensor of the extra state that a head brings along
+_AHEAD = 2  # pieces that are read before their turn
 
 
 class Shards(Protocol):
@@ -36,6 +43,7 @@ class Head:
         self.rank = rank
         self.entries: dict[str, dict[str, Any]] = said["entries"]
         self.metadata: dict[str, str] = said["metadata"]
+        self.is_in_parts: bool = said["parts"]  # any rank can read any part of it, and no more
         self._whole = whole
         self._data = {} if shares is None else {SHARES: shares}
         at = 8 + length
@@ -47,7 +55,7 @@ class Head:
     @staticmethod
     def pack(shard: Shard, brought: list[str]) -> bytes:
         said = json.dumps({"entries": shard.entries, "metadata": shard.metadata,
-                           "names": brought}).encode()
+                           "parts": isinstance(shard, PartialShard), "names": brought}).encode()
         return b"".join([len(said).to_bytes(8, "little"), said,
                          *(bytes(shard.data(name)) for name in brought)])
 
@@ -67,7 +75,8 @@ class Sources:
     """Of which shards an exchange is, and how this rank has those that are its to give."""
 
     rounds: list[list[int]]  # ranks that saved: those of one round are looked at together
-    givers: dict[int, int]  # {rank that saved: the rank that has its shard and gives of it}
+    group: list[int]
+    givers: dict[int, int]  # {rank that saved: the rank that has its shard, and gives of it}
     get: Callable[[int], Shard]
     whole: Callable[[int], Shard]  # any of them, for the thread of the restore
     close: Callable[[], None]
@@ -82,7 +91,7 @@ class Sources:
         def none(rank: int) -> Shard:
             raise peers.Lost(f"something of rank {rank} is needed, which is no share")
 
-        return Sources([group], {rank: rank for rank in group}, lambda _: shard, none,
+        return Sources([group], group, {rank: rank for rank in group}, lambda _: shard, none,
                        lambda: None, 0.0, shard.data(SHARES))
 
     @staticmethod
@@ -97,7 +106,7 @@ class Sources:
         rounds += [rest[at:at + len(group)] for at in range(0, len(rest), len(group))]
         givers = {rank: group[place % len(group)] for ranks in rounds
                   for place, rank in enumerate(ranks)}
-        return Sources(rounds, givers, mine.get, whole.get, mine.close, seconds)
+        return Sources(rounds, group, givers, mine.get, whole.get, mine.close, seconds)
 
     def brought(self, shard: Shard) -> list[str]:
         """What a head brings along: what is asked for by name, and no target of its own."""
@@ -119,6 +128,19 @@ class Sources:
                 for rank, head in heads.items()}
 
 
+    def row(self, heads: dict[int, Head], wanted: dict[int, dict[str, Box]]) -> Iterator[Piece]:
+        """What is sent, piece by piece: of all ranks' reckoning the same. Those of several givers
+        come in turn, so that all of them send at once."""
+        rows: dict[int, list[Piece]] = {rank: [] for rank in self.group}
+        turns = itertools.cycle(self.group)
+        for rank, head in heads.items():
+            for places, size in pieces(head, wanted.get(rank, {})):
+                giver = next(turns) if head.is_in_parts else self.givers[rank]
+                rows[giver].append(Piece(giver, rank, places, size))
+        turned = itertools.chain.from_iterable(itertools.zip_longest(*rows.values()))
+        return (piece for piece in turned if piece is not None)
+
+
 def _size(shard: Shard | Head, inside: str) -> int:
     begin, end = shard.entries[inside]["data_offsets"]
     return int(end - begin)
@@ -130,9 +152,20 @@ class Place:
 
     name: str
     box: Box
+    inside: Box  # the same as a part of what the shard has of the tensor
     begin: int
     end: int
     at: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is sent at once: parts of tensors of one shard, by the rank that gives it."""
+
+    giver: int
+    rank: int  # that saved it
+    places: list[Place]
+    size: int
 
 
 def pieces(head: Shard | Head, wanted: dict[str, Box]) -> Iterator[tuple[list[Place], int]]:
@@ -145,7 +178,7 @@ def pieces(head: Shard | Head, wanted: dict[str, Box]) -> Iterator[tuple[list[Pl
             if places and size + end - begin > peers.PIECE:
                 yield places, size
                 places, size = [], 0
-            places.append(Place(inside, box, begin, end, size))
+            places.append(Place(inside, box, box.inside(boxes[inside]), begin, end, size))
             size += -(-(end - begin) // _ALIGNED) * _ALIGNED
     if places:
         yield places, size
@@ -168,3 +201,41 @@ def _rows(head: Shard | Head, inside: str, box: Box,
         yield (Box((*box.offsets[:at], low, *box.offsets[at + 1:]),
                    (*box.sizes[:at], high - low, *box.sizes[at + 1:])),
                begin + (low - box.offsets[at]) * row, begin + (high - box.offsets[at]) * row)
+
+
+class Ahead:
+    """Reads what this rank gives before its turn, in a thread, while others' pieces come."""
+
+    def __init__(self, read: Callable[[Piece], torch.Tensor], row: Sequence[Piece]) -> None:
+        self._read, self._row, self._is_over = read, row, False
+        self._found: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
+        self._thread = threading.Thread(target=self._run, name="ckptd-ahead", daemon=True)
+        self._thread.start()
+
+    def take(self) -> torch.Tensor:
+        """The next piece's memory. Raises what reading it raised, or Lost."""
+        try:
+            found = self._found.get(timeout=peers.STALL_SECONDS)
+        except queue.Empty:
+            raise peers.Lost(f"its agent gave nothing in {peers.STALL_SECONDS:.0f} s") from None
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def close(self) -> None:
+        self._is_over = True
+
+    def _run(self) -> None:
+        for piece in self._row:
+            try:
+                found: Any = self._read(piece)
+            except BaseException as error:
+                found = error
+            while not self._is_over:
+                try:
+                    self._found.put(found, timeout=0.05)
+                    break
+                except queue.Full:
+                    continue
+            if self._is_over or isinstance(found, BaseException):
+                return

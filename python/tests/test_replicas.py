@@ -59,6 +59,60 @@ def test_each_byte_leaves_the_agents_once(shared_cluster, run, old, new, share):
         assert set(fetched) == set(range(old))
 
 
+class Large(nn.Module):
+    """Of several pieces, and of more than a chunk each: a shard of it is read in parts."""
+
+    def __init__(self, fill=None):
+        super().__init__()
+        torch.manual_seed(3)
+        self.parts = nn.ParameterList([torch.randn(rows, 4096) for rows in (900, 31, 300, 7)])
+        if fill is not None:
+            spoil(self)
+
+    def forward(self, x):
+        return x * sum(parameter.sum() for parameter in self.parameters())
+
+
+def go_on_from_large(rank, world, say, run, sockets, replicas=None):
+    peers.PIECE = 1 << 20
+    model = DistributedDataParallel(Large(fill=5))
+    read = [0]
+
+    def counting(context, *arguments, reads=ckptd.Context.read_range_or_shard, **more):
+        found, shard = reads(context, *arguments, **more)
+        read[0] += found.shard_bytes if found.is_whole else len(found.data)
+        return found, shard
+
+    def counting_whole(context, *arguments, fetch=ckptd.Context.fetch):
+        shard = fetch(context, *arguments)
+        read[0] += shard.bytes
+        return shard
+
+    with mock.patch.multiple(ckptd.Context, read_range_or_shard=counting, fetch=counting_whole), \
+            counted() as (opened, given), ckptd.attach(
+                model, run=run, socket=sockets[rank % len(sockets)], replicas=replicas):
+        same = all(torch.equal(mine, saved) for mine, saved in
+                   zip(model.parameters(), Large().parameters()))
+        return same, given[0], opened, read[0]
+
+
+def test_each_rank_reads_its_part_of_one_shard(shared_cluster, run):
+    sockets = sockets_of(shared_cluster)
+    with ckptd.attach(Large(), run=run, socket=sockets[0], rank=0, world=1,
+                      copies=1) as checkpoint:
+        checkpoint.save(1).consistent(30)
+        with checkpoint.context_or_raise().fetch(0) as shard:
+            whole = shard.bytes
+    found = ranks.run(WORLD, go_on_from_large, run=run, sockets=sockets)
+    assert [one[:3] for one in found] == [(True, True, [0])] * WORLD
+    # Pieces and chunks do not end in the same places, and each rank looks at the header.
+    read = [one[-1] for one in found]
+    assert all(0 < one < 0.75 * whole for one in read), (whole, read)
+    alone = ranks.run(WORLD, go_on_from_large, run=run, sockets=sockets, replicas=False)
+    assert all(one[:2] == (True, False) for one in alone)
+    assert sum(read) < 0.6 * sum(one for *_, one in alone)
+
+
 def shard_plainly(rank, world, say, run, sockets, attempt, shape=None):
     quick()
     torch.manual_seed(attempt)
