@@ -55,6 +55,7 @@ struct shared {
 };
 
 struct comm {
+    struct comm *next; /* of all that ever were: what is on a stream may look at them */
     int rank, ranks;
     char name[64];
     struct shared *shared;
@@ -84,6 +85,8 @@ NCCL_FUNCTIONS(DECLARE)
 static __thread uint32_t group_depth;
 static __thread struct comm *group_comm;
 static _Atomic unsigned collectives;
+static struct comm *comms;
+static pthread_mutex_t comms_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* What a word of the script has behind its "="; 0: it is not there; 1: there is nothing behind. */
 static unsigned script(const char *word)
@@ -176,6 +179,10 @@ int ncclCommInitRankConfig(void **comm_out, int ranks, struct nccl_id id, int ra
     if (comm->shared == MAP_FAILED || pthread_create(&comm->thread, NULL, begin, comm) != 0) {
         return SYSTEM_ERROR;
     }
+    pthread_mutex_lock(&comms_lock);
+    comm->next = comms;
+    comms = comm;
+    pthread_mutex_unlock(&comms_lock);
     *comm_out = comm;
     return NCCL_IN_PROGRESS;
 }
@@ -339,7 +346,7 @@ int ncclCommAbort(void *handle)
         free(comm->group[i]);
     }
     comm->group_count = 0;
-    return NCCL_OK; /* what is still on a stream looks at it: it stays */
+    return NCCL_OK;
 }
 
 int ncclGroupStart(void)

@@ -21,8 +21,9 @@ ckpt_test(test_fanout_nccl SOURCES unit/fanout/test_nccl.c unit/fanout/trial.c
           LINKS ckpt_fanout ckpt LABELS fanout TIMEOUT 400)
 if(TARGET test_fanout_nccl)
   add_dependencies(test_fanout_nccl fake_nccl)
-  set_property(TEST test_fanout_nccl APPEND PROPERTY
-               ENVIRONMENT LD_LIBRARY_PATH=${CKPT_FAKE_GPU_FOLDER})
+  # LeakSanitizer itself ends with a fault where the fake's streams have threads of their own left.
+  set_property(TEST test_fanout_nccl APPEND PROPERTY ENVIRONMENT
+               LD_LIBRARY_PATH=${CKPT_FAKE_GPU_FOLDER} ASAN_OPTIONS=detect_leaks=0)
 endif()
 
 # The real NCCL: held against its header, and how it is refused where there is no driver, and how it

@@ -265,6 +265,8 @@ void trial_run(const struct trial *trial, struct trial_result *result_out)
         int status;
         if (!is_odd || i != trial->who) {
             waitpid(children[i], &status, 0);
+            /* What a sanitizer found is its exit. */
+            board->result.ranks[i].has_ended = board->result.ranks[i].has_ended && status == 0;
         }
     }
     if (is_odd) {
