@@ -168,7 +168,9 @@ bool agent_persist_done(struct agent *a, const struct agent_event *event)
             continue;
         }
         unpin(a, p);
-        p->told.name = p->is_manifest ? (struct digest){{0}} : event->digest;
+        if (!p->is_manifest) {
+            p->told.name = event->digest;
+        }
         p->told.bytes = event->bytes;
         end(a, p, event->status, event->reason != NULL ? event->reason : "");
         if (event->status != CKPT_OK) {
