@@ -180,8 +180,10 @@ def test_from_another_node(shared_cluster, saved):
         with ckptd.Context(saved[0].run, socket=agent.socket, reader=True) as reader:
             found = reader.read_range(0, "other", 1000, 3 * MIB)
             assert found.data == arrays["other"].tobytes()[1000:1000 + 3 * MIB]
-            with reader.open(0) as shard:
+            assert not found.is_whole
+            with counted() as (parts, wholes), reader.open(0) as shard:
                 assert shard.data("first") == arrays["first"].tobytes()
+            assert not wholes and sum(parts) <= 3 * MIB
 
 
 def test_another_start_s_shard_is_not_mixed_with_the_last(shared_cluster, run):
@@ -290,7 +292,7 @@ def sharded(rank, world, say, run, sockets, attempt):
 
 
 def test_a_new_world_reads_what_it_wants(shared_cluster, run):
-    sockets = [shared_cluster.agents[0].socket]
+    sockets = [agent.socket for agent in shared_cluster.agents[:2]]
     truth = ranks.run(2, sharded, run=run, sockets=sockets, attempt=1)[0]
     job = ranks.Job(5, sharded, run=run, sockets=sockets, attempt=2)
     assert all(found == truth for found in job.wait())
@@ -363,7 +365,7 @@ def jax_restore(run, socket, count):
 def test_jax_of_another_world(shared_cluster, run):
     """One process saves 32 MiB; each of two reads its half."""
     pytest.importorskip("jax")
-    sockets = [shared_cluster.agents[0].socket]
+    sockets = [agent.socket for agent in shared_cluster.agents[:2]]
     jax_ranks.run_job(jax_save, devices=4, sockets=sockets, run=run)
     for parts, wholes in jax_ranks.run_job(jax_restore, world=2, devices=1, sockets=sockets,
                                            run=run, count=2):
