@@ -106,7 +106,7 @@ static enum ckpt_status lend_header(struct ckpt *ckpt, const struct reading *rea
                                     struct client_loan *loan_out, uint64_t *header_bytes_out)
 {
     struct client_loan loan;
-    uint64_t proven;
+    uint64_t proven = 0;
     uint64_t header_bytes;
     enum ckpt_status status = lend_first(ckpt, reading, &loan, &proven);
     if (status != CKPT_OK) {
