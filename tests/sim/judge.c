@@ -145,7 +145,8 @@ bool judge_digested(const struct sim_slot *slot, uint32_t life, uint64_t generat
                     const struct digest *digest)
 {
     return slot->digest_life == life && slot->digest_generation == generation &&
-           (digest_equal(&slot->digest, digest) || digest_equal(&slot->digest_before, digest));
+           (digest_equal(&slot->digest, digest) || digest_equal(&slot->digest_before, digest) ||
+            digest_equal(&slot->named, digest));
 }
 
 bool judge_is_unheard(const struct sim *sim, uint64_t at_ms)

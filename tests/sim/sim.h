@@ -151,6 +151,7 @@ struct sim_slot {
     uint64_t digest_ended_ms;
     struct digest digest;
     struct digest digest_before; /* the one before it, of the same life and generation, or it */
+    struct digest named; /* by BLAKE3, beside digests under another key */
     /* The last of all of it; its times are those in which the agent's process ran. */
     uint32_t whole_life;
     uint64_t whole_generation;

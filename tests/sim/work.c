@@ -56,6 +56,11 @@ static void note_digest(struct sim *sim, const struct sim_work *work, const stru
         return;
     }
     bool again = slot->digest_life == work->life && slot->digest_generation == work->generation;
+    if (again && work->key == DIGEST_KEY_ID_BLAKE3 &&
+        digest_key_of(&slot->digest) != DIGEST_KEY_ID_BLAKE3) {
+        slot->named = *digest;
+        return;
+    }
     slot->digest_before = again ? slot->digest : *digest;
     slot->digest_life = work->life;
     slot->digest_generation = work->generation;
