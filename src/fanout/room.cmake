@@ -4,8 +4,8 @@
 # opened when they are used.
 ckpt_room_headers(client)
 ckpt_room(fanout
-  SOURCES api.c bring.c fetch.c group.c held.c lane.c nccl_library.c plan.c proof.c road_nccl.c
-          road_sockets.c sockets_thread.c star.c talk.c tcp.c
+  SOURCES api.c bring.c fetch.c group.c held.c lane.c nccl_call.c nccl_library.c nccl_round.c plan.c
+          proof.c road_nccl.c road_sockets.c sockets_thread.c star.c talk.c tcp.c
   LINKS ckpt_base ckpt_digest ckpt_shard ckpt_client_headers Threads::Threads ${CMAKE_DL_LIBS})
 
 add_library(ckpt_fanout_library SHARED $<TARGET_OBJECTS:ckpt_fanout>)
