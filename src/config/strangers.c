@@ -25,7 +25,7 @@ static const struct variable {
 /* Sections of all programs' files. A program judges what is named like a key of its own sections,
  * and leaves what is named like another's to that. */
 static const char *const sections[] = {"AGENT", "ARENA",       "TRANSPORT", "DIGEST", "LOG",
-                                       "SLURM", "COORDINATOR", "CKPTCTL",   "TIER"};
+                                       "SLURM", "COORDINATOR", "CKPTCTL",   "TIER",   "SCRUB"};
 
 /* Of the tests alone, and their own affair. */
 static const char *const test_prefixes[] = {OURS "TEST_", OURS "VM_", OURS "SUITE_",
