@@ -128,18 +128,28 @@ bool agent_save_names_filling(const struct agent *a, const struct rank_session *
     return s->state == SLOT_FILLING && s->generation == generation && s->shard.step == step;
 }
 
-/* Why a slot that its rank seals is given up all the same; false: it is not. */
-static bool spoils_seal(const struct slot *s, const struct rank_session *session, char *reason)
+/* Why a slot that its rank seals is given up all the same; CKPT_OK: it is not. */
+static enum ckpt_status check_seal(const struct agent *a, const struct slot *s,
+                                   const struct rank_session *session, char *reason)
 {
+    const struct seat *seat = &a->seats[session->seat];
     assert(s->state == SLOT_FILLING);
-    if (s->doomed) {
-        reason_set(reason, "step %llu was given up while rank %u still filled it",
-                   (unsigned long long)s->shard.step, session->rank);
-    } else if (s->work != 0) {
-        reason_set(reason, "step %llu was sealed while gather %u of rank %u was under way",
-                   (unsigned long long)s->shard.step, session->gather_number, session->rank);
+    if (seat->refused) { /* since the slot was granted */
+        reason_set(reason, "%.200s", seat->reason);
+        return seat->status;
     }
-    return s->doomed || s->work != 0;
+    if (s->doomed) {
+        return reason_refuse(reason, CKPT_ERR_ABORTED,
+                             "step %llu was given up while rank %u still filled it",
+                             (unsigned long long)s->shard.step, session->rank);
+    }
+    if (s->work != 0) {
+        return reason_refuse(reason, CKPT_ERR_ABORTED,
+                             "step %llu was sealed while gather %u of rank %u was under way",
+                             (unsigned long long)s->shard.step, session->gather_number,
+                             session->rank);
+    }
+    return CKPT_OK;
 }
 
 void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal *seal)
@@ -167,8 +177,9 @@ void agent_save_seal(struct agent *a, uint32_t index, const struct message_seal 
     session->filling = NONE;
     struct save *save = agent_save_add(session, seal->step, slot, seal->generation);
     char reason[CKPT_REASON_MAX + 1] = "";
-    if (spoils_seal(s, session, reason)) {
-        agent_save_ends(save, CKPT_ERR_ABORTED, reason);
+    enum ckpt_status status = check_seal(a, s, session, reason);
+    if (status != CKPT_OK) {
+        agent_save_ends(save, status, reason);
         agent_slot_writer_gone(a, slot);
         return;
     }

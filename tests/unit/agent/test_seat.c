@@ -90,6 +90,24 @@ static void a_rank_without_a_place_is_told_why(void **state)
                      CKPT_ERR_ATTEMPT);
 }
 
+/* It was granted its slot before the refusal came, and seals it after. */
+static void a_rank_that_fills_its_slot_while_it_is_refused_is_told_why(void **state)
+{
+    struct driver *d = *state;
+    driver_start(d);
+    driver_join(d);
+    open_rank(d, 1, 0);
+    const struct message_slot_granted granted = *driver_ask(d, 1, 10, SEGMENT);
+    assert_int_equal(granted.status, CKPT_OK);
+    tell(d, CKPT_ERR_RANK, 0);
+    assert_null(outcome(d)); /* nothing was sealed yet */
+    driver_seal(d, 1, 10, granted.slot, granted.generation);
+    assert_int_equal(outcome(d)->status, CKPT_ERR_RANK);
+    assert_non_null(strstr(outcome(d)->reason, "1 of 4"));
+    driver_settle(d);
+    assert_int_equal(driver_slot(d, granted.slot).state, SLOT_FREE);
+}
+
 static void what_waits_too_long_is_given_up(void **state)
 {
     struct driver *d = *state;
@@ -149,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MACHINE_TEST(a_save_is_staged_until_the_start_has_its_number, driver),
         MACHINE_TEST(a_rank_without_a_place_is_told_why, driver),
+        MACHINE_TEST(a_rank_that_fills_its_slot_while_it_is_refused_is_told_why, driver),
         MACHINE_TEST(what_waits_too_long_is_given_up, driver),
         MACHINE_TEST(what_is_staged_outlives_its_agent, driver),
         MACHINE_TEST(an_earlier_coordinator_takes_numbers, driver),
