@@ -409,6 +409,31 @@ CKPT_API enum ckpt_status ckpt_save_shard(struct ckpt *ckpt, uint64_t step, cons
  *                         ckpt_reason() says why */
 CKPT_API enum ckpt_status ckpt_wait(struct ckpt *ckpt, uint64_t step, uint32_t timeout_ms);
 
+/* ckpt_wait_persisted - wait until a saved step is whole in the tier
+ *
+ * First as ckpt_wait, with its errors; then asks the coordinator through the agent, after 50 ms and
+ * later and later, to once a second. Blocks for at most timeout_ms in all. 0 only looks at what has
+ * come, and asks where it is time to: who looks again and again asks no more often than who waits.
+ * CKPT_OK: every rank's shard of the step and their manifest are durable in the tier (`[tier] path`
+ * of ckptd), and that is on record. It stays true, whatever becomes of the copies in memory.
+ *
+ * Not every step goes there: `[tier] every` and `max_age` of ckptctld say which, and of those that
+ * wait while another is on its way the newest alone goes next. A step that is not due is passed
+ * over as soon as the one that stands for it is there; one that was due, when a later step is.
+ *
+ * ERRORS, after it was consistent
+ *     CKPT_ERR_TIMEOUT      not yet; ask again. As long as the tier is full or hangs, too
+ *     CKPT_ERR_NO_COORDINATOR  not in time, as of ckpt_wait
+ *     CKPT_ERR_STEP         it was passed over, and will never be there
+ *     CKPT_ERR_UNSUPPORTED  no agent has a tier; or the agent or the coordinator is of before this
+ *                           call and cannot tell
+ *     CKPT_ERR_RETIRED      it is no longer in memory, a later step is in the tier, and whether
+ *                           this one went there before is not known: `ckptctl tier list` tells.
+ *                           Who waits while it goes there hears of it within a second
+ *     CKPT_ERR_QUARANTINED, CKPT_ERR_ABORTED  it was lost, or given up, before it got there */
+CKPT_API enum ckpt_status ckpt_wait_persisted(struct ckpt *ckpt, uint64_t step,
+                                              uint32_t timeout_ms);
+
 struct ckpt_info {
     uint64_t step;
     uint32_t attempt;

@@ -72,14 +72,20 @@ class Handle:
         return True
 
     def persisted(self, timeout: float = 600.0) -> bool:
-        """Waits until every rank's shard is a file in the directory that attach() was given.
+        """Waits until every rank's shard is a file in the directory that attach() was given; given
+        none, until the step is whole in the tier of the agents.
 
-        Raises Timeout; UsageError when attach() was given none, or the step is not one of those
-        that go there.
+        Raises Timeout; UsageError when the step is not one of those that go there, or was passed
+        over; an Error of status CKPT_ERR_UNSUPPORTED where there is neither.
         """
         deadline = time.monotonic() + timeout
         self.staged(timeout)
-        self._owner.persister_or_raise().wait(self.step, max(0.0, deadline - time.monotonic()))
+        left = max(0.0, deadline - time.monotonic())
+        persister = self._owner.persister
+        if persister is not None:
+            persister.wait(self.step, left)
+        else:
+            self._owner.context_or_raise().wait_persisted(self.step, left)
         return True
 
     def __repr__(self) -> str:
@@ -138,9 +144,9 @@ class Checkpointer:
             raise NoAgent("CKPT_ERR_NO_AGENT", self.reason or "the checkpointer was closed")
         return self._context
 
-    def persister_or_raise(self) -> Persister:
-        if self._persister is None:
-            raise UsageError("CKPT_ERR_INVALID", "attach() was given no directory to persist to")
+    @property
+    def persister(self) -> Persister | None:
+        """What writes into the directory that attach() was given; None: it was given none."""
         return self._persister
 
     # ---- memory of the saves to come ----

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Sequence
 
 from .errors import Error, Timeout, of_status
-from .library import C, dtype_number, ffi, has_ranges, library, text
+from .library import C, dtype_number, ffi, has_ranges, has_tier_waits, library, text
 from .shard import DIGEST_KINDS, Range, Shard, open_shard
 
 LATEST = 2**64 - 1
 _POLL_SECONDS = (0.0005, 0.02)  # between two looks of a wait: the first, and at most
+_TIER_POLL_SECONDS = (0.005, 0.1)  # the same, of one for the tier
 
 
 @dataclass(frozen=True)
@@ -283,12 +284,7 @@ class Context:
 
     def is_consistent(self, step: int) -> bool:
         """Looks, without waiting. Raises when the step never will be."""
-        with self._lock:
-            try:
-                self._check(self._library.ckpt_wait(self._open, step, 0))
-            except Timeout:
-                return False
-        return True
+        return self._look(self._library.ckpt_wait, step)
 
     def wait(self, step: int, timeout: float) -> None:
         """Waits until a saved step is consistent; Timeout when it is not yet, of which
@@ -296,13 +292,43 @@ class Context:
 
         Looks again and again, so that a save of another thread is never held up.
         """
+        self._wait(self._library.ckpt_wait, step, timeout, _POLL_SECONDS)
+
+    def is_persisted(self, step: int) -> bool:
+        """Looks, without waiting, at what has come, and asks where it is time to. Raises when the
+        step will never be in the tier, or there is none."""
+        return self._look(self._tier_wait(), step)
+
+    def wait_persisted(self, step: int, timeout: float) -> None:
+        """Waits until a saved step is whole in the tier: every rank's shard, and their manifest, on
+        record. Timeout when it is not yet; UsageError when it was passed over; an Error with the
+        status CKPT_ERR_UNSUPPORTED where no agent has a tier; Lost, Aborted when it ended before.
+        """
+        self._wait(self._tier_wait(), step, timeout, _TIER_POLL_SECONDS)
+
+    @staticmethod
+    def _tier_wait() -> Any:
+        if not has_tier_waits():
+            raise Error("CKPT_ERR_UNSUPPORTED", "this libckpt is of before ckpt_wait_persisted: "
+                                                "install a newer one")
+        return library().ckpt_wait_persisted
+
+    def _look(self, wait: Any, step: int) -> bool:
+        with self._lock:
+            try:
+                self._check(wait(self._open, step, 0))
+            except Timeout:
+                return False
+        return True
+
+    def _wait(self, wait: Any, step: int, timeout: float, poll: tuple[float, float]) -> None:
         deadline = time.monotonic() + timeout
-        pause, most = _POLL_SECONDS
-        while not self.is_consistent(step):
+        pause, most = poll
+        while not self._look(wait, step):
             left = deadline - time.monotonic()
             if left <= 0:
                 with self._lock:
-                    self._check(self._library.ckpt_wait(self._open, step, 1))
+                    self._check(wait(self._open, step, 1))
                 return
             time.sleep(min(pause, left))
             pause = min(most, pause * 1.3)

@@ -119,6 +119,7 @@ int ckpt_save_replica(struct ckpt *, uint64_t, const struct ckpt_replica *);
 int ckpt_save_end(struct ckpt *, uint64_t);
 int ckpt_save_cancel(struct ckpt *, uint64_t);
 int ckpt_wait(struct ckpt *, uint64_t, uint32_t);
+int ckpt_wait_persisted(struct ckpt *, uint64_t, uint32_t);
 int ckpt_info(struct ckpt *, uint64_t, struct ckpt_info *);
 int ckpt_load(struct ckpt *, uint64_t, uint32_t, struct ckpt_shard *);
 struct ckpt_range {
@@ -141,7 +142,8 @@ unsigned ckpt_dtype_bits(int);
 const char *ckpt_version(void);
 """
 SONAME = "libckpt.so.0"
-_LATER = ("ckpt_read_range",)  # that a library of before them lacks, and that is done without
+# What a library of before them lacks, and is done without.
+_LATER = ("ckpt_read_range", "ckpt_wait_persisted")
 
 ffi = cffi.FFI()
 ffi.cdef(CDEF)
@@ -216,6 +218,11 @@ def version() -> str:
 def has_ranges() -> bool:
     """Whether this libckpt reads parts of shards."""
     return hasattr(library(), "ckpt_read_range")
+
+
+def has_tier_waits() -> bool:
+    """Whether this libckpt tells when a step is in the tier."""
+    return hasattr(library(), "ckpt_wait_persisted")
 
 
 @lru_cache(maxsize=None)

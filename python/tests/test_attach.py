@@ -336,8 +336,26 @@ def test_persisted_files_are_what_was_saved(attach, tmp_path):
     loaded = load_file(files[0])
     assert same({k: loaded[k] for k in model.state_dict()}, dict(model.state_dict()))
     plain_one = attach(make()[0], attempt=2, resume=False)
-    with pytest.raises(ckptd.UsageError, match="no directory"):
-        plain_one.save(3).persisted(1)
+    with pytest.raises(ckptd.Error, match="no agent that has one") as caught:
+        plain_one.save(3).persisted(60)
+    assert caught.value.status == "CKPT_ERR_UNSUPPORTED"
+
+
+def test_persisted_without_a_directory_is_in_the_tier(start_cluster, run, tmp_path):
+    cluster = start_cluster(agents=2, agent={"tier-path": str(tmp_path)},
+                            coordinator={"tier-every": "10"})
+    with ckptd.attach(*make(), run=run, socket=cluster.agents[0].socket) as checkpoint:
+        first = checkpoint.save(1)
+        assert first.persisted(30)
+        second = checkpoint.save(2)
+        assert [path.parent.name[:25] for path in tmp_path.glob("*/*/manifest.json")] == [
+            f"step-{1:020d}"]
+        with pytest.raises(ckptd.UsageError, match="passed over"):
+            second.persisted(30)
+        third = checkpoint.save(12)
+        with pytest.raises(ckptd.Timeout):
+            third.persisted(0)
+        assert third.persisted(30) and third.persisted(0) and first.persisted(0)
 
 
 def test_save_blocks_no_longer_than_its_bound(start_cluster, run):

@@ -45,6 +45,12 @@ struct save {
     int64_t asked_ns; /* when the coordinator was asked how it ended, after a lost connection */
     enum ckpt_status status;
     char reason[CKPT_REASON_MAX + 1];
+    /* Of a consistent one, for who waits until it is in the tier. */
+    bool tier_is_told;            /* the next, and the reason, end the wait */
+    enum ckpt_status tier_status; /* CKPT_OK: it is there */
+    uint64_t tier_question;       /* not answered yet; 0: none */
+    int64_t tier_due_ns;          /* not to be asked before */
+    uint32_t tier_pause_ms;       /* between the last two times */
 };
 
 /* A slot that this rank may write. */

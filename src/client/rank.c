@@ -10,6 +10,7 @@
 #include "client/context.h"
 #include "base/reason.h"
 #include "client/saves.h"
+#include "client/tier_word.h"
 
 /* How long a rank waits that the agent notices the end of its own earlier connection: ever longer,
  * for it may be another process that has its place. */
@@ -141,6 +142,9 @@ enum ckpt_status client_await(struct ckpt *ckpt, client_is_answer *is_answer, co
         if (message.type == MESSAGE_SAVE_OUTCOME) {
             client_saves_end(ckpt, message.save_outcome.step, message.save_outcome.status,
                              message.save_outcome.reason);
+        }
+        if (message.type == MESSAGE_CHECKPOINT_INFO) {
+            client_tier_hear(ckpt, &message.checkpoint_info);
         }
         if (message.type == MESSAGE_RANK_SEATED && message.rank_seated.status == CKPT_OK) {
             ckpt->attempt = message.rank_seated.attempt;

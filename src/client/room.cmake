@@ -4,7 +4,8 @@
 ckpt_room(client
   SOURCES context.c open.c rank.c start_name.c agent_link.c save.c prepare.c replica.c gather.c
           device.c device_load.c gpu.c stage.c copy.c
-          mappings.c saves.c wait.c info.c loan.c indexes.c load.c range.c tensors.c fork.c
+          mappings.c saves.c wait.c tier_word.c wait_persisted.c info.c loan.c indexes.c load.c
+          range.c tensors.c fork.c
   LINKS ckpt_base ckpt_wire ckpt_shard ckpt_digest ckpt_device ckpt_arena_view Threads::Threads)
 
 add_library(ckpt SHARED $<TARGET_OBJECTS:ckpt_client>)

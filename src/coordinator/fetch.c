@@ -13,6 +13,7 @@
 #include "coordinator/copy.h"
 #include "coordinator/fetch_table.h"
 #include "coordinator/order.h"
+#include "coordinator/persist_rule.h"
 #include "coordinator/place.h"
 #include "coordinator/range.h"
 #include "coordinator/restore_choose.h"
@@ -162,6 +163,24 @@ static void tell_forgotten(const struct run *run, const struct message_checkpoin
     info->attempt = ask->attempt;
 }
 
+static void tell_tier(const struct coordinator *c, const struct run *run,
+                      const struct message_checkpoint_ask *ask, const struct checkpoint *k,
+                      struct message_checkpoint_info *info)
+{
+    bool is_named = k != NULL || (ask->attempt != 0 && ask->step != CKPT_STEP_LATEST);
+    info->tier = CHECKPOINT_TIER_AWAITED; /* of what nothing is known */
+    if (run == NULL) {
+        return;
+    }
+    if (is_named) {
+        info->tier = coordinator_persist_word(c, run, k != NULL ? k->attempt : ask->attempt,
+                                              k != NULL ? k->step : ask->step, k);
+    }
+    info->has_persisted = run->has_persisted;
+    info->persisted_attempt = run->persisted_attempt;
+    info->persisted_step = run->persisted_step;
+}
+
 void coordinator_on_checkpoint_ask(struct coordinator *c, uint32_t link,
                                    const struct message_checkpoint_ask *ask)
 {
@@ -180,6 +199,7 @@ void coordinator_on_checkpoint_ask(struct coordinator *c, uint32_t link,
     } else if (run != NULL && run->has_latest) {
         k = coordinator_checkpoint_find_step(c, run, run->latest);
     }
+    tell_tier(c, run, ask, k, info);
     if (k == NULL) {
         info->status = ask->step == CKPT_STEP_LATEST ? CKPT_ERR_NO_CHECKPOINT : CKPT_ERR_NOT_FOUND;
         reason_set(info->reason, "%s", ckpt_status_text(info->status));

@@ -66,3 +66,63 @@ struct member *coordinator_persist_member(struct coordinator *c, const struct sh
     }
     return best;
 }
+
+/* One that is away may come back, and those of before a restart have time to say that they are
+ * here. */
+static bool may_have_tier(const struct coordinator *c)
+{
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        if (c->members[i].state != MEMBER_FREE && c->members[i].has_tier) {
+            return true;
+        }
+    }
+    return c->now_ms < c->started_ms + c->config.restore_settle_ms;
+}
+
+/* Whether one that is newer is there, by which it is passed over. */
+static bool is_passed(const struct coordinator *c, const struct run *run,
+                      const struct checkpoint *k)
+{
+    assert(k->used);
+    for (uint32_t i = run->first_checkpoint; i != NONE && &c->checkpoints[i] != k;
+         i = c->checkpoints[i].next_in_run) {
+        if (c->checkpoints[i].persist == PERSIST_DONE) {
+            return true;
+        }
+    }
+    /* What is not due grows due by age alone. */
+    return k->state == CHECKPOINT_CONSISTENT && k->persist == PERSIST_NONE &&
+           c->config.persist_max_age_ms == 0 && !is_due(c, run, k);
+}
+
+/* Nothing goes to the tier but from memory. What went there before is known of the newest alone. */
+static enum checkpoint_tier word_of_gone(const struct run *run, uint32_t attempt, uint64_t step)
+{
+    assert(run->used);
+    bool is_gone = attempt < run->attempt || (run->has_latest && step <= run->latest);
+    if (!is_gone) {
+        return CHECKPOINT_TIER_AWAITED;
+    }
+    return run->has_persisted && (run->persisted_attempt != attempt || run->persisted_step > step)
+               ? CHECKPOINT_TIER_FORGOTTEN
+               : CHECKPOINT_TIER_PASSED;
+}
+
+enum checkpoint_tier coordinator_persist_word(const struct coordinator *c, const struct run *run,
+                                              uint32_t attempt, uint64_t step,
+                                              const struct checkpoint *k)
+{
+    assert(run->used);
+    bool is_newest =
+        run->has_persisted && run->persisted_attempt == attempt && run->persisted_step == step;
+    if (is_newest || (k != NULL && k->persist == PERSIST_DONE)) {
+        return CHECKPOINT_TIER_WHOLE;
+    }
+    if (!may_have_tier(c)) {
+        return CHECKPOINT_TIER_ABSENT;
+    }
+    if (k == NULL) {
+        return word_of_gone(run, attempt, step);
+    }
+    return is_passed(c, run, k) ? CHECKPOINT_TIER_PASSED : CHECKPOINT_TIER_AWAITED;
+}

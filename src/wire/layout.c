@@ -47,6 +47,20 @@ bool wire_checkpoint_state_is_known(uint32_t value)
     return false;
 }
 
+bool wire_checkpoint_tier_is_known(uint32_t value)
+{
+    switch ((enum checkpoint_tier)value) {
+    case CHECKPOINT_TIER_UNKNOWN:
+    case CHECKPOINT_TIER_ABSENT:
+    case CHECKPOINT_TIER_AWAITED:
+    case CHECKPOINT_TIER_WHOLE:
+    case CHECKPOINT_TIER_PASSED:
+    case CHECKPOINT_TIER_FORGOTTEN:
+        return true;
+    }
+    return false;
+}
+
 bool wire_digest_kind_is_known(uint32_t value)
 {
     switch ((enum digest_kind)value) {

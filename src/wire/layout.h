@@ -222,6 +222,7 @@ const struct wire_layout *wire_layout_of(enum message_type type);
 
 bool wire_status_is_known(uint32_t value);
 bool wire_checkpoint_state_is_known(uint32_t value);
+bool wire_checkpoint_tier_is_known(uint32_t value);
 bool wire_copy_state_is_known(uint32_t value);
 bool wire_digest_kind_is_known(uint32_t value);
 bool wire_pull_purpose_is_known(uint32_t value);

@@ -211,5 +211,10 @@ static const struct wire_field checkpoint_info_fields[] = {
     FIELD_STATUS(message_checkpoint_info, CheckpointInfo, outcome),
     FIELD_U32(message_checkpoint_info, CheckpointInfo, run_attempt, UINT32_MAX),
     FIELD_U32(message_checkpoint_info, CheckpointInfo, run_live, UINT32_MAX),
+    FIELD_ENUM(message_checkpoint_info, CheckpointInfo, tier, checkpoint_tier, CheckpointTier,
+               wire_checkpoint_tier_is_known),
+    FIELD_BOOL(message_checkpoint_info, CheckpointInfo, has_persisted),
+    FIELD_U32(message_checkpoint_info, CheckpointInfo, persisted_attempt, UINT32_MAX),
+    FIELD_U64(message_checkpoint_info, CheckpointInfo, persisted_step),
 };
 WIRE_LAYOUT(checkpoint_info, message_checkpoint_info, checkpoint_info);

@@ -234,6 +234,10 @@ struct message_checkpoint_info {
     enum ckpt_status outcome; /* why it will never be consistent, when that is known */
     uint32_t run_attempt;     /* the run's newest; 0: none, or of before this field */
     uint32_t run_live;        /* ranks of the run that are connected somewhere */
+    enum checkpoint_tier tier;
+    bool has_persisted; /* the next two: the run's newest that is whole in the tier */
+    uint32_t persisted_attempt;
+    uint64_t persisted_step;
 };
 
 #endif

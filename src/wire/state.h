@@ -13,6 +13,16 @@ enum checkpoint_state {
     CHECKPOINT_RETIRED,     /* forgotten on purpose; its slots are freed */
 };
 
+/* Whether a checkpoint is in the tier, as the coordinator knows. */
+enum checkpoint_tier {
+    CHECKPOINT_TIER_UNKNOWN = 0, /* said by a coordinator of before there was a word for it */
+    CHECKPOINT_TIER_ABSENT,      /* no agent has a tier */
+    CHECKPOINT_TIER_AWAITED,     /* not yet; it may go there */
+    CHECKPOINT_TIER_WHOLE,       /* it is there, on record */
+    CHECKPOINT_TIER_PASSED,      /* it never went there, and never will */
+    CHECKPOINT_TIER_FORGOTTEN,   /* gone from memory, and no longer known whether it went there */
+};
+
 /* What an agent says of one copy in its own memory. */
 enum copy_state {
     COPY_NONE = 0, /* not here, or freed, or failed: never to be counted again */

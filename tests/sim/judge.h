@@ -108,6 +108,8 @@ struct judge {
 /* judge_tier.c: what is persisted is. */
 void judge_manifest(struct sim *sim, const struct sim_tier_manifest *manifest);
 void judge_persisted(struct sim *sim, const struct coordinator_record *record);
+/* Whoever asks about a checkpoint hears that it is in the tier only when it is. */
+void judge_tier_word(struct sim *sim, const struct message_checkpoint_info *info);
 bool judge_has_persisted(struct sim *sim, bool must);
 
 struct judge *judge_new(void);

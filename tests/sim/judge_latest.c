@@ -197,6 +197,7 @@ void judge_ruler_message(struct sim *sim, uint32_t ruler, uint32_t node,
                message->checkpoint_info.state == CHECKPOINT_CONSISTENT) {
         check_durable(sim, &message->checkpoint_info.run, message->checkpoint_info.attempt,
                       message->checkpoint_info.step, "CHECKPOINT_INFO");
+        judge_tier_word(sim, &message->checkpoint_info);
     } else if (message->type == MESSAGE_JOB_ACK && message->job_ack.verb == JOB_BEGIN) {
         note_begun(sim, ruler, message->job_ack.job, message->job_ack.attempt);
     } else if (message->type == MESSAGE_LOAD_VERDICT) {

@@ -71,6 +71,17 @@ void judge_persisted(struct sim *sim, const struct coordinator_record *record)
     judge_whole(sim, &record->run, record->attempt, record->step, "PERSISTED");
 }
 
+void judge_tier_word(struct sim *sim, const struct message_checkpoint_info *info)
+{
+    if (info->tier == CHECKPOINT_TIER_WHOLE &&
+        !tier_manifest(sim, &info->run, info->attempt, info->step)) {
+        sim_violation(sim,
+                      "who asks hears that %s attempt %u step %" PRIu64
+                      " is in the tier, and there is no manifest",
+                      info->run.name, info->attempt, info->step);
+    }
+}
+
 /* Every shard has an intact copy on a node from which it can go there. */
 static bool can_be(struct sim *sim, const struct commit *commit)
 {

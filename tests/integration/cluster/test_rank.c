@@ -70,6 +70,12 @@ static enum ckpt_status wait_step(struct test_rank *r, int argc, char **argv)
                     : ckpt_wait(r->ckpt, test_rank_step(argv[0]), number32(argv[1]));
 }
 
+static enum ckpt_status wait_persisted(struct test_rank *r, int argc, char **argv)
+{
+    return argc < 2 ? CKPT_ERR_INVALID
+                    : ckpt_wait_persisted(r->ckpt, test_rank_step(argv[0]), number32(argv[1]));
+}
+
 static enum ckpt_status attempt(struct test_rank *r, int argc, char **argv)
 {
     (void)argc;
@@ -119,6 +125,7 @@ static const struct command {
     {"save_gather", test_rank_save_gather}, /* STEP FILE OFFSET, or in its place another file */
     {"save_sizes", test_rank_save_sizes},   /* STEP NAME DTYPE SHAPE BYTES, and no data */
     {"wait", wait_step},                    /* STEP MS */
+    {"wait_persisted", wait_persisted},     /* STEP MS */
     {"info", info},                         /* STEP */
     {"attempt", attempt},                   /* of this start */
     {"load", test_rank_load},               /* HANDLE STEP MS */

@@ -110,6 +110,41 @@ class Way(Tier):
         self.check_files(10)
 
 
+    def test_a_rank_waits_until_it_is_there(self):
+        """Past a coordinator that is killed on the way; the step that is passed over is told."""
+        self.made(coordinator={"tier-every": "10"}, **{"tier-bytes-per-second": "4MiB"})
+        self.run_.save(1, size=3 * MIB)
+        for process in self.run_.ranks:
+            process.send("wait_persisted", 1, 60000)
+        wait_until("it is on its way", lambda: glob.glob(f"{self.place}/*/*"))
+        self.site.coordinator.kill()
+        self.site.coordinator.start()
+        for process in self.run_.ranks:
+            reply = process.reply(70)
+            self.assertTrue(reply is not None and reply.ok, reply)
+        self.assertTrue(self.is_persisted(1))
+        self.check_files(1)
+        rank = self.run_.ranks[0]
+        self.run_.commit(2)
+        self.refused(rank, 2, "CKPT_ERR_STEP", "step 1 is there")
+        self.run_.commit(10, size=3 * MIB)
+        self.refused(rank, 10, "CKPT_ERR_TIMEOUT", "not in the tier yet", timeout_ms=1)
+        rank.must("wait_persisted", 10, 60000)
+        rank.must("wait_persisted", 1, 0)
+
+    def test_without_a_tier_the_wait_ends_at_once(self):
+        run = self.job(self.cluster(2))
+        run.commit(1)
+        self.refused(run.ranks[0], 1, "CKPT_ERR_UNSUPPORTED", "no agent that has one")
+
+    def refused(self, rank, step, status, words, timeout_ms=60000):
+        rank.send("wait_persisted", step, timeout_ms)
+        reply = rank.reply(timeout_ms / 1000 + 10)
+        self.assertFalse(reply.ok, reply)
+        self.assertEqual(reply.status, status)
+        self.assertIn(words, reply.reason)
+
+
 class Faults(Tier):
     def test_an_agent_killed_in_mid_shard_is_stood_in_for(self):
         self.made(agents=3)

@@ -411,7 +411,11 @@ static void questions_are_passed_on_and_back(void **state)
                                                  .reader = passed.reader + 1,
                                                  .step = 10,
                                                  .world = 4,
-                                                 .state = CHECKPOINT_CONSISTENT}};
+                                                 .state = CHECKPOINT_CONSISTENT,
+                                                 .tier = CHECKPOINT_TIER_PASSED,
+                                                 .has_persisted = true,
+                                                 .persisted_attempt = 3,
+                                                 .persisted_step = 20}};
     driver_coordinator(d, answer);
     assert_null(info(d));
     answer.checkpoint_info.reader = passed.reader;
@@ -422,6 +426,10 @@ static void questions_are_passed_on_and_back(void **state)
     driver_coordinator(d, answer);
     assert_int_equal(info(d)->reader, 5);
     assert_int_equal(info(d)->world, 4);
+    assert_int_equal(info(d)->tier, CHECKPOINT_TIER_PASSED);
+    assert_true(info(d)->has_persisted);
+    assert_int_equal(info(d)->persisted_attempt, 3);
+    assert_int_equal(info(d)->persisted_step, 20);
     driver_coordinator(d, answer);
     assert_null(info(d));
     driver_rank_says(d, 1, question);

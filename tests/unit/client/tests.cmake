@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(noun open save prepare gather replica wait load range hostile copy)
+foreach(noun open save prepare gather replica wait wait_persisted load range hostile copy)
   ckpt_test(test_client_${noun} SOURCES unit/client/test_${noun}.c unit/client/fake_agent.c
             LINKS ckpt_client)
 endforeach()

@@ -305,6 +305,123 @@ static void steps_of_a_stretch_that_is_there_are_passed_over(void **state)
     assert_int_equal(told[0]->shard.step, 103);
 }
 
+/* What a rank of the start hears of its step. */
+static struct message_checkpoint_info heard(uint32_t attempt, uint64_t step)
+{
+    struct message m = {.type = MESSAGE_CHECKPOINT_ASK};
+    m.checkpoint_ask.run.uid = 1000;
+    strcpy(m.checkpoint_ask.run.name, "run");
+    m.checkpoint_ask.step = step;
+    m.checkpoint_ask.attempt = attempt;
+    cluster_message(&cluster, 0, &m);
+    const struct message *info = cluster_find(&cluster, 0, MESSAGE_CHECKPOINT_INFO);
+    assert_non_null(info);
+    return info->checkpoint_info;
+}
+
+static void persist(uint64_t step)
+{
+    const struct message_persist_order *told[WORLD] = {NULL};
+    uint32_t nodes[WORLD] = {0};
+    assert_int_equal(round_of(told, nodes), WORLD);
+    assert_int_equal(told[0]->shard.step, step);
+    uint64_t numbers[WORLD] = {told[0]->order, told[1]->order};
+    uint32_t whose[WORLD] = {nodes[0], nodes[1]};
+    for (uint32_t rank = 0; rank < WORLD; rank++) {
+        tell(whose[rank], numbers[rank], CKPT_OK, (uint8_t)(rank + 1));
+    }
+    uint32_t node = 0;
+    const struct message *m = manifest_order(&node);
+    assert_non_null(m);
+    tell(node, m->manifest_order.order, CKPT_OK, 0);
+    assert_int_equal(cluster_records(&cluster, RECORD_PERSISTED), 1);
+}
+
+static void who_asks_hears_whether_it_is_there(void **state)
+{
+    (void)state;
+    assert_int_equal(heard(1, 10).tier, CHECKPOINT_TIER_AWAITED);
+    assert_false(heard(1, 10).has_persisted);
+    persist(10);
+    struct message_checkpoint_info info = heard(1, 10);
+    assert_int_equal(info.tier, CHECKPOINT_TIER_WHOLE);
+    assert_true(info.has_persisted);
+    assert_int_equal(info.persisted_attempt, 1);
+    assert_int_equal(info.persisted_step, 10);
+    assert_int_equal(heard(0, CKPT_STEP_LATEST).tier, CHECKPOINT_TIER_WHOLE);
+    assert_int_equal(heard(1, 11).tier, CHECKPOINT_TIER_AWAITED); /* it may be on its way here */
+    assert_int_equal(heard(0, 9).tier, CHECKPOINT_TIER_AWAITED);
+}
+
+/* Its copies went from memory: of the newest there it is on record, of older ones not. */
+static void of_what_left_memory_the_newest_there_is_known(void **state)
+{
+    (void)state;
+    persist(10);
+    for (uint64_t step = 20; step <= 40; step += 10) {
+        cluster_save(&cluster, 1, step, WORLD);
+    }
+    assert_int_equal(heard(1, 10).state, CHECKPOINT_RETIRED);
+    assert_int_equal(heard(1, 10).tier, CHECKPOINT_TIER_WHOLE);
+    assert_int_equal(heard(1, 20).tier, CHECKPOINT_TIER_PASSED);
+    persist(40);
+    assert_int_equal(heard(1, 40).tier, CHECKPOINT_TIER_WHOLE);
+    assert_int_equal(heard(1, 30).tier, CHECKPOINT_TIER_PASSED); /* in memory, and older */
+    assert_int_equal(heard(1, 10).tier, CHECKPOINT_TIER_FORGOTTEN);
+}
+
+static void a_step_that_is_not_due_is_passed_over_at_once(void **state)
+{
+    (void)state;
+    cluster_stop(&cluster);
+    struct coordinator_config config;
+    cluster_config(&config, 2);
+    config.persist_every = 100;
+    start_of(config);
+    cluster_save(&cluster, 1, 10, WORLD);
+    assert_int_equal(heard(1, 10).tier, CHECKPOINT_TIER_AWAITED);
+    persist(10);
+    cluster_save(&cluster, 1, 99, WORLD);
+    assert_int_equal(heard(1, 99).tier, CHECKPOINT_TIER_PASSED);
+    cluster_save(&cluster, 1, 103, WORLD);
+    assert_int_equal(heard(1, 103).tier, CHECKPOINT_TIER_AWAITED);
+}
+
+static void one_that_may_grow_due_by_age_is_awaited(void **state)
+{
+    (void)state;
+    cluster_stop(&cluster);
+    struct coordinator_config config;
+    cluster_config(&config, 2);
+    config.persist_every = 100;
+    config.persist_max_age_ms = 60000;
+    start_of(config);
+    cluster_save(&cluster, 1, 10, WORLD);
+    persist(10);
+    cluster_save(&cluster, 1, 99, WORLD);
+    assert_int_equal(heard(1, 99).tier, CHECKPOINT_TIER_AWAITED);
+}
+
+/* Nobody has a tier: that is known once agents of before a restart would have been heard of, and
+ * one that is away may come back. */
+static void without_a_tier_it_is_said(void **state)
+{
+    (void)state;
+    cluster_stop(&cluster);
+    cluster_start_nodes(&cluster, NODES);
+    cluster_save(&cluster, 1, 10, WORLD);
+    assert_int_equal(heard(1, 10).tier, CHECKPOINT_TIER_AWAITED);
+    struct coordinator_config config;
+    cluster_config(&config, 2);
+    cluster_pass(&cluster, config.restore_settle_ms + 1000, NODES, 0);
+    assert_int_equal(heard(1, 10).tier, CHECKPOINT_TIER_ABSENT);
+    join(NODES);
+    assert_int_equal(heard(1, 10).tier, CHECKPOINT_TIER_AWAITED);
+    cluster_disconnect(&cluster, NODES);
+    cluster_pass(&cluster, 20000, NODES, 0);
+    assert_int_equal(heard(1, 10).tier, CHECKPOINT_TIER_AWAITED);
+}
+
 #define OF_CLUSTER(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -319,6 +436,11 @@ int main(void)
         OF_CLUSTER(what_is_on_its_way_is_kept_and_what_cannot_go_is_not),
         OF_CLUSTER(records_bring_it_back),
         OF_CLUSTER(steps_of_a_stretch_that_is_there_are_passed_over),
+        OF_CLUSTER(who_asks_hears_whether_it_is_there),
+        OF_CLUSTER(of_what_left_memory_the_newest_there_is_known),
+        OF_CLUSTER(a_step_that_is_not_due_is_passed_over_at_once),
+        OF_CLUSTER(one_that_may_grow_due_by_age_is_awaited),
+        OF_CLUSTER(without_a_tier_it_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

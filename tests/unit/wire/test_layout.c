@@ -159,14 +159,18 @@ static void test_enums(void **state)
 {
     (void)state;
     const ProtobufCEnumDescriptor *states = &ckpt__wire__checkpoint_state__descriptor;
+    const ProtobufCEnumDescriptor *tiers = &ckpt__wire__checkpoint_tier__descriptor;
     const ProtobufCEnumDescriptor *copies = &ckpt__wire__copy_state__descriptor;
     const ProtobufCEnumDescriptor *purposes = &ckpt__wire__pull_purpose__descriptor;
     const ProtobufCEnumDescriptor *verbs = &ckpt__wire__admin_verb__descriptor;
     check_enum(states, wire_checkpoint_state_is_known, false);
+    check_enum(tiers, wire_checkpoint_tier_is_known, false);
     check_enum(copies, wire_copy_state_is_known, false);
     check_enum(purposes, wire_pull_purpose_is_known, false);
     check_enum(verbs, wire_admin_verb_is_known, true);
     check_name(states, CHECKPOINT_CONSISTENT, "CHECKPOINT_STATE_CONSISTENT");
+    check_name(tiers, CHECKPOINT_TIER_WHOLE, "CHECKPOINT_TIER_WHOLE");
+    check_name(tiers, CHECKPOINT_TIER_PASSED, "CHECKPOINT_TIER_PASSED");
     check_name(states, CHECKPOINT_RETIRED, "CHECKPOINT_STATE_RETIRED");
     check_name(copies, COPY_ADOPTED, "COPY_STATE_ADOPTED");
     check_name(copies, COPY_VERIFIED, "COPY_STATE_VERIFIED");
