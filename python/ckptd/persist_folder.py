@@ -51,11 +51,16 @@ def sync_folder(folder: str) -> None:
     """A new name is durable only with its folder; file systems that cannot sync one are let be."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        _sync(descriptor, folder)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int, folder: str) -> None:
+    try:
         os.fsync(descriptor)
     except OSError as error:
         _log.debug("%s is not synced: %s", folder, error)
-    finally:
-        os.close(descriptor)
 
 
 def write_file(path: str, data: Any, writer: str = "") -> None:
@@ -65,6 +70,9 @@ def write_file(path: str, data: Any, writer: str = "") -> None:
     that may write this name at the same time.
     """
     part = f"{path}.part{writer}"
+    name = os.path.dirname(path) or "."
+    # Held, as rank 0 may give the folder its name as soon as the last record is there.
+    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with open(part, "wb", buffering=0) as file:
             memory = memoryview(data)
@@ -76,10 +84,12 @@ def write_file(path: str, data: Any, writer: str = "") -> None:
             memory.release()
             os.fsync(file.fileno())
         os.replace(part, path)
+        _sync(folder, name)
     except BaseException:
         _remove(part)
         raise
-    sync_folder(os.path.dirname(path) or ".")
+    finally:
+        os.close(folder)
 
 
 def write_shard(folder: str, shard: Shard) -> str:

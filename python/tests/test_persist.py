@@ -59,6 +59,20 @@ def values(folder, rank=0):
     return load_file(str(folder / file_name(rank)))["w"].unique().tolist()
 
 
+def test_the_folder_may_get_its_name_as_soon_as_the_last_record_is_there(tmp_path, monkeypatch):
+    part, named = tmp_path / "step-5.part", tmp_path / "step-5"
+    part.mkdir()
+    replace = os.replace
+
+    def replace_and_name(*names):
+        replace(*names)
+        os.rename(part, named)
+
+    monkeypatch.setattr(persist_folder.os, "replace", replace_and_name)
+    write_file(str(part / "record"), b"x")
+    assert (named / "record").read_bytes() == b"x"
+
+
 def test_a_folder_has_its_name_when_every_rank_has_written(start, tmp_path):
     ranks = start(world=2)
     ranks.save(1)
