@@ -32,10 +32,11 @@ ckpt_room(bench_plot FROM bench/ckptbench DIR plot
 
 ckpt_program(ckptbench DIR bench/ckptbench
   SOURCES main.c case.c case_cycle.c case_digest.c case_drain.c case_fanout.c case_fanout_group.c
-          case_plot.c case_rails.c case_raw.c case_register.c case_scale.c case_scale_real.c
-          case_serve.c case_source.c numbers.c
-  LINKS ckpt_bench_cluster ckpt_bench_plot ckpt_config ckpt_digest ckpt_fanout
-        ckpt_tier)
+          case_kernels.c case_kernels_gpu.c case_kernels_prove.c case_kernels_roofline.c
+          case_kernels_work.c case_plot.c case_rails.c case_raw.c case_register.c case_scale.c
+          case_scale_real.c case_serve.c case_source.c numbers.c
+  LINKS ckpt_bench_cluster ckpt_bench_plot ckpt_config ckpt_device ckpt_digest ckpt_fanout
+        ckpt_tier m)
 add_dependencies(ckpt_bench_report ckptbench_commit)
 target_include_directories(ckpt_bench_report PRIVATE ${ckptbench_generated})
 set_source_files_properties(${CMAKE_SOURCE_DIR}/bench/ckptbench/report/environment.c PROPERTIES

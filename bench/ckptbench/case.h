@@ -32,6 +32,7 @@ extern const struct bench_case case_cycle;
 extern const struct bench_case case_digest;
 extern const struct bench_case case_drain;
 extern const struct bench_case case_fanout;
+extern const struct bench_case case_kernels;
 extern const struct bench_case case_plot;
 extern const struct bench_case case_rails;
 extern const struct bench_case case_raw;

@@ -12,8 +12,8 @@
 #include "transport/transport.h"
 
 static const struct bench_case *const cases[] = {
-    &case_cycle, &case_raw,   &case_serve,  &case_rails, &case_register, &case_digest,
-    &case_drain, &case_scale, &case_fanout, &case_plot,  &case_source,
+    &case_cycle, &case_raw,   &case_serve,  &case_rails,   &case_register, &case_digest,
+    &case_drain, &case_scale, &case_fanout, &case_kernels, &case_plot,     &case_source,
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))

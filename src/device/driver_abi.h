@@ -36,6 +36,12 @@
 #define DRIVER_POINTER_DEVICE 9
 #define DRIVER_POINTER_MEMPOOL 17
 
+/* CUdevice_attribute; clocks are in kHz, a bus has bits */
+#define DRIVER_DEVICE_CLOCK 13
+#define DRIVER_DEVICE_PROCESSORS 16
+#define DRIVER_DEVICE_MEMORY_CLOCK 36
+#define DRIVER_DEVICE_MEMORY_BUS 37
+
 #define DRIVER_MEMORY_DEVICE 2 /* CUmemorytype */
 #define DRIVER_STREAM_NON_BLOCKING 1
 #define DRIVER_EVENT_NO_TIMING 2
@@ -63,12 +69,16 @@ struct driver_copy_attributes {
 #define DRIVER_FUNCTIONS(EACH)                                                                     \
     EACH(init, cuInit, (unsigned flags))                                                           \
     EACH(error_text, cuGetErrorString, (int error, const char **text))                             \
+    EACH(device_count, cuDeviceGetCount, (int *count))                                             \
+    EACH(device_name, cuDeviceGetName, (char *name, int bytes, int device))                        \
+    EACH(device_attribute, cuDeviceGetAttribute, (int *value, int attribute, int device))          \
     EACH(context_retain, cuDevicePrimaryCtxRetain, (void **context, int device))                   \
     EACH(context_release, cuDevicePrimaryCtxRelease_v2, (int device))                              \
     EACH(context_push, cuCtxPushCurrent_v2, (void *context))                                       \
     EACH(context_pop, cuCtxPopCurrent_v2, (void **context))                                        \
     EACH(priorities, cuCtxGetStreamPriorityRange, (int *least, int *greatest))                     \
     EACH(pointer_attribute, cuPointerGetAttribute, (void *data, int attribute, uint64_t address))  \
+    EACH(room, cuMemGetInfo_v2, (size_t * free_bytes, size_t * all_bytes))                         \
     EACH(allocate, cuMemAlloc_v2, (uint64_t * address, size_t bytes))                              \
     EACH(release, cuMemFree_v2, (uint64_t address))                                                \
     EACH(host_register, cuMemHostRegister_v2, (void *address, size_t bytes, unsigned flags))       \
@@ -76,6 +86,8 @@ struct driver_copy_attributes {
     EACH(copy_out, cuMemcpyDtoHAsync_v2, (void *to, uint64_t from, size_t bytes, void *stream))    \
     EACH(copy_in, cuMemcpyHtoDAsync_v2,                                                            \
          (uint64_t to, const void *from, size_t bytes, void *stream))                              \
+    EACH(copy_within, cuMemcpyDtoDAsync_v2,                                                        \
+         (uint64_t to, uint64_t from, size_t bytes, void *stream))                                 \
     EACH(set_bytes, cuMemsetD8Async,                                                               \
          (uint64_t address, unsigned char value, size_t bytes, void *stream))                      \
     EACH(stream_create, cuStreamCreateWithPriority, (void **stream, unsigned flags, int priority)) \
@@ -85,6 +97,7 @@ struct driver_copy_attributes {
     EACH(event_create, cuEventCreate, (void **event, unsigned flags))                              \
     EACH(event_record, cuEventRecord, (void *event, void *stream))                                 \
     EACH(event_query, cuEventQuery, (void *event))                                                 \
+    EACH(event_elapsed, cuEventElapsedTime, (float *ms, void *begin, void *end))                   \
     EACH(event_destroy, cuEventDestroy_v2, (void *event))
 
 /* What a driver may lack: 13.0 has the second form, 12.8 and 12.9 the first, older ones none. */

@@ -82,6 +82,36 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stre
     return put_one(to, (uint64_t)(uintptr_t)from, bytes, false, stream);
 }
 
+static void within_now(void *context)
+{
+    struct copies *copies = context;
+    const struct copy *copy = &copies->list[0];
+    const struct timespec some = {0, COPY_NS};
+    nanosleep(&some, NULL);
+    if (fault_lets_run()) {
+        memmove((void *)(uintptr_t)copy->to, (const void *)(uintptr_t)copy->from, copy->bytes);
+        fault_ran(false);
+    }
+    free(copies);
+}
+
+/* Neither out nor in: the script counts it as none of its copies. */
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream)
+{
+    FAKE_CALL(true);
+    struct fake_stream *s = stream_of(stream);
+    if (memory_device(to, bytes) < 0 || memory_device(from, bytes) < 0) {
+        return DRIVER_ERR_INVALID;
+    }
+    if (stream_captures(s)) {
+        return DRIVER_ERR_CAPTURE;
+    }
+    struct copies *copies = copies_make(1);
+    copies->list[0] = (struct copy){.to = to, .from = from, .bytes = bytes};
+    stream_put(s, within_now, copies);
+    return DRIVER_OK;
+}
+
 static bool are_rules_kept(size_t count, const struct driver_copy_attributes *attributes,
                            const size_t *first_of, size_t attributes_count)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Devices, their contexts, and what errors mean. */
+#include <stdio.h>
+
 #include "fake_gpu/inside.h"
 
 #define CURRENT_MAX 8
@@ -76,6 +78,42 @@ int cuDeviceGet(int *device, int ordinal)
     FAKE_CALL(false);
     *device = ordinal;
     return is_device(ordinal) ? DRIVER_OK : DRIVER_ERR_DEVICE;
+}
+
+int cuDeviceGetName(char *name, int bytes, int device)
+{
+    FAKE_CALL(false);
+    if (!is_device(device)) {
+        return DRIVER_ERR_DEVICE;
+    }
+    snprintf(name, (size_t)bytes, "%s of the tests, %d", fault_named("as_gpu") ? "GPU" : "Fake GPU",
+             device);
+    return DRIVER_OK;
+}
+
+/* Those of an H200, and no others are known. */
+int cuDeviceGetAttribute(int *value, int attribute, int device)
+{
+    FAKE_CALL(false);
+    if (!is_device(device)) {
+        return DRIVER_ERR_DEVICE;
+    }
+    switch (attribute) {
+    case DRIVER_DEVICE_CLOCK:
+        *value = 1980000;
+        return DRIVER_OK;
+    case DRIVER_DEVICE_PROCESSORS:
+        *value = 132;
+        return DRIVER_OK;
+    case DRIVER_DEVICE_MEMORY_CLOCK:
+        *value = 3125000;
+        return DRIVER_OK;
+    case DRIVER_DEVICE_MEMORY_BUS:
+        *value = 6144;
+        return DRIVER_OK;
+    default:
+        return DRIVER_ERR_INVALID;
+    }
 }
 
 int cuDevicePrimaryCtxRetain(void **context, int device)

@@ -23,6 +23,7 @@
  *     no_register   host memory cannot be registered (801)
  *     no_memory     nothing can be allocated (2)
  *     no_device     there is no device (100)
+ *     as_gpu        its name does not tell that it is a fake: for the code that measures
  *
  * Kernels are those of kernels/, on a CPU, put on these streams: libckpt_kernels.so.1 beside it.
  */
@@ -39,6 +40,7 @@ extern "C" {
 
 #define FAKE_GPU_DEVICES 2
 #define FAKE_GPU_POISON 0xd6
+#define FAKE_GPU_FREE_BYTES (6U << 20) /* as it says; it gives more */
 
 /* Forgets the script before, ends its hangs and its sticky error, and counts anew. "" or NULL: no
  * faults. */

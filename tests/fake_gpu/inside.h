@@ -48,7 +48,6 @@ void stream_put(struct fake_stream *stream, void (*run)(void *), void *context);
 DRIVER_FUNCTIONS(FAKE_DECLARE)
 #undef FAKE_DECLARE
 driver_batch_copy cuMemcpyBatchAsync_v2;
-int cuDeviceGetCount(int *count);
 int cuDeviceGet(int *device, int ordinal);
 int cuCtxSetCurrent(void *context);
 int cuDriverGetVersion(int *version);

@@ -137,6 +137,14 @@ int cuMemAlloc_v2(uint64_t *address, size_t bytes)
     return made != NULL ? DRIVER_OK : DRIVER_ERR_INVALID;
 }
 
+int cuMemGetInfo_v2(size_t *free_bytes, size_t *all_bytes)
+{
+    FAKE_CALL(true);
+    *free_bytes = FAKE_GPU_FREE_BYTES;
+    *all_bytes = 2 * (size_t)FAKE_GPU_FREE_BYTES;
+    return DRIVER_OK;
+}
+
 int cuMemFree_v2(uint64_t address)
 {
     FAKE_CALL(true);

@@ -29,7 +29,9 @@ struct fake_event {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     unsigned recorded, done;
-    unsigned users; /* the handle, and what lies on streams */
+    bool has_time;
+    struct timespec done_at; /* the last */
+    unsigned users;          /* the handle, and what lies on streams */
 };
 
 struct mark {
@@ -205,6 +207,7 @@ static void mark_done(void *context)
     struct mark *mark = context;
     pthread_mutex_lock(&mark->event->lock);
     mark->event->done = mark->number > mark->event->done ? mark->number : mark->event->done;
+    clock_gettime(CLOCK_MONOTONIC, &mark->event->done_at);
     pthread_cond_broadcast(&mark->event->changed);
     pthread_mutex_unlock(&mark->event->lock);
     event_leave(mark->event);
@@ -240,11 +243,11 @@ static struct mark *mark_make(struct fake_event *event, bool records)
 int cuEventCreate(void **event, unsigned flags)
 {
     FAKE_CALL(true);
-    (void)flags;
     struct fake_event *made = calloc(1, sizeof(*made));
     if (made == NULL) {
         abort();
     }
+    made->has_time = (flags & DRIVER_EVENT_NO_TIMING) == 0;
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->changed, NULL);
     made->users = 1;
@@ -295,6 +298,31 @@ int cuEventQuery(void *handle)
     bool is_done = event->done >= event->recorded;
     pthread_mutex_unlock(&event->lock);
     return is_done ? DRIVER_OK : DRIVER_ERR_NOT_READY;
+}
+
+/* 0: it has been; DRIVER_ERR_NOT_READY; DRIVER_ERR_HANDLE, it is none with a time. */
+static int look_when(struct fake_event *event, struct timespec *at_out)
+{
+    pthread_mutex_lock(&event->lock);
+    int error = !event->has_time || event->recorded == 0 ? DRIVER_ERR_HANDLE
+                : event->done < event->recorded          ? DRIVER_ERR_NOT_READY
+                                                         : DRIVER_OK;
+    *at_out = event->done_at;
+    pthread_mutex_unlock(&event->lock);
+    return error;
+}
+
+int cuEventElapsedTime(float *ms, void *begin, void *end)
+{
+    FAKE_CALL(true);
+    struct timespec from, to;
+    int error = look_when(begin, &from);
+    error = error != DRIVER_OK ? error : look_when(end, &to);
+    if (error == DRIVER_OK) {
+        *ms = (float)((double)(to.tv_sec - from.tv_sec) * 1e3 +
+                      (double)(to.tv_nsec - from.tv_nsec) / 1e6);
+    }
+    return error;
 }
 
 int cuLaunchHostFunc(void *stream, void (*run)(void *), void *context)

@@ -15,6 +15,12 @@ if(CKPT_TESTS AND TARGET ckptbench)
     set_tests_properties(${full} PROPERTIES TIMEOUT ${seconds} SKIP_RETURN_CODE 77
                                             LABELS integration)
   endforeach()
+  add_custom_target(test_ckptbench_kernels_fakes ALL DEPENDS fake_gpu fake_gpu_kernels)
+  add_test(NAME test_ckptbench_kernels
+           COMMAND ${CMAKE_CURRENT_LIST_DIR}/test_kernels.sh ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}
+                   ${CKPT_FAKE_GPU_FOLDER})
+  set_tests_properties(test_ckptbench_kernels PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77
+                                                         LABELS integration)
   ckpt_test(test_ckptbench_latency SOURCES integration/ckptbench/test_latency.c
             LINKS ckpt_bench_report)
   ckpt_test(test_ckptbench_axis SOURCES integration/ckptbench/test_axis.c

@@ -46,6 +46,44 @@ static uint64_t allocate(size_t bytes)
     return address;
 }
 
+static void times__only_of_events_that_have_one_and_have_been(void **state)
+{
+    (void)state;
+    const struct timespec pause = {0, 1000000};
+    uint64_t from = allocate(64), to = allocate(64);
+    void *begin, *end, *none;
+    uint8_t ones[64], got[64];
+    float ms = -1;
+    memset(ones, 1, sizeof(ones));
+    assert_int_equal(cuEventCreate(&begin, 0), 0);
+    assert_int_equal(cuEventCreate(&end, 0), 0);
+    assert_int_equal(cuEventCreate(&none, DRIVER_EVENT_NO_TIMING), 0);
+    assert_int_equal(cuMemcpyDtoDAsync_v2(to, from, 65, stream), DRIVER_ERR_INVALID);
+    assert_int_equal(cuMemcpyDtoDAsync_v2(to, (uint64_t)(uintptr_t)ones, 64, stream),
+                     DRIVER_ERR_INVALID);
+    assert_int_equal(cuEventElapsedTime(&ms, begin, end), DRIVER_ERR_HANDLE);
+    assert_int_equal(cuMemsetD8Async(from, 1, 64, stream), 0);
+    assert_int_equal(cuEventRecord(begin, stream), 0);
+    fake_gpu_write_later(stream, got, ones, sizeof(got), 20);
+    assert_int_equal(cuMemcpyDtoDAsync_v2(to, from, 64, stream), 0);
+    assert_int_equal(cuEventRecord(end, stream), 0);
+    assert_int_equal(cuEventRecord(none, stream), 0);
+    assert_int_equal(cuEventElapsedTime(&ms, begin, end), DRIVER_ERR_NOT_READY);
+    while (cuEventQuery(none) == DRIVER_ERR_NOT_READY) {
+        nanosleep(&pause, NULL);
+    }
+    assert_int_equal(cuEventElapsedTime(&ms, begin, none), DRIVER_ERR_HANDLE);
+    assert_int_equal(cuEventElapsedTime(&ms, begin, end), 0);
+    assert_true(ms >= 20);
+    assert_memory_equal((void *)(uintptr_t)to, ones, 64);
+    void *events[] = {begin, end, none};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(cuEventDestroy_v2(events[i]), 0);
+    }
+    assert_int_equal(cuMemFree_v2(from), 0);
+    assert_int_equal(cuMemFree_v2(to), 0);
+}
+
 static void copies__are_later_and_in_order(void **state)
 {
     (void)state;
@@ -198,6 +236,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_context, close_context)
     const struct CMUnitTest tests[] = {
+        TEST(times__only_of_events_that_have_one_and_have_been),
         TEST(copies__are_later_and_in_order),
         TEST(batches__keep_the_rules_of_the_header),
         TEST(memory__has_pieces_kinds_and_moves),
