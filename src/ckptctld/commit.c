@@ -156,7 +156,7 @@ static void look_done(void *context)
     bool is_stale = look->status == CKPT_OK;
     log_event(is_stale ? EVENT_stale_coordinator : EVENT_store_failed,
               "status=%s store_epoch=%" PRIu64 " own_epoch=%" PRIu64 " text=%s",
-              ckpt_status_name(look->status), look->epoch, own,
+              ckpt_status_name(is_stale ? CKPT_ERR_STALE : look->status), look->epoch, own,
               LOG_QUOTED(is_stale ? "another coordinator rules" : look->reason));
     daemon_leave(daemon, is_stale ? EXIT_STALE : waits_exit_code(look->status));
 }

@@ -16,6 +16,7 @@ struct item {
 };
 
 struct fake_stream {
+    struct fake_stream *next; /* of those that are remembered */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct item *first, **last;
@@ -68,6 +69,30 @@ static void *serve(void *argument)
     return NULL;
 }
 
+/* Those that were not destroyed, as a device that is lost destroys none, and those that still run:
+ * they are remembered, and no leak of whom the test is of. */
+static struct fake_stream *remembered;
+static pthread_mutex_t remembered_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void remember(struct fake_stream *s)
+{
+    pthread_mutex_lock(&remembered_lock);
+    s->next = remembered;
+    remembered = s;
+    pthread_mutex_unlock(&remembered_lock);
+}
+
+static void forget(const struct fake_stream *s)
+{
+    pthread_mutex_lock(&remembered_lock);
+    struct fake_stream **at = &remembered;
+    while (*at != s) {
+        at = &(*at)->next;
+    }
+    *at = s->next;
+    pthread_mutex_unlock(&remembered_lock);
+}
+
 static struct fake_stream *stream_make(void)
 {
     struct fake_stream *s = calloc(1, sizeof(*s));
@@ -84,6 +109,7 @@ static struct fake_stream *stream_make(void)
         abort();
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    remember(s);
     return s;
 }
 
@@ -131,6 +157,7 @@ static void stream_end(struct fake_stream *s, bool waits)
     pthread_mutex_unlock(&s->lock);
     if (waits) {
         pthread_join(s->thread, NULL);
+        forget(s);
         free(s);
     } else {
         pthread_detach(s->thread); /* and its memory stays */
