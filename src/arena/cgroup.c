@@ -23,7 +23,7 @@ static const struct names version_2 = {.limits = {"memory.max", "memory.high"},
                                        .usage = "memory.current",
                                        .cache = {"active_file ", "inactive_file "}};
 
-/* A mount of control groups, and this process's place below it. */
+/* A mount of control groups, and the process's place below it. */
 struct place {
     char mount[PATH_BYTES];
     char root[PATH_BYTES]; /* of the hierarchy, what is mounted */
@@ -53,12 +53,14 @@ static bool lists(const char *list, const char *word)
 }
 
 /* Lines are "HIERARCHY:CONTROLLERS:PATH"; version 2 has no controllers. */
-static bool find_path(const char *root, bool second, char path_out[PATH_BYTES])
+static bool find_path(const char *root, const char *process, bool second, char path_out[PATH_BYTES])
 {
-    FILE *file = open_at(root, "/proc/self/cgroup");
+    char name[64];
     char line[PATH_BYTES];
     bool found = false;
 
+    snprintf(name, sizeof(name), "/proc/%.32s/cgroup", process);
+    FILE *file = open_at(root, name);
     while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL) {
         char *controllers = strchr(line, ':');
         char *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
@@ -202,13 +204,13 @@ static void climb(const char *root, const struct place *place, const struct name
     }
 }
 
-bool cgroup_memory(const char *root, struct cgroup_memory *memory_out)
+bool cgroup_memory_of(const char *root, const char *process, struct cgroup_memory *memory_out)
 {
     struct cgroup_memory memory = {.left = UINT64_MAX};
 
     for (int second = 0; second < 2; second++) {
         struct place place;
-        if (find_path(root, second, place.path) && find_mount(root, second, &place)) {
+        if (find_path(root, process, second, place.path) && find_mount(root, second, &place)) {
             climb(root, &place, second ? &version_2 : &version_1, &memory);
         }
     }
@@ -218,4 +220,9 @@ bool cgroup_memory(const char *root, struct cgroup_memory *memory_out)
     }
     *memory_out = memory;
     return true;
+}
+
+bool cgroup_memory(const char *root, struct cgroup_memory *memory_out)
+{
+    return cgroup_memory_of(root, "self", memory_out);
 }

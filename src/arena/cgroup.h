@@ -17,4 +17,7 @@ struct cgroup_memory {
  * that can be seen. */
 bool cgroup_memory(const char *root, struct cgroup_memory *memory_out);
 
+/* The same of another process, by its number as text, or "self". */
+bool cgroup_memory_of(const char *root, const char *process, struct cgroup_memory *memory_out);
+
 #endif

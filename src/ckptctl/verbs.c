@@ -6,10 +6,10 @@
 #include "base/nearest.h"
 
 const struct verb *const verbs[] = {
-    &verb_status,    &verb_nodes,  &verb_runs,   &verb_list,   &verb_show,
-    &verb_placement, &verb_wait,   &verb_verify, &verb_retire, &verb_mark,
-    &verb_node,      &verb_forget, &verb_export, &verb_import, &verb_tier,
-    &verb_topology,  &verb_plan,   &verb_job,    &verb_slurm,  &verb_help,
+    &verb_status, &verb_nodes,  &verb_runs,   &verb_list,   &verb_show,     &verb_placement,
+    &verb_wait,   &verb_verify, &verb_retire, &verb_mark,   &verb_node,     &verb_forget,
+    &verb_export, &verb_import, &verb_tier,   &verb_doctor, &verb_topology, &verb_plan,
+    &verb_job,    &verb_slurm,  &verb_help,
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))

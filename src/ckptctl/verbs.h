@@ -5,9 +5,9 @@
 
 #include "ckptctl/ctl.h"
 
-extern const struct verb verb_export, verb_forget, verb_help, verb_import, verb_job, verb_list,
-    verb_mark, verb_node, verb_nodes, verb_placement, verb_plan, verb_retire, verb_runs, verb_show,
-    verb_slurm, verb_status, verb_tier, verb_topology, verb_verify, verb_wait;
+extern const struct verb verb_doctor, verb_export, verb_forget, verb_help, verb_import, verb_job,
+    verb_list, verb_mark, verb_node, verb_nodes, verb_placement, verb_plan, verb_retire, verb_runs,
+    verb_show, verb_slurm, verb_status, verb_tier, verb_topology, verb_verify, verb_wait;
 
 /* All of them, in the order of the help page, and how many. */
 extern const struct verb *const verbs[];

@@ -10,6 +10,11 @@ ckpt_test(test_ckptctl_transfer
                   integration/process.c integration/peer.c
           LINKS ckpt_wire ckpt_session ckpt_digest ckpt_arena PkgConfig::JANSSON
             LABELS integration TIMEOUT 300)
+ckpt_test(test_ckptctl_doctor_verb
+          SOURCES integration/ckptctl/test_doctor_verb.c integration/ckptctld/cluster.c
+                  integration/process.c integration/peer.c
+          LINKS ckpt_wire ckpt_session PkgConfig::JANSSON
+            LABELS integration TIMEOUT 300)
 find_package(Python3 3.9 COMPONENTS Interpreter)
 foreach(shell bash zsh)
   if(CKPT_TESTS AND Python3_FOUND AND TARGET ckptctl)
@@ -20,7 +25,7 @@ foreach(shell bash zsh)
       ENVIRONMENT "CKPT_COMPLETIONS=${CMAKE_BINARY_DIR}/completions")
   endif()
 endforeach()
-foreach(test test_ckptctl test_ckptctl_transfer)
+foreach(test test_ckptctl test_ckptctl_transfer test_ckptctl_doctor_verb)
   if(TARGET ${test})
     target_compile_definitions(${test} PRIVATE CKPTCTLD_PROGRAM="$<TARGET_FILE:ckptctld>"
                                                CKPTCTL_PROGRAM="$<TARGET_FILE:ckptctl>"

@@ -122,6 +122,20 @@ static void the_tightest_of_the_group_and_those_above_counts(void **state)
     assert_string_equal(memory.file, "/sys/fs/cgroup/a/b/memory.high");
 }
 
+static void another_process_has_a_group_of_its_own(void **state)
+{
+    struct cgroup_memory memory;
+
+    (void)state;
+    version_2("/a");
+    put("/proc/7/cgroup", "0::/b\n");
+    put("/sys/fs/cgroup/b/memory.max", "3000000\n");
+    assert_false(cgroup_memory(root, &memory));
+    assert_true(cgroup_memory_of(root, "7", &memory));
+    assert_int_equal(memory.limit, 3000000);
+    assert_false(cgroup_memory_of(root, "8", &memory));
+}
+
 static void what_the_kernel_can_take_back_is_left(void **state)
 {
     struct cgroup_memory memory;
@@ -271,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CGROUP_TEST(no_group_is_no_limit),
         CGROUP_TEST(the_tightest_of_the_group_and_those_above_counts),
+        CGROUP_TEST(another_process_has_a_group_of_its_own),
         CGROUP_TEST(what_the_kernel_can_take_back_is_left),
         CGROUP_TEST(version_1_is_read_too),
         CGROUP_TEST(a_container_sees_its_own_part),
