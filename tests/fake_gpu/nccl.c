@@ -19,6 +19,9 @@
  *     init_hangs   it never comes to the beginning
  *     init_fails   its beginning ends with ncclSystemError
  *     version=N    is what it says it is
+ *
+ * The names of the shared memory begin with "ckpt_fake_nccl" and $FAKE_NCCL_NAME, by which a test
+ * knows its own.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -134,7 +137,9 @@ int ncclGetUniqueId(struct nccl_id *id)
         return SYSTEM_ERROR;
     }
     memset(id, 0, sizeof(*id));
-    snprintf(id->bytes, sizeof(id->bytes), "/ckpt_fake_nccl.%llx", number);
+    const char *name = getenv("FAKE_NCCL_NAME");
+    snprintf(id->bytes, sizeof(id->bytes), "/ckpt_fake_nccl%.20s.%llx", name != NULL ? name : "",
+             number);
     return NCCL_OK;
 }
 

@@ -3,6 +3,7 @@
  * other bytes of the memory that it lends are wrong. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +23,9 @@
 
 /* How the agent is, and what it heard. */
 static enum digest_kind kind;
-static bool lends_parts;
-static bool proves_whole;  /* and says so */
-static uint8_t digests[2]; /* of the first so many asks, and of those after */
+static atomic_bool lends_parts;
+static atomic_bool proves_whole; /* and says so */
+static uint8_t digests[2];       /* of the first so many asks, and of those after */
 static uint32_t first_asks;
 static uint64_t shard_bytes;
 static uint8_t image[ROOM];

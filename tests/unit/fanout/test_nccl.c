@@ -4,8 +4,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -25,13 +27,15 @@ static void tell(const struct trial *trial, const struct trial_result *result)
     }
 }
 
+static char own_name[sizeof("ckpt_fake_nccl.") + 20]; /* other runs of the test have theirs */
+
 static void nothing_is_left(void)
 {
     DIR *folder = opendir("/dev/shm");
     struct dirent *entry;
     assert_non_null(folder);
     while ((entry = readdir(folder)) != NULL) {
-        assert_null(strstr(entry->d_name, "ckpt_fake_nccl"));
+        assert_null(strstr(entry->d_name, own_name));
     }
     closedir(folder);
 }
@@ -214,5 +218,7 @@ int main(void)
         cmocka_unit_test(where_a_rank_has_none),
         cmocka_unit_test(no_memory_of_the_gpu_ends_the_group),
     };
+    snprintf(own_name, sizeof(own_name), "ckpt_fake_nccl.%d.", (int)getpid());
+    setenv("FAKE_NCCL_NAME", own_name + strlen("ckpt_fake_nccl"), 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
