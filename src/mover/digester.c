@@ -87,6 +87,7 @@ static bool is_scrubs_turn(const struct digester *d)
 
 static struct landed take_scrub(struct digester *d)
 {
+    assert(d->scrub != NULL);
     struct landed piece = {.work = d->scrub, .chunk = d->scrub->chunk_next++};
     d->scrubs = true;
     d->scrub_ms = clock_now_ms();
