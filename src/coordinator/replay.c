@@ -93,6 +93,49 @@ static enum ckpt_status replay_consistent(struct coordinator *c, struct run *run
     return CKPT_OK;
 }
 
+/* What became of a checkpoint that is on record. */
+static enum ckpt_status replay_of_checkpoint(struct coordinator *c, struct run *run,
+                                             struct checkpoint *k,
+                                             const struct coordinator_record *record)
+{
+    assert(k != NULL);
+    switch ((int)record->type) {
+    case RECORD_RETIRED:
+        coordinator_checkpoint_remove(c, k);
+        break;
+    case RECORD_MARK:
+        if (record->bytes > MARK_POISONED) {
+            return CKPT_ERR_CORRUPT;
+        }
+        k->mark = (uint8_t)record->bytes;
+        return CKPT_OK;
+    case RECORD_PERSISTED:
+        if (k->persist != PERSIST_NONE || !checkpoint_is_committed(k)) {
+            return CKPT_ERR_CORRUPT;
+        }
+        k->persist = PERSIST_DONE; /* in another life it came there by the way that is drawn */
+        return CKPT_OK;
+    case RECORD_OFFERED:
+        if (k->state != CHECKPOINT_QUARANTINED) {
+            return CKPT_ERR_CORRUPT;
+        }
+        coordinator_checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
+        k->reason[0] = '\0';
+        break;
+    case RECORD_QUARANTINED:
+        if (k->state != CHECKPOINT_CONSISTENT) {
+            return CKPT_ERR_CORRUPT;
+        }
+        coordinator_checkpoint_set_state(c, k, CHECKPOINT_QUARANTINED);
+        reason_set(k->reason, "%s", record->reason);
+        break;
+    default:
+        return CKPT_ERR_CORRUPT;
+    }
+    coordinator_run_refresh_latest(c, run);
+    return CKPT_OK;
+}
+
 static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
                                       const struct coordinator_record *record)
 {
@@ -121,48 +164,19 @@ static enum ckpt_status replay_of_run(struct coordinator *c, struct run *run,
         run->verdict_step = record->step;
         coordinator_run_pass_over(c, run, 0, record->step);
         return CKPT_OK;
-    case RECORD_RETIRED:
-        if (k == NULL) {
-            return CKPT_ERR_CORRUPT;
-        }
-        coordinator_checkpoint_remove(c, k);
-        coordinator_run_refresh_latest(c, run);
-        return CKPT_OK;
     case RECORD_HOLDERS:
         return replay_holders(c, k, record);
-    case RECORD_MARK:
-        if (k == NULL || record->bytes > MARK_POISONED) {
-            return CKPT_ERR_CORRUPT;
-        }
-        k->mark = (uint8_t)record->bytes;
-        return CKPT_OK;
-    case RECORD_PERSISTED:
-        if (k == NULL || k->persist != PERSIST_NONE || !checkpoint_is_committed(k)) {
-            return CKPT_ERR_CORRUPT;
-        }
-        k->persist = PERSIST_DONE; /* in another life it came there by the way that is drawn */
-        return CKPT_OK;
     case RECORD_LATEST_PERSISTED:
         run->has_persisted = true;
         run->persisted_attempt = record->attempt;
         run->persisted_step = record->step;
         return CKPT_OK;
+    case RECORD_RETIRED:
+    case RECORD_MARK:
+    case RECORD_PERSISTED:
     case RECORD_OFFERED:
-        if (k == NULL || k->state != CHECKPOINT_QUARANTINED) {
-            return CKPT_ERR_CORRUPT;
-        }
-        coordinator_checkpoint_set_state(c, k, CHECKPOINT_CONSISTENT);
-        k->reason[0] = '\0';
-        coordinator_run_refresh_latest(c, run);
-        return CKPT_OK;
     case RECORD_QUARANTINED:
-        if (k == NULL || k->state != CHECKPOINT_CONSISTENT) {
-            return CKPT_ERR_CORRUPT;
-        }
-        coordinator_checkpoint_set_state(c, k, CHECKPOINT_QUARANTINED);
-        reason_set(k->reason, "%s", record->reason);
-        coordinator_run_refresh_latest(c, run);
-        return CKPT_OK;
+        return k == NULL ? CKPT_ERR_CORRUPT : replay_of_checkpoint(c, run, k, record);
     }
     return CKPT_ERR_CORRUPT;
 }
